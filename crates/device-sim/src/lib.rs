@@ -1,0 +1,1 @@
+//! N virtual thermostats in one process.

@@ -1,0 +1,1 @@
+//! DPS, IoT Hub and the IoT Central REST API on this machine, as strict as Azure.
