@@ -1,0 +1,14 @@
+//! Topics between a device and its hub, as two enums: what goes up and what comes down. `Display` and `FromStr` are
+//! inverses of each other.
+//!
+//! Source: [Communicate with an IoT hub using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub).
+
+mod downstream;
+mod subscription;
+mod telemetry;
+mod upstream;
+
+pub use downstream::FromHub;
+pub use subscription::{MAX_SUBSCRIPTIONS, Subscription};
+pub use telemetry::TelemetryTopic;
+pub use upstream::ToHub;
