@@ -1,0 +1,351 @@
+//! A CA that can sign: made here, or loaded from PEM.
+
+use std::path::Path;
+
+use rcgen::{BasicConstraints, CertificateParams, Issuer, KeyPair};
+use rustls_pki_types::CertificateDer;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{KeyType, Made, Validity, ca_params, leaf_params};
+use crate::certificate::inspect::{self, CertificateFacts};
+use crate::certificate::load::{named, read};
+use crate::certificate::{CertificateError, pem};
+
+/// A CA certificate with its key.
+pub struct CertificateAuthority {
+    issuer: Issuer<'static, KeyPair>,
+    cert_pem: String,
+    key_pem: Zeroizing<String>,
+    /// This CA and those above it except the root, nearest first: what follows a leaf in its chain.
+    intermediates_pem: String,
+    facts: CertificateFacts,
+    /// How many CAs may follow below this one; `None` sets no limit.
+    path_length: Option<u32>,
+}
+
+impl CertificateAuthority {
+    /// A new root CA, which signs itself.
+    pub fn root(common_name: &str, key_type: KeyType, validity: Validity) -> Result<Self, CertificateError> {
+        Self::root_over(key_type.generate(common_name)?, common_name, validity)
+    }
+
+    /// A new intermediate CA signed by this one; it may sign leaves, but no further CAs.
+    pub fn intermediate(
+        &self,
+        common_name: &str,
+        key_type: KeyType,
+        validity: Validity,
+    ) -> Result<Self, CertificateError> {
+        self.intermediate_over(key_type.generate(common_name)?, common_name, validity)
+    }
+
+    /// A new leaf for a device: its common name is the registration id.
+    pub fn leaf(&self, registration_id: &str, key_type: KeyType, validity: Validity) -> Result<Made, CertificateError> {
+        self.leaf_over(&key_type.generate(registration_id)?, registration_id, validity)
+    }
+
+    /// The proof that this CA's key is at hand: a certificate whose common name is the verification code
+    /// (<https://learn.microsoft.com/azure/iot-dps/how-to-verify-certificates>).
+    pub fn verification(&self, code: &str, key_type: KeyType, validity: Validity) -> Result<Made, CertificateError> {
+        self.leaf(code, key_type, validity)
+    }
+
+    /// A CA that stands on disk. `certificate` may be a whole chain, this CA first.
+    pub fn load(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
+        let key_pem = Zeroizing::new(read(key)?);
+        Self::from_pem(&read(certificate)?, &named(certificate), &key_pem, &named(key))
+    }
+
+    /// The same from memory; `certificate` and `key` name the two in messages.
+    pub fn from_pem(chain: &[u8], certificate: &str, key_pem: &[u8], key: &str) -> Result<Self, CertificateError> {
+        let chain = pem::certificates(chain, certificate)?;
+        let key_pair = key_pair(key_pem, key)?;
+        let malformed = |file: &str, reason: &dyn ToString| CertificateError::Malformed {
+            file: file.to_owned(),
+            reason: reason.to_string(),
+        };
+
+        let der = chain.first().expect("the PEM reader returns at least one");
+        let parsed = inspect::parse(der, certificate)?;
+        if parsed.public_key().raw != rcgen::PublicKeyData::subject_public_key_info(&key_pair) {
+            return Err(CertificateError::KeyMismatch {
+                certificate: certificate.to_owned(),
+                key: key.to_owned(),
+            });
+        }
+        let constraints = parsed
+            .basic_constraints()
+            .map_err(|reason| malformed(certificate, &reason))?;
+        let path_length = match constraints {
+            Some(constraints) if constraints.value.ca => constraints.value.path_len_constraint,
+            _ => {
+                return Err(CertificateError::NotACa {
+                    file: certificate.to_owned(),
+                });
+            }
+        };
+        let mut intermediates_pem = String::new();
+        for der in &chain {
+            let above = inspect::parse(der, certificate)?;
+            if above.subject().as_raw() != above.issuer().as_raw() {
+                intermediates_pem.push_str(&pem::encode_certificate(der));
+            }
+        }
+        Ok(Self {
+            issuer: Issuer::from_ca_cert_der(der, key_pair).map_err(|reason| malformed(certificate, &reason))?,
+            cert_pem: pem::encode_certificate(der),
+            key_pem: Zeroizing::new(String::from_utf8_lossy(key_pem).into_owned()),
+            intermediates_pem,
+            facts: CertificateFacts::of(&parsed, der),
+            path_length,
+        })
+    }
+
+    /// The CA's certificate alone.
+    pub fn cert_pem(&self) -> &str {
+        &self.cert_pem
+    }
+
+    /// The CA's private key, PKCS#8 if it was made here.
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+
+    /// This CA and the intermediates above it, without the root: what follows a leaf in its chain.
+    pub fn intermediates_pem(&self) -> &str {
+        &self.intermediates_pem
+    }
+
+    /// What stands in its certificate.
+    pub fn facts(&self) -> &CertificateFacts {
+        &self.facts
+    }
+
+    /// The common name for messages.
+    pub fn name(&self) -> &str {
+        self.facts
+            .common_name
+            .as_deref()
+            .unwrap_or("a CA without a common name")
+    }
+
+    pub(crate) fn root_over(key: KeyPair, common_name: &str, validity: Validity) -> Result<Self, CertificateError> {
+        let params = ca_params(common_name, validity, BasicConstraints::Unconstrained)?;
+        let certificate = params.self_signed(&key).map_err(failed(common_name))?;
+        Self::made(certificate.der(), params, key, common_name, "")
+    }
+
+    pub(crate) fn intermediate_over(
+        &self,
+        key: KeyPair,
+        common_name: &str,
+        validity: Validity,
+    ) -> Result<Self, CertificateError> {
+        if self.path_length == Some(0) {
+            return Err(CertificateError::NoCasBelow {
+                issuer: self.name().to_owned(),
+            });
+        }
+        let params = ca_params(common_name, self.clamp(validity)?, BasicConstraints::Constrained(0))?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(failed(common_name))?;
+        Self::made(certificate.der(), params, key, common_name, &self.intermediates_pem)
+    }
+
+    pub(crate) fn leaf_over(
+        &self,
+        key: &KeyPair,
+        common_name: &str,
+        validity: Validity,
+    ) -> Result<Made, CertificateError> {
+        let params = leaf_params(common_name, self.clamp(validity)?)?;
+        let certificate = params.signed_by(key, &self.issuer).map_err(failed(common_name))?;
+        Made::new(
+            &certificate,
+            Zeroizing::new(key.serialize_pem()),
+            self.intermediates_pem.clone(),
+            common_name,
+        )
+    }
+
+    fn clamp(&self, validity: Validity) -> Result<Validity, CertificateError> {
+        let within = validity.within(&self.facts);
+        if within.not_before >= within.not_after {
+            return Err(CertificateError::OutsideIssuer {
+                issuer: self.name().to_owned(),
+                issuer_not_before: self.facts.not_before,
+                issuer_not_after: self.facts.not_after,
+                not_before: validity.not_before,
+                not_after: validity.not_after,
+            });
+        }
+        Ok(within)
+    }
+
+    fn made(
+        der: &CertificateDer<'static>,
+        params: CertificateParams,
+        key: KeyPair,
+        common_name: &str,
+        above: &str,
+    ) -> Result<Self, CertificateError> {
+        let name = format!("the new CA certificate for `{common_name}`");
+        let parsed = inspect::parse(der, &name)?;
+        let path_length = match params.is_ca {
+            rcgen::IsCa::Ca(BasicConstraints::Constrained(length)) => Some(u32::from(length)),
+            _ => None,
+        };
+        let cert_pem = pem::encode_certificate(der);
+        let root = parsed.subject().as_raw() == parsed.issuer().as_raw();
+        Ok(Self {
+            facts: CertificateFacts::of(&parsed, der),
+            intermediates_pem: if root {
+                String::new()
+            } else {
+                format!("{cert_pem}{above}")
+            },
+            cert_pem,
+            key_pem: Zeroizing::new(key.serialize_pem()),
+            issuer: Issuer::new(params, key),
+            path_length,
+        })
+    }
+}
+
+impl std::fmt::Debug for CertificateAuthority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CertificateAuthority")
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a private key that will sign or be certified; `file` names it in messages.
+pub(crate) fn key_pair(key_pem: &[u8], file: &str) -> Result<KeyPair, CertificateError> {
+    let mut der = pem::private_key(key_pem, file)?;
+    let key = KeyPair::try_from(&der);
+    der.zeroize();
+    key.map_err(|_| CertificateError::Malformed {
+        file: file.to_owned(),
+        reason: "not an RSA, EC or Ed25519 private key".to_owned(),
+    })
+}
+
+fn failed(common_name: &str) -> impl Fn(rcgen::Error) -> CertificateError {
+    move |reason| CertificateError::Make {
+        common_name: common_name.to_owned(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-23T15:00:00Z".parse().unwrap()
+    }
+
+    fn root() -> CertificateAuthority {
+        CertificateAuthority::root("root", KeyType::P256, Validity::root(now())).unwrap()
+    }
+
+    #[test]
+    fn a_leaf_never_outlives_its_issuer() {
+        let root = root();
+        let late = root.facts().not_after - SignedDuration::from_hours(48);
+        let leaf = root.leaf("thermo-1", KeyType::P256, Validity::leaf(late)).unwrap();
+        assert_eq!(leaf.facts().not_after, root.facts().not_after);
+
+        let too_late = root.facts().not_after + SignedDuration::from_hours(1);
+        let error = root
+            .leaf("thermo-1", KeyType::P256, Validity::leaf(too_late))
+            .unwrap_err();
+        assert!(matches!(error, CertificateError::OutsideIssuer { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_leaf_carries_every_intermediate_but_not_the_root() {
+        let root = root();
+        assert_eq!(
+            root.leaf("a", KeyType::P256, Validity::leaf(now()))
+                .unwrap()
+                .fullchain_pem()
+                .matches("BEGIN")
+                .count(),
+            1
+        );
+
+        let intermediate = root
+            .intermediate("intermediate", KeyType::P256, Validity::intermediate(now()))
+            .unwrap();
+        let leaf = intermediate.leaf("a", KeyType::P256, Validity::leaf(now())).unwrap();
+        assert_eq!(
+            leaf.fullchain_pem(),
+            format!("{}{}", leaf.cert_pem(), intermediate.cert_pem())
+        );
+    }
+
+    #[test]
+    fn an_intermediate_signs_no_further_ca() {
+        let intermediate = root()
+            .intermediate("one", KeyType::P256, Validity::intermediate(now()))
+            .unwrap();
+        let error = intermediate
+            .intermediate("two", KeyType::P256, Validity::intermediate(now()))
+            .unwrap_err();
+        assert_eq!(error.to_string(), "`one` may sign leaves, but no further CAs");
+    }
+
+    #[test]
+    fn a_ca_read_back_signs_what_the_original_would() {
+        let root = root();
+        let again =
+            CertificateAuthority::from_pem(root.cert_pem().as_bytes(), "c", root.key_pem().as_bytes(), "k").unwrap();
+        assert_eq!(again.facts(), root.facts());
+        let leaf = again.leaf("a", KeyType::P256, Validity::leaf(now())).unwrap();
+        assert_eq!(leaf.facts().issuer_common_name.as_deref(), Some("root"));
+    }
+
+    #[test]
+    fn a_leaf_is_not_taken_for_a_ca() {
+        let leaf = root().leaf("a", KeyType::P256, Validity::leaf(now())).unwrap();
+        let error =
+            CertificateAuthority::from_pem(leaf.cert_pem().as_bytes(), "`a.pem`", leaf.key_pem().as_bytes(), "k")
+                .unwrap_err();
+        assert_eq!(error.to_string(), "the certificate in `a.pem` is not a CA certificate");
+    }
+
+    #[test]
+    fn a_common_name_has_1_to_64_characters() {
+        for name in ["", &"x".repeat(65)] {
+            let error = root().leaf(name, KeyType::P256, Validity::leaf(now())).unwrap_err();
+            assert!(matches!(error, CertificateError::BadCommonName { .. }), "{error}");
+        }
+        root()
+            .leaf(&"x".repeat(64), KeyType::P256, Validity::leaf(now()))
+            .unwrap();
+    }
+
+    #[test]
+    fn two_certificates_over_one_key_have_different_serials() {
+        let key = KeyType::P256.generate("a").unwrap();
+        let root = root();
+        let serial = || {
+            root.leaf_over(&key, "a", Validity::leaf(now()))
+                .unwrap()
+                .facts()
+                .serial
+                .clone()
+        };
+        assert_ne!(serial(), serial());
+    }
+
+    #[test]
+    fn no_key_is_ever_printed() {
+        let root = root();
+        let leaf = root.leaf("a", KeyType::P256, Validity::leaf(now())).unwrap();
+        assert!(!format!("{root:?}{leaf:?}").contains("PRIVATE"));
+    }
+}
