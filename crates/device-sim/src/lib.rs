@@ -1,1 +1,4 @@
 //! N virtual thermostats in one process.
+
+pub mod lines;
+pub mod plan;

@@ -1,0 +1,363 @@
+//! The JSON lines between device-sim and whoever started it: one object per line, out on stdout, control lines in on
+//! stdin (only with `--control stdin`; its end then means: drain and stop).
+//!
+//! These types are the contract. Counters are cumulative; histograms hold what came since the line before, so that
+//! readers add them up. Reasons stand behind a slash: `connect_failed/mqtt_not_authorized`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the lines, in [`Line::Ready`].
+pub const LINES_VERSION: u32 = 1;
+
+/// One line on stdout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Line {
+    /// The plan is read and nothing stands in the way.
+    Ready {
+        /// [`LINES_VERSION`].
+        version: u32,
+        /// Which part of the fleet, as `i/n`.
+        shard: String,
+        /// How many devices it has.
+        devices: u32,
+        /// The process.
+        pid: u32,
+    },
+    /// Figures, every second and once more at the end.
+    Stats(Stats),
+    /// A device changed its state.
+    Device(DeviceLine),
+    /// A control line has been carried out.
+    Done {
+        /// The control line's id.
+        id: u64,
+        /// How many devices it reached.
+        devices: u32,
+    },
+    /// A control line was not understood; nothing was done.
+    Refused {
+        /// The control line's id, where it was readable.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+        /// Why.
+        message: String,
+    },
+    /// Every device has stopped; the last line.
+    End {
+        /// Why the process ended.
+        reason: EndReason,
+    },
+}
+
+/// Why a device-sim process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The stages are over.
+    StagesOver,
+    /// Asked to stop, by a signal or over the control lines.
+    Stopped,
+}
+
+/// Figures of one process.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Counts the stats lines of a process, from 0.
+    pub seq: u64,
+    /// Seconds since the process began.
+    pub t: f64,
+    /// `name` or `name/reason` → count since the process began.
+    pub counters: BTreeMap<String, u64>,
+    /// State → devices in it.
+    pub states: BTreeMap<State, u64>,
+    /// `<phase>/<group>` → base64 of an HDR histogram (V2, uncompressed) of microseconds since the line before. Phases
+    /// without a new value are left out.
+    pub histograms: BTreeMap<String, String>,
+}
+
+/// A change of a device's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLine {
+    /// The device.
+    pub id: String,
+    /// Its new state.
+    pub state: State,
+    /// The hub that it is assigned to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<String>,
+    /// SHA-256 of the leaf certificate that it uses, in lower-case hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaf_sha256: Option<String>,
+    /// How long it had been offline, when it comes online again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline_ms: Option<u64>,
+    /// Why, in one word where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same in a sentence, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Where a device is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Waiting for its turn, or taken offline by the stages.
+    Pending,
+    /// Talking to DPS.
+    Registering,
+    /// Connecting to its hub, up to the first report.
+    Connecting,
+    /// In a session with its hub.
+    Online,
+    /// Waiting before it tries again.
+    BackingOff,
+    /// A person must act (disabled, unauthorised, …); it tries again slowly.
+    Parked,
+    /// Will not come back in this run.
+    Stopped,
+}
+
+impl State {
+    /// All states in the order of a device's life.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Registering,
+        Self::Connecting,
+        Self::Online,
+        Self::BackingOff,
+        Self::Parked,
+        Self::Stopped,
+    ];
+
+    /// The word for it in lines, reports and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Registering => "registering",
+            Self::Connecting => "connecting",
+            Self::Online => "online",
+            Self::BackingOff => "backing_off",
+            Self::Parked => "parked",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The counters of a [`Stats`] line, by name. Those that end in `/` are followed by a reason.
+pub mod counter {
+    /// Devices that this process simulates.
+    pub const DEVICES_ASKED: &str = "devices_asked";
+    /// Devices that DPS has assigned to a hub, now or in an earlier run whose assignment still holds.
+    pub const DEVICES_REGISTERED: &str = "devices_registered";
+    /// Those of them whose assignment came from the cache.
+    pub const DEVICES_ASSIGNMENT_REUSED: &str = "devices_assignment_reused";
+    /// Devices that have been online at least once.
+    pub const DEVICES_CONNECTED: &str = "devices_connected";
+    /// Devices that should have come online and never did, by the reason of their last failure. Only at the end.
+    pub const DEVICES_FAILED: &str = "devices_failed/";
+    /// Telemetry that a tick produced.
+    pub const TELEMETRY_OFFERED: &str = "telemetry_offered";
+    /// Telemetry written to a connection, each message once.
+    pub const TELEMETRY_SENT: &str = "telemetry_sent";
+    /// Telemetry that the hub acknowledged.
+    pub const TELEMETRY_ACKED: &str = "telemetry_acked";
+    /// Telemetry written once more, with the same message id.
+    pub const TELEMETRY_RESENT: &str = "telemetry_resent";
+    /// Telemetry given up, by reason.
+    pub const TELEMETRY_DROPPED: &str = "telemetry_dropped/";
+    /// Ticks that came too late to be worth a message.
+    pub const TICKS_MISSED: &str = "ticks_missed";
+    /// Sessions that ended unasked and were begun again, by reason.
+    pub const RECONNECTS: &str = "reconnects/";
+    /// Times that DPS answered 429.
+    pub const DPS_THROTTLED: &str = "dps_throttled";
+    /// Failed registrations, by reason.
+    pub const REGISTER_FAILED: &str = "register_failed/";
+    /// Failed connections to a hub, by reason.
+    pub const CONNECT_FAILED: &str = "connect_failed/";
+    /// Twin requests that the hub refused or did not answer, by reason.
+    pub const TWIN_GET_FAILED: &str = "twin_get_failed/";
+    /// Refused reports, by status.
+    pub const REPORT_FAILED: &str = "report_failed/";
+    /// Commands answered with an error, by status.
+    pub const COMMAND_FAILED: &str = "command_failed/";
+}
+
+/// The timed parts of a device's life. In histograms: `<phase>/<group>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// The whole conversation with DPS.
+    Register,
+    /// The part of it in which DPS had told the device to wait.
+    DpsWait,
+    /// From the first packet to the hub's CONNACK.
+    Connect,
+    /// Name look-up.
+    ConnectDns,
+    /// TCP handshake.
+    ConnectTcp,
+    /// TLS handshake.
+    ConnectTls,
+    /// CONNECT to CONNACK.
+    ConnectMqtt,
+    /// Twin request to its answer.
+    TwinGet,
+    /// The instant at which a message was due to its PUBACK.
+    Publish,
+    /// Writing a message to its PUBACK.
+    PublishSent,
+    /// Reported patch to its answer.
+    Report,
+    /// A command's arrival to its answer.
+    Command,
+}
+
+impl Phase {
+    /// All phases in the order of a device's life.
+    pub const ALL: [Self; 12] = [
+        Self::Register,
+        Self::DpsWait,
+        Self::Connect,
+        Self::ConnectDns,
+        Self::ConnectTcp,
+        Self::ConnectTls,
+        Self::ConnectMqtt,
+        Self::TwinGet,
+        Self::Publish,
+        Self::PublishSent,
+        Self::Report,
+        Self::Command,
+    ];
+
+    /// The word for it in lines, reports, thresholds and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::DpsWait => "dps_wait",
+            Self::Connect => "connect",
+            Self::ConnectDns => "connect_dns",
+            Self::ConnectTcp => "connect_tcp",
+            Self::ConnectTls => "connect_tls",
+            Self::ConnectMqtt => "connect_mqtt",
+            Self::TwinGet => "twin_get",
+            Self::Publish => "publish",
+            Self::PublishSent => "publish_sent",
+            Self::Report => "report",
+            Self::Command => "command",
+        }
+    }
+
+    /// An empty histogram of the range and precision that all sides use: 1 µs to 10 min, 3 digits.
+    #[must_use]
+    pub fn histogram() -> hdrhistogram::Histogram<u64> {
+        hdrhistogram::Histogram::new_with_bounds(1, 600_000_000, 3).expect("the bounds are valid")
+    }
+}
+
+/// One line on stdin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// Chosen by the sender; the answer carries it.
+    pub id: u64,
+    /// What to do.
+    #[serde(rename = "do")]
+    pub action: Action,
+    /// With which devices; all, when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Selection>,
+    /// Spread over this time, e.g. `"10s"`; at once, when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<jiff::SignedDuration>,
+}
+
+/// What a control line can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Disconnect cleanly and connect again.
+    Reconnect,
+    /// Go to DPS again, then connect.
+    Reregister,
+    /// Disconnect and stay offline until the stages or another line want the device online.
+    Disconnect,
+    /// Drain and stop for good.
+    Stop,
+    /// Hold the stages where they are.
+    PauseRamp,
+    /// Go on with the stages.
+    ResumeRamp,
+}
+
+/// Which devices a control line means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Selection {
+    /// These.
+    Ids(Vec<String>),
+    /// A share of a group, or of the fleet.
+    Share(ShareOf),
+}
+
+/// A share of a group, or of the fleet: the same devices every time, by seed and device id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShareOf {
+    /// The group; the whole fleet, when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// 0 to 1; all, when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_look_as_documented() {
+        let line = Line::Device(DeviceLine {
+            id: "thermo-0001".into(),
+            state: State::BackingOff,
+            hub: None,
+            leaf_sha256: None,
+            offline_ms: None,
+            reason: Some("tcp_refused".into()),
+            message: None,
+        });
+        assert_eq!(
+            serde_json::to_string(&line).unwrap(),
+            r#"{"type":"device","id":"thermo-0001","state":"backing_off","reason":"tcp_refused"}"#
+        );
+        assert_eq!(
+            serde_json::to_string(&Line::Stats(Stats::default())).unwrap(),
+            r#"{"type":"stats","seq":0,"t":0.0,"counters":{},"states":{},"histograms":{}}"#
+        );
+    }
+
+    #[test]
+    fn control_lines_are_read_as_documented() {
+        let line = r#"{"id":3,"do":"reconnect","devices":{"group":"thermostats","share":0.2},"over":"10s"}"#;
+        let control: Control = serde_json::from_str(line).unwrap();
+        assert_eq!(control.action, Action::Reconnect);
+        assert_eq!(control.over.map(|over| over.as_secs()), Some(10));
+        let ids: Control = serde_json::from_str(r#"{"id":4,"do":"stop","devices":["a","b"]}"#).unwrap();
+        assert_eq!(ids.devices, Some(Selection::Ids(vec!["a".into(), "b".into()])));
+        assert!(serde_json::from_str::<Control>(r#"{"id":5,"do":"explode"}"#).is_err());
+    }
+}

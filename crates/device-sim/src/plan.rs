@@ -1,0 +1,426 @@
+//! The plan: the one file that tells device-sim processes what to simulate.
+//!
+//! The launcher writes it, every shard reads it. It is versioned JSON, holds the whole fleet (groups as ranges, not as
+//! lists of devices) and no secret: only paths to credentials, which each device loads itself. Units stand in the names
+//! of the fields. The same file serves local processes, containers and cluster jobs.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use iot_protocol::id::{IdScope, ModelId, RegistrationId};
+use serde::{Deserialize, Serialize};
+
+/// The version of the format that this build reads and writes.
+pub const PLAN_VERSION: u32 = 1;
+
+/// What a fleet of devices is to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Always [`PLAN_VERSION`].
+    pub version: u32,
+    /// Names the run; message ids begin with it, so it must differ from run to run.
+    pub run_id: String,
+    /// All randomness comes from this and a device's id.
+    pub seed: u64,
+    /// When the run was started.
+    pub start: jiff::Timestamp,
+    /// Folder of the assignment cache.
+    pub state: PathBuf,
+    /// Where the devices register.
+    pub target: Target,
+    /// The devices.
+    pub groups: Vec<Group>,
+    /// How fast they may come.
+    pub rates: Rates,
+    /// Share of the fleet online over time; the stages start when every device has finished its first registration.
+    pub stages: Vec<Stage>,
+}
+
+/// Where devices register and connect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The tenant of DPS.
+    pub id_scope: IdScope,
+    /// Host name of DPS, which its certificate must carry.
+    pub dps_endpoint: String,
+    /// MQTT port of DPS and of every hub.
+    pub port: u16,
+    /// PEM file with the roots to trust instead of the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// Host to use for TCP, SNI and the verified name of every hub, as a gateway needs it. The hub's own name stays in
+    /// the MQTT user name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_host: Option<String>,
+}
+
+/// Devices that are alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Name of the enrollment group, or `individual`; histograms and control lines use it.
+    pub name: String,
+    /// Which devices.
+    pub devices: Devices,
+    /// What they are.
+    pub model: Model,
+    /// What they send.
+    pub telemetry: Telemetry,
+    /// Where their certificates are.
+    pub credentials: CredentialSource,
+}
+
+/// The ids of a group's devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Devices {
+    /// `<prefix><number>`, the number padded with zeros.
+    Range(Range),
+    /// One by one.
+    Ids(Vec<RegistrationId>),
+}
+
+/// Numbered devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// What every id begins with.
+    pub prefix: String,
+    /// How many.
+    pub count: u32,
+    /// The first number.
+    pub first: u32,
+    /// At least so many digits.
+    pub width: usize,
+}
+
+impl Range {
+    /// The id of the device at `index`, from 0.
+    #[must_use]
+    pub fn id(&self, index: u32) -> String {
+        let number = u64::from(self.first) + u64::from(index);
+        format!("{}{number:0width$}", self.prefix, width = self.width)
+    }
+}
+
+impl Devices {
+    /// How many devices there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        match self {
+            Self::Range(range) => range.count,
+            Self::Ids(ids) => u32::try_from(ids.len()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// What a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Model {
+    /// `dtmi:com:example:Thermostat;1`
+    Thermostat,
+}
+
+impl Model {
+    /// The model id that the device announces.
+    #[must_use]
+    pub fn id(self) -> ModelId {
+        match self {
+            Self::Thermostat => ModelId::new("dtmi:com:example:Thermostat;1").expect("the literal is a model id"),
+        }
+    }
+}
+
+/// How often a device sends.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// Time between two messages.
+    pub interval_ms: u64,
+    /// Share of the interval by which a message may come earlier or later, 0 to 1.
+    pub jitter: f64,
+}
+
+/// Where the certificates of a group's devices are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum CredentialSource {
+    /// The folder of an enrollment group: leaves by generation.
+    Group(PathBuf),
+    /// The folder that holds one folder per individually enrolled device.
+    Individual(PathBuf),
+}
+
+/// How fast devices may come. A shard takes its part of each rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rates {
+    /// Registrations begun per second.
+    pub register_per_s: f64,
+    /// Connections to hubs begun per second.
+    pub connect_per_s: f64,
+}
+
+/// A piece of the load profile: from the share before to this one, evenly over a time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Share of the fleet that is online at the end of the stage, 0 to 1.
+    pub share: f64,
+    /// How long the stage takes.
+    pub over_ms: u64,
+}
+
+/// Which part of the fleet a process simulates: the devices whose index modulo `count` is `index`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0.
+    pub index: u32,
+    /// How many processes share the fleet.
+    pub count: NonZeroU32,
+}
+
+impl Shard {
+    /// The only process.
+    pub const WHOLE: Self = Self {
+        index: 0,
+        count: NonZeroU32::MIN,
+    };
+
+    /// Whether the device at `index` of the whole fleet belongs here.
+    #[must_use]
+    pub fn holds(self, index: u32) -> bool {
+        index % self.count == self.index
+    }
+
+    /// This shard's part of a rate of the whole fleet.
+    #[must_use]
+    pub fn part_of(self, rate: f64) -> f64 {
+        rate / f64::from(self.count.get())
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || format!("`{text}` is not of the form i/n, where i counts from 0 and is less than n, e.g. 0/2");
+        let (index, count) = text.split_once('/').ok_or_else(form)?;
+        let shard = Self {
+            index: index.parse().map_err(|_| form())?,
+            count: count.parse().map_err(|_| form())?,
+        };
+        if shard.index < shard.count.get() {
+            Ok(shard)
+        } else {
+            Err(form())
+        }
+    }
+}
+
+/// Why a plan can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The file can't be read.
+    #[error("can't read plan {path}")]
+    Read {
+        /// The plan's file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is not a plan.
+    #[error("{path} is not a plan")]
+    Parse {
+        /// The plan's file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The file is a plan of another version.
+    #[error("{path} is a plan of version {found}; this build reads version {PLAN_VERSION}")]
+    Version {
+        /// The plan's file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+    },
+    /// A value that no fleet can have.
+    #[error("{path}: {problem}")]
+    Invalid {
+        /// The plan's file.
+        path: PathBuf,
+        /// The key and what is wrong with it.
+        problem: String,
+    },
+}
+
+impl Plan {
+    /// Reads and checks a plan.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read, is not a plan of this version, or holds a value that no fleet can have.
+    pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let text = std::fs::read(path).map_err(|source| PlanError::Read {
+            path: path.into(),
+            source,
+        })?;
+        let parse = |source| PlanError::Parse {
+            path: path.into(),
+            source,
+        };
+        // The version is looked at first, since another version may have other fields.
+        let raw: serde_json::Value = serde_json::from_slice(&text).map_err(parse)?;
+        match raw.get("version").and_then(serde_json::Value::as_u64) {
+            Some(found) if found != u64::from(PLAN_VERSION) => {
+                return Err(PlanError::Version {
+                    path: path.into(),
+                    found,
+                });
+            }
+            _ => {}
+        }
+        let plan: Self = serde_json::from_value(raw).map_err(parse)?;
+        plan.check().map_err(|problem| PlanError::Invalid {
+            path: path.into(),
+            problem,
+        })?;
+        Ok(plan)
+    }
+
+    /// What serde's types can't say. The launcher checks the manifest with better words; this guards the process
+    /// against a plan that somebody wrote by hand.
+    fn check(&self) -> Result<(), String> {
+        let positive = |name: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                Ok(())
+            } else {
+                Err(format!("`{name}` is {value}, it must be above 0"))
+            }
+        };
+        let share = |name: &str, value: f64| {
+            if (0.0..=1.0).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("`{name}` is {value}, it must be from 0 to 1"))
+            }
+        };
+        positive("rates.register_per_s", self.rates.register_per_s)?;
+        positive("rates.connect_per_s", self.rates.connect_per_s)?;
+        for stage in &self.stages {
+            share("stages.share", stage.share)?;
+        }
+        for group in &self.groups {
+            share("groups.telemetry.jitter", group.telemetry.jitter)?;
+            if group.telemetry.interval_ms == 0 {
+                return Err(format!("`telemetry.interval_ms` of group `{}` is 0", group.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many devices the whole fleet has.
+    #[must_use]
+    pub fn device_count(&self) -> u32 {
+        self.groups
+            .iter()
+            .map(|group| group.devices.count())
+            .fold(0, u32::saturating_add)
+    }
+
+    /// Every device of a shard: the index of its group and its id.
+    ///
+    /// # Errors
+    ///
+    /// An id that the plan makes is not a registration id.
+    pub fn devices(&self, shard: Shard) -> Result<Vec<(usize, RegistrationId)>, iot_protocol::IdError> {
+        let mut devices = Vec::new();
+        let mut index = 0u32;
+        for (group_index, group) in self.groups.iter().enumerate() {
+            for i in 0..group.devices.count() {
+                if shard.holds(index) {
+                    let id = match &group.devices {
+                        Devices::Range(range) => RegistrationId::new(&range.id(i))?,
+                        Devices::Ids(ids) => ids[i as usize].clone(),
+                    };
+                    devices.push((group_index, id));
+                }
+                index = index.wrapping_add(1);
+            }
+        }
+        Ok(devices)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        serde_json::from_str(include_str!("../tests/data/plan.json")).unwrap()
+    }
+
+    #[test]
+    fn the_committed_plan_of_version_1_stays_readable() {
+        // If this fails, do not change the file: plans that people have kept would no longer be readable.
+        let plan = plan();
+        assert_eq!(plan.device_count(), 102);
+        let text = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+    }
+
+    #[test]
+    fn shards_share_the_fleet_without_a_gap_or_a_double() {
+        let plan = plan();
+        let mut all: Vec<_> = plan.devices(Shard::WHOLE).unwrap();
+        let mut parts: Vec<_> = (0..3)
+            .flat_map(|i| plan.devices(format!("{i}/3").parse().unwrap()).unwrap())
+            .collect();
+        all.sort();
+        parts.sort();
+        assert_eq!(all.len(), 102);
+        assert_eq!(all, parts);
+    }
+
+    #[test]
+    fn a_shard_counts_from_zero() {
+        assert_eq!("1/2".parse::<Shard>().unwrap().to_string(), "1/2");
+        for bad in ["2/2", "0/0", "1", "-1/2", "a/b"] {
+            assert!(bad.parse::<Shard>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_plan_of_another_version_is_refused_by_its_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.json");
+        std::fs::write(&path, r#"{"version":2,"something":"new"}"#).unwrap();
+        assert!(matches!(Plan::read(&path), Err(PlanError::Version { found: 2, .. })));
+    }
+
+    #[test]
+    fn a_plan_with_impossible_values_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.json");
+        let mut plan = plan();
+        plan.rates.connect_per_s = 0.0;
+        std::fs::write(&path, serde_json::to_vec(&plan).unwrap()).unwrap();
+        let error = Plan::read(&path).unwrap_err().to_string();
+        assert!(
+            error.ends_with("`rates.connect_per_s` is 0, it must be above 0"),
+            "{error}"
+        );
+    }
+}
