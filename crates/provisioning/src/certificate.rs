@@ -4,6 +4,6 @@ mod error;
 pub mod inspect;
 pub mod load;
 pub mod make;
-mod pem;
+pub(crate) mod pem;
 
 pub use error::CertificateError;

@@ -10,6 +10,7 @@
 //! | [`certificate::make`] | root and intermediate CAs, leaves, self-signed and verification certificates |
 //! | [`certificate::load`] | a leaf, its chain and its key from PEM files, and every way that can go wrong |
 //! | [`certificate::inspect`] | the few facts of a certificate that people and services talk about |
+//! | [`identities`] | the folders on disk where a group's CAs and leaves and an individual's pairs live |
 //!
 //! # Example
 //!
@@ -29,3 +30,4 @@
 //! ```
 
 pub mod certificate;
+pub mod identities;

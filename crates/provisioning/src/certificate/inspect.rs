@@ -105,3 +105,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
             text
         })
 }
+
+/// Whether `parent` signed `child`, by name and by signature.
+pub(crate) fn issued_by(
+    child: &CertificateDer<'_>,
+    parent: &CertificateDer<'_>,
+    file: &str,
+) -> Result<bool, CertificateError> {
+    let child = parse(child, file)?;
+    let parent = parse(parent, file)?;
+    Ok(child.issuer().as_raw() == parent.subject().as_raw()
+        && child.verify_signature(Some(parent.public_key())).is_ok())
+}

@@ -18,6 +18,7 @@ use rcgen::{
 use zeroize::Zeroizing;
 
 pub use authority::CertificateAuthority;
+pub(crate) use authority::key_pair;
 pub use validity::Validity;
 
 use super::CertificateError;
@@ -33,7 +34,7 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    fn generate(self, common_name: &str) -> Result<KeyPair, CertificateError> {
+    pub(crate) fn generate(self, common_name: &str) -> Result<KeyPair, CertificateError> {
         match self {
             Self::P256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
         }
@@ -104,9 +105,12 @@ impl std::fmt::Debug for Made {
 ///
 /// Issuer and subject both name the device, as IoT Central asks for individual enrollments; it may not sign others.
 pub fn self_signed(device_id: &str, key_type: KeyType, validity: Validity) -> Result<Made, CertificateError> {
-    let key = key_type.generate(device_id)?;
+    self_signed_over(&key_type.generate(device_id)?, device_id, validity)
+}
+
+pub(crate) fn self_signed_over(key: &KeyPair, device_id: &str, validity: Validity) -> Result<Made, CertificateError> {
     let certificate = leaf_params(device_id, validity)?
-        .self_signed(&key)
+        .self_signed(key)
         .map_err(|reason| CertificateError::Make {
             common_name: device_id.to_owned(),
             reason,

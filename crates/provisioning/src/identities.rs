@@ -1,0 +1,26 @@
+//! The folders on disk where identities live.
+//!
+//! ```text
+//! <certs>/<group>/ca/root_cert.pem root_key.pem intermediate_cert.pem intermediate_key.pem
+//! <certs>/<group>/leaves/0001/<device id>_cert.pem _key.pem _fullchain.pem    a generation
+//! <certs>/<group>/current                                                      "0001"
+//! <certs>/individual/<device id>/primary_cert.pem primary_key.pem secondary_… current
+//! ```
+//!
+//! Keys are 0600 in 0700 folders. Every file appears under its name only when it is whole; nothing that exists is
+//! written again; what an interrupted run left undone is done by the next. A CA that was put into `ca/` by hand is
+//! signed with instead of making one, and an intermediate is enough: its root's key may stay offline.
+//!
+//! Device ids are file names as they are. Windows can't store the `:` that a registration id may contain.
+//! A group can't be called `individual`.
+
+mod error;
+mod files;
+mod generate;
+mod group;
+mod individual;
+
+pub use error::{IdentityError, Problems};
+pub use generate::{GroupIdentities, Issuer, Report};
+pub use group::{GroupFolder, LeafPaths};
+pub use individual::{IndividualFolder, IndividualIdentities, PairPaths, Slot};

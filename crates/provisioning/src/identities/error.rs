@@ -1,0 +1,91 @@
+//! What can be wrong with the identities on disk.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::certificate::CertificateError;
+
+/// One thing that is wrong with an identity on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The operating system refused to read, write, create or lock something.
+    #[error("cannot {doing} `{}`: {reason}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: io::Error,
+    },
+    /// A certificate or key can't be made, read or used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A certificate without the key that belongs to it; the key can't be made again.
+    #[error("`{}` has no key: `{}` is missing", certificate.display(), key.display())]
+    WithoutKey {
+        /// The certificate that is there.
+        certificate: PathBuf,
+        /// The key that is not.
+        key: PathBuf,
+    },
+    /// The certificate was signed by somebody else than the CA that stands on disk.
+    #[error("`{}` was not issued by `{issuer}`, the CA in `{}`", certificate.display(), ca.display())]
+    NotIssuedBy {
+        /// The certificate.
+        certificate: PathBuf,
+        /// The CA's common name.
+        issuer: String,
+        /// The CA's certificate.
+        ca: PathBuf,
+    },
+    /// The chain a device would send does not hold the intermediate CAs between its leaf and the root.
+    #[error("`{}` lacks the intermediate CA `{issuer}` after its leaf", fullchain.display())]
+    IncompleteChain {
+        /// The chain.
+        fullchain: PathBuf,
+        /// The CA that had to follow.
+        issuer: String,
+    },
+    /// A group or device id that can't be a file's or folder's name.
+    #[error("`{name}` can't be the name of a file or folder")]
+    BadName {
+        /// The id.
+        name: String,
+    },
+    /// The `current` file does not say what to use.
+    #[error("`{}` holds `{content}`, expected {expected}", path.display())]
+    BadCurrent {
+        /// The file.
+        path: PathBuf,
+        /// What stands in it.
+        content: String,
+        /// The accepted form.
+        expected: &'static str,
+    },
+}
+
+/// Everything that is wrong, at once; never empty.
+#[derive(Debug)]
+pub struct Problems(pub Vec<IdentityError>);
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl<E: Into<IdentityError>> From<E> for Problems {
+    fn from(problem: E) -> Self {
+        Self(vec![problem.into()])
+    }
+}

@@ -1,0 +1,315 @@
+//! Identity folders: made, found again, taken up after an interruption, refused with reasons.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
+use provisioning::identities::{GroupFolder, GroupIdentities, IdentityError, Issuer, Problems};
+
+fn now() -> Timestamp {
+    "2026-11-23T15:00:00Z".parse().unwrap()
+}
+
+fn ids(count: usize) -> Vec<String> {
+    (1..=count).map(|n| format!("thermo-{n:04}")).collect()
+}
+
+fn open(certs: &Path, issuer: Issuer, count: usize) -> Result<GroupIdentities, Problems> {
+    GroupIdentities::open_or_create(certs, "thermostats", issuer, ids(count), now(), &|_, _| {})
+}
+
+/// Every file below `folder` with its content, to see what a run changed.
+fn snapshot(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(snapshot(&path));
+        } else {
+            files.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn a_group_is_made_once_and_found_again() {
+    let certs = tempfile::tempdir().unwrap();
+    let first = open(certs.path(), Issuer::Intermediate, 8).unwrap();
+    assert_eq!((first.leaves.made, first.leaves.reused, first.made_ca), (8, 0, true));
+    let before = snapshot(certs.path());
+
+    let second = open(certs.path(), Issuer::Intermediate, 8).unwrap();
+    assert_eq!(
+        (second.leaves.made, second.leaves.reused, second.made_ca),
+        (0, 8, false)
+    );
+    assert_eq!(snapshot(certs.path()), before);
+}
+
+#[test]
+fn a_device_loads_leaf_and_intermediate_of_the_current_generation() {
+    let certs = tempfile::tempdir().unwrap();
+    let group = open(certs.path(), Issuer::Intermediate, 2).unwrap();
+    let identity = group.folder.load_current("thermo-0002").unwrap();
+    identity.check("thermo-0002", now()).unwrap();
+    assert_eq!(identity.chain().len(), 2);
+    assert_eq!(
+        identity.leaf.issuer_common_name.as_deref(),
+        Some("thermostats intermediate")
+    );
+    assert_eq!(
+        fs::read_to_string(group.folder.path().join("current")).unwrap().trim(),
+        "0001"
+    );
+}
+
+#[test]
+fn a_group_whose_root_signs_has_no_intermediate() {
+    let certs = tempfile::tempdir().unwrap();
+    let group = open(certs.path(), Issuer::Root, 1).unwrap();
+    assert!(group.intermediate.is_none());
+    assert!(!group.folder.intermediate_cert().exists());
+    assert_eq!(group.folder.load_current("thermo-0001").unwrap().chain().len(), 1);
+}
+
+#[test]
+fn a_group_grows_without_touching_what_is_there() {
+    let certs = tempfile::tempdir().unwrap();
+    open(certs.path(), Issuer::Root, 3).unwrap();
+    let before = snapshot(certs.path());
+    let grown = open(certs.path(), Issuer::Root, 5).unwrap();
+    assert_eq!((grown.leaves.made, grown.leaves.reused), (2, 3));
+    let after = snapshot(certs.path());
+    assert!(before.iter().all(|file| after.contains(file)));
+}
+
+#[test]
+fn progress_reaches_the_total() {
+    let certs = tempfile::tempdir().unwrap();
+    let highest = AtomicUsize::new(0);
+    let progress = |done: usize, total: usize| {
+        assert_eq!(total, 7);
+        highest.fetch_max(done, Ordering::Relaxed);
+    };
+    GroupIdentities::open_or_create(certs.path(), "g", Issuer::Root, ids(7), now(), &progress).unwrap();
+    assert_eq!(highest.load(Ordering::Relaxed), 7);
+}
+
+#[test]
+fn an_interrupted_generation_resumes_at_every_point() {
+    let certs = tempfile::tempdir().unwrap();
+    let folder = open(certs.path(), Issuer::Intermediate, 4).unwrap().folder;
+    // The states a kill can leave: nothing, only a key, key and certificate, everything but `current`.
+    let leaf = |n: usize| folder.leaf_paths("0001", &format!("thermo-{n:04}"));
+    fs::remove_file(folder.path().join("current")).unwrap();
+    for path in [
+        leaf(1).key,
+        leaf(1).cert,
+        leaf(1).fullchain,
+        leaf(2).cert,
+        leaf(2).fullchain,
+        leaf(3).fullchain,
+    ] {
+        fs::remove_file(path).unwrap();
+    }
+    fs::write(leaf(1).key.with_extension("pem.partial"), "half a key").unwrap();
+    let before = snapshot(certs.path());
+
+    let resumed = open(certs.path(), Issuer::Intermediate, 4).unwrap();
+    assert_eq!((resumed.leaves.made, resumed.leaves.reused), (3, 1));
+    let after = snapshot(certs.path());
+    let kept = |(name, _): &&(String, Vec<u8>)| !name.ends_with(".partial");
+    assert!(
+        before.iter().filter(kept).all(|file| after.contains(file)),
+        "something that was there was overwritten"
+    );
+    assert!(after.iter().all(|(name, _)| !name.ends_with(".partial")));
+    for id in ids(4) {
+        resumed.folder.load_current(&id).unwrap().check(&id, now()).unwrap();
+    }
+}
+
+#[test]
+fn an_interrupted_ca_resumes() {
+    let certs = tempfile::tempdir().unwrap();
+    let folder = GroupFolder::new(certs.path(), "thermostats");
+    open(certs.path(), Issuer::Intermediate, 0).unwrap();
+    fs::remove_file(folder.intermediate_cert()).unwrap();
+    let key = fs::read(folder.path().join("ca/intermediate_key.pem")).unwrap();
+    open(certs.path(), Issuer::Intermediate, 1).unwrap();
+    assert_eq!(fs::read(folder.path().join("ca/intermediate_key.pem")).unwrap(), key);
+    assert_eq!(folder.load_current("thermo-0001").unwrap().chain().len(), 2);
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once_and_nothing_is_overwritten() {
+    let certs = tempfile::tempdir().unwrap();
+    let folder = open(certs.path(), Issuer::Intermediate, 6).unwrap().folder;
+    let leaf = |n: usize| folder.leaf_paths("0001", &format!("thermo-{n:04}"));
+    // 1: another's key. 2: another's certificate and key. 3: no key. 4: signed by a stranger. 5: no intermediate. 6: fine.
+    fs::copy(leaf(6).key, leaf(1).key).unwrap();
+    fs::copy(leaf(6).key, leaf(2).key).unwrap();
+    fs::copy(leaf(6).fullchain, leaf(2).fullchain).unwrap();
+    fs::remove_file(leaf(3).key).unwrap();
+    let stranger =
+        CertificateAuthority::root("thermostats intermediate", KeyType::P256, Validity::root(now())).unwrap();
+    let forged = stranger
+        .leaf("thermo-0004", KeyType::P256, Validity::leaf(now()))
+        .unwrap();
+    fs::write(leaf(4).key, forged.key_pem()).unwrap();
+    fs::write(leaf(4).fullchain, forged.fullchain_pem()).unwrap();
+    fs::copy(leaf(5).cert, leaf(5).fullchain).unwrap();
+    let before = snapshot(certs.path());
+
+    let problems = open(certs.path(), Issuer::Intermediate, 6).unwrap_err();
+    let text = problems.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    assert!(
+        lines[0].contains("thermo-0001_key.pem` does not belong to the certificate in"),
+        "{text}"
+    );
+    assert!(
+        lines[1].contains("the common name `thermo-0006`, but the registration id is `thermo-0002`"),
+        "{text}"
+    );
+    assert!(lines[2].ends_with("thermo-0003_key.pem` is missing"), "{text}");
+    assert!(
+        lines[3].contains("thermo-0004_fullchain.pem` was not issued by `thermostats intermediate`"),
+        "{text}"
+    );
+    assert!(
+        lines[4].ends_with("lacks the intermediate CA `thermostats intermediate` after its leaf"),
+        "{text}"
+    );
+    assert_eq!(snapshot(certs.path()), before);
+}
+
+#[test]
+fn expired_leaves_and_expired_cas_are_refused() {
+    let certs = tempfile::tempdir().unwrap();
+    open(certs.path(), Issuer::Root, 2).unwrap();
+    let at = |days: i64| {
+        let later = now() + SignedDuration::from_hours(24 * days);
+        GroupIdentities::open_or_create(certs.path(), "thermostats", Issuer::Root, ids(2), later, &|_, _| {})
+    };
+    let problems = at(366).unwrap_err();
+    assert_eq!(
+        problems.to_string().matches("expired on 2027-11-23T15:00:00Z").count(),
+        2,
+        "{problems}"
+    );
+    let problems = at(3651).unwrap_err();
+    assert!(problems.to_string().contains("root_cert.pem` expired on"), "{problems}");
+}
+
+#[test]
+fn another_issuer_than_before_is_refused_for_leaves_that_are_there() {
+    let certs = tempfile::tempdir().unwrap();
+    open(certs.path(), Issuer::Root, 1).unwrap();
+    let problems = open(certs.path(), Issuer::Intermediate, 1).unwrap_err();
+    assert!(
+        matches!(problems.0.as_slice(), [IdentityError::NotIssuedBy { .. }]),
+        "{problems}"
+    );
+}
+
+#[test]
+fn an_intermediate_put_there_by_hand_needs_no_root() {
+    let certs = tempfile::tempdir().unwrap();
+    let folder = GroupFolder::new(certs.path(), "thermostats");
+    let root = CertificateAuthority::root("offline", KeyType::P256, Validity::root(now())).unwrap();
+    let intermediate = root
+        .intermediate("ours", KeyType::P256, Validity::intermediate(now()))
+        .unwrap();
+    fs::create_dir_all(folder.path().join("ca")).unwrap();
+    fs::write(folder.intermediate_cert(), intermediate.cert_pem()).unwrap();
+    fs::write(folder.path().join("ca/intermediate_key.pem"), intermediate.key_pem()).unwrap();
+
+    let group = open(certs.path(), Issuer::Intermediate, 1).unwrap();
+    assert!(group.root.is_none());
+    assert!(!folder.root_cert().exists());
+    assert_eq!(
+        folder
+            .load_current("thermo-0001")
+            .unwrap()
+            .leaf
+            .issuer_common_name
+            .as_deref(),
+        Some("ours")
+    );
+}
+
+#[test]
+fn a_root_without_its_key_can_not_sign() {
+    let certs = tempfile::tempdir().unwrap();
+    let folder = open(certs.path(), Issuer::Root, 0).unwrap().folder;
+    fs::remove_file(folder.path().join("ca/root_key.pem")).unwrap();
+    for issuer in [Issuer::Root, Issuer::Intermediate] {
+        let problems = open(certs.path(), issuer, 1).unwrap_err();
+        assert!(problems.to_string().ends_with("root_key.pem` is missing"), "{problems}");
+    }
+}
+
+#[test]
+fn names_that_lead_out_of_the_folder_are_refused() {
+    let certs = tempfile::tempdir().unwrap();
+    for (group, id) in [("..", "a"), ("g", "../a"), ("individual", "a")] {
+        let problems =
+            GroupIdentities::open_or_create(certs.path(), group, Issuer::Root, [id], now(), &|_, _| {}).unwrap_err();
+        assert!(
+            matches!(problems.0.as_slice(), [IdentityError::BadName { .. }]),
+            "{problems}"
+        );
+    }
+}
+
+#[test]
+fn a_device_without_a_complete_generation_is_told_so() {
+    let certs = tempfile::tempdir().unwrap();
+    let error = GroupFolder::new(certs.path(), "thermostats")
+        .load_current("thermo-0001")
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("current`: no generation of leaves is complete"),
+        "{error}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn keys_are_private_and_so_are_their_folders() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let certs = tempfile::tempdir().unwrap();
+    let folder = open(certs.path(), Issuer::Intermediate, 1).unwrap().folder;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for path in ["", "ca", "leaves", "leaves/0001"] {
+        assert_eq!(mode(&folder.path().join(path)), 0o700, "{path}");
+    }
+    for path in [
+        "ca/root_key.pem",
+        "ca/intermediate_key.pem",
+        "leaves/0001/thermo-0001_key.pem",
+    ] {
+        assert_eq!(mode(&folder.path().join(path)), 0o600, "{path}");
+    }
+}
+
+#[test]
+fn two_programs_at_once_agree_on_one_set() {
+    let certs = tempfile::tempdir().unwrap();
+    let made: usize = std::thread::scope(|scope| {
+        let one = scope.spawn(|| open(certs.path(), Issuer::Intermediate, 40).unwrap().leaves.made);
+        let other = scope.spawn(|| open(certs.path(), Issuer::Intermediate, 40).unwrap().leaves.made);
+        one.join().unwrap() + other.join().unwrap()
+    });
+    assert_eq!(made, 40);
+    open(certs.path(), Issuer::Intermediate, 40).unwrap();
+}
