@@ -1,1 +1,69 @@
-//! One TLS + MQTT 3.1.1 connection: rumqttc's packet codec driven over tokio-rustls.
+//! One TLS + MQTT 3.1.1 connection of a device: rumqttc's packet codec driven over tokio-rustls.
+//!
+//! A fleet holds thousands of these, each with its own certificate, so a connection is small (a few KiB beside what
+//! TLS itself needs), never shares a TLS session with another one, and says how long each phase of connecting took.
+//! It never skips verification and never talks plain MQTT. MQTT 5, QoS 2 and reconnecting are not covered: a broken
+//! [`Link`] is dropped and a new one connected, by a policy that the caller has.
+//!
+//! # Map
+//!
+//! | module | is |
+//! | --- | --- |
+//! | `endpoint` | where to connect and whom to expect there: [`Endpoint`] |
+//! | `tls` | trust, made once and shared by every connection: [`Tls`], [`TrustRoots`] |
+//! | `credentials` | who the device is: [`Credentials`], [`certified_key`] |
+//! | `options` | what CONNECT says: [`ConnectOptions`], [`Will`] |
+//! | `connect` | DNS, TCP, TLS, CONNECT, each timed: [`ConnectTimings`], [`Phase`] |
+//! | `link` | the driver: [`Link`], [`Event`] |
+//! | `session` | the pure core: packet ids, in flight, keepalive; no I/O and no clock |
+//! | `wire` | the codec, its limits and its guard against malformed packets |
+//! | `error` | what can go wrong, each with a stable word for counting: [`ConnectError`], [`LinkError`] |
+//! | `testing` | a scripted TLS server and a test CA (feature `testing`) |
+//!
+//! # Example
+//!
+//! ```no_run
+//! use mqtt_link::{ConnectOptions, Credentials, Endpoint, Event, Link, Qos, Tls, TrustRoots};
+//!
+//! # async fn example(key: std::sync::Arc<rustls::sign::CertifiedKey>) -> Result<(), Box<dyn std::error::Error>> {
+//! let tls = Tls::new(TrustRoots::WebPki)?;
+//! let endpoint = Endpoint::new("hub1.azure-devices.net", 8883, tls)?;
+//! let options = ConnectOptions {
+//!     user_name: Some("hub1.azure-devices.net/thermo-0001/?api-version=2021-04-12".to_owned()),
+//!     ..ConnectOptions::new("thermo-0001")
+//! };
+//! let (mut link, timings) = Link::connect(&endpoint, &Credentials::X509(key), &options).await?;
+//! println!("tls took {:?}", timings.tls);
+//!
+//! link.subscribe(&[("devices/thermo-0001/messages/devicebound/#", Qos::AtLeastOnce)]).await?;
+//! link.publish("devices/thermo-0001/messages/events/", r#"{"temperature":21.4}"#, Qos::AtLeastOnce)?;
+//! while let Event::Message { topic, .. } = link.next().await? {
+//!     println!("received {topic}");
+//! }
+//! link.close(std::time::Duration::from_secs(5)).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod connect;
+mod credentials;
+mod endpoint;
+mod error;
+mod link;
+mod options;
+mod session;
+mod tls;
+mod wire;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use connect::{ConnectTimings, Phase};
+pub use credentials::{Credentials, CredentialsError, SasToken, certified_key};
+pub use endpoint::{Endpoint, InvalidServerName};
+pub use error::{ConnectError, ConnectRefusal, LinkError, ProtocolError, PublishError, SubscribeError, TlsFailure};
+pub use link::{Event, Link};
+pub use options::{ConnectOptions, Will};
+pub use session::PacketId;
+pub use tls::{Tls, TlsSetupError, TrustRoots};
+pub use wire::{MAX_PACKET, MalformedPacket, Qos};

@@ -1,0 +1,197 @@
+//! What can go wrong. Every error has a short stable word, `reason()`, for counting.
+
+mod connect;
+mod tls;
+
+use std::io;
+use std::time::Duration;
+
+pub use connect::{ConnectError, ConnectRefusal};
+pub use tls::TlsFailure;
+
+use crate::wire::{MAX_PACKET, MalformedPacket, WireError};
+
+/// Why a connection that stood has ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The server closed the connection.
+    #[error("connection was closed by the server")]
+    Closed,
+    /// The socket failed.
+    #[error("connection failed")]
+    Io(#[source] io::Error),
+    /// TLS failed, or the server sent an alert: in TLS 1.3 that is how a refused client certificate shows.
+    #[error("tls of the connection failed")]
+    Tls(#[source] rustls::Error),
+    /// The server did not answer a PINGREQ.
+    #[error("server did not answer a ping within {waited:?}")]
+    PingTimeout {
+        /// How long the answer was waited for.
+        waited: Duration,
+    },
+    /// The server sent what MQTT 3.1.1 does not allow.
+    #[error("server broke the protocol")]
+    Protocol(#[from] ProtocolError),
+}
+
+impl LinkError {
+    /// A stable snake_case word for counting.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => "reset",
+            Self::Io(_) => "io",
+            Self::Tls(error) => tls::reason(error),
+            Self::PingTimeout { .. } => "ping_timeout",
+            Self::Protocol(_) => "protocol",
+        }
+    }
+}
+
+impl From<WireError> for LinkError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Malformed(error) => Self::Protocol(ProtocolError::Malformed(error)),
+            // Many servers leave without TLS's close_notify, which rustls reports in this way.
+            WireError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,
+            WireError::Io(error) => match TlsFailure::from(error) {
+                TlsFailure::Tls(error) => Self::Tls(error),
+                TlsFailure::Io(error) => Self::Io(error),
+            },
+        }
+    }
+}
+
+/// How the server broke MQTT 3.1.1.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A packet can't be parsed or is over [`MAX_PACKET`].
+    #[error("packet is malformed")]
+    Malformed(#[source] MalformedPacket),
+    /// A packet that only a client may send, or one that has no place here.
+    #[error("packet {packet} was not expected")]
+    Unexpected {
+        /// MQTT's name of the packet.
+        packet: &'static str,
+    },
+    /// A message came with QoS 2, which was never subscribed to.
+    #[error("message came with qos 2, which was not granted")]
+    QosNotGranted,
+    /// A SUBACK does not have one answer per filter.
+    #[error("suback has {received} answers for {asked} filters")]
+    SubackLength {
+        /// How many filters the SUBSCRIBE had.
+        asked: usize,
+        /// How many answers came.
+        received: usize,
+    },
+    /// Too many messages came before the answer to SUBSCRIBE or UNSUBSCRIBE.
+    #[error("server sent more than {limit} messages before it answered")]
+    Flooded {
+        /// How many are kept for later.
+        limit: usize,
+    },
+}
+
+/// Why a message was not taken for sending. Nothing was sent then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// As many QoS 1 messages are unacknowledged as [`ConnectOptions::window`](crate::ConnectOptions::window) allows.
+    #[error("message would exceed the window of {window} unacknowledged messages")]
+    WindowFull {
+        /// The limit.
+        window: u16,
+    },
+    /// The network takes bytes more slowly than they are published.
+    #[error("message would exceed the buffer of {limit} unsent bytes")]
+    BufferFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// The packet would be over [`MAX_PACKET`].
+    #[error("packet of {size} bytes is over the limit of {MAX_PACKET}")]
+    TooLarge {
+        /// What the packet would measure.
+        size: usize,
+    },
+    /// A topic is empty, over 65,535 bytes, or has a wildcard or a NUL.
+    #[error("topic `{topic}` can't be published to")]
+    InvalidTopic {
+        /// The topic as it was given.
+        topic: String,
+    },
+    /// The connection has ended; [`Link::next`](crate::Link::next) said why.
+    #[error("connection has ended")]
+    Ended,
+}
+
+impl PublishError {
+    /// Whether the same message may be taken a little later on this connection.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::WindowFull { .. } | Self::BufferFull { .. })
+    }
+
+    /// A stable snake_case word for counting.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::WindowFull { .. } => "window_full",
+            Self::BufferFull { .. } => "buffer_full",
+            Self::TooLarge { .. } => "too_large",
+            Self::InvalidTopic { .. } => "invalid_topic",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Why a subscription (or its end) did not come about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The server refused these filters; it may have granted others of the same request.
+    #[error("subscription to {} was refused", .filters.join(", "))]
+    Refused {
+        /// The refused ones.
+        filters: Vec<String>,
+    },
+    /// A filter is empty, too long, or has a wildcard where none may be; or there was none at all.
+    #[error("topic filter `{filter}` is not valid")]
+    InvalidFilter {
+        /// The filter as it was given.
+        filter: String,
+    },
+    /// The packet would be over [`MAX_PACKET`].
+    #[error("subscription of {size} bytes is over the limit of {MAX_PACKET}")]
+    TooLarge {
+        /// What the packet would measure.
+        size: usize,
+    },
+    /// All 65,535 packet ids are in use.
+    #[error("subscription found every packet id in use")]
+    NoPacketId,
+    /// The answer did not come in time. The connection still stands, but whether the server knows is not known.
+    #[error("subscription was not answered within {limit:?}")]
+    TimedOut {
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// The connection ended first.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+impl SubscribeError {
+    /// A stable snake_case word for counting.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "subscribe_refused",
+            Self::InvalidFilter { .. } => "invalid_filter",
+            Self::TooLarge { .. } => "too_large",
+            Self::NoPacketId => "no_packet_id",
+            Self::TimedOut { .. } => "timeout_subscribe",
+            Self::Link(error) => error.reason(),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Why a connection did not come about.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use rumqttc::mqttbytes::v4::ConnectReturnCode;
+
+use super::{ProtocolError, TlsFailure};
+use crate::connect::Phase;
+
+/// Why a connection did not come about: in which phase, and what the cause was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The host name has no address.
+    #[error("address of `{host}` could not be looked up")]
+    Dns {
+        /// What was looked up.
+        host: String,
+        /// What the resolver said.
+        #[source]
+        source: io::Error,
+    },
+    /// No address of the host took a TCP connection; this is what the last one said.
+    #[error("tcp connection to `{host}` port {port} failed")]
+    Tcp {
+        /// The host connected to.
+        host: String,
+        /// The port connected to.
+        port: u16,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The TLS handshake failed. In TLS 1.3 a server judges the client's certificate after the client considers the
+    /// handshake done; its alert counts as this, too.
+    #[error("tls handshake with `{server_name}` failed")]
+    Tls {
+        /// The name that SNI said and that the certificate had to carry.
+        server_name: String,
+        /// The alert, the objection to the certificate, or the failed socket.
+        #[source]
+        source: TlsFailure,
+    },
+    /// The server answered CONNECT with a refusal.
+    #[error("connection of `{client_id}` was refused: {refusal}")]
+    Refused {
+        /// Who was refused.
+        client_id: String,
+        /// MQTT's return code.
+        refusal: ConnectRefusal,
+    },
+    /// The server closed the connection instead of answering CONNECT.
+    #[error("connection of `{client_id}` was closed before it was acknowledged")]
+    Closed {
+        /// Who was not answered.
+        client_id: String,
+    },
+    /// The socket failed before CONNACK.
+    #[error("connection of `{client_id}` failed before it was acknowledged")]
+    Io {
+        /// Who was not answered.
+        client_id: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The server answered CONNECT with something that is no CONNACK.
+    #[error("server broke the protocol before the connection was acknowledged")]
+    Protocol(#[source] ProtocolError),
+    /// The whole time ran out in this phase.
+    #[error("connecting timed out after {limit:?} ({phase})")]
+    TimedOut {
+        /// What was under way.
+        phase: Phase,
+        /// The time there was for everything.
+        limit: Duration,
+    },
+    /// MQTT can't carry these options. Nothing was sent.
+    #[error("connect options can't be sent: {0}")]
+    Options(&'static str),
+}
+
+impl ConnectError {
+    /// In which phase it happened.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Dns { .. } => Phase::Dns,
+            Self::Tcp { .. } => Phase::Tcp,
+            Self::Tls { .. } => Phase::Tls,
+            Self::Refused { .. } | Self::Closed { .. } | Self::Io { .. } | Self::Protocol(_) | Self::Options(_) => {
+                Phase::Mqtt
+            }
+            Self::TimedOut { phase, .. } => *phase,
+        }
+    }
+
+    /// The server's refusal, if that is what happened.
+    pub fn refusal(&self) -> Option<ConnectRefusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(*refusal),
+            _ => None,
+        }
+    }
+
+    /// A stable snake_case word for counting.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Dns { .. } => "dns",
+            Self::Tcp { source, .. } => match source.kind() {
+                io::ErrorKind::ConnectionRefused => "tcp_refused",
+                io::ErrorKind::ConnectionReset => "tcp_reset",
+                io::ErrorKind::TimedOut => "timeout_tcp",
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "tcp_unreachable",
+                io::ErrorKind::AddrNotAvailable => "tcp_no_local_port",
+                _ => "tcp",
+            },
+            Self::Tls { source, .. } => source.reason(),
+            Self::Refused { refusal, .. } => refusal.reason(),
+            Self::Closed { .. } => "mqtt_closed",
+            Self::Io { .. } => "mqtt_io",
+            Self::Protocol(_) => "mqtt_protocol",
+            Self::TimedOut { phase, .. } => match phase {
+                Phase::Dns => "timeout_dns",
+                Phase::Tcp => "timeout_tcp",
+                Phase::Tls => "timeout_tls",
+                Phase::Mqtt => "timeout_mqtt",
+            },
+            Self::Options(_) => "mqtt_options",
+        }
+    }
+}
+
+/// The return codes of CONNACK that refuse a connection
+/// ([MQTT 3.1.1, table 3.1](https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc385349256)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConnectRefusal {
+    /// 1: the server does not speak MQTT 3.1.1.
+    ProtocolVersion,
+    /// 2: the server does not allow the client id.
+    ClientId,
+    /// 3: the server is there, but MQTT is not.
+    ServerUnavailable,
+    /// 4: user name or password are malformed.
+    BadCredentials,
+    /// 5: the client may not connect. Azure says this about a certificate that it does not know.
+    NotAuthorized,
+}
+
+impl ConnectRefusal {
+    /// MQTT's number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::ProtocolVersion => 1,
+            Self::ClientId => 2,
+            Self::ServerUnavailable => 3,
+            Self::BadCredentials => 4,
+            Self::NotAuthorized => 5,
+        }
+    }
+
+    /// A stable snake_case word for counting.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::ProtocolVersion => "mqtt_protocol_version",
+            Self::ClientId => "mqtt_client_id",
+            Self::ServerUnavailable => "mqtt_server_unavailable",
+            Self::BadCredentials => "mqtt_bad_credentials",
+            Self::NotAuthorized => "mqtt_not_authorized",
+        }
+    }
+
+    /// `None` is success.
+    pub(crate) fn from_code(code: ConnectReturnCode) -> Option<Self> {
+        match code {
+            ConnectReturnCode::Success => None,
+            ConnectReturnCode::RefusedProtocolVersion => Some(Self::ProtocolVersion),
+            ConnectReturnCode::BadClientId => Some(Self::ClientId),
+            ConnectReturnCode::ServiceUnavailable => Some(Self::ServerUnavailable),
+            ConnectReturnCode::BadUserNamePassword => Some(Self::BadCredentials),
+            ConnectReturnCode::NotAuthorized => Some(Self::NotAuthorized),
+        }
+    }
+}
+
+impl fmt::Display for ConnectRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meaning = match self {
+            Self::ProtocolVersion => "unacceptable protocol version",
+            Self::ClientId => "client id rejected",
+            Self::ServerUnavailable => "server unavailable",
+            Self::BadCredentials => "bad user name or password",
+            Self::NotAuthorized => "not authorized",
+        };
+        write!(f, "{meaning} (code {})", self.code())
+    }
+}

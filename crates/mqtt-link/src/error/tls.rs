@@ -1,0 +1,79 @@
+//! What TLS says about a failed handshake, in words that can be counted.
+
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+
+/// Why a TLS handshake failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFailure {
+    /// The certificate was not accepted, by us (`InvalidCertificate`) or by the server (`AlertReceived`), or the two
+    /// sides could not agree.
+    #[error(transparent)]
+    Tls(rustls::Error),
+    /// The socket failed or was closed in the middle of the handshake.
+    #[error(transparent)]
+    Io(io::Error),
+}
+
+impl TlsFailure {
+    /// A stable snake_case word for counting.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Tls(error) => reason(error),
+            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => "tls_closed",
+            Self::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => "tls_reset",
+            Self::Io(_) => "tls_io",
+        }
+    }
+}
+
+impl From<io::Error> for TlsFailure {
+    /// rustls' own error travels inside an [`io::Error`]; it is taken out again.
+    fn from(error: io::Error) -> Self {
+        match error.downcast::<rustls::Error>() {
+            Ok(error) => Self::Tls(error),
+            Err(error) => Self::Io(error),
+        }
+    }
+}
+
+/// `tls_server_…` is what we have against the server's certificate, `tls_alert_…` what the server has against us.
+pub(super) fn reason(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "tls_server_expired",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "tls_server_not_valid_yet",
+            CertificateError::UnknownIssuer => "tls_server_unknown_issuer",
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "tls_server_wrong_name"
+            }
+            CertificateError::Revoked => "tls_server_revoked",
+            CertificateError::BadSignature => "tls_server_bad_signature",
+            _ => "tls_server_certificate",
+        },
+        rustls::Error::AlertReceived(alert) => match alert {
+            AlertDescription::CertificateExpired => "tls_alert_certificate_expired",
+            AlertDescription::CertificateRevoked => "tls_alert_certificate_revoked",
+            AlertDescription::CertificateUnknown => "tls_alert_certificate_unknown",
+            AlertDescription::CertificateRequired => "tls_alert_certificate_required",
+            AlertDescription::BadCertificate => "tls_alert_bad_certificate",
+            AlertDescription::UnsupportedCertificate => "tls_alert_unsupported_certificate",
+            AlertDescription::UnknownCA => "tls_alert_unknown_ca",
+            AlertDescription::AccessDenied => "tls_alert_access_denied",
+            AlertDescription::DecryptError => "tls_alert_decrypt_error",
+            AlertDescription::HandshakeFailure => "tls_alert_handshake_failure",
+            AlertDescription::ProtocolVersion => "tls_alert_protocol_version",
+            AlertDescription::UnrecognisedName => "tls_alert_unrecognised_name",
+            AlertDescription::InternalError => "tls_alert_internal_error",
+            _ => "tls_alert",
+        },
+        rustls::Error::PeerIncompatible(_) => "tls_incompatible",
+        rustls::Error::PeerMisbehaved(_)
+        | rustls::Error::InvalidMessage(_)
+        | rustls::Error::InappropriateMessage { .. }
+        | rustls::Error::InappropriateHandshakeMessage { .. } => "tls_misbehaved",
+        _ => "tls",
+    }
+}

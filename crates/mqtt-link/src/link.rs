@@ -1,0 +1,442 @@
+//! The driver: carries packets between the [`Session`] and the socket, and owns the timer.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{SinkExt, StreamExt};
+use rumqttc::mqttbytes::v4::Packet;
+use rumqttc::mqttbytes::valid_filter;
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
+
+use crate::connect::{self, Packets};
+use crate::session::{Incoming, Session};
+use crate::wire::{MAX_PACKET, SMALL_BUFFER, WireError};
+use crate::{
+    ConnectError, ConnectOptions, ConnectTimings, Credentials, Endpoint, LinkError, PacketId, ProtocolError,
+    PublishError, Qos, SubscribeError,
+};
+
+/// No message is taken for sending while this much is unsent. One packet may go beyond it.
+const UNSENT_LIMIT: usize = 64 * 1024;
+/// Nothing is read while this much is unsent. Publishing alone never gets here, only PUBACKs to a server that sends and
+/// does not read; so a busy device on a slow network still hears its own PUBACKs.
+const UNSENT_LIMIT_FOR_READING: usize = UNSENT_LIMIT + MAX_PACKET + UNSENT_LIMIT;
+/// Packets that become ready in one wake-up leave in one write, unless there is this much of them…
+const WRITE_SOON: usize = 4 * 1024;
+/// … or this many events were handed out while they waited.
+const EVENTS_BEFORE_WRITE: u32 = 32;
+/// How many messages are kept for [`Link::next`] while an answer to SUBSCRIBE is waited for.
+const WAITING_LIMIT: usize = 256;
+/// How long a server may take to close its side after our DISCONNECT.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// What happened on a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server sent a message.
+    ///
+    /// With QoS 1 it is acknowledged as soon as the caller comes back for something else ([`Link::next`],
+    /// [`Link::subscribe`], [`Link::unsubscribe`], [`Link::close`]), so a caller that fails over a message and drops the
+    /// link gets it again.
+    Message {
+        /// Where it was published.
+        topic: String,
+        /// What it says. It shares memory with the read buffer: copy what is to be kept for long.
+        payload: Bytes,
+        /// How it was delivered.
+        qos: Qos,
+        /// Whether the server had kept it from before the subscription.
+        retain: bool,
+        /// Whether it may have been delivered before.
+        duplicate: bool,
+    },
+    /// The server acknowledged (PUBACK) a message that was published with QoS 1.
+    Acknowledged {
+        /// What [`Link::publish`] returned for it.
+        packet_id: PacketId,
+        /// When it was published.
+        sent: Instant,
+        /// From publishing to PUBACK.
+        latency: Duration,
+    },
+}
+
+/// An open connection. Dropping it closes the socket without a word, so that the server publishes the will.
+#[derive(Debug)]
+pub struct Link {
+    packets: Box<Packets>,
+    session: Session,
+    timer: Pin<Box<Sleep>>,
+    /// Came while an answer was waited for.
+    waiting: VecDeque<Incoming>,
+    /// The message that was handed out last, if it wants a PUBACK.
+    handed_out: Option<PacketId>,
+    events_since_write: u32,
+    unsent: bool,
+    write_buffer_grew: bool,
+    ended: bool,
+    answer_within: Duration,
+}
+
+impl Link {
+    /// Connects within [`ConnectOptions::timeout`], from the DNS look-up to CONNACK.
+    pub async fn connect(
+        endpoint: &Endpoint,
+        credentials: &Credentials,
+        options: &ConnectOptions,
+    ) -> Result<(Self, ConnectTimings), ConnectError> {
+        // On the heap, so that the caller's own future does not carry a handshake's worth of space for ever.
+        let (packets, timings) = Box::pin(connect::open(endpoint, credentials, options)).await?;
+        let now = Instant::now();
+        let session = Session::new(options.keep_alive, options.window, now);
+        let link = Self {
+            packets: Box::new(packets),
+            timer: Box::pin(sleep_until(session.deadline().unwrap_or(now))),
+            session,
+            waiting: VecDeque::new(),
+            handed_out: None,
+            events_since_write: 0,
+            unsent: false,
+            write_buffer_grew: false,
+            ended: false,
+            answer_within: options.timeout,
+        };
+        Ok((link, timings))
+    }
+
+    /// Takes a message for sending, without waiting: it leaves with the next [`Link::next`] or [`Link::flush`].
+    ///
+    /// With QoS 1 the packet id comes back in [`Event::Acknowledged`]. There is none with QoS 0.
+    pub fn publish(
+        &mut self,
+        topic: impl Into<String>,
+        payload: impl Into<Bytes>,
+        qos: Qos,
+    ) -> Result<Option<PacketId>, PublishError> {
+        self.enqueue_message(topic.into(), payload.into(), qos, false)
+    }
+
+    /// The same for a QoS 1 message that an earlier connection may have delivered: it is marked as a duplicate.
+    pub fn publish_again(
+        &mut self,
+        topic: impl Into<String>,
+        payload: impl Into<Bytes>,
+    ) -> Result<Option<PacketId>, PublishError> {
+        self.enqueue_message(topic.into(), payload.into(), Qos::AtLeastOnce, true)
+    }
+
+    /// Whether a QoS 1 message would be taken now.
+    pub fn can_publish(&self) -> bool {
+        !self.ended && self.session.window_is_open() && !self.is_congested()
+    }
+
+    /// How many QoS 1 messages are not acknowledged yet.
+    pub fn in_flight(&self) -> usize {
+        self.session.in_flight()
+    }
+
+    /// When the oldest unacknowledged QoS 1 message was published. A hub that throttles acknowledges late.
+    pub fn oldest_in_flight(&self) -> Option<Instant> {
+        self.session.oldest_in_flight()
+    }
+
+    /// Subscribes and waits for the answer; it may take as long as connecting might. A filter that was granted with a
+    /// lower QoS counts as granted. Messages that come meanwhile wait for [`Link::next`].
+    ///
+    /// If this is cancelled, whether the server subscribed is not known; the connection goes on.
+    pub async fn subscribe(&mut self, filters: &[(&str, Qos)]) -> Result<(), SubscribeError> {
+        check_filters(filters.iter().map(|(filter, _)| *filter))?;
+        self.acknowledge_handed_out();
+        let now = Instant::now();
+        let (packet, request) = self.session.subscribe(filters, now).ok_or(SubscribeError::NoPacketId)?;
+        self.enqueue(packet).map_err(LinkError::from)?;
+        let granted = self
+            .answer(now, |incoming| match incoming {
+                Incoming::Subscribed { request: id, granted } if *id == request => Some(std::mem::take(granted)),
+                _ => None,
+            })
+            .await?;
+        let refused: Vec<String> = filters
+            .iter()
+            .zip(granted)
+            .filter(|(_, granted)| !granted)
+            .map(|((filter, _), _)| (*filter).to_owned())
+            .collect();
+        if refused.is_empty() {
+            Ok(())
+        } else {
+            Err(SubscribeError::Refused { filters: refused })
+        }
+    }
+
+    /// Ends subscriptions and waits for the answer, otherwise like [`Link::subscribe`].
+    pub async fn unsubscribe(&mut self, filters: &[&str]) -> Result<(), SubscribeError> {
+        check_filters(filters.iter().copied())?;
+        self.acknowledge_handed_out();
+        let now = Instant::now();
+        let (packet, request) = self
+            .session
+            .unsubscribe(filters, now)
+            .ok_or(SubscribeError::NoPacketId)?;
+        self.enqueue(packet).map_err(LinkError::from)?;
+        self.answer(now, |incoming| match incoming {
+            Incoming::Unsubscribed { request: id } if *id == request => Some(()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Sends what is to be sent, keeps the connection alive, and waits for what comes.
+    ///
+    /// Somebody has to be in here nearly always: this is what makes the connection work. It is cancel-safe: in a
+    /// `select!` that takes another branch, nothing is lost.
+    ///
+    /// After an error the connection has ended, and every further call says [`LinkError::Closed`].
+    pub async fn next(&mut self) -> Result<Event, LinkError> {
+        self.acknowledge_handed_out();
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// Waits until everything taken for sending has been given to the system. [`Link::next`] does so by itself.
+    pub async fn flush(&mut self) -> Result<(), LinkError> {
+        let written = poll_fn(|cx| self.poll_write(cx)).await;
+        self.ended |= written.is_err();
+        written
+    }
+
+    /// Leaves in order: DISCONNECT (so there will be no will), TLS close_notify, and a moment for the server to close
+    /// its side, all within `limit`. What is not acknowledged yet stays so; wait for it with [`Link::next`] before.
+    pub async fn close(mut self, limit: Duration) -> Result<(), LinkError> {
+        self.acknowledge_handed_out();
+        let deadline = Instant::now() + limit;
+        self.enqueue(Packet::Disconnect).map_err(LinkError::from)?;
+        timeout_at(deadline, SinkExt::<Packet>::close(&mut *self.packets))
+            .await
+            .map_err(|elapsed| LinkError::Io(elapsed.into()))??;
+        // A socket that is closed while unread bytes lie in it is reset, and the reset may overtake our DISCONNECT.
+        // Whatever the server still says is of no interest, nor is it an error if it takes too long over it.
+        let farewell = timeout(FAREWELL, async { while let Some(Ok(_)) = self.packets.next().await {} });
+        let _ = timeout_at(deadline, farewell).await;
+        Ok(())
+    }
+
+    fn enqueue_message(
+        &mut self,
+        topic: String,
+        payload: Bytes,
+        qos: Qos,
+        duplicate: bool,
+    ) -> Result<Option<PacketId>, PublishError> {
+        if self.ended {
+            return Err(PublishError::Ended);
+        }
+        if self.is_congested() {
+            return Err(PublishError::BufferFull { limit: UNSENT_LIMIT });
+        }
+        let (packet, packet_id) = self.session.publish(topic, payload, qos, duplicate, Instant::now())?;
+        // The session has checked all that the codec could object to.
+        self.enqueue(packet).map_err(|_| PublishError::Ended)?;
+        Ok(packet_id)
+    }
+
+    fn enqueue(&mut self, packet: Packet) -> Result<(), WireError> {
+        // Encodes into the write buffer; whether there is room was the caller's decision.
+        self.packets.start_send_unpin(packet)?;
+        self.unsent = true;
+        self.write_buffer_grew |= self.packets.write_buffer().len() > SMALL_BUFFER;
+        Ok(())
+    }
+
+    fn is_congested(&self) -> bool {
+        self.packets.write_buffer().len() >= UNSENT_LIMIT
+    }
+
+    fn may_read(&self) -> bool {
+        self.packets.write_buffer().len() < UNSENT_LIMIT_FOR_READING
+    }
+
+    fn acknowledge_handed_out(&mut self) {
+        if let Some(packet_id) = self.handed_out.take() {
+            let packet = self.session.acknowledge(packet_id, Instant::now());
+            // Four bytes within every limit; and if the connection has ended, the server sends the message again.
+            let _ = self.enqueue(packet);
+        }
+    }
+}
+
+/// Polling.
+impl Link {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, LinkError>> {
+        loop {
+            let incoming = match self.waiting.pop_front() {
+                Some(incoming) => incoming,
+                None => std::task::ready!(self.poll_incoming(cx))?,
+            };
+            match incoming {
+                Incoming::Message {
+                    topic,
+                    payload,
+                    retain,
+                    duplicate,
+                    acknowledge,
+                } => {
+                    self.handed_out = acknowledge;
+                    let qos = if acknowledge.is_some() {
+                        Qos::AtLeastOnce
+                    } else {
+                        Qos::AtMostOnce
+                    };
+                    return Poll::Ready(Ok(Event::Message {
+                        topic,
+                        payload,
+                        qos,
+                        retain,
+                        duplicate,
+                    }));
+                }
+                Incoming::Acknowledged {
+                    packet_id,
+                    sent,
+                    latency,
+                } => {
+                    return Poll::Ready(Ok(Event::Acknowledged {
+                        packet_id,
+                        sent,
+                        latency,
+                    }));
+                }
+                // The answer to a request that was cancelled or had timed out.
+                Incoming::Subscribed { .. } | Incoming::Unsubscribed { .. } => {}
+            }
+        }
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, LinkError>> {
+        if self.ended {
+            return Poll::Ready(Err(LinkError::Closed));
+        }
+        let result = std::task::ready!(self.poll_live(cx));
+        self.ended = result.is_err();
+        Poll::Ready(result)
+    }
+
+    fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, LinkError>> {
+        loop {
+            // Reading comes first: what has already arrived may be the very answer whose deadline has just passed.
+            let readable = self.may_read();
+            if readable {
+                match self.packets.poll_next_unpin(cx) {
+                    Poll::Ready(Some(packet)) => match self.session.receive(packet?, Instant::now())? {
+                        Some(incoming) => {
+                            self.write_if_it_is_time(cx)?;
+                            return Poll::Ready(Ok(incoming));
+                        }
+                        None => continue,
+                    },
+                    Poll::Ready(None) => return Poll::Ready(Err(LinkError::Closed)),
+                    Poll::Pending => self.shrink_read_buffer(),
+                }
+            }
+            if let Some(ping) = self.session.tick(Instant::now())? {
+                self.enqueue(ping)?;
+            }
+            if let Poll::Ready(written) = self.poll_write(cx) {
+                written?;
+            }
+            if !readable && self.may_read() {
+                continue;
+            }
+            if self.poll_timer(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn write_if_it_is_time(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+        self.events_since_write += 1;
+        let soon = self.packets.write_buffer().len() >= WRITE_SOON || self.events_since_write >= EVENTS_BEFORE_WRITE;
+        if soon && let Poll::Ready(written) = self.poll_write(cx) {
+            written?;
+        }
+        Ok(())
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.events_since_write = 0;
+        if self.unsent {
+            std::task::ready!(SinkExt::<Packet>::poll_flush_unpin(&mut *self.packets, cx))?;
+            self.unsent = false;
+            if std::mem::take(&mut self.write_buffer_grew) {
+                *self.packets.write_buffer_mut() = BytesMut::with_capacity(SMALL_BUFFER);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready once the session's deadline has passed. Every packet moves that deadline away; the timer is only set
+    /// again once it has run out, which spares a busy connection most of the work.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.session.deadline() else {
+            return Poll::Pending;
+        };
+        if deadline < self.timer.deadline() || (self.timer.is_elapsed() && self.timer.deadline() != deadline) {
+            self.timer.as_mut().reset(deadline);
+        }
+        self.timer.as_mut().poll(cx)
+    }
+
+    fn shrink_read_buffer(&mut self) {
+        if self.packets.read_buffer().is_empty() && self.packets.codec_mut().take_read_buffer_grew() {
+            *self.packets.read_buffer_mut() = BytesMut::with_capacity(SMALL_BUFFER);
+        }
+    }
+
+    /// Waits for the answer that `pick` takes, and keeps everything else for [`Link::next`].
+    async fn answer<T>(
+        &mut self,
+        asked: Instant,
+        mut pick: impl FnMut(&mut Incoming) -> Option<T>,
+    ) -> Result<T, SubscribeError> {
+        let limit = self.answer_within;
+        let wait = async {
+            loop {
+                let mut incoming = poll_fn(|cx| self.poll_incoming(cx)).await?;
+                if let Some(answer) = pick(&mut incoming) {
+                    return Ok(answer);
+                }
+                if self.waiting.len() == WAITING_LIMIT {
+                    self.ended = true;
+                    return Err(LinkError::Protocol(ProtocolError::Flooded { limit: WAITING_LIMIT }));
+                }
+                self.waiting.push_back(incoming);
+            }
+        };
+        match timeout_at(asked + limit, wait).await {
+            Ok(result) => result.map_err(SubscribeError::Link),
+            Err(_) => Err(SubscribeError::TimedOut { limit }),
+        }
+    }
+}
+
+fn check_filters<'a>(mut filters: impl ExactSizeIterator<Item = &'a str> + Clone) -> Result<(), SubscribeError> {
+    let invalid = |filter: &str| SubscribeError::InvalidFilter {
+        filter: filter.to_owned(),
+    };
+    if filters.len() == 0 {
+        return Err(invalid(""));
+    }
+    let usable = |filter: &str| valid_filter(filter) && filter.len() <= usize::from(u16::MAX) && !filter.contains('\0');
+    // The header, the packet id, and for each filter its length and QoS.
+    let size = 7 + filters.clone().map(|filter| filter.len() + 3).sum::<usize>();
+    if size > MAX_PACKET {
+        return Err(SubscribeError::TooLarge { size });
+    }
+    filters
+        .find(|filter| !usable(filter))
+        .map_or(Ok(()), |filter| Err(invalid(filter)))
+}

@@ -1,0 +1,58 @@
+//! What CONNECT says.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::Qos;
+
+/// What a connection tells the server about itself, and how patient it is.
+///
+/// Start from [`ConnectOptions::new`] and change what differs:
+/// `ConnectOptions { user_name: Some(name), ..ConnectOptions::new("thermo-0001") }`.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// MQTT client id: the registration id at DPS, the device id at a hub.
+    pub client_id: String,
+    /// MQTT user name. A password (see [`Credentials::Sas`](crate::Credentials::Sas)) can't be sent without one.
+    pub user_name: Option<String>,
+    /// Whether the server is to forget subscriptions and queued messages of an earlier connection.
+    pub clean_session: bool,
+    /// The longest silence in either direction before a PINGREQ is sent. The server is told it in whole seconds,
+    /// rounded up, at most 65,535. Zero turns keepalive off.
+    pub keep_alive: Duration,
+    /// Published by the server when the connection ends without a DISCONNECT.
+    pub will: Option<Will>,
+    /// Time for the whole way from the DNS look-up to CONNACK. An answer to SUBSCRIBE or UNSUBSCRIBE may take as long.
+    pub timeout: Duration,
+    /// How many QoS 1 messages may be unacknowledged at once.
+    pub window: u16,
+}
+
+impl ConnectOptions {
+    /// A clean session, keepalive after 60 s, no user name, no will, 30 s to connect, 64 messages in flight.
+    pub fn new(client_id: impl Into<String>) -> Self {
+        Self {
+            client_id: client_id.into(),
+            user_name: None,
+            clean_session: true,
+            keep_alive: Duration::from_secs(60),
+            will: None,
+            timeout: Duration::from_secs(30),
+            window: 64,
+        }
+    }
+}
+
+/// A message that the server publishes for a client that vanished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Will {
+    /// Where it is published.
+    pub topic: String,
+    /// What it says.
+    pub payload: Bytes,
+    /// How it is delivered.
+    pub qos: Qos,
+    /// Whether the server keeps it for later subscribers.
+    pub retain: bool,
+}
