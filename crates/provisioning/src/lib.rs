@@ -11,6 +11,7 @@
 //! | [`certificate::load`] | a leaf, its chain and its key from PEM files, and every way that can go wrong |
 //! | [`certificate::inspect`] | the few facts of a certificate that people and services talk about |
 //! | [`identities`] | the folders on disk where a group's CAs and leaves and an individual's pairs live |
+//! | [`central`] | a client of IoT Central's REST API |
 //!
 //! # Example
 //!
@@ -29,5 +30,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod central;
 pub mod certificate;
 pub mod identities;

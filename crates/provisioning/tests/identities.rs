@@ -1,4 +1,5 @@
 //! Identity folders: made, found again, taken up after an interruption, refused with reasons.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::path::Path;

@@ -1,0 +1,176 @@
+//! IoT Central's REST API, data plane, as far as enrolling and looking at a fleet needs it.
+//!
+//! <https://learn.microsoft.com/rest/api/iotcentral/dataplane/operation-groups>, api-version 2022-07-31. The same client speaks
+//! to IoT Central and to our emulator of it.
+//!
+//! Requests that were throttled (429) or met a failing service are repeated, waiting as long as `retry-after` says; a command
+//! is repeated only where it certainly was not executed. The token goes into one header and nowhere else.
+
+mod devices;
+mod enrollment_groups;
+mod error;
+mod retry;
+pub mod schema;
+mod templates;
+mod token;
+mod transport;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+use rustls::{ClientConfig, RootCertStore};
+
+pub use devices::NewDevice;
+pub use error::CentralError;
+pub use retry::RetryPolicy;
+pub use token::ApiToken;
+
+use crate::certificate::pem;
+
+/// A client of one IoT Central application.
+#[derive(Debug, Clone)]
+pub struct Central {
+    http: reqwest::Client,
+    base: Url,
+    authorization: HeaderValue,
+    retry: RetryPolicy,
+}
+
+impl Central {
+    /// A client of the application at `app_url`, such as `https://contoso.azureiotcentral.com`.
+    ///
+    /// `ca` is a PEM file's content: the only roots to trust. Without it these are Mozilla's. Plain `http` is accepted for
+    /// this very machine only, since the token would travel in the open.
+    pub fn new(app_url: &str, token: &ApiToken, ca: Option<&[u8]>) -> Result<Self, CentralError> {
+        let base = parse_base(app_url)?;
+        let mut authorization = HeaderValue::from_str(token.secret()).map_err(|_| CentralError::BadToken)?;
+        authorization.set_sensitive(true);
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls_config(ca)?)
+            // The API redirects nowhere, and the token must not follow where it would.
+            .redirect(reqwest::redirect::Policy::none())
+            // What is repeated, and when, is decided in `retry`.
+            .retry(reqwest::retry::never())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(30))
+            .build()
+            .map_err(|reason| CentralError::Setup {
+                reason: error::story(&reason),
+            })?;
+        Ok(Self {
+            http,
+            base,
+            authorization,
+            retry: RetryPolicy::default(),
+        })
+    }
+
+    /// The same client with another patience.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+}
+
+fn parse_base(app_url: &str) -> Result<Url, CentralError> {
+    let bad = |reason: &str| CentralError::BadUrl {
+        url: app_url.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let url = Url::parse(app_url).map_err(|reason| bad(&reason.to_string()))?;
+    let host = url
+        .host_str()
+        .unwrap_or_default()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    match url.scheme() {
+        "https" => {}
+        "http" if host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()) => {}
+        "http" => return Err(bad("plain http is for this machine only, use https")),
+        _ => return Err(bad("expected https://<app>.azureiotcentral.com")),
+    }
+    if !matches!(url.path(), "" | "/")
+        || url.query().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
+        return Err(bad("expected only scheme, host and port"));
+    }
+    Ok(url)
+}
+
+fn tls_config(ca: Option<&[u8]>) -> Result<ClientConfig, CentralError> {
+    let setup = |reason: rustls::Error| CentralError::Setup {
+        reason: reason.to_string(),
+    };
+    let mut roots = RootCertStore::empty();
+    match ca {
+        Some(text) => {
+            for certificate in pem::certificates(text, "the CA file for IoT Central")? {
+                roots.add(certificate).map_err(setup)?;
+            }
+        }
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(setup)?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(url: &str) -> Result<Central, CentralError> {
+        Central::new(url, &ApiToken::new("SharedAccessSignature sr=x"), None)
+    }
+
+    #[test]
+    fn https_is_accepted_and_plain_http_only_to_this_machine() {
+        for url in [
+            "https://contoso.azureiotcentral.com",
+            "https://contoso.azureiotcentral.com/",
+            "http://localhost:8080",
+            "http://127.0.0.1:80",
+            "http://[::1]:80",
+        ] {
+            client(url).unwrap();
+        }
+        let error = client("http://contoso.azureiotcentral.com").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "`http://contoso.azureiotcentral.com` is no IoT Central application: plain http is for this machine only, use https"
+        );
+        for url in [
+            "contoso",
+            "ftp://localhost",
+            "https://contoso.azureiotcentral.com/api",
+            "https://u:p@localhost",
+            "http://127.0.0.1.example.com",
+        ] {
+            assert!(matches!(client(url), Err(CentralError::BadUrl { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_never_printed() {
+        let central = client("https://localhost").unwrap();
+        let token = ApiToken::new("SharedAccessSignature sr=x");
+        assert!(!format!("{central:?} {token:?}").contains("sr=x"));
+        let error = Central::new("https://localhost", &ApiToken::new("sr=x\nsecond line"), None).unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("sr=x"));
+    }
+
+    #[test]
+    fn a_ca_file_without_a_certificate_is_refused() {
+        let error = Central::new("https://localhost", &ApiToken::new("t"), Some(b"nothing")).unwrap_err();
+        assert_eq!(error.to_string(), "no certificate in the CA file for IoT Central");
+    }
+}

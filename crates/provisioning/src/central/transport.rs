@@ -1,0 +1,211 @@
+//! One request: its address, its repetition, its answer.
+
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Method, Response, Url};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::error::story;
+use super::schema::response::{ErrorBody, Page};
+use super::{Central, CentralError};
+
+const API_VERSION: &str = "2022-07-31";
+
+/// When a failed request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// Whenever the failure may pass: the request does the same twice as once.
+    Freely,
+    /// Only if it certainly was not carried out.
+    IfNotExecuted,
+}
+
+/// One request before it is sent.
+pub(super) struct Request<'a> {
+    central: &'a Central,
+    method: Method,
+    url: Url,
+    subject: String,
+    body: Option<(&'static str, Value)>,
+    repeat: Repeat,
+    timeout: Option<Duration>,
+}
+
+impl Central {
+    /// A request for `/api/<path…>`; `subject` names what it is about in messages.
+    pub(super) fn request(&self, method: Method, path: &[&str], subject: impl Into<String>) -> Request<'_> {
+        let mut url = self.base.clone();
+        // Each part is percent-encoded, so an id can't lead elsewhere.
+        url.path_segments_mut()
+            .expect("http and https addresses have a path")
+            .pop_if_empty()
+            .push("api")
+            .extend(path);
+        url.query_pairs_mut().append_pair("api-version", API_VERSION);
+        Request {
+            central: self,
+            method,
+            url,
+            subject: subject.into(),
+            body: None,
+            repeat: Repeat::Freely,
+            timeout: None,
+        }
+    }
+
+    /// All items of a list, page by page.
+    pub(super) async fn list<T: DeserializeOwned>(&self, path: &[&str], subject: &str) -> Result<Vec<T>, CentralError> {
+        let mut items = Vec::new();
+        let mut request = self.request(Method::GET, path, subject);
+        loop {
+            let mut page: Page<T> = request.json().await?;
+            items.append(&mut page.value);
+            let Some(next) = page.next_link else { return Ok(items) };
+            let unexpected = |reason: String| CentralError::UnexpectedAnswer {
+                subject: subject.to_owned(),
+                reason,
+            };
+            let url = self
+                .base
+                .join(&next)
+                .map_err(|reason| unexpected(format!("next link `{next}`: {reason}")))?;
+            // The token goes along, so it goes nowhere else.
+            if url.origin() != self.base.origin() {
+                return Err(unexpected(format!(
+                    "the next page is said to be at another server, `{next}`"
+                )));
+            }
+            if url == request.url {
+                return Err(unexpected("the next page is said to be the same page".to_owned()));
+            }
+            request.url = url;
+        }
+    }
+}
+
+impl Request<'_> {
+    pub(super) fn with_json(mut self, body: Value) -> Self {
+        self.body = Some(("application/json", body));
+        self
+    }
+
+    pub(super) fn with_merge_patch(mut self, body: Value) -> Self {
+        self.body = Some(("application/merge-patch+json", body));
+        self
+    }
+
+    pub(super) fn repeat(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
+    }
+
+    pub(super) fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sends it and parses the answer.
+    pub(super) async fn json<T: DeserializeOwned>(&self) -> Result<T, CentralError> {
+        let answer = self.send().await?;
+        serde_json::from_slice(&answer).map_err(|reason| CentralError::UnexpectedAnswer {
+            subject: self.subject.clone(),
+            reason: reason.to_string(),
+        })
+    }
+
+    /// Sends it; the answer says no more than that it is done.
+    pub(super) async fn done(&self) -> Result<(), CentralError> {
+        self.send().await.map(drop)
+    }
+
+    async fn send(&self) -> Result<Vec<u8>, CentralError> {
+        let policy = self.central.retry;
+        let begin = Instant::now();
+        let mut failed = 0;
+        loop {
+            let error = match self.attempt().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            failed += 1;
+            let again = match self.repeat {
+                Repeat::Freely => error.is_retryable(),
+                Repeat::IfNotExecuted => error.was_not_executed(),
+            };
+            let pause = policy.pause(failed, error.retry_after(), begin.elapsed(), rand::random());
+            let (true, Some(pause)) = (again, pause) else {
+                return Err(error);
+            };
+            tracing::warn!(%error, pause_ms = pause.as_millis(), "request to IoT Central failed, will be repeated");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self) -> Result<Vec<u8>, CentralError> {
+        tracing::debug!(method = %self.method, path = self.url.path(), "request to IoT Central");
+        let mut request = self
+            .central
+            .http
+            .request(self.method.clone(), self.url.clone())
+            .header(AUTHORIZATION, self.central.authorization.clone());
+        if let Some((content_type, body)) = &self.body {
+            request = request.json(body).header(CONTENT_TYPE, *content_type);
+        }
+        if let Some(timeout) = self.timeout {
+            request = request.timeout(timeout);
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        if !response.status().is_success() {
+            return Err(self.refused(response).await);
+        }
+        Ok(response.bytes().await.map_err(|error| self.unreachable(error))?.into())
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> CentralError {
+        CentralError::Unreachable {
+            subject: self.subject.clone(),
+            host: self.url.host_str().unwrap_or_default().to_owned(),
+            unsent: error.is_connect(),
+            reason: story(&error.without_url()),
+        }
+    }
+
+    async fn refused(&self, response: Response) -> CentralError {
+        let status = response.status();
+        let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.trim().to_owned());
+        // Only seconds are taken; the other form, a date, would trust two clocks.
+        let retry_after = header(RETRY_AFTER.as_str())
+            .and_then(|text| text.parse().ok())
+            .map(Duration::from_secs);
+        let (header_code, header_id) = (header("x-ms-error-code"), header("x-ms-request-id"));
+        let body = response.text().await.unwrap_or_default();
+        let parsed = serde_json::from_str(&body)
+            .map(|ErrorBody { error }| error)
+            .unwrap_or_default();
+        CentralError::Refused {
+            subject: self.subject.clone(),
+            status: status.as_u16(),
+            code: parsed
+                .code
+                .or(header_code)
+                .or(status.canonical_reason().map(str::to_owned))
+                .unwrap_or_default(),
+            message: parsed.message.unwrap_or_else(|| excerpt(&body)),
+            request_id: parsed.request_id.or(header_id),
+            retry_after,
+        }
+    }
+}
+
+/// The beginning of an answer that is not in the API's own form, for instance a proxy's page.
+fn excerpt(body: &str) -> String {
+    let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None if line.is_empty() => "no further words".to_owned(),
+        None => line,
+    }
+}
