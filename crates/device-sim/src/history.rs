@@ -1,0 +1,150 @@
+//! What a thermostat remembers of its readings, in bounded memory.
+//!
+//! `getMaxMinReport` asks for the extremes since any instant. Readings are kept in a fixed number of spans; when they
+//! run out, neighbours are joined, so that a long life makes the answer coarser in time but never wrong at its ends:
+//! the start and end of the span that are reported are those of the readings that count.
+
+use jiff::Timestamp;
+
+/// At most so many spans; joining halves them.
+const MAX_SPANS: usize = 64;
+
+/// Readings of a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    /// Of the first reading.
+    pub start: Timestamp,
+    /// Of the last reading.
+    pub end: Timestamp,
+    /// Lowest reading in °C.
+    pub min: f64,
+    /// Highest reading in °C.
+    pub max: f64,
+    sum: f64,
+    count: u32,
+}
+
+impl Span {
+    /// Mean of the readings in °C.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        self.sum / f64::from(self.count)
+    }
+
+    fn of(at: Timestamp, value: f64) -> Self {
+        Self {
+            start: at,
+            end: at,
+            min: value,
+            max: value,
+            sum: value,
+            count: 1,
+        }
+    }
+
+    fn joined(self, later: Self) -> Self {
+        Self {
+            start: self.start,
+            end: later.end,
+            min: self.min.min(later.min),
+            max: self.max.max(later.max),
+            sum: self.sum + later.sum,
+            count: self.count + later.count,
+        }
+    }
+}
+
+/// Readings since the device was started.
+#[derive(Debug, Clone)]
+pub struct History {
+    spans: Vec<Span>,
+    /// How many readings a span takes before the next one is begun.
+    per_span: u32,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            spans: Vec::new(),
+            per_span: 1,
+        }
+    }
+}
+
+impl History {
+    /// Adds a reading. The times of readings must not go back; one that does (the clock was set) counts as the latest.
+    pub fn record(&mut self, at: Timestamp, value: f64) {
+        let at = self.spans.last().map_or(at, |last| last.end.max(at));
+        match self.spans.last_mut() {
+            Some(last) if last.count < self.per_span => *last = last.joined(Span::of(at, value)),
+            _ => {
+                if self.spans.len() == MAX_SPANS {
+                    self.halve();
+                }
+                self.spans.push(Span::of(at, value));
+            }
+        }
+    }
+
+    /// All readings since an instant; `None` when there are none. A span that began before it counts whole if it
+    /// reaches beyond it.
+    #[must_use]
+    pub fn since(&self, instant: Timestamp) -> Option<Span> {
+        self.spans
+            .iter()
+            .filter(|span| span.end >= instant)
+            .copied()
+            .reduce(Span::joined)
+    }
+
+    fn halve(&mut self) {
+        self.spans = self
+            .spans
+            .chunks(2)
+            .map(|pair| pair.iter().copied().reduce(Span::joined).expect("no chunk is empty"))
+            .collect();
+        self.per_span *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn only_readings_since_the_instant_count() {
+        let mut history = History::default();
+        for (second, value) in [(0, 30.0), (10, 20.0), (20, 22.0)] {
+            history.record(at(second), value);
+        }
+        let span = history.since(at(10)).unwrap();
+        assert_eq!((span.min, span.max, span.mean()), (20.0, 22.0, 21.0));
+        assert_eq!((span.start, span.end), (at(10), at(20)));
+        assert_eq!(history.since(at(21)), None);
+    }
+
+    #[test]
+    fn a_long_life_needs_no_more_memory_and_forgets_no_extreme() {
+        let mut history = History::default();
+        for second in 0..100_000 {
+            history.record(at(second), if second == 777 { -40.0 } else { 20.0 });
+        }
+        assert!(history.spans.len() <= MAX_SPANS);
+        let all = history.since(at(0)).unwrap();
+        assert_eq!((all.min, all.max, all.start, all.end), (-40.0, 20.0, at(0), at(99_999)));
+        assert_eq!(all.count, 100_000);
+        assert_eq!(history.since(at(90_000)).unwrap().min, 20.0);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_reorder_readings() {
+        let mut history = History::default();
+        history.record(at(10), 20.0);
+        history.record(at(5), 25.0);
+        assert_eq!(history.since(at(10)).unwrap().max, 25.0);
+    }
+}

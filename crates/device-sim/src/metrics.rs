@@ -1,0 +1,212 @@
+//! Figures that all devices of a process write and the stats line reads.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+
+use crate::lines::{Phase, State, Stats, counter};
+
+/// Counters that move with every message, and therefore have a place of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counter {
+    /// [`counter::DEVICES_REGISTERED`]
+    DevicesRegistered,
+    /// [`counter::DEVICES_ASSIGNMENT_REUSED`]
+    DevicesAssignmentReused,
+    /// [`counter::DEVICES_CONNECTED`]
+    DevicesConnected,
+    /// [`counter::TELEMETRY_OFFERED`]
+    TelemetryOffered,
+    /// [`counter::TELEMETRY_SENT`]
+    TelemetrySent,
+    /// [`counter::TELEMETRY_ACKED`]
+    TelemetryAcked,
+    /// [`counter::TELEMETRY_RESENT`]
+    TelemetryResent,
+    /// [`counter::TICKS_MISSED`]
+    TicksMissed,
+    /// [`counter::DPS_THROTTLED`]
+    DpsThrottled,
+}
+
+const COUNTERS: [(Counter, &str); 9] = [
+    (Counter::DevicesRegistered, counter::DEVICES_REGISTERED),
+    (Counter::DevicesAssignmentReused, counter::DEVICES_ASSIGNMENT_REUSED),
+    (Counter::DevicesConnected, counter::DEVICES_CONNECTED),
+    (Counter::TelemetryOffered, counter::TELEMETRY_OFFERED),
+    (Counter::TelemetrySent, counter::TELEMETRY_SENT),
+    (Counter::TelemetryAcked, counter::TELEMETRY_ACKED),
+    (Counter::TelemetryResent, counter::TELEMETRY_RESENT),
+    (Counter::TicksMissed, counter::TICKS_MISSED),
+    (Counter::DpsThrottled, counter::DPS_THROTTLED),
+];
+
+/// All figures of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    devices: u64,
+    counters: [AtomicU64; COUNTERS.len()],
+    states: [AtomicU64; State::ALL.len()],
+    /// `name/reason`: only failures come here, so a lock does no harm.
+    reasons: Mutex<BTreeMap<String, u64>>,
+    groups: Vec<GroupHistograms>,
+}
+
+#[derive(Debug)]
+struct GroupHistograms {
+    name: String,
+    /// In the order of [`Phase::ALL`]; made when the first value comes.
+    phases: [Mutex<Option<Histogram<u64>>>; Phase::ALL.len()],
+}
+
+impl Metrics {
+    /// Figures for `devices` devices, all pending, in these groups.
+    #[must_use]
+    pub fn new(devices: u64, groups: impl IntoIterator<Item = String>) -> Self {
+        let metrics = Self {
+            devices,
+            counters: Default::default(),
+            states: Default::default(),
+            reasons: Mutex::default(),
+            groups: groups
+                .into_iter()
+                .map(|name| GroupHistograms {
+                    name,
+                    phases: std::array::from_fn(|_| Mutex::new(None)),
+                })
+                .collect(),
+        };
+        metrics.states[State::Pending as usize].store(devices, Ordering::Relaxed);
+        metrics
+    }
+
+    /// Counts one.
+    pub fn count(&self, counter: Counter) {
+        self.add(counter, 1);
+    }
+
+    /// Counts several.
+    pub fn add(&self, counter: Counter, n: u64) {
+        self.counters[counter as usize].fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Counts one with a reason; `prefix` ends in a slash.
+    pub fn count_reason(&self, prefix: &str, reason: &str) {
+        self.add_reason(prefix, reason, 1);
+    }
+
+    /// Counts several with a reason.
+    pub fn add_reason(&self, prefix: &str, reason: &str, n: u64) {
+        let mut reasons = self.reasons.lock().expect("no holder of this lock panics");
+        *reasons.entry(format!("{prefix}{reason}")).or_default() += n;
+    }
+
+    /// Notes a device's change of state.
+    pub fn moved(&self, from: State, to: State) {
+        self.states[from as usize].fetch_sub(1, Ordering::Relaxed);
+        self.states[to as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records how long a phase took for a device of a group.
+    pub fn record(&self, group: usize, phase: Phase, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+        let mut histogram = self.groups[group].phases[phase as usize]
+            .lock()
+            .expect("no holder of this lock panics");
+        histogram.get_or_insert_with(Phase::histogram).saturating_record(micros);
+    }
+
+    /// The figures now. Histograms start again from nothing.
+    #[must_use]
+    pub fn stats(&self, seq: u64, t: f64) -> Stats {
+        let mut counters: BTreeMap<String, u64> = COUNTERS
+            .iter()
+            .map(|&(counter, name)| (name.to_owned(), self.counters[counter as usize].load(Ordering::Relaxed)))
+            .collect();
+        counters.insert(counter::DEVICES_ASKED.into(), self.devices);
+        counters.extend(self.reasons.lock().expect("no holder of this lock panics").clone());
+        let states = State::ALL
+            .iter()
+            .map(|&state| (state, self.states[state as usize].load(Ordering::Relaxed)))
+            .filter(|&(_, devices)| devices > 0)
+            .collect();
+        Stats {
+            seq,
+            t,
+            counters,
+            states,
+            histograms: self.take_histograms(),
+        }
+    }
+
+    fn take_histograms(&self) -> BTreeMap<String, String> {
+        let mut histograms = BTreeMap::new();
+        let mut serializer = V2Serializer::new();
+        for group in &self.groups {
+            for phase in Phase::ALL {
+                let mut slot = group.phases[phase as usize]
+                    .lock()
+                    .expect("no holder of this lock panics");
+                let Some(histogram) = slot.as_mut().filter(|histogram| !histogram.is_empty()) else {
+                    continue;
+                };
+                let mut bytes = Vec::new();
+                serializer
+                    .serialize(histogram, &mut bytes)
+                    .expect("a histogram of these bounds fits into memory");
+                histogram.reset();
+                histograms.insert(format!("{}/{}", phase.word(), group.name), STANDARD.encode(bytes));
+            }
+        }
+        histograms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::serialization::Deserializer;
+
+    use super::*;
+
+    #[test]
+    fn the_tables_are_in_the_order_of_their_enums() {
+        for (i, (counter, _)) in COUNTERS.iter().enumerate() {
+            assert_eq!(*counter as usize, i);
+        }
+        for (i, state) in State::ALL.iter().enumerate() {
+            assert_eq!(*state as usize, i);
+        }
+        for (i, phase) in Phase::ALL.iter().enumerate() {
+            assert_eq!(*phase as usize, i);
+        }
+    }
+
+    #[test]
+    fn counters_go_on_and_histograms_start_again() {
+        let metrics = Metrics::new(3, ["g".to_owned()]);
+        metrics.count(Counter::TelemetryAcked);
+        metrics.count_reason(counter::CONNECT_FAILED, "dns");
+        metrics.moved(State::Pending, State::Online);
+        metrics.record(0, Phase::Publish, Duration::from_millis(5));
+        let first = metrics.stats(0, 1.0);
+        assert_eq!(
+            (first.counters["telemetry_acked"], first.counters["connect_failed/dns"]),
+            (1, 1)
+        );
+        assert_eq!(first.states, BTreeMap::from([(State::Pending, 2), (State::Online, 1)]));
+        let bytes = STANDARD.decode(&first.histograms["publish/g"]).unwrap();
+        let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+        assert_eq!(histogram.len(), 1);
+        assert!(histogram.max().abs_diff(5_000) <= 5);
+        metrics.count(Counter::TelemetryAcked);
+        let second = metrics.stats(1, 2.0);
+        assert_eq!(second.counters["telemetry_acked"], 2);
+        assert!(second.histograms.is_empty());
+    }
+}

@@ -1,0 +1,130 @@
+//! Telemetry that a hub has not acknowledged yet: bounded, in order, each message with an id that it keeps.
+//!
+//! `offered = acknowledged + dropped + outstanding` holds at any time, where outstanding is what lies here.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+/// How many messages a device keeps while its hub is away. At the usual interval that is some minutes.
+pub const CAPACITY: usize = 64;
+
+/// A message on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Counts a device's messages; the second half of the message id.
+    pub seq: u64,
+    /// The tick that the message belongs to.
+    pub due: Instant,
+    /// Its body.
+    pub body: Bytes,
+    /// Whether it has been written to a connection before.
+    pub sent_before: bool,
+    in_flight: Option<u16>,
+}
+
+/// The messages of one device.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    messages: VecDeque<Message>,
+    next_seq: u64,
+}
+
+impl Outbox {
+    /// Takes a message. When there is no room, the oldest one falls out and is returned.
+    pub fn offer(&mut self, due: Instant, body: Bytes) -> Option<Message> {
+        let dropped = if self.messages.len() == CAPACITY {
+            self.messages.pop_front()
+        } else {
+            None
+        };
+        self.next_seq += 1;
+        self.messages.push_back(Message {
+            seq: self.next_seq,
+            due,
+            body,
+            sent_before: false,
+            in_flight: None,
+        });
+        dropped
+    }
+
+    /// The oldest message that waits to be written.
+    #[must_use]
+    pub fn next(&self) -> Option<&Message> {
+        self.messages.iter().find(|message| message.in_flight.is_none())
+    }
+
+    /// Notes that the message which [`Outbox::next`] showed was written, under this MQTT packet id.
+    pub fn sent(&mut self, packet_id: u16) {
+        if let Some(message) = self.messages.iter_mut().find(|message| message.in_flight.is_none()) {
+            message.in_flight = Some(packet_id);
+            message.sent_before = true;
+        }
+    }
+
+    /// Takes out the message that the hub acknowledged. `None` when it has fallen out meanwhile.
+    pub fn acknowledged(&mut self, packet_id: u16) -> Option<Message> {
+        let index = self
+            .messages
+            .iter()
+            .position(|message| message.in_flight == Some(packet_id))?;
+        self.messages.remove(index)
+    }
+
+    /// The connection is gone: whatever was not acknowledged has to be sent again.
+    pub fn connection_lost(&mut self) {
+        for message in &mut self.messages {
+            message.in_flight = None;
+        }
+    }
+
+    /// How many messages are not acknowledged.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.messages.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    #[test]
+    fn a_message_stays_until_it_is_acknowledged_and_keeps_its_id() {
+        let mut outbox = Outbox::default();
+        let now = Instant::now();
+        outbox.offer(now, body("a"));
+        outbox.offer(now, body("b"));
+        let (first, second, third) = (1, 2, 3);
+        outbox.sent(first);
+        outbox.sent(second);
+        assert_eq!(outbox.next(), None);
+        assert_eq!(outbox.acknowledged(second).unwrap().seq, 2);
+        outbox.connection_lost();
+        let again = outbox.next().unwrap();
+        assert_eq!((again.seq, again.sent_before), (1, true));
+        outbox.sent(third);
+        assert_eq!(outbox.acknowledged(first), None, "of the connection before");
+        assert_eq!(outbox.acknowledged(third).unwrap().seq, 1);
+        assert_eq!(outbox.outstanding(), 0);
+    }
+
+    #[test]
+    fn the_oldest_falls_out_of_a_full_outbox_and_is_handed_back() {
+        let mut outbox = Outbox::default();
+        let now = Instant::now();
+        let dropped: Vec<u64> = (0..CAPACITY + 3)
+            .filter_map(|_| outbox.offer(now, body("x")))
+            .map(|message| message.seq)
+            .collect();
+        assert_eq!(dropped, [1, 2, 3]);
+        assert_eq!(outbox.outstanding(), CAPACITY);
+        assert_eq!(outbox.next().unwrap().seq, 4, "the order stays");
+    }
+}

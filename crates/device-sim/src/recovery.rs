@@ -1,0 +1,191 @@
+//! What a device does after a failure: one pure decision.
+//!
+//! Follows Azure's guidance: a network fault is retried at the same hub with backoff and jitter and goes back to DPS
+//! only after many tries; a hub that refuses the device means that DPS knows better; and where an operator has to act,
+//! a device keeps trying, but slowly.
+//! Sources: [Manage device reconnections](https://learn.microsoft.com/azure/iot/concepts-manage-device-reconnections),
+//! [Best practices for large-scale deployments](https://learn.microsoft.com/azure/iot-dps/concepts-deploy-at-scale).
+
+use std::time::Duration;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// The first backoff is somewhere below this; each failure doubles it.
+const BASE: Duration = Duration::from_secs(1);
+/// No backoff is longer than this.
+const CAP: Duration = Duration::from_secs(60);
+/// No backoff is shorter than this, so that full jitter never means a busy loop.
+const FLOOR: Duration = Duration::from_millis(100);
+/// After so many tries at the same hub, DPS is asked again.
+const TRIES_AT_HUB: u32 = 10;
+/// DPS's unasked wait when it is overloaded and does not say how long.
+const DPS_WAIT: Duration = Duration::from_secs(5);
+/// Where an operator has to act, the next try comes after this and up to half as much again.
+const PARKED: Duration = Duration::from_secs(300);
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The network or the hub is in trouble: no connection, a broken one, CONNACK 3.
+    HubUnreachable,
+    /// The hub does not want this device: CONNACK 4 or 5.
+    HubRefused,
+    /// DPS can't be reached, is throttling or has an error of its own.
+    DpsUnavailable {
+        /// What DPS asked for.
+        retry_after: Option<Duration>,
+    },
+    /// Somebody has to do something: unauthorised, disabled, waiting for approval, or no usable certificate.
+    OperatorMustAct,
+}
+
+/// What to do next, and how long to wait before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Connect to the same hub.
+    Reconnect(Duration),
+    /// Register with DPS.
+    Register(Duration),
+    /// Register with DPS after a long time; the device counts as parked meanwhile.
+    Park(Duration),
+}
+
+/// A device's memory of what went wrong since it was last well.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    failures: u32,
+    at_this_hub: u32,
+}
+
+impl Recovery {
+    /// The device has been online long enough to be called well.
+    pub fn recovered(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Decides about a failure.
+    pub fn failed(&mut self, failure: Failure, random: &mut ChaCha8Rng) -> Next {
+        self.failures = self.failures.saturating_add(1);
+        match failure {
+            Failure::HubUnreachable => {
+                self.at_this_hub += 1;
+                let wait = backoff(self.failures, random);
+                if self.at_this_hub < TRIES_AT_HUB {
+                    Next::Reconnect(wait)
+                } else {
+                    self.at_this_hub = 0;
+                    Next::Register(wait)
+                }
+            }
+            Failure::HubRefused => {
+                self.at_this_hub = 0;
+                Next::Register(backoff(self.failures, random))
+            }
+            Failure::DpsUnavailable {
+                retry_after: Some(wait),
+            } => {
+                // Everybody was told the same time, so they must not all come back at its end.
+                Next::Register(wait.min(PARKED) + wait.min(CAP).mul_f64(random.random_range(0.0..0.5)))
+            }
+            Failure::DpsUnavailable { retry_after: None } => Next::Register(DPS_WAIT + backoff(self.failures, random)),
+            Failure::OperatorMustAct => Next::Park(PARKED.mul_f64(random.random_range(1.0..1.5))),
+        }
+    }
+}
+
+/// Exponential with full jitter: somewhere between the floor and the doubled-up bound.
+fn backoff(failures: u32, random: &mut ChaCha8Rng) -> Duration {
+    let bound = BASE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(CAP);
+    FLOOR + bound.saturating_sub(FLOOR).mul_f64(random.random_range(0.0..1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, stream};
+
+    fn random() -> ChaCha8Rng {
+        stream(7, "thermo-0001", Purpose::Decisions)
+    }
+
+    #[test]
+    fn ten_tries_at_one_hub_then_dps_is_asked() {
+        let (mut recovery, mut random) = (Recovery::default(), random());
+        for _ in 1..TRIES_AT_HUB {
+            assert!(matches!(
+                recovery.failed(Failure::HubUnreachable, &mut random),
+                Next::Reconnect(_)
+            ));
+        }
+        assert!(matches!(
+            recovery.failed(Failure::HubUnreachable, &mut random),
+            Next::Register(_)
+        ));
+    }
+
+    #[test]
+    fn backoff_grows_to_its_bound_and_is_never_zero() {
+        let mut random = random();
+        let longest =
+            |failures: u32, random: &mut ChaCha8Rng| (0..500).map(|_| backoff(failures, random)).max().unwrap();
+        assert!(longest(1, &mut random) <= BASE);
+        assert!(longest(4, &mut random) > Duration::from_secs(6));
+        assert!(longest(u32::MAX, &mut random) <= CAP);
+        assert!((0..500).all(|_| backoff(1, &mut random) >= FLOOR));
+    }
+
+    #[test]
+    fn a_fleet_dropped_at_once_does_not_come_back_at_once() {
+        let mut waits: Vec<Duration> = (0..1_000)
+            .map(|i| {
+                let mut random = stream(7, &format!("thermo-{i:04}"), Purpose::Decisions);
+                match Recovery::default().failed(Failure::HubUnreachable, &mut random) {
+                    Next::Reconnect(wait) => wait,
+                    other => panic!("{other:?}"),
+                }
+            })
+            .collect();
+        waits.sort();
+        // In no tenth of the window comes more than an eighth of the fleet.
+        let tenth = BASE / 10;
+        let most = waits
+            .iter()
+            .map(|&w| waits.iter().filter(|&&o| o >= w && o < w + tenth).count())
+            .max()
+            .unwrap();
+        assert!(most < 160, "{most} of 1,000 within {tenth:?}");
+    }
+
+    #[test]
+    fn a_refusing_hub_sends_to_dps_and_an_operators_problem_is_retried_slowly() {
+        let (mut recovery, mut random) = (Recovery::default(), random());
+        assert!(matches!(
+            recovery.failed(Failure::HubRefused, &mut random),
+            Next::Register(_)
+        ));
+        match recovery.failed(Failure::OperatorMustAct, &mut random) {
+            Next::Park(wait) => assert!(wait >= PARKED && wait <= PARKED.mul_f64(1.5)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn dps_is_not_asked_before_the_time_it_named() {
+        let mut random = random();
+        let asked = Duration::from_secs(7);
+        match Recovery::default().failed(
+            Failure::DpsUnavailable {
+                retry_after: Some(asked),
+            },
+            &mut random,
+        ) {
+            Next::Register(wait) => assert!(wait >= asked && wait <= asked.mul_f64(1.5)),
+            other => panic!("{other:?}"),
+        }
+        match Recovery::default().failed(Failure::DpsUnavailable { retry_after: None }, &mut random) {
+            Next::Register(wait) => assert!(wait >= DPS_WAIT),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Reported properties on their way to the twin: coalesced, the newest value wins, one patch at a time.
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+/// What a device has to report.
+#[derive(Debug, Default)]
+pub struct Reporter {
+    pending: Map<String, Value>,
+    in_flight: Option<InFlight>,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    request_id: u64,
+    patch: Map<String, Value>,
+    sent: Instant,
+}
+
+impl Reporter {
+    /// Adds properties; a newer value replaces one that has not been sent.
+    pub fn report(&mut self, properties: Map<String, Value>) {
+        self.pending.extend(properties);
+    }
+
+    /// The patch to send now, under `request_id`; none while one is on its way or there is nothing to say.
+    pub fn next(&mut self, request_id: u64, now: Instant) -> Option<&Map<String, Value>> {
+        if self.in_flight.is_some() || self.pending.is_empty() {
+            return None;
+        }
+        let patch = std::mem::take(&mut self.pending);
+        Some(
+            &self
+                .in_flight
+                .insert(InFlight {
+                    request_id,
+                    patch,
+                    sent: now,
+                })
+                .patch,
+        )
+    }
+
+    /// The hub has answered. Returns when the patch was sent; `None` when the answer is for something else.
+    pub fn answered(&mut self, request_id: u64) -> Option<Instant> {
+        self.in_flight
+            .take_if(|in_flight| in_flight.request_id == request_id)
+            .map(|in_flight| in_flight.sent)
+    }
+
+    /// The connection is gone: what was not answered has to be sent again, unless something newer replaces it.
+    pub fn connection_lost(&mut self) {
+        if let Some(in_flight) = self.in_flight.take() {
+            for (key, value) in in_flight.patch {
+                self.pending.entry(key).or_insert(value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn properties(value: &Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn the_newest_value_wins_while_another_patch_is_on_its_way() {
+        let mut reporter = Reporter::default();
+        let now = Instant::now();
+        reporter.report(properties(&json!({"a": 1})));
+        assert_eq!(reporter.next(1, now), Some(&properties(&json!({"a": 1}))));
+        reporter.report(properties(&json!({"a": 2})));
+        reporter.report(properties(&json!({"a": 3, "b": 1})));
+        assert_eq!(reporter.next(2, now), None, "one at a time");
+        assert_eq!(reporter.answered(7), None, "of something else");
+        assert_eq!(reporter.answered(1), Some(now));
+        assert_eq!(reporter.next(2, now), Some(&properties(&json!({"a": 3, "b": 1}))));
+    }
+
+    #[test]
+    fn an_unanswered_patch_is_sent_again_but_does_not_undo_a_newer_value() {
+        let mut reporter = Reporter::default();
+        let now = Instant::now();
+        reporter.report(properties(&json!({"a": 1, "b": 1})));
+        assert!(reporter.next(1, now).is_some());
+        reporter.report(properties(&json!({"a": 2})));
+        reporter.connection_lost();
+        assert_eq!(reporter.next(2, now), Some(&properties(&json!({"a": 2, "b": 1}))));
+    }
+}
