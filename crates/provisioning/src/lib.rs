@@ -12,6 +12,8 @@
 //! | [`certificate::inspect`] | the few facts of a certificate that people and services talk about |
 //! | [`identities`] | the folders on disk where a group's CAs and leaves and an individual's pairs live |
 //! | [`central`] | a client of IoT Central's REST API |
+//! | [`enroll`] | the steps of IoT Central's X.509 how-to on top of it, safe to repeat |
+//! | [`assignment`] | which hub a device was assigned, remembered from run to run |
 //!
 //! # Example
 //!
@@ -30,6 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod assignment;
 pub mod central;
 pub mod certificate;
+pub mod enroll;
 pub mod identities;

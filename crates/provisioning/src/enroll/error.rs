@@ -1,0 +1,53 @@
+//! Why an enrollment could not be brought about.
+
+use crate::central::CentralError;
+use crate::certificate::CertificateError;
+use crate::identities::Slot;
+
+/// Why an enrollment could not be brought about.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrollError {
+    /// A request failed.
+    #[error(transparent)]
+    Central(#[from] CentralError),
+    /// A certificate could not be read or made.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The enrollment proves itself in another way than by X.509 certificates.
+    #[error("{subject} exists already, but does not use X.509 certificates")]
+    NotX509 {
+        /// The group or device.
+        subject: String,
+    },
+    /// Somebody switched the enrollment off, and it is not for us to switch it on.
+    #[error("{subject} is disabled in IoT Central; enable it there, or use another id")]
+    Disabled {
+        /// The group or device.
+        subject: String,
+    },
+    /// The place for our certificate is taken by another.
+    #[error(
+        "the {slot} certificate of {subject} is another one already: IoT Central holds {found}, ours is {ours}; \
+         remove it there, bring back the certificates it belongs to, or use another id"
+    )]
+    AnotherCertificate {
+        /// The group or device.
+        subject: String,
+        /// Which place.
+        slot: Slot,
+        /// The SHA-1 thumbprint that was found.
+        found: String,
+        /// The SHA-1 thumbprint of ours.
+        ours: String,
+    },
+    /// Everything was accepted, and yet the service does not show it.
+    #[error("{subject} was enrolled, but IoT Central shows {found} where {expected} had to be")]
+    NotTakenOver {
+        /// The group or device.
+        subject: String,
+        /// What had to be there.
+        expected: String,
+        /// What was there.
+        found: String,
+    },
+}

@@ -1,0 +1,125 @@
+//! The story of an enrollment, a line per step.
+
+use std::fmt;
+
+use crate::identities::Slot;
+
+/// A step that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The group did not exist and was created.
+    GroupCreated {
+        /// The group.
+        group: String,
+    },
+    /// The group existed.
+    GroupFound {
+        /// The group.
+        group: String,
+    },
+    /// The CA was uploaded.
+    CaUploaded {
+        /// The group.
+        group: String,
+        /// The CA's common name.
+        ca: String,
+        /// The place it took.
+        slot: Slot,
+        /// Its SHA-1 thumbprint.
+        sha1: String,
+    },
+    /// The CA was there.
+    CaFound {
+        /// The group.
+        group: String,
+        /// The CA's common name.
+        ca: String,
+        /// The place it has.
+        slot: Slot,
+        /// Whether possession of its key was proved before.
+        verified: bool,
+    },
+    /// The service named a code.
+    VerificationCodeReceived {
+        /// The group.
+        group: String,
+        /// The code, good for nothing but this proof.
+        code: String,
+    },
+    /// A certificate for the code was signed with the CA's key and shown.
+    VerificationCertificateShown {
+        /// The group.
+        group: String,
+        /// The CA's common name.
+        ca: String,
+    },
+    /// The service shows the CA as ours and as verified.
+    GroupReady {
+        /// The group.
+        group: String,
+        /// The CA's SHA-1 thumbprint as the service shows it.
+        sha1: String,
+    },
+    /// The device did not exist and was created.
+    DeviceCreated {
+        /// The device.
+        device: String,
+    },
+    /// The device existed.
+    DeviceFound {
+        /// The device.
+        device: String,
+    },
+    /// The device's own certificates were uploaded.
+    CertificatesUploaded {
+        /// The device.
+        device: String,
+        /// How many, one or two.
+        count: usize,
+    },
+    /// The service shows the device's certificates as ours.
+    DeviceReady {
+        /// The device.
+        device: String,
+        /// The primary's SHA-1 thumbprint as the service shows it.
+        sha1: String,
+    },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GroupCreated { group } => write!(f, "enrollment group {group} created"),
+            Self::GroupFound { group } => write!(f, "enrollment group {group} exists"),
+            Self::CaUploaded { group, ca, slot, sha1 } => {
+                write!(
+                    f,
+                    "CA `{ca}` uploaded as {slot} certificate of group {group}, thumbprint {sha1}"
+                )
+            }
+            Self::CaFound {
+                group,
+                ca,
+                slot,
+                verified,
+            } => {
+                let verified = if *verified { "verified" } else { "not verified yet" };
+                write!(f, "CA `{ca}` is the {slot} certificate of group {group}, {verified}")
+            }
+            Self::VerificationCodeReceived { group, code } => {
+                write!(f, "verification code {code} received for group {group}")
+            }
+            Self::VerificationCertificateShown { group, ca } => {
+                write!(f, "verification certificate signed by `{ca}` shown for group {group}")
+            }
+            Self::GroupReady { group, sha1 } => write!(f, "group {group} is enrolled: {sha1} verified"),
+            Self::DeviceCreated { device } => write!(f, "device {device} created"),
+            Self::DeviceFound { device } => write!(f, "device {device} exists"),
+            Self::CertificatesUploaded { device, count: 1 } => write!(f, "certificate of device {device} uploaded"),
+            Self::CertificatesUploaded { device, count } => {
+                write!(f, "{count} certificates of device {device} uploaded")
+            }
+            Self::DeviceReady { device, sha1 } => write!(f, "device {device} is enrolled individually with {sha1}"),
+        }
+    }
+}
