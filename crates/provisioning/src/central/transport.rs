@@ -152,7 +152,8 @@ impl Request<'_> {
             .request(self.method.clone(), self.url.clone())
             .header(AUTHORIZATION, self.central.authorization.clone());
         if let Some((content_type, body)) = &self.body {
-            request = request.json(body).header(CONTENT_TYPE, *content_type);
+            // First the type: `json` sets its own only where there is none.
+            request = request.header(CONTENT_TYPE, *content_type).json(body);
         }
         if let Some(timeout) = self.timeout {
             request = request.timeout(timeout);
