@@ -6,10 +6,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use bytes::BytesMut;
+use futures_util::StreamExt;
 use rumqttc::mqttbytes::Protocol;
 use rumqttc::mqttbytes::v4::{ConnAck, Connect, LastWill, Login, Packet};
 use rustls_pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
@@ -18,7 +20,7 @@ use tracing::debug;
 use zeroize::Zeroize;
 
 use crate::session::is_topic;
-use crate::wire::{SMALL_BUFFER, Wire, WireError};
+use crate::wire::{READ_BUFFER, Wire, WireError};
 use crate::{ConnectError, ConnectOptions, ConnectRefusal, Credentials, Endpoint, ProtocolError, TlsFailure};
 
 /// Packets over TLS over TCP.
@@ -210,8 +212,9 @@ async fn introduce(
     connect: Connect,
     tls: TlsStream<TcpStream>,
 ) -> Result<(Packets, ConnAck), ConnectError> {
-    let mut packets = Framed::with_capacity(tls, Wire::new(), SMALL_BUFFER);
-    let sent = send_connect(&mut packets, connect).await;
+    let mut packets = Framed::with_capacity(tls, Wire::new(), READ_BUFFER);
+    *packets.write_buffer_mut() = BytesMut::new();
+    let sent = send_connect(packets.get_mut(), connect).await;
     // If sending failed, the server may have said why before it closed: an alert is worth more than a broken pipe.
     let answer = match (packets.next().await, sent) {
         (Some(Ok(Packet::ConnAck(ack))), _) => Ok(ack),
@@ -233,21 +236,20 @@ async fn introduce(
     }
 }
 
-/// Sends CONNECT and wipes our copies of the password.
-async fn send_connect(packets: &mut Packets, connect: Connect) -> Result<(), WireError> {
-    let has_password = connect.login.as_ref().is_some_and(|login| !login.password.is_empty());
-    let mut encoded = bytes::BytesMut::with_capacity(connect.size());
+/// Sends CONNECT, past the write buffer, and wipes our copies of the password.
+async fn send_connect(tls: &mut TlsStream<TcpStream>, mut connect: Connect) -> Result<(), WireError> {
+    let mut encoded = BytesMut::with_capacity(connect.size());
     let written = connect.write(&mut encoded);
-    if let Some(mut login) = connect.login {
+    if let Some(login) = &mut connect.login {
         login.password.zeroize();
     }
     written?;
-    packets.write_buffer_mut().extend_from_slice(&encoded);
-    let sent = packets.flush().await;
-    if has_password {
-        encoded.as_mut().zeroize();
-    }
-    sent
+    let sent = match tls.write_all(&encoded).await {
+        Ok(()) => tls.flush().await,
+        failed => failed,
+    };
+    encoded.as_mut().zeroize();
+    Ok(sent?)
 }
 
 fn connect_packet(credentials: &Credentials, options: &ConnectOptions) -> Result<Connect, &'static str> {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use crate::connect::{self, Packets};
 use crate::session::{Incoming, Session};
-use crate::wire::{MAX_PACKET, SMALL_BUFFER, WireError};
+use crate::wire::{MAX_PACKET, READ_BUFFER, WireError};
 use crate::{
     ConnectError, ConnectOptions, ConnectTimings, Credentials, Endpoint, LinkError, PacketId, ProtocolError,
     PublishError, Qos, SubscribeError,
@@ -78,7 +78,6 @@ pub struct Link {
     handed_out: Option<PacketId>,
     events_since_write: u32,
     unsent: bool,
-    write_buffer_grew: bool,
     ended: bool,
     answer_within: Duration,
 }
@@ -102,7 +101,6 @@ impl Link {
             handed_out: None,
             events_since_write: 0,
             unsent: false,
-            write_buffer_grew: false,
             ended: false,
             answer_within: options.timeout,
         };
@@ -248,7 +246,6 @@ impl Link {
         // Encodes into the write buffer; whether there is room was the caller's decision.
         self.packets.start_send_unpin(packet)?;
         self.unsent = true;
-        self.write_buffer_grew |= self.packets.write_buffer().len() > SMALL_BUFFER;
         Ok(())
     }
 
@@ -371,9 +368,8 @@ impl Link {
         if self.unsent {
             std::task::ready!(SinkExt::<Packet>::poll_flush_unpin(&mut *self.packets, cx))?;
             self.unsent = false;
-            if std::mem::take(&mut self.write_buffer_grew) {
-                *self.packets.write_buffer_mut() = BytesMut::with_capacity(SMALL_BUFFER);
-            }
+            // Most devices are silent most of the time: an empty buffer need not hold memory.
+            *self.packets.write_buffer_mut() = BytesMut::new();
         }
         Poll::Ready(Ok(()))
     }
@@ -392,7 +388,7 @@ impl Link {
 
     fn shrink_read_buffer(&mut self) {
         if self.packets.read_buffer().is_empty() && self.packets.codec_mut().take_read_buffer_grew() {
-            *self.packets.read_buffer_mut() = BytesMut::with_capacity(SMALL_BUFFER);
+            *self.packets.read_buffer_mut() = BytesMut::with_capacity(READ_BUFFER);
         }
     }
 
@@ -440,3 +436,6 @@ fn check_filters<'a>(mut filters: impl ExactSizeIterator<Item = &'a str> + Clone
         .find(|filter| !usable(filter))
         .map_or(Ok(()), |filter| Err(invalid(filter)))
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -10,8 +10,9 @@ use tokio_util::codec::{Decoder, Encoder};
 /// The largest packet in either direction: the 256 KiB body that a hub takes, its topic with all properties, and room.
 pub const MAX_PACKET: usize = 320 * 1024;
 
-/// What a buffer holds when nothing happens. Ten thousand idle devices hold two of these each.
-pub(crate) const SMALL_BUFFER: usize = 1024;
+/// What the read buffer holds when nothing happens: room for most packets that a device gets. Ten thousand idle devices
+/// have ten thousand of these.
+pub(crate) const READ_BUFFER: usize = 512;
 
 /// How a message is delivered. QoS 2 is missing because Azure closes a connection that uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +78,7 @@ impl Wire {
         }
     }
 
-    /// Whether a packet larger than the small buffer came since this was last asked.
+    /// Whether a packet larger than the idle buffer came since this was last asked.
     ///
     /// The buffer's capacity does not tell: it counts from the read position, not what is really allocated.
     pub(crate) fn take_read_buffer_grew(&mut self) -> bool {
@@ -92,7 +93,7 @@ impl Decoder for Wire {
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Packet>, WireError> {
         let before = src.len();
         let packet = self.codec.decode(src)?;
-        if packet.is_some() && before - src.len() > SMALL_BUFFER {
+        if packet.is_some() && before - src.len() > READ_BUFFER {
             self.read_buffer_grew = true;
         }
         Ok(packet)
@@ -179,7 +180,7 @@ mod tests {
     #[test]
     fn only_a_large_packet_is_said_to_have_grown_the_buffer() {
         let mut wire = Wire::new();
-        for (size, grew) in [(10, false), (SMALL_BUFFER, true), (10, false)] {
+        for (size, grew) in [(10, false), (READ_BUFFER, true), (10, false)] {
             let mut body = vec![0, 1, b't'];
             body.resize(3 + size, 0);
             let mut buffer = BytesMut::from(&with_header(0x30, &body)[..]);

@@ -26,7 +26,7 @@ async fn connect(server: &Server, ca: &TestCa) -> Link {
     let credentials = Credentials::X509(ca.client("thermo-0001"));
     Link::connect(&server.endpoint(ca), &credentials, &options())
         .await
-        .unwrap()
+        .expect("the script accepts")
         .0
 }
 

@@ -63,13 +63,18 @@ impl TestCa {
     pub fn client_der(&self, common_name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let mut params = named(common_name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(&params)
+        der(self.sign(&params))
     }
 
     /// A server certificate with these names: chain and key.
     pub fn server_der(&self, names: &[&str]) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        self.sign(&CertificateParams::new(names).expect("test names are dns names or ip addresses"))
+        der(self.sign_server(names))
+    }
+
+    /// A server certificate with these names as PEM texts, for a server that is not ours: certificate and key.
+    pub fn server_pem(&self, names: &[&str]) -> (String, String) {
+        let (certificate, key) = self.sign_server(names);
+        (certificate.pem(), key.serialize_pem())
     }
 
     /// A server-side configuration with a fresh certificate for these names, which trusts this root's clients.
@@ -107,12 +112,21 @@ impl TestCa {
         self.certificate.der().clone()
     }
 
-    fn sign(&self, params: &CertificateParams) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    fn sign_server(&self, names: &[&str]) -> (rcgen::Certificate, KeyPair) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.sign(&CertificateParams::new(names).expect("test names are dns names or ip addresses"))
+    }
+
+    fn sign(&self, params: &CertificateParams) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a P-256 key can be made");
         let certificate = params.signed_by(&key, &self.issuer).expect("the test CA can sign");
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("rcgen writes PKCS#8");
-        (vec![certificate.der().clone()], key)
+        (certificate, key)
     }
+}
+
+fn der((certificate, key): (rcgen::Certificate, KeyPair)) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("rcgen writes PKCS#8");
+    (vec![certificate.der().clone()], key)
 }
 
 fn named(common_name: &str) -> CertificateParams {

@@ -1,0 +1,42 @@
+//! What can't be seen from outside: how much memory a link holds.
+
+use super::*;
+use crate::testing::packets::{acknowledged, publish, publish_at_least_once};
+use crate::testing::{Connection, Server, TestCa};
+
+#[tokio::test]
+async fn buffers_that_grew_are_small_again_in_silence() {
+    let ca = TestCa::new("test root");
+    let large = "x".repeat(200_000);
+    let script = Connection::accepted()
+        .receives(publish_at_least_once(1, "out", &large))
+        .sends_together([publish("in", &large), publish("in", "small"), acknowledged(1)])
+        .receives(publish("out", "silence"))
+        .sends(publish("in", "over"));
+    let server = Server::start(&ca, vec![script]).await;
+    let options = ConnectOptions::new("thermo-0001");
+    let (mut link, _) = Link::connect(&server.endpoint(&ca), &Credentials::None, &options)
+        .await
+        .unwrap();
+
+    link.publish("out", large, Qos::AtLeastOnce).unwrap();
+    for _ in 0..3 {
+        link.next().await.unwrap();
+    }
+    // Waits, so it reaches the point where nothing is there to be read.
+    link.publish("out", "silence", Qos::AtMostOnce).unwrap();
+    link.next().await.unwrap();
+    assert_eq!(link.packets.write_buffer().capacity(), 0);
+    assert!(
+        link.packets.read_buffer().capacity() <= READ_BUFFER,
+        "{}",
+        link.packets.read_buffer().capacity()
+    );
+    drop(link);
+    server.finish().await;
+}
+
+#[test]
+fn a_link_itself_is_small() {
+    assert!(size_of::<Link>() <= 256, "{}", size_of::<Link>());
+}
