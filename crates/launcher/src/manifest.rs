@@ -1,0 +1,54 @@
+//! The fleet manifest: what a person writes, checked and turned into types in which nothing is wrong any more.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`types`] | the manifest itself; the JSON Schema and the resolved manifest of a report are generated from it |
+//! | [`values`] | durations, rates and stages, written as people write them |
+//! | `document` | the TOML text with its `--set` overrides, each value knowing where it stands |
+//! | `forms` | each kind of value and the form in which it is written |
+//! | `table` | the small readers with which `read` takes a document apart |
+//! | `read` | the walk over the document |
+//! | [`problem`] | what is wrong with it: all of it, each with its place, the accepted form and a hint |
+//! | [`schema`] | the JSON Schema |
+
+mod document;
+mod forms;
+pub mod problem;
+mod read;
+pub mod schema;
+mod table;
+pub mod types;
+pub mod values;
+
+use std::path::Path;
+
+pub use problem::{ManifestError, Problem};
+pub use types::Manifest;
+
+use document::Document;
+
+/// Reads the manifest at `path`, with each of `overrides` (`path=value`) put over it.
+///
+/// # Errors
+///
+/// The file can't be read, or something in it is wrong; then all that is wrong is told.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Manifest, ManifestError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ManifestError::Unreadable {
+        path: path.into(),
+        source,
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parse(&path.display().to_string(), &text, folder, overrides)
+}
+
+/// The same for a text that is already in memory. `name` stands for the file in problems; relative paths in the manifest
+/// are meant from `folder`.
+///
+/// # Errors
+///
+/// Something in the text is wrong; then all that is wrong is told.
+pub fn parse(name: &str, text: &str, folder: &Path, overrides: &[String]) -> Result<Manifest, ManifestError> {
+    Document::parse(name, text, overrides)
+        .and_then(|document| read::manifest(&document, folder))
+        .map_err(ManifestError::Invalid)
+}

@@ -1,0 +1,232 @@
+//! The TOML text with its `--set` overrides: one table in which each value knows the text it comes from.
+//!
+//! A span counts bytes from the beginning of the manifest. The `--set` arguments lie behind its end, one after the other, so
+//! that a single number says both the text and the place in it.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::NamedSource;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::problem::Problem;
+
+pub(super) struct Document<'a> {
+    pub(super) root: DeTable<'a>,
+    pub(super) report: Report,
+}
+
+/// Where readers leave what they find wrong.
+pub(super) struct Report {
+    texts: Vec<Text>,
+    found: RefCell<Vec<(Range<usize>, Problem)>>,
+}
+
+struct Text {
+    begin: usize,
+    length: usize,
+    source: Arc<NamedSource<String>>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads the text and lays the overrides over it.
+    ///
+    /// A text that is not TOML is not worth walking: every key of its unreadable half would be reported as missing.
+    pub(super) fn parse(name: &str, text: &'a str, overrides: &'a [String]) -> Result<Self, Vec<Problem>> {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let mut document = Self {
+            root: root.into_inner(),
+            report: Report {
+                texts: vec![Text::new(0, name, text)],
+                found: RefCell::default(),
+            },
+        };
+        document.hide_token();
+        let readable = errors.is_empty();
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            document
+                .report
+                .push(span, format!("not TOML: {}", error.message()), Vec::new());
+        }
+        for argument in overrides {
+            document.set(argument);
+        }
+        if readable {
+            Ok(document)
+        } else {
+            Err(document.report.take())
+        }
+    }
+
+    /// Problems are shown with the lines around them. A token that somebody wrote into the manifest is refused later, and
+    /// must not be shown until then.
+    fn hide_token(&mut self) {
+        let token = self
+            .root
+            .get("target")
+            .and_then(|target| target.get_ref().get("api_token"))
+            .filter(|token| token.get_ref().is_str())
+            .map(Spanned::span);
+        if let Some(span) = token {
+            self.report.hide(span);
+        }
+    }
+
+    fn set(&mut self, argument: &'a str) {
+        // One byte between the texts, so that an end and a beginning never are the same number.
+        let begin = self.report.texts.last().map_or(0, |last| last.begin + last.length + 1);
+        let span = begin..begin + argument.len();
+        self.report.texts.push(Text::new(begin, "--set", argument));
+        if let Some((path, value)) = argument.split_once('=')
+            && path.trim() == "target.api_token"
+            && !value.trim_start().starts_with('{')
+        {
+            self.report.hide(begin + path.len() + 1..span.end);
+        }
+        let refuse = |message: String, help: &str| self.report.push(span.clone(), message, vec![help.to_owned()]);
+
+        let Some((path, value)) = argument.split_once('=') else {
+            refuse(format!("`--set {argument}` has no `=`"), PATH_HELP);
+            return;
+        };
+        let keys: Vec<&str> = path.split('.').map(str::trim).collect();
+        let value = DeValue::parse(value.trim())
+            .map(Spanned::into_inner)
+            // Most values are words with a unit; nobody wants to quote them twice in a shell.
+            .unwrap_or_else(|_| DeValue::String(value.trim().into()));
+        if let Err(place) = insert(&mut self.root, &keys, move_to(value, &span), &span) {
+            refuse(format!("`--set {path}`: {place}"), PATH_HELP);
+        }
+    }
+}
+
+const PATH_HELP: &str = "accepted: the path of a key and its value, such as load.register_rate=50/s or \
+                         group.thermostats.devices.count=10";
+
+fn insert<'a>(
+    table: &mut DeTable<'a>,
+    keys: &[&'a str],
+    value: DeValue<'a>,
+    span: &Range<usize>,
+) -> Result<(), String> {
+    let spanned = |value| Spanned::new(span.clone(), value);
+    let (key, rest) = match keys {
+        [] | ["", ..] => return Err("a part of the path is empty".into()),
+        [key, rest @ ..] => (*key, rest),
+    };
+    if rest.is_empty() {
+        table.insert(Spanned::new(span.clone(), key.into()), spanned(value));
+        return Ok(());
+    }
+    if !table.contains_key(key) {
+        table.insert(
+            Spanned::new(span.clone(), key.into()),
+            spanned(DeValue::Table(DeTable::new())),
+        );
+    }
+    match table.get_mut(key).map(Spanned::get_mut) {
+        Some(DeValue::Table(inner)) => insert(inner, rest, value, span),
+        Some(DeValue::Array(array)) => insert_into_element(array, key, rest, value, span),
+        _ => Err(format!("`{key}` is not a table")),
+    }
+}
+
+/// An element of an array goes by its number from 0, a table in it also by its `id` or `device_id`.
+fn insert_into_element<'a>(
+    array: &mut DeArray<'a>,
+    name: &str,
+    keys: &[&'a str],
+    value: DeValue<'a>,
+    span: &Range<usize>,
+) -> Result<(), String> {
+    let Some((key, rest)) = keys.split_first() else {
+        return Err("a part of the path is empty".into());
+    };
+    let named = |element: &Spanned<DeValue<'_>>| {
+        ["id", "device_id"]
+            .iter()
+            .any(|id| element.get_ref().get(*id).and_then(|id| id.get_ref().as_str()) == Some(key))
+    };
+    let index = array.iter().position(named).or_else(|| key.parse().ok());
+    let element = index
+        .and_then(|index| array.get_mut(index))
+        .map(Spanned::get_mut);
+    match (element, rest) {
+        (None, _) => Err(format!("there is no `{key}` in `{name}`")),
+        (Some(DeValue::Table(inner)), [_, ..]) => insert(inner, rest, value, span),
+        (Some(element), []) => {
+            *element = value;
+            Ok(())
+        }
+        (Some(_), _) => Err(format!("`{name}.{key}` is not a table")),
+    }
+}
+
+/// The value with all that is in it standing at `span`.
+fn move_to<'a>(value: DeValue<'a>, span: &Range<usize>) -> DeValue<'a> {
+    let at = |value: Spanned<DeValue<'a>>| Spanned::new(span.clone(), move_to(value.into_inner(), span));
+    match value {
+        DeValue::Array(array) => DeValue::Array(array.into_iter().map(at).collect()),
+        DeValue::Table(table) => DeValue::Table(
+            table
+                .into_iter()
+                .map(|(key, value)| (Spanned::new(span.clone(), key.into_inner()), at(value)))
+                .collect(),
+        ),
+        plain => plain,
+    }
+}
+
+impl Text {
+    fn new(begin: usize, name: &str, text: &str) -> Self {
+        Self {
+            begin,
+            length: text.len(),
+            source: Arc::new(NamedSource::new(name, text.to_owned())),
+        }
+    }
+}
+
+impl Report {
+    /// Replaces what stands at `span` with stars wherever problems show it.
+    fn hide(&mut self, span: Range<usize>) {
+        for text in &mut self.texts {
+            let (begin, end) = (text.begin, text.begin + text.length);
+            if (begin..=end).contains(&span.start) && span.end <= end {
+                let mut shown = text.source.inner().clone();
+                let hidden = span.start - begin..span.end - begin;
+                shown.replace_range(hidden.clone(), &"*".repeat(hidden.len()));
+                text.source = Arc::new(NamedSource::new(text.source.name(), shown));
+            }
+        }
+    }
+
+    /// Notes a problem at a place of the document.
+    pub(super) fn push(&self, span: Range<usize>, message: String, help: Vec<String>) {
+        let text = self
+            .texts
+            .iter()
+            .rev()
+            .find(|text| text.begin <= span.start)
+            .expect("the first text begins at 0");
+        let begin = (span.start - text.begin).min(text.length);
+        let end = (span.end - text.begin).clamp(begin, text.length);
+        let problem = Problem {
+            message,
+            help,
+            source: Arc::clone(&text.source),
+            span: (begin..end).into(),
+        };
+        self.found.borrow_mut().push((span, problem));
+    }
+
+    /// Everything that was found, in the order of the text.
+    pub(super) fn take(&self) -> Vec<Problem> {
+        let mut found = self.found.take();
+        found.sort_by_key(|(span, _)| span.start);
+        found.into_iter().map(|(_, problem)| problem).collect()
+    }
+}

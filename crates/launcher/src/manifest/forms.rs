@@ -1,0 +1,326 @@
+//! The kinds of values that stand in a manifest, and the form in which each is written.
+
+use std::path::PathBuf;
+
+use device_sim::plan::Model;
+use iot_protocol::id::{IdScope, MAX_COMMON_NAME, RegistrationId};
+use toml::de::DeValue;
+
+use super::table::{Fault, Value};
+use super::types::{Authority, Transport};
+use super::values::{RATE_FORM, Rate, SPAN_FORM, STAGE_FORM, Span, Stage};
+
+/// The most devices that one DPS instance holds, which also keeps a typing error from filling the memory.
+/// <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
+pub(super) const MAX_DEVICES: u32 = 1_000_000;
+
+/// The name of a fleet.
+pub(super) struct Name(pub(super) String);
+/// The id of an enrollment group.
+pub(super) struct GroupId(pub(super) String);
+/// What the ids of numbered devices begin with. The ids themselves are checked when prefix and number meet.
+pub(super) struct Prefix(pub(super) String);
+/// A number of devices.
+pub(super) struct Count(pub(super) u32);
+/// Any number from 0.
+pub(super) struct Natural(pub(super) u32);
+/// How many digits a number has at least.
+pub(super) struct Width(pub(super) usize);
+/// A number of processes.
+pub(super) struct Processes(pub(super) u32);
+/// The seed of all randomness.
+pub(super) struct Seed(pub(super) u64);
+/// A number from 0 to 1.
+pub(super) struct Fraction(pub(super) f64);
+/// A time that is not zero.
+pub(super) struct Interval(pub(super) Span);
+/// A TCP port.
+pub(super) struct Port(pub(super) u16);
+/// A host name or an address.
+pub(super) struct Host(pub(super) String);
+/// The address of an IoT Central application.
+pub(super) struct App(pub(super) String);
+/// The name of an environment variable.
+pub(super) struct Variable(pub(super) String);
+/// What kind of target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Emulator,
+    IotCentral,
+    Dps,
+}
+
+fn text<'a>(value: &'a DeValue<'_>) -> Result<&'a str, Fault> {
+    value.as_str().ok_or(Fault::Type)
+}
+
+fn whole(value: &DeValue<'_>, from: i128, to: i128) -> Result<i128, Fault> {
+    let integer = value.as_integer().ok_or(Fault::Type)?;
+    let number =
+        i128::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| format!("{integer} is too large"))?;
+    if number < from {
+        Err(Fault::Value(format!("{number} is too small")))
+    } else if number > to {
+        Err(Fault::Value(format!("{number} is too large")))
+    } else {
+        Ok(number)
+    }
+}
+
+/// One of some words; those behind `not_built` will be accepted one day.
+fn word<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)], not_built: &[&str]) -> Result<T, Fault> {
+    let text = text(value)?;
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, found)) => Ok(*found),
+        None if not_built.contains(&text) => Err(Fault::NotBuilt),
+        None => Err(Fault::Value(format!("`{text}` is not one of them"))),
+    }
+}
+
+fn named(value: &DeValue<'_>, max: usize, extra: &str) -> Result<String, Fault> {
+    let text = text(value)?;
+    if text.is_empty() {
+        return Err(Fault::Value("it is empty".into()));
+    }
+    if text.chars().count() > max {
+        return Err(Fault::Value(format!("`{text}` has more than {max} characters")));
+    }
+    match text.chars().find(|c| !c.is_ascii_alphanumeric() && !extra.contains(*c)) {
+        Some(illegal) => Err(Fault::Value(format!(
+            "`{text}` holds the illegal character `{illegal}`"
+        ))),
+        None => Ok(text.to_owned()),
+    }
+}
+
+impl Value for Name {
+    const FORM: &'static str = "a name of letters, digits, `-` and `_`, at most 64 characters";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        named(value, 64, "-_").map(Self)
+    }
+}
+
+impl Value for GroupId {
+    // https://learn.microsoft.com/rest/api/iotcentral/dataplane/enrollment-groups/create
+    const FORM: &'static str = "letters, digits and `-`, at most 255 characters, and not `individual`";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let id = named(value, 255, "-")?;
+        if id == "individual" {
+            return Err(Fault::Value(
+                "`individual` is where individual enrollments are kept".into(),
+            ));
+        }
+        Ok(Self(id))
+    }
+}
+
+impl Value for Prefix {
+    const FORM: &'static str = "the beginning of a device id, such as \"thermo-\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        text(value).map(|text| Self(text.to_owned()))
+    }
+}
+
+impl Value for RegistrationId {
+    const FORM: &'static str = "letters, digits and `- . _ :`, the last a letter, digit or `-`, at most 64 characters";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        device_id(text(value)?).map_err(Fault::Value)
+    }
+}
+
+/// A registration id that can be the common name of a certificate.
+pub(super) fn device_id(text: &str) -> Result<RegistrationId, String> {
+    let id = RegistrationId::new(text).map_err(|error| error.to_string())?;
+    let length = text.chars().count();
+    if length > MAX_COMMON_NAME {
+        return Err(format!(
+            "`{text}` has {length} characters; the common name of its certificate can have {MAX_COMMON_NAME}"
+        ));
+    }
+    Ok(id)
+}
+
+impl Value for IdScope {
+    const FORM: &'static str = "an id scope, such as \"0ne00ABCDEF\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        Self::new(text(value)?).map_err(|error| Fault::Value(error.to_string()))
+    }
+}
+
+impl Value for Count {
+    const FORM: &'static str = "a whole number from 1 to 1000000";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let number = whole(value, 1, i128::from(MAX_DEVICES))?;
+        Ok(Self(u32::try_from(number).expect("the number was just bounded")))
+    }
+}
+
+impl Value for Natural {
+    const FORM: &'static str = "a whole number from 0 to 4294967295";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let number = whole(value, 0, i128::from(u32::MAX))?;
+        Ok(Self(u32::try_from(number).expect("the number was just bounded")))
+    }
+}
+
+impl Value for Width {
+    const FORM: &'static str = "a whole number from 1 to 20";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let number = whole(value, 1, 20)?;
+        Ok(Self(usize::try_from(number).expect("the number was just bounded")))
+    }
+}
+
+impl Value for Processes {
+    const FORM: &'static str = "a whole number from 1 to 256";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let number = whole(value, 1, 256)?;
+        Ok(Self(u32::try_from(number).expect("the number was just bounded")))
+    }
+}
+
+impl Value for Seed {
+    const FORM: &'static str = "a whole number from 0 to 9223372036854775807";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let number = whole(value, 0, i128::from(i64::MAX))?;
+        Ok(Self(u64::try_from(number).expect("the number was just bounded")))
+    }
+}
+
+impl Value for Port {
+    const FORM: &'static str = "a TCP port, from 1 to 65535";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let number = whole(value, 1, i128::from(u16::MAX))?;
+        Ok(Self(u16::try_from(number).expect("the number was just bounded")))
+    }
+}
+
+impl Value for Fraction {
+    const FORM: &'static str = "a number from 0 to 1, such as 0.1";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let number: f64 = match value {
+            DeValue::Float(float) => float.as_str().parse().map_err(|_| Fault::Type)?,
+            // Also 0 and 1 are such numbers.
+            DeValue::Integer(integer) => integer.as_str().parse().map_err(|_| Fault::Type)?,
+            _ => return Err(Fault::Type),
+        };
+        if (0.0..=1.0).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(Fault::Value(format!("{number} is not from 0 to 1")))
+        }
+    }
+}
+
+impl Value for Interval {
+    const FORM: &'static str = SPAN_FORM;
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let span: Span = text(value)?.parse()?;
+        if span.millis() == 0 {
+            return Err(Fault::Value("it is shorter than 1ms".into()));
+        }
+        Ok(Self(span))
+    }
+}
+
+impl Value for Rate {
+    const FORM: &'static str = RATE_FORM;
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        Ok(text(value)?.parse()?)
+    }
+}
+
+impl Value for Stage {
+    const FORM: &'static str = STAGE_FORM;
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        Ok(text(value)?.parse()?)
+    }
+}
+
+impl Value for PathBuf {
+    const FORM: &'static str = "a path, relative to the manifest";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        match text(value)? {
+            "" => Err(Fault::Value("it is empty".into())),
+            path => Ok(path.into()),
+        }
+    }
+}
+
+impl Value for Host {
+    const FORM: &'static str = "a host name, without scheme, port and path";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        named(value, 253, "-._").map(Self)
+    }
+}
+
+impl Value for App {
+    const FORM: &'static str = "the application's address, such as \"https://contoso.azureiotcentral.com\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let text = text(value)?.trim_end_matches('/');
+        let (scheme, host) = text
+            .split_once("://")
+            .ok_or_else(|| Fault::Value(format!("`{text}` does not begin with https://")))?;
+        if host.is_empty() || host.contains(['/', '?', '#', '@']) || host.contains(char::is_whitespace) {
+            return Err(Fault::Value(format!(
+                "`{text}` is more or less than a scheme and a host"
+            )));
+        }
+        let local = ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| {
+            host.strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        });
+        match scheme {
+            "https" => Ok(Self(text.to_owned())),
+            "http" if local => Ok(Self(text.to_owned())),
+            "http" => Err(Fault::Value(
+                "the API token would cross the network in clear text".into(),
+            )),
+            _ => Err(Fault::Value(format!("`{text}` does not begin with https://"))),
+        }
+    }
+}
+
+impl Value for Variable {
+    const FORM: &'static str = "the name of an environment variable, such as \"IOTC_API_TOKEN\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        named(value, 255, "_").map(Self)
+    }
+}
+
+impl Value for Kind {
+    const FORM: &'static str = "\"emulator\", \"iot-central\" or \"dps\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let words = [
+            ("emulator", Self::Emulator),
+            ("iot-central", Self::IotCentral),
+            ("dps", Self::Dps),
+        ];
+        word(value, &words, &[])
+    }
+}
+
+impl Value for Authority {
+    const FORM: &'static str = "\"root\" or \"intermediate\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        word(
+            value,
+            &[("root", Self::Root), ("intermediate", Self::Intermediate)],
+            &[],
+        )
+    }
+}
+
+impl Value for Transport {
+    const FORM: &'static str = "\"mqtt\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        word(value, &[("mqtt", Self::Mqtt)], &["websocket"])
+    }
+}
+
+impl Value for Model {
+    const FORM: &'static str = "\"thermostat\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        word(value, &[("thermostat", Self::Thermostat)], &["temperature-controller"])
+    }
+}

@@ -1,0 +1,119 @@
+//! What is wrong with a manifest, told so that it can be put right at once.
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+
+/// Why there is no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The file can't be read.
+    #[error("can't read the manifest `{}`: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Everything that is wrong with it, in the order of the text.
+    #[error("the manifest has {} problem{}", .0.len(), if .0.len() == 1 { "" } else { "s" })]
+    Invalid(Vec<Problem>),
+}
+
+/// One thing that is wrong, with its place.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// What is wrong, beginning with the key where there is one.
+    pub message: String,
+    /// What would be right, and what was probably meant.
+    pub help: Vec<String>,
+    /// The text in which it stands: the file, or a `--set` argument.
+    pub(super) source: Arc<NamedSource<String>>,
+    /// Where in that text.
+    pub(super) span: SourceSpan,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Diagnostic for Problem {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        (!self.help.is_empty()).then(|| Box::new(self.help.join("\n")) as _)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(std::iter::once(LabeledSpan::underline(self.span))))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&*self.source)
+    }
+}
+
+impl ManifestError {
+    /// The whole error for a person at a terminal.
+    #[must_use]
+    pub fn render(&self, look: Look) -> String {
+        let mut text = String::new();
+        match self {
+            Self::Unreadable { source, .. } => {
+                text = format!("error: {self}\n");
+                if source.kind() == std::io::ErrorKind::NotFound {
+                    text.push_str("hint: `fleet run configs/demo.toml` runs the example that comes with the source\n");
+                }
+            }
+            Self::Invalid(problems) => {
+                for problem in problems {
+                    if look.handler().render_report(&mut text, problem).is_err() {
+                        // Formatting into a string only fails where a source can't be read; the words are still there.
+                        text.push_str(&format!("  {problem}\n"));
+                    }
+                    text.push('\n');
+                }
+                text.push_str(&format!("error: {self}; nothing was started\n"));
+            }
+        }
+        text
+    }
+}
+
+/// How a problem is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Without colour.
+    Plain,
+    /// With colour.
+    Coloured,
+}
+
+impl Look {
+    /// Colour on a terminal whose user has not set `NO_COLOR`.
+    #[must_use]
+    pub fn of_stderr() -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if std::io::stderr().is_terminal() && !refused {
+            Self::Coloured
+        } else {
+            Self::Plain
+        }
+    }
+
+    fn handler(self) -> GraphicalReportHandler {
+        let theme = match self {
+            Self::Plain => GraphicalTheme::unicode_nocolor(),
+            Self::Coloured => GraphicalTheme::unicode(),
+        };
+        GraphicalReportHandler::new_themed(theme)
+            .with_width(110)
+            .with_context_lines(1)
+            .with_links(false)
+    }
+}

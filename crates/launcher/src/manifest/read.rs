@@ -1,0 +1,258 @@
+//! The walk over the document: top-down, in the order of the manifest.
+
+mod devices;
+mod target;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use device_sim::plan::Model;
+
+use super::document::Document;
+use super::forms::{Fraction, GroupId, Interval, Name, Processes, Seed};
+use super::problem::Problem;
+use super::table::Table;
+use super::types::{Authority, Fleet, Group, Individual, Load, Manifest, Target, Telemetry};
+use super::values::{Rate, Span, Stage};
+use devices::Taken;
+
+/// Connections begun per second where a manifest says nothing: gentle for a laptop, quick enough for a demonstration.
+const CONNECT_RATE: Rate = Rate::per_second(50.0);
+const PROCESSES: u32 = 2;
+
+pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifest, Vec<Problem>> {
+    let root = Table::root(&document.root, &document.report);
+    let walk = Walk { folder };
+
+    let fleet = root
+        .required_table("fleet", "a table [fleet] with a name")
+        .and_then(|table| walk.fleet(table));
+    let target = root
+        .required_table("target", "a table [target] with a kind: emulator, iot-central or dps")
+        .and_then(|table| walk.target(table));
+
+    let mut taken = Taken::default();
+    let groups = walk.groups(root.tables("group"), &mut taken, document);
+    let individuals: Vec<_> = root
+        .tables("individual")
+        .into_iter()
+        .map(|table| walk.individual(table, &mut taken, document))
+        .collect();
+    if !root.has("group") && !root.has("individual") {
+        root.problem(
+            "there is no device in the manifest".into(),
+            "accepted: at least one table [[group]] or [[individual]]",
+        );
+    }
+    if let Some(problem) = taken.too_many() {
+        root.problem(
+            problem,
+            "accepted: at most 1000000 devices, which is what one DPS instance holds",
+        );
+    }
+
+    let load = match root.table("load") {
+        Some(table) => walk.load(table),
+        None => Some(LoadKeys::default()),
+    };
+    root.not_built(&["event", "thresholds"]);
+    root.finish();
+
+    let problems = document.report.take();
+    let whole = || {
+        let target = target?;
+        Some(Manifest {
+            fleet: fleet?,
+            load: load?.for_target(&target),
+            target,
+            group: groups?,
+            individual: individuals.into_iter().collect::<Option<_>>()?,
+        })
+    };
+    match whole() {
+        Some(manifest) if problems.is_empty() => Ok(manifest),
+        _ => Err(problems),
+    }
+}
+
+struct Walk<'a> {
+    folder: &'a Path,
+}
+
+impl Walk<'_> {
+    fn fleet(&self, table: Table<'_>) -> Option<Fleet> {
+        let name = table.required::<Name>("name");
+        let seed = table.optional::<Seed>("seed").map_or(1, |seed| seed.value.0);
+        let place = |key, parent: &str| match table.optional::<PathBuf>(key) {
+            Some(path) => Some(self.folder.join(path.value)),
+            None => Some(self.folder.join(parent).join(&name.as_ref()?.value.0)),
+        };
+        let (certs, state) = (place("certs", "certs"), place("state", "state"));
+        table.finish();
+        Some(Fleet {
+            certs: certs?,
+            state: state?,
+            seed,
+            name: name?.value.0,
+        })
+    }
+
+    fn groups(&self, tables: Vec<Table<'_>>, taken: &mut Taken, document: &Document<'_>) -> Option<Vec<Group>> {
+        let mut ids: HashMap<String, String> = HashMap::new();
+        let mut groups = Vec::new();
+        for table in tables {
+            let id = table.required::<GroupId>("id");
+            if let Some(id) = &id {
+                // The ids name folders, and some file systems ignore case.
+                if let Some(other) = ids.insert(id.value.0.to_ascii_lowercase(), id.key.clone()) {
+                    document.report.push(
+                        id.span.clone(),
+                        format!("`{}`: `{}` is already `{other}`", id.key, id.value.0),
+                        vec!["accepted: an id that no other group has, also not in other case".into()],
+                    );
+                }
+            }
+            groups.push(self.group(table, id.map(|id| id.value.0), taken, document));
+        }
+        groups.into_iter().collect()
+    }
+
+    fn group(&self, table: Table<'_>, id: Option<String>, taken: &mut Taken, document: &Document<'_>) -> Option<Group> {
+        let issuer = table.optional::<Authority>("issuer");
+        let enroll = table.optional::<Authority>("enroll");
+        let issuer_is = issuer.map_or(Authority::Intermediate, |issuer| issuer.value);
+        if let Some(enroll) = &enroll
+            && (issuer_is, enroll.value) == (Authority::Root, Authority::Intermediate)
+        {
+            document.report.push(
+                enroll.span.clone(),
+                format!(
+                    "`{}`: no leaf would chain to the intermediate, since the root signs them",
+                    enroll.key
+                ),
+                vec!["accepted: enroll = \"root\", or issuer = \"intermediate\"".into()],
+            );
+        }
+        let devices = table
+            .required_table("devices", devices::FORM)
+            .and_then(|inner| devices::range(inner, taken, document));
+        let model = table
+            .optional::<Model>("model")
+            .map_or(Model::Thermostat, |at| at.value);
+        let telemetry = self.telemetry(&table);
+        table.not_built(&["kind", "via", "secondary"]);
+        table.finish();
+        Some(Group {
+            id: id?,
+            issuer: issuer_is,
+            enroll: enroll.map_or(Authority::Root, |enroll| enroll.value),
+            devices: devices?,
+            model,
+            telemetry,
+        })
+    }
+
+    fn individual(&self, table: Table<'_>, taken: &mut Taken, document: &Document<'_>) -> Option<Individual> {
+        let device_id = devices::single(&table, taken, document);
+        let inner = table.table("devices");
+        match (table.has("device_id"), table.has("devices")) {
+            (true, true) => table.problem(
+                format!("`{}` has a device_id and devices", table.path()),
+                "accepted: one of the two",
+            ),
+            (false, false) => table.problem(
+                format!("`{}` has no device", table.path()),
+                "accepted: device_id = \"lab-thermostat\", or devices = { prefix = \"lab-\", count = 3 }",
+            ),
+            _ => {}
+        }
+        let devices = inner.and_then(|inner| devices::range(inner, taken, document));
+        let model = table
+            .optional::<Model>("model")
+            .map_or(Model::Thermostat, |at| at.value);
+        let telemetry = self.telemetry(&table);
+        table.not_built(&["kind", "via", "secondary"]);
+        table.finish();
+        (device_id.is_some() || devices.is_some()).then_some(Individual {
+            device_id,
+            devices,
+            model,
+            telemetry,
+        })
+    }
+
+    fn telemetry(&self, parent: &Table<'_>) -> Telemetry {
+        let mut telemetry = Telemetry {
+            interval: Span::seconds(5),
+            jitter: 0.1,
+        };
+        if let Some(table) = parent.table("telemetry") {
+            if let Some(interval) = table.optional::<Interval>("interval") {
+                telemetry.interval = interval.value.0;
+            }
+            if let Some(jitter) = table.optional::<Fraction>("jitter") {
+                telemetry.jitter = jitter.value.0;
+            }
+            table.finish();
+        }
+        telemetry
+    }
+
+    fn load(&self, table: Table<'_>) -> Option<LoadKeys> {
+        let mut load = LoadKeys {
+            register_rate: table.optional::<Rate>("register_rate").map(|rate| rate.value),
+            ..LoadKeys::default()
+        };
+        if let Some(rate) = table.optional::<Rate>("connect_rate") {
+            load.connect_rate = rate.value;
+        }
+        if let Some(stages) = table.list::<Stage>("stages", "a list of stages, such as [\"100%@10s\", \"100%@30s\"]") {
+            load.stages = stages.value.into_iter().map(|stage| stage.value).collect();
+        }
+        if let Some(processes) = table.optional::<Processes>("processes") {
+            load.processes = processes.value.0;
+        }
+        table.finish();
+        Some(load)
+    }
+}
+
+/// `[load]` as it is written; what the registrations may cost depends on the target.
+struct LoadKeys {
+    register_rate: Option<Rate>,
+    connect_rate: Rate,
+    stages: Vec<Stage>,
+    processes: u32,
+}
+
+impl Default for LoadKeys {
+    fn default() -> Self {
+        let stage = |share, seconds| Stage {
+            share,
+            over: Span::seconds(seconds),
+        };
+        Self {
+            register_rate: None,
+            connect_rate: CONNECT_RATE,
+            stages: vec![stage(1.0, 5), stage(1.0, 30), stage(0.0, 5)],
+            processes: PROCESSES,
+        }
+    }
+}
+
+impl LoadKeys {
+    fn for_target(self, target: &Target) -> Load {
+        Load {
+            register_rate: self.register_rate.unwrap_or(match target {
+                Target::Emulator(_) => Rate::per_second(50.0),
+                // https://learn.microsoft.com/azure/iot-central/core/concepts-quotas-limits
+                Target::IotCentral(_) => Rate::per_minute(200.0),
+                // https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits
+                Target::Dps(_) => Rate::per_minute(1000.0),
+            }),
+            connect_rate: self.connect_rate,
+            stages: self.stages,
+            processes: self.processes,
+        }
+    }
+}

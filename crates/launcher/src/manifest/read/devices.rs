@@ -1,0 +1,87 @@
+//! Device ids, one by one and in ranges, and that no two devices share one.
+
+use std::collections::HashMap;
+
+use device_sim::plan::Range;
+use iot_protocol::id::RegistrationId;
+
+use crate::manifest::document::Document;
+use crate::manifest::forms::{Count, MAX_DEVICES, Natural, Prefix, Width, device_id};
+use crate::manifest::table::{Table, Value};
+
+pub(super) const FORM: &str = "devices = { prefix = \"thermo-\", count = 100 }";
+
+/// The ids that are given away, in the form under which DPS compares them, with the key that took each.
+#[derive(Default)]
+pub(super) struct Taken {
+    ids: HashMap<String, String>,
+    total: u64,
+}
+
+impl Taken {
+    /// Takes `id` for the devices of `key`, or says who has it.
+    fn take(&mut self, id: &RegistrationId, key: &str) -> Result<(), String> {
+        match self.ids.insert(id.folded(), key.to_owned()) {
+            Some(other) => Err(other),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn too_many(&self) -> Option<String> {
+        (self.total > u64::from(MAX_DEVICES)).then(|| format!("the fleet has {} devices", self.total))
+    }
+}
+
+pub(super) fn single(table: &Table<'_>, taken: &mut Taken, document: &Document<'_>) -> Option<RegistrationId> {
+    let id = table.optional::<RegistrationId>("device_id")?;
+    taken.total += 1;
+    if let Err(other) = taken.take(&id.value, &id.key) {
+        let message = format!(
+            "`{}`: the device id `{}` is already taken by `{other}`",
+            id.key, id.value
+        );
+        document.report.push(id.span, message, vec![UNIQUE.into()]);
+    }
+    Some(id.value)
+}
+
+const UNIQUE: &str = "accepted: ids that no other device has, also not in other case: DPS ignores case";
+
+pub(super) fn range(table: Table<'_>, taken: &mut Taken, document: &Document<'_>) -> Option<Range> {
+    let prefix = table.required::<Prefix>("prefix");
+    let count = table.required::<Count>("count");
+    let first = table.optional::<Natural>("first").map_or(1, |first| first.value.0);
+    let width = table.optional::<Width>("width").map_or(4, |width| width.value.0);
+    let (key, span) = (table.path().to_owned(), table.span());
+    table.finish();
+    let (prefix, count) = (prefix?, count?.value.0);
+    let range = Range {
+        prefix: prefix.value.0,
+        count,
+        first,
+        width,
+    };
+    taken.total += u64::from(count);
+    if taken.too_many().is_some() {
+        return Some(range);
+    }
+
+    // One problem is enough for a range: the ids differ in their numbers only.
+    for index in 0..count {
+        let id = match device_id(&range.id(index)) {
+            Ok(id) => id,
+            Err(what) => {
+                let help = vec![format!("accepted: ids of {}", RegistrationId::FORM)];
+                let message = format!("`{}` makes an id that no device can have: {what}", prefix.key);
+                document.report.push(prefix.span, message, help);
+                return None;
+            }
+        };
+        if let Err(other) = taken.take(&id, &key) {
+            let message = format!("`{key}`: the device id `{id}` is already taken by `{other}`");
+            document.report.push(span, message, vec![UNIQUE.into()]);
+            return None;
+        }
+    }
+    Some(range)
+}

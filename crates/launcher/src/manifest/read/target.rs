@@ -1,0 +1,105 @@
+//! `[target]`: which keys it may have depends on its kind.
+
+use std::path::PathBuf;
+
+use iot_protocol::id::IdScope;
+
+use super::Walk;
+use crate::manifest::forms::{App, Host, Kind, Port, Variable};
+use crate::manifest::table::Table;
+use crate::manifest::types::{DpsTarget, EmulatorTarget, Endpoint, IotCentralTarget, Secret, Target, Transport};
+
+/// The one name under which all of DPS is reached.
+/// <https://learn.microsoft.com/azure/iot-dps/concepts-service#device-provisioning-endpoint>
+const GLOBAL_DPS: &str = "global.azure-devices-provisioning.net";
+const MQTT_PORT: u16 = 8883;
+const TOKEN_FORM: &str =
+    "api_token = { env = \"IOTC_API_TOKEN\" } or { file = \"api_token\" }; a manifest holds no secret";
+
+impl Walk<'_> {
+    pub(super) fn target(&self, table: Table<'_>) -> Option<Target> {
+        let target = match table.required::<Kind>("kind")?.value {
+            Kind::Emulator => {
+                table.out_of_place(
+                    &["app", "api_token", "id_scope", "dps_endpoint", "ca"],
+                    "is of no use here: an emulator that `fleet run` starts says it by itself",
+                );
+                Some(Target::Emulator(EmulatorTarget {
+                    port: table.optional::<Port>("port").map(|port| port.value.0),
+                    connect_host: self.connect_host(&table),
+                    transport: self.transport(&table),
+                }))
+            }
+            Kind::IotCentral => self.iot_central(&table).map(Target::IotCentral),
+            Kind::Dps => {
+                table.out_of_place(
+                    &["app", "api_token"],
+                    "is of no use here: with kind = \"dps\" nobody enrolls for you",
+                );
+                let id_scope = table.required::<IdScope>("id_scope");
+                let endpoint = self.endpoint(&table);
+                id_scope.map(|id_scope| {
+                    Target::Dps(DpsTarget {
+                        id_scope: id_scope.value,
+                        endpoint,
+                    })
+                })
+            }
+        };
+        table.not_built(&["proxy"]);
+        table.finish();
+        target
+    }
+
+    fn iot_central(&self, table: &Table<'_>) -> Option<IotCentralTarget> {
+        let app = table.required::<App>("app");
+        let api_token = table
+            .required_table("api_token", TOKEN_FORM)
+            .and_then(|inner| self.secret(inner));
+        let id_scope = table.optional::<IdScope>("id_scope").map(|scope| scope.value);
+        let endpoint = self.endpoint(table);
+        Some(IotCentralTarget {
+            app: app?.value.0,
+            api_token: api_token?,
+            id_scope,
+            endpoint,
+        })
+    }
+
+    fn secret(&self, table: Table<'_>) -> Option<Secret> {
+        let env = table.optional::<Variable>("env");
+        let file = table.optional::<PathBuf>("file");
+        if table.has("env") == table.has("file") {
+            let message = format!("`{}` says neither or both of env and file", table.path());
+            table.problem(message, &format!("accepted: {TOKEN_FORM}"));
+        }
+        table.finish();
+        match (env, file) {
+            (Some(variable), _) => Some(Secret::Env(variable.value.0)),
+            (None, Some(path)) => Some(Secret::File(self.folder.join(path.value))),
+            (None, None) => None,
+        }
+    }
+
+    fn endpoint(&self, table: &Table<'_>) -> Endpoint {
+        Endpoint {
+            dps_endpoint: table
+                .optional::<Host>("dps_endpoint")
+                .map_or_else(|| GLOBAL_DPS.to_owned(), |host| host.value.0),
+            port: table.optional::<Port>("port").map_or(MQTT_PORT, |port| port.value.0),
+            ca: table.optional::<PathBuf>("ca").map(|path| self.folder.join(path.value)),
+            connect_host: self.connect_host(table),
+            transport: self.transport(table),
+        }
+    }
+
+    fn connect_host(&self, table: &Table<'_>) -> Option<String> {
+        table.optional::<Host>("connect_host").map(|host| host.value.0)
+    }
+
+    fn transport(&self, table: &Table<'_>) -> Transport {
+        table
+            .optional::<Transport>("transport")
+            .map_or_else(Transport::default, |transport| transport.value)
+    }
+}

@@ -1,0 +1,277 @@
+//! Small readers that take a table apart and note everything that is wrong on the way.
+//!
+//! A reader returns `None` for what is not there or not right; what is not right has then been noted. At the end
+//! [`Table::finish`] notes every key that nobody asked for.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::document::Report;
+
+/// A value that a manifest can hold, and the form in which it is written.
+pub(super) trait Value: Sized {
+    /// Ends the sentence "accepted: …".
+    const FORM: &'static str;
+
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault>;
+}
+
+/// What is wrong with a value.
+pub(super) enum Fault {
+    /// Another type of TOML.
+    Type,
+    /// The right type, but not one of its values; the rest of the sentence "`key`: …".
+    Value(String),
+    /// A value that has been thought of; this version can't do it yet.
+    NotBuilt,
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Self::Value(message)
+    }
+}
+
+/// A value that was read, with its place.
+#[derive(Debug, Clone)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+    pub(super) key: String,
+}
+
+pub(super) struct Table<'a> {
+    entries: &'a DeTable<'a>,
+    span: Range<usize>,
+    path: String,
+    report: &'a Report,
+    /// The keys that somebody has asked for, and those that will be accepted one day.
+    known: RefCell<Vec<&'static str>>,
+    refused: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn root(entries: &'a DeTable<'a>, report: &'a Report) -> Self {
+        Self {
+            entries,
+            span: 0..0,
+            path: String::new(),
+            report,
+            known: RefCell::default(),
+            refused: RefCell::default(),
+        }
+    }
+
+    /// The value at `key`, if it is there and right.
+    pub(super) fn optional<T: Value>(&self, key: &'static str) -> Option<At<T>> {
+        self.entry(key).and_then(|entry| self.read(self.path_of(key), entry))
+    }
+
+    /// The value at `key`, which has to be there.
+    pub(super) fn required<T: Value>(&self, key: &'static str) -> Option<At<T>> {
+        self.require(key, T::FORM)?;
+        self.optional(key)
+    }
+
+    /// Every element of the array at `key`; `None` when the key is not there or something in it is not right.
+    pub(super) fn list<T: Value>(&self, key: &'static str, form: &str) -> Option<At<Vec<At<T>>>> {
+        let entry = self.entry(key)?;
+        let path = self.path_of(key);
+        let Some(array) = entry.get_ref().as_array() else {
+            self.wrong_type(&path, entry, form);
+            return None;
+        };
+        let elements: Vec<_> = array
+            .iter()
+            .enumerate()
+            .map(|(i, element)| self.read(format!("{path}.{i}"), element))
+            .collect();
+        Some(At {
+            value: elements.into_iter().collect::<Option<_>>()?,
+            span: entry.span(),
+            key: path,
+        })
+    }
+
+    /// The table at `key`.
+    pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
+        let entry = self.entry(key)?;
+        self.inner(self.path_of(key), entry, "a table")
+    }
+
+    /// The table at `key`, which has to be there.
+    pub(super) fn required_table(&self, key: &'static str, form: &str) -> Option<Table<'a>> {
+        self.require(key, form)?;
+        let entry = self.entry(key)?;
+        self.inner(self.path_of(key), entry, form)
+    }
+
+    /// The tables of the array at `key`, which is written `[[key]]`.
+    pub(super) fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
+        let Some(entry) = self.entry(key) else {
+            return Vec::new();
+        };
+        let path = self.path_of(key);
+        let Some(array) = entry.get_ref().as_array() else {
+            self.wrong_type(&path, entry, &format!("one table [[{key}]] or several"));
+            return Vec::new();
+        };
+        array
+            .iter()
+            .enumerate()
+            .filter_map(|(i, element)| self.inner(format!("{path}.{i}"), element, "a table"))
+            .collect()
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Refuses keys that have been thought of but can't be used yet.
+    pub(super) fn not_built(&self, keys: &[&'static str]) {
+        for key in keys {
+            self.refused.borrow_mut().push(key);
+            if let Some((name, _)) = self.entries.get_key_value(*key) {
+                self.report.push(name.span(), not_built(&self.path_of(key)), Vec::new());
+            }
+        }
+    }
+
+    /// Refuses keys that belong to something else that was not chosen.
+    pub(super) fn out_of_place(&self, keys: &[&'static str], reason: &str) {
+        for key in keys {
+            self.refused.borrow_mut().push(key);
+            if let Some((name, _)) = self.entries.get_key_value(*key) {
+                self.report
+                    .push(name.span(), format!("`{}` {reason}", self.path_of(key)), Vec::new());
+            }
+        }
+    }
+
+    /// Notes something about the table as a whole.
+    pub(super) fn problem(&self, message: String, help: &str) {
+        self.report.push(self.span.clone(), message, vec![help.to_owned()]);
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// Notes every key that nobody asked for.
+    pub(super) fn finish(self) {
+        let (known, refused) = (self.known.into_inner(), self.refused.into_inner());
+        for (key, _) in self.entries {
+            let name: &str = key.get_ref();
+            if known.contains(&name) || refused.contains(&name) {
+                continue;
+            }
+            let path = join(&self.path, name);
+            let nearest = known
+                .iter()
+                .map(|known| (strsim::damerau_levenshtein(name, known), known))
+                .filter(|(distance, known)| *distance <= known.len().max(name.len()).div_ceil(3))
+                .min_by_key(|(distance, _)| *distance);
+            let help = match nearest {
+                Some((_, nearest)) => format!("did you mean `{nearest}`?"),
+                None => format!("accepted: {}", known.join(", ")),
+            };
+            self.report
+                .push(key.span(), format!("`{path}` is not a key of a manifest"), vec![help]);
+        }
+    }
+
+    fn entry(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&key) {
+            known.push(key);
+        }
+        self.entries.get(key)
+    }
+
+    fn require(&self, key: &'static str, form: &str) -> Option<()> {
+        if self.has(key) {
+            return Some(());
+        }
+        self.entry(key);
+        self.problem(
+            format!("`{}` is missing", self.path_of(key)),
+            &format!("accepted: {form}"),
+        );
+        None
+    }
+
+    fn read<T: Value>(&self, path: String, entry: &Spanned<DeValue<'_>>) -> Option<At<T>> {
+        match T::read(entry.get_ref()) {
+            Ok(value) => {
+                return Some(At {
+                    value,
+                    span: entry.span(),
+                    key: path,
+                });
+            }
+            Err(Fault::Type) => self.wrong_type(&path, entry, T::FORM),
+            Err(Fault::Value(what)) => {
+                let help = vec![format!("accepted: {}", T::FORM)];
+                self.report.push(entry.span(), format!("`{path}`: {what}"), help);
+            }
+            Err(Fault::NotBuilt) => {
+                let value = entry.get_ref().as_str().unwrap_or_default();
+                let help = vec![format!("accepted: {}", T::FORM)];
+                self.report
+                    .push(entry.span(), not_built(&format!("{path} = \"{value}\"")), help);
+            }
+        }
+        None
+    }
+
+    fn inner(&self, path: String, entry: &'a Spanned<DeValue<'a>>, form: &str) -> Option<Table<'a>> {
+        let Some(entries) = entry.get_ref().as_table() else {
+            self.wrong_type(&path, entry, form);
+            return None;
+        };
+        Some(Table {
+            entries,
+            span: entry.span(),
+            path,
+            report: self.report,
+            known: RefCell::default(),
+            refused: RefCell::default(),
+        })
+    }
+
+    fn wrong_type(&self, path: &str, entry: &Spanned<DeValue<'_>>, form: &str) {
+        let article = match entry.get_ref() {
+            DeValue::Integer(_) | DeValue::Array(_) => "an",
+            _ => "a",
+        };
+        let found = entry.get_ref().type_str();
+        self.report.push(
+            entry.span(),
+            format!("`{path}` is {article} {found}"),
+            vec![format!("accepted: {form}")],
+        );
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        join(&self.path, key)
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+fn not_built(what: &str) -> String {
+    format!("`{what}` is planned, but not built yet")
+}

@@ -1,0 +1,296 @@
+//! The manifest in types: what stands here is valid.
+//!
+//! The doc comments are the descriptions in the JSON Schema, which editors show; they speak to whoever writes a manifest.
+
+use std::path::PathBuf;
+
+use device_sim::plan::{Model, Range};
+use iot_protocol::id::{IdScope, RegistrationId};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::values::{Rate, Span, Stage};
+
+/// A fleet of simulated thermostats, where it registers, and how much it does.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Manifest {
+    /// What the fleet is called and where its files are.
+    pub fleet: Fleet,
+    /// Where the devices register.
+    pub target: Target,
+    /// Enrollment groups: devices whose certificates one CA has signed.
+    #[schemars(default)]
+    pub group: Vec<Group>,
+    /// Individual enrollments: devices with a self-signed certificate of their own.
+    #[schemars(default)]
+    pub individual: Vec<Individual>,
+    /// How fast the devices come, and how many are online when.
+    #[schemars(with = "Option<Load>")]
+    pub load: Load,
+}
+
+/// What the fleet is called and where its files are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Fleet {
+    /// A name for reports and folders: letters, digits, `-` and `_`.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,64}$"))]
+    pub name: String,
+    /// All randomness comes from this and a device's id.
+    #[schemars(with = "Option<u32>")]
+    pub seed: u64,
+    /// Folder of the certificates, relative to the manifest; `certs/<name>` when left out.
+    #[schemars(with = "Option<String>")]
+    pub certs: PathBuf,
+    /// Folder of the assignment cache and of the emulator, relative to the manifest; `state/<name>` when left out.
+    #[schemars(with = "Option<String>")]
+    pub state: PathBuf,
+}
+
+/// Where the devices register.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[schemars(extend("unevaluatedProperties" = false))]
+pub enum Target {
+    /// An emulator that `fleet run` starts for itself and stops at the end.
+    Emulator(EmulatorTarget),
+    /// An IoT Central application, or a running `fleet emulator`; `fleet run` enrolls through its REST API.
+    IotCentral(IotCentralTarget),
+    /// The Device Provisioning Service by itself; the enrollments must be there already.
+    Dps(DpsTarget),
+}
+
+/// An emulator that `fleet run` starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EmulatorTarget {
+    /// MQTT port of the emulator; any free one when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Host for TCP, SNI and the verified name of every hub; the hub's own name stays in the MQTT user name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_host: Option<String>,
+    /// The transport: plain MQTT over TLS.
+    #[schemars(with = "Option<Transport>")]
+    pub transport: Transport,
+}
+
+/// An IoT Central application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct IotCentralTarget {
+    /// Address of the application, e.g. `https://contoso.azureiotcentral.com`.
+    #[schemars(regex(pattern = r"^https?://[^/]+/?$"))]
+    pub app: String,
+    /// Where its API token is found. A manifest never holds the token itself.
+    pub api_token: Secret,
+    /// The id scope, where it can't be found by REST.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub id_scope: Option<IdScope>,
+    /// How devices reach DPS and the hubs.
+    #[serde(flatten)]
+    pub endpoint: Endpoint,
+}
+
+/// DPS by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DpsTarget {
+    /// Which DPS instance.
+    #[schemars(with = "String")]
+    pub id_scope: IdScope,
+    /// How devices reach DPS and the hubs.
+    #[serde(flatten)]
+    pub endpoint: Endpoint,
+}
+
+/// How devices reach DPS and the hubs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Endpoint {
+    /// Host name of DPS; `global.azure-devices-provisioning.net` when left out.
+    #[schemars(with = "Option<String>")]
+    pub dps_endpoint: String,
+    /// MQTT port of DPS and of every hub; 8883 when left out.
+    #[schemars(with = "Option<u16>")]
+    pub port: u16,
+    /// PEM file with the roots to trust instead of the public ones, relative to the manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// Host for TCP, SNI and the verified name of every hub; the hub's own name stays in the MQTT user name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_host: Option<String>,
+    /// The transport: plain MQTT over TLS.
+    #[schemars(with = "Option<Transport>")]
+    pub transport: Transport,
+}
+
+/// What carries the packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// MQTT 3.1.1 over TLS.
+    #[default]
+    Mqtt,
+}
+
+/// Where a secret is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(deny_unknown_fields)]
+pub enum Secret {
+    /// In this environment variable.
+    Env(String),
+    /// In this file, relative to the manifest.
+    File(PathBuf),
+}
+
+/// An enrollment group.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Group {
+    /// Id of the enrollment group: letters, digits and `-`.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9-]{1,255}$"))]
+    pub id: String,
+    /// Which CA signs the leaves.
+    #[schemars(with = "Option<Authority>")]
+    pub issuer: Authority,
+    /// Which CA is uploaded to the enrollment.
+    #[schemars(with = "Option<Authority>")]
+    pub enroll: Authority,
+    /// Which devices.
+    #[schemars(with = "DeviceRange")]
+    pub devices: Range,
+    /// What they are.
+    #[schemars(with = "Option<ModelName>")]
+    pub model: Model,
+    /// What they send.
+    #[schemars(with = "Option<Telemetry>")]
+    pub telemetry: Telemetry,
+}
+
+/// A certification authority of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Authority {
+    /// The root.
+    Root,
+    /// The intermediate below it.
+    Intermediate,
+}
+
+/// Individually enrolled devices.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["device_id"] }, { "required": ["devices"] }]))]
+pub struct Individual {
+    /// One device: letters, digits and `- . _ :`, at most 64 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = r"^[A-Za-z0-9._:-]{0,63}[A-Za-z0-9-]$"))]
+    pub device_id: Option<RegistrationId>,
+    /// Several numbered devices, each with an enrollment of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DeviceRange>")]
+    pub devices: Option<Range>,
+    /// What they are.
+    #[schemars(with = "Option<ModelName>")]
+    pub model: Model,
+    /// What they send.
+    #[schemars(with = "Option<Telemetry>")]
+    pub telemetry: Telemetry,
+}
+
+/// What a device sends.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Telemetry {
+    /// Time between two messages; 5s when left out.
+    #[schemars(with = "Option<Span>")]
+    pub interval: Span,
+    /// Share of the interval by which a message may come earlier or later; 0.1 when left out.
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1))]
+    pub jitter: f64,
+}
+
+/// How fast the devices come, and how many are online when.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Load {
+    /// Registrations begun; when left out, what the target's documented quota allows: 200/min for IoT Central, 1000/min
+    /// for DPS. The emulator gets 50/s.
+    #[schemars(with = "Option<Rate>")]
+    pub register_rate: Rate,
+    /// Connections to hubs begun; 50/s when left out.
+    #[schemars(with = "Option<Rate>")]
+    pub connect_rate: Rate,
+    /// Share of the fleet online, each reached over a time. They start when every device has registered once.
+    #[schemars(with = "Option<Vec<Stage>>")]
+    pub stages: Vec<Stage>,
+    /// How many device-sim processes share the fleet; 2 when left out. One per core suits a fleet of thousands.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 256))]
+    pub processes: u32,
+}
+
+/// Numbered devices: the prefix and a number padded with zeros.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "the plan's `Range` as the JSON Schema shows it, with the manifest's defaults"
+)]
+struct DeviceRange {
+    /// What every id begins with.
+    prefix: String,
+    /// How many.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    count: u32,
+    /// The first number; 1 when left out.
+    first: Option<u32>,
+    /// At least so many digits; 4 when left out.
+    #[schemars(range(min = 1, max = 20))]
+    width: Option<u32>,
+}
+
+/// What a device is.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "the plan's `Model` as the JSON Schema shows it")]
+enum ModelName {
+    /// `dtmi:com:example:Thermostat;1`
+    Thermostat,
+}
+
+impl Target {
+    /// The word for it in a manifest.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Emulator(_) => "emulator",
+            Self::IotCentral(_) => "iot-central",
+            Self::Dps(_) => "dps",
+        }
+    }
+}
+
+impl Authority {
+    /// The word for it in a manifest and in file names.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Intermediate => "intermediate",
+        }
+    }
+}
+
+impl Individual {
+    /// The ids of its devices.
+    ///
+    /// # Errors
+    ///
+    /// A number makes an id that is not a registration id; a read manifest has none.
+    pub fn ids(&self) -> Result<Vec<RegistrationId>, iot_protocol::IdError> {
+        match (&self.device_id, &self.devices) {
+            (Some(id), _) => Ok(vec![id.clone()]),
+            (None, Some(range)) => (0..range.count).map(|i| RegistrationId::new(&range.id(i))).collect(),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+}

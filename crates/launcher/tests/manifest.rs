@@ -1,0 +1,262 @@
+//! What a person reads who has written a wrong manifest, word for word; and that a right one is understood.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use launcher::manifest::problem::Look;
+use launcher::manifest::types::{Authority, Secret, Target};
+use launcher::manifest::{self, Manifest, ManifestError};
+
+/// The least that is a manifest, before the tables that a test is about.
+const HEAD: &str = r#"[fleet]
+name = "demo"
+
+[target]
+kind = "emulator"
+"#;
+
+fn read(text: &str, overrides: &[&str]) -> Result<Manifest, ManifestError> {
+    let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+    manifest::parse("fleet.toml", text, Path::new("/fleets"), &overrides)
+}
+
+fn with_group(rest: &str) -> String {
+    format!("{HEAD}\n[[group]]\nid = \"thermostats\"\ndevices = {{ prefix = \"thermo-\", count = 3 }}\n{rest}")
+}
+
+#[track_caller]
+fn refusal(text: &str, overrides: &[&str]) -> String {
+    read(text, overrides)
+        .expect_err("the manifest is wrong")
+        .render(Look::Plain)
+}
+
+macro_rules! refused {
+    ($($name:ident: $text:expr $(, set $set:expr)*;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let text: Cow<'static, str> = $text.into();
+                insta::assert_snapshot!(refusal(&text, &[$($set),*]));
+            }
+        )*
+    };
+}
+
+refused! {
+    an_unknown_key_is_refused_with_the_one_that_was_meant: with_group("intervall = \"5s\"\n\n[load]\nregister_rat = \"5/s\"\n");
+    an_unknown_key_that_is_like_nothing_is_refused_with_those_there_are: with_group("[load]\nblue = 1\n");
+    an_unknown_table_is_refused: with_group("[groups]\n");
+    wrong_types_are_refused_all_at_once: r#"[fleet]
+name = 7
+seed = "seven"
+
+[target]
+kind = ["emulator"]
+
+[[group]]
+id = "thermostats"
+devices = { prefix = "thermo-", count = "many" }
+telemetry = { interval = 5, jitter = "some" }
+
+[load]
+register_rate = 200
+stages = ["100%@10s", 5]
+"#;
+    a_device_id_in_two_groups_is_refused: with_group(
+        "\n[[group]]\nid = \"more\"\ndevices = { prefix = \"Thermo-\", count = 10, first = 3 }\n\n[[individual]]\ndevice_id = \"thermo-0001\"\n");
+    an_id_with_illegal_characters_is_refused: format!("{HEAD}\n[[individual]]\ndevice_id = \"lab thermostat\"\n");
+    an_id_of_more_than_64_characters_is_refused: format!("{HEAD}\n[[individual]]\ndevice_id = \"{}\"\n", "a".repeat(65));
+    a_prefix_that_makes_illegal_ids_is_refused: format!("{HEAD}\n[[group]]\nid = \"g\"\ndevices = {{ prefix = \"thermo/\", count = 2 }}\n");
+    a_prefix_that_makes_ids_of_more_than_64_characters_is_refused:
+        format!("{HEAD}\n[[group]]\nid = \"g\"\ndevices = {{ prefix = \"{}\", count = 2 }}\n", "a".repeat(61));
+    a_group_of_no_devices_is_refused: format!("{HEAD}\n[[group]]\nid = \"g\"\ndevices = {{ prefix = \"a-\", count = 0 }}\n");
+    a_fleet_of_more_devices_than_dps_holds_is_refused: format!(
+        "{HEAD}\n[[group]]\nid = \"a\"\ndevices = {{ prefix = \"a-\", count = 999999 }}\n[[group]]\nid = \"b\"\ndevices = {{ prefix = \"b-\", count = 2 }}\n");
+    two_groups_of_one_name_are_refused: with_group("\n[[group]]\nid = \"Thermostats\"\ndevices = { prefix = \"b-\", count = 2 }\n");
+    a_group_called_individual_is_refused: format!("{HEAD}\n[[group]]\nid = \"individual\"\ndevices = {{ prefix = \"a-\", count = 1 }}\n");
+    an_empty_fleet_is_refused: HEAD;
+    an_empty_file_is_refused: "";
+    what_is_not_built_yet_is_refused_as_such: r#"[fleet]
+name = "demo"
+
+[target]
+kind = "emulator"
+transport = "websocket"
+
+[[group]]
+id = "thermostats"
+kind = "iot-edge"
+via = "gateway"
+devices = { prefix = "thermo-", count = 3 }
+model = "temperature-controller"
+
+[[individual]]
+device_id = "lab"
+secondary = true
+
+[[event]]
+at = "30s"
+
+[thresholds]
+publish_duration = ["p(99)<500ms"]
+"#;
+    text_that_is_not_toml_is_refused: "[fleet\nname = \"demo\"\n";
+    values_out_of_range_are_refused: with_group(
+        "telemetry = { interval = \"0s\", jitter = 1.5 }\n\n[load]\nregister_rate = \"0/s\"\nconnect_rate = \"5/fortnight\"\nprocesses = 0\nstages = [\"120%@5s\", \"50%\"]\n");
+    keys_of_another_kind_of_target_are_refused:
+        with_group("").replace("kind = \"emulator\"", "kind = \"emulator\"\napp = \"https://a\"\nid_scope = \"0ne1\"");
+    an_iot_central_target_without_its_keys_is_refused: with_group("").replace("emulator", "iot-central");
+    a_dps_target_without_id_scope_is_refused: with_group("").replace("emulator", "dps");
+    a_token_over_clear_text_is_refused: with_group("").replace(
+        "kind = \"emulator\"", "kind = \"iot-central\"\napp = \"http://contoso.azureiotcentral.com\"\napi_token = { env = \"T\" }");
+    a_token_in_the_manifest_is_refused_without_showing_it: with_group("").replace(
+        "kind = \"emulator\"", "kind = \"iot-central\"\napp = \"https://contoso.azureiotcentral.com\"\napi_token = \"SharedAccessSignature sr=1&sig=s3cret\"");
+    a_token_in_an_argument_is_refused_without_showing_it: with_group("").replace(
+        "kind = \"emulator\"", "kind = \"iot-central\"\napp = \"https://contoso.azureiotcentral.com\""), set "target.api_token=s3cret";
+    a_leaf_that_would_not_chain_is_refused: with_group("issuer = \"root\"\nenroll = \"intermediate\"\n");
+    an_individual_needs_one_kind_of_id: format!(
+        "{HEAD}\n[[individual]]\nmodel = \"thermostat\"\n\n[[individual]]\ndevice_id = \"a\"\ndevices = {{ prefix = \"b-\", count = 1 }}\n");
+    an_argument_that_is_wrong_is_named: with_group(""), set "load.register_rate=quick", set "load.regster_rate=5/s",
+        set "group.thermostats.devices.count=0", set "fleet.name.first=x", set "group.7.id=x", set "load";
+}
+
+#[test]
+fn a_token_is_never_shown() {
+    let text = with_group("").replace(
+        "kind = \"emulator\"",
+        "kind = \"iot-central\"\napi_token = \"s3cret\"\napi_tokn = \"x\"",
+    );
+    assert!(!refusal(&text, &[]).contains("s3cret"));
+    assert!(!refusal(&with_group(""), &["target.api_token=s3cret"]).contains("s3cret"));
+}
+
+#[test]
+fn a_manifest_that_does_not_exist_is_named() {
+    let error = manifest::load(Path::new("no/such/fleet.toml"), &[]).unwrap_err();
+    insta::assert_snapshot!(error.render(Look::Plain));
+}
+
+#[test]
+fn the_least_manifest_has_the_documented_defaults() {
+    let manifest = read(&with_group(""), &[]).unwrap();
+    insta::assert_json_snapshot!(manifest);
+}
+
+#[test]
+fn a_full_manifest_is_understood() {
+    let manifest = read(
+        r#"[fleet]
+name = "office"
+seed = 42
+certs = "certs/office"
+state = "/var/lib/fleet/office"
+
+[target]
+kind = "iot-central"
+app = "https://contoso.azureiotcentral.com/"
+api_token = { env = "IOTC_API_TOKEN" }
+id_scope = "0ne00ABCDEF"
+dps_endpoint = "localhost"
+port = 18883
+ca = "ca.pem"
+connect_host = "gateway.local"
+transport = "mqtt"
+
+[[group]]
+id = "floor-1"
+issuer = "root"
+enroll = "root"
+devices = { prefix = "f1-", count = 10, first = 0, width = 2 }
+model = "thermostat"
+telemetry = { interval = "1m30s", jitter = 0 }
+
+[[individual]]
+devices = { prefix = "lab-", count = 2 }
+
+[load]
+register_rate = "1/s"
+connect_rate = "600/min"
+stages = ["50%@10s", "0%@5s"]
+processes = 3
+"#,
+        &[],
+    )
+    .unwrap();
+    assert_eq!(manifest.group[0].issuer, Authority::Root);
+    let Target::IotCentral(target) = &manifest.target else {
+        panic!("{:?}", manifest.target);
+    };
+    assert_eq!(target.api_token, Secret::Env("IOTC_API_TOKEN".into()));
+    insta::assert_json_snapshot!(manifest);
+}
+
+#[test]
+fn arguments_override_any_key() {
+    let manifest = read(
+        &with_group("\n[[individual]]\ndevice_id = \"lab\"\n"),
+        &[
+            "fleet.seed=9",
+            "load.register_rate=5/min",
+            "load.stages=[\"100%@1s\"]",
+            "group.thermostats.devices.count=10",
+            "group.0.telemetry.interval=250ms",
+            "individual.lab.telemetry={ jitter = 0.5 }",
+            "target.port=18883",
+        ],
+    )
+    .unwrap();
+    assert_eq!(manifest.fleet.seed, 9);
+    assert_eq!(manifest.load.register_rate.to_string(), "5/min");
+    assert_eq!(manifest.load.stages.len(), 1);
+    assert_eq!(manifest.group[0].devices.count, 10);
+    assert_eq!(manifest.group[0].telemetry.interval.millis(), 250);
+    assert!((manifest.individual[0].telemetry.jitter - 0.5).abs() < 1e-9);
+    assert!(matches!(&manifest.target, Target::Emulator(target) if target.port == Some(18883)));
+}
+
+#[test]
+fn the_committed_schema_is_the_one_that_the_types_make() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/manifest.schema.json");
+    let made = format!("{:#}\n", manifest::schema::schema().as_value());
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    if made != committed {
+        let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).join("manifest.schema.json");
+        std::fs::write(&beside, &made).unwrap();
+        panic!("{} is not current; copy {} over it", path.display(), beside.display());
+    }
+}
+
+#[test]
+fn the_schema_names_the_keys_that_are_read() {
+    let schema = manifest::schema::schema();
+    let full = with_group("telemetry = { jitter = 0 }\n\n[[individual]]\ndevice_id = \"lab\"\n\n[load]\n");
+    let central = full.replace(
+        "\"emulator\"",
+        "\"iot-central\"\napp = \"https://a\"\napi_token = { env = \"A\" }",
+    );
+    let dps = full.replace("\"emulator\"", "\"dps\"\nid_scope = \"0ne1\"");
+    for (definition, text, table) in [
+        ("Fleet", &full, "fleet"),
+        ("EmulatorTarget", &full, "target"),
+        ("IotCentralTarget", &central, "target"),
+        ("DpsTarget", &dps, "target"),
+        ("Group", &full, "group.0"),
+        ("DeviceRange", &full, "group.0.devices"),
+        ("Telemetry", &full, "group.0.telemetry"),
+        ("Individual", &full, "individual.0"),
+        ("Load", &full, "load"),
+    ] {
+        let ManifestError::Invalid(problems) = read(text, &[&format!("{table}.qqqqqqqqqqqqqq=1")]).unwrap_err() else {
+            panic!("the text can be read");
+        };
+        let read: &str = problems[0].help[0].strip_prefix("accepted: ").unwrap();
+        let mut read: Vec<_> = read.split(", ").filter(|key| *key != "kind").collect();
+        let pointer = format!("/$defs/{definition}/properties");
+        let described = schema.pointer(&pointer).and_then(|keys| keys.as_object()).unwrap();
+        let mut described: Vec<_> = described.keys().map(String::as_str).collect();
+        read.sort_unstable();
+        described.sort_unstable();
+        assert_eq!(read, described, "{definition}");
+    }
+}
