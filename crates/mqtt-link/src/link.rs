@@ -1,12 +1,13 @@
 //! The driver: carries packets between the [`Session`] and the socket, and owns the timer.
 
+mod polling;
+
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use rumqttc::mqttbytes::v4::Packet;
 use rumqttc::mqttbytes::valid_filter;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use crate::connect::{self, Packets};
 use crate::session::{Incoming, Session};
-use crate::wire::{MAX_PACKET, READ_BUFFER, WireError};
+use crate::wire::{MAX_PACKET, WireError};
 use crate::{
     ConnectError, ConnectOptions, ConnectTimings, Credentials, Endpoint, LinkError, PacketId, ProtocolError,
     PublishError, Qos, SubscribeError,
@@ -22,13 +23,6 @@ use crate::{
 
 /// No message is taken for sending while this much is unsent. One packet may go beyond it.
 const UNSENT_LIMIT: usize = 64 * 1024;
-/// Nothing is read while this much is unsent. Publishing alone never gets here, only PUBACKs to a server that sends and
-/// does not read; so a busy device on a slow network still hears its own PUBACKs.
-const UNSENT_LIMIT_FOR_READING: usize = UNSENT_LIMIT + MAX_PACKET + UNSENT_LIMIT;
-/// Packets that become ready in one wake-up leave in one write, unless there is this much of them…
-const WRITE_SOON: usize = 4 * 1024;
-/// … or this many events were handed out while they waited.
-const EVENTS_BEFORE_WRITE: u32 = 32;
 /// How many messages are kept for [`Link::next`] while an answer to SUBSCRIBE is waited for.
 const WAITING_LIMIT: usize = 256;
 /// How long a server may take to close its side after our DISCONNECT.
@@ -253,10 +247,6 @@ impl Link {
         self.packets.write_buffer().len() >= UNSENT_LIMIT
     }
 
-    fn may_read(&self) -> bool {
-        self.packets.write_buffer().len() < UNSENT_LIMIT_FOR_READING
-    }
-
     fn acknowledge_handed_out(&mut self) {
         if let Some(packet_id) = self.handed_out.take() {
             let packet = self.session.acknowledge(packet_id, Instant::now());
@@ -266,132 +256,7 @@ impl Link {
     }
 }
 
-/// Polling.
 impl Link {
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, LinkError>> {
-        loop {
-            let incoming = match self.waiting.pop_front() {
-                Some(incoming) => incoming,
-                None => std::task::ready!(self.poll_incoming(cx))?,
-            };
-            match incoming {
-                Incoming::Message {
-                    topic,
-                    payload,
-                    retain,
-                    duplicate,
-                    acknowledge,
-                } => {
-                    self.handed_out = acknowledge;
-                    let qos = if acknowledge.is_some() {
-                        Qos::AtLeastOnce
-                    } else {
-                        Qos::AtMostOnce
-                    };
-                    return Poll::Ready(Ok(Event::Message {
-                        topic,
-                        payload,
-                        qos,
-                        retain,
-                        duplicate,
-                    }));
-                }
-                Incoming::Acknowledged {
-                    packet_id,
-                    sent,
-                    latency,
-                } => {
-                    return Poll::Ready(Ok(Event::Acknowledged {
-                        packet_id,
-                        sent,
-                        latency,
-                    }));
-                }
-                // The answer to a request that was cancelled or had timed out.
-                Incoming::Subscribed { .. } | Incoming::Unsubscribed { .. } => {}
-            }
-        }
-    }
-
-    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, LinkError>> {
-        if self.ended {
-            return Poll::Ready(Err(LinkError::Closed));
-        }
-        let result = std::task::ready!(self.poll_live(cx));
-        self.ended = result.is_err();
-        Poll::Ready(result)
-    }
-
-    fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, LinkError>> {
-        loop {
-            // Reading comes first: what has already arrived may be the very answer whose deadline has just passed.
-            let readable = self.may_read();
-            if readable {
-                match self.packets.poll_next_unpin(cx) {
-                    Poll::Ready(Some(packet)) => match self.session.receive(packet?, Instant::now())? {
-                        Some(incoming) => {
-                            self.write_if_it_is_time(cx)?;
-                            return Poll::Ready(Ok(incoming));
-                        }
-                        None => continue,
-                    },
-                    Poll::Ready(None) => return Poll::Ready(Err(LinkError::Closed)),
-                    Poll::Pending => self.shrink_read_buffer(),
-                }
-            }
-            if let Some(ping) = self.session.tick(Instant::now())? {
-                self.enqueue(ping)?;
-            }
-            if let Poll::Ready(written) = self.poll_write(cx) {
-                written?;
-            }
-            if !readable && self.may_read() {
-                continue;
-            }
-            if self.poll_timer(cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    }
-
-    fn write_if_it_is_time(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
-        self.events_since_write += 1;
-        let soon = self.packets.write_buffer().len() >= WRITE_SOON || self.events_since_write >= EVENTS_BEFORE_WRITE;
-        if soon && let Poll::Ready(written) = self.poll_write(cx) {
-            written?;
-        }
-        Ok(())
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        self.events_since_write = 0;
-        if self.unsent {
-            std::task::ready!(SinkExt::<Packet>::poll_flush_unpin(&mut *self.packets, cx))?;
-            self.unsent = false;
-            // Most devices are silent most of the time: an empty buffer need not hold memory.
-            *self.packets.write_buffer_mut() = BytesMut::new();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Ready once the session's deadline has passed. Every packet moves that deadline away; the timer is only set
-    /// again once it has run out, which spares a busy connection most of the work.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.session.deadline() else {
-            return Poll::Pending;
-        };
-        if deadline < self.timer.deadline() || (self.timer.is_elapsed() && self.timer.deadline() != deadline) {
-            self.timer.as_mut().reset(deadline);
-        }
-        self.timer.as_mut().poll(cx)
-    }
-
-    fn shrink_read_buffer(&mut self) {
-        if self.packets.read_buffer().is_empty() && self.packets.codec_mut().take_read_buffer_grew() {
-            *self.packets.read_buffer_mut() = BytesMut::with_capacity(READ_BUFFER);
-        }
-    }
-
     /// Waits for the answer that `pick` takes, and keeps everything else for [`Link::next`].
     async fn answer<T>(
         &mut self,

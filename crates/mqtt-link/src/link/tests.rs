@@ -3,6 +3,7 @@
 use super::*;
 use crate::testing::packets::{acknowledged, publish, publish_at_least_once};
 use crate::testing::{Connection, Server, TestCa};
+use crate::wire::READ_BUFFER;
 
 #[tokio::test]
 async fn buffers_that_grew_are_small_again_in_silence() {

@@ -1,0 +1,152 @@
+//! What makes a link work: reading, writing and the timer, without waiting for one before the other.
+
+use std::future::Future;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use futures_util::{SinkExt, StreamExt};
+use rumqttc::mqttbytes::v4::Packet;
+use tokio::time::Instant;
+
+use super::{Event, Link, UNSENT_LIMIT};
+use crate::session::Incoming;
+use crate::wire::{MAX_PACKET, READ_BUFFER};
+use crate::{LinkError, Qos};
+
+/// Nothing is read while this much is unsent. Publishing alone never gets here, only PUBACKs to a server that sends and
+/// does not read; so a busy device on a slow network still hears its own PUBACKs.
+const UNSENT_LIMIT_FOR_READING: usize = UNSENT_LIMIT + MAX_PACKET + UNSENT_LIMIT;
+/// Packets that become ready in one wake-up leave in one write, unless there is this much of them…
+const WRITE_SOON: usize = 4 * 1024;
+/// … or this many events were handed out while they waited.
+const EVENTS_BEFORE_WRITE: u32 = 32;
+
+impl Link {
+    fn may_read(&self) -> bool {
+        self.packets.write_buffer().len() < UNSENT_LIMIT_FOR_READING
+    }
+
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, LinkError>> {
+        loop {
+            let incoming = match self.waiting.pop_front() {
+                Some(incoming) => incoming,
+                None => ready!(self.poll_incoming(cx))?,
+            };
+            match incoming {
+                Incoming::Message {
+                    topic,
+                    payload,
+                    retain,
+                    duplicate,
+                    acknowledge,
+                } => {
+                    self.handed_out = acknowledge;
+                    let qos = if acknowledge.is_some() {
+                        Qos::AtLeastOnce
+                    } else {
+                        Qos::AtMostOnce
+                    };
+                    return Poll::Ready(Ok(Event::Message {
+                        topic,
+                        payload,
+                        qos,
+                        retain,
+                        duplicate,
+                    }));
+                }
+                Incoming::Acknowledged {
+                    packet_id,
+                    sent,
+                    latency,
+                } => {
+                    return Poll::Ready(Ok(Event::Acknowledged {
+                        packet_id,
+                        sent,
+                        latency,
+                    }));
+                }
+                // The answer to a request that was cancelled or had timed out.
+                Incoming::Subscribed { .. } | Incoming::Unsubscribed { .. } => {}
+            }
+        }
+    }
+
+    pub(super) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, LinkError>> {
+        if self.ended {
+            return Poll::Ready(Err(LinkError::Closed));
+        }
+        let result = ready!(self.poll_live(cx));
+        self.ended = result.is_err();
+        Poll::Ready(result)
+    }
+
+    fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, LinkError>> {
+        loop {
+            // Reading comes first: what has already arrived may be the very answer whose deadline has just passed.
+            let readable = self.may_read();
+            if readable {
+                match self.packets.poll_next_unpin(cx) {
+                    Poll::Ready(Some(packet)) => match self.session.receive(packet?, Instant::now())? {
+                        Some(incoming) => {
+                            self.write_if_it_is_time(cx)?;
+                            return Poll::Ready(Ok(incoming));
+                        }
+                        None => continue,
+                    },
+                    Poll::Ready(None) => return Poll::Ready(Err(LinkError::Closed)),
+                    Poll::Pending => self.shrink_read_buffer(),
+                }
+            }
+            if let Some(ping) = self.session.tick(Instant::now())? {
+                self.enqueue(ping)?;
+            }
+            if let Poll::Ready(written) = self.poll_write(cx) {
+                written?;
+            }
+            if !readable && self.may_read() {
+                continue;
+            }
+            if self.poll_timer(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn write_if_it_is_time(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+        self.events_since_write += 1;
+        let soon = self.packets.write_buffer().len() >= WRITE_SOON || self.events_since_write >= EVENTS_BEFORE_WRITE;
+        if soon && let Poll::Ready(written) = self.poll_write(cx) {
+            written?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.events_since_write = 0;
+        if self.unsent {
+            ready!(SinkExt::<Packet>::poll_flush_unpin(&mut *self.packets, cx))?;
+            self.unsent = false;
+            // Most devices are silent most of the time: an empty buffer need not hold memory.
+            *self.packets.write_buffer_mut() = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready once the session's deadline has passed. Every packet moves that deadline away; the timer is only set
+    /// again once it has run out, which spares a busy connection most of the work.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.session.deadline() else {
+            return Poll::Pending;
+        };
+        if deadline < self.timer.deadline() || (self.timer.is_elapsed() && self.timer.deadline() != deadline) {
+            self.timer.as_mut().reset(deadline);
+        }
+        self.timer.as_mut().poll(cx)
+    }
+
+    fn shrink_read_buffer(&mut self) {
+        if self.packets.read_buffer().is_empty() && self.packets.codec_mut().take_read_buffer_grew() {
+            *self.packets.read_buffer_mut() = BytesMut::with_capacity(READ_BUFFER);
+        }
+    }
+}
