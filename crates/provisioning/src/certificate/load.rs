@@ -14,7 +14,7 @@ use super::inspect::{self, CertificateFacts};
 use super::{CertificateError, pem};
 
 /// A certificate chain with the key of its leaf, ready for TLS.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Identity {
     /// What stands in the leaf.
     pub leaf: CertificateFacts,
@@ -82,6 +82,15 @@ impl Identity {
             });
         }
         self.leaf.check_validity(now, &self.certificate)
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity")
+            .field("certificate", &self.certificate)
+            .field("leaf", &self.leaf)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,259 @@
+//! OpenSSL as a second opinion on what we make, and as the maker of what we load. Without an `openssl` program these
+//! tests say so and pass.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jiff::{SignedDuration, Timestamp};
+use provisioning::certificate::CertificateError;
+use provisioning::certificate::inspect::CertificateFacts;
+use provisioning::certificate::load::Identity;
+use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity, self_signed};
+
+struct OpenSsl {
+    folder: tempfile::TempDir,
+}
+
+impl OpenSsl {
+    fn find() -> Option<Self> {
+        let found = Command::new("openssl")
+            .arg("version")
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !found {
+            eprintln!("no openssl here, nothing compared");
+            return None;
+        }
+        Some(Self {
+            folder: tempfile::tempdir().unwrap(),
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn put(&self, name: &str, content: &str) -> PathBuf {
+        fs::write(self.path(name), content).unwrap();
+        self.path(name)
+    }
+
+    /// Runs `openssl <line>` in the folder and returns what it said, on either channel.
+    fn run(&self, line: &str) -> Result<String, String> {
+        let output = Command::new("openssl")
+            .args(line.split_whitespace())
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        if output.status.success() { Ok(said) } else { Err(said) }
+    }
+}
+
+/// OpenSSL judges by the machine's clock, so these certificates are made for the real now: the root's own begin and end
+/// would betray a made-up one.
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[test]
+fn openssl_accepts_our_chains_and_reads_what_we_wrote() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    let root = CertificateAuthority::root("our root", KeyType::P256, Validity::root(now())).unwrap();
+    let intermediate = root
+        .intermediate("our intermediate", KeyType::P256, Validity::intermediate(now()))
+        .unwrap();
+    let leaf = intermediate
+        .leaf("thermo-0001", KeyType::P256, Validity::leaf(now()))
+        .unwrap();
+    openssl.put("root.pem", root.cert_pem());
+    openssl.put("intermediate.pem", intermediate.cert_pem());
+    openssl.put("leaf.pem", leaf.cert_pem());
+    openssl.put("fullchain.pem", &leaf.fullchain_pem());
+    openssl.put("leaf_key.pem", leaf.key_pem());
+    openssl.put(
+        "proof.pem",
+        root.verification("1A2B3C", KeyType::P256, Validity::verification(now()))
+            .unwrap()
+            .cert_pem(),
+    );
+
+    let strict = "verify -x509_strict -purpose sslclient -CAfile root.pem";
+    openssl
+        .run(&format!("{strict} -untrusted intermediate.pem leaf.pem"))
+        .unwrap();
+    // The device's own file is enough.
+    openssl
+        .run(&format!("{strict} -untrusted fullchain.pem fullchain.pem"))
+        .unwrap();
+    openssl.run(&format!("{strict} proof.pem")).unwrap();
+    openssl.run(&format!("{strict} leaf.pem")).unwrap_err();
+
+    let text = |name: &str| openssl.run(&format!("x509 -noout -text -in {name}")).unwrap();
+    let root_text = text("root.pem");
+    assert!(
+        root_text.contains("X509v3 Basic Constraints: critical\n                CA:TRUE\n"),
+        "{root_text}"
+    );
+    assert!(
+        root_text.contains("Digital Signature, Certificate Sign, CRL Sign"),
+        "{root_text}"
+    );
+    assert!(text("intermediate.pem").contains("CA:TRUE, pathlen:0"));
+    let leaf_text = text("leaf.pem");
+    for part in [
+        "TLS Web Client Authentication",
+        "CA:FALSE",
+        "X509v3 Authority Key Identifier",
+        "X509v3 Subject Key Identifier",
+    ] {
+        assert!(leaf_text.contains(part), "{part} in {leaf_text}");
+    }
+
+    let facts = |option: &str| {
+        openssl
+            .run(&format!("x509 -noout -in leaf.pem {option}"))
+            .unwrap()
+            .replace(':', "")
+    };
+    assert_eq!(facts("-subject -nameopt RFC2253").trim(), "subject=CN=thermo-0001");
+    assert_eq!(facts("-issuer -nameopt RFC2253").trim(), "issuer=CN=our intermediate");
+    assert!(facts("-fingerprint -sha1").trim().ends_with(&leaf.facts().sha1));
+    assert!(facts("-fingerprint -sha256").trim().ends_with(&leaf.facts().sha256));
+    assert_eq!(facts("-serial").trim(), format!("serial={}", leaf.facts().serial));
+    assert!(
+        openssl
+            .run("pkey -in leaf_key.pem -noout -text")
+            .unwrap()
+            .contains("P-256")
+    );
+}
+
+#[test]
+fn openssl_accepts_our_self_signed_certificate_as_its_own_root() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    let made = self_signed("lab", KeyType::P256, Validity::leaf(now())).unwrap();
+    openssl.put("lab.pem", made.cert_pem());
+    openssl
+        .run("verify -purpose sslclient -CAfile lab.pem lab.pem")
+        .unwrap();
+    let names = openssl
+        .run("x509 -noout -subject -issuer -nameopt RFC2253 -in lab.pem")
+        .unwrap();
+    assert_eq!(names, "subject=CN=lab\nissuer=CN=lab\n");
+}
+
+#[test]
+fn keys_made_by_openssl_load_in_every_form() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    let self_sign = "-days 2 -subj /CN=lab -out";
+    // With `-param_enc` left alone EC files also carry an `EC PARAMETERS` section before the key, which is to be skipped.
+    openssl.run("ecparam -name prime256v1 -genkey -out sec1.pem").unwrap();
+    openssl.run("genrsa -traditional -out pkcs1.pem 2048").unwrap();
+    openssl
+        .run("pkcs8 -topk8 -nocrypt -in sec1.pem -out ec_pkcs8.pem")
+        .unwrap();
+    openssl
+        .run("pkcs8 -topk8 -nocrypt -in pkcs1.pem -out rsa_pkcs8.pem")
+        .unwrap();
+    openssl.run("ecparam -name secp384r1 -genkey -out p384.pem").unwrap();
+
+    for (key, label) in [
+        ("sec1.pem", "BEGIN EC PRIVATE KEY"),
+        ("pkcs1.pem", "BEGIN RSA PRIVATE KEY"),
+        ("ec_pkcs8.pem", "BEGIN PRIVATE KEY"),
+        ("rsa_pkcs8.pem", "BEGIN PRIVATE KEY"),
+        ("p384.pem", "BEGIN EC PRIVATE KEY"),
+    ] {
+        assert!(
+            fs::read_to_string(openssl.path(key)).unwrap().contains(label),
+            "{key} is not what this test is about"
+        );
+        openssl
+            .run(&format!("req -x509 -new -key {key} {self_sign} cert.pem"))
+            .unwrap();
+        // The official tool leaves the word `null` behind the last certificate.
+        let cert = fs::read_to_string(openssl.path("cert.pem")).unwrap();
+        openssl.put("cert.pem", &format!("{cert}null"));
+        let identity = Identity::load(&openssl.path("cert.pem"), &openssl.path(key)).unwrap();
+        identity.check("lab", now() + SignedDuration::from_mins(1)).unwrap();
+    }
+
+    let other = Identity::load(&openssl.path("cert.pem"), &openssl.path("pkcs1.pem")).unwrap_err();
+    assert!(matches!(other, CertificateError::KeyMismatch { .. }), "{other}");
+
+    openssl
+        .run("rsa -aes128 -passout pass:secret -in pkcs1.pem -out locked.pem")
+        .unwrap();
+    let locked = Identity::load(&openssl.path("cert.pem"), &openssl.path("locked.pem")).unwrap_err();
+    assert!(matches!(locked, CertificateError::EncryptedKey { .. }), "{locked}");
+}
+
+#[test]
+fn a_ca_made_by_openssl_signs_our_leaves() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    openssl.run("genrsa -traditional -out rsa_key.pem 2048").unwrap();
+    openssl
+        .run("ecparam -name prime256v1 -genkey -noout -out ec_key.pem")
+        .unwrap();
+    // A subject of several parts, and without key usage, as create_test_cert.js makes its CAs.
+    openssl.put(
+        "ca.cnf",
+        "[req]\ndistinguished_name=dn\nx509_extensions=ca\n[dn]\n[ca]\nbasicConstraints=critical,CA:true\n",
+    );
+    for key in ["rsa_key.pem", "ec_key.pem"] {
+        openssl
+            .run(&format!(
+                "req -x509 -new -config ca.cnf -key {key} -days 2 -subj /C=CH/O=Contoso/CN=theirs -out ca.pem"
+            ))
+            .unwrap();
+        let ca = CertificateAuthority::load(&openssl.path("ca.pem"), &openssl.path(key)).unwrap();
+        assert_eq!(ca.name(), "theirs");
+        let made_at = now();
+        let leaf = ca.leaf("thermo-1", KeyType::P256, Validity::leaf(made_at)).unwrap();
+        assert_eq!(leaf.facts().not_after, ca.facts().not_after, "two days, not a year");
+        let intermediate = ca
+            .intermediate("between", KeyType::P256, Validity::intermediate(made_at))
+            .unwrap();
+        let below = intermediate
+            .leaf("thermo-2", KeyType::P256, Validity::leaf(made_at))
+            .unwrap();
+        openssl.put("leaf.pem", leaf.cert_pem());
+        openssl.put("below.pem", &below.fullchain_pem());
+        openssl
+            .run("verify -purpose sslclient -CAfile ca.pem leaf.pem")
+            .unwrap();
+        openssl
+            .run("verify -purpose sslclient -CAfile ca.pem -untrusted below.pem below.pem")
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_certificate_without_an_end_is_readable() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    openssl
+        .run("ecparam -name prime256v1 -genkey -noout -out key.pem")
+        .unwrap();
+    openssl
+        .run("req -new -key key.pem -subj /CN=forever -out request.pem")
+        .unwrap();
+    openssl.put("index.txt", "");
+    openssl.put(
+        "ca.cnf",
+        "[ca]\ndefault_ca=c\n[c]\nnew_certs_dir=.\ndatabase=index.txt\nrand_serial=yes\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n",
+    );
+    let dates = "-startdate 20200101000000Z -enddate 99991231235959Z";
+    openssl
+        .run(&format!(
+            "ca -batch -config ca.cnf -selfsign -keyfile key.pem -in request.pem {dates} -out cert.pem"
+        ))
+        .unwrap();
+    let facts = CertificateFacts::load(Path::new(&openssl.path("cert.pem"))).unwrap();
+    assert_eq!(facts.common_name.as_deref(), Some("forever"));
+    facts
+        .check_validity("9999-01-01T00:00:00Z".parse().unwrap(), "x")
+        .unwrap();
+}
