@@ -50,6 +50,7 @@ impl Central {
         authorization.set_sensitive(true);
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls_config(ca)?)
+            .user_agent(concat!("fleet/", env!("CARGO_PKG_VERSION")))
             // The API redirects nowhere, and the token must not follow where it would.
             .redirect(reqwest::redirect::Policy::none())
             // What is repeated, and when, is decided in `retry`.

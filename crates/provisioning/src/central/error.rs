@@ -56,6 +56,16 @@ pub enum CentralError {
         /// Whether the request can't have reached the service.
         unsent: bool,
     },
+    /// The server's certificate is not one that we trust.
+    #[error("{subject}: no trust in {host}: {reason}")]
+    Untrusted {
+        /// What the request was about.
+        subject: String,
+        /// Where it went.
+        host: String,
+        /// What is wrong with the certificate.
+        reason: String,
+    },
     /// An answer came that is not what the API describes.
     #[error("{subject}: unexpected answer: {reason}")]
     UnexpectedAnswer {
@@ -117,4 +127,22 @@ pub(super) fn story(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// The refusal of a server's certificate, where that is what ended a connection.
+pub(super) fn untrusted(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // What an I/O error wraps is not among its sources.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = wrapped
+            .and_then(|inner| inner.downcast_ref())
+            .or(error.downcast_ref::<rustls::Error>());
+        match (tls, wrapped) {
+            (Some(reason @ rustls::Error::InvalidCertificate(_)), _) => return Some(reason.to_string()),
+            (_, Some(inner)) => cause = Some(inner),
+            (_, None) => cause = error.source(),
+        }
+    }
+    None
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::error::story;
+use super::error::{story, untrusted};
 use super::schema::response::{ErrorBody, Page};
 use super::{Central, CentralError};
 
@@ -166,9 +166,13 @@ impl Request<'_> {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> CentralError {
+        let (subject, host) = (self.subject.clone(), self.url.host_str().unwrap_or_default().to_owned());
+        if let Some(reason) = untrusted(&error) {
+            return CentralError::Untrusted { subject, host, reason };
+        }
         CentralError::Unreachable {
-            subject: self.subject.clone(),
-            host: self.url.host_str().unwrap_or_default().to_owned(),
+            subject,
+            host,
             unsent: error.is_connect(),
             reason: story(&error.without_url()),
         }
