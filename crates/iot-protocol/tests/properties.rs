@@ -1,5 +1,7 @@
 //! Laws that hold for every input: parsers never panic, and what we write we read back as the same.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
