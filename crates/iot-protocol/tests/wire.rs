@@ -8,6 +8,8 @@
 //! | `payload.json` | the body, where there is one |
 //! | `expect.json` | `kind`; `parsed`: what our type holds; `canonical`: what we would write, where it differs from `topic.txt`; `payload_as`: the type of the body; `payload_read`: what we keep of it, where it is not all |
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
