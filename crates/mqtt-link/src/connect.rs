@@ -86,9 +86,10 @@ pub(crate) async fn open(
 ) -> Result<(Packets, ConnectTimings), ConnectError> {
     let connect = connect_packet(credentials, options).map_err(ConnectError::Options)?;
     let started = Instant::now();
+    let limit = options.bounded_timeout();
     let clock = Clock {
-        deadline: started + options.timeout,
-        limit: options.timeout,
+        deadline: started + limit,
+        limit,
     };
 
     let addresses = clock.run(Phase::Dns, look_up(endpoint)).await?;

@@ -14,6 +14,7 @@ use rumqttc::mqttbytes::valid_filter;
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use crate::connect::{self, Packets};
+use crate::options::LONGEST_TIMEOUT;
 use crate::session::{Incoming, Session};
 use crate::wire::{MAX_PACKET, WireError};
 use crate::{
@@ -86,7 +87,7 @@ impl Link {
         // On the heap, so that the caller's own future does not carry a handshake's worth of space for ever.
         let (packets, timings) = Box::pin(connect::open(endpoint, credentials, options)).await?;
         let now = Instant::now();
-        let session = Session::new(options.keep_alive, options.window, now);
+        let session = Session::new(options.bounded_keep_alive(), options.window, now);
         let link = Self {
             packets: Box::new(packets),
             timer: Box::pin(sleep_until(session.deadline().unwrap_or(now))),
@@ -96,7 +97,7 @@ impl Link {
             events_since_write: 0,
             unsent: false,
             ended: false,
-            answer_within: options.timeout,
+            answer_within: options.bounded_timeout(),
         };
         Ok((link, timings))
     }
@@ -205,7 +206,7 @@ impl Link {
     /// its side, all within `limit`. What is not acknowledged yet stays so; wait for it with [`Link::next`] before.
     pub async fn close(mut self, limit: Duration) -> Result<(), LinkError> {
         self.acknowledge_handed_out();
-        let deadline = Instant::now() + limit;
+        let deadline = Instant::now() + limit.min(LONGEST_TIMEOUT);
         self.enqueue(Packet::Disconnect).map_err(LinkError::from)?;
         timeout_at(deadline, SinkExt::<Packet>::close(&mut *self.packets))
             .await

@@ -6,6 +6,11 @@ use bytes::Bytes;
 
 use crate::Qos;
 
+/// Longer is never; and no clock overflows on it.
+pub(crate) const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Two bytes hold it on the wire.
+const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(u16::MAX as u64);
+
 /// What a connection tells the server about itself, and how patient it is.
 ///
 /// Start from [`ConnectOptions::new`] and change what differs:
@@ -19,7 +24,7 @@ pub struct ConnectOptions {
     /// Whether the server is to forget subscriptions and queued messages of an earlier connection.
     pub clean_session: bool,
     /// The longest silence in either direction before a PINGREQ is sent. The server is told it in whole seconds,
-    /// rounded up, at most 65,535. Zero turns keepalive off.
+    /// rounded up; more than 65,535 of them count as so many. Zero turns keepalive off.
     pub keep_alive: Duration,
     /// Published by the server when the connection ends without a DISCONNECT.
     pub will: Option<Will>,
@@ -41,6 +46,14 @@ impl ConnectOptions {
             timeout: Duration::from_secs(30),
             window: 64,
         }
+    }
+
+    pub(crate) fn bounded_timeout(&self) -> Duration {
+        self.timeout.min(LONGEST_TIMEOUT)
+    }
+
+    pub(crate) fn bounded_keep_alive(&self) -> Duration {
+        self.keep_alive.min(LONGEST_KEEP_ALIVE)
     }
 }
 

@@ -167,6 +167,29 @@ async fn tcp_goes_to_one_host_while_sni_and_certificate_say_another() {
 }
 
 #[tokio::test]
+async fn no_time_is_too_long() {
+    let ca = TestCa::new("test root");
+    let filters = [("in", Qos::AtMostOnce)];
+    let script = Connection::accepted()
+        .receives(subscribe(1, &filters))
+        .sends(subscribed(1, &[true]))
+        .receives(Packet::Disconnect);
+    let server = Server::start(&ca, vec![script]).await;
+    let for_ever = Duration::MAX;
+    let options = ConnectOptions {
+        timeout: for_ever,
+        keep_alive: for_ever,
+        ..options()
+    };
+    let (mut link, _) = Link::connect(&server.endpoint(&ca), &Credentials::None, &options)
+        .await
+        .unwrap();
+    link.subscribe(&filters).await.unwrap();
+    link.close(for_ever).await.unwrap();
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn host_names_are_looked_up() {
     let ca = TestCa::new("test root");
     let server = Server::start(&ca, vec![Connection::accepted().receives(Packet::Disconnect)]).await;
@@ -224,6 +247,7 @@ async fn refusals_are_told_apart() {
             .await
             .unwrap_err();
         assert_eq!(error.refusal(), Some(refusal), "{code:?}");
+        assert_eq!(error.is_retryable(), number == 3, "{code:?}");
         assert_eq!(
             (refusal.code(), error.reason(), error.phase()),
             (number, reason, Phase::Mqtt)

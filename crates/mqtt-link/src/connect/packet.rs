@@ -58,7 +58,7 @@ pub(super) fn connect_packet(credentials: &Credentials, options: &ConnectOptions
     }
     Ok(Connect {
         protocol: Protocol::V4,
-        keep_alive: whole_seconds(options.keep_alive),
+        keep_alive: whole_seconds(options.bounded_keep_alive()),
         client_id: options.client_id.clone(),
         clean_session: options.clean_session,
         last_will: options.will.as_ref().map(|will| LastWill {

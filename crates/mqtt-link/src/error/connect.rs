@@ -104,6 +104,17 @@ impl ConnectError {
         }
     }
 
+    /// Whether the same attempt may succeed later without anybody acting: the network and a busy server pass, a refused
+    /// identity, a server that is not trusted and options that can't be sent do not.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Refused { refusal, .. } => *refusal == ConnectRefusal::ServerUnavailable,
+            Self::Tls { source, .. } => source.is_retryable(),
+            Self::Options(_) => false,
+            _ => true,
+        }
+    }
+
     /// A stable snake_case word for counting.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -18,6 +18,26 @@ pub enum TlsFailure {
 }
 
 impl TlsFailure {
+    /// Whether it is neither our certificate nor the server's that was refused.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Tls(rustls::Error::InvalidCertificate(_)) => false,
+            Self::Tls(rustls::Error::AlertReceived(alert)) => !matches!(
+                alert,
+                AlertDescription::NoCertificate
+                    | AlertDescription::BadCertificate
+                    | AlertDescription::UnsupportedCertificate
+                    | AlertDescription::CertificateRevoked
+                    | AlertDescription::CertificateExpired
+                    | AlertDescription::CertificateUnknown
+                    | AlertDescription::CertificateRequired
+                    | AlertDescription::UnknownCA
+                    | AlertDescription::AccessDenied
+            ),
+            _ => true,
+        }
+    }
+
     /// A stable snake_case word for counting.
     pub fn reason(&self) -> &'static str {
         match self {
