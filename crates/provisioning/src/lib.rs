@@ -11,6 +11,7 @@
 //! | [`certificate::load`] | a leaf, its chain and its key from PEM files, and every way that can go wrong |
 //! | [`certificate::inspect`] | the few facts of a certificate that people and services talk about |
 //! | [`identities`] | the folders on disk where a group's CAs and leaves and an individual's pairs live |
+//! | [`register`] | asking DPS which hub a device belongs to |
 //! | [`central`] | a client of IoT Central's REST API |
 //! | [`enroll`] | the steps of IoT Central's X.509 how-to on top of it, safe to repeat |
 //! | [`assignment`] | which hub a device was assigned, remembered from run to run |
@@ -37,3 +38,4 @@ pub mod central;
 pub mod certificate;
 pub mod enroll;
 pub mod identities;
+pub mod register;
