@@ -1,1 +1,66 @@
 //! DPS, IoT Hub and the IoT Central REST API on this machine, as strict as Azure.
+//!
+//! Devices that speak to Azure over MQTT with X.509 certificates speak to this in the same way: they register at the
+//! Device Provisioning Service (DPS), connect to the hub that it assigns, and use telemetry, twins, direct methods and
+//! cloud-to-device messages; and they are refused for the same reasons. It is **not for production**: it keeps its data
+//! in memory and serves one tenant on one machine. What it does not do, and where Azure differs, is a list in the README.
+//!
+//! # Layout
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`Emulator`], [`Config`] | starts all of it, on free ports unless told otherwise |
+//! | [`cli`] | the command line of the `iot-emulator` program |
+//! | `listener`, `tls`, `authority`, `state` | the MQTT port, and what clients trust |
+//! | `wire`, `session` | packets, and the CONNECT that tells which service is wanted |
+//! | `attestation`, `certificate` | who a client is, by its certificates |
+//! | `dps` | registration |
+//! | `hub` | identities, twins, telemetry, methods, cloud-to-device messages |
+//! | `central`, `rest` | the IoT Central application, and its REST interface |
+//! | [`Stats`], [`Journal`] | what happened |
+//! | `unconfirmed` | choices for which no public source was found |
+//!
+//! # Example
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use iot_emulator::{Config, Emulator};
+//!
+//! let emulator = Emulator::start(Config::default()).await?;
+//! assert!(emulator.ca_pem().starts_with("-----BEGIN CERTIFICATE-----"));
+//! println!("devices of {} connect to {}", emulator.id_scope(), emulator.mqtt_addr());
+//! emulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod cli;
+
+mod attestation;
+mod authority;
+mod central;
+mod certificate;
+mod clock;
+mod config;
+mod dps;
+mod emulator;
+mod error;
+mod hub;
+mod journal;
+mod listener;
+mod rest;
+mod services;
+mod session;
+mod state;
+mod stats;
+mod tls;
+mod token;
+mod unconfirmed;
+mod wire;
+
+pub use config::Config;
+pub use emulator::Emulator;
+pub use error::StartError;
+pub use journal::{Entry, Event, Journal, Service, Why};
+pub use stats::Stats;

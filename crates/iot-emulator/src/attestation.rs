@@ -1,0 +1,173 @@
+//! Who a client is, by its certificates. Pure: enrollments, chain and date are handed in.
+//!
+//! First the individual enrollment whose primary or secondary certificate is the leaf; otherwise the chain is climbed
+//! from the leaf, and the first authority that belongs to an enrollment group decides. The first hit decides: a
+//! disabled entry refuses the device even if a higher one would let it in.
+//!
+//! Sources: [X.509 attestation](https://learn.microsoft.com/azure/iot-dps/concepts-x509-attestation),
+//! [Revoke device access](https://learn.microsoft.com/azure/iot-dps/how-to-revoke-device-access-portal).
+
+use std::sync::Arc;
+
+use iot_protocol::id::RegistrationId;
+use jiff::Timestamp;
+
+use crate::certificate::{Certificate, Thumbprint};
+
+#[cfg(test)]
+mod tests;
+
+/// What is enrolled.
+pub(crate) trait Enrollments {
+    /// The individual enrollment with this certificate, primary or secondary.
+    fn individual(&self, leaf: &Thumbprint) -> Option<Individual>;
+    /// The verified certificates of all groups, primary and secondary.
+    fn authorities(&self) -> impl Iterator<Item = Authority<'_>>;
+}
+
+/// An individual enrollment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Individual {
+    /// The registration id, folded.
+    pub(crate) registration_id: String,
+    pub(crate) enabled: bool,
+}
+
+/// A verified certificate of a group.
+#[derive(Debug, Clone)]
+pub(crate) struct Authority<'a> {
+    pub(crate) group: &'a str,
+    pub(crate) enabled: bool,
+    pub(crate) certificate: &'a Arc<Certificate>,
+}
+
+/// The entry that decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Attested {
+    Individual {
+        enabled: bool,
+    },
+    Group {
+        id: String,
+        enabled: bool,
+        authority: Arc<Certificate>,
+    },
+}
+
+/// Why a client is nobody we know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("no client certificate")]
+    NoCertificate,
+    #[error("the common name of the certificate is not the id `{0}`")]
+    CommonName(String),
+    #[error("a certificate of the chain has expired or is not valid yet")]
+    NotValidNow,
+    #[error("no enrollment matches the certificate")]
+    NotEnrolled,
+    #[error("the certificate is not the one that the device registered with")]
+    Thumbprint,
+}
+
+/// Finds the enrollment of a client that showed `chain` and calls itself `registration_id`.
+pub(crate) fn attest(
+    enrollments: &impl Enrollments,
+    registration_id: &RegistrationId,
+    chain: &[Certificate],
+    now: Timestamp,
+) -> Result<Attested, Refusal> {
+    let leaf = chain.first().ok_or(Refusal::NoCertificate)?;
+    // DPS compares registration ids without case, so the common name gets the same comparison.
+    let is_named = |name: &String| name.eq_ignore_ascii_case(registration_id.as_str());
+    if !leaf.common_name.as_ref().is_some_and(is_named) {
+        return Err(Refusal::CommonName(registration_id.to_string()));
+    }
+    if !leaf.is_valid_at(now) {
+        return Err(Refusal::NotValidNow);
+    }
+    if let Some(individual) = enrollments.individual(&leaf.thumbprint()) {
+        return if individual.registration_id == registration_id.folded() {
+            Ok(Attested::Individual {
+                enabled: individual.enabled,
+            })
+        } else {
+            Err(Refusal::NotEnrolled)
+        };
+    }
+    climb(chain, now, |current| {
+        let authority = enrollments.authorities().find(|a| is_anchor(a.certificate, current))?;
+        Some((
+            authority.certificate.is_valid_at(now),
+            Attested::Group {
+                id: authority.group.to_owned(),
+                enabled: authority.enabled,
+                authority: Arc::clone(authority.certificate),
+            },
+        ))
+    })
+}
+
+/// What a hub checks at CONNECT, as DPS wrote it at the registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HubAuthentication {
+    /// Exactly this certificate; nothing else counts but its dates.
+    Thumbprint(Thumbprint),
+    /// Any certificate below this authority whose common name is the device id.
+    Authority(Arc<Certificate>),
+}
+
+/// Checks the certificates of a device that connects to its hub.
+///
+/// Source: [Authenticate identities with X.509](https://learn.microsoft.com/azure/iot-hub/authenticate-authorize-x509).
+pub(crate) fn authenticate(
+    authentication: &HubAuthentication,
+    device_id: &str,
+    chain: &[Certificate],
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let leaf = chain.first().ok_or(Refusal::NoCertificate)?;
+    if !leaf.is_valid_at(now) {
+        return Err(Refusal::NotValidNow);
+    }
+    match authentication {
+        HubAuthentication::Thumbprint(thumbprint) if *thumbprint == leaf.thumbprint() => Ok(()),
+        HubAuthentication::Thumbprint(_) => Err(Refusal::Thumbprint),
+        HubAuthentication::Authority(_) if leaf.common_name.as_deref() != Some(device_id) => {
+            Err(Refusal::CommonName(device_id.into()))
+        }
+        HubAuthentication::Authority(authority) => climb(chain, now, |current| {
+            is_anchor(authority, current).then(|| (authority.is_valid_at(now), ()))
+        }),
+    }
+}
+
+/// An authority does not vouch for itself: showing an enrolled certificate is not the same as being signed by it.
+fn is_anchor(authority: &Certificate, current: &Certificate) -> bool {
+    current != authority && current.is_signed_by(authority)
+}
+
+/// Goes from the leaf from issuer to issuer, until `anchor` knows who signed the current one. The order of the
+/// presented certificates does not count, and none is used twice.
+fn climb<T>(
+    chain: &[Certificate],
+    now: Timestamp,
+    mut anchor: impl FnMut(&Certificate) -> Option<(bool, T)>,
+) -> Result<T, Refusal> {
+    let (mut current, others) = chain.split_first().ok_or(Refusal::NoCertificate)?;
+    let mut left: Vec<&Certificate> = others.iter().collect();
+    loop {
+        match anchor(current) {
+            Some((true, found)) => return Ok(found),
+            Some((false, _)) => return Err(Refusal::NotValidNow),
+            None => {}
+        }
+        let issuer = left
+            .iter()
+            .position(|candidate| is_anchor(candidate, current))
+            .ok_or(Refusal::NotEnrolled)?;
+        current = left.swap_remove(issuer);
+        if !current.is_valid_at(now) {
+            return Err(Refusal::NotValidNow);
+        }
+    }
+}

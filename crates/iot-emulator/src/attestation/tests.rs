@@ -1,0 +1,287 @@
+use std::collections::BTreeMap;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+
+use super::*;
+
+/// Enrollments as a test writes them down.
+#[derive(Default)]
+struct Enrolled {
+    individuals: BTreeMap<Thumbprint, Individual>,
+    groups: Vec<(&'static str, bool, Arc<Certificate>)>,
+}
+
+impl Enrolled {
+    fn group(mut self, id: &'static str, enabled: bool, authority: &Party) -> Self {
+        self.groups.push((id, enabled, Arc::new(authority.certificate.clone())));
+        self
+    }
+
+    fn individual(mut self, id: &str, enabled: bool, leaf: &Party) -> Self {
+        let individual = Individual {
+            registration_id: id.into(),
+            enabled,
+        };
+        self.individuals.insert(leaf.certificate.thumbprint(), individual);
+        self
+    }
+}
+
+impl Enrollments for Enrolled {
+    fn individual(&self, leaf: &Thumbprint) -> Option<Individual> {
+        self.individuals.get(leaf).cloned()
+    }
+
+    fn authorities(&self) -> impl Iterator<Item = Authority<'_>> {
+        self.groups.iter().map(|(group, enabled, certificate)| Authority {
+            group,
+            enabled: *enabled,
+            certificate,
+        })
+    }
+}
+
+/// Somebody with a certificate and, where it signs others, the means to do so.
+struct Party {
+    certificate: Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn parameters(name: &str, is_authority: bool, years: (i32, i32)) -> CertificateParams {
+    let mut parameters = CertificateParams::new(vec![]).unwrap();
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.not_before = date_time_ymd(years.0, 1, 1);
+    parameters.not_after = date_time_ymd(years.1, 1, 1);
+    if is_authority {
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    parameters
+}
+
+fn make(name: &str, is_authority: bool, years: (i32, i32), by: Option<&Party>) -> Party {
+    let key = KeyPair::generate().unwrap();
+    let parameters = parameters(name, is_authority, years);
+    let certificate = match by {
+        Some(by) => parameters.signed_by(&key, &by.issuer),
+        None => parameters.self_signed(&key),
+    };
+    let certificate = Certificate::from_der(certificate.unwrap().der()).unwrap();
+    Party {
+        certificate,
+        issuer: Issuer::new(parameters, key),
+    }
+}
+
+const GOOD: (i32, i32) = (2020, 2040);
+const PAST: (i32, i32) = (2010, 2011);
+
+fn root(name: &str) -> Party {
+    make(name, true, GOOD, None)
+}
+
+fn intermediate(name: &str, by: &Party) -> Party {
+    make(name, true, GOOD, Some(by))
+}
+
+fn leaf(name: &str, by: &Party) -> Party {
+    make(name, false, GOOD, Some(by))
+}
+
+fn judge(enrolled: &Enrolled, id: &str, chain: &[&Party]) -> Result<Attested, Refusal> {
+    let chain: Vec<_> = chain.iter().map(|party| party.certificate.clone()).collect();
+    let now = "2026-11-23T15:00:00Z".parse().unwrap();
+    attest(enrolled, &RegistrationId::new(id).unwrap(), &chain, now)
+}
+
+fn by_group(id: &str, enabled: bool, authority: &Party) -> Result<Attested, Refusal> {
+    Ok(Attested::Group {
+        id: id.into(),
+        enabled,
+        authority: Arc::new(authority.certificate.clone()),
+    })
+}
+
+#[test]
+fn a_leaf_of_an_enrolled_root_needs_no_certificate_but_its_own() {
+    let root = root("root");
+    let leaf = leaf("t-1", &root);
+    let enrolled = Enrolled::default().group("g", true, &root);
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf]), by_group("g", true, &root));
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf, &root]),
+        by_group("g", true, &root),
+        "sending the root is harmless"
+    );
+    assert_eq!(
+        judge(&enrolled, "T-1", &[&leaf]),
+        by_group("g", true, &root),
+        "DPS ignores the case of ids"
+    );
+}
+
+#[test]
+fn a_root_that_is_not_enrolled_or_not_verified_lets_nobody_in() {
+    // Unverified certificates are not among the authorities at all.
+    let root = root("root");
+    let leaf = leaf("t-1", &root);
+    assert_eq!(
+        judge(&Enrolled::default(), "t-1", &[&leaf, &root]),
+        Err(Refusal::NotEnrolled)
+    );
+}
+
+#[test]
+fn the_name_of_an_enrolled_root_is_not_enough_its_key_must_have_signed() {
+    let real = root("root");
+    let forged = root("root");
+    let leaf = leaf("t-1", &forged);
+    let enrolled = Enrolled::default().group("g", true, &real);
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &forged]), Err(Refusal::NotEnrolled));
+}
+
+#[test]
+fn every_certificate_between_leaf_and_enrolled_root_must_be_shown() {
+    let root = root("root");
+    let upper = intermediate("upper", &root);
+    let lower = intermediate("lower", &upper);
+    let leaf = leaf("t-1", &lower);
+    let enrolled = Enrolled::default().group("g", true, &root);
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf, &lower, &upper]),
+        by_group("g", true, &root)
+    );
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf, &upper, &lower]),
+        by_group("g", true, &root),
+        "in any order"
+    );
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &lower]), Err(Refusal::NotEnrolled));
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &upper]), Err(Refusal::NotEnrolled));
+}
+
+#[test]
+fn the_nearest_enrolled_authority_decides_also_when_it_is_disabled() {
+    let root = root("root");
+    let middle = intermediate("middle", &root);
+    let leaf = leaf("t-1", &middle);
+    let enrolled = Enrolled::default()
+        .group("all", true, &root)
+        .group("some", false, &middle);
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf, &middle]),
+        by_group("some", false, &middle)
+    );
+}
+
+#[test]
+fn dates_count_for_the_leaf_for_intermediates_and_for_the_enrolled_authority() {
+    let root = root("root");
+    let old_leaf = make("t-1", false, PAST, Some(&root));
+    let enrolled = Enrolled::default().group("g", true, &root);
+    assert_eq!(judge(&enrolled, "t-1", &[&old_leaf]), Err(Refusal::NotValidNow));
+
+    let old_middle = make("middle", true, PAST, Some(&root));
+    let leaf_below = leaf("t-1", &old_middle);
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf_below, &old_middle]),
+        Err(Refusal::NotValidNow)
+    );
+
+    let old_root = make("root", true, PAST, None);
+    let leaf_of_old = leaf("t-1", &old_root);
+    let enrolled = Enrolled::default().group("g", true, &old_root);
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf_of_old]), Err(Refusal::NotValidNow));
+}
+
+#[test]
+fn an_issuer_that_is_no_certificate_authority_signs_nothing() {
+    let root = root("root");
+    let middle = make("middle", false, GOOD, Some(&root));
+    let leaf = leaf("t-1", &middle);
+    let enrolled = Enrolled::default().group("g", true, &root);
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &middle]), Err(Refusal::NotEnrolled));
+}
+
+#[test]
+fn an_enrolled_authority_is_not_a_device_of_its_own_group() {
+    let root = root("t-1");
+    let enrolled = Enrolled::default().group("g", true, &root);
+    assert_eq!(judge(&enrolled, "t-1", &[&root]), Err(Refusal::NotEnrolled));
+}
+
+#[test]
+fn the_common_name_must_be_the_registration_id() {
+    let root = root("root");
+    let leaf = leaf("t-1", &root);
+    let enrolled = Enrolled::default().group("g", true, &root);
+    assert_eq!(
+        judge(&enrolled, "t-2", &[&leaf]),
+        Err(Refusal::CommonName("t-2".into()))
+    );
+    assert_eq!(judge(&enrolled, "t-1", &[]), Err(Refusal::NoCertificate));
+}
+
+#[test]
+fn a_disabled_individual_beats_an_enabled_group() {
+    let root = root("root");
+    let leaf = leaf("t-1", &root);
+    let enrolled = Enrolled::default()
+        .group("g", true, &root)
+        .individual("t-1", false, &leaf);
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf]),
+        Ok(Attested::Individual { enabled: false })
+    );
+}
+
+#[test]
+fn a_self_signed_certificate_enters_as_primary_or_as_secondary() {
+    let primary = make("lab", false, GOOD, None);
+    let secondary = make("lab", false, GOOD, None);
+    let stranger = make("lab", false, GOOD, None);
+    let enrolled = Enrolled::default()
+        .individual("lab", true, &primary)
+        .individual("lab", true, &secondary);
+    for known in [&primary, &secondary] {
+        assert_eq!(
+            judge(&enrolled, "lab", &[known]),
+            Ok(Attested::Individual { enabled: true })
+        );
+    }
+    assert_eq!(judge(&enrolled, "lab", &[&stranger]), Err(Refusal::NotEnrolled));
+}
+
+#[test]
+fn the_certificate_of_another_individual_enrollment_is_refused() {
+    let mine = make("lab", false, GOOD, None);
+    let enrolled = Enrolled::default().individual("other", true, &mine);
+    assert_eq!(judge(&enrolled, "lab", &[&mine]), Err(Refusal::NotEnrolled));
+}
+
+#[test]
+fn a_hub_knows_an_individual_by_thumbprint_and_a_group_device_by_its_authority() {
+    let now = "2026-11-23T15:00:00Z".parse().unwrap();
+    let root = root("root");
+    let (one, two) = (leaf("t-1", &root), leaf("t-1", &root));
+    let thumbprint = HubAuthentication::Thumbprint(one.certificate.thumbprint());
+    let authority = HubAuthentication::Authority(Arc::new(root.certificate.clone()));
+    let judge = |authentication, id, leaf: &Party| {
+        authenticate(authentication, id, std::slice::from_ref(&leaf.certificate), now)
+    };
+    assert_eq!(judge(&thumbprint, "t-1", &one), Ok(()));
+    assert_eq!(judge(&thumbprint, "t-1", &two), Err(Refusal::Thumbprint));
+    assert_eq!(judge(&authority, "t-1", &one), Ok(()));
+    assert_eq!(
+        judge(&authority, "t-1", &two),
+        Ok(()),
+        "a new leaf of the same authority"
+    );
+    assert_eq!(
+        judge(&authority, "T-1", &one),
+        Err(Refusal::CommonName("T-1".into())),
+        "hubs look at the case"
+    );
+    let old = make("t-1", false, PAST, Some(&root));
+    let old_thumbprint = HubAuthentication::Thumbprint(old.certificate.thumbprint());
+    assert_eq!(judge(&old_thumbprint, "t-1", &old), Err(Refusal::NotValidNow));
+}

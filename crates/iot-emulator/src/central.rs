@@ -1,0 +1,176 @@
+//! The IoT Central application: enrollment groups, devices and templates. Here is the state and what DPS asks of it;
+//! the REST interface over it is `rest`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use iot_protocol::id::{DeviceId, RegistrationId};
+use jiff::Timestamp;
+
+mod device;
+mod group;
+mod template;
+
+pub(crate) use device::{Attestation, CommandRecord, Device};
+pub(crate) use group::{Entry, Group, GroupType, SigningCertificate};
+pub(crate) use template::Template;
+
+use crate::attestation::{Attested, Authority, Enrollments, Individual, Refusal, attest};
+use crate::certificate::{Certificate, Thumbprint, hex_upper};
+
+/// The application.
+#[derive(Debug, Default)]
+pub(crate) struct Central(RwLock<Application>);
+
+/// The application's content.
+#[derive(Debug, Default)]
+pub(crate) struct Application {
+    pub(crate) groups: BTreeMap<String, Group>,
+    /// By folded id, since the registration ids of DPS know no case.
+    pub(crate) devices: BTreeMap<String, Device>,
+    pub(crate) templates: BTreeMap<String, Template>,
+    /// Which device a certificate of an individual enrollment belongs to.
+    individuals: BTreeMap<Thumbprint, String>,
+}
+
+/// An operator does not want the device.
+#[derive(Debug, thiserror::Error)]
+#[error("the device is blocked")]
+pub(crate) struct Blocked;
+
+impl Central {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Application> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Application> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds the enrollment of a client.
+    pub(crate) fn attest(
+        &self,
+        id: &RegistrationId,
+        chain: &[Certificate],
+        now: Timestamp,
+    ) -> Result<Attested, Refusal> {
+        attest(&*self.read(), id, chain, now)
+    }
+
+    /// Takes a device in that DPS has attested. One that comes through a group need not be known before. The model that
+    /// it announces assigns a template, if it has none.
+    pub(crate) fn assign(
+        &self,
+        id: &RegistrationId,
+        through_group: bool,
+        model_id: Option<&str>,
+    ) -> Result<DeviceId, Blocked> {
+        let mut application = self.write();
+        let template = model_id.and_then(|model_id| application.template_of(model_id));
+        let device = match application.devices.entry(id.folded()) {
+            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::btree_map::Entry::Vacant(new) if through_group => {
+                new.insert(Device::new(DeviceId::from(id.clone())))
+            }
+            std::collections::btree_map::Entry::Vacant(_) => return Err(Blocked),
+        };
+        if !device.enabled {
+            return Err(Blocked);
+        }
+        if !device.provisioned || (device.template.is_none() && template.is_some()) {
+            device.provisioned = true;
+            device.template = device.template.take().or(template);
+            device.etag = new_etag();
+        }
+        Ok(device.id.clone())
+    }
+}
+
+impl Application {
+    /// The device with this id, whatever its case.
+    pub(crate) fn device(&self, id: &str) -> Option<&Device> {
+        self.devices.get(&id.to_ascii_lowercase())
+    }
+
+    /// The device with this id, whatever its case.
+    pub(crate) fn device_mut(&mut self, id: &str) -> Option<&mut Device> {
+        self.devices.get_mut(&id.to_ascii_lowercase())
+    }
+
+    /// Sets the individual enrollment of a device, or removes it.
+    pub(crate) fn set_attestation(&mut self, id: &str, attestation: Option<Attestation>) {
+        let folded = id.to_ascii_lowercase();
+        self.individuals.retain(|_, device| *device != folded);
+        let Some(device) = self.devices.get_mut(&folded) else {
+            return;
+        };
+        for certificate in attestation.iter().flat_map(Attestation::certificates) {
+            self.individuals.insert(certificate.thumbprint(), folded.clone());
+        }
+        device.attestation = attestation;
+    }
+
+    /// Whether another enrollment than that of `except` uses the certificate.
+    pub(crate) fn is_enrolled_elsewhere(&self, certificate: &Certificate, except: Owner<'_>) -> bool {
+        let by_individual = self.individuals.get(&certificate.thumbprint());
+        by_individual.is_some_and(|device| except != Owner::Device(device))
+            || self.groups.values().any(|group| {
+                group.certificates().any(|(entry, signing)| {
+                    *signing.certificate == *certificate && except != Owner::Group(&group.id, entry)
+                })
+            })
+    }
+
+    /// The id of the template for a model: one that the application has, or one that comes from the model repository.
+    fn template_of(&mut self, model_id: &str) -> Option<String> {
+        if let Some(template) = self
+            .templates
+            .values()
+            .find(|template| template.model_id() == Some(model_id))
+        {
+            return Some(template.id.clone());
+        }
+        let template = Template::from_repository(model_id)?;
+        let id = template.id.clone();
+        self.templates.insert(id.clone(), template);
+        Some(id)
+    }
+}
+
+/// Whose certificate it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner<'a> {
+    /// A device, by its folded id.
+    Device(&'a str),
+    /// An entry of a group.
+    Group(&'a str, Entry),
+}
+
+impl Enrollments for Application {
+    fn individual(&self, leaf: &Thumbprint) -> Option<Individual> {
+        let registration_id = self.individuals.get(leaf)?;
+        let device = self.devices.get(registration_id)?;
+        Some(Individual {
+            registration_id: registration_id.clone(),
+            enabled: device.enabled,
+        })
+    }
+
+    fn authorities(&self) -> impl Iterator<Item = Authority<'_>> {
+        self.groups.values().flat_map(|group| {
+            let verified = group.certificates().filter(|(_, signing)| signing.verified);
+            verified.map(|(_, signing): (Entry, &SigningCertificate)| Authority {
+                group: &group.id,
+                enabled: group.enabled,
+                certificate: &signing.certificate as &Arc<Certificate>,
+            })
+        })
+    }
+}
+
+/// A new version mark, in the form that the documentation shows: base64 of a quoted GUID.
+pub(crate) fn new_etag() -> String {
+    use base64::Engine;
+    let mark = hex_upper(&rand::random::<[u8; 16]>()).to_lowercase();
+    base64::prelude::BASE64_STANDARD.encode(format!("\"{mark}\""))
+}

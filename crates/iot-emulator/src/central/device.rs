@@ -1,0 +1,90 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use iot_protocol::id::DeviceId;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::new_etag;
+use crate::certificate::Certificate;
+
+/// How many commands of a device are remembered.
+const HISTORY: usize = 20;
+
+/// A device of the application.
+#[derive(Debug, Clone)]
+pub(crate) struct Device {
+    pub(crate) id: DeviceId,
+    pub(crate) display_name: String,
+    /// The id of its template; a device without one is unassigned.
+    pub(crate) template: Option<String>,
+    pub(crate) enabled: bool,
+    pub(crate) provisioned: bool,
+    pub(crate) simulated: bool,
+    pub(crate) organizations: Vec<String>,
+    pub(crate) etag: String,
+    pub(crate) attestation: Option<Attestation>,
+    commands: VecDeque<CommandRecord>,
+}
+
+/// An individual enrollment by certificate.
+#[derive(Debug, Clone)]
+pub(crate) struct Attestation {
+    pub(crate) primary: Arc<Certificate>,
+    pub(crate) secondary: Option<Arc<Certificate>>,
+}
+
+/// A command that was given.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CommandRecord {
+    pub(crate) id: String,
+    #[serde(skip)]
+    pub(crate) method: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) response: Option<Value>,
+    pub(crate) response_code: u16,
+}
+
+impl Device {
+    pub(crate) fn new(id: DeviceId) -> Self {
+        Self {
+            display_name: id.to_string(),
+            id,
+            template: None,
+            enabled: true,
+            provisioned: false,
+            simulated: false,
+            organizations: Vec::new(),
+            etag: new_etag(),
+            attestation: None,
+            commands: VecDeque::new(),
+        }
+    }
+
+    /// Remembers a command; the oldest is forgotten.
+    pub(crate) fn remember(&mut self, command: CommandRecord) {
+        if self.commands.len() == HISTORY {
+            self.commands.pop_back();
+        }
+        self.commands.push_front(command);
+    }
+
+    /// The commands of one method, newest first.
+    pub(crate) fn history(&self, method: &str) -> Vec<CommandRecord> {
+        self.commands
+            .iter()
+            .filter(|command| command.method == method)
+            .cloned()
+            .collect()
+    }
+}
+
+impl Attestation {
+    /// Both certificates, as far as they are there.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        std::iter::once(&self.primary).chain(&self.secondary)
+    }
+}

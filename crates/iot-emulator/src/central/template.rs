@@ -1,0 +1,94 @@
+use serde_json::{Map, Value, json};
+
+use super::new_etag;
+
+/// The models that a public model repository would know, as far as the sample devices use them.
+///
+/// Source: [iot-plugandplay-models](https://github.com/Azure/iot-plugandplay-models/tree/main/dtmi/com/example).
+const REPOSITORY: [(&str, &str); 2] = [
+    (
+        "dtmi:com:example:Thermostat;1",
+        include_str!("../../models/thermostat-1.json"),
+    ),
+    (
+        "dtmi:com:example:TemperatureController;2",
+        include_str!("../../models/temperaturecontroller-2.json"),
+    ),
+];
+
+/// A device template.
+#[derive(Debug, Clone)]
+pub(crate) struct Template {
+    pub(crate) id: String,
+    /// The whole document but its etag.
+    pub(crate) document: Map<String, Value>,
+    pub(crate) etag: String,
+}
+
+impl Template {
+    pub(crate) fn new(id: &str, document: Map<String, Value>) -> Self {
+        Self {
+            id: id.into(),
+            document,
+            etag: new_etag(),
+        }
+    }
+
+    /// Generates the template of a model that the repository has.
+    pub(crate) fn from_repository(model_id: &str) -> Option<Self> {
+        let (_, text) = REPOSITORY.iter().find(|(id, _)| *id == model_id)?;
+        let model: Value = serde_json::from_str(text).expect("the built-in models are JSON; a test reads them all");
+        let Value::Object(document) = json!({
+            "@id": model_id,
+            "@type": ["ModelDefinition", "DeviceModel"],
+            "@context": ["dtmi:iotcentral:context;2", "dtmi:dtdl:context;2"],
+            "displayName": model["displayName"],
+            "capabilityModel": model,
+        }) else {
+            return None;
+        };
+        Some(Self::new(model_id, document))
+    }
+
+    /// The model that a device must announce to get this template.
+    pub(crate) fn model_id(&self) -> Option<&str> {
+        self.document.get("capabilityModel")?.get("@id")?.as_str()
+    }
+
+    /// The names of the model's components.
+    pub(crate) fn components(&self) -> impl Iterator<Item = &str> {
+        let contents = self
+            .document
+            .get("capabilityModel")
+            .and_then(|model| model.get("contents"));
+        let contents = contents.and_then(Value::as_array).into_iter().flatten();
+        contents
+            .filter(|content| is_component(&content["@type"]))
+            .filter_map(|content| content["name"].as_str())
+    }
+}
+
+fn is_component(kind: &Value) -> bool {
+    kind == "Component"
+        || kind
+            .as_array()
+            .is_some_and(|kinds| kinds.iter().any(|kind| kind == "Component"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_models_are_templates_with_their_components() {
+        for (id, _) in REPOSITORY {
+            assert_eq!(Template::from_repository(id).unwrap().model_id(), Some(id));
+        }
+        let controller = Template::from_repository("dtmi:com:example:TemperatureController;2").unwrap();
+        assert_eq!(
+            controller.components().collect::<Vec<_>>(),
+            ["thermostat1", "thermostat2", "deviceInformation"]
+        );
+        assert!(Template::from_repository("dtmi:com:example:Unknown;1").is_none());
+    }
+}

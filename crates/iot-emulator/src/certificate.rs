@@ -1,0 +1,159 @@
+//! A certificate as the services look at it: names, dates, thumbprints, and who signed it.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use sha1::Digest;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// SHA-256 over the DER, the emulator's own way to recognise a certificate.
+pub(crate) type Thumbprint = [u8; 32];
+
+/// A parsed certificate with what is asked of it more than once.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Certificate {
+    der: Vec<u8>,
+    /// The only common name of the subject; a subject with several names nobody.
+    pub(crate) common_name: Option<String>,
+    /// Whether it may sign others. A missing key usage does not count, as test tools leave it out.
+    pub(crate) is_authority: bool,
+    subject: Vec<u8>,
+    issuer: Vec<u8>,
+    not_before: i64,
+    not_after: i64,
+}
+
+/// A text or a body holds no certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an X.509 certificate")]
+pub(crate) struct NotACertificate;
+
+impl Certificate {
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self, NotACertificate> {
+        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| NotACertificate)?;
+        if !rest.is_empty() {
+            return Err(NotACertificate);
+        }
+        let mut names = parsed.subject().iter_common_name();
+        let common_name = match (names.next(), names.next()) {
+            (Some(name), None) => name.as_str().ok().map(Into::into),
+            _ => None,
+        };
+        let is_authority = matches!(parsed.basic_constraints(), Ok(Some(constraints)) if constraints.value.ca);
+        Ok(Self {
+            der: der.to_vec(),
+            common_name,
+            is_authority,
+            subject: parsed.subject().as_raw().to_vec(),
+            issuer: parsed.issuer().as_raw().to_vec(),
+            not_before: parsed.validity().not_before.timestamp(),
+            not_after: parsed.validity().not_after.timestamp(),
+        })
+    }
+
+    /// Reads a certificate as REST clients send it: the how-to encodes the whole PEM file in base64, armour lines
+    /// included; plain PEM and base64 of the DER are understood too.
+    ///
+    /// Source: [Manage devices with the REST API](https://learn.microsoft.com/azure/iot-central/core/howto-manage-devices-with-rest-api).
+    pub(crate) fn from_text(text: &str) -> Result<Self, NotACertificate> {
+        let bytes = if text.contains("-----BEGIN") {
+            text.as_bytes().to_vec()
+        } else {
+            let packed: String = text.split_whitespace().collect();
+            BASE64_STANDARD.decode(packed).map_err(|_| NotACertificate)?
+        };
+        if bytes.first() == Some(&0x30) {
+            return Self::from_der(&bytes);
+        }
+        let der = CertificateDer::from_pem_slice(&bytes).map_err(|_| NotACertificate)?;
+        Self::from_der(&der)
+    }
+
+    /// Whether the date is within the certificate's validity.
+    pub(crate) fn is_valid_at(&self, now: Timestamp) -> bool {
+        (self.not_before..=self.not_after).contains(&now.as_second())
+    }
+
+    /// Whether `authority` may sign others and did sign this one.
+    pub(crate) fn is_signed_by(&self, authority: &Self) -> bool {
+        if self.issuer != authority.subject || !authority.is_authority {
+            return false;
+        }
+        let (Ok((_, this)), Ok((_, by))) = (
+            X509Certificate::from_der(&self.der),
+            X509Certificate::from_der(&authority.der),
+        ) else {
+            return false;
+        };
+        this.verify_signature(Some(by.public_key())).is_ok()
+    }
+
+    pub(crate) fn thumbprint(&self) -> Thumbprint {
+        sha2::Sha256::digest(&self.der).into()
+    }
+
+    /// SHA-1 over the DER in upper-case hex, as the REST interface shows it.
+    pub(crate) fn sha1_thumbprint(&self) -> String {
+        hex_upper(&sha1::Sha1::digest(&self.der))
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("common_name", &self.common_name)
+            .field("is_authority", &self.is_authority)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn hex_upper(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+            write!(hex, "{byte:02X}").expect("writing to a string does not fail");
+            hex
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_three_forms_of_the_rest_interface_are_the_same_certificate() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(vec![]).unwrap();
+        parameters
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "thermo-1");
+        let certificate = parameters.self_signed(&key).unwrap();
+        let expected = Certificate::from_der(certificate.der()).unwrap();
+        let pem = certificate.pem();
+        let junk_after_it = format!("{pem}\nnull");
+        for text in [
+            pem.clone(),
+            junk_after_it,
+            BASE64_STANDARD.encode(&pem),
+            BASE64_STANDARD.encode(certificate.der()),
+        ] {
+            assert_eq!(Certificate::from_text(&text).unwrap(), expected, "{text}");
+        }
+        assert!(Certificate::from_text(&pem[..pem.len() / 2]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_and_no_bytes_make_the_parser_panic(bytes: Vec<u8>, text: String) {
+            prop_assert!(Certificate::from_der(&bytes).is_err());
+            prop_assert!(Certificate::from_text(&text).is_err());
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The command line of `iot-emulator`, which is also `fleet emulator`.
+
+use std::future::Future;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args as ClapArgs;
+use iot_protocol::id::IdScope;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::{Config, Emulator};
+
+/// Runs DPS, IoT Hub and the IoT Central REST API on this machine. Not for production.
+///
+/// Port 0 means any free port. When everything listens, one line of JSON on stdout says where, and where the files are
+/// that clients need. Stops at Ctrl-C or SIGTERM.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Args {
+    /// Where devices connect with MQTT over TLS: DPS and hub on one port.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8883")]
+    pub mqtt: SocketAddr,
+    /// Where the REST API listens with TLS.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    pub https: SocketAddr,
+    /// Where the REST API listens without TLS; loopback addresses only.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// The name by which clients reach this machine; also the name of the assigned hub.
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    pub hostname: String,
+    /// The id scope of the emulated DPS.
+    #[arg(long, value_name = "ID", default_value = "0ne00EMULATOR")]
+    pub id_scope: IdScope,
+    /// Folder for the certificate authority and the API token; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "state/emulator")]
+    pub state: PathBuf,
+    /// Seconds that DPS asks a device to wait before it polls.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3)]
+    pub dps_retry_after: u64,
+    /// Stop when stdin ends, as it does when the process that started this one is gone.
+    #[arg(long)]
+    pub stop_on_stdin_eof: bool,
+}
+
+/// The line that says that everything listens.
+#[derive(Debug, Serialize)]
+struct Ready<'a> {
+    ready: bool,
+    mqtt: SocketAddr,
+    https: Option<SocketAddr>,
+    http: Option<SocketAddr>,
+    hostname: &'a str,
+    id_scope: &'a IdScope,
+    ca: Option<PathBuf>,
+    api_token_file: Option<PathBuf>,
+    state: &'a PathBuf,
+}
+
+/// Runs an emulator until `shutdown` is done.
+///
+/// # Errors
+///
+/// The emulator can't start, or nobody reads its stdout.
+pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let config = Config {
+        mqtt: args.mqtt,
+        https: Some(args.https),
+        http: Some(args.http),
+        hostname: args.hostname,
+        id_scope: args.id_scope,
+        state: Some(args.state.clone()),
+        dps_retry_after: Duration::from_secs(args.dps_retry_after),
+    };
+    let emulator = Emulator::start(config).await?;
+    announce(&emulator, &args.state).context("nobody reads stdout")?;
+    tokio::select! {
+        () = shutdown => {}
+        () = stdin_ended(), if args.stop_on_stdin_eof => {}
+    }
+    emulator.shutdown().await;
+    Ok(())
+}
+
+fn announce(emulator: &Emulator, state: &PathBuf) -> anyhow::Result<()> {
+    let ready = Ready {
+        ready: true,
+        mqtt: emulator.mqtt_addr(),
+        https: emulator.https_addr(),
+        http: emulator.http_addr(),
+        hostname: emulator.hostname(),
+        id_scope: emulator.id_scope(),
+        ca: emulator.ca_file(),
+        api_token_file: emulator.api_token_file(),
+        state,
+    };
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{}", serde_json::to_string(&ready)?)?;
+    Ok(stdout.flush()?)
+}
+
+/// Waits for the end of stdin. It is read by a thread of its own: a pending read on the runtime would keep the process
+/// from ending for another reason.
+async fn stdin_ended() {
+    let (ended, wait) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 256];
+        // A read error is an end, too.
+        while matches!(std::io::stdin().read(&mut buffer), Ok(1..)) {}
+        if ended.send(()).is_err() {
+            tracing::debug!("stdin ended after the emulator did");
+        }
+    });
+    if wait.await.is_err() {
+        tracing::error!("stdin is no longer watched");
+    }
+}
+
+/// Waits for Ctrl-C or, where there is such a thing, SIGTERM.
+pub async fn stop_signal() {
+    let interrupt = async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "Ctrl-C can't be waited for");
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "SIGTERM can't be waited for");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}

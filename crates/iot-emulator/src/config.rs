@@ -1,0 +1,39 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use iot_protocol::id::IdScope;
+
+/// How to run an emulator. The default takes free ports on this machine and keeps nothing on disk.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where devices connect: DPS and hub on one TLS port.
+    pub mqtt: SocketAddr,
+    /// Where the REST interface listens with TLS.
+    pub https: Option<SocketAddr>,
+    /// Where the REST interface listens without TLS; only a loopback address is accepted.
+    pub http: Option<SocketAddr>,
+    /// The name that clients use for this machine. It is in the server's certificate, and it is the assigned hub.
+    pub hostname: String,
+    /// The id scope of the emulated DPS.
+    pub id_scope: IdScope,
+    /// Folder for the certificate authority and the API token. Without one they last as long as the emulator.
+    pub state: Option<PathBuf>,
+    /// How long DPS asks a device to wait before it polls.
+    pub dps_retry_after: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            mqtt: any_port,
+            https: Some(any_port),
+            http: Some(any_port),
+            hostname: "localhost".into(),
+            id_scope: IdScope::new("0ne00EMULATOR").expect("the constant is a valid id scope"),
+            state: None,
+            dps_retry_after: Duration::from_secs(3),
+        }
+    }
+}

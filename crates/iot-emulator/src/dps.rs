@@ -1,0 +1,10 @@
+//! The Device Provisioning Service over MQTT.
+//!
+//! Source: [Communicate with DPS using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-dps).
+
+mod register;
+mod registrations;
+mod session;
+
+pub(crate) use registrations::Registrations;
+pub(crate) use session::serve;

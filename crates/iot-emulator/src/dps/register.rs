@@ -1,0 +1,142 @@
+//! What a registration comes to: attestation, allocation, and the identity in the hub.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use iot_protocol::dps::{Registration, RegistrationRequest, RegistrationState, ServiceError, Status, Substatus};
+use iot_protocol::id::RegistrationId;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::attestation::{Attested, HubAuthentication};
+use crate::certificate::{Certificate, hex_upper};
+use crate::clock;
+use crate::journal::Event;
+use crate::services::Services;
+use crate::stats::count;
+use crate::unconfirmed::{DPS_BAD_BODY, DPS_ID_MISMATCH};
+
+/// "Invalid certificate", also for no certificate and for one that is not enrolled.
+const INVALID_CERTIFICATE: u32 = 401_002;
+/// The allocation does not want the device: IoT Central waits for an operator's approval, or an operator blocked it.
+///
+/// Source: [Troubleshoot device connections](https://learn.microsoft.com/azure/iot-central/core/troubleshoot-connection).
+const NOT_APPROVED: u32 = 400_209;
+
+/// Registers a device. The answer is 202 with an operation, or 200 for a disabled enrollment.
+pub(super) fn register(
+    services: &Services,
+    id: &RegistrationId,
+    chain: &[Certificate],
+    body: &[u8],
+) -> Result<Registration, ServiceError> {
+    let now = clock::now();
+    let request = parse(id, body, now)?;
+    let attested = services.central.attest(id, chain, now).map_err(|refusal| {
+        refused(services, id, &refusal.to_string());
+        error(INVALID_CERTIFICATE, "Invalid certificate.", now)
+    })?;
+    let (enabled, group, authentication) = match attested {
+        Attested::Individual { enabled } => {
+            let leaf = chain
+                .first()
+                .ok_or_else(|| error(INVALID_CERTIFICATE, "Invalid certificate.", now))?;
+            (enabled, None, HubAuthentication::Thumbprint(leaf.thumbprint()))
+        }
+        Attested::Group { id, enabled, authority } => (enabled, Some(id), HubAuthentication::Authority(authority)),
+    };
+    if !enabled {
+        refused(services, id, "the enrollment is disabled");
+        // A disabled enrollment has no operation, so there is nothing to poll for.
+        let state = RegistrationState {
+            registration_id: Some(id.to_string()),
+            ..RegistrationState::new(Status::Disabled)
+        };
+        return Ok(Registration {
+            operation_id: String::new(),
+            status: Status::Disabled,
+            registration_state: Some(state),
+        });
+    }
+    let outcome = match services.central.assign(id, group.is_some(), request.model_id()) {
+        Ok(device_id) => {
+            services.registry.enroll(&device_id, authentication);
+            count(&services.counters.registrations);
+            let event = Event::Registered {
+                group,
+                device_id: device_id.to_string(),
+            };
+            services.journal.record(Some(id.as_str()), event);
+            RegistrationState {
+                assigned_hub: Some(services.hub.clone()),
+                device_id: Some(device_id),
+                substatus: Some(Substatus::InitialAssignment),
+                ..RegistrationState::new(Status::Assigned)
+            }
+        }
+        Err(blocked) => {
+            refused(services, id, &blocked.to_string());
+            RegistrationState {
+                error_code: Some(NOT_APPROVED),
+                error_message: Some("The device is not approved.".into()),
+                ..RegistrationState::new(Status::Failed)
+            }
+        }
+    };
+    let outcome = RegistrationState {
+        x509: Some(serde_json::Map::new()),
+        registration_id: Some(id.to_string()),
+        created_date_time_utc: Some(clock::ticks(now)),
+        last_updated_date_time_utc: Some(clock::ticks(now)),
+        etag: Some(BASE64_STANDARD.encode(format!("\"{}\"", guid()))),
+        ..outcome
+    };
+    let operation_id = format!("4.{}.{}", &guid().replace('-', "")[..16], guid());
+    Ok(services
+        .registrations
+        .begin(id, &operation_id, outcome, ready_at(services.dps_retry_after)))
+}
+
+/// A device that waits as long as it is told finds the answer at its first poll; one that asks at once does not.
+fn ready_at(retry_after: Duration) -> Instant {
+    Instant::now() + retry_after / 2
+}
+
+fn parse(id: &RegistrationId, body: &[u8], now: Timestamp) -> Result<RegistrationRequest, ServiceError> {
+    if body.is_empty() {
+        return Ok(RegistrationRequest::default());
+    }
+    let request: RegistrationRequest =
+        serde_json::from_slice(body).map_err(|_| error(DPS_BAD_BODY, "The body is not readable.", now))?;
+    match &request.registration_id {
+        Some(other) if !other.eq_ignore_ascii_case(id.as_str()) => Err(error(
+            DPS_ID_MISMATCH,
+            "The registration id is not the one of the connection.",
+            now,
+        )),
+        _ => Ok(request),
+    }
+}
+
+fn refused(services: &Services, id: &RegistrationId, reason: &str) {
+    count(&services.counters.registrations_refused);
+    services
+        .journal
+        .record(Some(id.as_str()), Event::RegistrationRefused { reason: reason.into() });
+}
+
+/// An error as the service writes it.
+pub(super) fn error(code: u32, message: &str, now: Timestamp) -> ServiceError {
+    ServiceError {
+        error_code: code,
+        tracking_id: guid(),
+        message: message.into(),
+        timestamp_utc: Some(clock::ticks(now)),
+    }
+}
+
+fn guid() -> String {
+    let hex = hex_upper(&rand::random::<[u8; 16]>()).to_lowercase();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}

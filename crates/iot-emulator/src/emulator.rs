@@ -1,0 +1,205 @@
+//! The emulator as a whole: starts it, hands out what clients need, stops it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use iot_protocol::id::{HubHost, IdScope};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::authority::Authority;
+use crate::central::Central;
+use crate::config::Config;
+use crate::dps::Registrations;
+use crate::error::StartError;
+use crate::hub::Registry;
+use crate::journal::Journal;
+use crate::rest::{self, RestServer};
+use crate::services::Services;
+use crate::state::StateFolder;
+use crate::stats::{Counters, Stats};
+use crate::token::ApiToken;
+use crate::{clock, listener, tls};
+
+/// A running emulator. Dropping it stops it at once; [`Emulator::shutdown`] lets its clients go in peace.
+#[derive(Debug)]
+pub struct Emulator {
+    services: Arc<Services>,
+    mqtt: SocketAddr,
+    https: Option<RestServer>,
+    http: Option<RestServer>,
+    ca_pem: String,
+    state: Option<StateFolder>,
+    accepting: JoinHandle<()>,
+    connections: TaskTracker,
+    stop: DropGuard,
+}
+
+impl Emulator {
+    /// Starts an emulator on the runtime that this is called from.
+    ///
+    /// # Errors
+    ///
+    /// A port is not free, the state folder is not usable, or an option makes no sense.
+    #[expect(
+        clippy::unused_async,
+        reason = "it must be called within a runtime, and will have to wait for its stored state"
+    )]
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        if let Some(address) = config.http.filter(|address| !address.ip().is_loopback()) {
+            return Err(StartError::HttpNotLoopback(address));
+        }
+        let hub = HubHost::new(&config.hostname).map_err(StartError::Hostname)?;
+        let now = clock::now();
+        let state = config.state.as_deref().map(StateFolder::open).transpose()?;
+        let (authority, token) = match &state {
+            Some(state) => (state.authority(now)?, state.api_token()?),
+            None => (Authority::generate(now)?, ApiToken::generate()),
+        };
+        let identity = authority.server_identity(hub.as_str(), now)?;
+        let device_tls = Arc::new(tls::device_config(&identity)?);
+        let rest_tls = Arc::new(tls::rest_config(&identity)?);
+
+        let (mqtt_listener, mqtt) = listen("mqtt", config.mqtt)?;
+        let mqtt_listener = tokio::net::TcpListener::from_std(mqtt_listener).map_err(|source| StartError::Listen {
+            flag: "mqtt",
+            address: mqtt,
+            source,
+        })?;
+        let https = config.https.map(|address| listen("https", address)).transpose()?;
+        let http = config.http.map(|address| listen("http", address)).transpose()?;
+
+        let services = Arc::new(Services {
+            hub,
+            id_scope: config.id_scope,
+            dps_retry_after: config.dps_retry_after,
+            token,
+            central: Central::default(),
+            registrations: Registrations::default(),
+            registry: Registry::default(),
+            counters: Counters::default(),
+            journal: Journal::new(),
+        });
+        let stop = CancellationToken::new();
+        let connections = TaskTracker::new();
+        let accepting = tokio::spawn(listener::accept(
+            mqtt_listener,
+            device_tls,
+            Arc::clone(&services),
+            connections.clone(),
+            stop.clone(),
+        ));
+        let serve = |flag, bound: Option<(TcpListener, SocketAddr)>, tls: Option<_>| {
+            let Some((listener, address)) = bound else {
+                return Ok(None);
+            };
+            let server = rest::serve(listener, address, tls, Arc::clone(&services), &stop);
+            server
+                .map(Some)
+                .map_err(|source| StartError::Listen { flag, address, source })
+        };
+        Ok(Self {
+            https: serve("https", https, Some(rest_tls))?,
+            http: serve("http", http, None)?,
+            services: Arc::clone(&services),
+            mqtt,
+            ca_pem: authority.certificate_pem,
+            state,
+            accepting,
+            connections,
+            stop: stop.drop_guard(),
+        })
+    }
+
+    /// Where devices connect.
+    #[must_use]
+    pub fn mqtt_addr(&self) -> SocketAddr {
+        self.mqtt
+    }
+
+    /// Where the REST interface listens with TLS.
+    #[must_use]
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.https.as_ref().map(RestServer::address)
+    }
+
+    /// Where the REST interface listens without TLS.
+    #[must_use]
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(RestServer::address)
+    }
+
+    /// The certificate of the authority that clients must trust, as PEM.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The API token, a secret: the whole value of the `Authorization` header.
+    #[must_use]
+    pub fn api_token(&self) -> &str {
+        self.services.token.reveal()
+    }
+
+    /// The id scope of the emulated DPS.
+    #[must_use]
+    pub fn id_scope(&self) -> &IdScope {
+        &self.services.id_scope
+    }
+
+    /// The name that clients must use for this machine, which is also the hub's.
+    #[must_use]
+    pub fn hostname(&self) -> &str {
+        self.services.hub.as_str()
+    }
+
+    /// Where the authority's certificate is stored, if there is a state folder.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<PathBuf> {
+        self.state.as_ref().map(StateFolder::ca_cert)
+    }
+
+    /// Where the API token is stored, if there is a state folder.
+    #[must_use]
+    pub fn api_token_file(&self) -> Option<PathBuf> {
+        self.state.as_ref().map(StateFolder::api_token_file)
+    }
+
+    /// Totals since the start.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.services.counters.read()
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.services.journal
+    }
+
+    /// Stops: no new connection is accepted, every session closes, and requests that are being served are answered.
+    pub async fn shutdown(self) {
+        drop(self.stop);
+        for server in [self.https, self.http].into_iter().flatten() {
+            server.stopped().await;
+        }
+        if let Err(error) = self.accepting.await {
+            tracing::error!(%error, "the MQTT listener ended badly");
+        }
+        self.connections.close();
+        self.connections.wait().await;
+    }
+}
+
+fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bind = || -> io::Result<_> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bind().map_err(|source| StartError::Listen { flag, address, source })
+}

@@ -1,0 +1,48 @@
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use iot_protocol::IdError;
+
+/// Why an emulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port can't be listened on, most often since another program has it.
+    #[error("can't listen on {address} (`--{flag}`)")]
+    Listen {
+        /// The option that named the address.
+        flag: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Without TLS, only this machine may reach the REST interface.
+    #[error("`--http {0}` is not a loopback address; use `--https` to be reached from elsewhere")]
+    HttpNotLoopback(SocketAddr),
+    /// The host name would not do as the name of a hub.
+    #[error("`--hostname` is not usable")]
+    Hostname(#[source] IdError),
+    /// A file of the state folder can't be read or written.
+    #[error("state file {path} can't be read or written")]
+    State {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The state folder holds something else than a certificate authority and a token.
+    #[error("state file {path} is not usable: {reason}; remove the folder to start afresh")]
+    BadState {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate of the emulator's own can't be made.
+    #[error("the server certificate can't be made")]
+    Certificate(#[from] rcgen::Error),
+    /// TLS can't be set up.
+    #[error("TLS can't be set up")]
+    Tls(#[from] rustls::Error),
+}

@@ -1,0 +1,21 @@
+//! The IoT Hub: device identities and twins, and the MQTT sessions of devices.
+//!
+//! Source: [Communicate with an IoT hub using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub).
+
+mod admission;
+mod device;
+mod inbox;
+mod method;
+mod queue;
+mod registry;
+mod seen;
+mod session;
+mod twin;
+
+pub(crate) use device::Device;
+
+pub(crate) use method::{InvokeError, invoke};
+pub(crate) use queue::CloudMessage;
+pub(crate) use registry::Registry;
+pub(crate) use session::serve;
+pub(crate) use twin::{Twin, check_desired, is_component};

@@ -1,0 +1,71 @@
+//! Who may connect to the hub.
+
+use std::sync::Arc;
+
+use iot_protocol::hub::ToHub;
+use iot_protocol::properties::PropertyBag;
+use iot_protocol::username::HubUserName;
+use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill};
+
+use super::device::Device;
+use crate::attestation::authenticate;
+use crate::certificate::Certificate;
+use crate::clock;
+use crate::services::Services;
+use crate::session::Refused;
+use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, WRONG_TENANT};
+
+/// Finds the device that a CONNECT is for, if the client is that device.
+pub(super) fn admit(
+    connect: &Connect,
+    user: &HubUserName,
+    chain: &[Certificate],
+    services: &Services,
+) -> Result<Arc<Device>, Refused> {
+    if !user.hub.as_str().eq_ignore_ascii_case(services.hub.as_str()) {
+        return Err(Refused::new(
+            WRONG_TENANT,
+            format!("there is no hub `{}` here", user.hub),
+        ));
+    }
+    if connect.client_id != user.client_id() {
+        return Err(Refused::new(
+            ConnectReturnCode::BadClientId,
+            "the client id is not the one of the user name",
+        ));
+    }
+    if user.module_id.is_some() {
+        return Err(Refused::new(
+            ConnectReturnCode::NotAuthorized,
+            "modules are not emulated",
+        ));
+    }
+    let unknown = || Refused::new(ConnectReturnCode::NotAuthorized, "the hub does not know the device");
+    let device = services.registry.device(&user.device_id).ok_or_else(unknown)?;
+    {
+        let state = device.lock();
+        if !state.enabled {
+            return Err(Refused::new(ConnectReturnCode::NotAuthorized, "the device is disabled"));
+        }
+        authenticate(&state.authentication, device.id.as_str(), chain, clock::now())
+            .map_err(|refusal| Refused::new(BAD_CERTIFICATE, refusal))?;
+    }
+    match &connect.last_will {
+        Some(will) if will_properties(will, &device).is_none() => {
+            Err(Refused::new(BAD_USER_NAME, format!("a will to `{}`", will.topic)))
+        }
+        _ => Ok(device),
+    }
+}
+
+/// The properties of a will; `None` if its topic is not the one for the device's own telemetry.
+pub(super) fn will_properties(will: &LastWill, device: &Device) -> Option<PropertyBag> {
+    match will.topic.parse() {
+        Ok(ToHub::Telemetry {
+            device_id,
+            module_id: None,
+            properties,
+        }) if device_id == device.id => Some(properties),
+        _ => None,
+    }
+}

@@ -1,0 +1,148 @@
+//! A device as its hub knows it. Everything of a device is behind its own lock, so that devices never wait for each
+//! other.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use iot_protocol::id::{DeviceId, ModelId};
+use rumqttc::mqttbytes::QoS;
+use serde_json::{Map, Value};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::inbox::Inbox;
+use super::queue::{CloudMessage, Queue, QueueFull};
+use super::twin::Twin;
+use crate::attestation::HubAuthentication;
+use crate::journal::Why;
+
+/// A device identity with all that belongs to it.
+#[derive(Debug)]
+pub(crate) struct Device {
+    pub(crate) id: DeviceId,
+    state: Mutex<DeviceState>,
+    /// Tells callers of methods that the device may have become reachable.
+    pub(crate) reachable: Notify,
+}
+
+#[derive(Debug)]
+pub(crate) struct DeviceState {
+    pub(crate) enabled: bool,
+    pub(crate) authentication: HubAuthentication,
+    pub(crate) model_id: Option<ModelId>,
+    pub(crate) twin: Twin,
+    pub(crate) queue: Queue,
+    pub(crate) inbox: Inbox,
+    pub(crate) connection: Option<Connection>,
+    /// What is left of a session with CleanSession=0: its subscription to cloud-to-device messages, if it had one.
+    pub(crate) session: Option<Option<QoS>>,
+    connections: u64,
+}
+
+/// The one live connection of a device.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) serial: u64,
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) takes_methods: bool,
+}
+
+/// What a session is told to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// End the connection.
+    Close(Why),
+    /// There is something in the queue.
+    Deliver,
+    /// Desired properties changed.
+    Desired { version: u64, patch: Bytes },
+    /// Call a method.
+    Method {
+        name: String,
+        payload: Bytes,
+        reply: oneshot::Sender<(u16, Bytes)>,
+    },
+}
+
+impl Device {
+    pub(super) fn new(id: DeviceId, authentication: HubAuthentication) -> Self {
+        let state = DeviceState {
+            enabled: true,
+            authentication,
+            model_id: None,
+            twin: Twin::new(),
+            queue: Queue::default(),
+            inbox: Inbox::default(),
+            connection: None,
+            session: None,
+            connections: 0,
+        };
+        Self {
+            id,
+            state: Mutex::new(state),
+            reachable: Notify::new(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, DeviceState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the live connection, if there is one.
+    pub(super) fn disconnect(&self, why: Why) {
+        if let Some(connection) = self.lock().connection.take() {
+            connection.tell(Command::Close(why));
+        }
+    }
+
+    /// Changes desired properties and tells the device, if it is connected; otherwise it will find them in its twin.
+    pub(crate) fn change_desired(&self, patch: Map<String, Value>, now: jiff::Timestamp) -> u64 {
+        let mut state = self.lock();
+        let (version, patch) = state.twin.change_desired(patch, now);
+        if let Some(connection) = &state.connection {
+            connection.tell(Command::Desired { version, patch });
+        }
+        version
+    }
+
+    /// Queues a cloud-to-device message.
+    pub(crate) fn send(&self, message: CloudMessage) -> Result<(), QueueFull> {
+        let mut state = self.lock();
+        state.queue.push(message)?;
+        if let Some(connection) = &state.connection {
+            connection.tell(Command::Deliver);
+        }
+        Ok(())
+    }
+}
+
+impl DeviceState {
+    /// Makes a new connection the live one; the older one is dropped.
+    pub(super) fn connect(&mut self) -> (u64, mpsc::UnboundedReceiver<Command>) {
+        self.connections += 1;
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let connection = Connection {
+            serial: self.connections,
+            commands,
+            takes_methods: false,
+        };
+        if let Some(older) = self.connection.replace(connection) {
+            older.tell(Command::Close(Why::Replaced));
+        }
+        self.queue.retry();
+        (self.connections, receiver)
+    }
+
+    /// The live connection, if it still is the one with this number.
+    pub(super) fn connection_mut(&mut self, serial: u64) -> Option<&mut Connection> {
+        self.connection
+            .as_mut()
+            .filter(|connection| connection.serial == serial)
+    }
+}
+
+impl Connection {
+    fn tell(&self, command: Command) {
+        // A session that has ended meanwhile needs to be told nothing.
+        drop(self.commands.send(command));
+    }
+}

@@ -1,0 +1,81 @@
+//! The service side of direct methods.
+//!
+//! Source: [Direct methods](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-direct-methods).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::device::{Command, Device};
+
+/// Why a method has no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvokeError {
+    #[error("the device is not online, or takes no methods")]
+    NotOnline,
+    #[error("the device did not answer in time")]
+    NoAnswer,
+}
+
+/// Calls a method of a device: waits for the device if it is not there, then for its answer.
+pub(crate) async fn invoke(
+    device: &Device,
+    name: &str,
+    payload: Bytes,
+    connect_within: Duration,
+    answer_within: Duration,
+) -> Result<(u16, Value), InvokeError> {
+    let reply = reach(device, name, payload, Instant::now() + connect_within).await?;
+    match timeout(answer_within, reply).await {
+        Ok(Ok((status, body))) => Ok((status, read(&body))),
+        // The session ended, and with it the question.
+        Ok(Err(_)) | Err(_) => Err(InvokeError::NoAnswer),
+    }
+}
+
+async fn reach(
+    device: &Device,
+    name: &str,
+    payload: Bytes,
+    deadline: Instant,
+) -> Result<oneshot::Receiver<(u16, Bytes)>, InvokeError> {
+    loop {
+        let mut reachable = std::pin::pin!(device.reachable.notified());
+        // From here on no notification is missed, also one between the look and the wait.
+        reachable.as_mut().enable();
+        if let Some(reply) = ask(device, name, &payload) {
+            return Ok(reply);
+        }
+        timeout_at(deadline, reachable)
+            .await
+            .map_err(|_| InvokeError::NotOnline)?;
+    }
+}
+
+fn ask(device: &Device, name: &str, payload: &Bytes) -> Option<oneshot::Receiver<(u16, Bytes)>> {
+    let state = device.lock();
+    let connection = state
+        .connection
+        .as_ref()
+        .filter(|connection| connection.takes_methods)?;
+    let (reply, answer) = oneshot::channel();
+    connection
+        .commands
+        .send(Command::Method {
+            name: name.into(),
+            payload: payload.clone(),
+            reply,
+        })
+        .ok()?;
+    Some(answer)
+}
+
+fn read(body: &[u8]) -> Value {
+    if body.is_empty() {
+        return Value::Null;
+    }
+    serde_json::from_slice(body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()))
+}

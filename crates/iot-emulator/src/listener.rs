@@ -1,0 +1,80 @@
+//! The MQTT port: accepts, makes TLS, and hands each connection to a task of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::certificate::Certificate;
+use crate::journal::Event;
+use crate::services::Services;
+use crate::session;
+use crate::stats::count;
+
+/// How long a handshake may take.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// Most certificates that are looked at in a client's chain.
+const MAX_CHAIN: usize = 10;
+/// Pause after a failed accept. The usual cause is a lack of file handles, which passes when connections end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until `stop`; every connection becomes a task of `connections`.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    services: Arc<Services>,
+    connections: TaskTracker,
+    stop: CancellationToken,
+) {
+    let acceptor = TlsAcceptor::from(tls);
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, _)) => {
+                count(&services.counters.accepted);
+                connections.spawn(connection(tcp, acceptor.clone(), Arc::clone(&services), stop.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(tcp: TcpStream, acceptor: TlsAcceptor, services: Arc<Services>, stop: CancellationToken) {
+    if let Err(error) = tcp.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY is not set");
+    }
+    let handshake = tokio::select! {
+        () = stop.cancelled() => return,
+        handshake = timeout(HANDSHAKE_LIMIT, acceptor.accept(tcp)) => handshake,
+    };
+    let reason = match handshake {
+        Ok(Ok(stream)) => {
+            let (_, tls) = stream.get_ref();
+            if tls.server_name().is_none() {
+                tracing::debug!("client sent no server name");
+            }
+            let shown = tls.peer_certificates().unwrap_or_default();
+            // An unreadable certificate ends the chain: what is above it has no one to vouch for.
+            let chain = shown
+                .iter()
+                .take(MAX_CHAIN)
+                .map_while(|der| Certificate::from_der(der).ok())
+                .collect();
+            return session::serve(stream, chain, services, stop).await;
+        }
+        Ok(Err(error)) => format!("TLS handshake failed: {error}"),
+        Err(_) => "TLS handshake took too long".into(),
+    };
+    services.journal.record(None, Event::Dropped { reason });
+}

@@ -1,0 +1,131 @@
+//! Individual enrollments by certificate.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Rest;
+use super::body::{certificate, parse};
+use super::devices::no_device;
+use super::error::ApiError;
+use crate::central::{Application, Attestation, Owner};
+use crate::certificate::Certificate;
+use crate::unconfirmed::CERTIFICATE_IN_USE;
+
+#[derive(Deserialize)]
+struct AttestationBody {
+    #[serde(rename = "type")]
+    kind: String,
+    x509: Option<X509Body>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct X509Body {
+    client_certificates: CertificatesBody,
+}
+
+#[derive(Deserialize)]
+struct CertificatesBody {
+    primary: Option<CertificateBody>,
+    secondary: Option<CertificateBody>,
+}
+
+#[derive(Deserialize)]
+struct CertificateBody {
+    /// Left out where a client writes back what it has read.
+    certificate: Option<String>,
+}
+
+pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let application = rest.services.central.read();
+    let device = application.device(&id).ok_or_else(no_device)?;
+    Ok(Json(view(device.attestation.as_ref().ok_or_else(no_attestation)?)))
+}
+
+/// Sets the certificates. One that the body names without its text stays as it is.
+pub(super) async fn replace(
+    State(rest): State<Rest>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let body: AttestationBody = parse(&body)?;
+    let (true, Some(x509)) = (body.kind == "x509", body.x509) else {
+        return Err(ApiError::invalid(
+            "the emulator knows individual enrollments with attestation `x509` only",
+        ));
+    };
+    let mut application = rest.services.central.write();
+    let known = application.device(&id).ok_or_else(no_device)?.attestation.clone();
+    let (known_primary, known_secondary) = match known {
+        Some(known) => (Some(known.primary), known.secondary),
+        None => (None, None),
+    };
+    let CertificatesBody { primary, secondary } = x509.client_certificates;
+    let primary = pick(&application, &id, primary, known_primary)?
+        .ok_or_else(|| ApiError::invalid("body: missing field `x509.clientCertificates.primary.certificate`"))?;
+    let secondary = pick(&application, &id, secondary, known_secondary)?;
+    let attestation = Attestation { primary, secondary };
+    let answer = view(&attestation);
+    application.set_attestation(&id, Some(attestation));
+    Ok(Json(answer))
+}
+
+pub(super) async fn remove(State(rest): State<Rest>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    let mut application = rest.services.central.write();
+    application
+        .device(&id)
+        .ok_or_else(no_device)?
+        .attestation
+        .as_ref()
+        .ok_or_else(no_attestation)?;
+    application.set_attestation(&id, None);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn pick(
+    application: &Application,
+    id: &str,
+    body: Option<CertificateBody>,
+    known: Option<Arc<Certificate>>,
+) -> Result<Option<Arc<Certificate>>, ApiError> {
+    let text = match body {
+        None => return Ok(None),
+        Some(CertificateBody { certificate: None }) => return Ok(known),
+        Some(CertificateBody {
+            certificate: Some(text),
+        }) => text,
+    };
+    let certificate = certificate(&text)?;
+    if application.is_enrolled_elsewhere(&certificate, Owner::Device(&id.to_ascii_lowercase())) {
+        return Err(ApiError::new(
+            CERTIFICATE_IN_USE.0,
+            CERTIFICATE_IN_USE.1,
+            "another enrollment uses the certificate",
+        ));
+    }
+    Ok(Some(Arc::new(certificate)))
+}
+
+fn view(attestation: &Attestation) -> Value {
+    json!({ "type": "x509", "x509": certificates_view(attestation) })
+}
+
+/// The certificates of an individual enrollment, which are shown by their thumbprints only.
+pub(super) fn certificates_view(attestation: &Attestation) -> Value {
+    let shown = |certificate: &Certificate| json!({ "info": { "sha1Thumbprint": certificate.sha1_thumbprint() } });
+    let mut certificates = json!({ "primary": shown(&attestation.primary) });
+    if let Some(secondary) = &attestation.secondary {
+        certificates["secondary"] = shown(secondary);
+    }
+    json!({ "clientCertificates": certificates })
+}
+
+fn no_attestation() -> ApiError {
+    ApiError::not_found("the device has no individual attestation")
+}

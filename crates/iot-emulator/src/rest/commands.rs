@@ -1,0 +1,147 @@
+//! Commands: direct methods of the device, as IoT Central calls them.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use iot_protocol::command::CommandName;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Rest;
+use super::body::parse;
+use super::devices::no_device;
+use super::error::ApiError;
+use crate::central::CommandRecord;
+use crate::certificate::hex_upper;
+use crate::hub::{InvokeError, invoke};
+use crate::journal::Event;
+use crate::unconfirmed::COMMAND_UNANSWERED;
+
+/// Largest payload of a method.
+const MAX_PAYLOAD: usize = 128 * 1024;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CommandBody {
+    request: Option<Value>,
+    #[serde(default)]
+    connection_timeout: u64,
+    #[serde(default = "default_response_timeout")]
+    response_timeout: u64,
+}
+
+fn default_response_timeout() -> u64 {
+    30
+}
+
+pub(super) async fn run(
+    State(rest): State<Rest>,
+    Path((id, name)): Path<(String, String)>,
+    body: axum::body::Bytes,
+) -> Result<(StatusCode, Json<CommandRecord>), ApiError> {
+    give(&rest, &id, CommandName { component: None, name }, &body).await
+}
+
+pub(super) async fn run_component(
+    State(rest): State<Rest>,
+    Path((id, component, name)): Path<(String, String, String)>,
+    body: axum::body::Bytes,
+) -> Result<(StatusCode, Json<CommandRecord>), ApiError> {
+    give(
+        &rest,
+        &id,
+        CommandName {
+            component: Some(component),
+            name,
+        },
+        &body,
+    )
+    .await
+}
+
+pub(super) async fn history(
+    State(rest): State<Rest>,
+    Path((id, name)): Path<(String, String)>,
+) -> Result<Json<Value>, ApiError> {
+    past(&rest, &id, &CommandName { component: None, name })
+}
+
+pub(super) async fn component_history(
+    State(rest): State<Rest>,
+    Path((id, component, name)): Path<(String, String, String)>,
+) -> Result<Json<Value>, ApiError> {
+    past(
+        &rest,
+        &id,
+        &CommandName {
+            component: Some(component),
+            name,
+        },
+    )
+}
+
+async fn give(
+    rest: &Rest,
+    id: &str,
+    command: CommandName,
+    body: &axum::body::Bytes,
+) -> Result<(StatusCode, Json<CommandRecord>), ApiError> {
+    let body: CommandBody = parse(body)?;
+    if body.connection_timeout > 30 || !(5..=30).contains(&body.response_timeout) {
+        return Err(ApiError::invalid(
+            "connectionTimeout is from 0 to 30, responseTimeout from 5 to 30 seconds",
+        ));
+    }
+    let payload = body.request.as_ref().map(Value::to_string).unwrap_or_default();
+    if payload.len() > MAX_PAYLOAD {
+        return Err(ApiError::invalid("a command carries at most 128 KB"));
+    }
+    let device_id = rest
+        .services
+        .central
+        .read()
+        .device(id)
+        .ok_or_else(no_device)?
+        .id
+        .clone();
+    let method = command.to_string();
+    let unanswered = |error: InvokeError| {
+        let event = Event::MethodInvoked {
+            name: method.clone(),
+            status: None,
+        };
+        rest.services.journal.record(Some(device_id.as_str()), event);
+        ApiError::new(COMMAND_UNANSWERED.0, COMMAND_UNANSWERED.1, error)
+    };
+    let device = rest
+        .services
+        .registry
+        .device(&device_id)
+        .ok_or_else(|| unanswered(InvokeError::NotOnline))?;
+    let (connect_within, answer_within) = (
+        Duration::from_secs(body.connection_timeout),
+        Duration::from_secs(body.response_timeout),
+    );
+    let (response_code, response) = invoke(&device, &method, payload.into(), connect_within, answer_within)
+        .await
+        .map_err(unanswered)?;
+    let record = CommandRecord {
+        id: hex_upper(&rand::random::<[u8; 16]>()).to_lowercase(),
+        method,
+        request: body.request,
+        response: Some(response).filter(|response| !response.is_null()),
+        response_code,
+    };
+    if let Some(device) = rest.services.central.write().device_mut(id) {
+        device.remember(record.clone());
+    }
+    Ok((StatusCode::CREATED, Json(record)))
+}
+
+fn past(rest: &Rest, id: &str, command: &CommandName) -> Result<Json<Value>, ApiError> {
+    let application = rest.services.central.read();
+    let device = application.device(id).ok_or_else(no_device)?;
+    Ok(Json(json!({ "value": device.history(&command.to_string()) })))
+}

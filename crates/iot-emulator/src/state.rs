@@ -1,0 +1,166 @@
+//! The state folder: what must outlive the process so that clients need not be set up again.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::authority::Authority;
+use crate::certificate::Certificate;
+use crate::error::StartError;
+use crate::token::ApiToken;
+
+/// What clients trust.
+const CA_CERT: &str = "ca_cert.pem";
+const CA_KEY: &str = "ca_key.pem";
+const API_TOKEN: &str = "api_token";
+
+/// Where the files of a state folder are.
+#[derive(Debug, Clone)]
+pub(crate) struct StateFolder(PathBuf);
+
+impl StateFolder {
+    /// Opens the folder; makes it, readable by its owner only, if it is not there.
+    pub(crate) fn open(path: &Path) -> Result<Self, StartError> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt;
+            builder.mode(0o700);
+        }
+        builder.create(path).map_err(|source| StartError::State {
+            path: path.into(),
+            source,
+        })?;
+        Ok(Self(path.into()))
+    }
+
+    pub(crate) fn ca_cert(&self) -> PathBuf {
+        self.0.join(CA_CERT)
+    }
+
+    pub(crate) fn api_token_file(&self) -> PathBuf {
+        self.0.join(API_TOKEN)
+    }
+
+    /// The authority of this folder, made when there is none or when it has expired.
+    pub(crate) fn authority(&self, now: Timestamp) -> Result<Authority, StartError> {
+        let (cert_path, key_path) = (self.ca_cert(), self.0.join(CA_KEY));
+        if let (Some(certificate), Some(key)) = (read(&cert_path)?, read(&key_path)?) {
+            let parsed = Certificate::from_text(&certificate).map_err(|error| StartError::BadState {
+                path: cert_path.clone(),
+                reason: error.to_string(),
+            })?;
+            if parsed.is_valid_at(now) {
+                return Authority::load(certificate, &key).map_err(|error| StartError::BadState {
+                    path: key_path,
+                    reason: error.to_string(),
+                });
+            }
+        }
+        let authority = Authority::generate(now)?;
+        write(&key_path, &authority.key_pem(), Readers::Owner)?;
+        write(&cert_path, &authority.certificate_pem, Readers::All)?;
+        Ok(authority)
+    }
+
+    /// The API token of this folder, made when there is none.
+    pub(crate) fn api_token(&self) -> Result<ApiToken, StartError> {
+        let path = self.api_token_file();
+        match read(&path)? {
+            Some(text) => ApiToken::parse(&text).ok_or_else(|| StartError::BadState {
+                path,
+                reason: "no token that fits into a header".into(),
+            }),
+            None => {
+                let token = ApiToken::generate();
+                write(&path, token.reveal(), Readers::Owner)?;
+                Ok(token)
+            }
+        }
+    }
+}
+
+enum Readers {
+    All,
+    Owner,
+}
+
+fn read(path: &Path) -> Result<Option<String>, StartError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StartError::State {
+            path: path.into(),
+            source,
+        }),
+    }
+}
+
+/// Writes under another name and renames, so that nobody ever reads half a file.
+fn write(path: &Path, text: &str, readers: Readers) -> Result<(), StartError> {
+    let temporary = path.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(match readers {
+            Readers::All => 0o644,
+            Readers::Owner => 0o600,
+        });
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    let written = (|| {
+        let mut file = options.open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    written.map_err(|source| StartError::State {
+        path: path.into(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authority_and_token_are_the_same_at_the_next_start_and_secrets_are_the_owners() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let now = crate::clock::now();
+        let open = || {
+            let state = StateFolder::open(&path).unwrap();
+            (
+                state.authority(now).unwrap().certificate_pem,
+                state.api_token().unwrap().reveal().to_owned(),
+            )
+        };
+        assert_eq!(open(), open());
+        #[cfg(unix)]
+        for name in [CA_KEY, API_TOKEN] {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(path.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_spoilt_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(folder.path()).unwrap();
+        state.authority(crate::clock::now()).unwrap();
+        fs::write(state.ca_cert(), "nonsense").unwrap();
+        let error = state.authority(crate::clock::now()).err().unwrap().to_string();
+        assert!(
+            error.contains(CA_CERT) && error.contains("not an X.509 certificate"),
+            "{error}"
+        );
+    }
+}

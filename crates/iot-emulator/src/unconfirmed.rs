@@ -1,0 +1,42 @@
+//! Choices for which no public source was found. They stand here and nowhere else, so that each can be set right in one
+//! place; the README lists them. No test claims that Azure behaves so.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use rumqttc::mqttbytes::v4::ConnectReturnCode;
+
+/// A client whose certificate has expired, is not valid yet, or is unknown. Observed for unknown ones, assumed for the
+/// others: the handshake succeeds and CONNACK says no.
+pub(crate) const BAD_CERTIFICATE: ConnectReturnCode = ConnectReturnCode::NotAuthorized;
+/// A user name that names another id scope or another hub.
+pub(crate) const WRONG_TENANT: ConnectReturnCode = ConnectReturnCode::NotAuthorized;
+/// A user name that can't be read, or a version of the DPS interface that nobody has published.
+pub(crate) const BAD_USER_NAME: ConnectReturnCode = ConnectReturnCode::BadUserNamePassword;
+
+/// DPS: how long a connection may be idle if its keepalive is off or longer.
+pub(crate) const DPS_IDLE: Duration = Duration::from_secs(300);
+/// DPS: `registrationId` of the body differs from the user name's.
+pub(crate) const DPS_ID_MISMATCH: u32 = 400_004;
+/// DPS: the body of a registration is not JSON.
+pub(crate) const DPS_BAD_BODY: u32 = 400_000;
+/// DPS: polled for an operation that does not exist.
+pub(crate) const DPS_UNKNOWN_OPERATION: u32 = 404_201;
+/// DPS: more polls than five in ten seconds.
+pub(crate) const DPS_THROTTLED: u32 = 429_001;
+
+/// Hub: a twin patch that is not JSON or breaks a limit of twins.
+pub(crate) const TWIN_BAD_PATCH: u32 = 400_004;
+/// Hub: which property says that a device asked for its message to be retained, and with which value.
+pub(crate) const RETAIN_PROPERTY: (&str, &str) = ("mqtt-retain", "true");
+
+/// IoT Central: command to a device that is offline, takes no commands, or does not answer in time.
+pub(crate) const COMMAND_UNANSWERED: (StatusCode, &str) = (StatusCode::NOT_FOUND, "DeviceNotOnline");
+/// IoT Central: a certificate that another enrollment uses already.
+pub(crate) const CERTIFICATE_IN_USE: (StatusCode, &str) = (StatusCode::CONFLICT, "Conflict");
+/// IoT Central: a verification certificate that proves nothing.
+pub(crate) const NOT_VERIFIED: (StatusCode, &str) = (StatusCode::UNPROCESSABLE_ENTITY, "InvalidCertificate");
+/// IoT Central: properties of a device that has never been provisioned.
+pub(crate) const NOT_PROVISIONED: (StatusCode, &str) = (StatusCode::NOT_FOUND, "NotFound");
+/// A cloud-to-device queue that is full (the hub's own class is 403004).
+pub(crate) const QUEUE_FULL: (StatusCode, &str) = (StatusCode::FORBIDDEN, "DeviceMaximumQueueDepthExceeded");

@@ -1,0 +1,132 @@
+//! MQTT 3.1.1 packets over a byte stream.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use rumqttc::mqttbytes::Error as CodecError;
+use rumqttc::mqttbytes::v4::{Codec, ConnAck, ConnectReturnCode, Packet};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_util::codec::Framed;
+
+/// What carries a connection.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Room for a body of 256 KiB and its headers.
+pub(crate) const MAX_PACKET: usize = 320 * 1024;
+/// Most connections are quiet, so buffers start small and grow when needed.
+const BUFFER: usize = 256;
+/// What may wait to be sent before the sender itself has to wait.
+const BACKLOG: usize = 64 * 1024;
+/// How long a peer may refuse to read before it is given up.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+
+/// One connection.
+pub(crate) struct Wire<S> {
+    framed: Framed<S, Codec>,
+}
+
+/// Why no packet came or went.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WireError {
+    #[error("connection lost")]
+    Lost,
+    #[error("the peer does not read")]
+    TooSlow,
+    #[error("malformed packet: {0}")]
+    Malformed(CodecError),
+}
+
+impl From<CodecError> for WireError {
+    fn from(error: CodecError) -> Self {
+        match error {
+            CodecError::Io(_) => Self::Lost,
+            other => Self::Malformed(other),
+        }
+    }
+}
+
+impl<S: Stream> Wire<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        let codec = Codec {
+            max_incoming_size: MAX_PACKET,
+            max_outgoing_size: MAX_PACKET,
+        };
+        let mut framed = Framed::with_capacity(stream, codec, BUFFER);
+        framed.set_backpressure_boundary(BACKLOG);
+        Self { framed }
+    }
+
+    /// The next packet. What [`Wire::send`] has left is written out only when no packet is waiting, so that the answers
+    /// to several packets of one read leave in one write. Nothing is lost if this is cancelled.
+    pub(crate) async fn next(&mut self) -> Result<Packet, WireError> {
+        let next = match self.framed.next().now_or_never() {
+            Some(next) => next,
+            None => {
+                self.framed.flush().await?;
+                self.framed.next().await
+            }
+        };
+        match next {
+            Some(packet) => Ok(packet?),
+            None => Err(WireError::Lost),
+        }
+    }
+
+    /// Puts a packet into the buffer; it leaves with the next wait for a packet.
+    pub(crate) async fn send(&mut self, packet: Packet) -> Result<(), WireError> {
+        match timeout(WRITE_LIMIT, self.framed.feed(packet)).await {
+            Ok(fed) => Ok(fed?),
+            Err(_) => Err(WireError::TooSlow),
+        }
+    }
+
+    /// Answers CONNECT.
+    pub(crate) async fn accept(&mut self, session_present: bool) -> Result<(), WireError> {
+        self.send(Packet::ConnAck(ConnAck::new(
+            ConnectReturnCode::Success,
+            session_present,
+        )))
+        .await
+    }
+
+    /// Answers CONNECT with a refusal and closes.
+    pub(crate) async fn refuse(mut self, code: ConnectReturnCode) {
+        if self.send(Packet::ConnAck(ConnAck::new(code, false))).await.is_ok() {
+            self.close().await;
+        }
+    }
+
+    /// Sends what is left, and closes. A peer that is gone already does not matter any more.
+    pub(crate) async fn close(mut self) {
+        if !matches!(timeout(WRITE_LIMIT, self.framed.close()).await, Ok(Ok(()))) {
+            tracing::debug!("peer was gone before the connection was closed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use proptest::prelude::*;
+    use tokio_util::codec::Decoder;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_codec_panic(kind in 0u8..=255, body in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let mut codec = Codec { max_incoming_size: MAX_PACKET, max_outgoing_size: MAX_PACKET };
+            // Arbitrary bytes as they are, and the same as the body of a well-framed packet of every kind.
+            let mut raw = BytesMut::from(&body[..]);
+            while let Ok(Some(_)) = codec.decode(&mut raw) {}
+            let mut framed = BytesMut::new();
+            framed.extend_from_slice(&[kind, u8::try_from(body.len()).unwrap()]);
+            framed.extend_from_slice(&body);
+            if let Err(error) = codec.decode(&mut framed) {
+                prop_assert!(!matches!(error, CodecError::Io(_)));
+            }
+        }
+    }
+}

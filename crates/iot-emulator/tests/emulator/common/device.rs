@@ -1,0 +1,221 @@
+//! A device made of packets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use iot_emulator::Emulator;
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{
+    Codec, ConnAck, Connect, ConnectReturnCode, LastWill, Login, Packet, PubAck, Publish, Subscribe,
+    SubscribeReasonCode,
+};
+use rustls::ClientConfig;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::codec::Framed;
+
+use super::people::Party;
+
+pub(crate) const DPS_FILTER: &str = "$dps/registrations/res/#";
+pub(crate) const REGISTER: &str = "$dps/registrations/PUT/iotdps-register/?$rid=1";
+
+pub(crate) fn ca(emulator: &Emulator) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(emulator.ca_pem().as_bytes()).unwrap()
+}
+
+pub(crate) struct Device {
+    framed: Framed<TlsStream<TcpStream>, Codec>,
+    packet_id: u16,
+}
+
+/// How to say CONNECT.
+pub(crate) struct Hello {
+    pub(crate) connect: Connect,
+}
+
+impl Hello {
+    pub(crate) fn dps(id: &str) -> Self {
+        Self::new(id, &format!("0ne00EMULATOR/registrations/{id}/api-version=2019-03-31"))
+    }
+
+    pub(crate) fn hub(id: &str) -> Self {
+        Self::new(
+            id,
+            &format!("localhost/{id}/?api-version=2021-04-12&model-id=dtmi%3Acom%3Aexample%3AThermostat%3B1"),
+        )
+    }
+
+    pub(crate) fn new(client_id: &str, user_name: &str) -> Self {
+        let mut connect = Connect::new(client_id);
+        connect.keep_alive = 60;
+        connect.login = Some(Login::new(user_name, ""));
+        Self { connect }
+    }
+
+    pub(crate) fn keep_alive(mut self, seconds: u16) -> Self {
+        self.connect.keep_alive = seconds;
+        self
+    }
+
+    pub(crate) fn keep_session(mut self) -> Self {
+        self.connect.clean_session = false;
+        self
+    }
+
+    pub(crate) fn will(mut self, topic: &str, message: &str) -> Self {
+        self.connect.last_will = Some(LastWill::new(topic, message, QoS::AtMostOnce, false));
+        self
+    }
+}
+
+impl Device {
+    /// Makes the TLS connection, with a client certificate or without.
+    pub(crate) async fn dial(emulator: &Emulator, party: Option<&Party>) -> Self {
+        Self::dial_with(emulator, party, rustls::DEFAULT_VERSIONS).await
+    }
+
+    pub(crate) async fn dial_with(
+        emulator: &Emulator,
+        party: Option<&Party>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca(emulator)).unwrap();
+        let builder = ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match party {
+            Some(party) => builder.with_client_auth_cert(party.chain(), party.key()).unwrap(),
+            None => builder.with_no_client_auth(),
+        };
+        let tcp = TcpStream::connect(emulator.mqtt_addr()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+        let codec = Codec {
+            max_incoming_size: 1 << 20,
+            max_outgoing_size: 1 << 20,
+        };
+        Self {
+            framed: Framed::new(stream, codec),
+            packet_id: 0,
+        }
+    }
+
+    /// Says CONNECT and gives the answer.
+    pub(crate) async fn greet(emulator: &Emulator, party: Option<&Party>, hello: Hello) -> (Self, ConnAck) {
+        let mut device = Self::dial(emulator, party).await;
+        device.send(Packet::Connect(hello.connect)).await;
+        let Packet::ConnAck(answer) = device.next().await else {
+            panic!("the answer to CONNECT is CONNACK")
+        };
+        (device, answer)
+    }
+
+    /// Connects, which must go well.
+    pub(crate) async fn connect(emulator: &Emulator, party: &Party, hello: Hello) -> Self {
+        let (device, answer) = Self::greet(emulator, Some(party), hello).await;
+        assert_eq!(answer.code, ConnectReturnCode::Success);
+        device
+    }
+
+    /// Registers and connects to the hub.
+    pub(crate) async fn online(emulator: &Emulator, party: &Party, id: &str) -> Self {
+        Self::register(emulator, party, id).await;
+        Self::connect(emulator, party, Hello::hub(id)).await
+    }
+
+    /// Registers with DPS; gives the final answer.
+    pub(crate) async fn register(emulator: &Emulator, party: &Party, id: &str) -> Value {
+        let mut device = Self::connect(emulator, party, Hello::dps(id)).await;
+        device.subscribe(DPS_FILTER).await;
+        let body = json!({"registrationId": id, "payload": {"modelId": "dtmi:com:example:Thermostat;1"}});
+        device.publish(REGISTER, body.to_string()).await;
+        let (topic, answer) = device.message().await;
+        if !topic.contains("/202/") {
+            return answer;
+        }
+        let operation = answer["operationId"].as_str().unwrap();
+        let poll = format!("$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId={operation}");
+        device.publish(&poll, "").await;
+        device.message().await.1
+    }
+
+    pub(crate) async fn send(&mut self, packet: Packet) {
+        self.framed.send(packet).await.unwrap();
+    }
+
+    pub(crate) async fn next(&mut self) -> Packet {
+        let next = tokio::time::timeout(Duration::from_secs(10), self.framed.next()).await;
+        next.expect("a packet comes").expect("the connection is open").unwrap()
+    }
+
+    /// The next message; one with QoS 1 is acknowledged.
+    pub(crate) async fn message(&mut self) -> (String, Value) {
+        let Packet::Publish(publish) = self.next().await else {
+            panic!("a message comes")
+        };
+        if publish.qos == QoS::AtLeastOnce {
+            self.send(Packet::PubAck(PubAck::new(publish.pkid))).await;
+        }
+        let body = if publish.payload.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&publish.payload)
+                .unwrap_or_else(|_| String::from_utf8(publish.payload.to_vec()).unwrap().into())
+        };
+        (publish.topic, body)
+    }
+
+    /// Subscribes with QoS 1, which must be granted.
+    pub(crate) async fn subscribe(&mut self, filter: &str) {
+        self.packet_id += 1;
+        let mut subscribe = Subscribe::new(filter, QoS::AtLeastOnce);
+        subscribe.pkid = self.packet_id;
+        self.send(Packet::Subscribe(subscribe)).await;
+        let Packet::SubAck(ack) = self.next().await else {
+            panic!("SUBACK comes")
+        };
+        assert_eq!(
+            (ack.pkid, ack.return_codes),
+            (self.packet_id, vec![SubscribeReasonCode::Success(QoS::AtLeastOnce)])
+        );
+    }
+
+    /// Publishes with QoS 1; the acknowledgement comes before anything else.
+    pub(crate) async fn publish(&mut self, topic: &str, body: impl Into<Vec<u8>>) {
+        self.send_publish(topic, QoS::AtLeastOnce, body).await;
+        let Packet::PubAck(ack) = self.next().await else {
+            panic!("PUBACK comes first")
+        };
+        assert_eq!(ack.pkid, self.packet_id);
+    }
+
+    pub(crate) async fn send_publish(&mut self, topic: &str, qos: QoS, body: impl Into<Vec<u8>>) {
+        let mut publish = Publish::new(topic, qos, body);
+        if qos != QoS::AtMostOnce {
+            self.packet_id += 1;
+            publish.pkid = self.packet_id;
+        }
+        self.send(Packet::Publish(publish)).await;
+    }
+
+    /// The other side must close, without another packet.
+    pub(crate) async fn is_closed(&mut self) {
+        let end = tokio::time::timeout(Duration::from_secs(10), self.framed.next()).await;
+        match end.expect("the connection is closed") {
+            None | Some(Err(_)) => {}
+            Some(Ok(packet)) => panic!("{packet:?} came instead of the end"),
+        }
+    }
+
+    pub(crate) async fn goodbye(mut self) {
+        self.send(Packet::Disconnect).await;
+        self.is_closed().await;
+    }
+}

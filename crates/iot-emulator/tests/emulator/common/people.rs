@@ -1,0 +1,75 @@
+//! Parties with certificates: roots, intermediates, leaves.
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// Somebody with a certificate, its key, and the certificates above it.
+pub(crate) struct Party {
+    pub(crate) pem: String,
+    der: CertificateDer<'static>,
+    key_der: Vec<u8>,
+    issuer: Issuer<'static, KeyPair>,
+    above: Vec<CertificateDer<'static>>,
+}
+
+impl Party {
+    /// A self-signed certificate authority.
+    pub(crate) fn root(name: &str) -> Self {
+        Self::make(name, true, 2040, None)
+    }
+
+    /// A self-signed leaf, for an individual enrollment.
+    pub(crate) fn self_signed(name: &str) -> Self {
+        Self::make(name, false, 2040, None)
+    }
+
+    /// A certificate authority below this one.
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
+        Self::make(name, true, 2040, Some(self))
+    }
+
+    /// A leaf below this authority.
+    pub(crate) fn leaf(&self, name: &str) -> Self {
+        Self::make(name, false, 2040, Some(self))
+    }
+
+    /// A leaf that is no longer valid.
+    pub(crate) fn expired_leaf(&self, name: &str) -> Self {
+        Self::make(name, false, 2021, Some(self))
+    }
+
+    fn make(name: &str, is_authority: bool, until: i32, by: Option<&Self>) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(vec![]).unwrap();
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.not_before = date_time_ymd(2020, 1, 1);
+        parameters.not_after = date_time_ymd(until, 1, 1);
+        if is_authority {
+            parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        let certificate = match by {
+            Some(by) => parameters.signed_by(&key, &by.issuer),
+            None => parameters.self_signed(&key),
+        }
+        .unwrap();
+        let above = by.map(|by| by.chain()).unwrap_or_default();
+        Self {
+            pem: certificate.pem(),
+            der: certificate.der().clone(),
+            key_der: key.serialize_der(),
+            issuer: Issuer::new(parameters, key),
+            above,
+        }
+    }
+
+    /// The certificate and all above it.
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        std::iter::once(self.der.clone())
+            .chain(self.above.iter().cloned())
+            .collect()
+    }
+
+    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key_der.clone()))
+    }
+}

@@ -1,0 +1,143 @@
+//! A caller of the REST interface.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use iot_emulator::Emulator;
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::people::Party;
+
+pub(crate) struct Rest {
+    client: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Rest {
+    /// By plain HTTP on the loopback interface, with the token.
+    pub(crate) fn new(emulator: &Emulator) -> Self {
+        Self {
+            client: client(emulator),
+            base: format!("http://{}", emulator.http_addr().unwrap()),
+            token: emulator.api_token().into(),
+        }
+    }
+
+    /// By HTTPS.
+    pub(crate) fn with_tls(emulator: &Emulator) -> Self {
+        Self {
+            base: format!("https://localhost:{}", emulator.https_addr().unwrap().port()),
+            ..Self::new(emulator)
+        }
+    }
+
+    pub(crate) fn with_token(self, token: &str) -> Self {
+        Self {
+            token: token.into(),
+            ..self
+        }
+    }
+
+    /// A request to the API with the version that the documentation names.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        self.raw(method, &format!("/api/{path}{mark}api-version=2022-07-31"), body)
+            .await
+    }
+
+    /// A request to any path.
+    pub(crate) async fn raw(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let response = self.response(method, path, body.map(|body| body.to_string())).await;
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        (
+            status,
+            if text.is_empty() {
+                Value::Null
+            } else {
+                serde_json::from_str(&text).unwrap()
+            },
+        )
+    }
+
+    pub(crate) async fn response(&self, method: Method, path: &str, body: Option<String>) -> Response {
+        let url = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("{}{path}", self.base)
+        };
+        let mut request = self.client.request(method, url);
+        if !self.token.is_empty() {
+            request = request.header("Authorization", &self.token);
+        }
+        if let Some(body) = body {
+            request = request.header("Content-Type", "application/json").body(body);
+        }
+        request.send().await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.call(Method::PATCH, path, Some(body)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> StatusCode {
+        self.call(Method::DELETE, path, None).await.0
+    }
+
+    /// Makes a group whose primary certificate is verified by word.
+    pub(crate) async fn enroll_group(&self, id: &str, authority: &Party) {
+        let body = json!({"displayName": id, "type": "iot", "attestation": {"type": "x509", "x509": {
+            "signingCertificates": {"primary": {"certificate": encode(&authority.pem), "verified": true}}}}});
+        let (status, answer) = self.put(&format!("enrollmentGroups/{id}"), body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Makes a device with an individual enrollment.
+    pub(crate) async fn enroll_individual(&self, id: &str, primary: &Party) {
+        let (status, answer) = self.put(&format!("devices/{id}"), json!({"displayName": id})).await;
+        assert_eq!(status, 200, "{answer}");
+        let (status, answer) = self.attest(id, primary, None).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    pub(crate) async fn attest(&self, id: &str, primary: &Party, secondary: Option<&Party>) -> (StatusCode, Value) {
+        let mut certificates = json!({"primary": {"certificate": encode(&primary.pem)}});
+        if let Some(secondary) = secondary {
+            certificates["secondary"] = json!({"certificate": encode(&secondary.pem)});
+        }
+        let body = json!({"type": "x509", "x509": {"clientCertificates": certificates}});
+        self.put(&format!("devices/{id}/attestation"), body).await
+    }
+}
+
+/// As the how-to does it: base64 of the whole PEM file.
+pub(crate) fn encode(pem: &str) -> String {
+    BASE64_STANDARD.encode(pem)
+}
+
+fn client(emulator: &Emulator) -> reqwest::Client {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(super::device::ca(emulator)).unwrap();
+    let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .build()
+        .unwrap()
+}
