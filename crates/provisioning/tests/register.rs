@@ -200,7 +200,7 @@ async fn deadline_bounds_connecting_and_subscribing_too() {
         .receives(Packet::Disconnect);
     let server = Server::start(&ca, vec![Connection::without_handshake(), silent]).await;
     let options = RegistrationOptions {
-        deadline: Duration::from_secs(1),
+        deadline: Duration::from_secs(2),
         ..RegistrationOptions::default()
     };
     for reason in ["timeout_tls", "dps_deadline"] {
@@ -208,4 +208,75 @@ async fn deadline_bounds_connecting_and_subscribing_too() {
         assert_eq!((error.reason(), error.is_retryable()), (reason, true), "{error:?}");
     }
     server.finish().await;
+}
+
+/// At a DPS that judges certificates: our emulator.
+mod at_the_emulator {
+    use iot_emulator::{Config, Emulator};
+    use jiff::Timestamp;
+    use mqtt_link::{Endpoint, Tls, TrustRoots};
+    use provisioning::central::{ApiToken, Central};
+    use provisioning::certificate::load::Identity;
+    use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
+    use provisioning::enroll::enroll_group;
+
+    use super::*;
+
+    async fn register_as(
+        emulator: &Emulator,
+        ca: &CertificateAuthority,
+        common_name: &str,
+    ) -> Result<Registered, RegistrationError> {
+        let leaf = ca
+            .leaf(common_name, KeyType::P256, Validity::leaf(Timestamp::now()))
+            .unwrap();
+        let identity =
+            Identity::from_pem(leaf.cert_pem().as_bytes(), "leaf", leaf.key_pem().as_bytes(), "key").unwrap();
+        let tls = Tls::new(TrustRoots::Pem(emulator.ca_pem().as_bytes().to_vec())).unwrap();
+        Registration {
+            endpoint: &Endpoint::new("localhost", emulator.mqtt_addr().port(), tls)
+                .unwrap()
+                .via("127.0.0.1"),
+            id_scope: emulator.id_scope(),
+            registration_id: &RegistrationId::new("thermo-0001").unwrap(),
+            model_id: None,
+            credentials: &Credentials::X509(identity.certified_key()),
+            jitter_seed: 7,
+        }
+        .run()
+        .await
+    }
+
+    #[tokio::test]
+    async fn device_of_an_enrolled_group_is_assigned_and_a_stranger_is_not() {
+        let config = Config {
+            dps_retry_after: Duration::from_secs(1),
+            ..Config::default()
+        };
+        let emulator = Emulator::start(config).await.unwrap();
+        let url = format!("https://localhost:{}", emulator.https_addr().unwrap().port());
+        let central = Central::new(
+            &url,
+            &ApiToken::new(emulator.api_token()),
+            Some(emulator.ca_pem().as_bytes()),
+        )
+        .unwrap();
+        let now = Timestamp::now();
+        let root = |name| CertificateAuthority::root(name, KeyType::P256, Validity::root(now)).unwrap();
+        let (ours, stranger) = (root("ours"), root("stranger"));
+        enroll_group(&central, "thermostats", "Thermostats", &ours, now, &|_| {})
+            .await
+            .unwrap();
+
+        let registered = register_as(&emulator, &ours, "thermo-0001").await.unwrap();
+        assert_eq!(registered.assigned_hub.as_str(), "localhost");
+        assert_eq!(registered.device_id.as_str(), "thermo-0001");
+        assert!(registered.waited >= Duration::from_secs(1), "{:?}", registered.waited);
+
+        for (ca, common_name) in [(&stranger, "thermo-0001"), (&ours, "thermo-0002")] {
+            let error = register_as(&emulator, ca, common_name).await.unwrap_err();
+            assert!(!error.is_retryable(), "{error:?}");
+        }
+        emulator.shutdown().await;
+    }
 }
