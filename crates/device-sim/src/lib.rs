@@ -1,10 +1,50 @@
 //! N virtual thermostats in one process.
+//!
+//! Each is a real Azure IoT device: it loads its own leaf certificate and key, registers with DPS, connects to the hub
+//! that it was assigned, and speaks IoT Plug and Play. What to simulate stands in a [`plan`]; what happens comes out as
+//! [`lines`]. This crate knows nothing of manifests, of who enrolls, or of what is behind the service.
+//!
+//! # Map
+//!
+//! | module | is |
+//! | --- | --- |
+//! | [`plan`] | the contract with the launcher: what to simulate |
+//! | [`lines`] | the contract with whoever started the process: stats and device lines out, control lines in |
+//! | [`fleet`] | a process's devices, moved by stages and control lines |
+//! | `device` | one device's task: register, connect, session, what to do after a failure |
+//! | [`thermostat`], [`room`], [`history`] | the model: what a device measures, reports, accepts and answers. Pure |
+//! | [`outbox`], [`reporter`] | what waits to be acknowledged. Pure |
+//! | [`recovery`], [`ticks`], [`ramp`], [`pacer`] | when things happen. Pure; the time is handed in |
+//! | [`random`] | seed + device id decide every random choice |
+//! | [`metrics`], [`mailbox`] | what devices tell, and what they are told |
+//! | [`limits`] | file handles |
+//! | [`cli`] | the command line |
+//!
+//! # Example
+//!
+//! ```
+//! use device_sim::random::{Purpose, stream};
+//! use device_sim::thermostat::Thermostat;
+//!
+//! // The same seed and id give the same telemetry, always.
+//! let mut thermostat = Thermostat::new(stream(7, "thermo-0001", Purpose::Physics));
+//! let (body, _report) = thermostat.measure(5.0, "2026-11-23T15:00:00Z".parse()?);
+//! assert_eq!(body, r#"{"temperature":22.4}"#);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+pub mod cli;
+mod context;
+mod control;
+mod device;
+pub mod fleet;
 pub mod history;
+pub mod limits;
 pub mod lines;
 pub mod mailbox;
 pub mod metrics;
 pub mod outbox;
+mod output;
 pub mod pacer;
 pub mod plan;
 pub mod ramp;
@@ -12,4 +52,8 @@ pub mod random;
 pub mod recovery;
 pub mod reporter;
 pub mod room;
+mod signal;
 pub mod thermostat;
+pub mod ticks;
+
+pub use signal::shutdown_signal;

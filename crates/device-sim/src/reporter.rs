@@ -1,7 +1,12 @@
 //! Reported properties on their way to the twin: coalesced, the newest value wins, one patch at a time.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 use tokio::time::Instant;
+
+/// A patch that is not answered within this time is sent again: it went with QoS 0, so it may never have arrived.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a device has to report.
 #[derive(Debug, Default)]
@@ -25,6 +30,13 @@ impl Reporter {
 
     /// The patch to send now, under `request_id`; none while one is on its way or there is nothing to say.
     pub fn next(&mut self, request_id: u64, now: Instant) -> Option<&Map<String, Value>> {
+        if self
+            .in_flight
+            .as_ref()
+            .is_some_and(|in_flight| now - in_flight.sent > ANSWER_WITHIN)
+        {
+            self.connection_lost();
+        }
         if self.in_flight.is_some() || self.pending.is_empty() {
             return None;
         }
@@ -80,6 +92,20 @@ mod tests {
         assert_eq!(reporter.answered(7), None, "of something else");
         assert_eq!(reporter.answered(1), Some(now));
         assert_eq!(reporter.next(2, now), Some(&properties(&json!({"a": 3, "b": 1}))));
+    }
+
+    #[test]
+    fn a_patch_without_an_answer_is_sent_again_after_a_while() {
+        let mut reporter = Reporter::default();
+        let now = Instant::now();
+        reporter.report(properties(&json!({"a": 1})));
+        assert!(reporter.next(1, now).is_some());
+        assert_eq!(reporter.next(2, now + ANSWER_WITHIN), None);
+        assert_eq!(
+            reporter.next(2, now + ANSWER_WITHIN * 2),
+            Some(&properties(&json!({"a": 1})))
+        );
+        assert_eq!(reporter.answered(1), None, "too late");
     }
 
     #[test]

@@ -1,0 +1,134 @@
+//! The command line of `device-sim`, which is also `fleet device-sim`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args as ClapArgs, ValueEnum};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::fleet::{Fleet, Input};
+use crate::limits::ensure_file_handles;
+use crate::lines::{Control, Line};
+use crate::output;
+use crate::plan::{Plan, Shard};
+
+/// Simulate the devices of a plan. Data (JSON lines) goes to stdout, logs go to stderr.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Args {
+    /// The plan, as `fleet plan --json` prints it
+    #[arg(long, value_name = "FILE")]
+    pub plan: PathBuf,
+    /// Simulate only every n-th device, beginning with the i-th (from 0), at an n-th of every rate
+    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
+    pub shard: Shard,
+    /// Where control lines come from
+    #[arg(long, value_name = "WHERE", default_value = "none")]
+    pub control: ControlSource,
+}
+
+/// Where control lines come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ControlSource {
+    /// From nowhere; a signal ends the run
+    None,
+    /// From stdin; its end means drain and stop
+    Stdin,
+}
+
+/// Why a run failed, and with which exit code the process should say so.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Nothing was started: the plan, or this machine, is not fit for it.
+    #[error(transparent)]
+    NotStarted(#[from] anyhow::Error),
+    /// Whoever read the lines has gone; the devices have been stopped.
+    #[error("can't write to stdout")]
+    Output(#[source] std::io::Error),
+}
+
+impl RunError {
+    /// 2 where nothing was started, otherwise 1.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotStarted(_) => 2,
+            Self::Output(_) => 1,
+        }
+    }
+}
+
+/// Runs the shard until its stages are over, its control lines end, or `shutdown` resolves.
+///
+/// # Errors
+///
+/// The plan can't be used, there are too few file handles, or nobody reads the lines.
+pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
+    let plan = Plan::read(&args.plan).map_err(anyhow::Error::from)?;
+    let devices = plan
+        .devices(args.shard)
+        .context("the plan holds a device id that can't be")?
+        .len();
+    ensure_file_handles(devices as u64)
+        .context("hint: raise the limit before starting, e.g. `ulimit -n 65536`, or use more processes")?;
+
+    let (lines, received) = mpsc::unbounded_channel();
+    let (inputs, input) = mpsc::unbounded_channel();
+    let fleet = Fleet::new(plan, args.shard, lines.clone()).map_err(anyhow::Error::from)?;
+    let writer = output::write_to_stdout(received, {
+        let inputs = inputs.clone();
+        // Nobody reads what the devices do, so nobody wants them.
+        move || drop(inputs.send(Input::Stop))
+    });
+    tokio::spawn({
+        let inputs = inputs.clone();
+        async move {
+            shutdown.await;
+            let _ = inputs.send(Input::Stop);
+        }
+    });
+    if args.control == ControlSource::Stdin {
+        tokio::spawn(read_control(inputs.clone(), lines.clone()));
+    }
+    drop(lines);
+    fleet.run(input).await;
+    // The sender of the control lines may still wait for stdin; the last line is out when the writer says so.
+    drop(inputs);
+    writer.finished().await.map_err(RunError::Output)
+}
+
+/// Reads control lines until stdin ends.
+async fn read_control(inputs: mpsc::UnboundedSender<Input>, lines: mpsc::UnboundedSender<Line>) {
+    let mut stdin = BufReader::new(tokio::io::stdin()).lines();
+    loop {
+        let line = match stdin.next_line().await {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(error) => {
+                warn!("control lines can't be read: {error}");
+                break;
+            }
+        };
+        if line.trim().is_empty() {
+            continue;
+        }
+        match serde_json::from_str::<Control>(&line) {
+            Ok(control) => {
+                if inputs.send(Input::Control(control)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                let id = serde_json::from_str::<serde_json::Value>(&line)
+                    .ok()
+                    .and_then(|v| v.get("id")?.as_u64());
+                let _ = lines.send(Line::Refused {
+                    id,
+                    message: error.to_string(),
+                });
+            }
+        }
+    }
+    let _ = inputs.send(Input::Stop);
+}

@@ -1,0 +1,94 @@
+//! What all devices of a process share.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use iot_protocol::id::{DeviceId, HubHost, ModelId, RegistrationId};
+use mqtt_link::{Endpoint, Tls};
+use provisioning::assignment::AssignmentCache;
+use provisioning::certificate::load::Identity;
+use provisioning::identities::{GroupFolder, IdentityError, IndividualFolder};
+use tokio::sync::{Notify, mpsc};
+
+use crate::lines::Line;
+use crate::metrics::Metrics;
+use crate::pacer::Pacer;
+use crate::plan::{CredentialSource, Group, Target, Telemetry};
+
+/// What all devices of a process share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) run_id: String,
+    pub(crate) seed: u64,
+    pub(crate) target: Target,
+    pub(crate) dps: Endpoint,
+    pub(crate) tls: Tls,
+    pub(crate) groups: Vec<GroupContext>,
+    pub(crate) register_pacer: Pacer,
+    pub(crate) connect_pacer: Pacer,
+    pub(crate) assignments: AssignmentCache,
+    pub(crate) metrics: Metrics,
+    pub(crate) lines: mpsc::UnboundedSender<Line>,
+    pub(crate) settled: Settled,
+}
+
+impl Context {
+    /// Writes a line. Nobody listening means that the process is about to end, and is noticed elsewhere.
+    pub(crate) fn say(&self, line: Line) {
+        let _ = self.lines.send(line);
+    }
+}
+
+/// What the devices of a group share.
+#[derive(Debug)]
+pub(crate) struct GroupContext {
+    pub(crate) model_id: ModelId,
+    pub(crate) telemetry: Telemetry,
+    credentials: CredentialSource,
+}
+
+impl GroupContext {
+    pub(crate) fn new(group: &Group) -> Self {
+        Self {
+            model_id: group.model.id(),
+            telemetry: group.telemetry,
+            credentials: group.credentials.clone(),
+        }
+    }
+
+    /// Loads a device's current certificate and key; reads files and blocks meanwhile.
+    pub(crate) fn load(&self, id: &RegistrationId) -> Result<Identity, IdentityError> {
+        match &self.credentials {
+            CredentialSource::Group(folder) => GroupFolder::at(folder).load_current(id.as_str()),
+            CredentialSource::Individual(folder) => IndividualFolder::at(folder.join(id.as_str())).load_current(),
+        }
+    }
+}
+
+/// How many devices have finished their first registration, in whatever way.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    devices: AtomicU32,
+    changed: Notify,
+}
+
+impl Settled {
+    pub(crate) fn one_more(&self) {
+        self.devices.fetch_add(1, Ordering::AcqRel);
+        self.changed.notify_one();
+    }
+
+    /// Waits until `devices` have settled. Only one task may wait.
+    pub(crate) async fn all(&self, devices: u32) {
+        while self.devices.load(Ordering::Acquire) < devices {
+            self.changed.notified().await;
+        }
+    }
+}
+
+/// The hub of a device, and the leaf with which DPS assigned it.
+#[derive(Debug, Clone)]
+pub(crate) struct Assigned {
+    pub(crate) hub: HubHost,
+    pub(crate) device_id: DeviceId,
+    pub(crate) leaf_sha256: String,
+}

@@ -1,0 +1,281 @@
+//! One device's life: a task that registers, connects, sends and recovers until it is told to stop.
+//!
+//! ```text
+//! Pending ─► Registering ─► Connecting ─► Online ─► (BackingOff | Parked ─► …) ─► Stopped
+//! ```
+//! The task looks at its orders and at what it has, does the one next step, and looks again.
+
+mod register;
+mod session;
+mod trouble;
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use iot_protocol::id::RegistrationId;
+use jiff::Timestamp;
+use provisioning::certificate::load::Identity;
+use rand_chacha::ChaCha8Rng;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::{info, warn};
+
+use crate::context::{Assigned, Context, GroupContext};
+use crate::lines::{DeviceLine, Line, State, counter};
+use crate::mailbox::Mailbox;
+use crate::metrics::Counter;
+use crate::outbox::Outbox;
+use crate::random::{Purpose, stream};
+use crate::recovery::{Next, Recovery};
+use crate::reporter::Reporter;
+use crate::thermostat::Thermostat;
+use crate::ticks::Ticks;
+use trouble::Trouble;
+
+/// A session that lasted so long ends a row of failures.
+const WELL_AFTER: Duration = Duration::from_secs(30);
+
+/// One virtual thermostat.
+pub(crate) struct Device {
+    context: Arc<Context>,
+    mailbox: Arc<Mailbox>,
+    id: RegistrationId,
+    group: usize,
+
+    state: State,
+    assigned: Option<Assigned>,
+    /// The cached assignment must not be used: the hub refused the device, or somebody asked for a registration.
+    ask_dps: bool,
+    /// The first registration is over, whether it succeeded or not.
+    settled: bool,
+    registered: bool,
+    connected: bool,
+    /// No step is taken before this instant.
+    not_before: Option<Instant>,
+    offline_since: Option<Instant>,
+    last_reason: Option<&'static str>,
+    recovery: Recovery,
+
+    thermostat: Thermostat,
+    reporter: Reporter,
+    outbox: Outbox,
+    /// While the device is or should be online it measures; a broken connection does not stop it.
+    ticks: Option<Ticks>,
+    timer: Pin<Box<Sleep>>,
+    random: ChaCha8Rng,
+}
+
+/// How a device ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// It has been online at least once.
+    pub(crate) connected: bool,
+    /// Why it last failed.
+    pub(crate) last_reason: Option<&'static str>,
+}
+
+impl Device {
+    pub(crate) fn new(context: Arc<Context>, mailbox: Arc<Mailbox>, id: RegistrationId, group: usize) -> Self {
+        let seed = context.seed;
+        Self {
+            state: State::Pending,
+            assigned: None,
+            ask_dps: false,
+            settled: false,
+            registered: false,
+            connected: false,
+            not_before: None,
+            offline_since: None,
+            last_reason: None,
+            recovery: Recovery::default(),
+            thermostat: Thermostat::new(stream(seed, id.as_str(), Purpose::Physics)),
+            reporter: Reporter::default(),
+            outbox: Outbox::default(),
+            ticks: None,
+            timer: Box::pin(sleep_until(Instant::now())),
+            random: stream(seed, id.as_str(), Purpose::Decisions),
+            context,
+            mailbox,
+            id,
+            group,
+        }
+    }
+
+    /// Lives until it is told to stop.
+    pub(crate) async fn live(mut self) -> Outcome {
+        while !self.mailbox.wants_stop() {
+            if self.mailbox.take_reregister() {
+                self.assigned = None;
+                self.ask_dps = true;
+                self.not_before = None;
+            }
+            if self.mailbox.take_reconnect() {
+                self.not_before = None;
+            }
+            if self.settled && !self.mailbox.wants_online() && !self.ask_dps {
+                self.rest().await;
+            } else if let Some(at) = self.not_before.filter(|at| *at > Instant::now()) {
+                self.alongside(sleep_until(at), |_| true).await;
+            } else if self.assigned.is_none() {
+                // The large futures live on the heap and only while they are needed.
+                Box::pin(self.register()).await;
+            } else {
+                Box::pin(self.connect()).await;
+            }
+        }
+        self.stop()
+    }
+
+    /// Nobody wants the device online.
+    async fn rest(&mut self) {
+        self.ticks = None;
+        if !matches!(self.state, State::Parked | State::BackingOff) {
+            self.move_to(State::Pending);
+        }
+        self.mailbox.changed().await;
+    }
+
+    fn stop(mut self) -> Outcome {
+        self.drop_outstanding("not_acknowledged");
+        self.move_to(State::Stopped);
+        Outcome {
+            connected: self.connected,
+            last_reason: self.last_reason,
+        }
+    }
+
+    fn group(&self) -> &GroupContext {
+        &self.context.groups[self.group]
+    }
+
+    /// Loads the certificate and key that are current now, and checks what DPS and the hub will check.
+    async fn load_identity(&self) -> Result<Identity, Trouble> {
+        let (context, group, id) = (Arc::clone(&self.context), self.group, self.id.clone());
+        let loaded = tokio::task::spawn_blocking(move || {
+            let identity = context.groups[group].load(&id)?;
+            identity.check(id.as_str(), Timestamp::now())?;
+            Ok(identity)
+        });
+        loaded
+            .await
+            .expect("loading an identity does not panic")
+            .map_err(|error| Trouble::identity(&error))
+    }
+
+    /// Waits for `future` and keeps measuring meanwhile. `None` when an order came that `interrupts`.
+    async fn alongside<T>(
+        &mut self,
+        future: impl Future<Output = T>,
+        interrupts: impl Fn(&Mailbox) -> bool,
+    ) -> Option<T> {
+        let mut future = pin!(future);
+        loop {
+            tokio::select! {
+                output = &mut future => return Some(output),
+                () = &mut self.timer, if self.ticks.is_some() => self.tick(),
+                () = self.mailbox.changed() => {
+                    if interrupts(&self.mailbox) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_ticks(&mut self) {
+        if self.ticks.is_none() {
+            let ticks = Ticks::begin(self.group().telemetry, Instant::now(), &mut self.random);
+            self.timer.as_mut().reset(ticks.due());
+            self.ticks = Some(ticks);
+        }
+    }
+
+    /// A measurement is due.
+    fn tick(&mut self) {
+        let Some(ticks) = &mut self.ticks else { return };
+        let tick = ticks.take(Instant::now(), &mut self.random);
+        self.timer.as_mut().reset(ticks.due());
+
+        // The room lives by the nominal interval, so that its temperatures don't depend on jitter or load.
+        let seconds = self.group().telemetry.interval_ms as f64 / 1000.0;
+        let (body, report) = self.thermostat.measure(seconds, Timestamp::now());
+        self.reporter.report(report);
+        let metrics = &self.context.metrics;
+        metrics.count(Counter::TelemetryOffered);
+        if tick.missed > 0 {
+            metrics.add(Counter::TicksMissed, tick.missed);
+        }
+        if self.outbox.offer(tick.due, body).is_some() {
+            metrics.count_reason(counter::TELEMETRY_DROPPED, "outbox_full");
+        }
+    }
+
+    fn drop_outstanding(&mut self, reason: &str) {
+        let outstanding = self.outbox.outstanding() as u64;
+        if outstanding > 0 {
+            self.context
+                .metrics
+                .add_reason(counter::TELEMETRY_DROPPED, reason, outstanding);
+            self.outbox = Outbox::default();
+        }
+    }
+
+    fn settle(&mut self) {
+        if !self.settled {
+            self.settled = true;
+            self.context.settled.one_more();
+        }
+    }
+
+    /// Decides what comes after a failure, and says so.
+    fn failed(&mut self, trouble: Trouble) {
+        self.last_reason = Some(trouble.reason);
+        let next = self.recovery.failed(trouble.failure, &mut self.random);
+        let (state, wait) = match next {
+            Next::Reconnect(wait) => (State::BackingOff, wait),
+            Next::Register(wait) => {
+                self.assigned = None;
+                self.ask_dps = true;
+                (State::BackingOff, wait)
+            }
+            Next::Park(wait) => {
+                self.assigned = None;
+                self.ask_dps = true;
+                (State::Parked, wait)
+            }
+        };
+        self.not_before = Some(Instant::now() + wait);
+        if state == State::Parked {
+            warn!(device_id = %self.id, reason = trouble.reason, "{}; tries again in {wait:.0?}", trouble.message);
+        } else {
+            info!(device_id = %self.id, reason = trouble.reason, "{}; tries again in {wait:.1?}", trouble.message);
+        }
+        self.say(state, |line| {
+            line.reason = Some(trouble.reason.to_owned());
+            line.message = Some(trouble.message);
+        });
+    }
+
+    fn move_to(&mut self, state: State) {
+        if self.state != state {
+            self.say(state, |_| {});
+        }
+    }
+
+    fn say(&mut self, state: State, details: impl FnOnce(&mut DeviceLine)) {
+        self.context.metrics.moved(self.state, state);
+        self.state = state;
+        let mut line = DeviceLine {
+            id: self.id.to_string(),
+            state,
+            hub: None,
+            leaf_sha256: None,
+            offline_ms: None,
+            reason: None,
+            message: None,
+        };
+        details(&mut line);
+        self.context.say(Line::Device(line));
+    }
+}

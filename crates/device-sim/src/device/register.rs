@@ -1,0 +1,130 @@
+//! The step from nothing to an assigned hub: from the cache, or by asking DPS.
+
+use std::sync::Arc;
+
+use mqtt_link::Credentials;
+use provisioning::assignment::{Assignment, AssignmentKey};
+use provisioning::certificate::load::Identity;
+use provisioning::register::{Registered, Registration};
+use rand::Rng;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{Device, Trouble};
+use crate::context::Assigned;
+use crate::lines::{Phase, State, counter};
+use crate::mailbox::Mailbox;
+use crate::metrics::Counter;
+
+impl Device {
+    pub(super) async fn register(&mut self) {
+        let identity = match self.load_identity().await {
+            Ok(identity) => identity,
+            Err(trouble) => {
+                self.register_failed(trouble);
+                return;
+            }
+        };
+        let key = self.assignment_key(&identity);
+        if self.ask_dps {
+            // What is remembered is no longer true, also for the next run.
+            if let Err(error) = self.context.assignments.forget(&key) {
+                warn!(device_id = %self.id, "assignment cache can't be written: {error}");
+            }
+        } else if let Some(assigned) = self.remembered(&key) {
+            self.context.metrics.count(Counter::DevicesAssignmentReused);
+            self.accept(assigned);
+            return;
+        }
+        self.move_to(State::Registering);
+        let context = Arc::clone(&self.context);
+        if self
+            .alongside(context.register_pacer.turn(), Mailbox::wants_stop)
+            .await
+            .is_none()
+        {
+            return;
+        }
+        let begun = Instant::now();
+        let registration = Registration {
+            endpoint: &context.dps,
+            id_scope: &context.target.id_scope,
+            registration_id: &self.id.clone(),
+            model_id: Some(&context.groups[self.group].model_id),
+            credentials: &Credentials::X509(identity.certified_key()),
+            jitter_seed: self.random.next_u64(),
+        };
+        match self.alongside(registration.run(), Mailbox::wants_stop).await {
+            None => {}
+            Some(Ok(registered)) => {
+                self.measure_registration(begun, &registered);
+                let assignment = Assignment {
+                    assigned_hub: registered.assigned_hub.to_string(),
+                    device_id: registered.device_id.to_string(),
+                };
+                if let Err(error) = self.context.assignments.store(&key, assignment) {
+                    warn!(device_id = %self.id, "assignment cache can't be written: {error}");
+                }
+                info!(device_id = %self.id, assigned_hub = %registered.assigned_hub, "registered");
+                self.accept(Assigned {
+                    hub: registered.assigned_hub,
+                    device_id: registered.device_id,
+                    leaf_sha256: key.leaf_sha256,
+                });
+            }
+            Some(Err(error)) => {
+                self.context
+                    .metrics
+                    .add(Counter::DpsThrottled, error.throttled().into());
+                self.register_failed(Trouble::registration(&error));
+            }
+        }
+    }
+
+    fn accept(&mut self, assigned: Assigned) {
+        self.ask_dps = false;
+        self.not_before = None;
+        if !std::mem::replace(&mut self.registered, true) {
+            self.context.metrics.count(Counter::DevicesRegistered);
+        }
+        let hub = assigned.hub.to_string();
+        self.assigned = Some(assigned);
+        self.say(State::Pending, |line| line.hub = Some(hub));
+        self.settle();
+    }
+
+    fn register_failed(&mut self, trouble: Trouble) {
+        self.context
+            .metrics
+            .count_reason(counter::REGISTER_FAILED, trouble.reason);
+        self.failed(trouble);
+        self.settle();
+    }
+
+    fn measure_registration(&self, begun: Instant, registered: &Registered) {
+        let metrics = &self.context.metrics;
+        metrics.record(self.group, Phase::Register, begun.elapsed());
+        metrics.record(self.group, Phase::DpsWait, registered.waited);
+        metrics.add(Counter::DpsThrottled, registered.throttled.into());
+    }
+
+    fn assignment_key(&self, identity: &Identity) -> AssignmentKey {
+        let target = &self.context.target;
+        AssignmentKey {
+            dps_endpoint: target.dps_endpoint.clone(),
+            id_scope: target.id_scope.to_string(),
+            registration_id: self.id.to_string(),
+            leaf_sha256: identity.leaf.sha256.clone(),
+        }
+    }
+
+    /// The assignment of an earlier run, if it is still readable.
+    fn remembered(&self, key: &AssignmentKey) -> Option<Assigned> {
+        let assignment = self.context.assignments.lookup(key)?;
+        Some(Assigned {
+            hub: assignment.assigned_hub.parse().ok()?,
+            device_id: assignment.device_id.parse().ok()?,
+            leaf_sha256: key.leaf_sha256.clone(),
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! What went wrong, as a device sees it: the kind that decides what it does, a word to count, a sentence to read.
+
+use std::error::Error;
+
+use mqtt_link::{ConnectError, ConnectRefusal, LinkError, TlsFailure};
+use provisioning::identities::IdentityError;
+use provisioning::register::RegistrationError;
+use rustls::AlertDescription;
+
+use crate::recovery::Failure;
+
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) failure: Failure,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+impl Trouble {
+    pub(super) fn identity(error: &IdentityError) -> Self {
+        Self {
+            failure: Failure::OperatorMustAct,
+            reason: "identity",
+            message: sentence(error),
+        }
+    }
+
+    pub(super) fn registration(error: &RegistrationError) -> Self {
+        let failure = if error.is_retryable() {
+            Failure::DpsUnavailable {
+                retry_after: error.retry_after(),
+            }
+        } else {
+            Failure::OperatorMustAct
+        };
+        Self {
+            failure,
+            reason: error.reason(),
+            message: sentence(error),
+        }
+    }
+
+    pub(super) fn connection(error: &ConnectError) -> Self {
+        Self {
+            failure: classify(error),
+            reason: error.reason(),
+            message: sentence(error),
+        }
+    }
+
+    pub(super) fn link(error: &LinkError) -> Self {
+        let failure = match error {
+            LinkError::Tls(rustls::Error::AlertReceived(alert)) if is_about_our_certificate(*alert) => {
+                Failure::HubRefused
+            }
+            _ => Failure::HubUnreachable,
+        };
+        Self {
+            failure,
+            reason: error.reason(),
+            message: sentence(error),
+        }
+    }
+
+    pub(super) fn hub(reason: &'static str, message: String) -> Self {
+        Self {
+            failure: Failure::HubUnreachable,
+            reason,
+            message,
+        }
+    }
+
+    /// Nothing that waiting or asking DPS would mend.
+    pub(super) fn operator(reason: &'static str, error: &dyn Error) -> Self {
+        Self {
+            failure: Failure::OperatorMustAct,
+            reason,
+            message: sentence(error),
+        }
+    }
+}
+
+fn classify(error: &ConnectError) -> Failure {
+    match error {
+        ConnectError::Refused { refusal, .. } => match refusal {
+            ConnectRefusal::ServerUnavailable => Failure::HubUnreachable,
+            ConnectRefusal::BadCredentials | ConnectRefusal::NotAuthorized => Failure::HubRefused,
+            ConnectRefusal::ProtocolVersion | ConnectRefusal::ClientId => Failure::OperatorMustAct,
+        },
+        ConnectError::Tls {
+            source: TlsFailure::Tls(error),
+            ..
+        } => match error {
+            rustls::Error::AlertReceived(alert) if is_about_our_certificate(*alert) => Failure::HubRefused,
+            rustls::Error::InvalidCertificate(_) => Failure::OperatorMustAct,
+            _ => Failure::HubUnreachable,
+        },
+        ConnectError::Options(_) => Failure::OperatorMustAct,
+        _ => Failure::HubUnreachable,
+    }
+}
+
+fn is_about_our_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+    )
+}
+
+/// An error with all its causes.
+fn sentence(error: &dyn Error) -> String {
+    let mut sentence = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        sentence.push_str(": ");
+        sentence.push_str(&error.to_string());
+        cause = error.source();
+    }
+    sentence
+}

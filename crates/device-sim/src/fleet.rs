@@ -1,0 +1,319 @@
+//! A process's part of the fleet: starts a task per device, moves them by the stages and by control lines, and ends.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iot_protocol::IdError;
+use iot_protocol::id::RegistrationId;
+use mqtt_link::{Endpoint, InvalidServerName, Tls, TlsSetupError, TrustRoots};
+use provisioning::assignment::{self, AssignmentCache};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::context::{Context, GroupContext, Settled};
+use crate::control::{self, Roster};
+use crate::device::{Device, Outcome};
+use crate::lines::{Action, Control, EndReason, LINES_VERSION, Line, counter};
+use crate::metrics::Metrics;
+use crate::pacer::Pacer;
+use crate::plan::{Plan, Shard};
+use crate::ramp::Ramp;
+
+/// How often the figures are written.
+const STATS_EVERY: Duration = Duration::from_secs(1);
+/// How finely the stages are followed.
+const RAMP_STEP: Duration = Duration::from_millis(100);
+
+/// Why a fleet can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The roots to trust can't be read.
+    #[error("can't read the trusted roots in {path}")]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The roots to trust are not usable.
+    #[error("TLS can't be set up")]
+    Tls(#[from] TlsSetupError),
+    /// DPS has an impossible name.
+    #[error("the DPS endpoint is not a host")]
+    DpsEndpoint(#[from] InvalidServerName),
+    /// The plan holds an impossible device id.
+    #[error("the plan holds a device id that can't be")]
+    DeviceId(#[from] IdError),
+    /// The assignment cache can't be opened.
+    #[error("can't open the assignment cache in {path}")]
+    Assignments {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// A process's part of the fleet, ready to run.
+#[derive(Debug)]
+pub struct Fleet {
+    context: Arc<Context>,
+    shard: Shard,
+    ramp: Ramp,
+    roster: Roster,
+    devices: Vec<(usize, RegistrationId)>,
+}
+
+/// What the outside may send to a running fleet.
+#[derive(Debug)]
+pub enum Input {
+    /// A control line.
+    Control(Control),
+    /// Drain and stop.
+    Stop,
+}
+
+impl Fleet {
+    /// Prepares the devices of `shard`. Lines are sent to `lines` from here on.
+    ///
+    /// # Errors
+    ///
+    /// The plan names roots, a host or ids that can't be used, or the state folder can't be.
+    pub fn new(plan: Plan, shard: Shard, lines: mpsc::UnboundedSender<Line>) -> Result<Self, FleetError> {
+        let roots = match &plan.target.ca {
+            None => TrustRoots::WebPki,
+            Some(path) => TrustRoots::Pem(fs::read(path).map_err(|source| FleetError::Ca {
+                path: path.clone(),
+                source,
+            })?),
+        };
+        let tls = Tls::new(roots)?;
+        let dps = Endpoint::new(&plan.target.dps_endpoint, plan.target.port, tls.clone())?;
+        let cache = AssignmentCache::open(
+            &plan.state,
+            assignment::Shard {
+                index: shard.index,
+                count: shard.count.get(),
+            },
+        );
+        let assignments = cache.map_err(|source| FleetError::Assignments {
+            path: plan.state.clone(),
+            source,
+        })?;
+        let devices = plan.devices(shard)?;
+        let names = plan.groups.iter().map(|group| group.name.clone());
+        let roster = Roster::new(plan.seed, names.clone().collect(), &devices);
+        let context = Arc::new(Context {
+            groups: plan.groups.iter().map(GroupContext::new).collect(),
+            register_pacer: Pacer::new(shard.part_of(plan.rates.register_per_s)),
+            connect_pacer: Pacer::new(shard.part_of(plan.rates.connect_per_s)),
+            metrics: Metrics::new(devices.len() as u64, names),
+            settled: Settled::default(),
+            run_id: plan.run_id,
+            seed: plan.seed,
+            target: plan.target,
+            dps,
+            tls,
+            assignments,
+            lines,
+        });
+        Ok(Self {
+            context,
+            shard,
+            ramp: Ramp::new(plan.stages),
+            roster,
+            devices,
+        })
+    }
+
+    /// Runs until the stages are over or the input says stop (as its end does).
+    pub async fn run(self, input: mpsc::UnboundedReceiver<Input>) -> EndReason {
+        let Self {
+            context,
+            shard,
+            ramp,
+            roster,
+            devices,
+        } = self;
+        context.say(Line::Ready {
+            version: LINES_VERSION,
+            shard: shard.to_string(),
+            devices: u32::try_from(devices.len()).unwrap_or(u32::MAX),
+            pid: std::process::id(),
+        });
+        let mut tasks = JoinSet::new();
+        for ((group, id), mailbox) in devices.into_iter().zip(roster.mailboxes()) {
+            tasks.spawn(Device::new(Arc::clone(&context), Arc::clone(mailbox), id, group).live());
+        }
+        let conductor = Conductor {
+            context: Arc::clone(&context),
+            ramp,
+            roster,
+            input,
+        };
+        let mut reporting = Reporting {
+            context: Arc::clone(&context),
+            begun: Instant::now(),
+            seq: 0,
+        };
+
+        let conducting = conductor.conduct(&mut tasks);
+        let (reason, outcomes) = tokio::select! {
+            ended = conducting => ended,
+            never = reporting.run() => match never {},
+        };
+        for outcome in &outcomes {
+            if let (false, Some(reason)) = (outcome.connected, outcome.last_reason) {
+                context.metrics.count_reason(counter::DEVICES_FAILED, reason);
+            }
+        }
+        reporting.say();
+        context.say(Line::End { reason });
+        reason
+    }
+}
+
+/// Moves the devices.
+struct Conductor {
+    context: Arc<Context>,
+    ramp: Ramp,
+    roster: Roster,
+    input: mpsc::UnboundedReceiver<Input>,
+}
+
+impl Conductor {
+    /// Until every device has stopped.
+    async fn conduct(mut self, tasks: &mut JoinSet<Outcome>) -> (EndReason, Vec<Outcome>) {
+        let reason = self.follow_stages().await;
+        for mailbox in self.roster.mailboxes() {
+            mailbox.stop();
+        }
+        let mut outcomes = Vec::with_capacity(tasks.len());
+        while let Some(joined) = tasks.join_next().await {
+            outcomes.push(joined.expect("a device's task does not panic"));
+        }
+        (reason, outcomes)
+    }
+
+    async fn follow_stages(&mut self) -> EndReason {
+        let devices = u32::try_from(self.roster.mailboxes().len()).unwrap_or(u32::MAX);
+        let context = Arc::clone(&self.context);
+        let settled = context.settled.all(devices);
+        tokio::pin!(settled);
+        loop {
+            tokio::select! {
+                () = &mut settled => break,
+                input = self.input.recv() => if self.obey(input, &mut None) { return EndReason::Stopped },
+            }
+        }
+        let mut clock = Some(RampClock::new());
+        let mut online = 0;
+        loop {
+            let elapsed = clock.as_ref().map_or(Duration::ZERO, RampClock::elapsed);
+            online = self.bring_online(online, self.ramp.online_at(elapsed, self.roster.mailboxes().len()));
+            if elapsed >= self.ramp.length() {
+                return EndReason::StagesOver;
+            }
+            tokio::select! {
+                () = sleep_until(Instant::now() + RAMP_STEP) => {}
+                input = self.input.recv() => if self.obey(input, &mut clock) { return EndReason::Stopped },
+            }
+        }
+    }
+
+    /// Moves the border between the devices that are to be online and those that are not.
+    fn bring_online(&self, now: usize, wanted: usize) -> usize {
+        for mailbox in self.roster.mailboxes().iter().take(wanted).skip(now) {
+            mailbox.want_online(true);
+        }
+        for mailbox in self.roster.mailboxes().iter().take(now).skip(wanted) {
+            mailbox.want_online(false);
+        }
+        wanted
+    }
+
+    /// Carries out what came from outside. `true` means stop.
+    fn obey(&self, input: Option<Input>, clock: &mut Option<RampClock>) -> bool {
+        let control = match input {
+            None | Some(Input::Stop) => return true,
+            Some(Input::Control(control)) => control,
+        };
+        match control.action {
+            Action::PauseRamp | Action::ResumeRamp => {
+                match clock {
+                    Some(clock) if control.action == Action::PauseRamp => clock.pause(),
+                    Some(clock) => clock.resume(),
+                    None => {
+                        let message = "the stages have not begun: devices are still registering".to_owned();
+                        self.context.say(Line::Refused {
+                            id: Some(control.id),
+                            message,
+                        });
+                        return false;
+                    }
+                }
+                self.context.say(Line::Done {
+                    id: control.id,
+                    devices: 0,
+                });
+            }
+            _ => control::carry_out(&control, &self.roster, &self.context),
+        }
+        false
+    }
+}
+
+/// The time that counts for the stages.
+struct RampClock {
+    counted: Duration,
+    running_since: Option<Instant>,
+}
+
+impl RampClock {
+    fn new() -> Self {
+        Self {
+            counted: Duration::ZERO,
+            running_since: Some(Instant::now()),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.counted + self.running_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn pause(&mut self) {
+        self.counted = self.elapsed();
+        self.running_since = None;
+    }
+
+    fn resume(&mut self) {
+        self.running_since.get_or_insert_with(Instant::now);
+    }
+}
+
+/// Writes the stats lines.
+struct Reporting {
+    context: Arc<Context>,
+    begun: Instant,
+    seq: u64,
+}
+
+impl Reporting {
+    async fn run(&mut self) -> std::convert::Infallible {
+        let mut interval = interval(STATS_EVERY);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            self.say();
+        }
+    }
+
+    fn say(&mut self) {
+        let stats = self.context.metrics.stats(self.seq, self.begun.elapsed().as_secs_f64());
+        self.seq += 1;
+        self.context.say(Line::Stats(stats));
+    }
+}

@@ -1,0 +1,292 @@
+//! A world for devices: the emulator, certificates on disk, enrollments made through REST, and a plan to run.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "every test file uses its own part of this")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use device_sim::fleet::{Fleet, Input};
+use device_sim::lines::{Control, DeviceLine, EndReason, Line, State, Stats};
+use device_sim::plan::{
+    CredentialSource, Devices, Group, Model, PLAN_VERSION, Plan, Range, Rates, Shard, Stage, Target, Telemetry,
+};
+use iot_emulator::{Config, Emulator};
+use iot_protocol::id::RegistrationId;
+use jiff::Timestamp;
+use provisioning::central::{ApiToken, Central};
+use provisioning::enroll::{enroll_group, enroll_individual};
+use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+pub(crate) const GROUP: &str = "thermostats";
+
+/// Nothing in these tests takes longer, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) emulator: Emulator,
+    pub(crate) central: Central,
+    pub(crate) folder: TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let config = Config {
+            dps_retry_after: Duration::from_millis(0),
+            ..Config::default()
+        };
+        let emulator = Emulator::start(config).await.unwrap();
+        let url = format!("https://localhost:{}", emulator.https_addr().unwrap().port());
+        let ca = Some(emulator.ca_pem().as_bytes());
+        let central = Central::new(&url, &ApiToken::new(emulator.api_token()), ca).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), emulator.ca_pem()).unwrap();
+        Self {
+            emulator,
+            central,
+            folder,
+        }
+    }
+
+    fn certs(&self) -> std::path::PathBuf {
+        self.folder.path().join("certs")
+    }
+
+    /// Makes leaves under an intermediate for `thermo-1` to `thermo-<count>`, without enrolling anything.
+    pub(crate) fn make_group(&self, count: u32) -> GroupIdentities {
+        let ids = (1..=count).map(|n| format!("thermo-{n}"));
+        GroupIdentities::open_or_create(
+            &self.certs(),
+            GROUP,
+            Issuer::Intermediate,
+            ids,
+            Timestamp::now(),
+            &|_, _| {},
+        )
+        .unwrap()
+    }
+
+    /// The same, and enrolls the root.
+    pub(crate) async fn enroll_group(&self, count: u32) {
+        let group = self.make_group(count);
+        let root = group.authority(Issuer::Root).unwrap();
+        enroll_group(&self.central, GROUP, "Thermostats", root, Timestamp::now(), &|_| {})
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn enroll_individual(&self, id: &str) {
+        let identities = IndividualIdentities::open_or_create(&self.certs(), id, false, Timestamp::now()).unwrap();
+        enroll_individual(&self.central, id, id, &identities.primary_pem(), None, &|_| {})
+            .await
+            .unwrap();
+    }
+
+    /// A plan for the group's devices that reports often and goes on until it is stopped.
+    pub(crate) fn plan(&self, count: u32) -> Plan {
+        Plan {
+            version: PLAN_VERSION,
+            run_id: "test".into(),
+            seed: 7,
+            start: Timestamp::now(),
+            state: self.folder.path().join("state"),
+            target: Target {
+                id_scope: self.emulator.id_scope().clone(),
+                dps_endpoint: "localhost".into(),
+                port: self.emulator.mqtt_addr().port(),
+                ca: Some(self.folder.path().join("ca.pem")),
+                connect_host: None,
+            },
+            groups: vec![Group {
+                name: GROUP.into(),
+                devices: Devices::Range(Range {
+                    prefix: "thermo-".into(),
+                    count,
+                    first: 1,
+                    width: 0,
+                }),
+                model: Model::Thermostat,
+                telemetry: Telemetry {
+                    interval_ms: 100,
+                    jitter: 0.1,
+                },
+                credentials: CredentialSource::Group(self.certs().join(GROUP)),
+            }],
+            rates: Rates {
+                register_per_s: 1_000.0,
+                connect_per_s: 1_000.0,
+            },
+            stages: vec![
+                Stage { share: 1.0, over_ms: 0 },
+                Stage {
+                    share: 1.0,
+                    over_ms: 600_000,
+                },
+            ],
+        }
+    }
+
+    pub(crate) fn individual_group(&self, id: &str) -> Group {
+        Group {
+            name: "individual".into(),
+            devices: Devices::Ids(vec![RegistrationId::new(id).unwrap()]),
+            credentials: CredentialSource::Individual(self.certs().join("individual")),
+            ..self.plan(1).groups.remove(0)
+        }
+    }
+
+    pub(crate) fn write_plan(&self, plan: &Plan) -> std::path::PathBuf {
+        let path = self.folder.path().join("plan.json");
+        std::fs::write(&path, serde_json::to_vec(plan).unwrap()).unwrap();
+        path
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// A fleet that runs, and what it says.
+pub(crate) struct Running {
+    lines: mpsc::UnboundedReceiver<Line>,
+    input: mpsc::UnboundedSender<Input>,
+    task: JoinHandle<EndReason>,
+    /// `<phase>/<group>` of every histogram so far.
+    phases: BTreeSet<String>,
+}
+
+impl Running {
+    pub(crate) fn start(plan: Plan, shard: &str) -> Self {
+        let (sender, lines) = mpsc::unbounded_channel();
+        let (input, receiver) = mpsc::unbounded_channel();
+        let shard: Shard = shard.parse().unwrap();
+        let fleet = Fleet::new(plan, shard, sender).unwrap();
+        Self {
+            lines,
+            input,
+            task: tokio::spawn(fleet.run(receiver)),
+            phases: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn control(&self, line: &str) {
+        let control: Control = serde_json::from_str(line).unwrap();
+        self.input.send(Input::Control(control)).unwrap();
+    }
+
+    /// The next line that `pick` takes.
+    pub(crate) async fn line<T>(&mut self, what: &str, mut pick: impl FnMut(Line) -> Option<T>) -> T {
+        soon(what, async {
+            loop {
+                let line = self
+                    .lines
+                    .recv()
+                    .await
+                    .unwrap_or_else(|| panic!("the fleet ended without {what}"));
+                if let Line::Stats(stats) = &line {
+                    self.phases.extend(stats.histograms.keys().cloned());
+                }
+                if let Some(picked) = pick(line) {
+                    return picked;
+                }
+            }
+        })
+        .await
+    }
+
+    /// The next change of `id` to `state`.
+    pub(crate) async fn device(&mut self, id: &str, state: State) -> DeviceLine {
+        self.line(&format!("{id} to be {state}"), |line| match line {
+            Line::Device(device) if device.id == id && device.state == state => Some(device),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits until `count` devices have come online.
+    pub(crate) async fn online(&mut self, count: usize) {
+        let mut online = BTreeMap::new();
+        self.line(&format!("{count} devices to be online"), |line| {
+            if let Line::Device(device) = line {
+                online.insert(device.id, device.state);
+            }
+            (online.values().filter(|&&state| state == State::Online).count() == count).then_some(())
+        })
+        .await;
+    }
+
+    /// The next stats for which `is_it` holds.
+    pub(crate) async fn stats(&mut self, what: &str, is_it: impl Fn(&Stats) -> bool) -> Stats {
+        self.line(what, |line| match line {
+            Line::Stats(stats) if is_it(&stats) => Some(stats),
+            _ => None,
+        })
+        .await
+    }
+
+    pub(crate) fn stop(&self) {
+        self.input.send(Input::Stop).unwrap();
+    }
+
+    /// Waits for the end. Returns the last stats, all histograms' names, and why it ended.
+    pub(crate) async fn end(mut self) -> (Stats, BTreeSet<String>, EndReason) {
+        let mut last = None;
+        let reason = self
+            .line("the end", |line| match line {
+                Line::Stats(stats) => {
+                    last = Some(stats);
+                    None
+                }
+                Line::End { reason } => Some(reason),
+                _ => None,
+            })
+            .await;
+        assert_eq!(soon("the task", self.task).await.unwrap(), reason);
+        (last.expect("there are stats before the end"), self.phases, reason)
+    }
+}
+
+/// A counter of a stats line; one that is not there is zero.
+pub(crate) fn counter(stats: &Stats, name: &str) -> u64 {
+    stats.counters.get(name).copied().unwrap_or(0)
+}
+
+/// All counters of a name with reasons, added up.
+pub(crate) fn with_reasons(stats: &Stats, prefix: &str) -> u64 {
+    stats
+        .counters
+        .iter()
+        .filter(|(name, _)| name.starts_with(prefix))
+        .map(|(_, count)| count)
+        .sum()
+}
+
+/// Everything that was offered was acknowledged or dropped, and each message was written once before any resend.
+pub(crate) fn assert_account_closes(stats: &Stats) {
+    let offered = counter(stats, "telemetry_offered");
+    let acked = counter(stats, "telemetry_acked");
+    assert_eq!(
+        offered,
+        acked + with_reasons(stats, "telemetry_dropped/"),
+        "{:?}",
+        stats.counters
+    );
+    assert!(counter(stats, "telemetry_sent") <= offered, "{:?}", stats.counters);
+    assert!(
+        acked <= counter(stats, "telemetry_sent") + counter(stats, "telemetry_resent"),
+        "{:?}",
+        stats.counters
+    );
+}

@@ -1,0 +1,202 @@
+//! The `device-sim` program: how it starts, ends, and refuses.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use common::{World, assert_account_closes, soon};
+use device_sim::lines::{EndReason, Line, Stats};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+struct Process {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+fn command(plan: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_device-sim"));
+    command
+        .arg("--plan")
+        .arg(plan)
+        .env_remove("RUST_LOG")
+        .kill_on_drop(true);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+impl Process {
+    fn start(plan: &Path, arguments: &[&str]) -> Self {
+        let mut child = command(plan).args(arguments).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    async fn line(&mut self) -> Line {
+        let line = soon("a line", self.lines.next_line())
+            .await
+            .unwrap()
+            .expect("stdout is open");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    async fn stats(&mut self, is_it: impl Fn(&Stats) -> bool) -> Stats {
+        loop {
+            if let Line::Stats(stats) = self.line().await {
+                if is_it(&stats) {
+                    return stats;
+                }
+            }
+        }
+    }
+
+    /// Reads to the end line, which must be the last, and waits for a clean exit. Nothing may be on stderr.
+    async fn end(mut self) -> (Stats, EndReason) {
+        let mut last = Stats::default();
+        let reason = loop {
+            match self.line().await {
+                Line::Stats(stats) => last = stats,
+                Line::End { reason } => break reason,
+                _ => {}
+            }
+        };
+        assert_eq!(soon("the end of stdout", self.lines.next_line()).await.unwrap(), None);
+        let mut stderr = String::new();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .await
+            .unwrap();
+        assert_eq!(stderr, "");
+        assert!(soon("the exit", self.child.wait()).await.unwrap().success());
+        (last, reason)
+    }
+}
+
+async fn refused(plan: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = soon("the exit", command(plan).args(arguments).output()).await.unwrap();
+    assert_eq!(stdout, b"", "nothing was started");
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+#[tokio::test]
+async fn ready_comes_first_and_the_end_of_the_control_lines_drains_and_stops() {
+    let world = World::new().await;
+    world.enroll_group(3).await;
+    let plan = world.write_plan(&world.plan(3));
+    let mut process = Process::start(&plan, &["--shard", "0/2", "--control", "stdin"]);
+    match process.line().await {
+        Line::Ready {
+            version: 1,
+            shard,
+            devices: 2,
+            pid,
+        } => {
+            assert_eq!((shard.as_str(), Some(pid)), ("0/2", process.child.id()));
+        }
+        other => panic!("{other:?}"),
+    }
+    process
+        .stats(|stats| common::counter(stats, "telemetry_acked") > 0)
+        .await;
+    let mut stdin = process.child.stdin.take().unwrap();
+    stdin
+        .write_all(b"{\"id\":1,\"do\":\"pause_ramp\"}\nnonsense\n")
+        .await
+        .unwrap();
+    let mut answers = Vec::new();
+    while answers.len() < 2 {
+        match process.line().await {
+            line @ (Line::Done { .. } | Line::Refused { .. }) => answers.push(line),
+            _ => {}
+        }
+    }
+    assert!(answers.contains(&Line::Done { id: 1, devices: 0 }), "{answers:?}");
+    drop(stdin);
+    let (stats, reason) = process.end().await;
+    assert_eq!(reason, EndReason::Stopped);
+    assert_account_closes(&stats);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn sigterm_drains_and_stops() {
+    let world = World::new().await;
+    world.enroll_group(2).await;
+    let plan = world.write_plan(&world.plan(2));
+    let mut process = Process::start(&plan, &[]);
+    process
+        .stats(|stats| common::counter(stats, "telemetry_acked") > 4)
+        .await;
+    let pid = rustix::process::Pid::from_raw(process.child.id().unwrap().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let (stats, reason) = process.end().await;
+    assert_eq!(reason, EndReason::Stopped);
+    assert_account_closes(&stats);
+    assert_eq!(world.emulator.stats().connected, 0);
+}
+
+#[tokio::test]
+async fn what_can_not_be_started_is_refused_with_the_reason_and_exit_code_2() {
+    let world = World::new().await;
+    let missing = world.path().join("missing.json");
+    let (code, words) = refused(&missing, &[]).await;
+    assert_eq!(code, Some(2));
+    assert!(
+        words.starts_with(&format!("error: can't read plan {}: No such file", missing.display())),
+        "{words}"
+    );
+
+    let plan = world.path().join("other.json");
+    std::fs::write(&plan, r#"{"version":99}"#).unwrap();
+    let (code, words) = refused(&plan, &[]).await;
+    assert_eq!(code, Some(2));
+    assert_eq!(
+        words,
+        format!(
+            "error: {} is a plan of version 99; this build reads version 1\n",
+            plan.display()
+        )
+    );
+
+    let mut far = world.plan(1);
+    far.target.ca = Some(world.path().join("no-ca.pem"));
+    let (code, words) = refused(&world.write_plan(&far), &[]).await;
+    assert_eq!(code, Some(2));
+    assert!(words.contains("can't read the trusted roots"), "{words}");
+
+    let (code, words) = refused(&world.write_plan(&world.plan(1)), &["--shard", "2/2"]).await;
+    assert_eq!(code, Some(2));
+    assert!(words.contains("`2/2` is not of the form i/n"), "{words}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn too_few_file_handles_are_refused_before_a_device_starts() {
+    let world = World::new().await;
+    let plan = world.write_plan(&world.plan(5_000));
+    let limited = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -n 1000 && exec \"$0\" --plan \"$1\"",
+            env!("CARGO_BIN_EXE_device-sim"),
+        ])
+        .arg(&plan)
+        .output();
+    let Output { status, stderr, .. } = soon("the exit", limited).await.unwrap();
+    let words = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(2), "{words}");
+    assert!(
+        words.contains("5064 file handles are needed, but this process may open only 1000"),
+        "{words}"
+    );
+    assert!(words.contains("ulimit -n"), "{words}");
+}
