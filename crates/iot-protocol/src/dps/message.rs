@@ -49,7 +49,7 @@ pub enum Status {
 }
 
 /// What an assignment did with the data that the device had in a hub before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Substatus {
     /// First assignment, or the same hub as before.
@@ -58,6 +58,9 @@ pub enum Substatus {
     DeviceDataMigrated,
     /// The twin was emptied.
     DeviceDataReset,
+    /// A word that this list does not have. A device that is assigned is assigned, whatever else the service says.
+    #[serde(untagged)]
+    Other(String),
 }
 
 /// Body of an answer with a status below 300. The topic's status alone says nothing: `failed` and `disabled` come with
@@ -159,5 +162,25 @@ impl ServiceError {
     #[must_use]
     pub fn status(&self) -> u16 {
         u16::try_from(self.error_code / 1000).unwrap_or(u16::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_substatus_does_not_spoil_an_assignment() {
+        let body = r#"{"operationId":"4","status":"assigned","registrationState":{"status":"assigned","substatus":"brandNew"}}"#;
+        let state = serde_json::from_str::<Registration>(body)
+            .unwrap()
+            .registration_state
+            .unwrap();
+        assert_eq!(state.substatus, Some(Substatus::Other("brandNew".into())));
+        assert_eq!(serde_json::to_value(&state).unwrap()["substatus"], "brandNew");
+        assert_eq!(
+            serde_json::to_value(Substatus::DeviceDataReset).unwrap(),
+            "deviceDataReset"
+        );
     }
 }
