@@ -1,11 +1,12 @@
 //! The emulator as a whole: starts it, hands out what clients need, stops it.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use iot_protocol::id::{HubHost, IdScope};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -23,6 +24,9 @@ use crate::state::StateFolder;
 use crate::stats::{Counters, Stats};
 use crate::token::ApiToken;
 use crate::{clock, listener, tls};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 4096;
 
 /// A running emulator. Dropping it stops it at once; [`Emulator::shutdown`] lets its clients go in peace.
 #[derive(Debug)]
@@ -44,10 +48,6 @@ impl Emulator {
     /// # Errors
     ///
     /// A port is not free, the state folder is not usable, or an option makes no sense.
-    #[expect(
-        clippy::unused_async,
-        reason = "it must be called within a runtime, and will have to wait for its stored state"
-    )]
     pub async fn start(config: Config) -> Result<Self, StartError> {
         if let Some(address) = config.http.filter(|address| !address.ip().is_loopback()) {
             return Err(StartError::HttpNotLoopback(address));
@@ -64,11 +64,6 @@ impl Emulator {
         let rest_tls = Arc::new(tls::rest_config(&identity)?);
 
         let (mqtt_listener, mqtt) = listen("mqtt", config.mqtt)?;
-        let mqtt_listener = tokio::net::TcpListener::from_std(mqtt_listener).map_err(|source| StartError::Listen {
-            flag: "mqtt",
-            address: mqtt,
-            source,
-        })?;
         let https = config.https.map(|address| listen("https", address)).transpose()?;
         let http = config.http.map(|address| listen("http", address)).transpose()?;
 
@@ -194,10 +189,19 @@ impl Emulator {
     }
 }
 
+/// Binds and listens, with room for a whole fleet that comes at once.
 fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let bind = || -> io::Result<_> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        // Without this, a port stays taken for a while after a restart. On Windows it would mean something else.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
         let bound = listener.local_addr()?;
         Ok((listener, bound))
     };

@@ -4,7 +4,7 @@
 //! [specification](https://github.com/Azure/azure-rest-api-specs/tree/main/specification/iotcentral/data-plane).
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use axum::{Router, middleware};
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use rustls::ServerConfig;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -76,6 +77,7 @@ pub(crate) fn serve(
 ) -> io::Result<RestServer> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let app = router(Rest { services, scheme }).into_make_service();
+    let listener = listener.into_std()?;
     let handle = Handle::new();
     let task = match tls {
         Some(tls) => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use iot_protocol::UserNameError;
 use iot_protocol::username::UserName;
 use rumqttc::mqttbytes::Protocol;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Packet};
@@ -27,10 +28,10 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    pub(crate) fn new(code: ConnectReturnCode, reason: impl ToString) -> Self {
+    pub(crate) fn new(code: ConnectReturnCode, reason: impl Into<String>) -> Self {
         Self {
             code,
-            reason: reason.to_string(),
+            reason: reason.into(),
         }
     }
 }
@@ -75,7 +76,7 @@ fn user(connect: &Connect) -> Result<UserName, Refused> {
     login
         .username
         .parse()
-        .map_err(|error| Refused::new(BAD_USER_NAME, error))
+        .map_err(|error: UserNameError| Refused::new(BAD_USER_NAME, error.to_string()))
 }
 
 /// Says no to a CONNECT, and writes it down.

@@ -83,6 +83,7 @@ impl StateFolder {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Readers {
     All,
     Owner,

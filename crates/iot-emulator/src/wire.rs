@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use rumqttc::mqttbytes::Error as CodecError;
 use rumqttc::mqttbytes::v4::{Codec, ConnAck, ConnectReturnCode, Packet};
+use rumqttc::mqttbytes::{Error as CodecError, QoS};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::codec::Framed;
@@ -103,6 +103,14 @@ impl<S: Stream> Wire<S> {
         if !matches!(timeout(WRITE_LIMIT, self.framed.close()).await, Ok(Ok(()))) {
             tracing::debug!("peer was gone before the connection was closed");
         }
+    }
+}
+
+/// The services grant QoS 1 where 2 is asked for.
+pub(crate) fn granted_qos(asked: QoS) -> QoS {
+    match asked {
+        QoS::AtMostOnce => QoS::AtMostOnce,
+        QoS::AtLeastOnce | QoS::ExactlyOnce => QoS::AtLeastOnce,
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) enum Polled {
     /// The final answer.
     Done(Box<Registration>),
     /// Not yet.
-    Assigning(Registration),
+    Assigning(Box<Registration>),
     /// Asked too often.
     Throttled,
     /// No such operation of this device.
@@ -88,7 +88,7 @@ impl Registrations {
                 status: outcome.status,
                 registration_state: Some(outcome.clone()),
             })),
-            _ => Polled::Assigning(assigning(operation_id)),
+            _ => Polled::Assigning(Box::new(assigning(operation_id))),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::session::{Refused, patience, refuse};
 use crate::unconfirmed::{
     BAD_CERTIFICATE, BAD_USER_NAME, DPS_IDLE, DPS_THROTTLED, DPS_UNKNOWN_OPERATION, WRONG_TENANT,
 };
-use crate::wire::{Stream, Wire};
+use crate::wire::{Stream, Wire, granted_qos};
 
 /// The published versions of the device interface that SDKs in use name.
 const API_VERSIONS: [&str; 3] = ["2019-03-31", "2021-06-01", "2021-10-01"];
@@ -83,7 +83,7 @@ fn admit(connect: &Connect, user: &DpsUserName, chain: &[Certificate], services:
     }
     match services.central.attest(&user.registration_id, chain, clock::now()) {
         Ok(_) => Ok(()),
-        Err(refusal) => Err(Refused::new(BAD_CERTIFICATE, refusal)),
+        Err(refusal) => Err(Refused::new(BAD_CERTIFICATE, refusal.to_string())),
     }
 }
 
@@ -169,7 +169,7 @@ impl<S: Stream> Session<'_, S> {
         let now = clock::now();
         match self.services.registrations.poll(self.id, operation_id, Instant::now()) {
             Polled::Done(registration) => Ok(*registration),
-            Polled::Assigning(registration) => Ok(registration),
+            Polled::Assigning(registration) => Ok(*registration),
             Polled::Throttled => Err(error(DPS_THROTTLED, "Operations are limited to 5 in 10 seconds.", now)),
             Polled::Unknown => Err(error(DPS_UNKNOWN_OPERATION, "Operation not found.", now)),
         }
@@ -197,13 +197,5 @@ impl<S: Stream> Session<'_, S> {
             publish.pkid = self.packet_id;
         }
         Ok(self.wire.send(Packet::Publish(publish)).await?)
-    }
-}
-
-/// The services grant QoS 1 where 2 is asked for.
-pub(crate) fn granted_qos(asked: QoS) -> QoS {
-    match asked {
-        QoS::AtMostOnce => QoS::AtMostOnce,
-        QoS::AtLeastOnce | QoS::ExactlyOnce => QoS::AtLeastOnce,
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn admit(
             return Err(Refused::new(ConnectReturnCode::NotAuthorized, "the device is disabled"));
         }
         authenticate(&state.authentication, device.id.as_str(), chain, clock::now())
-            .map_err(|refusal| Refused::new(BAD_CERTIFICATE, refusal))?;
+            .map_err(|refusal| Refused::new(BAD_CERTIFICATE, refusal.to_string()))?;
     }
     match &connect.last_will {
         Some(will) if will_properties(will, &device).is_none() => {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use iot_protocol::properties::{COMPONENT, MESSAGE_ID, PropertyBag};
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::seen::Seen;
@@ -18,22 +17,15 @@ pub(crate) struct Inbox {
     received: u64,
     seen: Seen,
     values: BTreeMap<Key, (Timestamp, Value)>,
-    last: Option<LastMessage>,
+    last: Option<(Timestamp, PropertyBag)>,
 }
 
 /// Component and name.
 type Key = (Option<Box<str>>, Box<str>);
 
-/// The message that came last, without its body.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct LastMessage {
-    pub(crate) at: Timestamp,
-    pub(crate) properties: BTreeMap<String, Option<String>>,
-}
-
 impl Inbox {
     /// Takes a message in and says whether its id is new.
-    pub(super) fn receive(&mut self, properties: &PropertyBag, body: &[u8], now: Timestamp) -> bool {
+    pub(super) fn receive(&mut self, properties: PropertyBag, body: &[u8], now: Timestamp) -> bool {
         self.received += 1;
         let component = properties.value(COMPONENT);
         // A body that is no JSON object is a message all the same; it has just no values to show.
@@ -45,15 +37,9 @@ impl Inbox {
                 }
             }
         }
-        let properties_by_name = properties
-            .iter()
-            .map(|(key, value)| (key.to_owned(), value.map(Into::into)))
-            .collect();
-        self.last = Some(LastMessage {
-            at: now,
-            properties: properties_by_name,
-        });
-        self.seen.is_new(properties.value(MESSAGE_ID))
+        let is_new = self.seen.is_new(properties.value(MESSAGE_ID));
+        self.last = Some((now, properties));
+        is_new
     }
 
     /// The last value of one name.
@@ -65,7 +51,8 @@ impl Inbox {
         self.received
     }
 
-    pub(crate) fn last(&self) -> Option<&LastMessage> {
+    /// When the last message came, and its properties.
+    pub(crate) fn last(&self) -> Option<&(Timestamp, PropertyBag)> {
         self.last.as_ref()
     }
 }

@@ -160,7 +160,7 @@ fn check_value(key: &str, value: &Value, depth: usize) -> Result<(), BadPatch> {
             number.is_f64()
                 || number
                     .as_i64()
-                    .map_or(false, |number| number.unsigned_abs() <= MAX_INTEGER)
+                    .is_some_and(|number| number.unsigned_abs() <= MAX_INTEGER)
         }
         Value::Null | Value::Bool(_) => true,
     };

@@ -113,7 +113,7 @@ async fn give(
             status: None,
         };
         rest.services.journal.record(Some(device_id.as_str()), event);
-        ApiError::new(COMMAND_UNANSWERED.0, COMMAND_UNANSWERED.1, error)
+        ApiError::new(COMMAND_UNANSWERED.0, COMMAND_UNANSWERED.1, error.to_string())
     };
     let device = rest
         .services

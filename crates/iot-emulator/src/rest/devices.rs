@@ -86,7 +86,7 @@ pub(super) async fn replace(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let id: RegistrationId = id.parse().map_err(ApiError::bad_request)?;
+    let id: RegistrationId = id.parse()?;
     write(&rest, id.as_str(), parse(&body)?, Some(DeviceId::from(id.clone())))
 }
 

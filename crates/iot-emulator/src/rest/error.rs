@@ -2,10 +2,12 @@ use axum::Json;
 use axum::http::header::HeaderName;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use iot_protocol::IdError;
 use serde_json::json;
 
 use crate::certificate::hex_upper;
 use crate::clock;
+use crate::hub::BadPatch;
 
 /// An error in IoT Central's shape.
 #[derive(Debug)]
@@ -16,24 +18,24 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
-    pub(super) fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
             code,
-            message: message.to_string(),
+            message: message.into(),
         }
     }
 
-    pub(super) fn bad_request(message: impl ToString) -> Self {
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
-    pub(super) fn not_found(message: impl ToString) -> Self {
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", message)
     }
 
     /// The body can be read but not used.
-    pub(super) fn invalid(message: impl ToString) -> Self {
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "InvalidBody", message)
     }
 
@@ -47,9 +49,15 @@ impl ApiError {
     }
 }
 
-impl From<(StatusCode, &'static str)> for ApiError {
-    fn from((status, code): (StatusCode, &'static str)) -> Self {
-        Self::new(status, code, code)
+impl From<IdError> for ApiError {
+    fn from(error: IdError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<BadPatch> for ApiError {
+    fn from(error: BadPatch) -> Self {
+        Self::invalid(error.to_string())
     }
 }
 

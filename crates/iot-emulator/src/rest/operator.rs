@@ -60,7 +60,10 @@ pub(super) async fn device(State(rest): State<Rest>, Path(id): Path<String>) -> 
         "connected": state.connection.is_some(),
         "model_id": state.model_id,
         "telemetry_received": state.inbox.received(),
-        "last_message": state.inbox.last(),
+        "last_message": state.inbox.last().map(|(at, properties)| json!({
+            "at": at,
+            "properties": properties.iter().collect::<BTreeMap<_, _>>(),
+        })),
         "messages_waiting": state.queue.len(),
         "twin": state.twin.document,
     })))
@@ -98,7 +101,7 @@ pub(super) async fn send(
             properties,
             body: body.into(),
         })
-        .map_err(|full| ApiError::new(QUEUE_FULL.0, QUEUE_FULL.1, full))?;
+        .map_err(|full| ApiError::new(QUEUE_FULL.0, QUEUE_FULL.1, full.to_string()))?;
     rest.services
         .journal
         .record(Some(device.id.as_str()), Event::MessageQueued);
@@ -106,7 +109,7 @@ pub(super) async fn send(
 }
 
 fn find(rest: &Rest, id: &str) -> Result<std::sync::Arc<Device>, ApiError> {
-    let id: DeviceId = id.parse().map_err(ApiError::bad_request)?;
+    let id: DeviceId = id.parse()?;
     rest.services
         .registry
         .device(&id)

@@ -200,7 +200,7 @@ fn remove_others<'a>(patch: &mut Map<String, Value>, old: impl Iterator<Item = &
 }
 
 fn write(rest: &Rest, device: &Device, patch: Map<String, Value>) -> Result<(), ApiError> {
-    check_desired(&patch).map_err(ApiError::invalid)?;
+    check_desired(&patch)?;
     let version = device.change_desired(patch, clock::now());
     rest.services
         .journal

@@ -33,7 +33,7 @@ pub(super) async fn replace(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let id: ModelId = id.parse().map_err(ApiError::bad_request)?;
+    let id: ModelId = id.parse()?;
     let mut document = object(&body)?;
     if document.get("@id").is_some_and(|given| given != id.as_str()) {
         return Err(ApiError::invalid("the @id of the body is not the id of the template"));

@@ -1,4 +1,13 @@
 //! The emulator over real sockets, TLS and MQTT, asked by clients that share no code with it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a panic is how a broken expectation is told"
+)]
+
 mod common;
 mod dps;
+mod hub;
+mod program;
+mod rest;
+mod robust;

@@ -1,0 +1,91 @@
+//! What the device is sent: cloud-to-device messages, method calls, twin messages.
+
+use bytes::Bytes;
+use iot_protocol::hub::{FromHub, Subscription};
+use iot_protocol::id::RequestId;
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{Packet, Publish};
+use tokio::sync::oneshot;
+
+use super::{Call, Session};
+use crate::journal::{Event, Why};
+use crate::wire::Stream;
+
+impl<S: Stream> Session<'_, S> {
+    /// Sends what waits in the queue, if the device wants it.
+    pub(super) async fn deliver(&mut self) -> Result<(), Why> {
+        let Some(qos) = self.message_qos() else {
+            return Ok(());
+        };
+        loop {
+            let Some((number, message)) = self.device.lock().queue.send_next() else {
+                return Ok(());
+            };
+            let topic = FromHub::CloudToDevice {
+                device_id: self.device.id.clone(),
+                properties: message.properties,
+            };
+            let mut publish = Publish::from_bytes(topic.to_string(), qos, message.body);
+            if qos == QoS::AtMostOnce {
+                self.complete(number);
+            } else {
+                self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
+                publish.pkid = self.packet_id;
+                self.in_flight.insert(self.packet_id, number);
+            }
+            self.wire.send(Packet::Publish(publish)).await?;
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, packet_id: u16) {
+        if let Some(number) = self.in_flight.remove(&packet_id) {
+            self.complete(number);
+        }
+    }
+
+    fn complete(&self, number: u64) {
+        self.device.lock().queue.complete(number);
+        self.services
+            .journal
+            .record(Some(self.device.id.as_str()), Event::MessageCompleted);
+    }
+
+    pub(super) async fn call(
+        &mut self,
+        name: String,
+        payload: Bytes,
+        reply: oneshot::Sender<(u16, Bytes)>,
+    ) -> Result<(), Why> {
+        // Nobody waits any more for those that were never answered.
+        self.calls.retain(|_, call| !call.reply.is_closed());
+        self.next_call += 1;
+        let request_id = RequestId::from_number(self.next_call);
+        self.calls.insert(
+            request_id.to_string(),
+            Call {
+                name: name.clone(),
+                reply,
+            },
+        );
+        self.publish_to(
+            &Subscription::Methods,
+            &FromHub::MethodCall { name, request_id },
+            payload,
+        )
+        .await
+    }
+
+    /// Publishes with QoS 0, as hubs do for twins and methods, if the device has subscribed.
+    pub(super) async fn publish_to(
+        &mut self,
+        subscription: &Subscription,
+        topic: &FromHub,
+        body: Bytes,
+    ) -> Result<(), Why> {
+        if self.subscriptions.contains_key(subscription) {
+            let publish = Publish::from_bytes(topic.to_string(), QoS::AtMostOnce, body);
+            self.wire.send(Packet::Publish(publish)).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! What the device wants to be sent.
+
+use iot_protocol::hub::{MAX_SUBSCRIPTIONS, Subscription};
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe};
+
+use super::Session;
+use crate::journal::Why;
+use crate::wire::{Stream, granted_qos};
+
+impl<S: Stream> Session<'_, S> {
+    pub(super) async fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), Why> {
+        let mut granted = Vec::with_capacity(subscribe.filters.len());
+        for filter in &subscribe.filters {
+            let refused = || Why::Violation(format!("subscribed to `{}`", filter.path));
+            let subscription: Subscription = filter.path.parse().map_err(|_| refused())?;
+            match &subscription {
+                Subscription::CloudToDevice { device_id } | Subscription::ModuleInputs { device_id, .. }
+                    if *device_id != self.device.id =>
+                {
+                    return Err(refused());
+                }
+                _ => {}
+            }
+            let qos = granted_qos(filter.qos);
+            self.subscriptions.insert(subscription, qos);
+            if self.subscriptions.len() > MAX_SUBSCRIPTIONS {
+                return Err(Why::Violation("more than 5 subscriptions".into()));
+            }
+            granted.push(SubscribeReasonCode::Success(qos));
+        }
+        self.wire
+            .send(Packet::SubAck(SubAck::new(subscribe.pkid, granted)))
+            .await?;
+        self.subscriptions_changed();
+        self.deliver().await
+    }
+
+    pub(super) async fn unsubscribe(&mut self, unsubscribe: &Unsubscribe) -> Result<(), Why> {
+        for topic in &unsubscribe.topics {
+            if let Ok(subscription) = topic.parse::<Subscription>() {
+                self.subscriptions.remove(&subscription);
+            }
+        }
+        self.subscriptions_changed();
+        Ok(self
+            .wire
+            .send(Packet::UnsubAck(UnsubAck { pkid: unsubscribe.pkid }))
+            .await?)
+    }
+
+    /// Tells the service side: who may call methods, and what a kept session will have subscribed.
+    fn subscriptions_changed(&self) {
+        let takes_methods = self.subscriptions.contains_key(&Subscription::Methods);
+        let messages = self.message_qos();
+        let mut state = self.device.lock();
+        if let Some(connection) = state.connection_mut(self.serial) {
+            connection.takes_methods = takes_methods;
+            if self.keeps_session {
+                state.session = Some(messages);
+            }
+        }
+        drop(state);
+        if takes_methods {
+            self.device.reachable.notify_waiters();
+        }
+    }
+
+    pub(super) fn message_qos(&self) -> Option<QoS> {
+        let device_id = self.device.id.clone();
+        self.subscriptions
+            .get(&Subscription::CloudToDevice { device_id })
+            .copied()
+    }
+}

@@ -1,0 +1,144 @@
+//! What the device sends: telemetry, twin requests, answers to methods.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use bytes::Bytes;
+use iot_protocol::TopicError;
+use iot_protocol::dps::ServiceError;
+use iot_protocol::hub::{FromHub, Subscription, ToHub};
+use iot_protocol::id::RequestId;
+use iot_protocol::properties::PropertyBag;
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{Packet, PubAck, Publish};
+
+use super::Session;
+use crate::clock;
+use crate::hub::Device;
+use crate::journal::{Event, Why};
+use crate::services::Services;
+use crate::stats::count;
+use crate::unconfirmed::{RETAIN_PROPERTY, TWIN_BAD_PATCH};
+use crate::wire::Stream;
+
+/// Largest device-to-cloud message: body and properties.
+const MAX_MESSAGE: usize = 256 * 1024;
+
+impl<S: Stream> Session<'_, S> {
+    pub(super) async fn publish(&mut self, publish: Publish) -> Result<(), Why> {
+        if publish.qos == QoS::ExactlyOnce {
+            return Err(Why::Violation("published with QoS 2".into()));
+        }
+        let topic: ToHub = publish
+            .topic
+            .parse()
+            .map_err(|error: TopicError| Why::Violation(error.to_string()))?;
+        match topic {
+            ToHub::Telemetry {
+                device_id,
+                module_id: None,
+                mut properties,
+            } if device_id == self.device.id => {
+                let bag = publish.topic.rsplit('/').next().unwrap_or_default().len();
+                if publish.payload.len() + bag > MAX_MESSAGE {
+                    return Err(Why::Violation(format!(
+                        "a message of {} bytes",
+                        publish.payload.len() + bag
+                    )));
+                }
+                if publish.retain {
+                    properties.push(RETAIN_PROPERTY.0, Some(RETAIN_PROPERTY.1));
+                }
+                receive(&self.device, self.services, properties, &publish.payload);
+                self.acknowledge(&publish).await
+            }
+            ToHub::Telemetry { .. } => Err(Why::Violation(format!(
+                "published as another device: `{}`",
+                publish.topic
+            ))),
+            ToHub::TwinGet { request_id } => {
+                self.acknowledge(&publish).await?;
+                let document = serde_json::to_vec(&self.device.lock().twin.document);
+                let document = document.map_err(|error| Why::Violation(error.to_string()))?;
+                self.answer_twin(200, request_id, None, document.into()).await
+            }
+            ToHub::TwinReport { request_id } => {
+                self.acknowledge(&publish).await?;
+                self.report(request_id, &publish.payload).await
+            }
+            ToHub::MethodResponse { status, request_id } => {
+                self.acknowledge(&publish).await?;
+                self.answered(status, &request_id, publish.payload);
+                Ok(())
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self, publish: &Publish) -> Result<(), Why> {
+        if publish.qos == QoS::AtLeastOnce {
+            self.wire.send(Packet::PubAck(PubAck::new(publish.pkid))).await?;
+        }
+        Ok(())
+    }
+
+    async fn report(&mut self, request_id: RequestId, body: &[u8]) -> Result<(), Why> {
+        let reported = self.device.lock().twin.report(body, clock::now());
+        match reported {
+            Ok(version) => {
+                self.services
+                    .journal
+                    .record(Some(self.device.id.as_str()), Event::Reported { version });
+                self.answer_twin(204, request_id, Some(version), Bytes::new()).await
+            }
+            Err(bad) => {
+                let error = ServiceError {
+                    error_code: TWIN_BAD_PATCH,
+                    tracking_id: String::new(),
+                    message: bad.to_string(),
+                    timestamp_utc: Some(clock::ticks(clock::now())),
+                };
+                let body = serde_json::to_vec(&error).map_err(|error| Why::Violation(error.to_string()))?;
+                self.answer_twin(400, request_id, None, body.into()).await
+            }
+        }
+    }
+
+    async fn answer_twin(
+        &mut self,
+        status: u16,
+        request_id: RequestId,
+        version: Option<u64>,
+        body: Bytes,
+    ) -> Result<(), Why> {
+        let topic = FromHub::TwinResponse {
+            status,
+            request_id,
+            version,
+        };
+        self.publish_to(&Subscription::TwinResponses, &topic, body).await
+    }
+
+    fn answered(&mut self, status: u16, request_id: &RequestId, body: Bytes) {
+        // An answer to nothing, or one that comes too late, is nobody's any more.
+        if let Some(call) = self.calls.remove(request_id.as_str()) {
+            let event = Event::MethodInvoked {
+                name: call.name,
+                status: Some(status),
+            };
+            self.services.journal.record(Some(self.device.id.as_str()), event);
+            drop(call.reply.send((status, body)));
+        }
+    }
+}
+
+/// Takes telemetry in. No lock but the device's own is taken.
+pub(super) fn receive(device: &Device, services: &Services, properties: PropertyBag, body: &[u8]) {
+    let is_new = device.lock().inbox.receive(properties, body, clock::now());
+    count(&services.counters.telemetry_received);
+    services
+        .counters
+        .telemetry_bytes
+        .fetch_add(u64::try_from(body.len()).unwrap_or(u64::MAX), Relaxed);
+    if is_new {
+        count(&services.counters.telemetry_received_unique);
+    }
+}
