@@ -4,7 +4,17 @@
 //!
 //! | module | is |
 //! | --- | --- |
+//! | [`cli`], [`exit`] | the command line, and the numbers with which it ends |
 //! | [`manifest`] | what a person writes, checked |
+//! | [`plan_command`] | `fleet plan`: what a manifest asks for |
+//! | [`run`] | `fleet run`: the life of a run, from the manifest to the report |
+//! | [`load`], [`roster`] | `--duration`; who is in the fleet, and the plan for device-sim |
+//! | [`pre_flight`] | what is checked before anything is started |
+//! | [`identities`], [`enrollment`] | certificates made or found; the target told which to trust |
+//! | [`target`], [`application`] | the target made ready; who can be asked about the devices |
+//! | [`child`], [`emulator_child`], [`shard`] | the programs that a run starts |
+//! | [`interrupts`] | Ctrl-C: the first asks, the second insists |
+//! | [`stats`], [`story`], [`summary`], [`report`] | figures put together, and all that is told |
 //!
 //! # Example
 //!
@@ -27,4 +37,23 @@
 //! # Ok::<(), launcher::manifest::ManifestError>(())
 //! ```
 
+pub mod application;
+pub mod child;
+pub mod cli;
+pub mod emulator_child;
+pub mod enrollment;
+pub mod exit;
+pub mod identities;
+pub mod interrupts;
+pub mod load;
 pub mod manifest;
+pub mod plan_command;
+pub mod pre_flight;
+pub mod report;
+pub mod roster;
+pub mod run;
+pub mod shard;
+pub mod stats;
+pub mod story;
+pub mod summary;
+pub mod target;

@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! `fleet`: one installed file that does everything.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    launcher::cli::main()
+}

@@ -151,9 +151,7 @@ fn insert_into_element<'a>(
             .any(|id| element.get_ref().get(*id).and_then(|id| id.get_ref().as_str()) == Some(key))
     };
     let index = array.iter().position(named).or_else(|| key.parse().ok());
-    let element = index
-        .and_then(|index| array.get_mut(index))
-        .map(Spanned::get_mut);
+    let element = index.and_then(|index| array.get_mut(index)).map(Spanned::get_mut);
     match (element, rest) {
         (None, _) => Err(format!("there is no `{key}` in `{name}`")),
         (Some(DeValue::Table(inner)), [_, ..]) => insert(inner, rest, value, span),

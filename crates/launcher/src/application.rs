@@ -1,0 +1,156 @@
+//! The application behind the target: IoT Central, or an emulator of it, with what it takes to speak to it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use provisioning::central::{ApiToken, Central};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use serde::Deserialize;
+
+use crate::manifest::types::Secret;
+use crate::report::Received;
+
+/// An IoT Central application, or an emulator.
+#[derive(Debug)]
+pub struct Application {
+    /// Its REST API.
+    pub central: Central,
+    operator: Option<Operator>,
+}
+
+/// The surface that only an emulator has.
+#[derive(Debug)]
+struct Operator {
+    http: reqwest::Client,
+    stats: String,
+    authorization: HeaderValue,
+}
+
+#[derive(Deserialize)]
+struct Stats {
+    telemetry_received: u64,
+    telemetry_received_unique: u64,
+}
+
+impl Application {
+    /// The application at `app`, whose server certificate is below `ca`, or below a public root.
+    ///
+    /// # Errors
+    ///
+    /// The address, the token or the CA file can't be used.
+    pub fn new(app: &str, token: &str, ca: Option<&Path>) -> anyhow::Result<Self> {
+        let ca = ca
+            .map(|path| std::fs::read(path).with_context(|| format!("can't read the CA file `{}`", path.display())))
+            .transpose()?;
+        let central = Central::new(app, &ApiToken::new(token), ca.as_deref())?;
+        // Only who brings a CA of his own can be an emulator, and IoT Central shall not be asked for what it can't know.
+        let operator = ca.map(|ca| Operator::new(app, token, &ca)).transpose()?;
+        Ok(Self { central, operator })
+    }
+
+    /// How much telemetry the application has received until now; `None` where it does not tell, as IoT Central.
+    pub async fn received(&self) -> Option<Received> {
+        let operator = self.operator.as_ref()?;
+        let request = operator
+            .http
+            .get(&operator.stats)
+            .header(AUTHORIZATION, operator.authorization.clone());
+        let answer = request.send().await.ok()?.error_for_status().ok()?;
+        let stats: Stats = answer.json().await.ok()?;
+        Some(Received {
+            received: stats.telemetry_received,
+            received_unique: stats.telemetry_received_unique,
+        })
+    }
+
+    /// The temperature of a device as the application shows it.
+    pub async fn temperature(&self, device: &str) -> Option<f64> {
+        let telemetry = self.central.telemetry(device, None, "temperature").await.ok()?;
+        telemetry.value.as_f64()
+    }
+}
+
+impl Operator {
+    fn new(app: &str, token: &str, ca: &[u8]) -> anyhow::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(ca) {
+            roots.add(certificate.map_err(|error| anyhow!("the CA file: {error}"))?)?;
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(10))
+            .build()?;
+        let mut authorization = HeaderValue::from_str(token.trim())?;
+        authorization.set_sensitive(true);
+        Ok(Self {
+            http,
+            stats: format!("{}/emulator/stats", app.trim_end_matches('/')),
+            authorization,
+        })
+    }
+}
+
+/// Reads a secret from where the manifest says it is. `variables` looks up an environment variable.
+///
+/// # Errors
+///
+/// It is not there, or empty.
+pub fn secret(secret: &Secret, variables: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
+    let (value, place) = match secret {
+        Secret::Env(name) => {
+            let value = variables(name).ok_or_else(|| {
+                anyhow!(
+                    "the environment variable {name}, in which `target.api_token` expects the API token, is not set\n\
+                     hint: export {name}='SharedAccessSignature sr=…' (IoT Central: Permissions, API tokens)"
+                )
+            })?;
+            (value, format!("the environment variable {name}"))
+        }
+        Secret::File(path) => {
+            let value = std::fs::read_to_string(path)
+                .with_context(|| format!("can't read the API token from `{}`", path.display()))?;
+            (value, format!("`{}`", path.display()))
+        }
+    };
+    let value = value.trim();
+    if value.is_empty() {
+        return Err(anyhow!("there is no API token in {place}: it is empty"));
+    }
+    Ok(value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_comes_from_the_environment_or_a_file() {
+        let variables = |name: &str| (name == "TOKEN").then(|| " from env\n".to_owned());
+        assert_eq!(secret(&Secret::Env("TOKEN".into()), variables).unwrap(), "from env");
+        let error = secret(&Secret::Env("OTHER".into()), variables).unwrap_err().to_string();
+        assert!(error.starts_with("the environment variable OTHER"), "{error}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api_token");
+        std::fs::write(&path, "from file\n").unwrap();
+        assert_eq!(secret(&Secret::File(path.clone()), variables).unwrap(), "from file");
+        std::fs::write(&path, "\n").unwrap();
+        assert!(
+            secret(&Secret::File(path), variables)
+                .unwrap_err()
+                .to_string()
+                .ends_with("it is empty")
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! Programs that a run starts: its own executable, with a subcommand.
+//!
+//! Each runs in a process group of its own, so that Ctrl-C in a terminal reaches only the launcher, which then lets them
+//! drain. Should the launcher vanish, the end of their stdin tells them to stop.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, anyhow};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child as Process, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+/// As many lines of stderr are kept as last words.
+const LAST_WORDS: usize = 20;
+
+/// A running program. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Child {
+    name: String,
+    process: Process,
+    stdin: Option<ChildStdin>,
+    stderr: JoinHandle<()>,
+    words: Arc<Mutex<VecDeque<String>>>,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What the system says.
+    pub status: ExitStatus,
+    /// The last lines of its stderr.
+    pub last_words: Vec<String>,
+}
+
+impl Child {
+    /// Starts `executable` with `arguments`. `name` stands for it in messages. Its stdout is the second value.
+    ///
+    /// # Errors
+    ///
+    /// It can't be started.
+    pub fn start(
+        executable: &Path,
+        name: impl Into<String>,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> anyhow::Result<(Self, Lines<BufReader<ChildStdout>>)> {
+        let name = name.into();
+        let mut command = Command::new(executable);
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut process = command
+            .spawn()
+            .with_context(|| format!("can't start {name} ({})", executable.display()))?;
+        let stdin = process.stdin.take();
+        let pipes = process.stdout.take().zip(process.stderr.take());
+        let (stdout, stderr) = pipes.ok_or_else(|| anyhow!("{name} has no stdout or stderr"))?;
+        let words = Arc::new(Mutex::new(VecDeque::new()));
+        let stderr = tokio::spawn({
+            let (words, mut lines) = (Arc::clone(&words), BufReader::new(stderr).lines());
+            async move {
+                while let Ok(Some(line)) = lines.next_line().await {
+                    let mut words = lock(&words);
+                    if words.len() == LAST_WORDS {
+                        words.pop_front();
+                    }
+                    words.push_back(line);
+                }
+            }
+        });
+        let child = Self {
+            name,
+            process,
+            stdin,
+            stderr,
+            words,
+        };
+        Ok((child, BufReader::new(stdout).lines()))
+    }
+
+    /// What it is called in messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Asks it to stop, by the end of its stdin.
+    pub fn stop(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        // It fails only where there is nothing left to kill.
+        let _ = self.process.start_kill();
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// The system has lost it.
+    pub async fn ended(&mut self) -> anyhow::Result<Ended> {
+        let status = self
+            .process
+            .wait()
+            .await
+            .with_context(|| format!("can't wait for {}", self.name))?;
+        // Its stderr is closed now, unless a child of its own still holds it; then what was read has to do.
+        let drained = tokio::time::timeout(std::time::Duration::from_secs(1), &mut self.stderr);
+        if drained.await.is_err() {
+            self.stderr.abort();
+        }
+        Ok(Ended {
+            status,
+            last_words: lock(&self.words).iter().cloned().collect(),
+        })
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.status)?;
+        match self.last_words.as_slice() {
+            [] => write!(f, ", without a last word"),
+            words => write!(f, "; its last words:\n  {}", words.join("\n  ")),
+        }
+    }
+}
+
+/// Nothing panics while it holds the lock, and half a line could do no harm.
+fn lock(words: &Mutex<VecDeque<String>>) -> std::sync::MutexGuard<'_, VecDeque<String>> {
+    words.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

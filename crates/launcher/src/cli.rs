@@ -1,0 +1,163 @@
+//! The command line of `fleet`.
+
+use std::future::Future;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::{FAILED, Failure, PASSED, REFUSED};
+use crate::interrupts::Interrupts;
+use crate::manifest::values::Span;
+use crate::{plan_command, run};
+
+/// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
+#[derive(Debug, Parser)]
+#[command(name = "fleet", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    passed
+  1    failed while running: also when a device never came online
+  2    nothing was started: wrong usage, an invalid manifest, or a check that said no
+  99   thresholds crossed
+  130  interrupted; the report is still written
+
+Data goes to stdout, everything else to stderr. NO_COLOR is respected.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the fleet of a manifest: make certificates, enroll, simulate, report
+    Run(RunArgs),
+    /// Check a manifest and tell what it asks for; starts nothing
+    Plan(PlanArgs),
+    /// Simulate the devices of a plan, as `run` does in each of its processes
+    DeviceSim(device_sim::cli::Args),
+    /// Run DPS, IoT Hub and the IoT Central REST API on this machine
+    Emulator(iot_emulator::cli::Args),
+}
+
+#[derive(Debug, Args)]
+struct ManifestArgs {
+    /// The fleet manifest
+    #[arg(value_name = "MANIFEST")]
+    manifest: PathBuf,
+    /// Override a key of the manifest, e.g. `load.register_rate=5/s` or `group.thermostats.devices.count=10`
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Cut the stages short, or hold the fleet online longer, so that they take this time, e.g. `1m30s`
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
+    duration: Option<Span>,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// Write the report into this folder: report.json
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct PlanArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// Print the plan that `device-sim` reads, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => code(in_runtime(fleet_run(args))),
+        Command::Plan(args) => code(plan(&args)),
+        Command::DeviceSim(args) => {
+            log_to_stderr();
+            let done = in_runtime(async {
+                device_sim::cli::run(args, device_sim::shutdown_signal())
+                    .await
+                    .map_err(Failure::refused)
+            });
+            code(done.map(|()| PASSED))
+        }
+        Command::Emulator(args) => {
+            log_to_stderr();
+            let done = in_runtime(async {
+                iot_emulator::cli::run(args, iot_emulator::cli::stop_signal())
+                    .await
+                    .map_err(Failure::Failed)
+            });
+            code(done.map(|()| PASSED))
+        }
+    }
+}
+
+async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    let RunArgs { manifest, report } = args;
+    let executable = std::env::current_exe().context("can't find out where this program is")?;
+    let options = run::Options {
+        manifest: manifest.manifest,
+        set: manifest.set,
+        duration: manifest.duration,
+        report,
+        executable,
+    };
+    run::run(options, interrupts).await
+}
+
+fn plan(args: &PlanArgs) -> Result<u8, Failure> {
+    let ManifestArgs {
+        manifest,
+        set,
+        duration,
+    } = &args.manifest;
+    let manifest = run::resolve(manifest, set, *duration)?;
+    let text = if args.json {
+        plan_command::to_json(&manifest, jiff::Timestamp::now())?
+    } else {
+        plan_command::describe(&manifest)?
+    };
+    print!("{text}");
+    Ok(PASSED)
+}
+
+fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("can't start the runtime")?;
+    let done = runtime.block_on(work);
+    // A read of stdin, or the making of certificates after Ctrl-C, must not keep the process from ending.
+    runtime.shutdown_background();
+    done
+}
+
+fn code(done: Result<u8, Failure>) -> ExitCode {
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Logs of the two programs that `fleet` carries; `RUST_LOG` says which.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .init();
+}
+
+const _: () = assert!(FAILED == 1 && REFUSED == 2, "the help names them");

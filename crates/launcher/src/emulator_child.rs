@@ -1,0 +1,95 @@
+//! The emulator that a run starts for itself.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+use tokio::io::{BufReader, Lines};
+use tokio::process::ChildStdout;
+
+use crate::child::Child;
+
+/// Making a certificate authority and opening three ports takes a moment, not this long.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// Saying goodbye to every device takes a moment too.
+const STOPPED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running emulator.
+#[derive(Debug)]
+pub struct EmulatorChild {
+    child: Child,
+    // Kept open: a closed pipe would make its next line an error.
+    _stdout: Lines<BufReader<ChildStdout>>,
+    /// Where it is and what it trusts.
+    pub ready: Ready,
+}
+
+/// The emulator's ready line.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Ready {
+    /// Where devices connect.
+    pub mqtt: SocketAddr,
+    /// Where its REST interface listens with TLS.
+    pub https: SocketAddr,
+    /// The name in its certificate.
+    pub hostname: String,
+    /// The id scope of its DPS.
+    pub id_scope: String,
+    /// The certificate to trust.
+    pub ca: PathBuf,
+    /// The file with its API token.
+    pub api_token_file: PathBuf,
+}
+
+impl EmulatorChild {
+    /// Starts one and waits until it is ready. `port` is its MQTT port, 0 for any.
+    ///
+    /// # Errors
+    ///
+    /// It can't be started or is not ready in time.
+    pub async fn start(executable: &Path, state: &Path, port: u16) -> anyhow::Result<Self> {
+        let mut arguments: Vec<std::ffi::OsString> = vec!["emulator".into(), "--state".into(), state.into()];
+        let mqtt = format!("127.0.0.1:{port}");
+        for (flag, address) in [
+            ("--mqtt", mqtt.as_str()),
+            ("--https", "127.0.0.1:0"),
+            ("--http", "127.0.0.1:0"),
+        ] {
+            arguments.extend([flag.into(), address.into()]);
+        }
+        arguments.push("--stop-on-stdin-eof".into());
+        let (mut child, mut stdout) = Child::start(executable, "the emulator", arguments)?;
+        let line = tokio::time::timeout(READY_WITHIN, stdout.next_line())
+            .await
+            .context("the emulator did not get ready")?
+            .context("can't read from the emulator")?;
+        let Some(line) = line else {
+            bail!("the emulator ended before it was ready: {}", child.ended().await?);
+        };
+        let ready = serde_json::from_str(&line)
+            .with_context(|| format!("the emulator said `{line}` instead of where it is"))?;
+        Ok(Self {
+            child,
+            _stdout: stdout,
+            ready,
+        })
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    ///
+    /// It had failed before, or did not stop in time and was killed.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.child.stop();
+        let ended = tokio::time::timeout(STOPPED_WITHIN, self.child.ended())
+            .await
+            .context("the emulator did not stop and was killed")??;
+        if !ended.status.success() {
+            bail!("the emulator failed: {ended}");
+        }
+        Ok(())
+    }
+}

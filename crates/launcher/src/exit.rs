@@ -1,0 +1,58 @@
+//! How the program ends: documented numbers that scripts may rely on.
+
+use std::process::ExitCode;
+
+/// Everything went as asked.
+pub const PASSED: u8 = 0;
+/// Something failed while running: also a device that never came online, or a device-sim process that died.
+pub const FAILED: u8 = 1;
+/// Nothing was started: wrong usage, an invalid manifest, or a check before the start that said no.
+pub const REFUSED: u8 = 2;
+/// A threshold of the manifest was crossed. Reserved: thresholds are not built yet.
+pub const THRESHOLDS: u8 = 99;
+/// Interrupted from outside; the report has still been written.
+pub const INTERRUPTED: u8 = 130;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nothing was started.
+    #[error("{0:#}")]
+    Refused(anyhow::Error),
+    /// The manifest is not one.
+    #[error(transparent)]
+    Manifest(#[from] crate::manifest::ManifestError),
+    /// It failed on the way.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+    /// Somebody did not want to wait.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Failure {
+    /// Nothing was started, because of `reason`.
+    pub fn refused(reason: impl Into<anyhow::Error>) -> Self {
+        Self::Refused(reason.into())
+    }
+
+    /// The number with which the process ends.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Refused(_) | Self::Manifest(_) => REFUSED,
+            Self::Failed(_) => FAILED,
+            Self::Interrupted => INTERRUPTED,
+        }
+    }
+
+    /// Tells it on stderr and gives the process's last word.
+    #[must_use]
+    pub fn report(&self) -> ExitCode {
+        match self {
+            Self::Manifest(error) => eprint!("{}", error.render(crate::manifest::problem::Look::of_stderr())),
+            other => eprintln!("error: {other}"),
+        }
+        ExitCode::from(self.code())
+    }
+}

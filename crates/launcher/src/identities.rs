@@ -1,0 +1,118 @@
+//! The fleet's certificates: what is on disk is checked, what is missing is made.
+
+use std::path::Path;
+
+use anyhow::anyhow;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer, Problems};
+
+use crate::exit::Failure;
+use crate::manifest::Manifest;
+use crate::manifest::types::{Authority, Group};
+use crate::story::Story;
+
+/// More problems than this are counted, not told: one wrong CA makes every leaf below it wrong.
+const PROBLEMS_TOLD: usize = 10;
+
+/// The certificates of a whole fleet, checked.
+#[derive(Debug)]
+pub struct Identities {
+    /// In the order of the manifest.
+    pub groups: Vec<GroupIdentities>,
+    /// Device id and certificates, in the order of the manifest.
+    pub individuals: Vec<(String, IndividualIdentities)>,
+}
+
+/// Opens or makes all of them. Blocks: ten thousand leaves take seconds, on every core.
+///
+/// # Errors
+///
+/// Something on disk can't be used, or can't be written; then all that is wrong is told.
+pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Result<Identities, Failure> {
+    let certs = &manifest.fleet.certs;
+    let mut problems = Vec::new();
+    let mut groups = Vec::new();
+    for group in &manifest.group {
+        match open_group(certs, group, now, story) {
+            Ok(identities) => groups.push(identities),
+            Err(Problems(more)) => problems.extend(more),
+        }
+    }
+    let mut individuals = Vec::new();
+    let mut made = 0;
+    for individual in &manifest.individual {
+        let ids = individual.ids().map_err(|error| Failure::refused(anyhow!(error)))?;
+        for id in ids {
+            match IndividualIdentities::open_or_create(certs, id.as_str(), false, now) {
+                Ok(identities) => {
+                    made += identities.made;
+                    individuals.push((id.to_string(), identities));
+                }
+                Err(Problems(more)) => problems.extend(more),
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(refusal(&problems));
+    }
+    if !individuals.is_empty() {
+        story.tell(format!(
+            "{made} self-signed certificates made, {} reused",
+            individuals.len() - made
+        ));
+    }
+    Ok(Identities { groups, individuals })
+}
+
+fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Result<GroupIdentities, Problems> {
+    let ids = (0..group.devices.count).map(|index| group.devices.id(index));
+    // On a terminal only; elsewhere the line at the end says enough.
+    let bar = ProgressBar::new(u64::from(group.devices.count)).with_style(style());
+    bar.set_message(format!("leaves of {}", group.id));
+    let progress = |done: usize, _of: usize| bar.set_position(done as u64);
+    let identities = GroupIdentities::open_or_create(certs, &group.id, issuer(group.issuer), ids, now, &progress);
+    bar.finish_and_clear();
+    let identities = identities?;
+    if identities.made_ca {
+        let names =
+            [&identities.root, &identities.intermediate].map(|ca| ca.as_ref().map(|ca| format!("`{}`", ca.name())));
+        let names: Vec<_> = names.into_iter().flatten().collect();
+        story.tell(format!("test CA made: {}", names.join(" and below it ")));
+    }
+    story.tell(format!(
+        "{} leaves of {} made, {} reused",
+        identities.leaves.made, group.id, identities.leaves.reused
+    ));
+    Ok(identities)
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// The manifest's word in the words of the certificates' crate.
+#[must_use]
+pub fn issuer(authority: Authority) -> Issuer {
+    match authority {
+        Authority::Root => Issuer::Root,
+        Authority::Intermediate => Issuer::Intermediate,
+    }
+}
+
+fn refusal(problems: &[provisioning::identities::IdentityError]) -> Failure {
+    let mut lines = vec!["the certificates on disk can't be used".to_owned()];
+    lines.extend(
+        problems
+            .iter()
+            .take(PROBLEMS_TOLD)
+            .map(|problem| format!("  {problem}")),
+    );
+    if problems.len() > PROBLEMS_TOLD {
+        lines.push(format!("  and {} more", problems.len() - PROBLEMS_TOLD));
+    }
+    lines.push(
+        "hint: nothing that exists is overwritten; move away what is wrong, and the next run makes it anew".to_owned(),
+    );
+    Failure::refused(anyhow!(lines.join("\n")))
+}

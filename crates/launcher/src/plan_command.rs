@@ -1,0 +1,220 @@
+//! `fleet plan`: what a manifest asks for, what the target's quotas say to it, and how long it will take. Starts nothing.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::anyhow;
+use device_sim::plan::{Devices, Group, Plan, Target as PlanTarget};
+use iot_protocol::id::IdScope;
+use jiff::Timestamp;
+
+use crate::exit::Failure;
+use crate::manifest::Manifest;
+use crate::manifest::types::{Endpoint, Target};
+use crate::manifest::values::{Rate, Span};
+use crate::roster;
+
+/// What a service's documentation allows.
+struct Quota {
+    what: &'static str,
+    asked: f64,
+    allowed: f64,
+    /// The unit of both.
+    per: &'static str,
+}
+
+/// The plan in words.
+///
+/// # Errors
+///
+/// The current folder can't be read.
+pub fn describe(manifest: &Manifest) -> anyhow::Result<String> {
+    let groups = roster::groups(manifest)?;
+    let mut text = String::new();
+    // Writing into a string can't fail.
+    let _ = write_all(&mut text, manifest, &groups);
+    Ok(text)
+}
+
+/// The plan as device-sim processes read it.
+///
+/// # Errors
+///
+/// Something in it is only known when the run has begun.
+pub fn to_json(manifest: &Manifest, now: Timestamp) -> Result<String, Failure> {
+    let plan: Plan = roster::plan(manifest, plan_target(manifest)?, now)?;
+    serde_json::to_string_pretty(&plan)
+        .map(|text| text + "\n")
+        .map_err(|error| Failure::Failed(error.into()))
+}
+
+fn plan_target(manifest: &Manifest) -> Result<PlanTarget, Failure> {
+    let of = |id_scope: &IdScope, endpoint: &Endpoint| PlanTarget {
+        id_scope: id_scope.clone(),
+        dps_endpoint: endpoint.dps_endpoint.clone(),
+        port: endpoint.port,
+        ca: endpoint.ca.clone(),
+        connect_host: endpoint.connect_host.clone(),
+    };
+    match &manifest.target {
+        Target::Dps(target) => Ok(of(&target.id_scope, &target.endpoint)),
+        Target::IotCentral(target) => match &target.id_scope {
+            Some(id_scope) => Ok(of(id_scope, &target.endpoint)),
+            None => Err(Failure::refused(anyhow!(
+                "the plan needs the id scope, which only `fleet run` finds out by REST\nhint: set `target.id_scope`"
+            ))),
+        },
+        Target::Emulator(_) => Err(Failure::refused(anyhow!(
+            "the plan needs the address of the emulator, which is only known when `fleet run` has started it\n\
+             hint: start `fleet emulator`, and describe it as a target of kind `iot-central` or `dps`"
+        ))),
+    }
+}
+
+fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group]) -> std::fmt::Result {
+    let devices = roster::device_count(groups);
+    let processes = roster::processes(manifest, groups);
+    writeln!(
+        text,
+        "{}: {}, {}",
+        manifest.fleet.name,
+        plural(devices, "device", "devices"),
+        target_words(&manifest.target)
+    )?;
+    writeln!(text, "\nDevices")?;
+    for group in groups {
+        let telemetry = Span(std::time::Duration::from_millis(group.telemetry.interval_ms));
+        writeln!(
+            text,
+            "  {:<16} {:>8}  {}, telemetry every {telemetry}",
+            group.name,
+            group.devices.count(),
+            ids(&group.devices)
+        )?;
+    }
+    writeln!(text, "  in {}", plural(processes, "process", "processes"))?;
+    for group in &manifest.group {
+        writeln!(
+            text,
+            "  enrollment group {}: leaves signed by the {}, the {} is enrolled",
+            group.id,
+            group.issuer.word(),
+            group.enroll.word()
+        )?;
+    }
+
+    let load = &manifest.load;
+    let stages: Vec<_> = load.stages.iter().map(ToString::to_string).collect();
+    let registering = seconds(f64::from(devices) / load.register_rate.hertz());
+    let staged: std::time::Duration = load.stages.iter().map(|stage| stage.over.0).sum();
+    writeln!(text, "\nLoad")?;
+    writeln!(text, "  register  at {}, which takes {registering}", load.register_rate)?;
+    writeln!(text, "  connect   at {}", load.connect_rate)?;
+    writeln!(text, "  stages    {}", stages.join(", "))?;
+    writeln!(
+        text,
+        "  takes     about {}",
+        seconds(f64::from(devices) / load.register_rate.hertz() + staged.as_secs_f64())
+    )?;
+
+    let quotas = quotas(manifest, groups, devices);
+    if !quotas.is_empty() {
+        writeln!(text, "\nQuotas, as documented")?;
+    }
+    for quota in quotas {
+        let verdict = if quota.asked <= quota.allowed * (1.0 + 1e-9) {
+            "ok"
+        } else {
+            "more than allowed"
+        };
+        writeln!(
+            text,
+            "  {:<16} {} of {} {}: {verdict}",
+            quota.what,
+            figure(quota.asked),
+            figure(quota.allowed),
+            quota.per
+        )?;
+    }
+    writeln!(text, "\nFiles")?;
+    writeln!(text, "  certificates  {}", shown(&manifest.fleet.certs))?;
+    writeln!(text, "  state         {}", shown(&manifest.fleet.state))
+}
+
+fn target_words(target: &Target) -> String {
+    match target {
+        Target::Emulator(_) => "against an emulator that `fleet run` starts".to_owned(),
+        Target::IotCentral(target) => format!("in the IoT Central application {}", target.app),
+        Target::Dps(target) => format!("with DPS, id scope {}", target.id_scope),
+    }
+}
+
+fn ids(devices: &Devices) -> String {
+    match devices {
+        Devices::Range(range) if range.count == 1 => range.id(0),
+        Devices::Range(range) => format!("{} … {}", range.id(0), range.id(range.count - 1)),
+        Devices::Ids(ids) => match ids.as_slice() {
+            [only] => only.to_string(),
+            [one, two] => format!("{one}, {two}"),
+            [first, .., last] => format!("{first} … {last}"),
+            [] => "nobody".to_owned(),
+        },
+    }
+}
+
+/// <https://learn.microsoft.com/azure/iot-central/core/concepts-quotas-limits> and
+/// <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
+fn quotas(manifest: &Manifest, groups: &[Group], devices: u32) -> Vec<Quota> {
+    let per_minute = |rate: Rate| rate.hertz() * 60.0;
+    let registrations = |allowed| Quota {
+        what: "registrations",
+        asked: per_minute(manifest.load.register_rate),
+        allowed,
+        per: "per minute",
+    };
+    match &manifest.target {
+        Target::Emulator(_) => Vec::new(),
+        Target::Dps(_) => vec![registrations(1000.0)],
+        Target::IotCentral(_) => vec![
+            registrations(200.0),
+            Quota {
+                what: "telemetry",
+                asked: messages_per_second(groups),
+                allowed: 200.0,
+                per: "messages per second and application",
+            },
+            Quota {
+                what: "devices",
+                asked: f64::from(devices),
+                allowed: 200_000.0,
+                per: "per application",
+            },
+        ],
+    }
+}
+
+fn messages_per_second(groups: &[Group]) -> f64 {
+    let of = |group: &Group| {
+        let interval = std::time::Duration::from_millis(group.telemetry.interval_ms);
+        f64::from(group.devices.count()) / interval.as_secs_f64()
+    };
+    groups.iter().map(of).sum()
+}
+
+fn plural(count: u32, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// Whole seconds, rounded up: an estimate has no milliseconds.
+fn seconds(seconds: f64) -> String {
+    let whole = std::time::Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(std::time::Duration::MAX);
+    Span(whole).to_string()
+}
+
+fn figure(number: f64) -> String {
+    format!("{}", (number * 10.0).round() / 10.0)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,86 @@
+//! What is checked before anything is started.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::{Context, anyhow};
+use device_sim::limits::{TooFewFileHandles, ensure_file_handles};
+
+use crate::exit::Failure;
+
+/// Makes sure that every process can open as many connections as it will need, raising the soft limit if it has to.
+/// Children inherit it.
+///
+/// # Errors
+///
+/// The hard limit is too low.
+pub fn file_handles(devices: u32, processes: u32, with_emulator: bool) -> Result<(), Failure> {
+    // The emulator holds one connection of every device; a device-sim process only those of its own.
+    let (connections, whose) = if with_emulator {
+        (devices, "the emulator")
+    } else {
+        (devices.div_ceil(processes.max(1)), "a device-sim process")
+    };
+    ensure_file_handles(u64::from(connections))
+        .map_err(|too_few| Failure::refused(anyhow!("{}", words(too_few, devices, connections, whose))))
+}
+
+fn words(too_few: TooFewFileHandles, devices: u32, connections: u32, whose: &str) -> String {
+    let TooFewFileHandles { needed, allowed } = too_few;
+    let mut text = format!(
+        "too few file handles for {devices} devices: {whose} holds {connections} connections and needs {needed}, \
+         but the hard limit is {allowed}\n\
+         hint: raise it in the shell that starts fleet: `sudo prlimit --pid $$ --nofile={needed}:{needed}`; for good: \
+         `* hard nofile {needed}` in /etc/security/limits.conf, LimitNOFILE={needed} in a systemd unit, \
+         `docker run --ulimit nofile={needed}`"
+    );
+    if connections < devices {
+        text.push_str("\nhint: or let more processes share the fleet: `--set load.processes=N`");
+    }
+    text
+}
+
+/// Makes sure that a port which was asked for by number is free.
+///
+/// # Errors
+///
+/// Somebody else listens there, or we may not.
+pub fn port(port: u16) -> Result<(), Failure> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .map(drop)
+        .with_context(|| {
+            format!(
+                "port {port} of this machine, which `target.port` asks for, can't be used\n\
+                 hint: end the program that listens there, or leave the key out: then any free port is taken\ncause"
+            )
+        })
+        .map_err(Failure::Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_port_is_named() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let busy = listener.local_addr().unwrap().port();
+        let failure = port(busy).unwrap_err();
+        assert_eq!(failure.code(), crate::exit::REFUSED);
+        assert!(
+            failure.to_string().starts_with(&format!("port {busy} of this machine")),
+            "{failure}"
+        );
+        drop(listener);
+        port(busy).unwrap();
+    }
+
+    #[test]
+    fn too_few_file_handles_are_explained() {
+        let too_few = TooFewFileHandles {
+            needed: 10_064,
+            allowed: 4096,
+        };
+        insta::assert_snapshot!(words(too_few, 10_000, 10_000, "the emulator"));
+        insta::assert_snapshot!(words(too_few, 20_000, 10_000, "a device-sim process"));
+    }
+}

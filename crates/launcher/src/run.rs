@@ -1,0 +1,225 @@
+//! The life of a run, from the manifest to the report.
+
+mod watch;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+
+use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED};
+use crate::identities::{self, Identities};
+use crate::interrupts::Interrupts;
+use crate::manifest::types::Target;
+use crate::manifest::values::Span;
+use crate::manifest::{self, Manifest};
+use crate::report::{Received, Report, write_whole};
+use crate::shard::Shards;
+use crate::stats::Totals;
+use crate::story::Story;
+use crate::summary::summary;
+use crate::target::{Preparation, Ready, Token};
+use crate::{load, pre_flight, roster, target};
+use watch::{Outcome, Watch};
+
+/// What to run, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The manifest's file.
+    pub manifest: PathBuf,
+    /// `path=value`, each over a key of the manifest.
+    pub set: Vec<String>,
+    /// How long the stages take together.
+    pub duration: Option<Span>,
+    /// Where the report goes.
+    pub report: Option<PathBuf>,
+    /// Our own program, which is started for the emulator and the devices.
+    pub executable: PathBuf,
+}
+
+/// A manifest with what the command line says about it.
+///
+/// # Errors
+///
+/// The manifest can't be read or is not one.
+pub fn resolve(path: &Path, set: &[String], duration: Option<Span>) -> Result<Manifest, Failure> {
+    let mut manifest = manifest::load(path, set)?;
+    if let Some(duration) = duration {
+        manifest.load.stages = load::lasting(&manifest.load.stages, duration);
+    }
+    Ok(manifest)
+}
+
+/// Runs a fleet. Returns the number with which the process is to end.
+///
+/// # Errors
+///
+/// Nothing was started, or something failed before there was anything to report.
+pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+    let manifest = resolve(&options.manifest, &options.set, options.duration)?;
+    let (start, token) = Start::check(manifest)?;
+    let story = Story::begin();
+    story.tell(start.words());
+
+    let prepared = tokio::select! {
+        prepared = start.prepare(&options.executable, token, story) => prepared?,
+        () = interrupts.next() => {
+            // What had been started is killed by being dropped; there is nothing to drain yet.
+            let totals = Totals::new(0);
+            return finish(&start, &totals, &Outcome::interrupted_early(), None, options.report.as_deref(), story);
+        }
+    };
+    let Ready {
+        plan,
+        application,
+        emulator,
+    } = prepared;
+    let before = match &application {
+        Some(application) => application.received().await,
+        None => None,
+    };
+    let plan = start.write_plan(plan)?;
+    let (shards, events) = Shards::start(&options.executable, &plan, start.processes)?;
+    let mut watch = Watch::new(start.devices, start.processes, start.first_device.clone(), story);
+    let outcome = watch.run(shards, events, &mut interrupts).await;
+    if outcome.left_at_once {
+        return Err(Failure::Interrupted);
+    }
+
+    let after = async {
+        let application = application.as_ref()?;
+        if let Some(device) = watch.device_to_show() {
+            match application.temperature(device).await {
+                Some(temperature) => story.tell(format!("Central shows {device} at {temperature:.1} °C")),
+                None => story.tell(format!("Central shows no temperature of {device}")),
+            }
+        }
+        application.received().await
+    };
+    let after = tokio::select! {
+        after = after => after,
+        () = interrupts.next() => return Err(Failure::Interrupted),
+    };
+    let mut outcome = outcome;
+    if let Some(emulator) = emulator
+        && let Err(error) = emulator.stop().await
+    {
+        story.tell(format!("{error:#}"));
+        outcome.failed = true;
+    }
+    let received = before.zip(after).map(|(before, after)| Received {
+        received: after.received.saturating_sub(before.received),
+        received_unique: after.received_unique.saturating_sub(before.received_unique),
+    });
+    finish(
+        &start,
+        &watch.totals,
+        &outcome,
+        received,
+        options.report.as_deref(),
+        story,
+    )
+}
+
+/// A run about which everything is known that can be known before something is started.
+#[derive(Debug)]
+struct Start {
+    manifest: Manifest,
+    devices: u32,
+    processes: u32,
+    first_device: String,
+    now: Timestamp,
+}
+
+impl Start {
+    fn check(manifest: Manifest) -> Result<(Self, Option<Token>), Failure> {
+        let groups = roster::groups(&manifest).map_err(Failure::Refused)?;
+        let (devices, processes) = (roster::device_count(&groups), roster::processes(&manifest, &groups));
+        let first_device = roster::first_device(&groups)
+            .ok_or_else(|| Failure::refused(anyhow!("there is no device in the manifest")))?;
+        let with_emulator = matches!(manifest.target, Target::Emulator(_));
+        pre_flight::file_handles(devices, processes, with_emulator)?;
+        if let Target::Emulator(target) = &manifest.target
+            && let Some(port) = target.port
+        {
+            pre_flight::port(port)?;
+        }
+        let token = target::token(&manifest.target, |name| std::env::var(name).ok())?;
+        let start = Self {
+            now: Timestamp::now(),
+            manifest,
+            devices,
+            processes,
+            first_device,
+        };
+        Ok((start, token))
+    }
+
+    fn words(&self) -> String {
+        let Self { devices, processes, .. } = self;
+        format!(
+            "{}: {devices} {} in {processes} {}, target {}",
+            self.manifest.fleet.name,
+            if *devices == 1 { "device" } else { "devices" },
+            if *processes == 1 { "process" } else { "processes" },
+            self.manifest.target.kind()
+        )
+    }
+
+    async fn prepare(&self, executable: &Path, token: Option<Token>, story: Story) -> Result<Ready, Failure> {
+        let identities = self.identities(story).await?;
+        let preparation = Preparation {
+            manifest: &self.manifest,
+            identities: &identities,
+            first_device: &self.first_device,
+            executable,
+            now: self.now,
+            story,
+        };
+        preparation.run(token).await
+    }
+
+    /// Signing is work for all cores, and must not keep Ctrl-C from being heard. What it leaves when the process ends
+    /// under it is taken up by the next run.
+    async fn identities(&self, story: Story) -> Result<Identities, Failure> {
+        let (manifest, now) = (self.manifest.clone(), self.now);
+        tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, now, story))
+            .await
+            .context("making certificates failed")?
+    }
+
+    fn write_plan(&self, target: device_sim::plan::Target) -> anyhow::Result<PathBuf> {
+        let plan = roster::plan(&self.manifest, target, self.now)?;
+        let path = plan.state.join("plan.json");
+        std::fs::create_dir_all(&plan.state)
+            .with_context(|| format!("can't make the folder `{}`", plan.state.display()))?;
+        let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
+        write_whole(&path, &text)?;
+        Ok(path)
+    }
+}
+
+fn finish(
+    start: &Start,
+    totals: &Totals,
+    outcome: &Outcome,
+    received: Option<Received>,
+    folder: Option<&Path>,
+    story: Story,
+) -> Result<u8, Failure> {
+    let asked = u64::from(start.devices);
+    let mut report = Report::new(start.manifest.clone(), asked, totals, outcome.lost, received);
+    report.exit = if outcome.interrupted {
+        INTERRUPTED
+    } else if outcome.failed || report.devices.failed > 0 {
+        FAILED
+    } else {
+        PASSED
+    };
+    if let Some(folder) = folder {
+        let path = report.write(folder)?;
+        story.tell(format!("report written to {}", path.display()));
+    }
+    print!("{}", summary(&report));
+    Ok(report.exit)
+}

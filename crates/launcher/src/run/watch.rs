@@ -1,0 +1,199 @@
+//! Watching the device-sim processes: adding up what they say, telling it, and stopping them.
+
+use std::time::Duration;
+
+use device_sim::lines::{DeviceLine, Line, State, counter};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::child::Ended;
+use crate::interrupts::Interrupts;
+use crate::shard::{Event, News, Shards, states};
+use crate::stats::Totals;
+use crate::story::Story;
+
+/// Time between two progress lines.
+const PROGRESS: Duration = Duration::from_secs(3);
+/// So many troubled devices are told one by one; the summary counts them all.
+const TROUBLES_TOLD: u32 = 5;
+
+/// How the processes ended.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Outcome {
+    /// A process died.
+    pub(super) failed: bool,
+    /// Somebody asked for the end.
+    pub(super) interrupted: bool,
+    /// Somebody insisted.
+    pub(super) left_at_once: bool,
+    /// Devices of dead processes that had not been online.
+    pub(super) lost: u64,
+}
+
+impl Outcome {
+    /// The end was asked for before any process was started.
+    pub(super) fn interrupted_early() -> Self {
+        Self {
+            interrupted: true,
+            ..Self::default()
+        }
+    }
+}
+
+pub(super) struct Watch {
+    pub(super) totals: Totals,
+    devices: u32,
+    processes: u32,
+    story: Story,
+    outcome: Outcome,
+    first_device: String,
+    shown: Option<String>,
+    assigned: bool,
+    all_online: bool,
+    troubles: u32,
+}
+
+impl Watch {
+    pub(super) fn new(devices: u32, processes: u32, first_device: String, story: Story) -> Self {
+        Self {
+            totals: Totals::new(processes as usize),
+            devices,
+            processes,
+            story,
+            outcome: Outcome::default(),
+            first_device,
+            shown: None,
+            assigned: false,
+            all_online: false,
+            troubles: 0,
+        }
+    }
+
+    /// A device that has been online, the fleet's first if possible.
+    pub(super) fn device_to_show(&self) -> Option<&str> {
+        self.shown.as_deref()
+    }
+
+    /// Watches until every process has ended.
+    pub(super) async fn run(
+        &mut self,
+        shards: Shards,
+        mut events: UnboundedReceiver<Event>,
+        interrupts: &mut Interrupts,
+    ) -> Outcome {
+        let mut progress = interval_at(Instant::now() + PROGRESS, PROGRESS);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.hear(event, &shards),
+                    None => return self.outcome,
+                },
+                _ = progress.tick() => self.tell_progress(),
+                () = interrupts.next() => {
+                    if self.outcome.interrupted {
+                        self.story.tell("leaving at once");
+                        shards.kill().await;
+                        self.outcome.left_at_once = true;
+                        return self.outcome;
+                    }
+                    self.outcome.interrupted = true;
+                    self.story.tell("interrupted: devices drain and disconnect; once more leaves at once");
+                    shards.stop();
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, event: Event, shards: &Shards) {
+        match event.news {
+            News::Said(Line::Stats(stats)) => {
+                self.totals.add(event.process, stats);
+                self.tell_all_online();
+            }
+            News::Said(Line::Device(device)) => self.hear_of(device),
+            News::Said(Line::Refused { message, .. }) => {
+                self.story.tell(format!("a control line was refused: {message}"));
+            }
+            News::Said(Line::Ready { .. } | Line::Done { .. } | Line::End { .. }) => {}
+            News::Garbled(line) => self.story.tell(format!(
+                "process {}/{} said what is no line of ours: {line}",
+                event.process, self.processes
+            )),
+            News::Ended { name, finished, how } => {
+                let died = match how {
+                    Ok(Ended { status, .. }) if finished && status.success() => return,
+                    Ok(ended) => ended.to_string(),
+                    Err(error) => format!("{error:#}"),
+                };
+                self.story.tell(format!("{name} died: {died}"));
+                self.outcome.failed = true;
+                self.outcome.lost += self.never_online(event.process);
+                // Half a fleet proves nothing.
+                shards.stop();
+            }
+        }
+    }
+
+    fn never_online(&self, process: usize) -> u64 {
+        // A process that said nothing at all still had its devices.
+        let share = (process as u64..u64::from(self.devices))
+            .step_by(self.processes as usize)
+            .count() as u64;
+        let told: u64 = self.totals.failed_of(process);
+        share
+            .saturating_sub(self.totals.counter_of(process, counter::DEVICES_CONNECTED))
+            .saturating_sub(told)
+    }
+
+    fn hear_of(&mut self, device: DeviceLine) {
+        if let (false, Some(hub)) = (self.assigned, &device.hub) {
+            self.assigned = true;
+            self.story
+                .tell(format!("first device assigned: {} to hub {hub}", device.id));
+        }
+        match device.state {
+            State::Online => {
+                if self.shown.is_none() || device.id == self.first_device {
+                    self.shown = Some(device.id);
+                }
+            }
+            State::BackingOff | State::Parked => self.tell_trouble(&device),
+            State::Pending | State::Registering | State::Connecting | State::Stopped => {}
+        }
+    }
+
+    fn tell_trouble(&mut self, device: &DeviceLine) {
+        self.troubles += 1;
+        if self.troubles <= TROUBLES_TOLD {
+            let why = device
+                .message
+                .as_deref()
+                .or(device.reason.as_deref())
+                .unwrap_or("no reason given");
+            let state = device.state.word().replace('_', " ");
+            self.story.tell(format!("{} is {state}: {why}", device.id));
+        }
+        if self.troubles == TROUBLES_TOLD {
+            self.story.tell("further devices in trouble are only counted");
+        }
+    }
+
+    fn tell_all_online(&mut self) {
+        let online = self.totals.state(State::Online);
+        if !self.all_online && online == u64::from(self.devices) {
+            self.all_online = true;
+            self.story.tell(format!("all {online} devices online"));
+        }
+    }
+
+    fn tell_progress(&self) {
+        let states = states(&self.totals);
+        if !states.is_empty() {
+            self.story.tell(format!(
+                "{states}; telemetry {} acknowledged",
+                self.totals.counter(counter::TELEMETRY_ACKED)
+            ));
+        }
+    }
+}

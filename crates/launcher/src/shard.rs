@@ -1,0 +1,167 @@
+//! The device-sim processes of a run, and what they say.
+
+use std::path::Path;
+
+use device_sim::lines::{Line, State};
+use tokio::io::{BufReader, Lines};
+use tokio::process::ChildStdout;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::child::{Child, Ended};
+
+/// Something that a process said or that happened to it.
+#[derive(Debug)]
+pub struct Event {
+    /// Which process, from 0.
+    pub process: usize,
+    /// What.
+    pub news: News,
+}
+
+/// What a process said or what happened to it.
+#[derive(Debug)]
+pub enum News {
+    /// A line.
+    Said(Line),
+    /// Something that is no line.
+    Garbled(String),
+    /// It has ended. `finished` when it had said so before.
+    Ended {
+        /// Its name.
+        name: String,
+        /// Whether its last line was the one that ends a run.
+        finished: bool,
+        /// How, or why that is not known.
+        how: anyhow::Result<Ended>,
+    },
+}
+
+/// The processes that share a fleet.
+#[derive(Debug)]
+pub struct Shards {
+    orders: Vec<mpsc::UnboundedSender<Order>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Stop,
+    Kill,
+}
+
+impl Shards {
+    /// Starts `count` processes on the plan. Their events arrive in the second value, which ends after the last.
+    ///
+    /// # Errors
+    ///
+    /// One of them can't be started; then none is left.
+    pub fn start(executable: &Path, plan: &Path, count: u32) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<Event>)> {
+        let mut started = Vec::new();
+        for index in 0..count {
+            let shard = format!("{index}/{count}");
+            let arguments = [
+                "device-sim".into(),
+                "--plan".into(),
+                plan.into(),
+                "--shard".into(),
+                shard.clone().into(),
+                "--control".into(),
+                "stdin".into(),
+            ];
+            started.push(Child::start(executable, format!("device-sim {shard}"), arguments)?);
+        }
+        let (events, received) = mpsc::unbounded_channel();
+        let (mut orders, mut tasks) = (Vec::new(), Vec::new());
+        for (process, (child, stdout)) in started.into_iter().enumerate() {
+            let (order, ordered) = mpsc::unbounded_channel();
+            orders.push(order);
+            tasks.push(tokio::spawn(follow(process, child, stdout, ordered, events.clone())));
+        }
+        Ok((Self { orders, tasks }, received))
+    }
+
+    /// Lets all of them drain and stop.
+    pub fn stop(&self) {
+        self.order(Order::Stop);
+    }
+
+    /// Ends all of them at once. They are gone when this returns.
+    pub async fn kill(self) {
+        self.order(Order::Kill);
+        for task in self.tasks {
+            // A task that panicked has dropped its process, which kills it.
+            let _ = task.await;
+        }
+    }
+
+    fn order(&self, order: Order) {
+        for one in &self.orders {
+            // A process that has ended takes no orders.
+            let _ = one.send(order);
+        }
+    }
+}
+
+/// Reads what a process says until it has ended, and carries out orders meanwhile.
+async fn follow(
+    process: usize,
+    mut child: Child,
+    mut stdout: Lines<BufReader<ChildStdout>>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    events: mpsc::UnboundedSender<Event>,
+) {
+    let tell = |news| {
+        // Nobody listens any more when the launcher leaves at once.
+        let _ = events.send(Event { process, news });
+    };
+    let mut finished = false;
+    let mut obeying = true;
+    loop {
+        tokio::select! {
+            line = stdout.next_line() => match line {
+                Ok(Some(line)) => match serde_json::from_str(&line) {
+                    Ok(line) => {
+                        finished |= matches!(line, Line::End { .. });
+                        tell(News::Said(line));
+                    }
+                    Err(_) => tell(News::Garbled(line)),
+                },
+                Ok(None) | Err(_) => break,
+            },
+            order = orders.recv(), if obeying => match order {
+                Some(Order::Stop) => child.stop(),
+                Some(Order::Kill) => child.kill(),
+                None => obeying = false,
+            },
+        }
+    }
+    // Its stdout is closed; now it has to end, or be made to.
+    let how = loop {
+        tokio::select! {
+            how = child.ended() => break how,
+            order = orders.recv(), if obeying => match order {
+                Some(Order::Kill) => child.kill(),
+                Some(Order::Stop) => child.stop(),
+                None => obeying = false,
+            },
+        }
+    };
+    tell(News::Ended {
+        name: child.name().to_owned(),
+        finished,
+        how,
+    });
+}
+
+/// The states of a fleet in a line, without those in which there is nobody.
+#[must_use]
+pub fn states(totals: &crate::stats::Totals) -> String {
+    let words: Vec<_> = State::ALL
+        .into_iter()
+        .map(|state| (state, totals.state(state)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(state, count)| format!("{count} {}", state.word().replace('_', " ")))
+        .collect();
+    words.join(", ")
+}

@@ -1,0 +1,22 @@
+//! What a run tells on stderr while it goes: a plain line per step.
+
+use tokio::time::Instant;
+
+/// Tells what happens, each line with the seconds since the start.
+#[derive(Debug, Clone, Copy)]
+pub struct Story {
+    start: Instant,
+}
+
+impl Story {
+    /// The story begins now.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// Tells one line.
+    pub fn tell(&self, line: impl std::fmt::Display) {
+        eprintln!("[{:6.1}s] {line}", self.start.elapsed().as_secs_f64());
+    }
+}
