@@ -42,6 +42,11 @@ impl Authority {
         })
     }
 
+    /// The public key.
+    pub(crate) fn public_key(&self) -> &[u8] {
+        self.key.public_key_raw()
+    }
+
     /// The private key, for the state folder only.
     pub(crate) fn key_pem(&self) -> String {
         self.key.serialize_pem()

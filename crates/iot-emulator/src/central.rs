@@ -100,10 +100,12 @@ impl Application {
     /// Sets the individual enrollment of a device, or removes it.
     pub(crate) fn set_attestation(&mut self, id: &str, attestation: Option<Attestation>) {
         let folded = id.to_ascii_lowercase();
-        self.individuals.retain(|_, device| *device != folded);
         let Some(device) = self.devices.get_mut(&folded) else {
             return;
         };
+        for certificate in device.attestation.iter().flat_map(Attestation::certificates) {
+            self.individuals.remove(&certificate.thumbprint());
+        }
         for certificate in attestation.iter().flat_map(Attestation::certificates) {
             self.individuals.insert(certificate.thumbprint(), folded.clone());
         }

@@ -73,6 +73,12 @@ impl Certificate {
         Self::from_der(&der)
     }
 
+    /// Whether it is for this public key.
+    pub(crate) fn is_for(&self, public_key: &[u8]) -> bool {
+        let parsed = X509Certificate::from_der(&self.der);
+        parsed.is_ok_and(|(_, parsed)| *parsed.public_key().subject_public_key.data == *public_key)
+    }
+
     /// Whether the date is within the certificate's validity.
     pub(crate) fn is_valid_at(&self, now: Timestamp) -> bool {
         (self.not_before..=self.not_after).contains(&now.as_second())

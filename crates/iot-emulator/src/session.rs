@@ -116,3 +116,158 @@ impl From<WireError> for Why {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use iot_protocol::id::{DeviceId, HubHost, IdScope};
+    use proptest::prelude::*;
+    use rumqttc::mqttbytes::QoS;
+    use rumqttc::mqttbytes::v4::{Login, Publish, Subscribe};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+    use crate::attestation::HubAuthentication;
+    use crate::central::{Attestation, Central, Device};
+    use crate::dps::Registrations;
+    use crate::hub::Registry;
+    use crate::journal::Journal;
+    use crate::stats::Counters;
+    use crate::token::ApiToken;
+
+    /// Services that know one device, `t-1`, at DPS and at the hub, and its certificate.
+    fn services() -> (Arc<Services>, Certificate) {
+        static LEAF: OnceLock<Certificate> = OnceLock::new();
+        let leaf = LEAF.get_or_init(|| {
+            let mut parameters = rcgen::CertificateParams::new(vec![]).unwrap();
+            parameters.distinguished_name.push(rcgen::DnType::CommonName, "t-1");
+            let certificate = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+            Certificate::from_der(certificate.der()).unwrap()
+        });
+        let services = Services {
+            hub: HubHost::new("localhost").unwrap(),
+            id_scope: IdScope::new("0ne00EMULATOR").unwrap(),
+            dps_retry_after: Duration::ZERO,
+            token: ApiToken::generate(),
+            central: Central::default(),
+            registrations: Registrations::default(),
+            registry: Registry::default(),
+            counters: Counters::default(),
+            journal: Journal::new(),
+        };
+        let id = DeviceId::new("t-1").unwrap();
+        services
+            .registry
+            .enroll(&id, HubAuthentication::Thumbprint(leaf.thumbprint()));
+        {
+            let mut application = services.central.write();
+            application.devices.insert("t-1".into(), Device::new(id));
+            let attestation = Attestation {
+                primary: Arc::new(leaf.clone()),
+                secondary: None,
+            };
+            application.set_attestation("t-1", Some(attestation));
+        }
+        (Arc::new(services), leaf.clone())
+    }
+
+    const USERS: [&str; 2] = [
+        "0ne00EMULATOR/registrations/t-1/api-version=2019-03-31",
+        "localhost/t-1/?api-version=2021-04-12",
+    ];
+
+    fn connect(user: &str) -> Packet {
+        let mut connect = Connect::new("t-1");
+        connect.login = Some(Login::new(user, ""));
+        Packet::Connect(connect)
+    }
+
+    /// Topics that are nearly right, which goes deeper than noise would.
+    fn topic() -> impl Strategy<Value = String> {
+        let starts = prop::sample::select(vec![
+            "$dps/registrations/res/#",
+            "$dps/registrations/PUT/iotdps-register/?",
+            "$dps/registrations/GET/iotdps-get-operationstatus/?",
+            "$iothub/twin/GET/?",
+            "$iothub/twin/PATCH/properties/reported/?",
+            "$iothub/methods/res/",
+            "$iothub/twin/res/#",
+            "$iothub/methods/POST/#",
+            "devices/t-1/messages/events/",
+            "devices/t-1/messages/devicebound/#",
+        ]);
+        (starts, r"(\$rid=1)?[a-z0-9$%&=/?.\u{e4}]{0,12}").prop_map(|(start, end)| format!("{start}{end}"))
+    }
+
+    fn packet() -> impl Strategy<Value = Packet> {
+        let body = prop_oneof![
+            any::<Vec<u8>>(),
+            r#"\{("[a-z$]{1,3}":(1|null|"x"|\{\}))?\}"#.prop_map(String::into_bytes)
+        ];
+        let publish = (topic(), body, 0u8..3, any::<bool>()).prop_map(|(topic, body, qos, retain)| {
+            let qos = rumqttc::mqttbytes::qos(qos).unwrap();
+            let mut publish = Publish::new(topic, qos, body);
+            (publish.pkid, publish.retain) = (1, retain);
+            Packet::Publish(publish)
+        });
+        let subscribe = topic().prop_map(|topic| {
+            let mut subscribe = Subscribe::new(topic, QoS::AtLeastOnce);
+            subscribe.pkid = 1;
+            Packet::Subscribe(subscribe)
+        });
+        prop_oneof![6 => publish, 3 => subscribe, 1 => Just(Packet::PingReq), 1 => connect_again()]
+    }
+
+    fn connect_again() -> impl Strategy<Value = Packet> {
+        prop::sample::select(USERS.to_vec()).prop_map(connect)
+    }
+
+    /// Lets a client send these bytes and go; the session must end by itself.
+    fn talk(bytes: &[u8]) -> Arc<Services> {
+        let (services, leaf) = services();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (mut client, server) = duplex(1 << 20);
+            let session = tokio::spawn(serve(
+                server,
+                vec![leaf],
+                Arc::clone(&services),
+                CancellationToken::new(),
+            ));
+            // The session may have closed before everything was said.
+            if client.write_all(bytes).await.is_ok() && client.shutdown().await.is_ok() {
+                let mut answers = Vec::new();
+                client.read_to_end(&mut answers).await.unwrap();
+            }
+            session.await.expect("no packet makes a session panic");
+        });
+        services
+    }
+
+    proptest! {
+        #[test]
+        fn a_session_survives_whatever_comes_first(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            talk(&bytes);
+        }
+
+        #[test]
+        fn a_session_survives_packets_in_any_order_and_noise_after_them(
+            user in prop::sample::select(USERS.to_vec()),
+            packets in prop::collection::vec(packet(), 0..12),
+            noise in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let mut bytes = bytes::BytesMut::new();
+            connect(user).write(&mut bytes, 1 << 20).unwrap();
+            for packet in packets {
+                packet.write(&mut bytes, 1 << 20).unwrap();
+            }
+            bytes.extend_from_slice(&noise);
+            let journal = talk(&bytes).journal.since(0);
+            prop_assert!(matches!(journal[0].event, Event::Connected { .. }), "{journal:?}");
+        }
+    }
+}

@@ -54,10 +54,15 @@ impl StateFolder {
                 reason: error.to_string(),
             })?;
             if parsed.is_valid_at(now) {
-                return Authority::load(certificate, &key).map_err(|error| StartError::BadState {
-                    path: key_path,
-                    reason: error.to_string(),
-                });
+                let bad = |reason: String| StartError::BadState {
+                    path: key_path.clone(),
+                    reason,
+                };
+                let authority = Authority::load(certificate, &key).map_err(|error| bad(error.to_string()))?;
+                if !parsed.is_for(authority.public_key()) {
+                    return Err(bad(format!("not the key of {CA_CERT}")));
+                }
+                return Ok(authority);
             }
         }
         let authority = Authority::generate(now)?;
@@ -157,6 +162,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = StateFolder::open(folder.path()).unwrap();
         state.authority(crate::clock::now()).unwrap();
+        let other = Authority::generate(crate::clock::now()).unwrap();
+        fs::write(folder.path().join(CA_KEY), other.key_pem()).unwrap();
+        let error = state.authority(crate::clock::now()).err().unwrap().to_string();
+        assert!(
+            error.contains("ca_key.pem is not usable: not the key of ca_cert.pem"),
+            "{error}"
+        );
         fs::write(state.ca_cert(), "nonsense").unwrap();
         let error = state.authority(crate::clock::now()).err().unwrap().to_string();
         assert!(

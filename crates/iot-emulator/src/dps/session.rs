@@ -1,5 +1,7 @@
 //! A client at DPS: one subscription, and two topics to publish to. Anything else ends the connection.
 
+use std::convert::Infallible;
+
 use iot_protocol::dps::{RESPONSE_FILTER, Registration, RequestTopic, ResponseTopic, ServiceError, Status};
 use iot_protocol::id::{RegistrationId, RequestId};
 use iot_protocol::username::DpsUserName;
@@ -96,11 +98,9 @@ struct Session<'a, S> {
     packet_id: u16,
 }
 
-/// A session ends only with a reason to end.
-enum Never {}
-
 impl<S: Stream> Session<'_, S> {
-    async fn run(&mut self, keep_alive: u16, stop: &CancellationToken) -> Result<Never, Why> {
+    /// Ends only with a reason to end.
+    async fn run(&mut self, keep_alive: u16, stop: &CancellationToken) -> Result<Infallible, Why> {
         self.wire.accept(false).await?;
         let patience = patience(keep_alive, DPS_IDLE);
         loop {

@@ -1,6 +1,7 @@
 //! A connected device: what it sends, and what it is sent.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -115,9 +116,6 @@ struct Call {
     reply: oneshot::Sender<(u16, Bytes)>,
 }
 
-/// A session ends only with a reason to end.
-enum Never {}
-
 impl<'a, S: Stream> Session<'a, S> {
     fn begin(
         wire: Wire<S>,
@@ -174,7 +172,13 @@ impl<'a, S: Stream> Session<'a, S> {
         self.calls.clear();
     }
 
-    async fn run(&mut self, session_present: bool, patience: Duration, stop: &CancellationToken) -> Result<Never, Why> {
+    /// Ends only with a reason to end.
+    async fn run(
+        &mut self,
+        session_present: bool,
+        patience: Duration,
+        stop: &CancellationToken,
+    ) -> Result<Infallible, Why> {
         self.wire.accept(session_present).await?;
         self.deliver().await?;
         let mut deadline = Instant::now() + patience;

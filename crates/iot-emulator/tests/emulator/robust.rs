@@ -75,3 +75,18 @@ async fn many_messages_in_one_write_are_all_acknowledged() {
     }
     assert_eq!(emulator.stats().telemetry_received, 500);
 }
+
+#[tokio::test]
+async fn a_certificate_without_its_key_does_not_get_through_the_handshake() {
+    let emulator = emulator().await;
+    let root = Party::root("root");
+    Rest::new(&emulator).enroll_group("g", &root).await;
+    let (leaf, thief) = (root.leaf("t-1"), Party::self_signed("thief"));
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let since = emulator.journal().last();
+        Device::dial_with_key_of(&emulator, &leaf, &thief, version).await;
+        let dropped = |event: &Event| matches!(event, Event::Dropped { reason } if reason.contains("TLS handshake"));
+        let entry = emulator.journal().wait_for(since, |_| true).await;
+        assert!(dropped(&entry.event), "{entry:?}");
+    }
+}

@@ -107,6 +107,33 @@ impl Device {
         }
     }
 
+    /// Tries to make the TLS connection with a certificate whose key is another's.
+    pub(crate) async fn dial_with_key_of(
+        emulator: &Emulator,
+        party: &Party,
+        thief: &Party,
+        version: &'static rustls::SupportedProtocolVersion,
+    ) {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let key = provider.key_provider.load_private_key(thief.key()).unwrap();
+        let stolen = rustls::sign::CertifiedKey::new(party.chain(), key);
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca(emulator)).unwrap();
+        let config = ClientConfig::builder_with_provider(provider.into())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(stolen)));
+        let tcp = TcpStream::connect(emulator.mqtt_addr()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
+        // With TLS 1.3 the client's side of the handshake is over before the server has looked at the signature.
+        if let Ok(mut stream) = stream {
+            let end = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 1]).await;
+            assert!(end.is_err(), "the server sends an alert");
+        }
+    }
+
     /// Says CONNECT and gives the answer.
     pub(crate) async fn greet(emulator: &Emulator, party: Option<&Party>, hello: Hello) -> (Self, ConnAck) {
         let mut device = Self::dial(emulator, party).await;
