@@ -7,9 +7,14 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// As DPS and IoT Central write it: UTC with seven fractional digits.
+/// As DPS and the hub write it: UTC with seven fractional digits.
 pub(crate) fn ticks(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.7fZ").to_string()
+}
+
+/// As IoT Central writes it: UTC with milliseconds.
+pub(crate) fn millis(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// As HTTP writes it.
@@ -29,6 +34,7 @@ mod tests {
             ticks("2026-11-23T15:00:00Z".parse().unwrap()),
             "2026-11-23T15:00:00.0000000Z"
         );
+        assert_eq!(millis(at), "2026-11-23T15:00:00.123Z");
         assert_eq!(http_date(at), "Mon, 23 Nov 2026 15:00:00 GMT");
     }
 }

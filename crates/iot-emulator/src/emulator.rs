@@ -79,6 +79,8 @@ impl Emulator {
             journal: Journal::new(),
         });
         let stop = CancellationToken::new();
+        // From here on, a failure stops what runs already.
+        let guard = stop.clone().drop_guard();
         let connections = TaskTracker::new();
         let accepting = tokio::spawn(listener::accept(
             mqtt_listener,
@@ -105,7 +107,7 @@ impl Emulator {
             state,
             accepting,
             connections,
-            stop: stop.drop_guard(),
+            stop: guard,
         })
     }
 

@@ -18,4 +18,4 @@ pub(crate) use method::{InvokeError, invoke};
 pub(crate) use queue::CloudMessage;
 pub(crate) use registry::Registry;
 pub(crate) use session::serve;
-pub(crate) use twin::{BadPatch, Twin, check_desired, is_component};
+pub(crate) use twin::{BadPatch, Twin, is_component};

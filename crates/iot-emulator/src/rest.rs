@@ -130,7 +130,7 @@ fn router(rest: Rest) -> Router {
             "/devices/{id}/attestation",
             get(attestation::read)
                 .put(attestation::replace)
-                .patch(attestation::replace)
+                .patch(attestation::update)
                 .delete(attestation::remove),
         )
         .route("/devices/{id}/credentials", get(devices::credentials))

@@ -5,13 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use iot_protocol::id::{DeviceId, ModelId};
+use jiff::Timestamp;
 use rumqttc::mqttbytes::QoS;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::inbox::Inbox;
 use super::queue::{CloudMessage, Queue, QueueFull};
-use super::twin::Twin;
+use super::twin::{BadPatch, Twin};
 use crate::attestation::HubAuthentication;
 use crate::journal::Why;
 
@@ -95,13 +96,13 @@ impl Device {
     }
 
     /// Changes desired properties and tells the device, if it is connected; otherwise it will find them in its twin.
-    pub(crate) fn change_desired(&self, patch: Map<String, Value>, now: jiff::Timestamp) -> u64 {
+    pub(crate) fn change_desired(&self, patch: Map<String, Value>, now: Timestamp) -> Result<u64, BadPatch> {
         let mut state = self.lock();
-        let (version, patch) = state.twin.change_desired(patch, now);
+        let (version, patch) = state.twin.change_desired(patch, now)?;
         if let Some(connection) = &state.connection {
             connection.tell(Command::Desired { version, patch });
         }
-        version
+        Ok(version)
     }
 
     /// Queues a cloud-to-device message.

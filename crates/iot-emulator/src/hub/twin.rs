@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use iot_protocol::pnp::{COMPONENT_MARKER, COMPONENT_MARKER_VALUE};
-use iot_protocol::twin::{Section, TwinDocument, merge};
+use iot_protocol::twin::{Section, TwinDocument};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -69,26 +69,21 @@ impl Twin {
     pub(super) fn report(&mut self, body: &[u8], now: Timestamp) -> Result<u64, BadPatch> {
         let mut patch: Map<String, Value> = serde_json::from_slice(body).map_err(|_| BadPatch::NotAnObject)?;
         patch.remove("$version");
-        check(&patch, 1)?;
-        let mut merged = self.document.reported.properties.clone();
-        merge(&mut merged, &patch);
-        if size(&merged) > MAX_SECTION {
-            return Err(BadPatch::TooLarge);
-        }
-        self.document.reported.properties = merged;
-        self.document.reported.version += 1;
-        let version = self.document.reported.version;
+        let version = apply(&mut self.document.reported, &patch)?;
         stamp(&mut self.reported, &patch, Stamp { version, at: now });
         Ok(version)
     }
 
     /// Merges what the solution wants; gives the new version and the patch as the device gets it.
-    pub(super) fn change_desired(&mut self, mut patch: Map<String, Value>, now: Timestamp) -> (u64, Bytes) {
-        self.document.desired.patch(&patch);
-        let version = self.document.desired.version;
+    pub(super) fn change_desired(
+        &mut self,
+        mut patch: Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<(u64, Bytes), BadPatch> {
+        let version = apply(&mut self.document.desired, &patch)?;
         stamp(&mut self.desired, &patch, Stamp { version, at: now });
         patch.insert("$version".into(), version.into());
-        (version, Bytes::from(Value::Object(patch).to_string()))
+        Ok((version, Bytes::from(Value::Object(patch).to_string())))
     }
 
     pub(crate) fn desired_stamp(&self, component: Option<&str>, name: &str) -> Option<Stamp> {
@@ -100,9 +95,16 @@ impl Twin {
     }
 }
 
-/// Checks what a solution wants to write, by the same rules.
-pub(crate) fn check_desired(patch: &Map<String, Value>) -> Result<(), BadPatch> {
-    check(patch, 1)
+/// Patches a section if patch and result keep the limits; gives the new version.
+fn apply(section: &mut Section, patch: &Map<String, Value>) -> Result<u64, BadPatch> {
+    check(patch, 1)?;
+    let mut patched = section.clone();
+    patched.patch(patch);
+    if size(&patched.properties) > MAX_SECTION {
+        return Err(BadPatch::TooLarge);
+    }
+    *section = patched;
+    Ok(section.version)
 }
 
 fn stamp(stamps: &mut BTreeMap<Path, Stamp>, patch: &Map<String, Value>, now: Stamp) {
@@ -214,7 +216,7 @@ mod tests {
     fn a_desired_change_carries_its_version() {
         let mut twin = Twin::new();
         let patch = json!({"targetTemperature": 21.5}).as_object().unwrap().clone();
-        let (version, body) = twin.change_desired(patch, at(1));
+        let (version, body) = twin.change_desired(patch, at(1)).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!((version, body), (2, json!({"targetTemperature": 21.5, "$version": 2})));
     }

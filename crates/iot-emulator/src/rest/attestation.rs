@@ -48,31 +48,42 @@ pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Re
     Ok(Json(view(device.attestation.as_ref().ok_or_else(no_attestation)?)))
 }
 
-/// Sets the certificates. One that the body names without its text stays as it is.
+/// Sets the certificates. A secondary one that the body does not name is removed.
 pub(super) async fn replace(
     State(rest): State<Rest>,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let body: AttestationBody = parse(&body)?;
+    write(&rest, &id, parse(&body)?, false)
+}
+
+/// Sets the certificates that the body names.
+pub(super) async fn update(
+    State(rest): State<Rest>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    write(&rest, &id, parse(&body)?, true)
+}
+
+fn write(rest: &Rest, id: &str, body: AttestationBody, keep: bool) -> Result<Json<Value>, ApiError> {
     let (true, Some(x509)) = (body.kind == "x509", body.x509) else {
         return Err(ApiError::invalid(
             "the emulator knows individual enrollments with attestation `x509` only",
         ));
     };
     let mut application = rest.services.central.write();
-    let known = application.device(&id).ok_or_else(no_device)?.attestation.clone();
-    let (known_primary, known_secondary) = match known {
+    let (known_primary, known_secondary) = match application.device(id).ok_or_else(no_device)?.attestation.clone() {
         Some(known) => (Some(known.primary), known.secondary),
         None => (None, None),
     };
     let CertificatesBody { primary, secondary } = x509.client_certificates;
-    let primary = pick(&application, &id, primary, known_primary)?
+    let primary = pick(&application, id, primary, known_primary, keep)?
         .ok_or_else(|| ApiError::invalid("body: missing field `x509.clientCertificates.primary.certificate`"))?;
-    let secondary = pick(&application, &id, secondary, known_secondary)?;
+    let secondary = pick(&application, id, secondary, known_secondary, keep)?;
     let attestation = Attestation { primary, secondary };
     let answer = view(&attestation);
-    application.set_attestation(&id, Some(attestation));
+    application.set_attestation(id, Some(attestation));
     Ok(Json(answer))
 }
 
@@ -93,9 +104,11 @@ fn pick(
     id: &str,
     body: Option<CertificateBody>,
     known: Option<Arc<Certificate>>,
+    keep: bool,
 ) -> Result<Option<Arc<Certificate>>, ApiError> {
     let text = match body {
-        None => return Ok(None),
+        None => return Ok(known.filter(|_| keep)),
+        // Written back as it was read: without its text.
         Some(CertificateBody { certificate: None }) => return Ok(known),
         Some(CertificateBody {
             certificate: Some(text),

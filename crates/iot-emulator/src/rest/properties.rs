@@ -14,7 +14,7 @@ use super::body::object;
 use super::devices::no_device;
 use super::error::ApiError;
 use crate::clock;
-use crate::hub::{Device, Twin, check_desired, is_component};
+use crate::hub::{Device, Twin, is_component};
 use crate::journal::Event;
 use crate::unconfirmed::NOT_PROVISIONED;
 
@@ -200,8 +200,7 @@ fn remove_others<'a>(patch: &mut Map<String, Value>, old: impl Iterator<Item = &
 }
 
 fn write(rest: &Rest, device: &Device, patch: Map<String, Value>) -> Result<(), ApiError> {
-    check_desired(&patch)?;
-    let version = device.change_desired(patch, clock::now());
+    let version = device.change_desired(patch, clock::now())?;
     rest.services
         .journal
         .record(Some(device.id.as_str()), Event::DesiredChanged { version });
@@ -246,7 +245,7 @@ fn render(
     for name in names.filter(|name| *name != COMPONENT_MARKER) {
         let mut about = Map::new();
         if let Some(stamp) = twin.reported_stamp(component, name) {
-            about.insert("lastUpdateTime".into(), json!(stamp.at));
+            about.insert("lastUpdateTime".into(), clock::millis(stamp.at).into());
         }
         if let Some(value) = desired.get(name) {
             about.insert("desiredValue".into(), value.clone());

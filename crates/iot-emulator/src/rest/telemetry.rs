@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Rest;
 use super::devices::no_device;
 use super::error::ApiError;
+use crate::clock;
 
 pub(super) async fn read(
     State(rest): State<Rest>,
@@ -34,5 +35,5 @@ fn last(rest: &Rest, id: &str, component: Option<&str>, name: &str) -> Result<Js
     let device = rest.services.registry.device(&device_id);
     let last = device.and_then(|device| device.lock().inbox.value(component, name));
     let (at, value) = last.ok_or_else(|| ApiError::not_found("the device has not sent this telemetry"))?;
-    Ok(Json(json!({ "timestamp": at, "value": value })))
+    Ok(Json(json!({ "timestamp": clock::millis(at), "value": value })))
 }

@@ -241,6 +241,20 @@ async fn an_individual_enrollment_shows_its_thumbprints_and_the_credentials_the_
     assert_eq!(rest.get("devices/lab/attestation").await.1, answer);
     let (_, credentials) = rest.get("devices/lab/credentials").await;
     assert_eq!(credentials["idScope"], "0ne00EMULATOR");
+    let named = |which: &str, party: &Party| json!({"type": "x509", "x509": {"clientCertificates": {which: {"certificate": encode(&party.pem)}}}});
+    let next = Party::self_signed("lab");
+    let (_, changed) = rest.patch("devices/lab/attestation", named("secondary", &next)).await;
+    let after = &changed["x509"]["clientCertificates"];
+    assert_eq!(
+        after["primary"], certificates["primary"],
+        "what a PATCH does not name stays"
+    );
+    assert_ne!(after["secondary"], certificates["secondary"]);
+    let (_, changed) = rest.put("devices/lab/attestation", named("primary", &next)).await;
+    assert!(
+        changed["x509"]["clientCertificates"].get("secondary").is_none(),
+        "what a PUT does not name goes"
+    );
     let missing = json!({"type": "x509", "x509": {"clientCertificates": {}}});
     assert_eq!(rest.put("devices/lab/attestation", missing).await.0, 422);
     assert_eq!(rest.delete("devices/lab/attestation").await, 204);
