@@ -11,8 +11,12 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::lines::Line;
 use crate::metrics::Metrics;
+use crate::model::{Model, components};
 use crate::pacer::Pacer;
-use crate::plan::{CredentialSource, Group, Target, Telemetry};
+use crate::plan::{self, CredentialSource, Group, Target, Telemetry};
+use crate::random::{Purpose, stream};
+use crate::room::Overrides;
+use crate::weather::Weather;
 
 /// What all devices of a process share.
 #[derive(Debug)]
@@ -43,6 +47,10 @@ impl Context {
 pub(crate) struct GroupContext {
     pub(crate) model_id: ModelId,
     pub(crate) telemetry: Telemetry,
+    /// The components that send telemetry.
+    pub(crate) components: &'static [Option<&'static str>],
+    model: plan::Model,
+    room: Overrides,
     credentials: CredentialSource,
 }
 
@@ -51,8 +59,21 @@ impl GroupContext {
         Self {
             model_id: group.model.id(),
             telemetry: group.telemetry,
+            components: components(group.model),
+            model: group.model,
+            room: group.room,
             credentials: group.credentials.clone(),
         }
+    }
+
+    /// What a device of the group is.
+    pub(crate) fn model(&self, seed: u64, id: &RegistrationId) -> Model {
+        Model::new(
+            self.model,
+            &self.room,
+            Weather::new(seed),
+            stream(seed, id.as_str(), Purpose::Physics),
+        )
     }
 
     /// Loads a device's current certificate and key; reads files and blocks meanwhile.

@@ -5,6 +5,8 @@
 //! ```
 //! The task looks at its orders and at what it has, does the one next step, and looks again.
 
+mod connect;
+mod messages;
 mod register;
 mod session;
 mod trouble;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
 use provisioning::certificate::load::Identity;
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{info, warn};
@@ -25,16 +28,19 @@ use crate::context::{Assigned, Context, GroupContext};
 use crate::lines::{DeviceLine, Line, State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
+use crate::model::Model;
 use crate::outbox::Outbox;
 use crate::random::{Purpose, stream};
 use crate::recovery::{Next, Recovery};
 use crate::reporter::Reporter;
-use crate::thermostat::Thermostat;
 use crate::ticks::Ticks;
 use trouble::Trouble;
 
 /// A session that lasted so long ends a row of failures.
 const WELL_AFTER: Duration = Duration::from_secs(30);
+
+/// How long a restart takes, give or take a half.
+const BOOT: Duration = Duration::from_secs(3);
 
 /// One virtual thermostat.
 pub(crate) struct Device {
@@ -57,7 +63,9 @@ pub(crate) struct Device {
     last_reason: Option<&'static str>,
     recovery: Recovery,
 
-    thermostat: Thermostat,
+    model: Model,
+    /// A command has asked for a restart at this instant.
+    reboot_at: Option<Instant>,
     reporter: Reporter,
     outbox: Outbox,
     /// While the device is or should be online it measures; a broken connection does not stop it.
@@ -89,7 +97,8 @@ impl Device {
             offline_since: None,
             last_reason: None,
             recovery: Recovery::default(),
-            thermostat: Thermostat::new(stream(seed, id.as_str(), Purpose::Physics)),
+            model: context.groups[group].model(seed, &id),
+            reboot_at: None,
             reporter: Reporter::default(),
             outbox: Outbox::default(),
             ticks: None,
@@ -112,6 +121,9 @@ impl Device {
             }
             if self.mailbox.take_reconnect() {
                 self.not_before = None;
+            }
+            if self.reboot_at.is_some_and(|at| at <= Instant::now()) {
+                self.reboot();
             }
             if self.settled && !self.mailbox.wants_online() && !self.ask_dps {
                 self.rest().await;
@@ -199,26 +211,41 @@ impl Device {
 
         // The room lives by the nominal interval, so that its temperatures don't depend on jitter or load.
         let seconds = self.group().telemetry.interval_ms as f64 / 1000.0;
-        let (body, report) = self.thermostat.measure(seconds, Timestamp::now());
-        self.reporter.report(report);
+        let measured = self.model.measure(seconds, Timestamp::now());
+        self.reporter.report(&measured.report);
         let metrics = &self.context.metrics;
-        metrics.count(Counter::TelemetryOffered);
         if tick.missed > 0 {
             metrics.add(Counter::TicksMissed, tick.missed);
         }
-        if self.outbox.offer(tick.due, body).is_some() {
-            metrics.count_reason(counter::TELEMETRY_DROPPED, "outbox_full");
+        for (component, body) in measured.telemetry {
+            metrics.count(Counter::TelemetryOffered);
+            if self.outbox.offer(tick.due, component, body).is_some() {
+                metrics.count_reason(counter::TELEMETRY_DROPPED, "outbox_full");
+            }
         }
     }
 
     fn drop_outstanding(&mut self, reason: &str) {
-        let outstanding = self.outbox.outstanding() as u64;
-        if outstanding > 0 {
+        let dropped = self.outbox.clear();
+        if dropped > 0 {
             self.context
                 .metrics
-                .add_reason(counter::TELEMETRY_DROPPED, reason, outstanding);
-            self.outbox = Outbox::default();
+                .add_reason(counter::TELEMETRY_DROPPED, reason, dropped);
         }
+    }
+
+    /// The device restarts: what it only remembered is gone, and starting takes it a moment.
+    fn reboot(&mut self) {
+        self.reboot_at = None;
+        self.ticks = None;
+        self.drop_outstanding("rebooted");
+        self.reporter = Reporter::default();
+        let report = self.model.rebooted(Timestamp::now());
+        self.reporter.report(&report);
+        let boot = BOOT.mul_f64(self.random.random_range(0.5..1.5));
+        self.not_before = Some(Instant::now() + boot);
+        info!(device_id = %self.id, "restarts on command; back in {boot:.1?}");
+        self.say(State::Pending, |line| line.reason = Some("reboot".to_owned()));
     }
 
     fn settle(&mut self) {

@@ -7,51 +7,79 @@
 use jiff::Timestamp;
 
 /// At most so many spans; joining halves them.
-const MAX_SPANS: usize = 64;
+const MAX_SPANS: usize = 32;
+/// Readings are kept in tenths of a degree, which is what the sensor can tell apart.
+const PER_DEGREE: f64 = 10.0;
 
-/// Readings of a stretch of time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Readings of a stretch of time. There are many of these in a fleet, so it is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Of the first reading.
-    pub start: Timestamp,
-    /// Of the last reading.
-    pub end: Timestamp,
-    /// Lowest reading in °C.
-    pub min: f64,
-    /// Highest reading in °C.
-    pub max: f64,
-    sum: f64,
+    start_ms: i64,
+    end_ms: i64,
+    sum: i64,
     count: u32,
+    min: i16,
+    max: i16,
 }
 
 impl Span {
+    /// Time of the first reading.
+    #[must_use]
+    pub fn start(&self) -> Timestamp {
+        timestamp(self.start_ms)
+    }
+
+    /// Time of the last reading.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        timestamp(self.end_ms)
+    }
+
+    /// Lowest reading in °C.
+    #[must_use]
+    pub fn min(&self) -> f64 {
+        f64::from(self.min) / PER_DEGREE
+    }
+
+    /// Highest reading in °C.
+    #[must_use]
+    pub fn max(&self) -> f64 {
+        f64::from(self.max) / PER_DEGREE
+    }
+
     /// Mean of the readings in °C.
     #[must_use]
     pub fn mean(&self) -> f64 {
-        self.sum / f64::from(self.count)
+        self.sum as f64 / f64::from(self.count) / PER_DEGREE
     }
 
-    fn of(at: Timestamp, value: f64) -> Self {
+    fn of(at_ms: i64, value: f64) -> Self {
+        // The cast saturates, far beyond what a room can be.
+        let tenths = (value * PER_DEGREE).round() as i16;
         Self {
-            start: at,
-            end: at,
-            min: value,
-            max: value,
-            sum: value,
+            start_ms: at_ms,
+            end_ms: at_ms,
+            min: tenths,
+            max: tenths,
+            sum: tenths.into(),
             count: 1,
         }
     }
 
     fn joined(self, later: Self) -> Self {
         Self {
-            start: self.start,
-            end: later.end,
+            start_ms: self.start_ms,
+            end_ms: later.end_ms,
             min: self.min.min(later.min),
             max: self.max.max(later.max),
             sum: self.sum + later.sum,
-            count: self.count + later.count,
+            count: self.count.saturating_add(later.count),
         }
     }
+}
+
+fn timestamp(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).expect("it was taken from a timestamp")
 }
 
 /// Readings since the device was started.
@@ -74,14 +102,18 @@ impl Default for History {
 impl History {
     /// Adds a reading. The times of readings must not go back; one that does (the clock was set) counts as the latest.
     pub fn record(&mut self, at: Timestamp, value: f64) {
-        let at = self.spans.last().map_or(at, |last| last.end.max(at));
+        let at_ms = self
+            .spans
+            .last()
+            .map_or(i64::MIN, |last| last.end_ms)
+            .max(at.as_millisecond());
         match self.spans.last_mut() {
-            Some(last) if last.count < self.per_span => *last = last.joined(Span::of(at, value)),
+            Some(last) if last.count < self.per_span => *last = last.joined(Span::of(at_ms, value)),
             _ => {
                 if self.spans.len() == MAX_SPANS {
                     self.halve();
                 }
-                self.spans.push(Span::of(at, value));
+                self.spans.push(Span::of(at_ms, value));
             }
         }
     }
@@ -90,9 +122,10 @@ impl History {
     /// reaches beyond it.
     #[must_use]
     pub fn since(&self, instant: Timestamp) -> Option<Span> {
+        let since_ms = instant.as_millisecond();
         self.spans
             .iter()
-            .filter(|span| span.end >= instant)
+            .filter(|span| span.end_ms >= since_ms)
             .copied()
             .reduce(Span::joined)
     }
@@ -122,8 +155,8 @@ mod tests {
             history.record(at(second), value);
         }
         let span = history.since(at(10)).unwrap();
-        assert_eq!((span.min, span.max, span.mean()), (20.0, 22.0, 21.0));
-        assert_eq!((span.start, span.end), (at(10), at(20)));
+        assert_eq!((span.min(), span.max(), span.mean()), (20.0, 22.0, 21.0));
+        assert_eq!((span.start(), span.end()), (at(10), at(20)));
         assert_eq!(history.since(at(21)), None);
     }
 
@@ -135,9 +168,12 @@ mod tests {
         }
         assert!(history.spans.len() <= MAX_SPANS);
         let all = history.since(at(0)).unwrap();
-        assert_eq!((all.min, all.max, all.start, all.end), (-40.0, 20.0, at(0), at(99_999)));
+        assert_eq!(
+            (all.min(), all.max(), all.start(), all.end()),
+            (-40.0, 20.0, at(0), at(99_999))
+        );
         assert_eq!(all.count, 100_000);
-        assert_eq!(history.since(at(90_000)).unwrap().min, 20.0);
+        assert_eq!(history.since(at(90_000)).unwrap().min(), 20.0);
     }
 
     #[test]
@@ -145,6 +181,6 @@ mod tests {
         let mut history = History::default();
         history.record(at(10), 20.0);
         history.record(at(5), 25.0);
-        assert_eq!(history.since(at(10)).unwrap().max, 25.0);
+        assert_eq!(history.since(at(10)).unwrap().max(), 25.0);
     }
 }

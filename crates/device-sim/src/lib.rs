@@ -12,7 +12,8 @@
 //! | [`lines`] | the contract with whoever started the process: stats and device lines out, control lines in |
 //! | [`fleet`] | a process's devices, moved by stages and control lines |
 //! | `device` | one device's task: register, connect, session, what to do after a failure |
-//! | [`thermostat`], [`room`], [`history`] | the model: what a device measures, reports, accepts and answers. Pure |
+//! | [`model`] | what a device measures, reports, accepts and answers. Pure |
+//! | [`room`], [`weather`], [`history`] | what it measures it in, and what it remembers. Pure |
 //! | [`outbox`], [`reporter`] | what waits to be acknowledged. Pure |
 //! | [`recovery`], [`ticks`], [`ramp`], [`pacer`] | when things happen. Pure; the time is handed in |
 //! | [`random`] | seed + device id decide every random choice |
@@ -23,13 +24,15 @@
 //! # Example
 //!
 //! ```
+//! use device_sim::model::Model;
 //! use device_sim::random::{Purpose, stream};
-//! use device_sim::thermostat::Thermostat;
+//! use device_sim::{plan, room::Overrides, weather::Weather};
 //!
 //! // The same seed and id give the same telemetry, always.
-//! let mut thermostat = Thermostat::new(stream(7, "thermo-0001", Purpose::Physics));
-//! let (body, _report) = thermostat.measure(5.0, "2026-11-23T15:00:00Z".parse()?);
-//! assert_eq!(body, r#"{"temperature":22.4}"#);
+//! let random = stream(7, "thermo-0001", Purpose::Physics);
+//! let mut device = Model::new(plan::Model::Thermostat, &Overrides::default(), Weather::new(7), random);
+//! let measured = device.measure(5.0, "2026-11-23T15:00:00Z".parse()?);
+//! assert_eq!(measured.telemetry[0].1, r#"{"temperature":21.1}"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -43,6 +46,7 @@ pub mod limits;
 pub mod lines;
 pub mod mailbox;
 pub mod metrics;
+pub mod model;
 pub mod outbox;
 mod output;
 pub mod pacer;
@@ -53,7 +57,7 @@ pub mod recovery;
 pub mod reporter;
 pub mod room;
 mod signal;
-pub mod thermostat;
 pub mod ticks;
+pub mod weather;
 
 pub use signal::shutdown_signal;

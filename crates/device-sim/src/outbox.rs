@@ -17,6 +17,8 @@ pub struct Message {
     pub seq: u64,
     /// The tick that the message belongs to.
     pub due: Instant,
+    /// Which of the model's components sends it.
+    pub component: u8,
     /// Its body.
     pub body: Bytes,
     /// Whether it has been written to a connection before.
@@ -33,7 +35,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Takes a message. When there is no room, the oldest one falls out and is returned.
-    pub fn offer(&mut self, due: Instant, body: Bytes) -> Option<Message> {
+    pub fn offer(&mut self, due: Instant, component: u8, body: Bytes) -> Option<Message> {
         let dropped = if self.messages.len() == CAPACITY {
             self.messages.pop_front()
         } else {
@@ -43,6 +45,7 @@ impl Outbox {
         self.messages.push_back(Message {
             seq: self.next_seq,
             due,
+            component,
             body,
             sent_before: false,
             in_flight: None,
@@ -80,6 +83,13 @@ impl Outbox {
         }
     }
 
+    /// Gives up everything, and says how much that was. Message ids go on from where they were.
+    pub fn clear(&mut self) -> u64 {
+        let dropped = self.messages.len() as u64;
+        self.messages = VecDeque::new();
+        dropped
+    }
+
     /// How many messages are not acknowledged.
     #[must_use]
     pub fn outstanding(&self) -> usize {
@@ -99,8 +109,8 @@ mod tests {
     fn a_message_stays_until_it_is_acknowledged_and_keeps_its_id() {
         let mut outbox = Outbox::default();
         let now = Instant::now();
-        outbox.offer(now, body("a"));
-        outbox.offer(now, body("b"));
+        outbox.offer(now, 0, body("a"));
+        outbox.offer(now, 0, body("b"));
         let (first, second, third) = (1, 2, 3);
         outbox.sent(first);
         outbox.sent(second);
@@ -120,7 +130,7 @@ mod tests {
         let mut outbox = Outbox::default();
         let now = Instant::now();
         let dropped: Vec<u64> = (0..CAPACITY + 3)
-            .filter_map(|_| outbox.offer(now, body("x")))
+            .filter_map(|_| outbox.offer(now, 0, body("x")))
             .map(|message| message.seq)
             .collect();
         assert_eq!(dropped, [1, 2, 3]);

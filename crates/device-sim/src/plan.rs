@@ -12,6 +12,8 @@ use std::str::FromStr;
 use iot_protocol::id::{IdScope, ModelId, RegistrationId};
 use serde::{Deserialize, Serialize};
 
+use crate::room::Overrides;
+
 /// The version of the format that this build reads and writes.
 pub const PLAN_VERSION: u32 = 1;
 
@@ -68,10 +70,17 @@ pub struct Group {
     pub devices: Devices,
     /// What they are.
     pub model: Model,
+    /// What their rooms are like, where it is not to be drawn by lot.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub room: Overrides,
     /// What they send.
     pub telemetry: Telemetry,
     /// Where their certificates are.
     pub credentials: CredentialSource,
+}
+
+fn is_default(room: &Overrides) -> bool {
+    *room == Overrides::default()
 }
 
 /// The ids of a group's devices.
@@ -124,15 +133,19 @@ impl Devices {
 pub enum Model {
     /// `dtmi:com:example:Thermostat;1`
     Thermostat,
+    /// `dtmi:com:example:TemperatureController;2`
+    TemperatureController,
 }
 
 impl Model {
     /// The model id that the device announces.
     #[must_use]
     pub fn id(self) -> ModelId {
-        match self {
-            Self::Thermostat => ModelId::new("dtmi:com:example:Thermostat;1").expect("the literal is a model id"),
-        }
+        let id = match self {
+            Self::Thermostat => "dtmi:com:example:Thermostat;1",
+            Self::TemperatureController => "dtmi:com:example:TemperatureController;2",
+        };
+        ModelId::new(id).expect("the literal is a model id")
     }
 }
 
@@ -324,6 +337,9 @@ impl Plan {
         }
         for group in &self.groups {
             share("groups.telemetry.jitter", group.telemetry.jitter)?;
+            if let Some((key, accepted)) = group.room.problems().next() {
+                return Err(format!("`room.{key}` of group `{}` must be {accepted}", group.name));
+            }
             if group.telemetry.interval_ms == 0 {
                 return Err(format!("`telemetry.interval_ms` of group `{}` is 0", group.name));
             }

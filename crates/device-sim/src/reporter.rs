@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use iot_protocol::twin::merge;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -23,9 +24,9 @@ struct InFlight {
 }
 
 impl Reporter {
-    /// Adds properties; a newer value replaces one that has not been sent.
-    pub fn report(&mut self, properties: Map<String, Value>) {
-        self.pending.extend(properties);
+    /// Adds properties; a newer value replaces one that has not been sent. Those of one component come together.
+    pub fn report(&mut self, properties: &Map<String, Value>) {
+        merge(&mut self.pending, properties);
     }
 
     /// The patch to send now, under `request_id`; none while one is on its way or there is nothing to say.
@@ -62,10 +63,9 @@ impl Reporter {
 
     /// The connection is gone: what was not answered has to be sent again, unless something newer replaces it.
     pub fn connection_lost(&mut self) {
-        if let Some(in_flight) = self.in_flight.take() {
-            for (key, value) in in_flight.patch {
-                self.pending.entry(key).or_insert(value);
-            }
+        if let Some(InFlight { mut patch, .. }) = self.in_flight.take() {
+            merge(&mut patch, &self.pending);
+            self.pending = patch;
         }
     }
 }
@@ -84,10 +84,10 @@ mod tests {
     fn the_newest_value_wins_while_another_patch_is_on_its_way() {
         let mut reporter = Reporter::default();
         let now = Instant::now();
-        reporter.report(properties(&json!({"a": 1})));
+        reporter.report(&properties(&json!({"a": 1})));
         assert_eq!(reporter.next(1, now), Some(&properties(&json!({"a": 1}))));
-        reporter.report(properties(&json!({"a": 2})));
-        reporter.report(properties(&json!({"a": 3, "b": 1})));
+        reporter.report(&properties(&json!({"a": 2})));
+        reporter.report(&properties(&json!({"a": 3, "b": 1})));
         assert_eq!(reporter.next(2, now), None, "one at a time");
         assert_eq!(reporter.answered(7), None, "of something else");
         assert_eq!(reporter.answered(1), Some(now));
@@ -95,10 +95,19 @@ mod tests {
     }
 
     #[test]
+    fn properties_of_one_component_are_reported_together() {
+        let mut reporter = Reporter::default();
+        reporter.report(&properties(&json!({"thermostat1": {"__t": "c", "a": 1}})));
+        reporter.report(&properties(&json!({"thermostat1": {"__t": "c", "b": 2}})));
+        let together = properties(&json!({"thermostat1": {"__t": "c", "a": 1, "b": 2}}));
+        assert_eq!(reporter.next(1, Instant::now()), Some(&together));
+    }
+
+    #[test]
     fn a_patch_without_an_answer_is_sent_again_after_a_while() {
         let mut reporter = Reporter::default();
         let now = Instant::now();
-        reporter.report(properties(&json!({"a": 1})));
+        reporter.report(&properties(&json!({"a": 1})));
         assert!(reporter.next(1, now).is_some());
         assert_eq!(reporter.next(2, now + ANSWER_WITHIN), None);
         assert_eq!(
@@ -112,9 +121,9 @@ mod tests {
     fn an_unanswered_patch_is_sent_again_but_does_not_undo_a_newer_value() {
         let mut reporter = Reporter::default();
         let now = Instant::now();
-        reporter.report(properties(&json!({"a": 1, "b": 1})));
+        reporter.report(&properties(&json!({"a": 1, "b": 1})));
         assert!(reporter.next(1, now).is_some());
-        reporter.report(properties(&json!({"a": 2})));
+        reporter.report(&properties(&json!({"a": 2})));
         reporter.connection_lost();
         assert_eq!(reporter.next(2, now), Some(&properties(&json!({"a": 2, "b": 1}))));
     }

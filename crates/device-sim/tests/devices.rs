@@ -1,7 +1,5 @@
 //! Devices against the emulator, over real TLS and MQTT: what a plan promises is what happens.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod common;
 
 use common::{Running, World, assert_account_closes, counter, soon, with_reasons};

@@ -48,10 +48,10 @@ impl Process {
 
     async fn stats(&mut self, is_it: impl Fn(&Stats) -> bool) -> Stats {
         loop {
-            if let Line::Stats(stats) = self.line().await {
-                if is_it(&stats) {
-                    return stats;
-                }
+            if let Line::Stats(stats) = self.line().await
+                && is_it(&stats)
+            {
+                return stats;
             }
         }
     }
@@ -114,9 +114,9 @@ async fn ready_comes_first_and_the_end_of_the_control_lines_drains_and_stops() {
         .unwrap();
     let mut answers = Vec::new();
     while answers.len() < 2 {
-        match process.line().await {
-            line @ (Line::Done { .. } | Line::Refused { .. }) => answers.push(line),
-            _ => {}
+        let line = process.line().await;
+        if matches!(line, Line::Done { .. } | Line::Refused { .. }) {
+            answers.push(line);
         }
     }
     assert!(answers.contains(&Line::Done { id: 1, devices: 0 }), "{answers:?}");

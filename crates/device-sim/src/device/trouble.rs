@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use mqtt_link::{ConnectError, ConnectRefusal, LinkError, TlsFailure};
+use provisioning::certificate::CertificateError;
 use provisioning::identities::IdentityError;
 use provisioning::register::RegistrationError;
 use rustls::AlertDescription;
@@ -18,9 +19,14 @@ pub(super) struct Trouble {
 
 impl Trouble {
     pub(super) fn identity(error: &IdentityError) -> Self {
+        let reason = match error {
+            IdentityError::Certificate(CertificateError::Expired { .. }) => "certificate_expired",
+            IdentityError::Certificate(CertificateError::NotYetValid { .. }) => "certificate_not_yet_valid",
+            _ => "identity",
+        };
         Self {
             failure: Failure::OperatorMustAct,
-            reason: "identity",
+            reason,
             message: sentence(error),
         }
     }

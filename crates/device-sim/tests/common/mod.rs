@@ -13,6 +13,7 @@ use device_sim::lines::{Control, DeviceLine, EndReason, Line, State, Stats};
 use device_sim::plan::{
     CredentialSource, Devices, Group, Model, PLAN_VERSION, Plan, Range, Rates, Shard, Stage, Target, Telemetry,
 };
+use device_sim::room::Overrides;
 use iot_emulator::{Config, Emulator};
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
@@ -118,6 +119,7 @@ impl World {
                     width: 0,
                 }),
                 model: Model::Thermostat,
+                room: Overrides::default(),
                 telemetry: Telemetry {
                     interval_ms: 100,
                     jitter: 0.1,

@@ -1,0 +1,153 @@
+//! What the hub sends to a device, and what the device does about it.
+
+use iot_protocol::command::CommandName;
+use iot_protocol::hub::{FromHub, ToHub};
+use iot_protocol::id::RequestId;
+use iot_protocol::properties::{METHOD_NAME, PropertyBag};
+use iot_protocol::twin::{Section, TwinDocument};
+use mqtt_link::{Event, Qos};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::session::Session;
+use super::{Device, Trouble};
+use crate::lines::{Phase, counter};
+use crate::metrics::Counter;
+use crate::model::{Answer, Desired};
+
+/// What IoT Central puts into a queued command that has no request value
+/// (<https://learn.microsoft.com/azure/iot-central/core/concepts-telemetry-properties-commands#offline-commands>).
+const NO_VALUE: &[u8] = b"@";
+
+impl Device {
+    pub(super) fn handle(&mut self, session: &mut Session, event: Event) -> Result<(), Trouble> {
+        let (topic, payload) = match event {
+            Event::Acknowledged { packet_id, latency, .. } => {
+                if let Some(message) = self.outbox.acknowledged(packet_id.get()) {
+                    let metrics = &self.context.metrics;
+                    metrics.count(Counter::TelemetryAcked);
+                    metrics.record(self.group, Phase::Publish, message.due.elapsed());
+                    metrics.record(self.group, Phase::PublishSent, latency);
+                }
+                return Ok(());
+            }
+            Event::Message { topic, payload, .. } => (topic, payload),
+            _ => return Ok(()),
+        };
+        match topic.parse() {
+            Ok(FromHub::TwinResponse { status, request_id, .. }) => {
+                self.twin_answered(session, status, &request_id, &payload)?;
+            }
+            Ok(FromHub::DesiredChanged { .. }) => self.desired_changed(session, &payload)?,
+            Ok(FromHub::MethodCall { name, request_id }) => {
+                self.answer_command(session, &name, request_id, &payload);
+            }
+            Ok(FromHub::CloudToDevice { properties, .. }) => self.cloud_to_device(&properties, &payload),
+            Err(error) => warn!(device_id = %self.id, "message ignored: {error}"),
+        }
+        Ok(())
+    }
+
+    fn twin_answered(
+        &mut self,
+        session: &mut Session,
+        status: u16,
+        request_id: &RequestId,
+        body: &[u8],
+    ) -> Result<(), Trouble> {
+        let Ok(number) = request_id.as_str().parse::<u64>() else {
+            return Ok(());
+        };
+        let metrics = &self.context.metrics;
+        if let Some((_, asked)) = session.twin_request.take_if(|(expected, _)| *expected == number) {
+            if status != 200 {
+                metrics.count_reason(counter::TWIN_GET_FAILED, &status.to_string());
+                let message = format!("the hub answered the request for the twin with {status}");
+                return Err(Trouble::hub("twin_refused", message));
+            }
+            metrics.record(self.group, Phase::TwinGet, asked.elapsed());
+            let twin = TwinDocument::parse(body).map_err(|error| Trouble::operator("twin_unreadable", &error))?;
+            self.reporter.report(&self.model.take_up(&twin));
+            if session.desired_meanwhile > twin.desired.version {
+                session.ask_for_twin()?;
+            }
+        } else if let Some(sent) = self.reporter.answered(number) {
+            if status < 300 {
+                metrics.record(self.group, Phase::Report, sent.elapsed());
+            } else {
+                metrics.count_reason(counter::REPORT_FAILED, &status.to_string());
+                warn!(device_id = %self.id, status, "reported properties were refused");
+            }
+        }
+        Ok(())
+    }
+
+    fn desired_changed(&mut self, session: &mut Session, body: &[u8]) -> Result<(), Trouble> {
+        let patch = match Section::parse(body) {
+            Ok(patch) => patch,
+            Err(error) => {
+                warn!(device_id = %self.id, "desired properties ignored: {error}");
+                return Ok(());
+            }
+        };
+        // A twin that is under way may hold the patch or may not; its version will tell.
+        if session.twin_request.is_some() {
+            session.desired_meanwhile = session.desired_meanwhile.max(patch.version);
+            return Ok(());
+        }
+        match self.model.desired_changed(&patch) {
+            Desired::Report(report) => self.reporter.report(&report),
+            Desired::Missed => session.ask_for_twin()?,
+        }
+        Ok(())
+    }
+
+    fn answer_command(&mut self, session: &mut Session, name: &str, request_id: RequestId, payload: &[u8]) {
+        let arrived = Instant::now();
+        let answer = self.model.command(&CommandName::parse(name), payload);
+        let topic = ToHub::MethodResponse {
+            status: answer.status,
+            request_id,
+        };
+        let body = answer.body.as_ref().map(ToString::to_string).unwrap_or_default();
+        let metrics = &self.context.metrics;
+        match session.link.publish(topic.to_string(), body, Qos::AtMostOnce) {
+            Ok(_) => {
+                metrics.record(self.group, Phase::Command, arrived.elapsed());
+                if answer.status >= 400 {
+                    metrics.count_reason(counter::COMMAND_FAILED, &answer.status.to_string());
+                }
+            }
+            Err(error) => {
+                metrics.count_reason(counter::COMMAND_FAILED, error.reason());
+                warn!(device_id = %self.id, command = name, "answer was not sent: {error}");
+            }
+        }
+        self.plan_reboot(&answer);
+    }
+
+    /// A message, or a command that was queued while the device was away, which nobody waits for an answer to.
+    fn cloud_to_device(&mut self, properties: &PropertyBag, payload: &[u8]) {
+        let Some(command) = properties.value(METHOD_NAME) else {
+            info!(device_id = %self.id, %properties, bytes = payload.len(), "cloud-to-device message received");
+            return;
+        };
+        let payload = if payload == NO_VALUE { &[] } else { payload };
+        let answer = self.model.command(&CommandName::parse(command), payload);
+        info!(device_id = %self.id, command, status = answer.status, "queued command carried out");
+        if answer.status >= 400 {
+            self.context
+                .metrics
+                .count_reason(counter::COMMAND_FAILED, &answer.status.to_string());
+        }
+        self.plan_reboot(&answer);
+    }
+
+    fn plan_reboot(&mut self, answer: &Answer) {
+        if let Some(delay) = answer.reboot {
+            let at = Instant::now() + delay;
+            // Of two, the earlier one: the other would find the device restarted.
+            self.reboot_at = Some(self.reboot_at.map_or(at, |planned| planned.min(at)));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a device is: the IoT Plug and Play models that a device can be, behind one face. No I/O, no clock.
+//!
+//! A model is made of a root and components. Telemetry goes out per component, properties of a component are wrapped and
+//! marked, and its commands are called `component*command`
+//! (<https://learn.microsoft.com/azure/iot/concepts-convention>).
+
+mod controller;
+mod thermostat;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use iot_protocol::command::CommandName;
+use iot_protocol::twin::{Section, TwinDocument};
+use jiff::Timestamp;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Map, Value, json};
+
+use crate::plan;
+use crate::room::Overrides;
+use crate::weather::Weather;
+pub use controller::TemperatureController;
+pub use thermostat::Thermostat;
+
+/// A device of one of the models.
+#[derive(Debug, Clone)]
+pub struct Model {
+    kind: Kind,
+    /// The highest desired `$version` that has been looked at; earlier patches are old news.
+    desired_version: u64,
+}
+
+#[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every device of a fleet is a thermostat, so a box would only add to it"
+)]
+enum Kind {
+    Thermostat(Thermostat),
+    TemperatureController(Box<TemperatureController>),
+}
+
+/// What a tick produced.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Measured {
+    /// Bodies of telemetry, each with the index of its component in [`components`].
+    pub telemetry: Vec<(u8, Bytes)>,
+    /// Properties to report.
+    pub report: Map<String, Value>,
+}
+
+/// What came of a desired patch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Desired {
+    /// Properties to report; may be empty.
+    Report(Map<String, Value>),
+    /// A patch in between was missed, so the whole twin has to be fetched.
+    Missed,
+}
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// HTTP-like.
+    pub status: u16,
+    /// JSON, where there is something to say.
+    pub body: Option<Value>,
+    /// The device restarts after this time.
+    pub reboot: Option<Duration>,
+}
+
+impl Answer {
+    fn ok(body: Value) -> Self {
+        Self {
+            status: 200,
+            body: Some(body),
+            reboot: None,
+        }
+    }
+
+    fn error(status: u16, message: &str) -> Self {
+        Self {
+            status,
+            body: Some(json!({ "error": message })),
+            reboot: None,
+        }
+    }
+}
+
+/// The components of a model that send telemetry, in the order of the indices in [`Measured::telemetry`]; `None` is the
+/// root.
+#[must_use]
+pub fn components(model: plan::Model) -> &'static [Option<&'static str>] {
+    match model {
+        plan::Model::Thermostat => &[None],
+        plan::Model::TemperatureController => controller::COMPONENTS,
+    }
+}
+
+impl Model {
+    /// A device whose rooms, first targets and serial number come from the random stream.
+    #[must_use]
+    pub fn new(model: plan::Model, overrides: &Overrides, weather: Weather, random: ChaCha8Rng) -> Self {
+        let kind = match model {
+            plan::Model::Thermostat => Kind::Thermostat(Thermostat::new(overrides, weather, random)),
+            plan::Model::TemperatureController => {
+                Kind::TemperatureController(Box::new(TemperatureController::new(overrides, weather, random)))
+            }
+        };
+        Self {
+            kind,
+            desired_version: 0,
+        }
+    }
+
+    /// Lets `seconds` pass and measures.
+    pub fn measure(&mut self, seconds: f64, now: Timestamp) -> Measured {
+        match &mut self.kind {
+            Kind::Thermostat(thermostat) => {
+                let (body, report) = thermostat.measure(seconds, now);
+                Measured {
+                    telemetry: vec![(0, body)],
+                    report,
+                }
+            }
+            Kind::TemperatureController(controller) => controller.measure(seconds, now),
+        }
+    }
+
+    /// Takes up the twin at the beginning of a session: applies what was wished while the device was away, and says
+    /// what the device is and what it chose where nobody wished for anything. Returns what is to be reported.
+    pub fn take_up(&mut self, twin: &TwinDocument) -> Map<String, Value> {
+        let (desired, reported) = (&twin.desired, &twin.reported.properties);
+        self.desired_version = desired.version;
+        match &mut self.kind {
+            Kind::Thermostat(thermostat) => thermostat.take_up(&desired.properties, reported, desired.version),
+            Kind::TemperatureController(controller) => {
+                controller.take_up(&desired.properties, reported, desired.version)
+            }
+        }
+    }
+
+    /// Handles a change of desired properties. What the model does not have is ignored.
+    pub fn desired_changed(&mut self, patch: &Section) -> Desired {
+        if patch.version <= self.desired_version {
+            return Desired::Report(Map::new());
+        }
+        if patch.version > self.desired_version + 1 {
+            return Desired::Missed;
+        }
+        self.desired_version = patch.version;
+        Desired::Report(match &mut self.kind {
+            Kind::Thermostat(thermostat) => thermostat.desired_changed(&patch.properties, patch.version),
+            Kind::TemperatureController(controller) => controller.desired_changed(&patch.properties, patch.version),
+        })
+    }
+
+    /// Answers a command. An empty payload is a request without a value.
+    #[must_use]
+    pub fn command(&self, command: &CommandName, payload: &[u8]) -> Answer {
+        let answer = match &self.kind {
+            Kind::Thermostat(thermostat) if command.component.is_none() => thermostat.command(&command.name, payload),
+            Kind::Thermostat(_) => None,
+            Kind::TemperatureController(controller) => controller.command(command, payload),
+        };
+        answer.unwrap_or_else(|| Answer::error(404, &format!("command {command} is not in the model")))
+    }
+
+    /// The device has restarted: it has lost what it only remembered. Returns what is to be reported.
+    pub fn rebooted(&mut self, now: Timestamp) -> Map<String, Value> {
+        match &mut self.kind {
+            Kind::Thermostat(thermostat) => {
+                thermostat.forget();
+                Map::new()
+            }
+            Kind::TemperatureController(controller) => controller.rebooted(now),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+use bytes::Bytes;
+use iot_protocol::pnp::{Acknowledgement, desired_value};
+use jiff::Timestamp;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Map, Value, json};
+
+use super::Answer;
+use crate::history::History;
+use crate::room::{Overrides, Parameters, Room};
+use crate::weather::Weather;
+
+const TARGET: &str = "targetTemperature";
+const MAXIMUM: &str = "maxTempSinceLastReboot";
+const REPORT: &str = "getMaxMinReport";
+
+/// What a target may be, in °C. The model itself sets no bounds.
+const TARGETS: std::ops::RangeInclusive<f64> = -30.0..=60.0;
+
+/// `dtmi:com:example:Thermostat;1`, as a device of its own or as a component: a thermostat in its room.
+#[derive(Debug, Clone)]
+pub struct Thermostat {
+    room: Room,
+    target: f64,
+    maximum: Option<f64>,
+    history: History,
+}
+
+impl Thermostat {
+    /// A thermostat whose first target and room come from the random stream.
+    #[must_use]
+    pub fn new(overrides: &Overrides, weather: Weather, mut random: ChaCha8Rng) -> Self {
+        let target = 19.0 + 0.5 * f64::from(random.random_range(0..8_u8));
+        let parameters = overrides.apply(Parameters::draw(&mut random));
+        let room = Room::new(parameters, weather, target, random);
+        Self {
+            room,
+            target,
+            maximum: None,
+            history: History::default(),
+        }
+    }
+
+    /// The room, for who wants to look at more than a thermostat shows.
+    #[must_use]
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// The target in force, in °C.
+    #[must_use]
+    pub fn target(&self) -> f64 {
+        self.target
+    }
+
+    /// Lets `seconds` pass and measures. Returns the body of the telemetry and what is to be reported.
+    pub fn measure(&mut self, seconds: f64, now: Timestamp) -> (Bytes, Map<String, Value>) {
+        let temperature = self.room.advance(seconds, self.target);
+        self.history.record(now, temperature);
+        let mut report = Map::new();
+        if self.maximum.is_none_or(|maximum| temperature > maximum) {
+            self.maximum = Some(temperature);
+            report.insert(MAXIMUM.into(), json!(temperature));
+        }
+        (format!(r#"{{"temperature":{temperature:.1}}}"#).into(), report)
+    }
+
+    /// Takes up what the twin says of this thermostat. `desired` and `reported` are its part of the twin.
+    pub(super) fn take_up(
+        &mut self,
+        desired: &Map<String, Value>,
+        reported: &Map<String, Value>,
+        version: u64,
+    ) -> Map<String, Value> {
+        let mut report = Map::new();
+        if let Some(maximum) = self
+            .maximum
+            .map(Value::from)
+            .filter(|maximum| reported.get(MAXIMUM) != Some(maximum))
+        {
+            report.insert(MAXIMUM.into(), maximum);
+        }
+        let acknowledged: Option<Acknowledgement> = reported
+            .get(TARGET)
+            .and_then(|value| serde_json::from_value(value.clone()).ok());
+        match (desired.get(TARGET), acknowledged) {
+            (Some(wish), acknowledged) => {
+                let answer = self.apply(wish, version);
+                let news = |earlier: Acknowledgement| earlier.version < version || earlier.value != answer.value;
+                if acknowledged.is_none_or(news) {
+                    report.insert(TARGET.into(), answer.to_value());
+                }
+            }
+            // Nobody wishes for anything: what was in force before stays in force.
+            (None, Some(earlier)) => {
+                self.target = target(&earlier.value).unwrap_or(self.target);
+            }
+            (None, None) => {
+                let default = Acknowledgement {
+                    value: json!(self.target),
+                    code: Acknowledgement::DEVICE_DEFAULT,
+                    version: 0,
+                    description: Some("initialized with the default value".into()),
+                };
+                report.insert(TARGET.into(), default.to_value());
+            }
+        }
+        report
+    }
+
+    /// Handles this thermostat's part of a desired patch.
+    pub(super) fn desired_changed(&mut self, patch: &Map<String, Value>, version: u64) -> Map<String, Value> {
+        let mut report = Map::new();
+        match patch.get(TARGET) {
+            // A wish that is withdrawn leaves the target where it is.
+            None | Some(Value::Null) => {}
+            Some(wish) => {
+                report.insert(TARGET.into(), self.apply(wish, version).to_value());
+            }
+        }
+        report
+    }
+
+    fn apply(&mut self, wish: &Value, version: u64) -> Acknowledgement {
+        let (code, description) = match target(wish) {
+            Some(target) => {
+                self.target = target;
+                (Acknowledgement::APPLIED, "the room follows the new target".to_owned())
+            }
+            None => (
+                Acknowledgement::INVALID,
+                format!(
+                    "{TARGET} must be a number from {} to {} °C",
+                    TARGETS.start(),
+                    TARGETS.end()
+                ),
+            ),
+        };
+        Acknowledgement {
+            value: json!(self.target),
+            code,
+            version,
+            description: Some(description),
+        }
+    }
+
+    /// Answers a command; `None` when the model does not have it.
+    pub(super) fn command(&self, name: &str, payload: &[u8]) -> Option<Answer> {
+        (name == REPORT).then(|| self.max_min_report(payload))
+    }
+
+    /// The device has restarted.
+    pub(super) fn forget(&mut self) {
+        self.maximum = None;
+        self.history = History::default();
+    }
+
+    fn max_min_report(&self, payload: &[u8]) -> Answer {
+        let since = match serde_json::from_slice::<Value>(payload) {
+            Ok(Value::String(since)) => since.parse::<Timestamp>().ok(),
+            _ => None,
+        };
+        let Some(since) = since else {
+            return Answer::error(400, "the request must be an RFC 3339 time in a JSON string");
+        };
+        let Some(span) = self.history.since(since) else {
+            return Answer::error(404, &format!("no reading since {since}"));
+        };
+        Answer::ok(json!({
+            "maxTemp": span.max(),
+            "minTemp": span.min(),
+            "avgTemp": (span.mean() * 100.0).round() / 100.0,
+            "startTime": span.start(),
+            "endTime": span.end(),
+        }))
+    }
+}
+
+/// The target that a desired value asks for, if it is one.
+fn target(wish: &Value) -> Option<f64> {
+    desired_value(wish).as_f64().filter(|target| TARGETS.contains(target))
+}
