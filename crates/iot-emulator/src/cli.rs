@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args as ClapArgs;
+use futures_util::FutureExt;
 use iot_protocol::id::IdScope;
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -57,7 +58,7 @@ struct Ready<'a> {
     id_scope: &'a IdScope,
     ca: Option<PathBuf>,
     api_token_file: Option<PathBuf>,
-    state: &'a PathBuf,
+    state: &'a Path,
 }
 
 /// Runs an emulator until `shutdown` is done.
@@ -66,26 +67,34 @@ struct Ready<'a> {
 ///
 /// The emulator can't start, or nobody reads its stdout.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    // Whoever reads the ready line may stop this at once. A signal is caught only from the first look for it on, so the
+    // first look comes before anything is said.
+    let mut shutdown = std::pin::pin!(shutdown);
+    if shutdown.as_mut().now_or_never().is_some() {
+        return Ok(());
+    }
+    // The paths of the ready line must mean the same to its reader, wherever that runs.
+    let state = std::path::absolute(&args.state).context("--state")?;
     let config = Config {
         mqtt: args.mqtt,
         https: Some(args.https),
         http: Some(args.http),
         hostname: args.hostname,
         id_scope: args.id_scope,
-        state: Some(args.state.clone()),
+        state: Some(state.clone()),
         dps_retry_after: Duration::from_secs(args.dps_retry_after),
     };
     let emulator = Emulator::start(config).await?;
-    announce(&emulator, &args.state).context("nobody reads stdout")?;
+    announce(&emulator, &state).context("nobody reads stdout")?;
     tokio::select! {
-        () = shutdown => {}
+        () = &mut shutdown => {}
         () = stdin_ended(), if args.stop_on_stdin_eof => {}
     }
     emulator.shutdown().await;
     Ok(())
 }
 
-fn announce(emulator: &Emulator, state: &PathBuf) -> anyhow::Result<()> {
+fn announce(emulator: &Emulator, state: &Path) -> anyhow::Result<()> {
     let ready = Ready {
         ready: true,
         mqtt: emulator.mqtt_addr(),

@@ -59,7 +59,10 @@ fn parameters(name: &str, is_authority: bool, years: (i32, i32)) -> CertificateP
 }
 
 fn make(name: &str, is_authority: bool, years: (i32, i32), by: Option<&Party>) -> Party {
-    let key = KeyPair::generate().unwrap();
+    make_with(KeyPair::generate().unwrap(), name, is_authority, years, by)
+}
+
+fn make_with(key: KeyPair, name: &str, is_authority: bool, years: (i32, i32), by: Option<&Party>) -> Party {
     let parameters = parameters(name, is_authority, years);
     let certificate = match by {
         Some(by) => parameters.signed_by(&key, &by.issuer),
@@ -284,4 +287,19 @@ fn a_hub_knows_an_individual_by_thumbprint_and_a_group_device_by_its_authority()
     let old = make("t-1", false, PAST, Some(&root));
     let old_thumbprint = HubAuthentication::Thumbprint(old.certificate.thumbprint());
     assert_eq!(judge(&old_thumbprint, "t-1", &old), Err(Refusal::NotValidNow));
+}
+
+#[test]
+fn rsa_and_other_curves_are_as_good_as_p256() {
+    for algorithm in [&rcgen::PKCS_RSA_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384] {
+        let key = || KeyPair::generate_for(algorithm).unwrap();
+        let root = make_with(key(), "root", true, GOOD, None);
+        let leaf = make_with(key(), "t-1", false, GOOD, Some(&root));
+        let enrolled = Enrolled::default().group("g", true, &root);
+        assert_eq!(
+            judge(&enrolled, "t-1", &[&leaf]),
+            by_group("g", true, &root),
+            "{algorithm:?}"
+        );
+    }
 }
