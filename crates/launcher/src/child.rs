@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -16,6 +17,8 @@ use tokio::task::JoinHandle;
 
 /// As many lines of stderr are kept as last words.
 const LAST_WORDS: usize = 20;
+/// Reading what a process has left in its pipe takes no longer.
+const STDERR_WITHIN: Duration = Duration::from_secs(1);
 
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ pub struct Child {
     name: String,
     process: Process,
     stdin: Option<ChildStdin>,
-    stderr: JoinHandle<()>,
+    stderr: Option<JoinHandle<()>>,
     words: Arc<Mutex<VecDeque<String>>>,
 }
 
@@ -80,7 +83,7 @@ impl Child {
             name,
             process,
             stdin,
-            stderr,
+            stderr: Some(stderr),
             words,
         };
         Ok((child, BufReader::new(stdout).lines()))
@@ -103,7 +106,7 @@ impl Child {
         let _ = self.process.start_kill();
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended. May be asked again.
     ///
     /// # Errors
     ///
@@ -115,9 +118,10 @@ impl Child {
             .await
             .with_context(|| format!("can't wait for {}", self.name))?;
         // Its stderr is closed now, unless a child of its own still holds it; then what was read has to do.
-        let drained = tokio::time::timeout(std::time::Duration::from_secs(1), &mut self.stderr);
-        if drained.await.is_err() {
-            self.stderr.abort();
+        if let Some(mut stderr) = self.stderr.take()
+            && tokio::time::timeout(STDERR_WITHIN, &mut stderr).await.is_err()
+        {
+            stderr.abort();
         }
         Ok(Ended {
             status,

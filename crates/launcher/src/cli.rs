@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::exit::{FAILED, Failure, PASSED, REFUSED};
+use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::manifest::values::Span;
 use crate::{plan_command, run};
@@ -159,5 +159,3 @@ fn log_to_stderr() {
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .init();
 }
-
-const _: () = assert!(FAILED == 1 && REFUSED == 2, "the help names them");

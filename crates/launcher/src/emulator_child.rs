@@ -77,6 +77,14 @@ impl EmulatorChild {
         })
     }
 
+    /// Waits until it has ended, which it does not do by itself. Says how.
+    pub async fn died(&mut self) -> String {
+        match self.child.ended().await {
+            Ok(ended) => format!("the emulator died: {ended}"),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
     /// Stops it.
     ///
     /// # Errors

@@ -80,7 +80,11 @@ mod tests {
             needed: 10_064,
             allowed: 4096,
         };
-        insta::assert_snapshot!(words(too_few, 10_000, 10_000, "the emulator"));
-        insta::assert_snapshot!(words(too_few, 20_000, 10_000, "a device-sim process"));
+        insta::assert_snapshot!(
+            "too_few_for_the_emulator",
+            words(too_few, 10_000, 10_000, "the emulator")
+        );
+        let sim = words(too_few, 20_000, 10_000, "a device-sim process");
+        insta::assert_snapshot!("too_few_for_device_sim", sim);
     }
 }

@@ -25,6 +25,7 @@ pub fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
         name: group.id.clone(),
         devices: Devices::Range(group.devices.clone()),
         model: group.model,
+        room: device_sim::room::Overrides::default(),
         telemetry: telemetry(&group.telemetry),
         credentials: CredentialSource::Group(certs.join(&group.id)),
     });
@@ -48,6 +49,7 @@ fn add_individuals(groups: &mut Vec<Group>, individual: &Individual, ids: Vec<Re
             name: INDIVIDUAL.to_owned(),
             devices: Devices::Ids(ids),
             model: individual.model,
+            room: device_sim::room::Overrides::default(),
             telemetry,
             credentials: CredentialSource::Individual(certs.join(INDIVIDUAL)),
         }),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 
+use crate::application::Application;
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED};
 use crate::identities::{self, Identities};
 use crate::interrupts::Interrupts;
@@ -61,8 +62,13 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let story = Story::begin();
     story.tell(start.words());
 
-    let prepared = tokio::select! {
-        prepared = start.prepare(&options.executable, token, story) => prepared?,
+    let prepared = async {
+        let ready = start.prepare(&options.executable, token, story).await?;
+        let before = received(ready.application.as_ref()).await;
+        Ok::<_, Failure>((ready, before))
+    };
+    let (ready, before) = tokio::select! {
+        prepared = prepared => prepared?,
         () = interrupts.next() => {
             // What had been started is killed by being dropped; there is nothing to drain yet.
             let totals = Totals::new(0);
@@ -72,16 +78,12 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let Ready {
         plan,
         application,
-        emulator,
-    } = prepared;
-    let before = match &application {
-        Some(application) => application.received().await,
-        None => None,
-    };
+        mut emulator,
+    } = ready;
     let plan = start.write_plan(plan)?;
     let (shards, events) = Shards::start(&options.executable, &plan, start.processes)?;
     let mut watch = Watch::new(start.devices, start.processes, start.first_device.clone(), story);
-    let outcome = watch.run(shards, events, &mut interrupts).await;
+    let mut outcome = watch.run(shards, events, &mut emulator, &mut interrupts).await;
     if outcome.left_at_once {
         return Err(Failure::Interrupted);
     }
@@ -94,20 +96,19 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
                 None => story.tell(format!("Central shows no temperature of {device}")),
             }
         }
-        application.received().await
+        received(Some(application)).await
     };
     let after = tokio::select! {
         after = after => after,
         () = interrupts.next() => return Err(Failure::Interrupted),
     };
-    let mut outcome = outcome;
     if let Some(emulator) = emulator
         && let Err(error) = emulator.stop().await
     {
         story.tell(format!("{error:#}"));
         outcome.failed = true;
     }
-    let received = before.zip(after).map(|(before, after)| Received {
+    let received_between = before.zip(after).map(|(before, after)| Received {
         received: after.received.saturating_sub(before.received),
         received_unique: after.received_unique.saturating_sub(before.received_unique),
     });
@@ -115,10 +116,14 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         &start,
         &watch.totals,
         &outcome,
-        received,
+        received_between,
         options.report.as_deref(),
         story,
     )
+}
+
+async fn received(application: Option<&Application>) -> Option<Received> {
+    application?.received().await
 }
 
 /// A run about which everything is known that can be known before something is started.

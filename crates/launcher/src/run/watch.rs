@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::child::Ended;
+use crate::emulator_child::EmulatorChild;
 use crate::interrupts::Interrupts;
 use crate::shard::{Event, News, Shards, states};
 use crate::stats::Totals;
@@ -37,6 +38,13 @@ impl Outcome {
             interrupted: true,
             ..Self::default()
         }
+    }
+}
+
+async fn death_of(emulator: &mut Option<EmulatorChild>) -> String {
+    match emulator {
+        Some(emulator) => emulator.died().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -74,11 +82,12 @@ impl Watch {
         self.shown.as_deref()
     }
 
-    /// Watches until every process has ended.
+    /// Watches until every process has ended. Without the emulator there is nothing to go on for.
     pub(super) async fn run(
         &mut self,
         shards: Shards,
         mut events: UnboundedReceiver<Event>,
+        emulator: &mut Option<EmulatorChild>,
         interrupts: &mut Interrupts,
     ) -> Outcome {
         let mut progress = interval_at(Instant::now() + PROGRESS, PROGRESS);
@@ -89,6 +98,12 @@ impl Watch {
                     Some(event) => self.hear(event, &shards),
                     None => return self.outcome,
                 },
+                death = death_of(emulator) => {
+                    self.story.tell(death);
+                    *emulator = None;
+                    self.outcome.failed = true;
+                    shards.stop();
+                }
                 _ = progress.tick() => self.tell_progress(),
                 () = interrupts.next() => {
                     if self.outcome.interrupted {

@@ -1,0 +1,12 @@
+//! The real `fleet` program, with real processes, certificates and sockets.
+//!
+//! Processes are found through `/proc`, so these tests are for Linux.
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that can't go on has no other way to say so"
+)]
+
+mod refusals;
+mod run;
+mod support;

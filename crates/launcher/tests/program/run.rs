@@ -1,0 +1,227 @@
+//! `fleet run` as a person starts it: the real program, the emulator and device-sim as real processes.
+
+use crate::support::{EMULATOR, Fleet, LONG, SHORT, manifest, signal};
+use rustix::process::Signal;
+
+#[test]
+fn a_fleet_registers_reports_and_leaves_nothing_behind_and_a_second_run_reuses_it() {
+    let fleet = Fleet::new(&manifest(EMULATOR, SHORT));
+    let first = fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(0);
+
+    for words in [
+        "small: 6 devices in 2 processes, target emulator",
+        "test CA made: `thermostats root` and below it `thermostats intermediate`",
+        "4 leaves of thermostats made, 0 reused",
+        "2 self-signed certificates made, 0 reused",
+        "emulator ready",
+        "enrollment group thermostats created",
+        "uploaded as primary certificate of group thermostats",
+        "verification code",
+        "verified",
+        "device lab-0001 is enrolled individually",
+        "first device assigned",
+        "all 6 devices online",
+        "Central shows thermo-0001 at ",
+    ] {
+        assert!(first.stderr.contains(words), "no `{words}` in\n{}", first.stderr);
+    }
+    for (word, count) in [
+        ("asked", 6),
+        ("registered", 6),
+        ("connected", 6),
+        ("failed", 0),
+        ("dropped", 0),
+    ] {
+        assert_eq!(first.figure(word), count, "{word} in\n{}", first.stdout);
+    }
+    assert!(first.figure("offered") > 6, "{}", first.stdout);
+    // Devices drain before they leave, and on a quiet emulator nothing is lost or doubled.
+    for word in ["sent", "acknowledged", "received"] {
+        assert_eq!(
+            first.figure(word),
+            first.figure("offered"),
+            "{word} in\n{}",
+            first.stdout
+        );
+    }
+
+    let report = fleet.report();
+    let devices = serde_json::json!({ "asked": 6, "registered": 6, "connected": 6, "failed": 0 });
+    assert_eq!(report["devices"], devices);
+    assert_eq!(report["schema_version"], 1);
+    assert_eq!(report["exit"], 0);
+    assert_eq!(report["telemetry"]["acked"], first.figure("acknowledged"));
+    assert_eq!(report["target"]["received_unique"], report["telemetry"]["acked"]);
+    assert_eq!(report["latency"]["register"]["count"], 6);
+    assert!(report["latency"]["publish"]["p99"].as_f64().unwrap() > 0.0);
+    assert_eq!(report["manifest"]["fleet"]["name"], "small");
+
+    fleet.wait_until_nothing_runs();
+    assert_eq!(fleet.entries(), ["certs", "fleet.toml", "report", "state"]);
+
+    let leaf = || std::fs::read(fleet.path("certs/small/thermostats/leaves/0001/thermo-0001_cert.pem")).unwrap();
+    let before = leaf();
+    // The emulator of a run forgets its hub's devices, so those that reuse their assignment are refused and register again;
+    // that a hub which remembers takes them at once is shown below, with an emulator that keeps running.
+    let second = fleet.fleet(&["run", "fleet.toml", "--duration=8s"]).expect(0);
+    assert!(
+        second.stderr.contains("0 leaves of thermostats made, 4 reused"),
+        "{}",
+        second.stderr
+    );
+    assert!(second.stdout.contains("(6 from an earlier run)"), "{}", second.stdout);
+    assert_eq!(leaf(), before);
+}
+
+#[test]
+fn ctrl_c_drains_the_fleet_and_still_writes_the_report() {
+    let fleet = Fleet::new(&manifest(EMULATOR, LONG));
+    let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
+    running.wait_for("all 6 devices online");
+    running.wait_for("acknowledged");
+    running.interrupt();
+    let (code, story) = running.end();
+    assert_eq!(code, Some(130), "{story}");
+    assert!(story.contains("interrupted: devices drain"), "{story}");
+
+    let report = fleet.report();
+    assert_eq!(report["exit"], 130);
+    assert_eq!(report["devices"]["connected"], 6);
+    assert_eq!(report["devices"]["failed"], 0);
+    assert!(report["telemetry"]["acked"].as_u64().unwrap() > 0);
+    assert_eq!(report["telemetry"]["acked"], report["telemetry"]["offered"], "drained");
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn a_second_ctrl_c_leaves_at_once() {
+    let fleet = Fleet::new(&manifest(EMULATOR, LONG));
+    let mut running = fleet.start(&["run", "fleet.toml"]);
+    running.wait_for("all 6 devices online");
+    // A process that hangs would never drain.
+    signal(fleet.process("--shard 1/2"), Signal::STOP);
+    running.interrupt();
+    running.wait_for("interrupted: devices drain");
+    running.interrupt();
+    let (code, story) = running.end();
+    assert_eq!(code, Some(130), "{story}");
+    assert!(story.contains("leaving at once"), "{story}");
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn a_device_sim_process_that_dies_is_named_and_fails_the_run() {
+    let fleet = Fleet::new(&manifest(EMULATOR, LONG));
+    let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
+    running.wait_for("emulator ready");
+    running.wait_for("first device assigned");
+    signal(fleet.process("--shard 1/2"), Signal::KILL);
+    let (code, story) = running.end();
+    assert_eq!(code, Some(1), "{story}");
+    assert!(story.contains("device-sim 1/2 died: signal: 9"), "{story}");
+    assert_eq!(fleet.report()["exit"], 1);
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn an_emulator_that_dies_is_named_and_fails_the_run() {
+    let fleet = Fleet::new(&manifest(EMULATOR, LONG));
+    let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
+    running.wait_for("all 6 devices online");
+    signal(fleet.process(" emulator "), Signal::KILL);
+    let (code, story) = running.end();
+    assert_eq!(code, Some(1), "{story}");
+    assert!(story.contains("the emulator died: signal: 9"), "{story}");
+    assert_eq!(fleet.report()["exit"], 1);
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn nothing_outlives_a_launcher_that_was_killed() {
+    let fleet = Fleet::new(&manifest(EMULATOR, LONG));
+    let mut running = fleet.start(&["run", "fleet.toml"]);
+    running.wait_for("first device assigned");
+    assert_eq!(fleet.processes().len(), 3, "{:?}", fleet.processes());
+    running.kill();
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn a_running_emulator_is_an_iot_central_application_and_a_dps() {
+    let fleet = Fleet::new("");
+    let mut emulator = fleet.start_service(&[
+        "emulator",
+        "--mqtt=127.0.0.1:0",
+        "--https=127.0.0.1:0",
+        "--http=127.0.0.1:0",
+        "--dps-retry-after=1",
+        "--state=emulator",
+    ]);
+    let ready: serde_json::Value = serde_json::from_str(&emulator.wait_for("ready")).unwrap();
+    let port = |service: &str| {
+        let address = ready[service].as_str().unwrap();
+        address.rsplit_once(':').unwrap().1.to_owned()
+    };
+    let dps = format!(
+        "dps_endpoint = \"localhost\"\nport = {}\nca = \"emulator/ca_cert.pem\"",
+        port("mqtt")
+    );
+    let central = format!(
+        "kind = \"iot-central\"\napp = \"https://localhost:{}\"\napi_token = {{ file = \"emulator/api_token\" }}\n{dps}",
+        port("https")
+    );
+    let dps = format!("kind = \"dps\"\nid_scope = {}\n{dps}", ready["id_scope"]);
+    std::fs::write(fleet.path("central.toml"), manifest(&central, SHORT)).unwrap();
+    std::fs::write(fleet.path("dps.toml"), manifest(&dps, SHORT)).unwrap();
+
+    // Nobody has enrolled anything yet, so nobody comes online; and the run says what was needed.
+    let alone = fleet
+        .fleet(&["run", "dps.toml", "--duration=1s", "--report", "report"])
+        .expect(1);
+    assert!(
+        alone
+            .stderr
+            .contains("enrollment group thermostats: primary certificate certs/small/thermostats/ca/root_cert.pem"),
+        "{}",
+        alone.stderr
+    );
+    assert_eq!(
+        (
+            alone.figure("registered"),
+            alone.figure("connected"),
+            alone.figure("failed")
+        ),
+        (0, 0, 6)
+    );
+    assert_eq!(fleet.report()["exit"], 1);
+
+    let by_rest = fleet.fleet(&["run", "central.toml"]).expect(0);
+    assert!(
+        by_rest.stderr.contains("id scope 0ne00EMULATOR found"),
+        "{}",
+        by_rest.stderr
+    );
+    assert_eq!(by_rest.figure("received"), by_rest.figure("acknowledged"));
+
+    // What one run has enrolled holds for the next, which reuses the assignments as well.
+    let enrolled = fleet.fleet(&["run", "dps.toml"]).expect(0);
+    assert_eq!(enrolled.figure("connected"), 6);
+    assert!(
+        enrolled.stdout.contains("(6 from an earlier run)"),
+        "{}",
+        enrolled.stdout
+    );
+    assert!(
+        !enrolled.stdout.contains("register  "),
+        "no conversation with DPS:\n{}",
+        enrolled.stdout
+    );
+    assert!(
+        !enrolled.stdout.contains("received"),
+        "DPS does not tell:\n{}",
+        enrolled.stdout
+    );
+
+    emulator.interrupt();
+    assert_eq!(emulator.end().0, Some(0));
+}

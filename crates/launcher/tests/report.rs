@@ -1,0 +1,128 @@
+//! The summary and `report.json` of a run, from lines that device-sim processes could have written.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that can't go on has no other way to say so"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use device_sim::lines::{Line, Phase};
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+use launcher::report::{Received, Report};
+use launcher::stats::Totals;
+use launcher::summary::summary;
+
+const MANIFEST: &str = r#"
+[fleet]
+name = "demo"
+
+[target]
+kind = "iot-central"
+app = "https://contoso.azureiotcentral.com"
+api_token = { env = "IOTC_API_TOKEN" }
+
+[[group]]
+id = "thermostats"
+devices = { prefix = "thermo-", count = 10 }
+"#;
+
+/// Two processes; the first reports twice, as it does every second.
+fn lines() -> [(usize, String); 3] {
+    let stats = |counters: &str, histograms: &[(&str, &[u64])]| {
+        let histograms: BTreeMap<_, _> = histograms
+            .iter()
+            .map(|(name, values)| (*name, encoded(values)))
+            .collect();
+        let histograms = serde_json::to_string(&histograms).unwrap();
+        format!(
+            r#"{{"type":"stats","seq":0,"t":1.0,"counters":{{{counters}}},"states":{{"online":4}},"histograms":{histograms}}}"#
+        )
+    };
+    [
+        (
+            0,
+            stats(
+                r#""devices_asked":5,"devices_registered":3"#,
+                &[("register/thermostats", &[3_010_000, 3_020_000, 3_400_000])],
+            ),
+        ),
+        (
+            0,
+            stats(
+                r#""devices_asked":5,"devices_registered":5,"devices_assignment_reused":1,"devices_connected":5,
+                   "telemetry_offered":70,"telemetry_sent":68,"telemetry_acked":66,"telemetry_resent":2,
+                   "telemetry_dropped/outbox_full":3,"ticks_missed":1,"reconnects/connection_lost":1"#,
+                &[
+                    ("register/thermostats", &[3_050_000, 9_000_000]),
+                    ("connect/thermostats", &[2_100, 2_200, 2_300, 2_400, 250_000]),
+                    ("publish/thermostats", &[900; 66]),
+                ],
+            ),
+        ),
+        (
+            1,
+            stats(
+                r#""devices_asked":5,"devices_registered":4,"devices_connected":4,"devices_failed/dps_unauthorized":1,
+                   "register_failed/dps_unauthorized":3,"telemetry_offered":52,"telemetry_sent":52,"telemetry_acked":52"#,
+                &[
+                    ("register/thermostats", &[3_010_000; 4]),
+                    ("connect/thermostats", &[2_000; 4]),
+                    ("publish/thermostats", &[1_100; 52]),
+                ],
+            ),
+        ),
+    ]
+}
+
+fn encoded(values: &[u64]) -> String {
+    let mut histogram = Phase::histogram();
+    for value in values {
+        histogram.record(*value).unwrap();
+    }
+    let mut bytes = Vec::new();
+    V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
+    STANDARD.encode(bytes)
+}
+
+fn report(lost: u64, received: Option<Received>) -> Report {
+    let manifest = launcher::manifest::parse("fleet.toml", MANIFEST, Path::new("/fleets"), &[]).unwrap();
+    let mut totals = Totals::new(2);
+    for (process, line) in lines() {
+        let Line::Stats(stats) = serde_json::from_str(&line).unwrap() else {
+            panic!("not a stats line: {line}");
+        };
+        totals.add(process, stats);
+    }
+    Report::new(manifest, 10, &totals, lost, received)
+}
+
+#[test]
+fn the_summary_says_it_all_in_figures() {
+    let received = Received {
+        received: 121,
+        received_unique: 118,
+    };
+    insta::assert_snapshot!(summary(&report(0, Some(received))));
+}
+
+#[test]
+fn the_report_has_its_documented_shape() {
+    insta::assert_json_snapshot!(report(1, None));
+}
+
+#[test]
+fn a_report_is_written_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("made/for/it");
+    let path = report(0, None).write(&inner).unwrap();
+    assert_eq!(path, inner.join("report.json"));
+    assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 1);
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["schema_version"],
+        1
+    );
+}

@@ -1,0 +1,75 @@
+//! What `fleet` says: help, plans, and that the shipped manifests are accepted.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that can't go on has no other way to say so"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn fleet(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_fleet"))
+        .current_dir(root())
+        .args(arguments)
+        .env("COLUMNS", "100")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+#[test]
+fn help_names_only_what_is_built() {
+    insta::assert_snapshot!("help", fleet(&["--help"]));
+    insta::assert_snapshot!("help_of_run", fleet(&["run", "--help"]));
+    insta::assert_snapshot!("help_of_plan", fleet(&["plan", "--help"]));
+}
+
+#[test]
+fn the_shipped_manifests_are_plans() {
+    insta::assert_snapshot!("plan_of_demo", fleet(&["plan", "configs/demo.toml"]));
+    insta::assert_snapshot!("plan_of_iot_central", fleet(&["plan", "configs/iot-central.toml"]));
+    insta::assert_snapshot!("plan_of_dps", fleet(&["plan", "configs/dps.toml"]));
+}
+
+#[test]
+fn every_shipped_manifest_is_in_the_test_above() {
+    let mut names: Vec<_> = std::fs::read_dir(root().join("configs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["demo", "dps", "iot-central"]);
+}
+
+#[test]
+fn a_plan_tells_what_is_more_than_the_quota() {
+    let words = fleet(&[
+        "plan",
+        "configs/iot-central.toml",
+        "--set=group.thermostats.devices.count=10000",
+        "--set=load.register_rate=5/s",
+        "--duration=1h",
+    ]);
+    insta::assert_snapshot!(words);
+}
+
+#[test]
+fn the_plan_as_json_is_what_device_sim_reads() {
+    let text = fleet(&["plan", "configs/dps.toml", "--json"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.json");
+    std::fs::write(&path, text).unwrap();
+    let plan = device_sim::plan::Plan::read(&path).unwrap();
+    assert_eq!(plan.device_count(), 20);
+    assert!(plan.state.is_absolute());
+    assert!((plan.rates.register_per_s - 1000.0 / 60.0).abs() < 1e-9);
+}
