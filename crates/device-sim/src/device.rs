@@ -217,6 +217,10 @@ impl Device {
         if tick.missed > 0 {
             metrics.add(Counter::TicksMissed, tick.missed);
         }
+        let expired = self.outbox.expire(Instant::now());
+        if expired > 0 {
+            metrics.add_reason(counter::TELEMETRY_DROPPED, "too_old", expired);
+        }
         for (component, body) in measured.telemetry {
             metrics.count(Counter::TelemetryOffered);
             if self.outbox.offer(tick.due, component, body).is_some() {
@@ -256,22 +260,24 @@ impl Device {
     }
 
     /// Decides what comes after a failure, and says so.
-    fn failed(&mut self, trouble: Trouble) {
-        self.last_reason = Some(trouble.reason);
+    fn failed(&mut self, mut trouble: Trouble) {
         let next = self.recovery.failed(trouble.failure, &mut self.random);
         let (state, wait) = match next {
-            Next::Reconnect(wait) => (State::BackingOff, wait),
-            Next::Register(wait) => {
-                self.assigned = None;
-                self.ask_dps = true;
-                (State::BackingOff, wait)
-            }
-            Next::Park(wait) => {
-                self.assigned = None;
-                self.ask_dps = true;
+            Next::Reconnect(wait) | Next::Register(wait) => (State::BackingOff, wait),
+            Next::Park(wait) => (State::Parked, wait),
+            Next::GiveWay(wait) => {
+                trouble.reason = "replaced";
+                trouble.message = "the hub keeps closing this device's sessions soon after they begin: somebody else \
+                                   seems to connect with the same device id"
+                    .to_owned();
                 (State::Parked, wait)
             }
         };
+        if matches!(next, Next::Register(_) | Next::Park(_)) {
+            self.assigned = None;
+            self.ask_dps = true;
+        }
+        self.last_reason = Some(trouble.reason);
         self.not_before = Some(Instant::now() + wait);
         if state == State::Parked {
             warn!(device_id = %self.id, reason = trouble.reason, "{}; tries again in {wait:.0?}", trouble.message);

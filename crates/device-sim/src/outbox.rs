@@ -3,12 +3,16 @@
 //! `offered = acknowledged + dropped + outstanding` holds at any time, where outstanding is what lies here.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 /// How many messages a device keeps while its hub is away. At the usual interval that is some minutes.
 pub const CAPACITY: usize = 64;
+
+/// A message that is older than this is not worth sending any more.
+pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +87,14 @@ impl Outbox {
         }
     }
 
+    /// Gives up what is too old, and says how much that was. A message that is on its way may still be acknowledged.
+    pub fn expire(&mut self, now: Instant) -> u64 {
+        let before = self.messages.len();
+        self.messages
+            .retain(|message| message.in_flight.is_some() || now - message.due <= MAX_AGE);
+        (before - self.messages.len()) as u64
+    }
+
     /// Gives up everything, and says how much that was. Message ids go on from where they were.
     pub fn clear(&mut self) -> u64 {
         let dropped = self.messages.len() as u64;
@@ -123,6 +135,20 @@ mod tests {
         assert_eq!(outbox.acknowledged(first), None, "of the connection before");
         assert_eq!(outbox.acknowledged(third).unwrap().seq, 1);
         assert_eq!(outbox.outstanding(), 0);
+    }
+
+    #[test]
+    fn what_is_too_old_is_given_up_unless_it_is_on_its_way() {
+        let mut outbox = Outbox::default();
+        let begin = Instant::now();
+        outbox.offer(begin, 0, body("on its way"));
+        outbox.sent(1);
+        outbox.offer(begin, 0, body("old"));
+        outbox.offer(begin + MAX_AGE, 0, body("new"));
+        assert_eq!(outbox.expire(begin + MAX_AGE), 0);
+        assert_eq!(outbox.expire(begin + MAX_AGE * 2), 1);
+        assert_eq!(outbox.acknowledged(1).unwrap().body, "on its way");
+        assert_eq!(outbox.next().unwrap().body, "new");
     }
 
     #[test]

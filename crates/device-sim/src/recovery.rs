@@ -1,8 +1,14 @@
 //! What a device does after a failure: one pure decision.
 //!
-//! Follows Azure's guidance: a network fault is retried at the same hub with backoff and jitter and goes back to DPS
-//! only after many tries; a hub that refuses the device means that DPS knows better; and where an operator has to act,
-//! a device keeps trying, but slowly.
+//! | event | next |
+//! | --- | --- |
+//! | network, DNS, a hub that is unavailable (CONNACK 3) or silent | the same hub, with backoff; DPS after ten tries |
+//! | the hub closed a session | the same; but five short sessions in a row mean that somebody else uses the device's id, and each connection throws the other out: parked |
+//! | the hub throttles (429) | the same hub, with a slower backoff |
+//! | the hub refuses the device: CONNACK 4 or 5, a TLS alert about its certificate | DPS, which knows better, with backoff |
+//! | DPS is away, throttles or fails | DPS again: when it said so, or after at least five seconds |
+//! | an operator must act: unauthorised, disabled, waiting for approval (400209), the device's own certificate | parked: DPS every five to seven minutes |
+//!
 //! Sources: [Manage device reconnections](https://learn.microsoft.com/azure/iot/concepts-manage-device-reconnections),
 //! [Best practices for large-scale deployments](https://learn.microsoft.com/azure/iot-dps/concepts-deploy-at-scale).
 
@@ -21,14 +27,27 @@ const FLOOR: Duration = Duration::from_millis(100);
 const TRIES_AT_HUB: u32 = 10;
 /// DPS's unasked wait when it is overloaded and does not say how long.
 const DPS_WAIT: Duration = Duration::from_secs(5);
+/// A throttled device adds this to its backoff; the Node SDK's floor for throttling is the same.
+const THROTTLED: Duration = Duration::from_secs(10);
+/// A session that the hub closes within this time is a short one.
+const SHORT_SESSION: Duration = Duration::from_secs(60);
+/// So many short sessions in a row are no accident.
+const SHORT_SESSIONS: u32 = 5;
 /// Where an operator has to act, the next try comes after this and up to half as much again.
 const PARKED: Duration = Duration::from_secs(300);
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The network or the hub is in trouble: no connection, a broken one, CONNACK 3.
+    /// The network or the hub is in trouble: no connection, a silent one, CONNACK 3.
     HubUnreachable,
+    /// The hub closed a session.
+    SessionClosed {
+        /// How long the session had lasted.
+        lasted: Duration,
+    },
+    /// The hub has too much to do.
+    HubThrottled,
     /// The hub does not want this device: CONNACK 4 or 5.
     HubRefused,
     /// DPS can't be reached, is throttling or has an error of its own.
@@ -49,6 +68,8 @@ pub enum Next {
     Register(Duration),
     /// Register with DPS after a long time; the device counts as parked meanwhile.
     Park(Duration),
+    /// Somebody else uses the device's id: leave it to them for a long time, then connect to the same hub.
+    GiveWay(Duration),
 }
 
 /// A device's memory of what went wrong since it was last well.
@@ -56,6 +77,7 @@ pub enum Next {
 pub struct Recovery {
     failures: u32,
     at_this_hub: u32,
+    short_sessions: u32,
 }
 
 impl Recovery {
@@ -67,8 +89,14 @@ impl Recovery {
     /// Decides about a failure.
     pub fn failed(&mut self, failure: Failure, random: &mut ChaCha8Rng) -> Next {
         self.failures = self.failures.saturating_add(1);
+        let short = matches!(failure, Failure::SessionClosed { lasted } if lasted < SHORT_SESSION);
+        self.short_sessions = if short { self.short_sessions + 1 } else { 0 };
+        if self.short_sessions == SHORT_SESSIONS {
+            self.short_sessions = 0;
+            return Next::GiveWay(parked(random));
+        }
         match failure {
-            Failure::HubUnreachable => {
+            Failure::HubUnreachable | Failure::SessionClosed { .. } => {
                 self.at_this_hub += 1;
                 let wait = backoff(self.failures, random);
                 if self.at_this_hub < TRIES_AT_HUB {
@@ -78,6 +106,7 @@ impl Recovery {
                     Next::Register(wait)
                 }
             }
+            Failure::HubThrottled => Next::Reconnect(THROTTLED + backoff(self.failures, random)),
             Failure::HubRefused => {
                 self.at_this_hub = 0;
                 Next::Register(backoff(self.failures, random))
@@ -89,9 +118,13 @@ impl Recovery {
                 Next::Register(wait.min(PARKED) + wait.min(CAP).mul_f64(random.random_range(0.0..0.5)))
             }
             Failure::DpsUnavailable { retry_after: None } => Next::Register(DPS_WAIT + backoff(self.failures, random)),
-            Failure::OperatorMustAct => Next::Park(PARKED.mul_f64(random.random_range(1.0..1.5))),
+            Failure::OperatorMustAct => Next::Park(parked(random)),
         }
     }
+}
+
+fn parked(random: &mut ChaCha8Rng) -> Duration {
+    PARKED.mul_f64(random.random_range(1.0..1.5))
 }
 
 /// Exponential with full jitter: somewhere between the floor and the doubled-up bound.
@@ -166,6 +199,49 @@ mod tests {
         ));
         match recovery.failed(Failure::OperatorMustAct, &mut random) {
             Next::Park(wait) => assert!(wait >= PARKED && wait <= PARKED.mul_f64(1.5)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_thrown_out_again_and_again_gives_way() {
+        let (mut recovery, mut random) = (Recovery::default(), random());
+        let short = Failure::SessionClosed {
+            lasted: Duration::from_secs(2),
+        };
+        for _ in 1..SHORT_SESSIONS {
+            assert!(matches!(recovery.failed(short, &mut random), Next::Reconnect(_)));
+        }
+        match recovery.failed(short, &mut random) {
+            Next::GiveWay(wait) => assert!(wait >= PARKED),
+            other => panic!("{other:?}"),
+        }
+        assert!(
+            matches!(recovery.failed(short, &mut random), Next::Reconnect(_)),
+            "and tries again after that"
+        );
+    }
+
+    #[test]
+    fn long_sessions_and_other_failures_are_no_fight() {
+        let (mut recovery, mut random) = (Recovery::default(), random());
+        for i in 0..100 {
+            let failure = match i % 3 {
+                0 => Failure::SessionClosed { lasted: SHORT_SESSION },
+                1 => Failure::HubUnreachable,
+                _ => Failure::SessionClosed { lasted: Duration::ZERO },
+            };
+            assert!(
+                !matches!(recovery.failed(failure, &mut random), Next::GiveWay(_)),
+                "{i}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_throttled_device_stays_with_its_hub_and_takes_its_time() {
+        match Recovery::default().failed(Failure::HubThrottled, &mut random()) {
+            Next::Reconnect(wait) => assert!(wait >= THROTTLED),
             other => panic!("{other:?}"),
         }
     }

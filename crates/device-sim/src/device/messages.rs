@@ -63,7 +63,10 @@ impl Device {
             if status != 200 {
                 metrics.count_reason(counter::TWIN_GET_FAILED, &status.to_string());
                 let message = format!("the hub answered the request for the twin with {status}");
-                return Err(Trouble::hub("twin_refused", message));
+                return Err(match status {
+                    429 => Trouble::throttled(message),
+                    _ => Trouble::hub("twin_refused", message),
+                });
             }
             metrics.record(self.group, Phase::TwinGet, asked.elapsed());
             let twin = TwinDocument::parse(body).map_err(|error| Trouble::operator("twin_unreadable", &error))?;

@@ -23,6 +23,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 /// What lasts as long as a connection.
 pub(super) struct Session {
     pub(super) link: Link,
+    begun: Instant,
     device_id: DeviceId,
     /// One topic per component.
     telemetry: Vec<TelemetryTopic>,
@@ -52,6 +53,7 @@ impl Session {
         Self {
             telemetry: components.iter().map(topic).collect(),
             link,
+            begun: Instant::now(),
             device_id,
             requests: 0,
             twin_request: None,
@@ -92,7 +94,7 @@ impl Device {
             self.write(session)?;
             tokio::select! {
                 event = session.link.next() => {
-                    let event = event.map_err(|error| Trouble::link(&error))?;
+                    let event = event.map_err(|error| Trouble::link(&error, session.begun.elapsed()))?;
                     self.handle(session, event)?;
                 }
                 () = &mut self.timer, if self.ticks.is_some() => self.tick(),
@@ -135,7 +137,7 @@ impl Device {
             match self.alongside(next, Mailbox::ends_session).await {
                 None => return Ok(None),
                 Some(Ok(Ok(event))) => self.handle(session, event)?,
-                Some(Ok(Err(error))) => return Err(Trouble::link(&error)),
+                Some(Ok(Err(error))) => return Err(Trouble::link(&error, session.begun.elapsed())),
                 Some(Err(_)) => return Err(self.twin_timed_out()),
             }
         }

@@ -1,6 +1,7 @@
 //! What went wrong, as a device sees it: the kind that decides what it does, a word to count, a sentence to read.
 
 use std::error::Error;
+use std::time::Duration;
 
 use mqtt_link::{ConnectError, ConnectRefusal, LinkError, TlsFailure};
 use provisioning::certificate::CertificateError;
@@ -54,11 +55,13 @@ impl Trouble {
         }
     }
 
-    pub(super) fn link(error: &LinkError) -> Self {
+    /// A session that had lasted for some time has broken.
+    pub(super) fn link(error: &LinkError, lasted: Duration) -> Self {
         let failure = match error {
             LinkError::Tls(rustls::Error::AlertReceived(alert)) if is_about_our_certificate(*alert) => {
                 Failure::HubRefused
             }
+            LinkError::Closed => Failure::SessionClosed { lasted },
             _ => Failure::HubUnreachable,
         };
         Self {
@@ -72,6 +75,14 @@ impl Trouble {
         Self {
             failure: Failure::HubUnreachable,
             reason,
+            message,
+        }
+    }
+
+    pub(super) fn throttled(message: String) -> Self {
+        Self {
+            failure: Failure::HubThrottled,
+            reason: "hub_throttled",
             message,
         }
     }
