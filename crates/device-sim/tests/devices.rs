@@ -4,7 +4,7 @@ mod common;
 
 use common::{Running, World, assert_account_closes, counter, soon, with_reasons};
 use device_sim::lines::{EndReason, State};
-use device_sim::plan::Stage;
+use device_sim::plan::{Model, Stage};
 use iot_emulator::{Event, Service};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
@@ -322,6 +322,76 @@ async fn a_device_that_is_thrown_out_comes_back_and_loses_nothing() {
         world.emulator.stats().telemetry_received_unique,
         counter(&stats, "telemetry_acked")
     );
+}
+
+#[tokio::test]
+async fn a_controller_reports_by_component_and_restarts_on_a_queued_command() {
+    let world = World::new().await;
+    world.enroll_group(1).await;
+    let mut plan = world.plan(1);
+    plan.groups[0].model = Model::TemperatureController;
+    let mut running = Running::start(plan, "0/1");
+    running
+        .stats("some telemetry", |stats| counter(stats, "telemetry_acked") >= 9)
+        .await;
+
+    let central = &world.central;
+    for component in [Some("thermostat1"), Some("thermostat2")] {
+        let temperature = central.telemetry("thermo-1", component, "temperature").await.unwrap();
+        assert!(temperature.value.is_f64(), "{temperature:?}");
+    }
+    assert!(
+        central
+            .telemetry("thermo-1", None, "workingSet")
+            .await
+            .unwrap()
+            .value
+            .is_number()
+    );
+    let properties = soon("the first report", async {
+        loop {
+            let properties = central.properties("thermo-1", None).await.unwrap();
+            if properties["serialNumber"].is_string() {
+                return properties;
+            }
+            world
+                .emulator
+                .journal()
+                .wait_for(0, |entry| matches!(entry.event, Event::Reported { .. }))
+                .await;
+        }
+    });
+    assert_eq!(properties.await["deviceInformation"]["manufacturer"], "Contoso");
+
+    // Queued as IoT Central queues an offline command: the name in a property, a lone `@` for a request without a value.
+    world
+        .send(
+            "thermo-1",
+            &json!({"body": "@", "properties": {"method-name": "reboot"}}),
+        )
+        .await;
+    let restarted = running.device("thermo-1", State::Pending).await;
+    assert_eq!(restarted.reason.as_deref(), Some("reboot"));
+    let back = running.device("thermo-1", State::Online).await;
+    assert!(back.offline_ms >= Some(1_000), "starting takes a moment: {back:?}");
+    let done = central.properties("thermo-1", None);
+    let restarted = soon("the report of the restart", async {
+        let mut properties = done.await.unwrap();
+        while properties["reboot"]["value"].is_null() {
+            tokio::task::yield_now().await;
+            properties = central.properties("thermo-1", None).await.unwrap();
+        }
+        properties
+    });
+    assert!(
+        restarted.await["reboot"]["value"]
+            .as_str()
+            .unwrap()
+            .starts_with("restarted at ")
+    );
+    running.stop();
+    let (stats, ..) = running.end().await;
+    assert_account_closes(&stats);
 }
 
 #[tokio::test]

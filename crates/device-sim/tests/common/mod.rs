@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use provisioning::central::{ApiToken, Central};
 use provisioning::enroll::{enroll_group, enroll_individual};
 use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -138,6 +139,19 @@ impl World {
                 },
             ],
         }
+    }
+
+    /// Sends a cloud-to-device message.
+    pub(crate) async fn send(&self, device: &str, message: &Value) {
+        // The client insists on a provider even where, as here, it will not speak TLS. The first installation counts.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = self.emulator.http_addr().unwrap();
+        let request = reqwest::Client::new()
+            .post(format!("http://{http}/emulator/devices/{device}/messages"))
+            .header("Authorization", self.emulator.api_token())
+            .json(message);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
     pub(crate) fn individual_group(&self, id: &str) -> Group {
