@@ -1,7 +1,10 @@
 //! `fleet run` as a person starts it: the real program, the emulator and device-sim as real processes.
 
 use crate::support::{EMULATOR, Fleet, LONG, SHORT, manifest, signal};
+use std::net::TcpListener;
+
 use rustix::process::Signal;
+use serde_json::json;
 
 #[test]
 fn a_fleet_registers_reports_and_leaves_nothing_behind_and_a_second_run_reuses_it() {
@@ -46,7 +49,7 @@ fn a_fleet_registers_reports_and_leaves_nothing_behind_and_a_second_run_reuses_i
     }
 
     let report = fleet.report();
-    let devices = serde_json::json!({ "asked": 6, "registered": 6, "connected": 6, "failed": 0 });
+    let devices = json!({ "asked": 6, "registered": 6, "connected": 6, "failed": 0 });
     assert_eq!(report["devices"], devices);
     assert_eq!(report["schema_version"], 1);
     assert_eq!(report["exit"], 0);
@@ -91,6 +94,28 @@ fn ctrl_c_drains_the_fleet_and_still_writes_the_report() {
     assert!(report["telemetry"]["acked"].as_u64().unwrap() > 0);
     assert_eq!(report["telemetry"]["acked"], report["telemetry"]["offered"], "drained");
     fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn ctrl_c_while_enrolling_leaves_with_an_empty_report() {
+    // Somebody who takes connections and never says a word.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let target = format!(
+        "kind = \"iot-central\"\napp = \"http://127.0.0.1:{port}\"\napi_token = {{ file = \"token\" }}\nid_scope = \"0ne1\""
+    );
+    let fleet = Fleet::new(&manifest(&target, SHORT));
+    std::fs::write(fleet.path("token"), "a secret").unwrap();
+    let running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
+    let _request = listener.accept().unwrap();
+    running.interrupt();
+    let (code, story) = running.end();
+    assert_eq!(code, Some(130), "{story}");
+    let report = fleet.report();
+    assert_eq!(
+        (&report["exit"], &report["devices"]["registered"]),
+        (&json!(130), &json!(0))
+    );
 }
 
 #[test]
@@ -195,13 +220,21 @@ fn a_running_emulator_is_an_iot_central_application_and_a_dps() {
     );
     assert_eq!(fleet.report()["exit"], 1);
 
-    let by_rest = fleet.fleet(&["run", "central.toml"]).expect(0);
+    let by_rest = fleet.fleet(&["run", "central.toml", "--report", "report"]).expect(0);
     assert!(
         by_rest.stderr.contains("id scope 0ne00EMULATOR found"),
         "{}",
         by_rest.stderr
     );
     assert_eq!(by_rest.figure("received"), by_rest.figure("acknowledged"));
+
+    // The token went to the application and nowhere else.
+    let token = std::fs::read_to_string(fleet.path("emulator/api_token")).unwrap();
+    let plan = std::fs::read_to_string(fleet.path("state/small/plan.json")).unwrap();
+    let report = std::fs::read_to_string(fleet.path("report/report.json")).unwrap();
+    for told in [&by_rest.stdout, &by_rest.stderr, &plan, &report] {
+        assert!(!told.contains(token.trim()));
+    }
 
     // What one run has enrolled holds for the next, which reuses the assignments as well.
     let enrolled = fleet.fleet(&["run", "dps.toml"]).expect(0);
