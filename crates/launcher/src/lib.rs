@@ -16,6 +16,13 @@
 //! | [`interrupts`] | Ctrl-C: the first asks, the second insists |
 //! | [`stats`], [`story`], [`summary`], [`report`] | figures put together, and all that is told |
 //!
+//! # Not covered
+//!
+//! Two runs that share a state folder at the same time are not kept apart. The emulator that a run starts keeps its CA and
+//! token but not its devices, so the next run enrolls again, and devices that reuse an assignment are refused once and then
+//! register again. Manifest keys that are planned but not built are refused as such, among them events and thresholds; exit
+//! code 99 is therefore never given.
+//!
 //! # Example
 //!
 //! ```
