@@ -7,8 +7,6 @@
 //! Sources: [X.509 attestation](https://learn.microsoft.com/azure/iot-dps/concepts-x509-attestation),
 //! [Revoke device access](https://learn.microsoft.com/azure/iot-dps/how-to-revoke-device-access-portal).
 
-use std::sync::Arc;
-
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
 
@@ -38,20 +36,14 @@ pub(crate) struct Individual {
 pub(crate) struct Authority<'a> {
     pub(crate) group: &'a str,
     pub(crate) enabled: bool,
-    pub(crate) certificate: &'a Arc<Certificate>,
+    pub(crate) certificate: &'a Certificate,
 }
 
 /// The entry that decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Attested {
-    Individual {
-        enabled: bool,
-    },
-    Group {
-        id: String,
-        enabled: bool,
-        authority: Arc<Certificate>,
-    },
+    Individual { enabled: bool },
+    Group { id: String, enabled: bool },
 }
 
 /// Why a client is nobody we know.
@@ -101,44 +93,24 @@ pub(crate) fn attest(
             Attested::Group {
                 id: authority.group.to_owned(),
                 enabled: authority.enabled,
-                authority: Arc::clone(authority.certificate),
             },
         ))
     })
 }
 
-/// What a hub checks at CONNECT, as DPS wrote it at the registration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum HubAuthentication {
-    /// Exactly this certificate; nothing else counts but its dates.
-    Thumbprint(Thumbprint),
-    /// Any certificate below this authority whose common name is the device id.
-    Authority(Arc<Certificate>),
-}
-
-/// Checks the certificates of a device that connects to its hub.
+/// Checks the certificates of a device that connects to its hub: `registered` is the thumbprint that DPS wrote at the
+/// registration, and nothing else counts but the dates.
 ///
 /// Source: [Authenticate identities with X.509](https://learn.microsoft.com/azure/iot-hub/authenticate-authorize-x509).
-pub(crate) fn authenticate(
-    authentication: &HubAuthentication,
-    device_id: &str,
-    chain: &[Certificate],
-    now: Timestamp,
-) -> Result<(), Refusal> {
+pub(crate) fn authenticate(registered: &Thumbprint, chain: &[Certificate], now: Timestamp) -> Result<(), Refusal> {
     let leaf = chain.first().ok_or(Refusal::NoCertificate)?;
     if !leaf.is_valid_at(now) {
         return Err(Refusal::NotValidNow);
     }
-    match authentication {
-        HubAuthentication::Thumbprint(thumbprint) if *thumbprint == leaf.thumbprint() => Ok(()),
-        HubAuthentication::Thumbprint(_) => Err(Refusal::Thumbprint),
-        HubAuthentication::Authority(_) if leaf.common_name.as_deref() != Some(device_id) => {
-            Err(Refusal::CommonName(device_id.into()))
-        }
-        HubAuthentication::Authority(authority) => climb(chain, now, |current| {
-            is_anchor(authority, current).then(|| (authority.is_valid_at(now), ()))
-        }),
+    if *registered != leaf.thumbprint() {
+        return Err(Refusal::Thumbprint);
     }
+    Ok(())
 }
 
 /// An authority does not vouch for itself: showing an enrolled certificate is not the same as being signed by it.

@@ -2,7 +2,7 @@
 //! the REST interface over it is `rest`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use iot_protocol::id::{DeviceId, RegistrationId};
 use jiff::Timestamp;
@@ -161,10 +161,10 @@ impl Enrollments for Application {
     fn authorities(&self) -> impl Iterator<Item = Authority<'_>> {
         self.groups.values().flat_map(|group| {
             let verified = group.certificates().filter(|(_, signing)| signing.verified);
-            verified.map(|(_, signing): (Entry, &SigningCertificate)| Authority {
+            verified.map(|(_, signing)| Authority {
                 group: &group.id,
                 enabled: group.enabled,
-                certificate: &signing.certificate as &Arc<Certificate>,
+                certificate: &signing.certificate,
             })
         })
     }

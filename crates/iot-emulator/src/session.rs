@@ -128,7 +128,6 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
-    use crate::attestation::HubAuthentication;
     use crate::central::{Attestation, Central, Device};
     use crate::dps::Registrations;
     use crate::hub::Registry;
@@ -157,9 +156,7 @@ mod tests {
             journal: Journal::new(),
         };
         let id = DeviceId::new("t-1").unwrap();
-        services
-            .registry
-            .enroll(&id, HubAuthentication::Thumbprint(leaf.thumbprint()));
+        services.registry.enroll(&id, leaf.thumbprint());
         {
             let mut application = services.central.write();
             application.devices.insert("t-1".into(), Device::new(id));

@@ -8,12 +8,12 @@ use super::*;
 #[derive(Default)]
 struct Enrolled {
     individuals: BTreeMap<Thumbprint, Individual>,
-    groups: Vec<(&'static str, bool, Arc<Certificate>)>,
+    groups: Vec<(&'static str, bool, Certificate)>,
 }
 
 impl Enrolled {
     fn group(mut self, id: &'static str, enabled: bool, authority: &Party) -> Self {
-        self.groups.push((id, enabled, Arc::new(authority.certificate.clone())));
+        self.groups.push((id, enabled, authority.certificate.clone()));
         self
     }
 
@@ -96,12 +96,8 @@ fn judge(enrolled: &Enrolled, id: &str, chain: &[&Party]) -> Result<Attested, Re
     attest(enrolled, &RegistrationId::new(id).unwrap(), &chain, now)
 }
 
-fn by_group(id: &str, enabled: bool, authority: &Party) -> Result<Attested, Refusal> {
-    Ok(Attested::Group {
-        id: id.into(),
-        enabled,
-        authority: Arc::new(authority.certificate.clone()),
-    })
+fn by_group(id: &str, enabled: bool) -> Result<Attested, Refusal> {
+    Ok(Attested::Group { id: id.into(), enabled })
 }
 
 #[test]
@@ -109,15 +105,15 @@ fn a_leaf_of_an_enrolled_root_needs_no_certificate_but_its_own() {
     let root = root("root");
     let leaf = leaf("t-1", &root);
     let enrolled = Enrolled::default().group("g", true, &root);
-    assert_eq!(judge(&enrolled, "t-1", &[&leaf]), by_group("g", true, &root));
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf]), by_group("g", true));
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf, &root]),
-        by_group("g", true, &root),
+        by_group("g", true),
         "sending the root is harmless"
     );
     assert_eq!(
         judge(&enrolled, "T-1", &[&leaf]),
-        by_group("g", true, &root),
+        by_group("g", true),
         "DPS ignores the case of ids"
     );
 }
@@ -149,13 +145,10 @@ fn every_certificate_between_leaf_and_enrolled_root_must_be_shown() {
     let lower = intermediate("lower", &upper);
     let leaf = leaf("t-1", &lower);
     let enrolled = Enrolled::default().group("g", true, &root);
-    assert_eq!(
-        judge(&enrolled, "t-1", &[&leaf, &lower, &upper]),
-        by_group("g", true, &root)
-    );
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &lower, &upper]), by_group("g", true));
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf, &upper, &lower]),
-        by_group("g", true, &root),
+        by_group("g", true),
         "in any order"
     );
     assert_eq!(judge(&enrolled, "t-1", &[&leaf, &lower]), Err(Refusal::NotEnrolled));
@@ -170,10 +163,7 @@ fn the_nearest_enrolled_authority_decides_also_when_it_is_disabled() {
     let enrolled = Enrolled::default()
         .group("all", true, &root)
         .group("some", false, &middle);
-    assert_eq!(
-        judge(&enrolled, "t-1", &[&leaf, &middle]),
-        by_group("some", false, &middle)
-    );
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &middle]), by_group("some", false));
 }
 
 #[test]
@@ -262,31 +252,29 @@ fn the_certificate_of_another_individual_enrollment_is_refused() {
 }
 
 #[test]
-fn a_hub_knows_an_individual_by_thumbprint_and_a_group_device_by_its_authority() {
+fn a_hub_knows_a_device_by_the_certificate_that_it_registered_with() {
     let now = "2026-11-23T15:00:00Z".parse().unwrap();
     let root = root("root");
     let (one, two) = (leaf("t-1", &root), leaf("t-1", &root));
-    let thumbprint = HubAuthentication::Thumbprint(one.certificate.thumbprint());
-    let authority = HubAuthentication::Authority(Arc::new(root.certificate.clone()));
-    let judge = |authentication, id, leaf: &Party| {
-        authenticate(authentication, id, std::slice::from_ref(&leaf.certificate), now)
+    let registered = one.certificate.thumbprint();
+    let judge = |registered, chain: &[&Party]| {
+        let chain: Vec<_> = chain.iter().map(|party| party.certificate.clone()).collect();
+        authenticate(registered, &chain, now)
     };
-    assert_eq!(judge(&thumbprint, "t-1", &one), Ok(()));
-    assert_eq!(judge(&thumbprint, "t-1", &two), Err(Refusal::Thumbprint));
-    assert_eq!(judge(&authority, "t-1", &one), Ok(()));
+    assert_eq!(judge(&registered, &[&one]), Ok(()));
     assert_eq!(
-        judge(&authority, "t-1", &two),
-        Ok(()),
-        "a new leaf of the same authority"
+        judge(&registered, &[&two]),
+        Err(Refusal::Thumbprint),
+        "another leaf of the same authority"
     );
     assert_eq!(
-        judge(&authority, "T-1", &one),
-        Err(Refusal::CommonName("T-1".into())),
-        "hubs look at the case"
+        judge(&registered, &[&two, &one]),
+        Err(Refusal::Thumbprint),
+        "only the leaf counts, as its key was proved"
     );
+    assert_eq!(judge(&registered, &[]), Err(Refusal::NoCertificate));
     let old = make("t-1", false, PAST, Some(&root));
-    let old_thumbprint = HubAuthentication::Thumbprint(old.certificate.thumbprint());
-    assert_eq!(judge(&old_thumbprint, "t-1", &old), Err(Refusal::NotValidNow));
+    assert_eq!(judge(&old.certificate.thumbprint(), &[&old]), Err(Refusal::NotValidNow));
 }
 
 #[test]
@@ -296,10 +284,6 @@ fn rsa_and_other_curves_are_as_good_as_p256() {
         let root = make_with(key(), "root", true, GOOD, None);
         let leaf = make_with(key(), "t-1", false, GOOD, Some(&root));
         let enrolled = Enrolled::default().group("g", true, &root);
-        assert_eq!(
-            judge(&enrolled, "t-1", &[&leaf]),
-            by_group("g", true, &root),
-            "{algorithm:?}"
-        );
+        assert_eq!(judge(&enrolled, "t-1", &[&leaf]), by_group("g", true), "{algorithm:?}");
     }
 }

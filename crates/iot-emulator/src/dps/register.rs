@@ -9,7 +9,7 @@ use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::attestation::{Attested, HubAuthentication};
+use crate::attestation::Attested;
 use crate::certificate::{Certificate, hex_upper};
 use crate::clock;
 use crate::journal::Event;
@@ -37,14 +37,12 @@ pub(super) fn register(
         refused(services, id, &refusal.to_string());
         error(INVALID_CERTIFICATE, "Invalid certificate.", now)
     })?;
-    let (enabled, group, authentication) = match attested {
-        Attested::Individual { enabled } => {
-            let leaf = chain
-                .first()
-                .ok_or_else(|| error(INVALID_CERTIFICATE, "Invalid certificate.", now))?;
-            (enabled, None, HubAuthentication::Thumbprint(leaf.thumbprint()))
-        }
-        Attested::Group { id, enabled, authority } => (enabled, Some(id), HubAuthentication::Authority(authority)),
+    let leaf = chain
+        .first()
+        .ok_or_else(|| error(INVALID_CERTIFICATE, "Invalid certificate.", now))?;
+    let (enabled, group) = match attested {
+        Attested::Individual { enabled } => (enabled, None),
+        Attested::Group { id, enabled } => (enabled, Some(id)),
     };
     if !enabled {
         refused(services, id, "the enrollment is disabled");
@@ -61,7 +59,7 @@ pub(super) fn register(
     }
     let outcome = match services.central.assign(id, group.is_some(), request.model_id()) {
         Ok(device_id) => {
-            services.registry.enroll(&device_id, authentication);
+            services.registry.enroll(&device_id, leaf.thumbprint());
             count(&services.counters.registrations);
             let event = Event::Registered {
                 group,

@@ -47,7 +47,7 @@ pub(super) fn admit(
         if !state.enabled {
             return Err(Refused::new(ConnectReturnCode::NotAuthorized, "the device is disabled"));
         }
-        authenticate(&state.authentication, device.id.as_str(), chain, clock::now())
+        authenticate(&state.thumbprint, chain, clock::now())
             .map_err(|refusal| Refused::new(BAD_CERTIFICATE, refusal.to_string()))?;
     }
     match &connect.last_will {

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::inbox::Inbox;
 use super::queue::{CloudMessage, Queue, QueueFull};
 use super::twin::{BadPatch, Twin};
-use crate::attestation::HubAuthentication;
+use crate::certificate::Thumbprint;
 use crate::journal::Why;
 
 /// A device identity with all that belongs to it.
@@ -28,7 +28,8 @@ pub(crate) struct Device {
 #[derive(Debug)]
 pub(crate) struct DeviceState {
     pub(crate) enabled: bool,
-    pub(crate) authentication: HubAuthentication,
+    /// Of the certificate that the device registered with last.
+    pub(crate) thumbprint: Thumbprint,
     pub(crate) model_id: Option<ModelId>,
     pub(crate) twin: Twin,
     pub(crate) queue: Queue,
@@ -65,10 +66,10 @@ pub(crate) enum Command {
 }
 
 impl Device {
-    pub(super) fn new(id: DeviceId, authentication: HubAuthentication) -> Self {
+    pub(super) fn new(id: DeviceId, thumbprint: Thumbprint) -> Self {
         let state = DeviceState {
             enabled: true,
-            authentication,
+            thumbprint,
             model_id: None,
             twin: Twin::new(),
             queue: Queue::default(),

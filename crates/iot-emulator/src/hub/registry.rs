@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use iot_protocol::id::DeviceId;
 
 use super::device::Device;
-use crate::attestation::HubAuthentication;
+use crate::certificate::Thumbprint;
 use crate::journal::Why;
 
 /// The devices that the hub knows, by their case-sensitive id.
@@ -16,12 +16,12 @@ pub(crate) struct Registry(RwLock<BTreeMap<DeviceId, Arc<Device>>>);
 
 impl Registry {
     /// Writes what DPS says about a device. Its twin stays, if it has one.
-    pub(crate) fn enroll(&self, id: &DeviceId, authentication: HubAuthentication) {
+    pub(crate) fn enroll(&self, id: &DeviceId, thumbprint: Thumbprint) {
         let mut devices = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match devices.get(id) {
-            Some(device) => device.lock().authentication = authentication,
+            Some(device) => device.lock().thumbprint = thumbprint,
             None => {
-                devices.insert(id.clone(), Arc::new(Device::new(id.clone(), authentication)));
+                devices.insert(id.clone(), Arc::new(Device::new(id.clone(), thumbprint)));
             }
         }
     }

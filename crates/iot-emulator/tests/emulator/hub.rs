@@ -405,9 +405,19 @@ async fn who_is_not_the_device_is_refused_at_connect() {
     let other_lab = Party::self_signed("lab");
     for (party, hello, code, words) in [
         (None, Hello::hub("t-1"), 5, "no client certificate"),
-        (Some(&stranger), Hello::hub("t-1"), 5, "no enrollment"),
+        (
+            Some(&stranger),
+            Hello::hub("t-1"),
+            5,
+            "not the one that the device registered with",
+        ),
         (Some(&root.expired_leaf("t-1")), Hello::hub("t-1"), 5, "expired"),
-        (Some(&root.leaf("t-2")), Hello::hub("t-1"), 5, "common name"),
+        (
+            Some(&root.leaf("t-2")),
+            Hello::hub("t-1"),
+            5,
+            "not the one that the device registered with",
+        ),
         (
             Some(&other_lab),
             Hello::hub("lab"),
@@ -443,11 +453,22 @@ async fn who_is_not_the_device_is_refused_at_connect() {
         let refused = |event: &Event| matches!(event, Event::Refused { reason, .. } if reason.contains(words));
         emulator.journal().wait_for(since, |entry| refused(&entry.event)).await;
     }
-    // A new leaf of the same authority is the same device.
-    Device::connect(&emulator, &root.leaf("t-1"), Hello::hub("t-1"))
-        .await
-        .goodbye()
-        .await;
+}
+
+#[tokio::test]
+async fn a_group_device_with_a_new_leaf_must_register_again() {
+    let (emulator, _, root, old) = with_group().await;
+    Device::online(&emulator, &old, "t-1").await.goodbye().await;
+    let new = root.leaf("t-1");
+    let (_, refused) = Device::greet(&emulator, Some(&new), Hello::hub("t-1")).await;
+    assert_eq!(refused.code, ConnectReturnCode::NotAuthorized);
+    Device::online(&emulator, &new, "t-1").await.goodbye().await;
+    let (_, refused) = Device::greet(&emulator, Some(&old), Hello::hub("t-1")).await;
+    assert_eq!(
+        refused.code,
+        ConnectReturnCode::NotAuthorized,
+        "the hub knows one certificate, the last"
+    );
 }
 
 #[tokio::test]
