@@ -1,31 +1,52 @@
 //! The command line of `device-sim`, which is also `fleet device-sim`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args as ClapArgs, ValueEnum};
+use jiff::Timestamp;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
-use tracing::warn;
+use tracing::{info, warn};
+
+use crate::context::load_files;
 
 use crate::fleet::{Fleet, Input};
 use crate::limits::ensure_file_handles;
-use crate::lines::{Control, Line};
-use crate::output;
+use crate::lines::{Control, Line, counter};
 use crate::plan::{Plan, Shard};
+use crate::{output, single};
 
-/// Simulate the devices of a plan. Data (JSON lines) goes to stdout, logs go to stderr.
+/// Simulate the devices of a plan, or a single device by its certificate.
+///
+/// With a plan, data (JSON lines) goes to stdout and logs go to stderr. Without one, a single device is started from
+/// the flags and variables below, and tells on stderr what it does until it is stopped with Ctrl-C.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Args {
     /// The plan, as `fleet plan --json` prints it
     #[arg(long, value_name = "FILE")]
-    pub plan: PathBuf,
+    pub plan: Option<PathBuf>,
     /// Simulate only every n-th device, beginning with the i-th (from 0), at an n-th of every rate
     #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
     pub shard: Shard,
     /// Where control lines come from
     #[arg(long, value_name = "WHERE", default_value = "none")]
     pub control: ControlSource,
+    /// A single device.
+    #[command(flatten)]
+    pub single: single::Args,
+}
+
+impl Args {
+    /// What to log where nobody says otherwise: a single device is there to be watched.
+    #[must_use]
+    pub fn log_filter(&self) -> &'static str {
+        if self.plan.is_some() {
+            "warn"
+        } else {
+            "warn,device_sim=debug"
+        }
+    }
 }
 
 /// Where control lines come from.
@@ -65,7 +86,27 @@ impl RunError {
 ///
 /// The plan can't be used, there are too few file handles, or nobody reads the lines.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
-    let plan = Plan::read(&args.plan).map_err(anyhow::Error::from)?;
+    let (inputs, input) = mpsc::unbounded_channel();
+    tokio::spawn({
+        let inputs = inputs.clone();
+        async move {
+            shutdown.await;
+            let _ = inputs.send(Input::Stop);
+        }
+    });
+    match &args.plan {
+        Some(path) => run_plan(path, &args, inputs, input).await,
+        None => run_single(&args.single, input).await,
+    }
+}
+
+async fn run_plan(
+    path: &Path,
+    args: &Args,
+    inputs: mpsc::UnboundedSender<Input>,
+    input: mpsc::UnboundedReceiver<Input>,
+) -> Result<(), RunError> {
+    let plan = Plan::read(path).map_err(anyhow::Error::from)?;
     let devices = plan
         .devices(args.shard)
         .context("the plan holds a device id that can't be")?
@@ -74,28 +115,64 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send + 'static
         .context("hint: raise the limit before starting, e.g. `ulimit -n 65536`, or use more processes")?;
 
     let (lines, received) = mpsc::unbounded_channel();
-    let (inputs, input) = mpsc::unbounded_channel();
     let fleet = Fleet::new(plan, args.shard, lines.clone()).map_err(anyhow::Error::from)?;
     let writer = output::write_to_stdout(received, {
         let inputs = inputs.clone();
         // Nobody reads what the devices do, so nobody wants them.
         move || drop(inputs.send(Input::Stop))
     });
-    tokio::spawn({
-        let inputs = inputs.clone();
-        async move {
-            shutdown.await;
-            let _ = inputs.send(Input::Stop);
-        }
-    });
     if args.control == ControlSource::Stdin {
-        tokio::spawn(read_control(inputs.clone(), lines.clone()));
+        tokio::spawn(read_control(inputs, lines));
+    } else {
+        drop(lines);
     }
-    drop(lines);
     fleet.run(input).await;
-    // The sender of the control lines may still wait for stdin; the last line is out when the writer says so.
-    drop(inputs);
+    // Somebody may still hold a sender of lines; the last line is out when the writer says so.
     writer.finished().await.map_err(RunError::Output)
+}
+
+async fn run_single(args: &single::Args, input: mpsc::UnboundedReceiver<Input>) -> Result<(), RunError> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let connection_string = variable("IOTHUB_DEVICE_CONNECTION_STRING");
+    if args.cert.is_none() && variable("IOTHUB_DEVICE_DPS_DEVICE_KEY").is_some() {
+        warn!("IOTHUB_DEVICE_DPS_DEVICE_KEY is not used: devices are simulated with X.509 certificates only");
+    }
+    let common_name = match &args.cert {
+        None => None,
+        Some(certificate) => {
+            let identity = load_files(&single::files(args, certificate)).map_err(anyhow::Error::from)?;
+            identity.leaf.common_name
+        }
+    };
+    let plan = single::plan(
+        args,
+        connection_string.as_deref(),
+        common_name.as_deref(),
+        Timestamp::now(),
+    )
+    .map_err(anyhow::Error::from)?;
+    let (lines, mut received) = mpsc::unbounded_channel();
+    let fleet = Fleet::new(plan, Shard::WHOLE, lines).map_err(anyhow::Error::from)?;
+    // What the lines say, the log says in words.
+    let figures = tokio::spawn(async move {
+        let mut figures = None;
+        while let Some(line) = received.recv().await {
+            if let Line::Stats(stats) = line {
+                figures = Some(stats);
+            }
+        }
+        figures
+    });
+    fleet.run(input).await;
+    if let Ok(Some(stats)) = figures.await {
+        let count = |name: &str| stats.counters.get(name).copied().unwrap_or(0);
+        info!(
+            "stopped: {} messages sent, {} acknowledged",
+            count(counter::TELEMETRY_SENT),
+            count(counter::TELEMETRY_ACKED)
+        );
+    }
+    Ok(())
 }
 
 /// Reads control lines until stdin ends.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use iot_protocol::id::{DeviceId, HubHost, ModelId, RegistrationId};
 use mqtt_link::{Endpoint, Tls};
 use provisioning::assignment::AssignmentCache;
+use provisioning::certificate::CertificateError;
 use provisioning::certificate::load::Identity;
 use provisioning::identities::{GroupFolder, IdentityError, IndividualFolder};
 use tokio::sync::{Notify, mpsc};
@@ -13,7 +14,7 @@ use crate::lines::Line;
 use crate::metrics::Metrics;
 use crate::model::{Model, components};
 use crate::pacer::Pacer;
-use crate::plan::{self, CredentialSource, Group, Target, Telemetry};
+use crate::plan::{self, CredentialSource, Files, Group, Target, Telemetry};
 use crate::random::{Purpose, stream};
 use crate::room::Overrides;
 use crate::weather::Weather;
@@ -29,7 +30,7 @@ pub(crate) struct Context {
     pub(crate) groups: Vec<GroupContext>,
     pub(crate) register_pacer: Pacer,
     pub(crate) connect_pacer: Pacer,
-    pub(crate) assignments: AssignmentCache,
+    pub(crate) assignments: Option<AssignmentCache>,
     pub(crate) metrics: Metrics,
     pub(crate) lines: mpsc::UnboundedSender<Line>,
     pub(crate) settled: Settled,
@@ -49,6 +50,8 @@ pub(crate) struct GroupContext {
     pub(crate) telemetry: Telemetry,
     /// The components that send telemetry.
     pub(crate) components: &'static [Option<&'static str>],
+    /// The hub, where it is known without DPS.
+    pub(crate) hub: Option<HubHost>,
     model: plan::Model,
     room: Overrides,
     credentials: CredentialSource,
@@ -60,6 +63,7 @@ impl GroupContext {
             model_id: group.model.id(),
             telemetry: group.telemetry,
             components: components(group.model),
+            hub: group.hub.clone(),
             model: group.model,
             room: group.room,
             credentials: group.credentials.clone(),
@@ -81,8 +85,14 @@ impl GroupContext {
         match &self.credentials {
             CredentialSource::Group(folder) => GroupFolder::at(folder).load_current(id.as_str()),
             CredentialSource::Individual(folder) => IndividualFolder::at(folder.join(id.as_str())).load_current(),
+            CredentialSource::Files(files) => Ok(load_files(files)?),
         }
     }
+}
+
+/// Loads somebody's own certificate and key.
+pub(crate) fn load_files(files: &Files) -> Result<Identity, CertificateError> {
+    Identity::load(&files.certificate, files.key.as_deref().unwrap_or(&files.certificate))
 }
 
 /// How many devices have finished their first registration, in whatever way.

@@ -22,7 +22,7 @@ use provisioning::certificate::load::Identity;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::context::{Assigned, Context, GroupContext};
 use crate::lines::{DeviceLine, Line, State, counter};
@@ -222,6 +222,7 @@ impl Device {
             metrics.add_reason(counter::TELEMETRY_DROPPED, "too_old", expired);
         }
         for (component, body) in measured.telemetry {
+            debug!(device_id = %self.id, "telemetry {}", String::from_utf8_lossy(&body));
             metrics.count(Counter::TelemetryOffered);
             if self.outbox.offer(tick.due, component, body).is_some() {
                 metrics.count_reason(counter::TELEMETRY_DROPPED, "outbox_full");

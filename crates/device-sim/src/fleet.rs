@@ -92,17 +92,14 @@ impl Fleet {
         };
         let tls = Tls::new(roots)?;
         let dps = Endpoint::new(&plan.target.dps_endpoint, plan.target.port, tls.clone())?;
-        let cache = AssignmentCache::open(
-            &plan.state,
-            assignment::Shard {
-                index: shard.index,
-                count: shard.count.get(),
-            },
-        );
-        let assignments = cache.map_err(|source| FleetError::Assignments {
-            path: plan.state.clone(),
-            source,
-        })?;
+        let cached = assignment::Shard {
+            index: shard.index,
+            count: shard.count.get(),
+        };
+        let open = |path: PathBuf| {
+            AssignmentCache::open(&path, cached).map_err(|source| FleetError::Assignments { path, source })
+        };
+        let assignments = plan.state.clone().map(open).transpose()?;
         let devices = plan.devices(shard)?;
         let names = plan.groups.iter().map(|group| group.name.clone());
         let roster = Roster::new(plan.seed, names.clone().collect(), &devices);

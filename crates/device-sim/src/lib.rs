@@ -19,6 +19,7 @@
 //! | [`random`] | seed + device id decide every random choice |
 //! | [`metrics`], [`mailbox`] | what devices tell, and what they are told |
 //! | [`limits`] | file handles |
+//! | [`single`] | one device by environment or flags, as the how-to runs the samples |
 //! | [`cli`] | the command line |
 //!
 //! # Example
@@ -57,6 +58,7 @@ pub mod recovery;
 pub mod reporter;
 pub mod room;
 mod signal;
+pub mod single;
 pub mod ticks;
 pub mod weather;
 

@@ -9,7 +9,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use iot_protocol::id::{IdScope, ModelId, RegistrationId};
+use clap::ValueEnum;
+use iot_protocol::id::{HubHost, IdScope, ModelId, RegistrationId};
 use serde::{Deserialize, Serialize};
 
 use crate::room::Overrides;
@@ -29,8 +30,9 @@ pub struct Plan {
     pub seed: u64,
     /// When the run was started.
     pub start: jiff::Timestamp,
-    /// Folder of the assignment cache.
-    pub state: PathBuf,
+    /// Folder of the assignment cache; without one, every device asks DPS in every run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<PathBuf>,
     /// Where the devices register.
     pub target: Target,
     /// The devices.
@@ -77,6 +79,9 @@ pub struct Group {
     pub telemetry: Telemetry,
     /// Where their certificates are.
     pub credentials: CredentialSource,
+    /// Their hub, where it is known without DPS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<HubHost>,
 }
 
 fn is_default(room: &Overrides) -> bool {
@@ -128,7 +133,7 @@ impl Devices {
 }
 
 /// What a device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Model {
     /// `dtmi:com:example:Thermostat;1`
@@ -167,6 +172,22 @@ pub enum CredentialSource {
     Group(PathBuf),
     /// The folder that holds one folder per individually enrolled device.
     Individual(PathBuf),
+    /// Files of somebody's own making.
+    Files(Files),
+}
+
+/// A certificate and its key, wherever they come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// PEM (leaf first, then the CAs above it) or PFX.
+    pub certificate: PathBuf,
+    /// PEM; the certificate's own file when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// The environment variable that holds the password of a PFX file or of an encrypted key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_variable: Option<String>,
 }
 
 /// How fast devices may come. A shard takes its part of each rate.

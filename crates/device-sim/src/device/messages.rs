@@ -7,7 +7,7 @@ use iot_protocol::properties::{METHOD_NAME, PropertyBag};
 use iot_protocol::twin::{Section, TwinDocument};
 use mqtt_link::{Event, Qos};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::session::Session;
 use super::{Device, Trouble};
@@ -28,6 +28,7 @@ impl Device {
                     metrics.count(Counter::TelemetryAcked);
                     metrics.record(self.group, Phase::Publish, message.due.elapsed());
                     metrics.record(self.group, Phase::PublishSent, latency);
+                    debug!(device_id = %self.id, "message {} acknowledged after {latency:.1?}", message.seq);
                 }
                 return Ok(());
             }
@@ -98,6 +99,7 @@ impl Device {
             session.desired_meanwhile = session.desired_meanwhile.max(patch.version);
             return Ok(());
         }
+        info!(device_id = %self.id, "desired properties: {}", String::from_utf8_lossy(body));
         match self.model.desired_changed(&patch) {
             Desired::Report(report) => self.reporter.report(&report),
             Desired::Missed => session.ask_for_twin()?,
@@ -117,6 +119,7 @@ impl Device {
         match session.link.publish(topic.to_string(), body, Qos::AtMostOnce) {
             Ok(_) => {
                 metrics.record(self.group, Phase::Command, arrived.elapsed());
+                info!(device_id = %self.id, command = name, "answered with {}", answer.status);
                 if answer.status >= 400 {
                     metrics.count_reason(counter::COMMAND_FAILED, &answer.status.to_string());
                 }

@@ -1,9 +1,11 @@
 //! The step from nothing to an assigned hub: from the cache, or by asking DPS.
 
+use std::io;
 use std::sync::Arc;
 
+use iot_protocol::id::DeviceId;
 use mqtt_link::Credentials;
-use provisioning::assignment::{Assignment, AssignmentKey};
+use provisioning::assignment::{Assignment, AssignmentCache, AssignmentKey};
 use provisioning::certificate::load::Identity;
 use provisioning::register::{Registered, Registration};
 use rand::Rng;
@@ -26,11 +28,18 @@ impl Device {
             }
         };
         let key = self.assignment_key(&identity);
+        if let Some(hub) = self.group().hub.clone() {
+            let device_id = DeviceId::from(self.id.clone());
+            self.accept(Assigned {
+                hub,
+                device_id,
+                leaf_sha256: key.leaf_sha256,
+            });
+            return;
+        }
         if self.ask_dps {
             // What is remembered is no longer true, also for the next run.
-            if let Err(error) = self.context.assignments.forget(&key) {
-                warn!(device_id = %self.id, "assignment cache can't be written: {error}");
-            }
+            self.remember(|cache| cache.forget(&key));
         } else if let Some(assigned) = self.remembered(&key) {
             self.context.metrics.count(Counter::DevicesAssignmentReused);
             self.accept(assigned);
@@ -45,6 +54,7 @@ impl Device {
         {
             return;
         }
+        info!(device_id = %self.id, "registers with {}", context.target.dps_endpoint);
         let begun = Instant::now();
         let registration = Registration {
             endpoint: &context.dps,
@@ -62,9 +72,7 @@ impl Device {
                     assigned_hub: registered.assigned_hub.to_string(),
                     device_id: registered.device_id.to_string(),
                 };
-                if let Err(error) = self.context.assignments.store(&key, assignment) {
-                    warn!(device_id = %self.id, "assignment cache can't be written: {error}");
-                }
+                self.remember(|cache| cache.store(&key, assignment));
                 info!(device_id = %self.id, assigned_hub = %registered.assigned_hub, "registered");
                 self.accept(Assigned {
                     hub: registered.assigned_hub,
@@ -118,9 +126,16 @@ impl Device {
         }
     }
 
+    /// Writes to the assignment cache, where there is one. A run goes on without it.
+    fn remember(&self, write: impl FnOnce(&AssignmentCache) -> io::Result<()>) {
+        if let Some(Err(error)) = self.context.assignments.as_ref().map(write) {
+            warn!(device_id = %self.id, "assignment cache can't be written: {error}");
+        }
+    }
+
     /// The assignment of an earlier run, if it is still readable.
     fn remembered(&self, key: &AssignmentKey) -> Option<Assigned> {
-        let assignment = self.context.assignments.lookup(key)?;
+        let assignment = self.context.assignments.as_ref()?.lookup(key)?;
         Some(Assigned {
             hub: assignment.assigned_hub.parse().ok()?,
             device_id: assignment.device_id.parse().ok()?,

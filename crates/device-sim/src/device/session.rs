@@ -198,6 +198,7 @@ impl Device {
             && let Some(patch) = self.reporter.next(session.requests + 1, now)
         {
             let body = serde_json::to_vec(patch).expect("a JSON map can be written");
+            debug!(device_id = %self.id, "reports {}", String::from_utf8_lossy(&body));
             let topic = ToHub::TwinReport {
                 request_id: RequestId::from_number(session.request()),
             };

@@ -103,7 +103,7 @@ impl World {
             run_id: "test".into(),
             seed: 7,
             start: Timestamp::now(),
-            state: self.folder.path().join("state"),
+            state: Some(self.folder.path().join("state")),
             target: Target {
                 id_scope: self.emulator.id_scope().clone(),
                 dps_endpoint: "localhost".into(),
@@ -126,6 +126,7 @@ impl World {
                     jitter: 0.1,
                 },
                 credentials: CredentialSource::Group(self.certs().join(GROUP)),
+                hub: None,
             }],
             rates: Rates {
                 register_per_s: 1_000.0,
