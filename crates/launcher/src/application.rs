@@ -68,10 +68,14 @@ impl Application {
         })
     }
 
-    /// The temperature of a device as the application shows it.
+    /// The temperature of a device as the application shows it: its own, or that of its first thermostat.
     pub async fn temperature(&self, device: &str) -> Option<f64> {
-        let telemetry = self.central.telemetry(device, None, "temperature").await.ok()?;
-        telemetry.value.as_f64()
+        for component in [None, Some("thermostat1")] {
+            if let Ok(telemetry) = self.central.telemetry(device, component, "temperature").await {
+                return telemetry.value.as_f64();
+            }
+        }
+        None
     }
 }
 

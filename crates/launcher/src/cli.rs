@@ -82,16 +82,19 @@ pub fn main() -> ExitCode {
         Command::Run(args) => code(in_runtime(fleet_run(args))),
         Command::Plan(args) => code(plan(&args)),
         Command::DeviceSim(args) => {
-            log_to_stderr();
+            log_to_stderr(args.log_filter());
             let done = in_runtime(async {
-                device_sim::cli::run(args, device_sim::shutdown_signal())
-                    .await
-                    .map_err(Failure::refused)
+                use device_sim::cli::RunError;
+                let done = device_sim::cli::run(args, device_sim::shutdown_signal()).await;
+                done.map_err(|error| match error {
+                    RunError::NotStarted(error) => Failure::refused(error),
+                    error @ RunError::Output(_) => Failure::Failed(error.into()),
+                })
             });
             code(done.map(|()| PASSED))
         }
         Command::Emulator(args) => {
-            log_to_stderr();
+            log_to_stderr("warn");
             let done = in_runtime(async {
                 iot_emulator::cli::run(args, iot_emulator::cli::stop_signal())
                     .await
@@ -150,11 +153,12 @@ fn code(done: Result<u8, Failure>) -> ExitCode {
     }
 }
 
-/// Logs of the two programs that `fleet` carries; `RUST_LOG` says which.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+/// Logs of the two programs that `fleet` carries; `RUST_LOG` says which, otherwise `usually`.
+fn log_to_stderr(usually: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usually));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_target(false)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .init();

@@ -25,9 +25,10 @@ pub fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
         name: group.id.clone(),
         devices: Devices::Range(group.devices.clone()),
         model: group.model,
-        room: device_sim::room::Overrides::default(),
+        room: group.room.overrides(),
         telemetry: telemetry(&group.telemetry),
         credentials: CredentialSource::Group(certs.join(&group.id)),
+        hub: None,
     });
     let mut groups: Vec<Group> = enrolled.collect();
     for individual in &manifest.individual {
@@ -38,10 +39,10 @@ pub fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
 }
 
 fn add_individuals(groups: &mut Vec<Group>, individual: &Individual, ids: Vec<RegistrationId>, certs: &Path) {
-    let telemetry = telemetry(&individual.telemetry);
+    let (telemetry, room) = (telemetry(&individual.telemetry), individual.room.overrides());
     let alike = groups.iter_mut().find(|group| {
         matches!(group.credentials, CredentialSource::Individual(_))
-            && (group.model, group.telemetry) == (individual.model, telemetry)
+            && (group.model, group.telemetry, group.room) == (individual.model, telemetry, room)
     });
     match alike.map(|group| &mut group.devices) {
         Some(Devices::Ids(others)) => others.extend(ids),
@@ -49,9 +50,10 @@ fn add_individuals(groups: &mut Vec<Group>, individual: &Individual, ids: Vec<Re
             name: INDIVIDUAL.to_owned(),
             devices: Devices::Ids(ids),
             model: individual.model,
-            room: device_sim::room::Overrides::default(),
+            room,
             telemetry,
             credentials: CredentialSource::Individual(certs.join(INDIVIDUAL)),
+            hub: None,
         }),
     }
 }
@@ -90,7 +92,7 @@ pub fn plan(manifest: &Manifest, target: Target, now: Timestamp) -> anyhow::Resu
         run_id: run_id(now),
         seed: manifest.fleet.seed,
         start: now,
-        state: absolute(&manifest.fleet.state)?,
+        state: Some(absolute(&manifest.fleet.state)?),
         target,
         groups: groups(manifest)?,
         rates: Rates {

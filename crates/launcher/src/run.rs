@@ -195,9 +195,9 @@ impl Start {
 
     fn write_plan(&self, target: device_sim::plan::Target) -> anyhow::Result<PathBuf> {
         let plan = roster::plan(&self.manifest, target, self.now)?;
-        let path = plan.state.join("plan.json");
-        std::fs::create_dir_all(&plan.state)
-            .with_context(|| format!("can't make the folder `{}`", plan.state.display()))?;
+        let state = roster::absolute(&self.manifest.fleet.state)?;
+        let path = state.join("plan.json");
+        std::fs::create_dir_all(&state).with_context(|| format!("can't make the folder `{}`", state.display()))?;
         let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
         write_whole(&path, &text)?;
         Ok(path)

@@ -32,8 +32,12 @@ pub(super) struct Processes(pub(super) u32);
 pub(super) struct Seed(pub(super) u64);
 /// A number from 0 to 1.
 pub(super) struct Fraction(pub(super) f64);
+/// A number from 0.
+pub(super) struct Amount(pub(super) f64);
 /// A time that is not zero.
 pub(super) struct Interval(pub(super) Span);
+/// How slowly a room follows the weather.
+pub(super) struct TimeConstant(pub(super) Span);
 /// A TCP port.
 pub(super) struct Port(pub(super) u16);
 /// A host name or an address.
@@ -64,6 +68,15 @@ fn whole(value: &DeValue<'_>, from: i128, to: i128) -> Result<i128, Fault> {
         Err(Fault::Value(format!("{number} is too large")))
     } else {
         Ok(number)
+    }
+}
+
+/// A number with or without a fraction: also 0 and 1 are such numbers.
+fn number(value: &DeValue<'_>) -> Result<f64, Fault> {
+    match value {
+        DeValue::Float(float) => float.as_str().parse().map_err(|_| Fault::Type),
+        DeValue::Integer(integer) => integer.as_str().parse().map_err(|_| Fault::Type),
+        _ => Err(Fault::Type),
     }
 }
 
@@ -198,16 +211,23 @@ impl Value for Port {
 impl Value for Fraction {
     const FORM: &'static str = "a number from 0 to 1, such as 0.1";
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        let number: f64 = match value {
-            DeValue::Float(float) => float.as_str().parse().map_err(|_| Fault::Type)?,
-            // Also 0 and 1 are such numbers.
-            DeValue::Integer(integer) => integer.as_str().parse().map_err(|_| Fault::Type)?,
-            _ => return Err(Fault::Type),
-        };
+        let number = number(value)?;
         if (0.0..=1.0).contains(&number) {
             Ok(Self(number))
         } else {
             Err(Fault::Value(format!("{number} is not from 0 to 1")))
+        }
+    }
+}
+
+impl Value for Amount {
+    const FORM: &'static str = "a number, 0 or more, such as 2.5";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let number = number(value)?;
+        if number.is_finite() && number >= 0.0 {
+            Ok(Self(number))
+        } else {
+            Err(Fault::Value(format!("{number} is not 0 or more")))
         }
     }
 }
@@ -218,6 +238,17 @@ impl Value for Interval {
         let span: Span = text(value)?.parse()?;
         if span.millis() == 0 {
             return Err(Fault::Value("it is shorter than 1ms".into()));
+        }
+        Ok(Self(span))
+    }
+}
+
+impl Value for TimeConstant {
+    const FORM: &'static str = r#"a time of at least 6m, such as "8h""#;
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let span: Span = text(value)?.parse()?;
+        if span < Span::seconds(360) {
+            return Err(Fault::Value("no room loses its heat so fast".into()));
         }
         Ok(Self(span))
     }
@@ -319,8 +350,12 @@ impl Value for Transport {
 }
 
 impl Value for Model {
-    const FORM: &'static str = "\"thermostat\"";
+    const FORM: &'static str = "\"thermostat\" or \"temperature-controller\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        word(value, &[("thermostat", Self::Thermostat)], &["temperature-controller"])
+        let words = [
+            ("thermostat", Self::Thermostat),
+            ("temperature-controller", Self::TemperatureController),
+        ];
+        word(value, &words, &[])
     }
 }

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use device_sim::plan::Model;
 
 use super::document::Document;
-use super::forms::{Fraction, GroupId, Interval, Name, Processes, Seed};
+use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant};
 use super::problem::Problem;
 use super::table::Table;
-use super::types::{Authority, Fleet, Group, Individual, Load, Manifest, Target, Telemetry};
+use super::types::{Authority, Fleet, Group, Individual, Load, Manifest, Room, Target, Telemetry};
 use super::values::{Rate, Span, Stage};
 use devices::Taken;
 
@@ -140,6 +140,7 @@ impl Walk<'_> {
             .optional::<Model>("model")
             .map_or(Model::Thermostat, |at| at.value);
         let telemetry = self.telemetry(&table);
+        let room = self.room(&table);
         table.not_built(&["kind", "via", "secondary"]);
         table.finish();
         Some(Group {
@@ -149,6 +150,7 @@ impl Walk<'_> {
             devices: devices?,
             model,
             telemetry,
+            room,
         })
     }
 
@@ -171,6 +173,7 @@ impl Walk<'_> {
             .optional::<Model>("model")
             .map_or(Model::Thermostat, |at| at.value);
         let telemetry = self.telemetry(&table);
+        let room = self.room(&table);
         table.not_built(&["kind", "via", "secondary"]);
         table.finish();
         (device_id.is_some() || devices.is_some()).then_some(Individual {
@@ -178,6 +181,7 @@ impl Walk<'_> {
             devices,
             model,
             telemetry,
+            room,
         })
     }
 
@@ -196,6 +200,27 @@ impl Walk<'_> {
             table.finish();
         }
         telemetry
+    }
+
+    fn room(&self, parent: &Table<'_>) -> Room {
+        let Some(table) = parent.table("room") else {
+            return Room::default();
+        };
+        let amount = |key| table.optional::<Amount>(key).map(|at| at.value.0);
+        let time = |key| table.optional::<Interval>(key).map(|at| at.value.0);
+        let time_constant = table.optional::<TimeConstant>("time_constant").map(|at| at.value.0);
+        let room = Room {
+            time_constant,
+            heating_k_per_h: amount("heating_k_per_h"),
+            cooling_k_per_h: amount("cooling_k_per_h"),
+            hysteresis_k: amount("hysteresis_k"),
+            minimum_run: time("minimum_run"),
+            setback_k: amount("setback_k"),
+            openings_per_day: amount("openings_per_day"),
+            noise_k: amount("noise_k"),
+        };
+        table.finish();
+        room
     }
 
     fn load(&self, table: Table<'_>) -> Option<LoadKeys> {

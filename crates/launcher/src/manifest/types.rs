@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use device_sim::plan::{Model, Range};
+use device_sim::room::Overrides;
 use iot_protocol::id::{IdScope, RegistrationId};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -165,6 +166,10 @@ pub struct Group {
     /// What they send.
     #[schemars(with = "Option<Telemetry>")]
     pub telemetry: Telemetry,
+    /// What their rooms are like, where it is not to be drawn by lot.
+    #[serde(skip_serializing_if = "Room::is_drawn")]
+    #[schemars(with = "Option<Room>")]
+    pub room: Room,
 }
 
 /// A certification authority of a group.
@@ -195,6 +200,10 @@ pub struct Individual {
     /// What they send.
     #[schemars(with = "Option<Telemetry>")]
     pub telemetry: Telemetry,
+    /// What their rooms are like, where it is not to be drawn by lot.
+    #[serde(skip_serializing_if = "Room::is_drawn")]
+    #[schemars(with = "Option<Room>")]
+    pub room: Room,
 }
 
 /// What a device sends.
@@ -207,6 +216,63 @@ pub struct Telemetry {
     /// Share of the interval by which a message may come earlier or later; 0.1 when left out.
     #[schemars(with = "Option<f64>", range(min = 0, max = 1))]
     pub jitter: f64,
+}
+
+/// What the rooms of some devices are like. What is left out is drawn for each device from the seed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Room {
+    /// How slowly a room follows the weather, at least 6m; 4h to 12h when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_constant: Option<Span>,
+    /// What full heating adds, in kelvin per hour; when left out, enough for a winter and 1 to 3 to spare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub heating_k_per_h: Option<f64>,
+    /// What full cooling takes, in kelvin per hour; when left out, enough for a summer and 1 to 3 to spare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub cooling_k_per_h: Option<f64>,
+    /// Half the width of the band around the target in which nothing is switched, in kelvin; 0.5 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub hysteresis_k: Option<f64>,
+    /// How long heating or cooling stays on or off at least; 3m when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_run: Option<Span>,
+    /// How far the target is relaxed while nobody is there, in kelvin; 3 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub setback_k: Option<f64>,
+    /// How often a door or window is opened per day; 4 to 16 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub openings_per_day: Option<f64>,
+    /// Width of the sensor's noise, in kelvin; 0.1 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub noise_k: Option<f64>,
+}
+
+impl Room {
+    fn is_drawn(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As the plan has it.
+    #[must_use]
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            time_constant_h: self.time_constant.map(|time| time.0.as_secs_f64() / 3600.0),
+            heating_k_per_h: self.heating_k_per_h,
+            cooling_k_per_h: self.cooling_k_per_h,
+            hysteresis_k: self.hysteresis_k,
+            minimum_run_s: self.minimum_run.map(|time| time.0.as_secs_f64()),
+            setback_k: self.setback_k,
+            openings_per_day: self.openings_per_day,
+            noise_k: self.noise_k,
+        }
+    }
 }
 
 /// How fast the devices come, and how many are online when.
@@ -255,6 +321,8 @@ struct DeviceRange {
 enum ModelName {
     /// `dtmi:com:example:Thermostat;1`
     Thermostat,
+    /// `dtmi:com:example:TemperatureController;2`
+    TemperatureController,
 }
 
 impl Target {
