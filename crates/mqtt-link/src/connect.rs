@@ -1,6 +1,8 @@
-//! From a host name to CONNACK: DNS, TCP, TLS, MQTT, each timed.
+//! From a host name to CONNACK: DNS, TCP (and a proxy's tunnel), TLS, MQTT (and its WebSocket), each timed.
 
 mod packet;
+mod tunnel;
+mod upgrade;
 
 use std::fmt;
 use std::future::Future;
@@ -11,7 +13,6 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet};
-use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
@@ -19,22 +20,27 @@ use tokio_util::codec::Framed;
 use tracing::debug;
 
 use self::packet::{connect_packet, send_connect};
+use self::tunnel::open_tunnel;
+use self::upgrade::{NoWebSocket, upgrade};
+use crate::stream::{Socket, Stream};
 use crate::wire::{READ_BUFFER, Wire, WireError};
-use crate::{ConnectError, ConnectOptions, ConnectRefusal, Credentials, Endpoint, ProtocolError, TlsFailure};
+use crate::{
+    ConnectError, ConnectOptions, ConnectRefusal, Credentials, Endpoint, ProtocolError, TlsFailure, Transport,
+};
 
-/// Packets over TLS over TCP.
-pub(crate) type Packets = Framed<TlsStream<TcpStream>, Wire>;
+/// Packets over whatever carries them.
+pub(crate) type Packets = Framed<Stream, Wire>;
 
 /// The phases of connecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
-    /// Looking up the host.
+    /// Looking up the host, or the proxy's if there is one.
     Dns,
-    /// Opening the socket.
+    /// Opening the socket and, through a proxy, the tunnel.
     Tcp,
     /// The handshake, with both sides' certificates.
     Tls,
-    /// CONNECT, until CONNACK.
+    /// The upgrade to WebSocket, if MQTT goes over that, and CONNECT, until CONNACK.
     Mqtt,
 }
 
@@ -61,11 +67,11 @@ impl fmt::Display for Phase {
 pub struct ConnectTimings {
     /// The DNS look-up; zero if the host is an IP literal.
     pub dns: Duration,
-    /// TCP, over all addresses tried.
+    /// TCP, over all addresses tried, and the proxy's CONNECT.
     pub tcp: Duration,
     /// The TLS handshake.
     pub tls: Duration,
-    /// CONNECT to CONNACK.
+    /// CONNECT to CONNACK, and the upgrade to WebSocket before.
     pub mqtt: Duration,
     /// Whether the server still had a session of this client id. It comes with CONNACK, hence here.
     pub session_present: bool,
@@ -95,7 +101,7 @@ pub(crate) async fn open(
     let addresses = clock.run(Phase::Dns, look_up(endpoint)).await?;
     let looked_up = Instant::now();
     let tcp = clock
-        .run(Phase::Tcp, open_tcp(endpoint, &addresses, clock.deadline))
+        .run(Phase::Tcp, reach(endpoint, &addresses, clock.deadline))
         .await?;
     let opened = Instant::now();
     let tls = clock.run(Phase::Tls, shake_hands(endpoint, credentials, tcp)).await?;
@@ -139,31 +145,46 @@ impl Clock {
 }
 
 async fn look_up(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, ConnectError> {
-    let host = endpoint.connect_host.as_str();
+    let (host, port) = endpoint.first_hop();
     let literal = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
     if let Ok(address) = literal.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, endpoint.port)]);
+        return Ok(vec![SocketAddr::new(address, port)]);
     }
     let error = |source| ConnectError::Dns {
         host: host.to_owned(),
         source,
     };
-    let addresses: Vec<_> = lookup_host((host, endpoint.port)).await.map_err(error)?.collect();
+    let addresses: Vec<_> = lookup_host((host, port)).await.map_err(error)?.collect();
     if addresses.is_empty() {
         return Err(error(io::Error::new(io::ErrorKind::NotFound, "host has no address")));
     }
     Ok(addresses)
 }
 
+/// Opens the socket, and through a proxy the tunnel.
+async fn reach(endpoint: &Endpoint, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ConnectError> {
+    let mut tcp = open_tcp(endpoint, addresses, deadline).await?;
+    if let Some(proxy) = &endpoint.proxy {
+        open_tunnel(&mut tcp, proxy, &endpoint.connect_host, endpoint.port)
+            .await
+            .map_err(|source| ConnectError::Proxy {
+                proxy: proxy.name(),
+                source,
+            })?;
+    }
+    Ok(tcp)
+}
+
 /// Tries the addresses in turn. Each gets a fair share of what is left of the time, so that one which drops packets
 /// does not use up what the next one would need.
 async fn open_tcp(endpoint: &Endpoint, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ConnectError> {
+    let (host, port) = endpoint.first_hop();
     let error = |source| ConnectError::Tcp {
-        host: endpoint.connect_host.clone(),
-        port: endpoint.port,
+        host: host.to_owned(),
+        port,
         source,
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "host has no address");
@@ -198,10 +219,10 @@ async fn shake_hands(
     endpoint: &Endpoint,
     credentials: &Credentials,
     tcp: TcpStream,
-) -> Result<TlsStream<TcpStream>, ConnectError> {
+) -> Result<TlsStream<Socket>, ConnectError> {
     let connector = endpoint.tls.connector(credentials);
     connector
-        .connect(endpoint.server_name.clone(), tcp)
+        .connect(endpoint.server_name.clone(), Socket::new(tcp))
         .await
         .map_err(|error| tls_error(endpoint, error.into()))
 }
@@ -210,9 +231,18 @@ async fn introduce(
     endpoint: &Endpoint,
     options: &ConnectOptions,
     connect: Connect,
-    tls: TlsStream<TcpStream>,
+    tls: TlsStream<Socket>,
 ) -> Result<(Packets, ConnAck), ConnectError> {
-    let mut packets = Framed::with_capacity(tls, Wire::new(), READ_BUFFER);
+    let stream = match endpoint.transport {
+        Transport::Tcp => Stream::Tls(tls),
+        Transport::WebSocket => {
+            let opened = Box::pin(upgrade(tls, &endpoint.name(), endpoint.port)).await;
+            Stream::WebSocket(Box::new(
+                opened.map_err(|error| upgrade_error(endpoint, options, error))?,
+            ))
+        }
+    };
+    let mut packets = Framed::with_capacity(stream, Wire::new(), READ_BUFFER);
     *packets.write_buffer_mut() = BytesMut::new();
     let sent = send_connect(packets.get_mut(), connect).await;
     // If sending failed, the server may have said why before it closed: an alert is worth more than a broken pipe.
@@ -237,18 +267,29 @@ async fn introduce(
 }
 
 fn tls_error(endpoint: &Endpoint, source: TlsFailure) -> ConnectError {
-    let server_name = match &endpoint.server_name {
-        ServerName::DnsName(name) => name.as_ref().to_owned(),
-        ServerName::IpAddress(address) => IpAddr::from(*address).to_string(),
-        other => format!("{other:?}"),
-    };
+    let server_name = endpoint.name();
     ConnectError::Tls { server_name, source }
+}
+
+fn upgrade_error(endpoint: &Endpoint, options: &ConnectOptions, error: NoWebSocket) -> ConnectError {
+    match error {
+        NoWebSocket::Upgrade(source) => ConnectError::Upgrade {
+            server_name: endpoint.name(),
+            source,
+        },
+        NoWebSocket::Closed => ConnectError::Closed {
+            client_id: options.client_id.clone(),
+        },
+        // As in the answer to CONNECT: it may be the server's alert.
+        NoWebSocket::Io(error) => mqtt_error(endpoint, options, WireError::Io(error)),
+    }
 }
 
 fn mqtt_error(endpoint: &Endpoint, options: &ConnectOptions, error: WireError) -> ConnectError {
     let client_id = options.client_id.clone();
     match error {
         WireError::Malformed(error) => ConnectError::Protocol(ProtocolError::Malformed(error)),
+        WireError::WebSocket(fault) => ConnectError::Protocol(ProtocolError::WebSocket(fault)),
         WireError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => ConnectError::Closed { client_id },
         WireError::Io(error) => match TlsFailure::from(error) {
             TlsFailure::Io(source) => ConnectError::Io { client_id, source },

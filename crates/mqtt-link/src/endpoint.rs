@@ -1,26 +1,51 @@
 //! Where to connect, and whom to expect there.
 
+use std::net::IpAddr;
+
 use rustls_pki_types::ServerName;
 
-use crate::Tls;
+use crate::{Proxy, Tls};
 
 /// A server to connect to.
 ///
 /// The TCP host and the verified name are apart, because a device behind a gateway (or one that talks to an emulator on
 /// this machine) opens its socket to one host while the certificate and SNI carry another.
 ///
-/// The transport is TLS over TCP; another one would be a field here, which is why this is built with [`Endpoint::new`].
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use mqtt_link::{Endpoint, Proxy, Tls, Transport, TrustRoots};
+///
+/// let endpoint = Endpoint::new("hub1.azure-devices.net", 443, Tls::new(TrustRoots::WebPki)?)?
+///     .over(Transport::WebSocket)
+///     .through(Some(Proxy::parse("http://user:password@proxy.example:3128")?));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Endpoint {
     /// Host name or IP literal that TCP connects to.
     pub connect_host: String,
-    /// TCP port; 8883 for MQTT over TLS.
+    /// TCP port; 8883 for MQTT over TLS, 443 over WebSocket.
     pub port: u16,
     /// Name sent as SNI and verified against the server's certificate.
     pub server_name: ServerName<'static>,
     /// Trust shared by all connections.
     pub tls: Tls,
+    /// How MQTT travels inside TLS.
+    pub transport: Transport,
+    /// Who opens the TCP connection for us; none if we do.
+    pub proxy: Option<Proxy>,
+}
+
+/// How MQTT travels inside TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Transport {
+    /// As it is: MQTT over TLS over TCP.
+    #[default]
+    Tcp,
+    /// In binary WebSocket frames, which pass where only HTTPS does: path `/$iothub/websocket`, subprotocol `mqtt`.
+    WebSocket,
 }
 
 /// A text that is neither a host name nor an IP address.
@@ -42,6 +67,8 @@ impl Endpoint {
             port,
             server_name,
             tls,
+            transport: Transport::default(),
+            proxy: None,
         })
     }
 
@@ -51,6 +78,36 @@ impl Endpoint {
         Self {
             connect_host: connect_host.into(),
             ..self
+        }
+    }
+
+    /// The same server, spoken to by `transport`. The port is not changed.
+    #[must_use]
+    pub fn over(self, transport: Transport) -> Self {
+        Self { transport, ..self }
+    }
+
+    /// The same server, reached through `proxy`, or directly if there is none. It is the proxy that looks up
+    /// `connect_host` then.
+    #[must_use]
+    pub fn through(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
+    }
+
+    /// Where our own socket goes.
+    pub(crate) fn first_hop(&self) -> (&str, u16) {
+        match &self.proxy {
+            Some(proxy) => (proxy.host(), proxy.port()),
+            None => (&self.connect_host, self.port),
+        }
+    }
+
+    /// The server name as text.
+    pub(crate) fn name(&self) -> String {
+        match &self.server_name {
+            ServerName::DnsName(name) => name.as_ref().to_owned(),
+            ServerName::IpAddress(address) => IpAddr::from(*address).to_string(),
+            other => format!("{other:?}"),
         }
     }
 }

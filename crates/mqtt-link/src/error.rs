@@ -2,13 +2,16 @@
 
 mod connect;
 mod tls;
+mod way;
 
 use std::io;
 use std::time::Duration;
 
 pub use connect::{ConnectError, ConnectRefusal};
 pub use tls::TlsFailure;
+pub use way::{ProxyFailure, UpgradeFailure};
 
+use crate::WebSocketFault;
 use crate::wire::{MAX_PACKET, MalformedPacket, WireError};
 
 /// Why a connection that stood has ended.
@@ -30,6 +33,19 @@ pub enum LinkError {
         /// How long the answer was waited for.
         waited: Duration,
     },
+    /// The server said nothing at all while a PUBACK or the answer to a PINGREQ was outstanding, for
+    /// [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within).
+    #[error("server was silent for {waited:?} while an answer was outstanding")]
+    PeerSilent {
+        /// How long nothing came.
+        waited: Duration,
+    },
+    /// The network took no more bytes for [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within).
+    #[error("server did not read for {waited:?}")]
+    PeerNotReading {
+        /// How long nothing could leave.
+        waited: Duration,
+    },
     /// The server sent what MQTT 3.1.1 does not allow.
     #[error("server broke the protocol")]
     Protocol(#[from] ProtocolError),
@@ -44,6 +60,8 @@ impl LinkError {
             Self::Io(_) => "io",
             Self::Tls(error) => tls::reason(error),
             Self::PingTimeout { .. } => "ping_timeout",
+            Self::PeerSilent { .. } => "peer_silent",
+            Self::PeerNotReading { .. } => "peer_not_reading",
             Self::Protocol(_) => "protocol",
         }
     }
@@ -53,6 +71,7 @@ impl From<WireError> for LinkError {
     fn from(error: WireError) -> Self {
         match error {
             WireError::Malformed(error) => Self::Protocol(ProtocolError::Malformed(error)),
+            WireError::WebSocket(fault) => Self::Protocol(ProtocolError::WebSocket(fault)),
             // Many servers leave without TLS's close_notify, which rustls reports in this way.
             WireError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,
             WireError::Io(error) => match TlsFailure::from(error) {
@@ -70,6 +89,9 @@ pub enum ProtocolError {
     /// A packet can't be parsed or is over [`MAX_PACKET`].
     #[error("packet is malformed")]
     Malformed(#[source] MalformedPacket),
+    /// The frames around the packets are broken, too large, or text.
+    #[error("websocket is broken")]
+    WebSocket(#[source] WebSocketFault),
     /// A packet that only a client may send, or one that has no place here.
     #[error("packet {packet} was not expected")]
     Unexpected {

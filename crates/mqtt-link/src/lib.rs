@@ -2,23 +2,26 @@
 //!
 //! A fleet holds thousands of these, each with its own certificate, so a connection is small (a few KiB beside what
 //! TLS itself needs), never shares a TLS session with another one, and says how long each phase of connecting took.
-//! It never skips verification and never talks plain MQTT. MQTT 5, QoS 2 and reconnecting are not covered: a broken
+//! It goes over TCP or WebSocket, directly or through an HTTP proxy, and notices within a bound when the other side is
+//! gone. It never skips verification and never talks plain MQTT. MQTT 5, QoS 2 and reconnecting are not covered: a broken
 //! [`Link`] is dropped and a new one connected, by a policy that the caller has.
 //!
 //! # Map
 //!
 //! | module | is |
 //! | --- | --- |
-//! | `endpoint` | where to connect and whom to expect there: [`Endpoint`] |
+//! | `endpoint` | where to connect, over what, and whom to expect there: [`Endpoint`], [`Transport`] |
+//! | `proxy` | an HTTP proxy to go through, and when not to: [`Proxy`], [`no_proxy`] |
 //! | `tls` | trust, made once and shared by every connection: [`Tls`], [`TrustRoots`] |
 //! | `credentials` | who the device is: [`Credentials`], [`certified_key`] |
 //! | `options` | what CONNECT says: [`ConnectOptions`], [`Will`] |
-//! | `connect` | DNS, TCP, TLS, CONNECT, each timed: [`ConnectTimings`], [`Phase`] |
+//! | `connect` | DNS, TCP (a proxy's tunnel), TLS, MQTT (its WebSocket), each timed: [`ConnectTimings`], [`Phase`] |
 //! | `link` | the driver: [`Link`], [`Event`] |
-//! | `session` | the pure core: packet ids, in flight, keepalive; no I/O and no clock |
+//! | `session` | the pure core: packet ids, in flight, keepalive, dead peers; no I/O and no clock |
+//! | `stream` | TLS over TCP, with WebSocket frames in between or without |
 //! | `wire` | the codec, its limits and its guard against malformed packets |
 //! | `error` | what can go wrong, each with a stable word for counting: [`ConnectError`], [`LinkError`] |
-//! | `testing` | a scripted TLS server and a test CA (feature `testing`) |
+//! | `testing` | a scripted TLS server, a proxy and a test CA (feature `testing`) |
 //!
 //! # Example
 //!
@@ -51,7 +54,9 @@ mod endpoint;
 mod error;
 mod link;
 mod options;
+mod proxy;
 mod session;
+mod stream;
 mod tls;
 mod wire;
 
@@ -60,10 +65,15 @@ pub mod testing;
 
 pub use connect::{ConnectTimings, Phase};
 pub use credentials::{Credentials, CredentialsError, SasToken, certified_key};
-pub use endpoint::{Endpoint, InvalidServerName};
-pub use error::{ConnectError, ConnectRefusal, LinkError, ProtocolError, PublishError, SubscribeError, TlsFailure};
+pub use endpoint::{Endpoint, InvalidServerName, Transport};
+pub use error::{
+    ConnectError, ConnectRefusal, LinkError, ProtocolError, ProxyFailure, PublishError, SubscribeError, TlsFailure,
+    UpgradeFailure,
+};
 pub use link::{Event, Link};
 pub use options::{ConnectOptions, Will};
+pub use proxy::{InvalidProxy, Proxy, no_proxy};
 pub use session::PacketId;
+pub use stream::WebSocketFault;
 pub use tls::{Tls, TlsSetupError, TrustRoots};
 pub use wire::{MAX_PACKET, MalformedPacket, Qos};

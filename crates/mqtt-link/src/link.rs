@@ -74,7 +74,7 @@ pub struct Link {
     events_since_write: u32,
     unsent: bool,
     ended: bool,
-    answer_within: Duration,
+    request_limit: Duration,
 }
 
 impl Link {
@@ -87,7 +87,8 @@ impl Link {
         // On the heap, so that the caller's own future does not carry a handshake's worth of space for ever.
         let (packets, timings) = Box::pin(connect::open(endpoint, credentials, options)).await?;
         let now = Instant::now();
-        let session = Session::new(options.bounded_keep_alive(), options.window, now);
+        let (keep_alive, answer_within) = (options.bounded_keep_alive(), options.bounded_answer_within());
+        let session = Session::new(keep_alive, answer_within, options.window, now);
         let link = Self {
             packets: Box::new(packets),
             timer: Box::pin(sleep_until(session.deadline().unwrap_or(now))),
@@ -97,7 +98,7 @@ impl Link {
             events_since_write: 0,
             unsent: false,
             ended: false,
-            answer_within: options.bounded_timeout(),
+            request_limit: options.bounded_timeout(),
         };
         Ok((link, timings))
     }
@@ -195,15 +196,16 @@ impl Link {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// Waits until everything taken for sending has been given to the system. [`Link::next`] does so by itself.
+    /// Waits until everything taken for sending has been given to the system, at most
+    /// [`ConnectOptions::answer_within`] without any of it leaving. [`Link::next`] does so by itself.
     pub async fn flush(&mut self) -> Result<(), LinkError> {
-        let written = poll_fn(|cx| self.poll_write(cx)).await;
+        let written = poll_fn(|cx| self.poll_write_or_give_up(cx)).await;
         self.ended |= written.is_err();
         written
     }
 
-    /// Leaves in order: DISCONNECT (so there will be no will), TLS close_notify, and a moment for the server to close
-    /// its side, all within `limit`. What is not acknowledged yet stays so; wait for it with [`Link::next`] before.
+    /// Leaves in order: DISCONNECT (so there will be no will), a WebSocket's close frame, TLS close_notify, and a moment
+    /// for the server to close its side, all within `limit`. What is not acknowledged yet stays so; wait for it with [`Link::next`] before.
     pub async fn close(mut self, limit: Duration) -> Result<(), LinkError> {
         self.acknowledge_handed_out();
         let deadline = Instant::now() + limit.min(LONGEST_TIMEOUT);
@@ -215,6 +217,8 @@ impl Link {
         // Whatever the server still says is of no interest, nor is it an error if it takes too long over it.
         let farewell = timeout(FAREWELL, async { while let Some(Ok(_)) = self.packets.next().await {} });
         let _ = timeout_at(deadline, farewell).await;
+        // Likewise: the connection ends with this drop anyway.
+        let _ = timeout_at(deadline, self.packets.get_mut().finish()).await;
         Ok(())
     }
 
@@ -264,7 +268,7 @@ impl Link {
         asked: Instant,
         mut pick: impl FnMut(&mut Incoming) -> Option<T>,
     ) -> Result<T, SubscribeError> {
-        let limit = self.answer_within;
+        let limit = self.request_limit;
         let wait = async {
             loop {
                 let mut incoming = poll_fn(|cx| self.poll_incoming(cx)).await?;

@@ -30,12 +30,17 @@ pub struct ConnectOptions {
     pub will: Option<Will>,
     /// Time for the whole way from the DNS look-up to CONNACK. An answer to SUBSCRIBE or UNSUBSCRIBE may take as long.
     pub timeout: Duration,
+    /// How long a server may be silent while it owes a PUBACK or the answer to a PINGREQ, and how long bytes may wait
+    /// that the network does not take. Half-way through the silence it is asked with a PINGREQ; a server that sends
+    /// anything at all is only slow. Zero leaves it to keepalive.
+    pub answer_within: Duration,
     /// How many QoS 1 messages may be unacknowledged at once.
     pub window: u16,
 }
 
 impl ConnectOptions {
-    /// A clean session, keepalive after 60 s, no user name, no will, 30 s to connect, 64 messages in flight.
+    /// A clean session, keepalive after 60 s, no user name, no will, 30 s to connect and as long to answer, 64 messages in
+    /// flight.
     pub fn new(client_id: impl Into<String>) -> Self {
         Self {
             client_id: client_id.into(),
@@ -44,12 +49,17 @@ impl ConnectOptions {
             keep_alive: Duration::from_secs(60),
             will: None,
             timeout: Duration::from_secs(30),
+            answer_within: Duration::from_secs(30),
             window: 64,
         }
     }
 
     pub(crate) fn bounded_timeout(&self) -> Duration {
         self.timeout.min(LONGEST_TIMEOUT)
+    }
+
+    pub(crate) fn bounded_answer_within(&self) -> Duration {
+        self.answer_within.min(LONGEST_TIMEOUT)
     }
 
     pub(crate) fn bounded_keep_alive(&self) -> Duration {

@@ -1,8 +1,9 @@
-//! The pure core of a connection: packet ids, what is in flight, keepalive. It does no I/O and reads no clock: packets
-//! and `now` come in, packets and the next deadline go out.
+//! The pure core of a connection: packet ids, what is in flight, keepalive, and whether the server is still there. It
+//! does no I/O and reads no clock: packets and `now` come in, packets and the next deadline go out.
 
 mod keep_alive;
 mod packet_ids;
+mod peer_watch;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tracing::debug;
 use self::keep_alive::{Due, KeepAlive};
 pub use self::packet_ids::PacketId;
 use self::packet_ids::PacketIds;
+use self::peer_watch::{PeerWatch, Verdict};
 use crate::wire::{MAX_PACKET, Qos};
 use crate::{LinkError, ProtocolError, PublishError};
 
@@ -70,17 +72,19 @@ pub(crate) struct Session {
     in_flight: VecDeque<InFlight>,
     requests: Vec<Request>,
     keep_alive: KeepAlive,
+    peer_watch: PeerWatch,
 }
 
 impl Session {
     /// The session of a connection that CONNACK has just opened.
-    pub(crate) fn new(keep_alive: Duration, window: u16, now: Instant) -> Self {
+    pub(crate) fn new(keep_alive: Duration, answer_within: Duration, window: u16, now: Instant) -> Self {
         Self {
             window,
             ids: PacketIds::new(),
             in_flight: VecDeque::new(),
             requests: Vec::new(),
             keep_alive: KeepAlive::new(keep_alive, now),
+            peer_watch: PeerWatch::new(answer_within, now),
         }
     }
 
@@ -167,6 +171,7 @@ impl Session {
     /// Takes in what the server sent.
     pub(crate) fn receive(&mut self, packet: Packet, now: Instant) -> Result<Option<Incoming>, ProtocolError> {
         self.keep_alive.received(now);
+        self.peer_watch.received(now);
         match packet {
             Packet::Publish(publish) => self.message(publish).map(Some),
             Packet::PubAck(ack) => Ok(self.acknowledged(ack.pkid, now)),
@@ -208,21 +213,53 @@ impl Session {
         }
     }
 
-    /// What the passing of time asks for: a PINGREQ, or the end if the last one was not answered.
+    /// What the passing of time asks for: a PINGREQ, or the end of a connection whose server is not there any more.
     pub(crate) fn tick(&mut self, now: Instant) -> Result<Option<Packet>, LinkError> {
+        self.check_writing(now)?;
         match self.keep_alive.due(now) {
-            Due::Nothing => Ok(None),
-            Due::Ping => {
-                self.keep_alive.sent(now);
-                Ok(Some(Packet::PingReq))
-            }
-            Due::Silence { waited } => Err(LinkError::PingTimeout { waited }),
+            Due::Nothing => {}
+            Due::Ping => return Ok(Some(self.ping(now))),
+            Due::Silence { waited } => return Err(LinkError::PingTimeout { waited }),
+        }
+        match self.verdict(now) {
+            Verdict::Alive => Ok(None),
+            Verdict::Ask => Ok(Some(self.ping(now))),
+            Verdict::Silent { waited } => Err(LinkError::PeerSilent { waited }),
+            Verdict::NotReading { waited } => Err(LinkError::PeerNotReading { waited }),
         }
     }
 
     /// When [`tick`](Self::tick) next has something to do, unless a packet comes or goes before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.keep_alive.deadline()
+        let watch = self.peer_watch.deadline(self.outstanding(), self.is_asked());
+        [self.keep_alive.deadline(), watch].into_iter().flatten().min()
+    }
+
+    /// Bytes are waiting that the network does not take; `written` have left so far.
+    pub(crate) fn write_stalled(&mut self, written: u64, now: Instant) {
+        self.peer_watch.write_stalled(written, now);
+    }
+
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.peer_watch.is_stalled()
+    }
+
+    /// All bytes have left.
+    pub(crate) fn write_finished(&mut self, now: Instant) {
+        self.peer_watch.write_finished(now);
+    }
+
+    /// The part of [`tick`](Self::tick) that stands when nothing is being read.
+    pub(crate) fn check_writing(&self, now: Instant) -> Result<(), LinkError> {
+        match self.peer_watch.verdict(None, false, now) {
+            Verdict::NotReading { waited } => Err(LinkError::PeerNotReading { waited }),
+            _ => Ok(()),
+        }
+    }
+
+    /// When [`check_writing`](Self::check_writing) has something to say.
+    pub(crate) fn write_deadline(&self) -> Option<Instant> {
+        self.peer_watch.stall_deadline()
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -236,6 +273,25 @@ impl Session {
     /// When the oldest message without a PUBACK was sent.
     pub(crate) fn oldest_in_flight(&self) -> Option<Instant> {
         self.in_flight.front().map(|oldest| oldest.sent)
+    }
+
+    fn ping(&mut self, now: Instant) -> Packet {
+        self.keep_alive.pinged(now);
+        Packet::PingReq
+    }
+
+    fn is_asked(&self) -> bool {
+        self.keep_alive.ping_sent().is_some()
+    }
+
+    /// Since when the server owes something: a PUBACK or a PINGRESP. SUBSCRIBE has a time limit of its own.
+    fn outstanding(&self) -> Option<Instant> {
+        let owed = [self.oldest_in_flight(), self.keep_alive.ping_sent()];
+        owed.into_iter().flatten().min()
+    }
+
+    fn verdict(&self, now: Instant) -> Verdict {
+        self.peer_watch.verdict(self.outstanding(), self.is_asked(), now)
     }
 
     fn free_id(&mut self) -> Option<PacketId> {

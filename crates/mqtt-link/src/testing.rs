@@ -1,4 +1,4 @@
-//! A scripted TLS server and a test CA, for the tests of this crate and of those built on it (feature `testing`).
+//! A scripted TLS server, a proxy and a test CA, for the tests of this crate and of those built on it (feature `testing`).
 //!
 //! A test lists, per connection, what the server receives and sends. Anything else that comes, a step that is left over,
 //! or a connection that nobody expected fails the test in [`Server::finish`]. The server speaks real TLS and asks for a
@@ -9,9 +9,11 @@
 
 mod ca;
 pub mod packets;
+mod proxy;
 mod script;
 mod server;
 
 pub use ca::{ClientCertificate, TestCa};
+pub use proxy::{ConnectProxy, Tunnel};
 pub use script::Connection;
-pub use server::{Seen, Server};
+pub use server::{Seen, Server, UpgradeRequest};

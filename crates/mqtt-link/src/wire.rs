@@ -7,6 +7,8 @@ use rumqttc::mqttbytes;
 use rumqttc::mqttbytes::v4::{Codec, Packet};
 use tokio_util::codec::{Decoder, Encoder};
 
+use crate::WebSocketFault;
+
 /// The largest packet in either direction: the 256 KiB body that a hub takes, its topic with all properties, and room.
 pub const MAX_PACKET: usize = 320 * 1024;
 
@@ -42,18 +44,23 @@ pub struct MalformedPacket(mqttbytes::Error);
 pub(crate) enum WireError {
     Io(io::Error),
     Malformed(MalformedPacket),
+    WebSocket(WebSocketFault),
 }
 
 impl From<io::Error> for WireError {
+    /// What is wrong with the frames travels inside an [`io::Error`]; it is taken out again.
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        match error.downcast::<WebSocketFault>() {
+            Ok(fault) => Self::WebSocket(fault),
+            Err(error) => Self::Io(error),
+        }
     }
 }
 
 impl From<mqttbytes::Error> for WireError {
     fn from(error: mqttbytes::Error) -> Self {
         match error {
-            mqttbytes::Error::Io(error) => Self::Io(error),
+            mqttbytes::Error::Io(error) => error.into(),
             error => Self::Malformed(MalformedPacket(error)),
         }
     }

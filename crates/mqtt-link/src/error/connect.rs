@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 
-use super::{ProtocolError, TlsFailure};
+use super::{ProtocolError, ProxyFailure, TlsFailure, UpgradeFailure};
 use crate::connect::Phase;
 
 /// Why a connection did not come about: in which phase, and what the cause was.
@@ -33,6 +33,15 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
+    /// The proxy took a TCP connection and did not let it through to the server.
+    #[error("proxy `{proxy}` did not connect")]
+    Proxy {
+        /// The proxy's host and port.
+        proxy: String,
+        /// What it answered.
+        #[source]
+        source: ProxyFailure,
+    },
     /// The TLS handshake failed. In TLS 1.3 a server judges the client's certificate after the client considers the
     /// handshake done; its alert counts as this, too.
     #[error("tls handshake with `{server_name}` failed")]
@@ -42,6 +51,15 @@ pub enum ConnectError {
         /// The alert, the objection to the certificate, or the failed socket.
         #[source]
         source: TlsFailure,
+    },
+    /// The server did not change from HTTP to MQTT over WebSocket.
+    #[error("websocket to `{server_name}` did not open")]
+    Upgrade {
+        /// The name that SNI said.
+        server_name: String,
+        /// What the server answered.
+        #[source]
+        source: UpgradeFailure,
     },
     /// The server answered CONNECT with a refusal.
     #[error("connection of `{client_id}` was refused: {refusal}")]
@@ -66,7 +84,7 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
-    /// The server answered CONNECT with something that is no CONNACK.
+    /// The server answered CONNECT with something that is no CONNACK, or with broken frames.
     #[error("server broke the protocol before the connection was acknowledged")]
     Protocol(#[source] ProtocolError),
     /// The whole time ran out in this phase.
@@ -87,11 +105,14 @@ impl ConnectError {
     pub fn phase(&self) -> Phase {
         match self {
             Self::Dns { .. } => Phase::Dns,
-            Self::Tcp { .. } => Phase::Tcp,
+            Self::Tcp { .. } | Self::Proxy { .. } => Phase::Tcp,
             Self::Tls { .. } => Phase::Tls,
-            Self::Refused { .. } | Self::Closed { .. } | Self::Io { .. } | Self::Protocol(_) | Self::Options(_) => {
-                Phase::Mqtt
-            }
+            Self::Upgrade { .. }
+            | Self::Refused { .. }
+            | Self::Closed { .. }
+            | Self::Io { .. }
+            | Self::Protocol(_)
+            | Self::Options(_) => Phase::Mqtt,
             Self::TimedOut { phase, .. } => *phase,
         }
     }
@@ -104,12 +125,29 @@ impl ConnectError {
         }
     }
 
+    /// The HTTP status with which a proxy or a server refused, if that is what happened.
+    pub fn http_status(&self) -> Option<u16> {
+        match self {
+            Self::Proxy {
+                source: ProxyFailure::Refused { status },
+                ..
+            }
+            | Self::Upgrade {
+                source: UpgradeFailure::Refused { status },
+                ..
+            } => Some(*status),
+            _ => None,
+        }
+    }
+
     /// Whether the same attempt may succeed later without anybody acting: the network and a busy server pass, a refused
-    /// identity, a server that is not trusted and options that can't be sent do not.
+    /// identity, a server that is not trusted, a proxy that wants other credentials and options that can't be sent do not.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Refused { refusal, .. } => *refusal == ConnectRefusal::ServerUnavailable,
+            Self::Proxy { source, .. } => source.is_retryable(),
             Self::Tls { source, .. } => source.is_retryable(),
+            Self::Upgrade { source, .. } => source.is_retryable(),
             Self::Options(_) => false,
             _ => true,
         }
@@ -127,7 +165,9 @@ impl ConnectError {
                 io::ErrorKind::AddrNotAvailable => "tcp_no_local_port",
                 _ => "tcp",
             },
+            Self::Proxy { source, .. } => source.reason(),
             Self::Tls { source, .. } => source.reason(),
+            Self::Upgrade { source, .. } => source.reason(),
             Self::Refused { refusal, .. } => refusal.reason(),
             Self::Closed { .. } => "mqtt_closed",
             Self::Io { .. } => "mqtt_io",

@@ -106,7 +106,7 @@ impl Link {
             if !readable && self.may_read() {
                 continue;
             }
-            if self.poll_timer(cx).is_pending() {
+            if self.poll_timer(self.session.deadline(), cx).is_pending() {
                 return Poll::Pending;
             }
         }
@@ -124,7 +124,15 @@ impl Link {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         self.events_since_write = 0;
         if self.unsent {
-            ready!(SinkExt::<Packet>::poll_flush_unpin(&mut *self.packets, cx))?;
+            let Poll::Ready(flushed) = SinkExt::<Packet>::poll_flush_unpin(&mut *self.packets, cx) else {
+                self.session
+                    .write_stalled(self.packets.get_ref().written(), Instant::now());
+                return Poll::Pending;
+            };
+            flushed?;
+            if self.session.is_stalled() {
+                self.session.write_finished(Instant::now());
+            }
             self.unsent = false;
             // Most devices are silent most of the time: an empty buffer need not hold memory.
             *self.packets.write_buffer_mut() = BytesMut::new();
@@ -132,10 +140,21 @@ impl Link {
         Poll::Ready(Ok(()))
     }
 
-    /// Ready once the session's deadline has passed. Every packet moves that deadline away; the timer is only set
-    /// again once it has run out, which spares a busy connection most of the work.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.session.deadline() else {
+    /// Like [`poll_write`](Self::poll_write), for when nothing else is done: a server that does not read ends it.
+    pub(super) fn poll_write_or_give_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        loop {
+            if let Poll::Ready(written) = self.poll_write(cx) {
+                return Poll::Ready(written);
+            }
+            self.session.check_writing(Instant::now())?;
+            ready!(self.poll_timer(self.session.write_deadline(), cx));
+        }
+    }
+
+    /// Ready once the deadline has passed. Nearly every packet moves the session's away; the timer is only set again
+    /// once it has run out, which spares a busy connection most of the work.
+    fn poll_timer(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = deadline else {
             return Poll::Pending;
         };
         if deadline < self.timer.deadline() || (self.timer.is_elapsed() && self.timer.deadline() != deadline) {

@@ -60,7 +60,7 @@ impl KeepAlive {
         })
     }
 
-    pub(super) fn due(&mut self, now: Instant) -> Due {
+    pub(super) fn due(&self, now: Instant) -> Due {
         match self.deadline() {
             Some(deadline) if deadline <= now => {}
             _ => return Due::Nothing,
@@ -70,8 +70,18 @@ impl KeepAlive {
                 waited: now.saturating_duration_since(sent),
             };
         }
-        self.ping_sent = Some(now);
         Due::Ping
+    }
+
+    /// A PINGREQ goes out, for whatever reason.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.last_sent = now;
+        self.ping_sent = Some(now);
+    }
+
+    /// When the PINGREQ was sent that is not answered yet.
+    pub(super) fn ping_sent(&self) -> Option<Instant> {
+        self.ping_sent
     }
 
     /// A server closes after one and a half intervals, so waiting half of one keeps both sides of one mind; a very

@@ -15,9 +15,14 @@ struct Rig {
 
 impl Rig {
     fn new(keep_alive: u64, window: u16) -> Self {
+        Self::watching(keep_alive, 0, window)
+    }
+
+    fn watching(keep_alive: u64, answer_within: u64, window: u16) -> Self {
         let start = Instant::now();
+        let (keep_alive, answer_within) = (Duration::from_secs(keep_alive), Duration::from_secs(answer_within));
         Self {
-            session: Session::new(Duration::from_secs(keep_alive), window, start),
+            session: Session::new(keep_alive, answer_within, window, start),
             start,
         }
     }
@@ -239,4 +244,217 @@ proptest! {
             prop_assert_eq!(rig.session.in_flight(), messages.len());
         }
     }
+}
+
+/// What happens to a watched session, by the second.
+enum Step {
+    Publishes,
+    Receives(Packet),
+    Stalls {
+        written: u64,
+    },
+    Drains,
+    /// A deadline is this far, and before it there is nothing to do.
+    Waits,
+    /// The deadline passes, and this comes of it.
+    Pings,
+    Ends(&'static str),
+}
+
+/// Runs the steps; `Pings` and `Ends` have to be due exactly then.
+fn follow(name: &str, keep_alive: u64, answer_within: u64, steps: Vec<(u64, Step)>) {
+    let mut rig = Rig::watching(keep_alive, answer_within, 10);
+    for (seconds, step) in steps {
+        let now = rig.at(seconds);
+        match step {
+            Step::Publishes => drop(rig.publish(seconds).unwrap()),
+            Step::Receives(packet) => drop(rig.receive(packet, seconds).unwrap()),
+            Step::Stalls { written } => rig.session.write_stalled(written, now),
+            Step::Drains => rig.session.write_finished(now),
+            Step::Waits => {
+                assert!(
+                    rig.deadline().is_none_or(|deadline| deadline > seconds),
+                    "{name}: {seconds} s"
+                );
+                assert_eq!(rig.tick(seconds).unwrap(), None, "{name}: {seconds} s");
+            }
+            Step::Pings => {
+                assert_eq!(rig.deadline(), Some(seconds), "{name}");
+                assert_eq!(rig.tick(seconds).unwrap(), Some(Packet::PingReq), "{name}: {seconds} s");
+            }
+            Step::Ends(reason) => {
+                assert_eq!(rig.deadline(), Some(seconds), "{name}");
+                assert_eq!(rig.tick(seconds).unwrap_err().reason(), reason, "{name}: {seconds} s");
+            }
+        }
+    }
+}
+
+#[test]
+fn server_that_owes_an_answer_is_asked_halfway_and_given_up_at_the_bound() {
+    use Step::*;
+    let puback = |id| Receives(Packet::PubAck(PubAck::new(id)));
+    let message = || Receives(Packet::Publish(Publish::new("t", QoS::AtMostOnce, "")));
+    follow("nothing outstanding", 0, 30, vec![(0, Waits), (1_000, Waits)]);
+    follow(
+        "half-open",
+        600,
+        30,
+        vec![
+            (100, Publishes),
+            (114, Waits),
+            (115, Pings),
+            (129, Waits),
+            (130, Ends("peer_silent")),
+        ],
+    );
+    follow(
+        "without keepalive",
+        0,
+        30,
+        vec![(100, Publishes), (115, Pings), (130, Ends("peer_silent"))],
+    );
+    follow(
+        "further publishing does not put it off",
+        600,
+        30,
+        vec![
+            (0, Publishes),
+            (14, Publishes),
+            (15, Pings),
+            (29, Publishes),
+            (30, Ends("peer_silent")),
+        ],
+    );
+    follow(
+        "acknowledged in time",
+        600,
+        30,
+        vec![(0, Publishes), (14, puback(1)), (15, Waits), (500, Waits)],
+    );
+    follow(
+        "acknowledged after the question",
+        600,
+        30,
+        vec![
+            (0, Publishes),
+            (15, Pings),
+            (16, Receives(Packet::PingResp)),
+            (17, puback(1)),
+            (400, Waits),
+        ],
+    );
+    follow(
+        "throttled: late acknowledgements are no silence",
+        600,
+        30,
+        vec![
+            (0, Publishes),
+            (15, Pings),
+            (16, Receives(Packet::PingResp)),
+            (31, Pings),
+            (32, Receives(Packet::PingResp)),
+            (47, Pings),
+            (48, puback(1)),
+            (300, Receives(Packet::PingResp)),
+            (301, Waits),
+        ],
+    );
+    follow(
+        "anything at all is a sign of life",
+        600,
+        30,
+        vec![
+            (0, Publishes),
+            (10, message()),
+            (20, message()),
+            (30, message()),
+            (45, Pings),
+            (60, Ends("peer_silent")),
+        ],
+    );
+    follow(
+        "one of two acknowledged",
+        600,
+        30,
+        vec![
+            (0, Publishes),
+            (1, Publishes),
+            (5, puback(1)),
+            (20, Pings),
+            (35, Ends("peer_silent")),
+        ],
+    );
+    follow(
+        "keepalive's question counts as one",
+        40,
+        20,
+        vec![(40, Pings), (59, Waits), (60, Ends("ping_timeout"))],
+    );
+    follow(
+        "and the shorter bound wins",
+        60,
+        10,
+        vec![(60, Pings), (70, Ends("peer_silent"))],
+    );
+    follow(
+        "off",
+        0,
+        0,
+        vec![(0, Publishes), (0, Stalls { written: 0 }), (10_000, Waits)],
+    );
+}
+
+#[test]
+fn server_that_does_not_read_is_given_up_unless_bytes_still_leave() {
+    use Step::*;
+    let stalls = |written| Stalls { written };
+    follow(
+        "not a byte",
+        0,
+        30,
+        vec![
+            (5, stalls(7)),
+            (6, stalls(7)),
+            (34, Waits),
+            (35, Ends("peer_not_reading")),
+        ],
+    );
+    follow(
+        "although it speaks",
+        0,
+        30,
+        vec![
+            (0, stalls(7)),
+            (29, Receives(Packet::PingResp)),
+            (30, Ends("peer_not_reading")),
+        ],
+    );
+    follow(
+        "although it owes, too",
+        0,
+        30,
+        vec![
+            (0, Publishes),
+            (0, stalls(7)),
+            (15, Pings),
+            (30, Ends("peer_not_reading")),
+        ],
+    );
+    follow(
+        "slowly",
+        0,
+        30,
+        vec![
+            (0, Publishes),
+            (0, stalls(1)),
+            (14, stalls(2)),
+            (28, stalls(3)),
+            (42, Drains),
+            (56, Waits),
+            (57, Pings),
+            (72, Ends("peer_silent")),
+        ],
+    );
+    follow("in the end", 0, 30, vec![(0, stalls(1)), (29, Drains), (1_000, Waits)]);
 }

@@ -13,6 +13,15 @@ type Matches = Box<dyn Fn(&Packet) -> bool + Send>;
 pub struct Connection {
     pub(super) steps: Vec<Step>,
     pub(super) shakes_hands: Hands,
+    pub(super) upgrades: Option<Upgrade>,
+}
+
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(super) enum Upgrade {
+    /// To a WebSocket with this subprotocol.
+    Confirmed(Option<&'static str>),
+    /// With this status.
+    Refused(u16),
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
@@ -30,6 +39,7 @@ pub(super) enum Step {
     ReceivesWhere(&'static str, Matches),
     Sends(Vec<Packet>),
     SendsBytes(Vec<u8>),
+    StopsReading,
     Closes,
 }
 
@@ -58,6 +68,29 @@ impl Connection {
     pub fn with_failing_handshake() -> Self {
         Self {
             shakes_hands: Hands::Refused,
+            ..Self::default()
+        }
+    }
+
+    /// All packets of this connection travel in WebSocket frames.
+    #[must_use]
+    pub fn over_websocket(self) -> Self {
+        self.over_websocket_with(Some("mqtt"))
+    }
+
+    /// The same; the server confirms this subprotocol, or none.
+    #[must_use]
+    pub fn over_websocket_with(self, subprotocol: Option<&'static str>) -> Self {
+        Self {
+            upgrades: Some(Upgrade::Confirmed(subprotocol)),
+            ..self
+        }
+    }
+
+    /// A server that answers the upgrade to a WebSocket with this status.
+    pub fn without_websocket(status: u16) -> Self {
+        Self {
+            upgrades: Some(Upgrade::Refused(status)),
             ..Self::default()
         }
     }
@@ -92,6 +125,12 @@ impl Connection {
         self.with(Step::SendsBytes(bytes.into()))
     }
 
+    /// The server reads nothing more, and leaves the connection open until it is finished. This is the last step.
+    #[must_use]
+    pub fn stops_reading(self) -> Self {
+        self.with(Step::StopsReading)
+    }
+
     /// The server closes the connection. This is the last step.
     #[must_use]
     pub fn closes(self) -> Self {
@@ -111,6 +150,7 @@ impl fmt::Debug for Step {
             Self::ReceivesWhere(what, _) => write!(f, "receives {what}"),
             Self::Sends(packets) => write!(f, "sends {packets:?}"),
             Self::SendsBytes(bytes) => write!(f, "sends {} bytes", bytes.len()),
+            Self::StopsReading => f.write_str("stops reading"),
             Self::Closes => f.write_str("closes"),
         }
     }

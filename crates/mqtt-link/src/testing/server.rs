@@ -7,19 +7,23 @@ use futures_util::StreamExt;
 use rumqttc::mqttbytes::v4::Codec;
 use rustls::ServerConfig;
 use rustls_pki_types::CertificateDer;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_tungstenite::accept_hdr_async_with_config;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
 
 use super::packets::Packet;
-use super::script::{Connection, Hands, Step};
+use super::script::{Connection, Hands, Step, Upgrade};
 use super::{ClientCertificate, TestCa};
 use crate::Endpoint;
+use crate::stream::{WebSocket, websocket_config};
 use crate::wire::MAX_PACKET;
 
 /// How long the server waits for a step of the client before it calls that a mistake.
@@ -40,9 +44,28 @@ pub struct Seen {
     pub server_name: Option<String>,
     /// The client's chain, leaf first; empty if it presented none.
     pub client_chain: Vec<CertificateDer<'static>>,
+    /// What asked for a WebSocket, if the script has one.
+    pub upgrade: Option<UpgradeRequest>,
     /// All packets, in their order.
     pub packets: Vec<Packet>,
 }
+
+/// The request for a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpgradeRequest {
+    /// Path and query.
+    pub path: String,
+    /// The header `Host`.
+    pub host: String,
+    /// The header `Sec-WebSocket-Protocol`.
+    pub subprotocol: String,
+}
+
+/// TLS, or WebSocket frames in it.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
+type Packets = Framed<Box<dyn Duplex>, Codec>;
 
 impl Server {
     /// Starts a server called `localhost` that asks for a client certificate and does not insist.
@@ -111,7 +134,7 @@ async fn follow(
         };
         let (tcp, _) = accepted.map_err(|error| format!("connection {number}: accept: {error}"))?;
         all.push(
-            serve(&acceptor, tcp, connection)
+            serve(&acceptor, tcp, connection, &finished)
                 .await
                 .map_err(|mistake| format!("connection {number}: {mistake}"))?,
         );
@@ -124,7 +147,12 @@ async fn follow(
     }
 }
 
-async fn serve(acceptor: &TlsAcceptor, mut tcp: TcpStream, connection: Connection) -> Result<Seen, String> {
+async fn serve(
+    acceptor: &TlsAcceptor,
+    mut tcp: TcpStream,
+    connection: Connection,
+    finished: &CancellationToken,
+) -> Result<Seen, String> {
     match connection.shakes_hands {
         Hands::Shaken => {}
         Hands::Withheld => {
@@ -149,10 +177,25 @@ async fn serve(acceptor: &TlsAcceptor, mut tcp: TcpStream, connection: Connectio
     let mut seen = Seen {
         server_name: session.server_name().map(str::to_owned),
         client_chain: session.peer_certificates().map(<[_]>::to_vec).unwrap_or_default(),
+        upgrade: None,
         packets: Vec::new(),
     };
+    let stream: Box<dyn Duplex> = match connection.upgrades {
+        None => Box::new(tls),
+        Some(Upgrade::Confirmed(subprotocol)) => Box::new(
+            upgrade(tls, Ok(subprotocol), &mut seen)
+                .await
+                .map_err(|error| format!("upgrade: {error}"))?,
+        ),
+        Some(Upgrade::Refused(status)) => {
+            return match upgrade(tls, Err(status), &mut seen).await {
+                Ok(_) => Err("upgrade succeeded".to_owned()),
+                Err(_) => Ok(seen),
+            };
+        }
+    };
     let mut packets = Framed::new(
-        tls,
+        stream,
         Codec {
             max_incoming_size: MAX_PACKET,
             max_outgoing_size: MAX_PACKET,
@@ -160,7 +203,7 @@ async fn serve(acceptor: &TlsAcceptor, mut tcp: TcpStream, connection: Connectio
     );
     for (index, step) in connection.steps.into_iter().enumerate() {
         let described = format!("{step:?}");
-        let goes_on = take(step, &mut packets, &mut seen)
+        let goes_on = take(step, &mut packets, &mut seen, finished)
             .await
             .map_err(|mistake| format!("step {} ({described}): {mistake}", index + 1))?;
         if !goes_on {
@@ -182,8 +225,51 @@ async fn accept(acceptor: &TlsAcceptor, tcp: TcpStream) -> Result<TlsStream<TcpS
     }
 }
 
+/// Answers the request for a WebSocket with a subprotocol, or with a status.
+async fn upgrade(
+    tls: TlsStream<TcpStream>,
+    answer: Result<Option<&'static str>, u16>,
+    seen: &mut Seen,
+) -> Result<WebSocket<TlsStream<TcpStream>>, String> {
+    #[expect(clippy::result_large_err, reason = "the callback's type is tungstenite's")]
+    let callback = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
+        let header = |name: &str| {
+            let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        seen.upgrade = Some(UpgradeRequest {
+            path: request.uri().to_string(),
+            host: header("Host"),
+            subprotocol: header("Sec-WebSocket-Protocol"),
+        });
+        match answer {
+            Ok(Some(subprotocol)) => {
+                let subprotocol = HeaderValue::from_static(subprotocol);
+                response.headers_mut().insert("Sec-WebSocket-Protocol", subprotocol);
+                Ok(response)
+            }
+            Ok(None) => Ok(response),
+            Err(status) => {
+                let mut refusal = ErrorResponse::new(None);
+                *refusal.status_mut() = StatusCode::from_u16(status).expect("a script has a valid status");
+                Err(refusal)
+            }
+        }
+    };
+    let accepting = accept_hdr_async_with_config(tls, callback, Some(websocket_config()));
+    match timeout(PATIENCE, accepting).await {
+        Ok(result) => result.map(WebSocket::new).map_err(|error| error.to_string()),
+        Err(_) => Err("did not end".to_owned()),
+    }
+}
+
 /// Takes one step; false if it was the closing one.
-async fn take(step: Step, packets: &mut Framed<TlsStream<TcpStream>, Codec>, seen: &mut Seen) -> Result<bool, String> {
+async fn take(
+    step: Step,
+    packets: &mut Packets,
+    seen: &mut Seen,
+    finished: &CancellationToken,
+) -> Result<bool, String> {
     match step {
         Step::Receives(expected) => {
             let packet = expect_packet(packets).await?;
@@ -209,6 +295,10 @@ async fn take(step: Step, packets: &mut Framed<TlsStream<TcpStream>, Codec>, see
             send(packets, &bytes).await?;
         }
         Step::SendsBytes(bytes) => send(packets, &bytes).await?,
+        Step::StopsReading => {
+            finished.cancelled().await;
+            return Ok(false);
+        }
         Step::Closes => {
             packets.get_mut().shutdown().await.map_err(|error| error.to_string())?;
             return Ok(false);
@@ -217,7 +307,7 @@ async fn take(step: Step, packets: &mut Framed<TlsStream<TcpStream>, Codec>, see
     Ok(true)
 }
 
-async fn send(packets: &mut Framed<TlsStream<TcpStream>, Codec>, bytes: &[u8]) -> Result<(), String> {
+async fn send(packets: &mut Packets, bytes: &[u8]) -> Result<(), String> {
     let tls = packets.get_mut();
     tls.write_all(bytes).await.map_err(|error| error.to_string())?;
     tls.flush().await.map_err(|error| error.to_string())
@@ -228,7 +318,7 @@ enum Received {
     Failed(String),
 }
 
-async fn receive(packets: &mut Framed<TlsStream<TcpStream>, Codec>) -> Result<Option<Packet>, Received> {
+async fn receive(packets: &mut Packets) -> Result<Option<Packet>, Received> {
     match timeout(PATIENCE, packets.next()).await {
         Ok(Some(Ok(packet))) => Ok(Some(packet)),
         Ok(Some(Err(error))) => Err(Received::Failed(error.to_string())),
@@ -237,7 +327,7 @@ async fn receive(packets: &mut Framed<TlsStream<TcpStream>, Codec>) -> Result<Op
     }
 }
 
-async fn expect_packet(packets: &mut Framed<TlsStream<TcpStream>, Codec>) -> Result<Packet, String> {
+async fn expect_packet(packets: &mut Packets) -> Result<Packet, String> {
     match receive(packets).await {
         Ok(Some(packet)) => Ok(packet),
         Ok(None) => Err("client closed instead".to_owned()),

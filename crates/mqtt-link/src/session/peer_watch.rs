@@ -1,0 +1,113 @@
+//! Whether the server is still there while it owes something.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A half-open connection looks like a quiet one. So while something is outstanding, a server that says nothing is asked
+/// (PINGREQ) after half of `within`, and given up after all of it. One that says anything is alive, however late its
+/// acknowledgements are.
+#[derive(Debug)]
+pub(super) struct PeerWatch {
+    /// Zero: off.
+    within: Duration,
+    /// The last sign of life: a packet, or bytes that could leave after they could not.
+    last_sign: Instant,
+    stalled: Option<Stall>,
+}
+
+/// Bytes are waiting that the network does not take.
+#[derive(Debug)]
+struct Stall {
+    since: Instant,
+    /// How many bytes had left by then.
+    written: u64,
+}
+
+/// What a passed deadline asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Alive,
+    Ask,
+    Silent { waited: Duration },
+    NotReading { waited: Duration },
+}
+
+impl PeerWatch {
+    pub(super) fn new(within: Duration, now: Instant) -> Self {
+        Self {
+            within,
+            last_sign: now,
+            stalled: None,
+        }
+    }
+
+    pub(super) fn received(&mut self, now: Instant) {
+        self.last_sign = now;
+    }
+
+    /// Bytes are waiting, and `written` have left so far.
+    pub(super) fn write_stalled(&mut self, written: u64, now: Instant) {
+        match &self.stalled {
+            Some(stall) if stall.written == written => {}
+            before => {
+                // On a slow network a large message takes its time, and as long as it moves somebody is there.
+                if before.is_some() {
+                    self.last_sign = now;
+                }
+                self.stalled = Some(Stall { since: now, written });
+            }
+        }
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
+    }
+
+    pub(super) fn write_finished(&mut self, now: Instant) {
+        if self.stalled.take().is_some() {
+            self.last_sign = now;
+        }
+    }
+
+    pub(super) fn stall_deadline(&self) -> Option<Instant> {
+        self.stalled
+            .as_ref()
+            .filter(|_| !self.within.is_zero())
+            .map(|stall| stall.since + self.within)
+    }
+
+    /// `outstanding` is since when something is; `asked` is whether a PINGREQ is.
+    pub(super) fn deadline(&self, outstanding: Option<Instant>, asked: bool) -> Option<Instant> {
+        if self.within.is_zero() {
+            return None;
+        }
+        let patience = if asked { self.within } else { self.within / 2 };
+        let silence = outstanding.map(|since| since.max(self.last_sign) + patience);
+        [silence, self.stall_deadline()].into_iter().flatten().min()
+    }
+
+    pub(super) fn verdict(&self, outstanding: Option<Instant>, asked: bool, now: Instant) -> Verdict {
+        if self.within.is_zero() {
+            return Verdict::Alive;
+        }
+        // First, because who does not read can't answer.
+        if let Some(stall) = &self.stalled {
+            let waited = now.saturating_duration_since(stall.since);
+            if waited >= self.within {
+                return Verdict::NotReading { waited };
+            }
+        }
+        let Some(outstanding) = outstanding else {
+            return Verdict::Alive;
+        };
+        let waited = now.saturating_duration_since(outstanding.max(self.last_sign));
+        if waited >= self.within {
+            Verdict::Silent { waited }
+        } else if !asked && waited >= self.within / 2 {
+            Verdict::Ask
+        } else {
+            Verdict::Alive
+        }
+    }
+}
