@@ -40,7 +40,8 @@ pub enum LinkError {
         /// How long nothing came.
         waited: Duration,
     },
-    /// The network took no more bytes for [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within).
+    /// The network took no more bytes for [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within), or for
+    /// half of it at the end of such a silence.
     #[error("server did not read for {waited:?}")]
     PeerNotReading {
         /// How long nothing could leave.

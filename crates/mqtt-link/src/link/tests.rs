@@ -41,3 +41,35 @@ async fn buffers_that_grew_are_small_again_in_silence() {
 fn a_link_itself_is_small() {
     assert!(size_of::<Link>() <= 256, "{}", size_of::<Link>());
 }
+
+#[tokio::test]
+async fn server_that_stops_reading_cannot_make_the_buffers_grow() {
+    let ca = TestCa::new("test root");
+    let server = Server::start(&ca, vec![Connection::accepted().stops_reading()]).await;
+    let options = ConnectOptions {
+        answer_within: Duration::from_secs(1),
+        window: 10_000,
+        ..ConnectOptions::new("thermo-0001")
+    };
+    let (mut link, _) = Link::connect(&server.endpoint(&ca), &Credentials::None, &options)
+        .await
+        .unwrap();
+    let (payload, mut largest) = (vec![b'x'; 16 * 1024], 0);
+    // Once more than the system takes: then the buffer is full for good.
+    let mut stuck = false;
+    while !stuck {
+        while link.publish("out", payload.clone(), Qos::AtLeastOnce).is_ok() {}
+        largest = largest.max(link.packets.write_buffer().capacity());
+        stuck = timeout(Duration::from_millis(100), link.flush()).await.is_err();
+    }
+    while link.publish("out", payload.clone(), Qos::AtLeastOnce).is_ok() {}
+    let refused = link.publish("out", "x", Qos::AtLeastOnce).unwrap_err();
+    assert!(matches!(refused, PublishError::BufferFull { .. }), "{refused:?}");
+    largest = largest.max(link.packets.write_buffer().capacity());
+    let error = link.next().await.unwrap_err();
+    assert_eq!(error.reason(), "peer_not_reading", "{error:?}");
+    // The limit, one message beyond it, and what a growing buffer takes in advance.
+    assert!(largest <= 2 * (UNSENT_LIMIT + payload.len()), "{largest}");
+    drop(link);
+    server.finish().await;
+}

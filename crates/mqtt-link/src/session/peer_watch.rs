@@ -91,19 +91,24 @@ impl PeerWatch {
         if self.within.is_zero() {
             return Verdict::Alive;
         }
+        let stalled = self
+            .stalled
+            .as_ref()
+            .map(|stall| now.saturating_duration_since(stall.since));
         // First, because who does not read can't answer.
-        if let Some(stall) = &self.stalled {
-            let waited = now.saturating_duration_since(stall.since);
-            if waited >= self.within {
-                return Verdict::NotReading { waited };
-            }
+        if let Some(waited) = stalled.filter(|waited| *waited >= self.within) {
+            return Verdict::NotReading { waited };
         }
         let Some(outstanding) = outstanding else {
             return Verdict::Alive;
         };
         let waited = now.saturating_duration_since(outstanding.max(self.last_sign));
         if waited >= self.within {
-            Verdict::Silent { waited }
+            // Then the question could not leave either, and it is not silence that is the matter.
+            match stalled.filter(|stalled| *stalled >= self.within / 2) {
+                Some(waited) => Verdict::NotReading { waited },
+                None => Verdict::Silent { waited },
+            }
         } else if !asked && waited >= self.within / 2 {
             Verdict::Ask
         } else {

@@ -441,6 +441,11 @@ fn server_that_does_not_read_is_given_up_unless_bytes_still_leave() {
             (30, Ends("peer_not_reading")),
         ],
     );
+    for (stalled, reason) in [(10, "peer_not_reading"), (20, "peer_silent")] {
+        let mut steps = vec![(0, Publishes), (stalled, stalls(7)), (15, Pings), (30, Ends(reason))];
+        steps.sort_by_key(|(seconds, _)| *seconds);
+        follow("silent first, and the question could leave or not", 0, 30, steps);
+    }
     follow(
         "slowly",
         0,
