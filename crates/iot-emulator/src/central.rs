@@ -1,7 +1,7 @@
 //! The IoT Central application: enrollment groups, devices and templates. Here is the state and what DPS asks of it;
 //! the REST interface over it is `rest`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use iot_protocol::id::{DeviceId, RegistrationId};
@@ -17,6 +17,8 @@ pub(crate) use template::Template;
 
 use crate::attestation::{Attested, Authority, Enrollments, Individual, Refusal, attest};
 use crate::certificate::{Certificate, Thumbprint, hex_upper};
+use crate::error::StartError;
+use crate::store::{Changes, Content, Record, Store};
 
 /// The application.
 #[derive(Debug, Default)]
@@ -39,6 +41,22 @@ pub(crate) struct Application {
 pub(crate) struct Blocked;
 
 impl Central {
+    /// The application as it was stored.
+    pub(crate) fn restore(content: &mut Content) -> Result<Self, StartError> {
+        let mut application = Application {
+            groups: content.take()?.into_iter().collect(),
+            devices: content.take()?.into_iter().collect(),
+            templates: content.take()?.into_iter().collect(),
+            individuals: BTreeMap::new(),
+        };
+        for (id, device) in &application.devices {
+            for certificate in device.attestation.iter().flat_map(Attestation::certificates) {
+                application.individuals.insert(certificate.thumbprint(), id.clone());
+            }
+        }
+        Ok(Self(RwLock::new(application)))
+    }
+
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Application> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,34 +74,6 @@ impl Central {
     ) -> Result<Attested, Refusal> {
         attest(&*self.read(), id, chain, now)
     }
-
-    /// Takes a device in that DPS has attested. One that comes through a group need not be known before. The model that
-    /// it announces assigns a template, if it has none.
-    pub(crate) fn assign(
-        &self,
-        id: &RegistrationId,
-        through_group: bool,
-        model_id: Option<&str>,
-    ) -> Result<DeviceId, Blocked> {
-        let mut application = self.write();
-        let template = model_id.and_then(|model_id| application.template_of(model_id));
-        let device = match application.devices.entry(id.folded()) {
-            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(new) if through_group => {
-                new.insert(Device::new(DeviceId::from(id.clone())))
-            }
-            std::collections::btree_map::Entry::Vacant(_) => return Err(Blocked),
-        };
-        if !device.enabled {
-            return Err(Blocked);
-        }
-        if !device.provisioned || (device.template.is_none() && template.is_some()) {
-            device.provisioned = true;
-            device.template = device.template.take().or(template);
-            device.etag = new_etag();
-        }
-        Ok(device.id.clone())
-    }
 }
 
 impl Application {
@@ -95,6 +85,33 @@ impl Application {
     /// The device with this id, whatever its case.
     pub(crate) fn device_mut(&mut self, id: &str) -> Option<&mut Device> {
         self.devices.get_mut(&id.to_ascii_lowercase())
+    }
+
+    /// Takes a device in that DPS has attested. One that comes through a group need not be known before. The model that
+    /// it announces assigns a template, if it has none.
+    pub(crate) fn assign(
+        &mut self,
+        id: &RegistrationId,
+        through_group: bool,
+        model_id: Option<&str>,
+        changes: &mut Changes,
+    ) -> Result<DeviceId, Blocked> {
+        let template = model_id.and_then(|model_id| self.template_of(model_id, changes));
+        let device = match self.devices.entry(id.folded()) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(new) if through_group => new.insert(Device::new(DeviceId::from(id.clone()))),
+            btree_map::Entry::Vacant(_) => return Err(Blocked),
+        };
+        if !device.enabled {
+            return Err(Blocked);
+        }
+        if !device.provisioned || (device.template.is_none() && template.is_some()) {
+            device.provisioned = true;
+            device.template = device.template.take().or(template);
+            device.etag = new_etag();
+            changes.put(&id.folded(), device);
+        }
+        Ok(device.id.clone())
     }
 
     /// Sets the individual enrollment of a device, or removes it.
@@ -112,6 +129,21 @@ impl Application {
         device.attestation = attestation;
     }
 
+    /// Stores a group as it is now, or that it is no more.
+    pub(crate) fn store_group(&self, id: &str, store: &Store) {
+        put_or_remove(store, id, self.groups.get(id));
+    }
+
+    /// Stores a device as it is now, or that it is no more.
+    pub(crate) fn store_device(&self, id: &str, store: &Store) {
+        put_or_remove(store, &id.to_ascii_lowercase(), self.device(id));
+    }
+
+    /// Stores a template as it is now, or that it is no more.
+    pub(crate) fn store_template(&self, id: &str, store: &Store) {
+        put_or_remove(store, id, self.templates.get(id));
+    }
+
     /// Whether another enrollment than that of `except` uses the certificate.
     pub(crate) fn is_enrolled_elsewhere(&self, certificate: &Certificate, except: Owner<'_>) -> bool {
         let by_individual = self.individuals.get(&certificate.thumbprint());
@@ -124,7 +156,7 @@ impl Application {
     }
 
     /// The id of the template for a model: one that the application has, or one that comes from the model repository.
-    fn template_of(&mut self, model_id: &str) -> Option<String> {
+    fn template_of(&mut self, model_id: &str, changes: &mut Changes) -> Option<String> {
         if let Some(template) = self
             .templates
             .values()
@@ -134,9 +166,19 @@ impl Application {
         }
         let template = Template::from_repository(model_id)?;
         let id = template.id.clone();
+        changes.put(&id, &template);
         self.templates.insert(id.clone(), template);
         Some(id)
     }
+}
+
+fn put_or_remove<R: Record>(store: &Store, key: &str, record: Option<&R>) {
+    let mut changes = store.changes();
+    match record {
+        Some(record) => changes.put(key, record),
+        None => changes.remove::<R>(key),
+    }
+    store.write(changes);
 }
 
 /// Whose certificate it is.

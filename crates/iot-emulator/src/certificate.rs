@@ -7,14 +7,16 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use serde::{Deserialize, Serialize};
 use sha1::Digest;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// SHA-256 over the DER, the emulator's own way to recognise a certificate.
 pub(crate) type Thumbprint = [u8; 32];
 
-/// A parsed certificate with what is asked of it more than once.
-#[derive(Clone, PartialEq, Eq)]
+/// A parsed certificate with what is asked of it more than once. It is stored as base64 of its DER.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) struct Certificate {
     der: Vec<u8>,
     /// The only common name of the subject; a subject with several names nobody.
@@ -105,6 +107,20 @@ impl Certificate {
     /// SHA-1 over the DER in upper-case hex, as the REST interface shows it.
     pub(crate) fn sha1_thumbprint(&self) -> String {
         hex_upper(&sha1::Sha1::digest(&self.der))
+    }
+}
+
+impl From<Certificate> for String {
+    fn from(certificate: Certificate) -> Self {
+        BASE64_STANDARD.encode(certificate.der)
+    }
+}
+
+impl TryFrom<String> for Certificate {
+    type Error = NotACertificate;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::from_text(&text)
     }
 }
 

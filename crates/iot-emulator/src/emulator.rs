@@ -22,6 +22,7 @@ use crate::rest::{self, RestServer};
 use crate::services::Services;
 use crate::state::StateFolder;
 use crate::stats::{Counters, Stats};
+use crate::store::{Content, Store};
 use crate::token::ApiToken;
 use crate::{clock, listener, tls};
 
@@ -55,9 +56,18 @@ impl Emulator {
         let hub = HubHost::new(&config.hostname).map_err(StartError::Hostname)?;
         let now = clock::now();
         let state = config.state.as_deref().map(StateFolder::open).transpose()?;
-        let (authority, token) = match &state {
-            Some(state) => (state.authority(now)?, state.api_token()?),
-            None => (Authority::generate(now)?, ApiToken::generate()),
+        let (store, mut content, authority, token) = match &state {
+            Some(state) => {
+                // First of all, since the database tells whether another emulator has the folder.
+                let (store, content) = Store::open(&state.database())?;
+                (store, content, state.authority(now)?, state.api_token()?)
+            }
+            None => (
+                Store::memory(),
+                Content::default(),
+                Authority::generate(now)?,
+                ApiToken::generate(),
+            ),
         };
         let identity = authority.server_identity(hub.as_str(), now)?;
         let device_tls = Arc::new(tls::device_config(&identity)?);
@@ -72,9 +82,10 @@ impl Emulator {
             id_scope: config.id_scope,
             dps_retry_after: config.dps_retry_after,
             token,
-            central: Central::default(),
-            registrations: Registrations::default(),
-            registry: Registry::default(),
+            central: Central::restore(&mut content)?,
+            registrations: Registrations::restore(&mut content)?,
+            registry: Registry::restore(&mut content)?,
+            store,
             counters: Counters::default(),
             journal: Journal::new(),
         });
@@ -177,7 +188,8 @@ impl Emulator {
         &self.services.journal
     }
 
-    /// Stops: no new connection is accepted, every session closes, and requests that are being served are answered.
+    /// Stops: no new connection is accepted, every session closes, requests that are being served are answered, and the
+    /// state folder is free for another emulator.
     pub async fn shutdown(self) {
         drop(self.stop);
         for server in [self.https, self.http].into_iter().flatten() {
@@ -188,6 +200,7 @@ impl Emulator {
         }
         self.connections.close();
         self.connections.wait().await;
+        self.services.store.close().await;
     }
 }
 

@@ -31,7 +31,7 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
-    /// The state folder holds something else than a certificate authority and a token.
+    /// A file of the state folder holds something else than it should.
     #[error("state file {path} is not usable: {reason}; remove the folder to start afresh")]
     BadState {
         /// The file.
@@ -39,6 +39,9 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A state folder is for one emulator at a time.
+    #[error("state file {0} is in use by another emulator")]
+    StateInUse(PathBuf),
     /// A certificate of the emulator's own can't be made.
     #[error("the server certificate can't be made")]
     Certificate(#[from] rcgen::Error),

@@ -10,6 +10,7 @@ mod queue;
 mod registry;
 mod seen;
 mod session;
+mod stored;
 mod twin;
 
 pub(crate) use device::Device;

@@ -128,6 +128,8 @@ pub enum Why {
     TooSlow,
     /// The emulator stops.
     ShuttingDown,
+    /// The emulator can't store what the client did, so it must not acknowledge it.
+    NotStored,
 }
 
 /// The last events. Older ones are forgotten.

@@ -17,6 +17,7 @@
 //! | `dps` | registration |
 //! | `hub` | identities, twins, telemetry, methods, cloud-to-device messages |
 //! | `central`, `rest` | the IoT Central application, and its REST interface |
+//! | `store` | what outlives the process, in a database of the state folder |
 //! | [`Stats`], [`Journal`] | what happened |
 //! | `unconfirmed` | choices for which no public source was found |
 //!
@@ -54,6 +55,7 @@ mod services;
 mod session;
 mod state;
 mod stats;
+mod store;
 mod tls;
 mod token;
 mod unconfirmed;

@@ -95,6 +95,7 @@ pub(crate) fn serve(
 }
 
 fn router(rest: Rest) -> Router {
+    let durable = middleware::from_fn_with_state(rest.clone(), guard::durable);
     let api = Router::new()
         .route("/enrollmentGroups", get(groups::list))
         .route(
@@ -164,12 +165,13 @@ fn router(rest: Rest) -> Router {
         )
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(guard::api_version));
+        .layer(middleware::from_fn(guard::api_version))
+        .layer(durable.clone());
     let operator = Router::new()
         .route("/stats", get(operator::stats))
         .route("/journal", get(operator::journal))
         .route("/devices/{id}", get(operator::device))
-        .route("/devices/{id}/messages", post(operator::send))
+        .route("/devices/{id}/messages", post(operator::send).layer(durable))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method);
     Router::new()

@@ -9,6 +9,7 @@ use crate::dps::Registrations;
 use crate::hub::Registry;
 use crate::journal::Journal;
 use crate::stats::Counters;
+use crate::store::Store;
 use crate::token::ApiToken;
 
 /// One tenant: its DPS, its hub and its IoT Central application.
@@ -22,6 +23,7 @@ pub(crate) struct Services {
     pub(crate) central: Central,
     pub(crate) registrations: Registrations,
     pub(crate) registry: Registry,
+    pub(crate) store: Store,
     pub(crate) counters: Counters,
     pub(crate) journal: Journal,
 }

@@ -14,6 +14,7 @@ use crate::certificate::Certificate;
 use crate::journal::{Event, Service, Why};
 use crate::services::Services;
 use crate::stats::count;
+use crate::store::NotStored;
 use crate::unconfirmed::BAD_USER_NAME;
 use crate::wire::{Stream, Wire, WireError};
 use crate::{dps, hub};
@@ -107,6 +108,12 @@ pub(crate) fn patience(keep_alive: u16, limit: Duration) -> Duration {
     }
 }
 
+impl From<NotStored> for Why {
+    fn from(_: NotStored) -> Self {
+        Self::NotStored
+    }
+}
+
 impl From<WireError> for Why {
     fn from(error: WireError) -> Self {
         match error {
@@ -133,6 +140,7 @@ mod tests {
     use crate::hub::Registry;
     use crate::journal::Journal;
     use crate::stats::Counters;
+    use crate::store::Store;
     use crate::token::ApiToken;
 
     /// Services that know one device, `t-1`, at DPS and at the hub, and its certificate.
@@ -152,11 +160,13 @@ mod tests {
             central: Central::default(),
             registrations: Registrations::default(),
             registry: Registry::default(),
+            store: Store::memory(),
             counters: Counters::default(),
             journal: Journal::new(),
         };
         let id = DeviceId::new("t-1").unwrap();
-        services.registry.enroll(&id, leaf.thumbprint());
+        let mut changes = services.store.changes();
+        services.registry.enroll(&id, leaf.thumbprint(), &mut changes);
         {
             let mut application = services.central.write();
             application.devices.insert("t-1".into(), Device::new(id));

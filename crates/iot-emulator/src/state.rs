@@ -15,6 +15,8 @@ use crate::token::ApiToken;
 const CA_CERT: &str = "ca_cert.pem";
 const CA_KEY: &str = "ca_key.pem";
 const API_TOKEN: &str = "api_token";
+/// Everything that the services were told.
+const DATABASE: &str = "emulator.redb";
 
 /// Where the files of a state folder are.
 #[derive(Debug, Clone)]
@@ -43,6 +45,10 @@ impl StateFolder {
 
     pub(crate) fn api_token_file(&self) -> PathBuf {
         self.0.join(API_TOKEN)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.join(DATABASE)
     }
 
     /// The authority of this folder, made when there is none or when it has expired.

@@ -2,17 +2,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use iot_protocol::id::DeviceId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::new_etag;
 use crate::certificate::Certificate;
+use crate::store::{Record, Table};
 
 /// How many commands of a device are remembered.
 const HISTORY: usize = 20;
 
 /// A device of the application.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) id: DeviceId,
     pub(crate) display_name: String,
@@ -24,11 +25,12 @@ pub(crate) struct Device {
     pub(crate) organizations: Vec<String>,
     pub(crate) etag: String,
     pub(crate) attestation: Option<Attestation>,
+    #[serde(skip)]
     commands: VecDeque<CommandRecord>,
 }
 
 /// An individual enrollment by certificate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Attestation {
     pub(crate) primary: Arc<Certificate>,
     pub(crate) secondary: Option<Arc<Certificate>>,
@@ -46,6 +48,10 @@ pub(crate) struct CommandRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) response: Option<Value>,
     pub(crate) response_code: u16,
+}
+
+impl Record for Device {
+    const TABLE: Table = Table::Devices;
 }
 
 impl Device {

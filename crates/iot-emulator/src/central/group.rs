@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::new_etag;
 use crate::certificate::Certificate;
+use crate::store::{Record, Table};
 
 /// An X.509 enrollment group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) id: String,
     pub(crate) display_name: String,
@@ -34,13 +35,17 @@ pub(crate) enum Entry {
 }
 
 /// A certificate of a group: only once verified does it let devices in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SigningCertificate {
     pub(crate) certificate: Arc<Certificate>,
     pub(crate) verified: bool,
     /// What a verification certificate must have as its common name.
     pub(crate) code: Option<String>,
     pub(crate) etag: String,
+}
+
+impl Record for Group {
+    const TABLE: Table = Table::Groups;
 }
 
 impl SigningCertificate {

@@ -1,6 +1,8 @@
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::new_etag;
+use crate::store::{Record, Table};
 
 /// The models that a public model repository would know, as far as the sample devices use them.
 ///
@@ -17,12 +19,16 @@ const REPOSITORY: [(&str, &str); 2] = [
 ];
 
 /// A device template.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Template {
     pub(crate) id: String,
     /// The whole document but its etag.
     pub(crate) document: Map<String, Value>,
     pub(crate) etag: String,
+}
+
+impl Record for Template {
+    const TABLE: Table = Table::Templates;
 }
 
 impl Template {

@@ -24,7 +24,8 @@ const INVALID_CERTIFICATE: u32 = 401_002;
 /// Source: [Troubleshoot device connections](https://learn.microsoft.com/azure/iot-central/core/troubleshoot-connection).
 const NOT_APPROVED: u32 = 400_209;
 
-/// Registers a device. The answer is 202 with an operation, or 200 for a disabled enrollment.
+/// Registers a device. The answer is 202 with an operation, or 200 for a disabled enrollment; it may be given once the
+/// store has settled.
 pub(super) fn register(
     services: &Services,
     id: &RegistrationId,
@@ -57,9 +58,12 @@ pub(super) fn register(
             registration_state: Some(state),
         });
     }
-    let outcome = match services.central.assign(id, group.is_some(), request.model_id()) {
+    // All that a registration changes is stored at once, and in the order of this lock.
+    let mut application = services.central.write();
+    let mut changes = services.store.changes();
+    let outcome = match application.assign(id, group.is_some(), request.model_id(), &mut changes) {
         Ok(device_id) => {
-            services.registry.enroll(&device_id, leaf.thumbprint());
+            services.registry.enroll(&device_id, leaf.thumbprint(), &mut changes);
             count(&services.counters.registrations);
             let event = Event::Registered {
                 group,
@@ -91,9 +95,12 @@ pub(super) fn register(
         ..outcome
     };
     let operation_id = format!("4.{}.{}", &guid().replace('-', "")[..16], guid());
-    Ok(services
+    let ready_at = ready_at(services.dps_retry_after);
+    let registration = services
         .registrations
-        .begin(id, &operation_id, outcome, ready_at(services.dps_retry_after)))
+        .begin(id, &operation_id, outcome, ready_at, &mut changes);
+    services.store.write(changes);
+    Ok(registration)
 }
 
 /// A device that waits as long as it is told finds the answer at its first poll; one that asks at once does not.

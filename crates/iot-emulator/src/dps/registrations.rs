@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use iot_protocol::dps::{Registration, RegistrationState, Status};
 use iot_protocol::id::RegistrationId;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use crate::error::StartError;
+use crate::store::{Changes, Content, Record, Table};
 
 /// Polls that a device may make within [`POLL_WINDOW`].
 ///
@@ -16,15 +20,22 @@ const POLL_WINDOW: Duration = Duration::from_secs(10);
 
 /// The records of all devices, by folded registration id.
 #[derive(Debug, Default)]
-pub(crate) struct Registrations(Mutex<BTreeMap<String, Record>>);
+pub(crate) struct Registrations(Mutex<BTreeMap<String, Operation>>);
 
-#[derive(Debug, Default)]
-struct Record {
-    operation_id: String,
-    outcome: Option<RegistrationState>,
+/// The last operation of a device.
+#[derive(Debug, Serialize, Deserialize)]
+struct Operation {
+    id: String,
+    /// How it will have ended when it is ready. After a restart it is.
+    outcome: RegistrationState,
+    #[serde(skip)]
     ready_at: Option<Instant>,
+    #[serde(skip)]
     polls: VecDeque<Instant>,
-    created: Option<String>,
+}
+
+impl Record for Operation {
+    const TABLE: Table = Table::Registrations;
 }
 
 /// What a poll finds.
@@ -41,6 +52,11 @@ pub(crate) enum Polled {
 }
 
 impl Registrations {
+    /// The records as they were stored.
+    pub(crate) fn restore(content: &mut Content) -> Result<Self, StartError> {
+        Ok(Self(Mutex::new(content.take()?.into_iter().collect())))
+    }
+
     /// Writes down how a registration will have ended at `ready_at`, and gives the operation to poll for.
     pub(crate) fn begin(
         &self,
@@ -48,48 +64,55 @@ impl Registrations {
         operation_id: &str,
         mut outcome: RegistrationState,
         ready_at: Instant,
+        changes: &mut Changes,
     ) -> Registration {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let record = records.entry(id.folded()).or_default();
-        // A device that registers again keeps the date of its first registration.
-        let created = record
-            .created
-            .get_or_insert_with(|| outcome.created_date_time_utc.clone().unwrap_or_default());
-        outcome.created_date_time_utc = Some(created.clone());
-        operation_id.clone_into(&mut record.operation_id);
-        record.outcome = Some(outcome);
-        record.ready_at = Some(ready_at);
+        let mut operations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let folded = id.folded();
+        let mut polls = VecDeque::new();
+        if let Some(last) = operations.remove(&folded) {
+            // A device that registers again keeps the date of its first registration.
+            outcome.created_date_time_utc = last.outcome.created_date_time_utc;
+            polls = last.polls;
+        }
+        let operation = Operation {
+            id: operation_id.into(),
+            outcome,
+            ready_at: Some(ready_at),
+            polls,
+        };
+        changes.put(&folded, &operation);
+        operations.insert(folded, operation);
         assigning(operation_id)
     }
 
     /// Answers a poll made `now`.
     pub(crate) fn poll(&self, id: &RegistrationId, operation_id: &str, now: Instant) -> Polled {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(record) = records
+        let mut operations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(operation) = operations
             .get_mut(&id.folded())
-            .filter(|record| record.operation_id == operation_id)
+            .filter(|operation| operation.id == operation_id)
         else {
             return Polled::Unknown;
         };
-        while record
+        while operation
             .polls
             .front()
             .is_some_and(|poll| now.duration_since(*poll) >= POLL_WINDOW)
         {
-            record.polls.pop_front();
+            operation.polls.pop_front();
         }
-        if record.polls.len() >= POLLS {
+        if operation.polls.len() >= POLLS {
             return Polled::Throttled;
         }
-        record.polls.push_back(now);
-        match &record.outcome {
-            Some(outcome) if record.ready_at.is_none_or(|at| at <= now) => Polled::Done(Box::new(Registration {
-                operation_id: operation_id.into(),
-                status: outcome.status,
-                registration_state: Some(outcome.clone()),
-            })),
-            _ => Polled::Assigning(Box::new(assigning(operation_id))),
+        operation.polls.push_back(now);
+        if operation.ready_at.is_some_and(|at| now < at) {
+            return Polled::Assigning(Box::new(assigning(operation_id)));
         }
+        Polled::Done(Box::new(Registration {
+            operation_id: operation_id.into(),
+            status: operation.outcome.status,
+            registration_state: Some(operation.outcome.clone()),
+        }))
     }
 }
 
@@ -104,6 +127,7 @@ fn assigning(operation_id: &str) -> Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Store;
 
     #[test]
     fn an_operation_is_assigning_until_it_is_ready_and_a_sixth_poll_in_ten_seconds_is_one_too_many() {
@@ -111,7 +135,9 @@ mod tests {
         let id = RegistrationId::new("T-1").unwrap();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        registrations.begin(&id, "op", RegistrationState::new(Status::Assigned), after(2));
+        let outcome = RegistrationState::new(Status::Assigned);
+        let mut changes = Store::memory().changes();
+        registrations.begin(&id, "op", outcome, after(2), &mut changes);
 
         let folded = RegistrationId::new("t-1").unwrap();
         assert!(matches!(

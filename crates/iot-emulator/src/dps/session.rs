@@ -159,7 +159,11 @@ impl<S: Stream> Session<'_, S> {
             self.wire.send(Packet::PubAck(PubAck::new(publish.pkid))).await?;
         }
         let answer = match &topic {
-            RequestTopic::Register { .. } => register(self.services, self.id, self.chain, &publish.payload),
+            RequestTopic::Register { .. } => {
+                let answer = register(self.services, self.id, self.chain, &publish.payload);
+                self.services.store.settled().await?;
+                answer
+            }
             RequestTopic::Poll { operation_id, .. } => self.poll(operation_id),
         };
         self.answer(topic.request_id(), answer).await

@@ -12,9 +12,11 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::inbox::Inbox;
 use super::queue::{CloudMessage, Queue, QueueFull};
+use super::stored;
 use super::twin::{BadPatch, Twin};
 use crate::certificate::Thumbprint;
 use crate::journal::Why;
+use crate::store::{Changes, Store, Ticket};
 
 /// A device identity with all that belongs to it.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ pub(crate) struct DeviceState {
     pub(crate) connection: Option<Connection>,
     /// What is left of a session with CleanSession=0: its subscription to cloud-to-device messages, if it had one.
     pub(crate) session: Option<Option<QoS>>,
+    /// The last write of what this device's own lock guards.
+    pub(crate) stored: Ticket,
+    /// The identity is gone, and what a last session still does is stored no more.
+    is_removed: bool,
     connections: u64,
 }
 
@@ -55,8 +61,8 @@ pub(crate) enum Command {
     Close(Why),
     /// There is something in the queue.
     Deliver,
-    /// Desired properties changed.
-    Desired { version: u64, patch: Bytes },
+    /// Desired properties changed; the device may know once they are stored.
+    Desired { version: u64, patch: Bytes, stored: Ticket },
     /// Call a method.
     Method {
         name: String,
@@ -76,6 +82,8 @@ impl Device {
             inbox: Inbox::default(),
             connection: None,
             session: None,
+            stored: Ticket::default(),
+            is_removed: false,
             connections: 0,
         };
         Self {
@@ -97,27 +105,72 @@ impl Device {
     }
 
     /// Changes desired properties and tells the device, if it is connected; otherwise it will find them in its twin.
-    pub(crate) fn change_desired(&self, patch: Map<String, Value>, now: Timestamp) -> Result<u64, BadPatch> {
+    pub(crate) fn change_desired(
+        &self,
+        patch: Map<String, Value>,
+        now: Timestamp,
+        store: &Store,
+    ) -> Result<u64, BadPatch> {
         let mut state = self.lock();
         let (version, patch) = state.twin.change_desired(patch, now)?;
+        let stored = state.store(store, |state, changes| stored::put_twin(&self.id, &state.twin, changes));
         if let Some(connection) = &state.connection {
-            connection.tell(Command::Desired { version, patch });
+            connection.tell(Command::Desired { version, patch, stored });
         }
         Ok(version)
     }
 
-    /// Queues a cloud-to-device message.
-    pub(crate) fn send(&self, message: CloudMessage) -> Result<(), QueueFull> {
+    /// Merges what the device reports; gives the new version and when it is stored.
+    pub(super) fn report(&self, body: &[u8], now: Timestamp, store: &Store) -> Result<(u64, Ticket), BadPatch> {
         let mut state = self.lock();
-        state.queue.push(message)?;
+        let version = state.twin.report(body, now)?;
+        let stored = state.store(store, |state, changes| stored::put_twin(&self.id, &state.twin, changes));
+        Ok((version, stored))
+    }
+
+    /// Queues a cloud-to-device message.
+    pub(crate) fn send(&self, message: CloudMessage, store: &Store) -> Result<(), QueueFull> {
+        let mut state = self.lock();
+        let number = state.queue.push(message.clone())?;
+        state.store(store, |_, changes| {
+            stored::put_message(&self.id, number, &message, changes);
+        });
         if let Some(connection) = &state.connection {
             connection.tell(Command::Deliver);
         }
         Ok(())
     }
+
+    /// A message is done with; gives when that is stored.
+    pub(super) fn complete(&self, number: u64, store: &Store) -> Ticket {
+        let mut state = self.lock();
+        let was_waiting = state.queue.complete(number);
+        state.store(store, |_, changes| {
+            if was_waiting {
+                stored::remove_message(&self.id, number, changes);
+            }
+        })
+    }
+
+    /// Removes what is stored of the device. Nothing is stored of it any more.
+    pub(super) fn forget(&self, changes: &mut Changes) {
+        let mut state = self.lock();
+        state.is_removed = true;
+        stored::remove(&self.id, &state, changes);
+    }
 }
 
 impl DeviceState {
+    /// Stores what has changed under the lock that is held.
+    pub(super) fn store(&mut self, store: &Store, put: impl FnOnce(&Self, &mut Changes)) -> Ticket {
+        if !self.is_removed {
+            let mut changes = store.changes();
+            put(self, &mut changes);
+            self.stored = self.stored.max(store.write(changes));
+        }
+        self.stored
+    }
+
     /// Makes a new connection the live one; the older one is dropped.
     pub(super) fn connect(&mut self) -> (u64, mpsc::UnboundedReceiver<Command>) {
         self.connections += 1;

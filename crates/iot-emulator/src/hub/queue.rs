@@ -38,17 +38,29 @@ struct Waiting {
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, message: CloudMessage) -> Result<(), QueueFull> {
+    /// Takes a message in; gives its number.
+    pub(super) fn push(&mut self, message: CloudMessage) -> Result<u64, QueueFull> {
         if self.messages.len() == CAPACITY {
             return Err(QueueFull);
         }
+        let number = self.next;
+        self.restore(number, message);
+        Ok(number)
+    }
+
+    /// Takes up a message that was stored; they come in the order of their numbers.
+    pub(super) fn restore(&mut self, number: u64, message: CloudMessage) {
         self.messages.push_back(Waiting {
-            number: self.next,
+            number,
             sent: false,
             message,
         });
-        self.next += 1;
-        Ok(())
+        self.next = number + 1;
+    }
+
+    /// The numbers of all that wait.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.messages.iter().map(|waiting| waiting.number)
     }
 
     /// The next message that has not been sent on this connection, with its number.
@@ -58,9 +70,11 @@ impl Queue {
         Some((waiting.number, waiting.message.clone()))
     }
 
-    /// A message is done with.
-    pub(super) fn complete(&mut self, number: u64) {
+    /// A message is done with. Says whether it was waiting until now.
+    pub(super) fn complete(&mut self, number: u64) -> bool {
+        let before = self.messages.len();
         self.messages.retain(|waiting| waiting.number != number);
+        self.messages.len() < before
     }
 
     /// A new connection: what was not acknowledged goes out again.

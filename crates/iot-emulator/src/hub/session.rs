@@ -22,6 +22,7 @@ mod upstream;
 use self::upstream::receive;
 use super::admission::{admit, will_properties};
 use super::device::{Command, Device};
+use super::stored;
 use crate::certificate::Certificate;
 use crate::journal::{Event, Service, Why};
 use crate::services::Services;
@@ -126,16 +127,21 @@ impl<'a, S: Stream> Session<'a, S> {
     ) -> Self {
         let mut state = device.lock();
         let (serial, commands) = state.connect();
-        if user.model_id.is_some() {
+        let mut changed = false;
+        if user.model_id.is_some() && user.model_id != state.model_id {
             state.model_id.clone_from(&user.model_id);
+            changed = true;
         }
+        let mut dropped = Vec::new();
         let mut subscriptions = BTreeMap::new();
         let mut resumed = false;
         if connect.clean_session {
-            state.session = None;
+            changed |= state.session.take().is_some();
+            dropped.extend(state.queue.numbers());
             state.queue.clear();
         } else {
             resumed = state.session.is_some();
+            changed |= !resumed;
             if let Some(qos) = *state.session.get_or_insert(None) {
                 subscriptions.insert(
                     Subscription::CloudToDevice {
@@ -145,6 +151,14 @@ impl<'a, S: Stream> Session<'a, S> {
                 );
             }
         }
+        state.store(&services.store, |state, changes| {
+            for number in dropped {
+                stored::remove_message(&device.id, number, changes);
+            }
+            if changed {
+                stored::put_session(&device.id, state, changes);
+            }
+        });
         drop(state);
         Self {
             wire,
@@ -179,6 +193,7 @@ impl<'a, S: Stream> Session<'a, S> {
         patience: Duration,
         stop: &CancellationToken,
     ) -> Result<Infallible, Why> {
+        self.stored().await?;
         self.wire.accept(session_present).await?;
         self.deliver().await?;
         let mut deadline = Instant::now() + patience;
@@ -199,13 +214,16 @@ impl<'a, S: Stream> Session<'a, S> {
         }
     }
 
+    /// Waits until all that has changed of the device is stored.
+    async fn stored(&self) -> Result<(), Why> {
+        let stored = self.device.lock().stored;
+        Ok(self.services.store.durable(stored).await?)
+    }
+
     async fn handle(&mut self, packet: Packet) -> Result<(), Why> {
         match packet {
             Packet::Publish(publish) => self.publish(publish).await,
-            Packet::PubAck(ack) => {
-                self.acknowledged(ack.pkid);
-                Ok(())
-            }
+            Packet::PubAck(ack) => self.acknowledged(ack.pkid).await,
             Packet::PingReq => Ok(self.wire.send(Packet::PingResp).await?),
             Packet::Subscribe(subscribe) => self.subscribe(&subscribe).await,
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe).await,
@@ -218,7 +236,8 @@ impl<'a, S: Stream> Session<'a, S> {
         match command {
             Command::Close(why) => Err(why),
             Command::Deliver => self.deliver().await,
-            Command::Desired { version, patch } => {
+            Command::Desired { version, patch, stored } => {
+                self.services.store.durable(stored).await?;
                 self.publish_to(
                     &Subscription::DesiredChanges,
                     &FromHub::DesiredChanged { version },

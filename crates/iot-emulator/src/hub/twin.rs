@@ -8,6 +8,7 @@ use bytes::Bytes;
 use iot_protocol::pnp::{COMPONENT_MARKER, COMPONENT_MARKER_VALUE};
 use iot_protocol::twin::{Section, TwinDocument};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 const MAX_SECTION: usize = 32 * 1024;
@@ -17,10 +18,12 @@ const MAX_STRING: usize = 4096;
 const MAX_INTEGER: u64 = 4_503_599_627_370_496;
 
 /// A twin and when each property of it was last set.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Twin {
     pub(crate) document: TwinDocument,
+    #[serde(with = "stamps")]
     desired: BTreeMap<Path, Stamp>,
+    #[serde(with = "stamps")]
     reported: BTreeMap<Path, Stamp>,
 }
 
@@ -28,7 +31,7 @@ pub(crate) struct Twin {
 type Path = (Option<String>, String);
 
 /// When a property was set, and at which version of its section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     pub(crate) version: u64,
     pub(crate) at: Timestamp,
@@ -92,6 +95,23 @@ impl Twin {
 
     pub(crate) fn reported_stamp(&self, component: Option<&str>, name: &str) -> Option<Stamp> {
         self.reported.get(&(component.map(Into::into), name.into())).copied()
+    }
+}
+
+/// In JSON only texts are keys, so a map by component and property is stored as a list.
+mod stamps {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Path, Stamp};
+
+    pub(super) fn serialize<S: Serializer>(stamps: &BTreeMap<Path, Stamp>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(stamps)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Path, Stamp>, D::Error> {
+        Ok(Vec::deserialize(from)?.into_iter().collect())
     }
 }
 

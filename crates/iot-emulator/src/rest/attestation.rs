@@ -84,6 +84,7 @@ fn write(rest: &Rest, id: &str, body: AttestationBody, keep: bool) -> Result<Jso
     let attestation = Attestation { primary, secondary };
     let answer = view(&attestation);
     application.set_attestation(id, Some(attestation));
+    application.store_device(id, &rest.services.store);
     Ok(Json(answer))
 }
 
@@ -96,6 +97,7 @@ pub(super) async fn remove(State(rest): State<Rest>, Path(id): Path<String>) -> 
         .as_ref()
         .ok_or_else(no_attestation)?;
     application.set_attestation(&id, None);
+    application.store_device(&id, &rest.services.store);
     Ok(StatusCode::NO_CONTENT)
 }
 

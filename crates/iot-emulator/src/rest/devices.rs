@@ -122,11 +122,17 @@ fn write(rest: &Rest, id: &str, body: DeviceBody, create: Option<DeviceId>) -> R
     let was_enabled = device.enabled;
     device.enabled = body.enabled.unwrap_or(was_enabled);
     let answer = view(&device);
+    let mut changes = rest.services.store.changes();
     if device.enabled != was_enabled {
         // Blocking a device is an act upon the device itself, so it reaches the hub at once.
-        rest.services.registry.set_enabled(&device.id, device.enabled);
+        rest.services
+            .registry
+            .set_enabled(&device.id, device.enabled, &mut changes);
     }
-    application.devices.insert(id.to_ascii_lowercase(), device);
+    let folded = id.to_ascii_lowercase();
+    changes.put(&folded, &device);
+    application.devices.insert(folded, device);
+    rest.services.store.write(changes);
     Ok(Json(answer))
 }
 
@@ -134,8 +140,12 @@ pub(super) async fn remove(State(rest): State<Rest>, Path(id): Path<String>) -> 
     let mut application = rest.services.central.write();
     let device_id = application.device(&id).ok_or_else(no_device)?.id.clone();
     application.set_attestation(&id, None);
-    application.devices.remove(&id.to_ascii_lowercase());
-    rest.services.registry.remove(&device_id);
+    let folded = id.to_ascii_lowercase();
+    application.devices.remove(&folded);
+    let mut changes = rest.services.store.changes();
+    changes.remove::<Device>(&folded);
+    rest.services.registry.remove(&device_id, &mut changes);
+    rest.services.store.write(changes);
     Ok(StatusCode::NO_CONTENT)
 }
 

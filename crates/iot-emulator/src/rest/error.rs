@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::certificate::hex_upper;
 use crate::clock;
 use crate::hub::BadPatch;
+use crate::store::NotStored;
 
 /// An error in IoT Central's shape.
 #[derive(Debug)]
@@ -52,6 +53,16 @@ impl ApiError {
 impl From<IdError> for ApiError {
     fn from(error: IdError) -> Self {
         Self::bad_request(error.to_string())
+    }
+}
+
+impl From<NotStored> for ApiError {
+    fn from(error: NotStored) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerError",
+            error.to_string(),
+        )
     }
 }
 

@@ -162,11 +162,14 @@ fn write(rest: &Rest, id: &str, patch: GroupPatch, may_create: bool) -> Result<J
     group.etag = new_etag();
     let answer = view(rest, &group);
     application.groups.insert(id.into(), group);
+    application.store_group(id, &rest.services.store);
     Ok(Json(answer))
 }
 
 pub(super) async fn remove(State(rest): State<Rest>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    rest.services.central.write().groups.remove(&id).ok_or_else(no_group)?;
+    let mut application = rest.services.central.write();
+    application.groups.remove(&id).ok_or_else(no_group)?;
+    application.store_group(&id, &rest.services.store);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -197,6 +200,7 @@ pub(super) async fn replace_certificate(
     let group = application.groups.get_mut(&id).ok_or_else(no_group)?;
     *group.certificate_mut(entry) = Some(signing);
     group.etag = new_etag();
+    application.store_group(&id, &rest.services.store);
     Ok(Json(answer))
 }
 
@@ -209,6 +213,7 @@ pub(super) async fn remove_certificate(
     let group = application.groups.get_mut(&id).ok_or_else(no_group)?;
     group.certificate_mut(entry).take().ok_or_else(no_certificate)?;
     group.etag = new_etag();
+    application.store_group(&id, &rest.services.store);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -223,6 +228,7 @@ pub(super) async fn generate_code(
     let signing = group.certificate_mut(entry).as_mut().ok_or_else(no_certificate)?;
     let code = hex_upper(&rand::random::<[u8; 24]>());
     signing.code = Some(code.clone());
+    application.store_group(&id, &rest.services.store);
     Ok(Json(json!({ "verificationCode": code })))
 }
 
@@ -261,6 +267,7 @@ pub(super) async fn verify(
     signing.code = None;
     signing.etag = new_etag();
     group.etag = new_etag();
+    application.store_group(&id, &rest.services.store);
     Ok(StatusCode::NO_CONTENT)
 }
 

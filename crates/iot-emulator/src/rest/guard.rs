@@ -23,6 +23,15 @@ pub(super) async fn token(State(rest): State<Rest>, request: Request, next: Next
     ApiError::new(StatusCode::UNAUTHORIZED, "Unauthorized", message).into_response()
 }
 
+/// Lets no answer out before what it may tell is stored, be it this request's own change or another's.
+pub(super) async fn durable(State(rest): State<Rest>, request: Request, next: Next) -> Response {
+    let answer = next.run(request).await;
+    match rest.services.store.settled().await {
+        Ok(()) => answer,
+        Err(error) => ApiError::from(error).into_response(),
+    }
+}
+
 #[derive(Deserialize)]
 pub(super) struct Version {
     #[serde(rename = "api-version")]

@@ -96,11 +96,12 @@ pub(super) async fn send(
             "a message has at most 64 KB",
         ));
     }
+    let message = CloudMessage {
+        properties,
+        body: body.into(),
+    };
     device
-        .send(CloudMessage {
-            properties,
-            body: body.into(),
-        })
+        .send(message, &rest.services.store)
         .map_err(|full| ApiError::new(QUEUE_FULL.0, QUEUE_FULL.1, full.to_string()))?;
     rest.services
         .journal

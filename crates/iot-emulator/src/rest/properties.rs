@@ -200,7 +200,7 @@ fn remove_others<'a>(patch: &mut Map<String, Value>, old: impl Iterator<Item = &
 }
 
 fn write(rest: &Rest, device: &Device, patch: Map<String, Value>) -> Result<(), ApiError> {
-    let version = device.change_desired(patch, clock::now())?;
+    let version = device.change_desired(patch, clock::now(), &rest.services.store)?;
     rest.services
         .journal
         .record(Some(device.id.as_str()), Event::DesiredChanged { version });

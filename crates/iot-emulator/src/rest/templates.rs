@@ -52,16 +52,14 @@ pub(super) async fn replace(
     }
     let answer = view(&template);
     application.templates.insert(id.to_string(), template);
+    application.store_template(id.as_str(), &rest.services.store);
     Ok(Json(answer))
 }
 
 pub(super) async fn remove(State(rest): State<Rest>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    rest.services
-        .central
-        .write()
-        .templates
-        .remove(&id)
-        .ok_or_else(no_template)?;
+    let mut application = rest.services.central.write();
+    application.templates.remove(&id).ok_or_else(no_template)?;
+    application.store_template(&id, &rest.services.store);
     Ok(StatusCode::NO_CONTENT)
 }
 

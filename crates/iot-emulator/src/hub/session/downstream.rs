@@ -27,7 +27,7 @@ impl<S: Stream> Session<'_, S> {
             };
             let mut publish = Publish::from_bytes(topic.to_string(), qos, message.body);
             if qos == QoS::AtMostOnce {
-                self.complete(number);
+                self.complete(number).await?;
             } else {
                 self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
                 publish.pkid = self.packet_id;
@@ -37,17 +37,20 @@ impl<S: Stream> Session<'_, S> {
         }
     }
 
-    pub(super) fn acknowledged(&mut self, packet_id: u16) {
-        if let Some(number) = self.in_flight.remove(&packet_id) {
-            self.complete(number);
+    pub(super) async fn acknowledged(&mut self, packet_id: u16) -> Result<(), Why> {
+        match self.in_flight.remove(&packet_id) {
+            Some(number) => self.complete(number).await,
+            None => Ok(()),
         }
     }
 
-    fn complete(&self, number: u64) {
-        self.device.lock().queue.complete(number);
+    async fn complete(&self, number: u64) -> Result<(), Why> {
+        let stored = self.device.complete(number, &self.services.store);
+        self.services.store.durable(stored).await?;
         self.services
             .journal
             .record(Some(self.device.id.as_str()), Event::MessageCompleted);
+        Ok(())
     }
 
     pub(super) async fn call(

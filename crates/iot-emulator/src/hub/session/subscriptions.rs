@@ -5,6 +5,7 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe};
 
 use super::Session;
+use crate::hub::stored;
 use crate::journal::Why;
 use crate::wire::{Stream, granted_qos};
 
@@ -29,10 +30,11 @@ impl<S: Stream> Session<'_, S> {
             }
             granted.push(SubscribeReasonCode::Success(qos));
         }
+        self.subscriptions_changed();
+        self.stored().await?;
         self.wire
             .send(Packet::SubAck(SubAck::new(subscribe.pkid, granted)))
             .await?;
-        self.subscriptions_changed();
         self.deliver().await
     }
 
@@ -43,6 +45,7 @@ impl<S: Stream> Session<'_, S> {
             }
         }
         self.subscriptions_changed();
+        self.stored().await?;
         Ok(self
             .wire
             .send(Packet::UnsubAck(UnsubAck { pkid: unsubscribe.pkid }))
@@ -56,8 +59,11 @@ impl<S: Stream> Session<'_, S> {
         let mut state = self.device.lock();
         if let Some(connection) = state.connection_mut(self.serial) {
             connection.takes_methods = takes_methods;
-            if self.keeps_session {
+            if self.keeps_session && state.session != Some(messages) {
                 state.session = Some(messages);
+                state.store(&self.services.store, |state, changes| {
+                    stored::put_session(&self.device.id, state, changes);
+                });
             }
         }
         drop(state);

@@ -57,6 +57,7 @@ impl<S: Stream> Session<'_, S> {
             ))),
             ToHub::TwinGet { request_id } => {
                 self.acknowledge(&publish).await?;
+                self.stored().await?;
                 let document = serde_json::to_vec(&self.device.lock().twin.document);
                 let document = document.map_err(|error| Why::Violation(error.to_string()))?;
                 self.answer_twin(200, request_id, None, document.into()).await
@@ -81,9 +82,9 @@ impl<S: Stream> Session<'_, S> {
     }
 
     async fn report(&mut self, request_id: RequestId, body: &[u8]) -> Result<(), Why> {
-        let reported = self.device.lock().twin.report(body, clock::now());
-        match reported {
-            Ok(version) => {
+        match self.device.report(body, clock::now(), &self.services.store) {
+            Ok((version, stored)) => {
+                self.services.store.durable(stored).await?;
                 self.services
                     .journal
                     .record(Some(self.device.id.as_str()), Event::Reported { version });

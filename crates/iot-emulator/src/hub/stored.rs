@@ -1,0 +1,158 @@
+//! A device as it is stored: who it is, its session, its twin and its messages, each on its own, since each changes at
+//! its own pace.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use iot_protocol::id::{DeviceId, ModelId};
+use iot_protocol::properties::PropertyBag;
+use rumqttc::mqttbytes::qos;
+use serde::{Deserialize, Serialize};
+
+use super::device::{Device, DeviceState};
+use super::queue::{CloudMessage, Queue};
+use super::twin::Twin;
+use crate::certificate::Thumbprint;
+use crate::error::StartError;
+use crate::store::{Changes, Content, Record, Table};
+
+/// What DPS and the application say about a device.
+#[derive(Serialize, Deserialize)]
+struct Identity {
+    enabled: bool,
+    /// Base64 of the SHA-256 thumbprint.
+    thumbprint: String,
+}
+
+/// What a device said at its last connects.
+#[derive(Default, Serialize, Deserialize)]
+struct Session {
+    model_id: Option<ModelId>,
+    /// Whether there is a session to resume.
+    kept: bool,
+    /// The QoS of the session's subscription to cloud-to-device messages.
+    messages: Option<u8>,
+}
+
+/// A waiting cloud-to-device message.
+#[derive(Serialize, Deserialize)]
+struct Message {
+    properties: Vec<(String, Option<String>)>,
+    /// In base64.
+    body: String,
+}
+
+impl Record for Identity {
+    const TABLE: Table = Table::Identities;
+}
+
+impl Record for Session {
+    const TABLE: Table = Table::Sessions;
+}
+
+impl Record for Twin {
+    const TABLE: Table = Table::Twins;
+}
+
+impl Record for Message {
+    const TABLE: Table = Table::Messages;
+}
+
+pub(super) fn put_identity(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
+    let identity = Identity {
+        enabled: state.enabled,
+        thumbprint: BASE64_STANDARD.encode(state.thumbprint),
+    };
+    changes.put(id.as_str(), &identity);
+}
+
+pub(super) fn put_session(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
+    let session = Session {
+        model_id: state.model_id.clone(),
+        kept: state.session.is_some(),
+        messages: state.session.flatten().map(|qos| qos as u8),
+    };
+    changes.put(id.as_str(), &session);
+}
+
+pub(super) fn put_twin(id: &DeviceId, twin: &Twin, changes: &mut Changes) {
+    changes.put(id.as_str(), twin);
+}
+
+pub(super) fn put_message(id: &DeviceId, number: u64, message: &CloudMessage, changes: &mut Changes) {
+    let properties = message.properties.iter();
+    let message = Message {
+        properties: properties
+            .map(|(key, value)| (key.to_owned(), value.map(Into::into)))
+            .collect(),
+        body: BASE64_STANDARD.encode(&message.body),
+    };
+    changes.put(&message_key(id, number), &message);
+}
+
+pub(super) fn remove_message(id: &DeviceId, number: u64, changes: &mut Changes) {
+    changes.remove::<Message>(&message_key(id, number));
+}
+
+/// Removes all that is stored of a device.
+pub(super) fn remove(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
+    for number in state.queue.numbers() {
+        remove_message(id, number, changes);
+    }
+    changes.remove::<Twin>(id.as_str());
+    changes.remove::<Session>(id.as_str());
+    changes.remove::<Identity>(id.as_str());
+}
+
+/// Keys are in the order of texts, so that numbers need all their digits. No device id has a slash.
+fn message_key(id: &DeviceId, number: u64) -> String {
+    format!("{id}/{number:020}")
+}
+
+/// The devices as they were stored.
+pub(super) fn restore(content: &mut Content) -> Result<BTreeMap<DeviceId, Arc<Device>>, StartError> {
+    let mut twins: BTreeMap<String, Twin> = content.take()?.into_iter().collect();
+    let mut sessions: BTreeMap<String, Session> = content.take()?.into_iter().collect();
+    let mut queues: BTreeMap<String, Queue> = BTreeMap::new();
+    for (key, message) in content.take::<Message>()? {
+        let (id, number, message) =
+            read_message(&key, message).ok_or_else(|| content.bad::<Message>(&key, "not a message"))?;
+        queues.entry(id).or_default().restore(number, message);
+    }
+    let mut devices = BTreeMap::new();
+    for (key, identity) in content.take::<Identity>()? {
+        let (id, thumbprint) =
+            read_identity(&key, &identity).ok_or_else(|| content.bad::<Identity>(&key, "not an identity"))?;
+        let device = Device::new(id.clone(), thumbprint);
+        {
+            let mut state = device.lock();
+            let session = sessions.remove(&key).unwrap_or_default();
+            state.enabled = identity.enabled;
+            state.model_id = session.model_id;
+            state.session = session
+                .kept
+                .then(|| session.messages.and_then(|number| qos(number).ok()));
+            state.twin = twins.remove(&key).unwrap_or_else(Twin::new);
+            state.queue = queues.remove(&key).unwrap_or_default();
+        }
+        devices.insert(id, Arc::new(device));
+    }
+    Ok(devices)
+}
+
+fn read_identity(key: &str, identity: &Identity) -> Option<(DeviceId, Thumbprint)> {
+    let thumbprint = BASE64_STANDARD.decode(&identity.thumbprint).ok()?;
+    Some((DeviceId::new(key).ok()?, thumbprint.try_into().ok()?))
+}
+
+fn read_message(key: &str, message: Message) -> Option<(String, u64, CloudMessage)> {
+    let (id, number) = key.split_once('/')?;
+    let mut properties = PropertyBag::new();
+    for (key, value) in &message.properties {
+        properties.push(key, value.as_deref());
+    }
+    let body = BASE64_STANDARD.decode(message.body).ok()?.into();
+    Some((id.into(), number.parse().ok()?, CloudMessage { properties, body }))
+}

@@ -1,0 +1,131 @@
+//! The thread that commits, and the queue in front of it. While one transaction is on its way to the disk, the changes
+//! of everybody else come together for the next one.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::watch;
+
+use super::database::Database;
+use super::{Change, NotStored, Ticket, unpoisoned};
+
+/// The ticket of what is no longer taken.
+const NEVER: Ticket = Ticket(u64::MAX);
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Arc<Queue>,
+    /// The last ticket that is durable. Its sender lives in the thread and goes with it.
+    durable: watch::Receiver<Ticket>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    filled: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    changes: Vec<Change>,
+    last: Ticket,
+    /// Nothing is taken any more.
+    closed: bool,
+}
+
+impl Writer {
+    pub(super) fn start(database: Database) -> io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let (progress, durable) = watch::channel(Ticket::default());
+        let thread = thread::Builder::new().name("store".into()).spawn({
+            let queue = Arc::clone(&queue);
+            move || commit_all(&queue, database, &progress)
+        })?;
+        Ok(Self {
+            queue,
+            durable,
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) fn write(&self, changes: Vec<Change>) -> Ticket {
+        let mut waiting = unpoisoned(self.queue.waiting.lock());
+        if waiting.closed {
+            return NEVER;
+        }
+        waiting.changes.extend(changes);
+        waiting.last.0 += 1;
+        self.queue.filled.notify_one();
+        waiting.last
+    }
+
+    pub(super) fn last(&self) -> Ticket {
+        let waiting = unpoisoned(self.queue.waiting.lock());
+        if waiting.closed { NEVER } else { waiting.last }
+    }
+
+    pub(super) async fn durable(&self, ticket: Ticket) -> Result<(), NotStored> {
+        match self.durable.clone().wait_for(|durable| *durable >= ticket).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(NotStored),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.queue.close();
+        let mut durable = self.durable.clone();
+        while durable.changed().await.is_ok() {}
+    }
+}
+
+/// Whoever drops a store may open the folder again at once.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.close();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer of the state ended badly");
+        }
+    }
+}
+
+impl Queue {
+    fn close(&self) {
+        unpoisoned(self.waiting.lock()).closed = true;
+        self.filled.notify_one();
+    }
+
+    /// All that waits, and the ticket of the last of it; none at the end.
+    fn next(&self) -> Option<(Vec<Change>, Ticket)> {
+        let waiting = unpoisoned(self.waiting.lock());
+        let mut waiting = unpoisoned(
+            self.filled
+                .wait_while(waiting, |waiting| waiting.changes.is_empty() && !waiting.closed),
+        );
+        let changes = std::mem::take(&mut waiting.changes);
+        (!changes.is_empty()).then_some((changes, waiting.last))
+    }
+}
+
+/// Takes nothing more once the thread is gone, for whatever reason.
+struct ClosedAtEnd<'a>(&'a Queue);
+
+impl Drop for ClosedAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Commits until the queue is closed. After a failure nothing more is taken: what memory holds is then ahead of the
+/// disk, and nobody must be told that it is kept.
+fn commit_all(queue: &Queue, database: Database, progress: &watch::Sender<Ticket>) {
+    let _closed = ClosedAtEnd(queue);
+    while let Some((changes, last)) = queue.next() {
+        if let Err(error) = database.commit(&changes) {
+            tracing::error!(%error, "the state can't be stored; nothing is taken any more");
+            return;
+        }
+        progress.send_replace(last);
+    }
+}
