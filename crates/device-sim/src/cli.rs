@@ -11,10 +11,11 @@ use tracing::{info, warn};
 
 use crate::context::load_files;
 
-use crate::fleet::{Fleet, Input};
+use crate::fleet::{Fleet, Input, Settings};
 use crate::limits::ensure_file_handles;
 use crate::lines::{Control, Line, counter};
 use crate::plan::{Plan, Shard};
+use crate::proxies::Proxies;
 use crate::{output, single};
 
 /// Simulate the devices of a plan, or a single device by its certificate.
@@ -115,7 +116,7 @@ async fn run_plan(
         .context("hint: raise the limit before starting, e.g. `ulimit -n 65536`, or use more processes")?;
 
     let (lines, received) = mpsc::unbounded_channel();
-    let fleet = Fleet::new(plan, args.shard, lines.clone()).map_err(anyhow::Error::from)?;
+    let fleet = Fleet::new(plan, args.shard, settings(), lines.clone()).map_err(anyhow::Error::from)?;
     let writer = output::write_to_stdout(received, {
         let inputs = inputs.clone();
         // Nobody reads what the devices do, so nobody wants them.
@@ -152,7 +153,7 @@ async fn run_single(args: &single::Args, input: mpsc::UnboundedReceiver<Input>) 
     )
     .map_err(anyhow::Error::from)?;
     let (lines, mut received) = mpsc::unbounded_channel();
-    let fleet = Fleet::new(plan, Shard::WHOLE, lines).map_err(anyhow::Error::from)?;
+    let fleet = Fleet::new(plan, Shard::WHOLE, settings(), lines).map_err(anyhow::Error::from)?;
     // What the lines say, the log says in words.
     let figures = tokio::spawn(async move {
         let mut figures = None;
@@ -173,6 +174,14 @@ async fn run_single(args: &single::Args, input: mpsc::UnboundedReceiver<Input>) 
         );
     }
     Ok(())
+}
+
+fn settings() -> Settings {
+    let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
+    Settings {
+        proxies,
+        ..Settings::default()
+    }
 }
 
 /// Reads control lines until stdin ends.

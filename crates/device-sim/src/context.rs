@@ -3,18 +3,20 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use iot_protocol::id::{DeviceId, HubHost, ModelId, RegistrationId};
-use mqtt_link::{Endpoint, Tls};
+use mqtt_link::{Endpoint, InvalidProxy, InvalidServerName, Tls};
 use provisioning::assignment::AssignmentCache;
 use provisioning::certificate::CertificateError;
 use provisioning::certificate::load::Identity;
 use provisioning::identities::{GroupFolder, IdentityError, IndividualFolder};
 use tokio::sync::{Notify, mpsc};
 
+use crate::fleet::Patience;
 use crate::lines::Line;
 use crate::metrics::Metrics;
 use crate::model::{Model, components};
 use crate::pacer::Pacer;
 use crate::plan::{self, CredentialSource, Files, Group, Target, Telemetry};
+use crate::proxies::Proxies;
 use crate::random::{Purpose, stream};
 use crate::room::Overrides;
 use crate::weather::Weather;
@@ -26,7 +28,8 @@ pub(crate) struct Context {
     pub(crate) seed: u64,
     pub(crate) target: Target,
     pub(crate) dps: Endpoint,
-    pub(crate) tls: Tls,
+    pub(crate) way: Way,
+    pub(crate) patience: Patience,
     pub(crate) groups: Vec<GroupContext>,
     pub(crate) register_pacer: Pacer,
     pub(crate) connect_pacer: Pacer,
@@ -40,6 +43,35 @@ impl Context {
     /// Writes a line. Nobody listening means that the process is about to end, and is noticed elsewhere.
     pub(crate) fn say(&self, line: Line) {
         let _ = self.lines.send(line);
+    }
+}
+
+/// How a host is reached.
+#[derive(Debug)]
+pub(crate) struct Way {
+    pub(crate) tls: Tls,
+    pub(crate) port: u16,
+    pub(crate) transport: plan::Transport,
+    pub(crate) proxies: Proxies,
+}
+
+/// A host that can't be reached in this way.
+#[derive(Debug, thiserror::Error)]
+pub enum WayError {
+    /// Its name is none.
+    #[error(transparent)]
+    Name(#[from] InvalidServerName),
+    /// The environment names a proxy that is none.
+    #[error("HTTPS_PROXY can't be used")]
+    Proxy(#[from] InvalidProxy),
+}
+
+impl Way {
+    pub(crate) fn to(&self, host: &str) -> Result<Endpoint, WayError> {
+        let proxy = self.proxies.to(host, self.port)?;
+        Ok(Endpoint::new(host, self.port, self.tls.clone())?
+            .over(self.transport.into())
+            .through(proxy))
     }
 }
 

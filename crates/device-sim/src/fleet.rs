@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use iot_protocol::IdError;
 use iot_protocol::id::RegistrationId;
-use mqtt_link::{Endpoint, InvalidServerName, Tls, TlsSetupError, TrustRoots};
+use mqtt_link::{Tls, TlsSetupError, TrustRoots};
 use provisioning::assignment::{self, AssignmentCache};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use crate::context::{Context, GroupContext, Settled};
+use crate::context::{Context, GroupContext, Settled, Way, WayError};
 use crate::control::{self, Roster};
 use crate::device::{Device, Outcome};
 use crate::lines::{Action, Control, EndReason, LINES_VERSION, Line, counter};
 use crate::metrics::Metrics;
 use crate::pacer::Pacer;
-use crate::plan::{Plan, Shard};
+use crate::plan::{Plan, Shard, Target};
+use crate::proxies::Proxies;
 use crate::ramp::Ramp;
 
 /// How often the figures are written.
@@ -41,9 +42,9 @@ pub enum FleetError {
     /// The roots to trust are not usable.
     #[error("TLS can't be set up")]
     Tls(#[from] TlsSetupError),
-    /// DPS has an impossible name.
-    #[error("the DPS endpoint is not a host")]
-    DpsEndpoint(#[from] InvalidServerName),
+    /// DPS has an impossible name, or the environment an impossible proxy.
+    #[error("DPS can't be reached")]
+    DpsEndpoint(#[from] WayError),
     /// The plan holds an impossible device id.
     #[error("the plan holds a device id that can't be")]
     DeviceId(#[from] IdError),
@@ -67,6 +68,34 @@ pub struct Fleet {
     devices: Vec<(usize, RegistrationId)>,
 }
 
+/// What a process knows beside its plan.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The proxy of the machine.
+    pub proxies: Proxies,
+    /// How long devices wait for the other side.
+    pub patience: Patience,
+}
+
+/// How long a device waits for the other side before it gives a connection up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// From the name look-up to CONNACK.
+    pub connect: Duration,
+    /// For any sign of life while an acknowledgement is outstanding: this is how a half-open connection is noticed.
+    pub answer: Duration,
+}
+
+impl Default for Patience {
+    /// Half a minute for each.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            answer: Duration::from_secs(30),
+        }
+    }
+}
+
 /// What the outside may send to a running fleet.
 #[derive(Debug)]
 pub enum Input {
@@ -82,7 +111,12 @@ impl Fleet {
     /// # Errors
     ///
     /// The plan names roots, a host or ids that can't be used, or the state folder can't be.
-    pub fn new(plan: Plan, shard: Shard, lines: mpsc::UnboundedSender<Line>) -> Result<Self, FleetError> {
+    pub fn new(
+        plan: Plan,
+        shard: Shard,
+        settings: Settings,
+        lines: mpsc::UnboundedSender<Line>,
+    ) -> Result<Self, FleetError> {
         let roots = match &plan.target.ca {
             None => TrustRoots::WebPki,
             Some(path) => TrustRoots::Pem(fs::read(path).map_err(|source| FleetError::Ca {
@@ -90,8 +124,15 @@ impl Fleet {
                 source,
             })?),
         };
-        let tls = Tls::new(roots)?;
-        let dps = Endpoint::new(&plan.target.dps_endpoint, plan.target.port, tls.clone())?;
+        let Target { port, transport, .. } = plan.target;
+        let Settings { proxies, patience } = settings;
+        let way = Way {
+            tls: Tls::new(roots)?,
+            port,
+            transport,
+            proxies,
+        };
+        let dps = way.to(&plan.target.dps_endpoint)?;
         let cached = assignment::Shard {
             index: shard.index,
             count: shard.count.get(),
@@ -113,7 +154,8 @@ impl Fleet {
             seed: plan.seed,
             target: plan.target,
             dps,
-            tls,
+            way,
+            patience,
             assignments,
             lines,
         });

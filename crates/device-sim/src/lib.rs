@@ -18,7 +18,7 @@
 //! | [`recovery`], [`ticks`], [`ramp`], [`pacer`] | when things happen. Pure; the time is handed in |
 //! | [`random`] | seed + device id decide every random choice |
 //! | [`metrics`], [`mailbox`] | what devices tell, and what they are told |
-//! | [`limits`] | file handles |
+//! | [`limits`], [`proxies`] | what this machine allows, and what its environment says |
 //! | [`single`] | one device by environment or flags, as the how-to runs the samples |
 //! | [`cli`] | the command line |
 //!
@@ -52,6 +52,7 @@ pub mod outbox;
 mod output;
 pub mod pacer;
 pub mod plan;
+pub mod proxies;
 pub mod ramp;
 pub mod random;
 pub mod recovery;

@@ -155,6 +155,15 @@ impl Model {
         })
     }
 
+    /// The thermostats of the device, each with its component; for who wants to look into their rooms.
+    pub fn thermostats(&self) -> impl Iterator<Item = (Option<&'static str>, &Thermostat)> {
+        let (root, components) = match &self.kind {
+            Kind::Thermostat(thermostat) => (Some((None, thermostat)), None),
+            Kind::TemperatureController(controller) => (None, Some(controller.thermostats())),
+        };
+        root.into_iter().chain(components.into_iter().flatten())
+    }
+
     /// Answers a command. An empty payload is a request without a value.
     #[must_use]
     pub fn command(&self, command: &CommandName, payload: &[u8]) -> Answer {

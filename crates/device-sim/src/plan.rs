@@ -51,8 +51,11 @@ pub struct Target {
     pub id_scope: IdScope,
     /// Host name of DPS, which its certificate must carry.
     pub dps_endpoint: String,
-    /// MQTT port of DPS and of every hub.
+    /// Port of DPS and of every hub.
     pub port: u16,
+    /// How MQTT travels inside TLS.
+    #[serde(default)]
+    pub transport: Transport,
     /// PEM file with the roots to trust instead of the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
@@ -60,6 +63,39 @@ pub struct Target {
     /// the MQTT user name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_host: Option<String>,
+}
+
+/// How MQTT travels inside TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// As it is; Azure's port for it is 8883.
+    #[default]
+    Mqtt,
+    /// In WebSocket frames, for networks where only HTTPS passes; Azure's port for it is 443.
+    #[value(name = "websocket")]
+    #[serde(rename = "websocket")]
+    WebSocket,
+}
+
+impl Transport {
+    /// Azure's port.
+    #[must_use]
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Mqtt => 8883,
+            Self::WebSocket => 443,
+        }
+    }
+}
+
+impl From<Transport> for mqtt_link::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Mqtt => Self::Tcp,
+            Transport::WebSocket => Self::WebSocket,
+        }
+    }
 }
 
 /// Devices that are alike.

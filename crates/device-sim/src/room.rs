@@ -282,6 +282,12 @@ impl Room {
         self.time
     }
 
+    /// Air temperature now, in °C, as no sensor sees it.
+    #[must_use]
+    pub fn air(&self) -> f64 {
+        self.air
+    }
+
     /// Outdoor temperature now, in °C.
     #[must_use]
     pub fn outdoor(&self) -> f64 {

@@ -13,7 +13,7 @@ use iot_protocol::id::{DeviceId, HubHost, IdScope, RegistrationId};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::plan::{
-    CredentialSource, Devices, Files, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
+    CredentialSource, Devices, Files, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry, Transport,
 };
 use crate::room::Overrides;
 
@@ -58,9 +58,12 @@ pub struct Args {
     /// PEM file with the roots to trust instead of the public ones
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// Port of DPS and hub
-    #[arg(long, value_name = "PORT", default_value_t = 8883)]
-    pub port: u16,
+    /// How MQTT travels inside TLS
+    #[arg(long, value_name = "HOW", default_value = "mqtt")]
+    pub transport: Transport,
+    /// Port of DPS and hub; 8883, or 443 for WebSocket, when left out
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
     /// What the device is
     #[arg(long, value_name = "MODEL", default_value = "thermostat")]
     pub model: Model,
@@ -215,7 +218,8 @@ pub fn plan(
         target: Target {
             id_scope,
             dps_endpoint: args.dps_endpoint.clone(),
-            port: args.port,
+            port: args.port.unwrap_or(args.transport.port()),
+            transport: args.transport,
             ca: args.ca.clone(),
             connect_host,
         },

@@ -91,6 +91,8 @@ impl Operator {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let http = reqwest::Client::builder()
+            // An emulator runs on this machine or on one beside it.
+            .no_proxy()
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(10))

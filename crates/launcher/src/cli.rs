@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::manifest::values::Span;
-use crate::{plan_command, run};
+use crate::{plan_command, preview, run};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
 #[derive(Debug, Parser)]
@@ -73,6 +73,9 @@ struct PlanArgs {
     /// Print the plan that `device-sim` reads, as JSON
     #[arg(long)]
     json: bool,
+    /// Draw a simulated day of this device
+    #[arg(long, value_name = "DEVICE", conflicts_with = "json")]
+    preview: Option<String>,
 }
 
 /// Reads the command line and does what it says.
@@ -126,10 +129,10 @@ fn plan(args: &PlanArgs) -> Result<u8, Failure> {
         duration,
     } = &args.manifest;
     let manifest = run::resolve(manifest, set, *duration)?;
-    let text = if args.json {
-        plan_command::to_json(&manifest, jiff::Timestamp::now())?
-    } else {
-        plan_command::describe(&manifest)?
+    let text = match &args.preview {
+        Some(device) => preview::preview(&manifest, device).map_err(Failure::Refused)?,
+        None if args.json => plan_command::to_json(&manifest, jiff::Timestamp::now())?,
+        None => plan_command::describe(&manifest)?,
     };
     print!("{text}");
     Ok(PASSED)

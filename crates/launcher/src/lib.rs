@@ -56,6 +56,7 @@ pub mod load;
 pub mod manifest;
 pub mod plan_command;
 pub mod pre_flight;
+pub mod preview;
 pub mod report;
 pub mod roster;
 pub mod run;

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 use crate::exit::Failure;
 use crate::manifest::Manifest;
-use crate::manifest::types::{Endpoint, Target};
+use crate::manifest::types::Target;
 use crate::manifest::values::{Rate, Span};
-use crate::roster;
+use crate::{roster, target};
 
 /// What a service's documentation allows.
 struct Quota {
@@ -49,17 +49,11 @@ pub fn to_json(manifest: &Manifest, now: Timestamp) -> Result<String, Failure> {
 }
 
 fn plan_target(manifest: &Manifest) -> Result<PlanTarget, Failure> {
-    let of = |id_scope: &IdScope, endpoint: &Endpoint| PlanTarget {
-        id_scope: id_scope.clone(),
-        dps_endpoint: endpoint.dps_endpoint.clone(),
-        port: endpoint.port,
-        ca: endpoint.ca.clone(),
-        connect_host: endpoint.connect_host.clone(),
-    };
+    let of = |id_scope: &IdScope, endpoint| target::plan_target(id_scope.clone(), endpoint).map_err(Failure::Failed);
     match &manifest.target {
-        Target::Dps(target) => Ok(of(&target.id_scope, &target.endpoint)),
+        Target::Dps(target) => of(&target.id_scope, &target.endpoint),
         Target::IotCentral(target) => match &target.id_scope {
-            Some(id_scope) => Ok(of(id_scope, &target.endpoint)),
+            Some(id_scope) => of(id_scope, &target.endpoint),
             None => Err(Failure::refused(anyhow!(
                 "the plan needs the id scope, which only `fleet run` finds out by REST\nhint: set `target.id_scope`"
             ))),

@@ -102,6 +102,7 @@ impl Preparation<'_> {
                 dps_endpoint,
                 port,
                 ca: Some(ready.ca),
+                transport: plan::Transport::Mqtt,
                 connect_host: target.connect_host.clone(),
             },
             application: Some(application),
@@ -150,13 +151,15 @@ impl Preparation<'_> {
     }
 }
 
-fn plan_target(id_scope: IdScope, endpoint: &Endpoint) -> anyhow::Result<plan::Target> {
+/// Where the devices of a target register, as the plan says it.
+pub(crate) fn plan_target(id_scope: IdScope, endpoint: &Endpoint) -> anyhow::Result<plan::Target> {
     let ca: Option<PathBuf> = endpoint.ca.as_deref().map(roster::absolute).transpose()?;
     Ok(plan::Target {
         id_scope,
         dps_endpoint: endpoint.dps_endpoint.clone(),
         port: endpoint.port,
         ca,
+        transport: endpoint.transport,
         connect_host: endpoint.connect_host.clone(),
     })
 }

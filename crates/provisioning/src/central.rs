@@ -48,7 +48,12 @@ impl Central {
         let base = parse_base(app_url)?;
         let mut authorization = HeaderValue::from_str(token.secret()).map_err(|_| CentralError::BadToken)?;
         authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        if base.host_str().is_some_and(is_this_machine) {
+            // HTTPS_PROXY is for other machines: a proxy could not even find this one.
+            http = http.no_proxy();
+        }
+        let http = http
             .tls_backend_preconfigured(tls_config(ca)?)
             .user_agent(concat!("fleet/", env!("CARGO_PKG_VERSION")))
             // The API redirects nowhere, and the token must not follow where it would.
@@ -83,14 +88,10 @@ fn parse_base(app_url: &str) -> Result<Url, CentralError> {
         reason: reason.to_owned(),
     };
     let url = Url::parse(app_url).map_err(|reason| bad(&reason.to_string()))?;
-    let host = url
-        .host_str()
-        .unwrap_or_default()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
+    let host = url.host_str().unwrap_or_default();
     match url.scheme() {
         "https" => {}
-        "http" if host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()) => {}
+        "http" if is_this_machine(host) => {}
         "http" => return Err(bad("plain http is for this machine only, use https")),
         _ => return Err(bad("expected https://<app>.azureiotcentral.com")),
     }
@@ -102,6 +103,11 @@ fn parse_base(app_url: &str) -> Result<Url, CentralError> {
         return Err(bad("expected only scheme, host and port"));
     }
     Ok(url)
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']);
+    host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 fn tls_config(ca: Option<&[u8]>) -> Result<ClientConfig, CentralError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iot_protocol::username::HubUserName;
-use mqtt_link::{ConnectOptions, ConnectTimings, Credentials, Endpoint, Link};
+use mqtt_link::{ConnectOptions, ConnectTimings, Credentials, Link};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
@@ -118,8 +118,10 @@ async fn open(
 ) -> Result<(Link, ConnectTimings), Trouble> {
     let target = &context.target;
     let host = target.connect_host.as_deref().unwrap_or(assigned.hub.as_str());
-    let endpoint = Endpoint::new(host, target.port, context.tls.clone())
-        .map_err(|error| Trouble::operator("server_name", &error))?;
+    let endpoint = context
+        .way
+        .to(host)
+        .map_err(|error| Trouble::operator("endpoint", &error))?;
     let model_id = context.groups[group].model_id.clone();
     let user_name = HubUserName::new(assigned.hub.clone(), assigned.device_id.clone(), Some(model_id));
     let options = ConnectOptions {
@@ -127,6 +129,8 @@ async fn open(
         // Cloud-to-device messages that were queued while the device was away are to be kept.
         clean_session: false,
         keep_alive: KEEP_ALIVE,
+        timeout: context.patience.connect,
+        answer_within: context.patience.answer,
         ..ConnectOptions::new(user_name.client_id())
     };
     Link::connect(&endpoint, credentials, &options)

@@ -7,7 +7,7 @@ use iot_protocol::id::DeviceId;
 use mqtt_link::Credentials;
 use provisioning::assignment::{Assignment, AssignmentCache, AssignmentKey};
 use provisioning::certificate::load::Identity;
-use provisioning::register::{Registered, Registration};
+use provisioning::register::{Registered, Registration, RegistrationOptions};
 use rand::Rng;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -64,7 +64,15 @@ impl Device {
             credentials: &Credentials::X509(identity.certified_key()),
             jitter_seed: self.random.next_u64(),
         };
-        match self.alongside(registration.run(), Mailbox::wants_stop).await {
+        let options = RegistrationOptions {
+            connect_timeout: context.patience.connect,
+            answer_timeout: context.patience.answer,
+            ..RegistrationOptions::default()
+        };
+        match self
+            .alongside(registration.run_with(&options), Mailbox::wants_stop)
+            .await
+        {
             None => {}
             Some(Ok(registered)) => {
                 self.measure_registration(begun, &registered);

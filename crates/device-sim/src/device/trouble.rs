@@ -99,21 +99,17 @@ impl Trouble {
 
 fn classify(error: &ConnectError) -> Failure {
     match error {
-        ConnectError::Refused { refusal, .. } => match refusal {
-            ConnectRefusal::ServerUnavailable => Failure::HubUnreachable,
-            ConnectRefusal::BadCredentials | ConnectRefusal::NotAuthorized => Failure::HubRefused,
-            ConnectRefusal::ProtocolVersion | ConnectRefusal::ClientId => Failure::OperatorMustAct,
-        },
-        ConnectError::Tls {
-            source: TlsFailure::Tls(error),
+        ConnectError::Refused {
+            refusal: ConnectRefusal::BadCredentials | ConnectRefusal::NotAuthorized,
             ..
-        } => match error {
-            rustls::Error::AlertReceived(alert) if is_about_our_certificate(*alert) => Failure::HubRefused,
-            rustls::Error::InvalidCertificate(_) => Failure::OperatorMustAct,
-            _ => Failure::HubUnreachable,
-        },
-        ConnectError::Options(_) => Failure::OperatorMustAct,
-        _ => Failure::HubUnreachable,
+        } => Failure::HubRefused,
+        ConnectError::Tls {
+            source: TlsFailure::Tls(rustls::Error::AlertReceived(alert)),
+            ..
+        } if is_about_our_certificate(*alert) => Failure::HubRefused,
+        _ if error.is_retryable() => Failure::HubUnreachable,
+        // A certificate that is not trusted, a proxy that wants another password, a version that is not spoken.
+        _ => Failure::OperatorMustAct,
     }
 }
 

@@ -47,6 +47,10 @@ impl TemperatureController {
         }
     }
 
+    pub(super) fn thermostats(&self) -> impl Iterator<Item = (Option<&'static str>, &Thermostat)> {
+        THERMOSTATS.into_iter().map(Some).zip(&self.thermostats)
+    }
+
     pub(super) fn measure(&mut self, seconds: f64, now: Timestamp) -> Measured {
         let mut measured = Measured::default();
         self.working_set = (self.working_set * self.random.random_range(0.99..1.01))

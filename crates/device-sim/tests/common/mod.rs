@@ -8,10 +8,11 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use device_sim::fleet::{Fleet, Input};
+use device_sim::fleet::{Fleet, Input, Settings};
 use device_sim::lines::{Control, DeviceLine, EndReason, Line, State, Stats};
 use device_sim::plan::{
     CredentialSource, Devices, Group, Model, PLAN_VERSION, Plan, Range, Rates, Shard, Stage, Target, Telemetry,
+    Transport,
 };
 use device_sim::room::Overrides;
 use iot_emulator::{Config, Emulator};
@@ -109,6 +110,7 @@ impl World {
                 dps_endpoint: "localhost".into(),
                 port: self.emulator.mqtt_addr().port(),
                 ca: Some(self.folder.path().join("ca.pem")),
+                transport: Transport::Mqtt,
                 connect_host: None,
             },
             groups: vec![Group {
@@ -189,7 +191,7 @@ impl Running {
         let (sender, lines) = mpsc::unbounded_channel();
         let (input, receiver) = mpsc::unbounded_channel();
         let shard: Shard = shard.parse().unwrap();
-        let fleet = Fleet::new(plan, shard, sender).unwrap();
+        let fleet = Fleet::new(plan, shard, Settings::default(), sender).unwrap();
         Self {
             lines,
             input,

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use device_sim::plan::Model;
+use device_sim::plan::{Model, Transport};
 use iot_protocol::id::{IdScope, MAX_COMMON_NAME, RegistrationId};
 use toml::de::DeValue;
 
 use super::table::{Fault, Value};
-use super::types::{Authority, Transport};
+use super::types::Authority;
 use super::values::{RATE_FORM, Rate, SPAN_FORM, STAGE_FORM, Span, Stage};
 
 /// The most devices that one DPS instance holds, which also keeps a typing error from filling the memory.
@@ -80,12 +80,11 @@ fn number(value: &DeValue<'_>) -> Result<f64, Fault> {
     }
 }
 
-/// One of some words; those behind `not_built` will be accepted one day.
-fn word<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)], not_built: &[&str]) -> Result<T, Fault> {
+/// One of some words.
+fn word<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Result<T, Fault> {
     let text = text(value)?;
     match words.iter().find(|(word, _)| *word == text) {
         Some((_, found)) => Ok(*found),
-        None if not_built.contains(&text) => Err(Fault::NotBuilt),
         None => Err(Fault::Value(format!("`{text}` is not one of them"))),
     }
 }
@@ -327,25 +326,21 @@ impl Value for Kind {
             ("iot-central", Self::IotCentral),
             ("dps", Self::Dps),
         ];
-        word(value, &words, &[])
+        word(value, &words)
     }
 }
 
 impl Value for Authority {
     const FORM: &'static str = "\"root\" or \"intermediate\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        word(
-            value,
-            &[("root", Self::Root), ("intermediate", Self::Intermediate)],
-            &[],
-        )
+        word(value, &[("root", Self::Root), ("intermediate", Self::Intermediate)])
     }
 }
 
 impl Value for Transport {
-    const FORM: &'static str = "\"mqtt\"";
+    const FORM: &'static str = "\"mqtt\" or \"websocket\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        word(value, &[("mqtt", Self::Mqtt)], &["websocket"])
+        word(value, &[("mqtt", Self::Mqtt), ("websocket", Self::WebSocket)])
     }
 }
 
@@ -356,6 +351,6 @@ impl Value for Model {
             ("thermostat", Self::Thermostat),
             ("temperature-controller", Self::TemperatureController),
         ];
-        word(value, &words, &[])
+        word(value, &words)
     }
 }

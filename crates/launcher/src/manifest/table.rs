@@ -25,8 +25,6 @@ pub(super) enum Fault {
     Type,
     /// The right type, but not one of its values; the rest of the sentence "`key`: …".
     Value(String),
-    /// A value that has been thought of; this version can't do it yet.
-    NotBuilt,
 }
 
 impl From<String> for Fault {
@@ -220,12 +218,6 @@ impl<'a> Table<'a> {
             Err(Fault::Value(what)) => {
                 let help = vec![format!("accepted: {}", T::FORM)];
                 self.report.push(entry.span(), format!("`{path}`: {what}"), help);
-            }
-            Err(Fault::NotBuilt) => {
-                let value = entry.get_ref().as_str().unwrap_or_default();
-                let help = vec![format!("accepted: {}", T::FORM)];
-                self.report
-                    .push(entry.span(), not_built(&format!("{path} = \"{value}\"")), help);
             }
         }
         None

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use device_sim::plan::{Model, Range};
+use device_sim::plan::{Model, Range, Transport};
 use device_sim::room::Overrides;
 use iot_protocol::id::{IdScope, RegistrationId};
 use schemars::JsonSchema;
@@ -71,9 +71,6 @@ pub struct EmulatorTarget {
     /// Host for TCP, SNI and the verified name of every hub; the hub's own name stays in the MQTT user name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_host: Option<String>,
-    /// The transport: plain MQTT over TLS.
-    #[schemars(with = "Option<Transport>")]
-    pub transport: Transport,
 }
 
 /// An IoT Central application.
@@ -110,7 +107,7 @@ pub struct Endpoint {
     /// Host name of DPS; `global.azure-devices-provisioning.net` when left out.
     #[schemars(with = "Option<String>")]
     pub dps_endpoint: String,
-    /// MQTT port of DPS and of every hub; 8883 when left out.
+    /// Port of DPS and of every hub; 8883, or 443 for WebSocket, when left out.
     #[schemars(with = "Option<u16>")]
     pub port: u16,
     /// PEM file with the roots to trust instead of the public ones, relative to the manifest.
@@ -119,18 +116,9 @@ pub struct Endpoint {
     /// Host for TCP, SNI and the verified name of every hub; the hub's own name stays in the MQTT user name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_host: Option<String>,
-    /// The transport: plain MQTT over TLS.
-    #[schemars(with = "Option<Transport>")]
+    /// How MQTT travels inside TLS; mqtt when left out.
+    #[schemars(with = "Option<TransportName>")]
     pub transport: Transport,
-}
-
-/// What carries the packets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Transport {
-    /// MQTT 3.1.1 over TLS.
-    #[default]
-    Mqtt,
 }
 
 /// Where a secret is found.
@@ -312,6 +300,17 @@ struct DeviceRange {
     /// At least so many digits; 4 when left out.
     #[schemars(range(min = 1, max = 20))]
     width: Option<u32>,
+}
+
+/// How MQTT travels inside TLS.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the plan's `Transport` as the JSON Schema shows it")]
+enum TransportName {
+    /// As it is.
+    Mqtt,
+    /// In WebSocket frames, for networks where only HTTPS passes.
+    WebSocket,
 }
 
 /// What a device is.

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
+use device_sim::plan::Transport;
 use iot_protocol::id::IdScope;
 
 use super::Walk;
 use crate::manifest::forms::{App, Host, Kind, Port, Variable};
 use crate::manifest::table::Table;
-use crate::manifest::types::{DpsTarget, EmulatorTarget, Endpoint, IotCentralTarget, Secret, Target, Transport};
+use crate::manifest::types::{DpsTarget, EmulatorTarget, Endpoint, IotCentralTarget, Secret, Target};
 
 /// The one name under which all of DPS is reached.
 /// <https://learn.microsoft.com/azure/iot-dps/concepts-service#device-provisioning-endpoint>
 const GLOBAL_DPS: &str = "global.azure-devices-provisioning.net";
-const MQTT_PORT: u16 = 8883;
 const TOKEN_FORM: &str =
     "api_token = { env = \"IOTC_API_TOKEN\" } or { file = \"api_token\" }; a manifest holds no secret";
 
@@ -21,13 +21,12 @@ impl Walk<'_> {
         let target = match table.required::<Kind>("kind")?.value {
             Kind::Emulator => {
                 table.out_of_place(
-                    &["app", "api_token", "id_scope", "dps_endpoint", "ca"],
+                    &["app", "api_token", "id_scope", "dps_endpoint", "ca", "transport"],
                     "is of no use here: an emulator that `fleet run` starts says it by itself",
                 );
                 Some(Target::Emulator(EmulatorTarget {
                     port: table.optional::<Port>("port").map(|port| port.value.0),
                     connect_host: self.connect_host(&table),
-                    transport: self.transport(&table),
                 }))
             }
             Kind::IotCentral => self.iot_central(&table).map(Target::IotCentral),
@@ -46,7 +45,10 @@ impl Walk<'_> {
                 })
             }
         };
-        table.not_built(&["proxy"]);
+        table.out_of_place(
+            &["proxy"],
+            "is not said in a manifest: set HTTPS_PROXY and NO_PROXY in the environment",
+        );
         table.finish();
         target
     }
@@ -82,24 +84,23 @@ impl Walk<'_> {
     }
 
     fn endpoint(&self, table: &Table<'_>) -> Endpoint {
+        let transport = table
+            .optional::<Transport>("transport")
+            .map_or_else(Transport::default, |at| at.value);
         Endpoint {
             dps_endpoint: table
                 .optional::<Host>("dps_endpoint")
                 .map_or_else(|| GLOBAL_DPS.to_owned(), |host| host.value.0),
-            port: table.optional::<Port>("port").map_or(MQTT_PORT, |port| port.value.0),
+            port: table
+                .optional::<Port>("port")
+                .map_or(transport.port(), |port| port.value.0),
             ca: table.optional::<PathBuf>("ca").map(|path| self.folder.join(path.value)),
             connect_host: self.connect_host(table),
-            transport: self.transport(table),
+            transport,
         }
     }
 
     fn connect_host(&self, table: &Table<'_>) -> Option<String> {
         table.optional::<Host>("connect_host").map(|host| host.value.0)
-    }
-
-    fn transport(&self, table: &Table<'_>) -> Transport {
-        table
-            .optional::<Transport>("transport")
-            .map_or_else(Transport::default, |transport| transport.value)
     }
 }
