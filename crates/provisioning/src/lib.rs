@@ -8,7 +8,7 @@
 //! | module | is |
 //! | --- | --- |
 //! | [`certificate::make`] | root and intermediate CAs, leaves, self-signed and verification certificates |
-//! | [`certificate::load`] | a leaf, its chain and its key from PEM files, and every way that can go wrong |
+//! | [`certificate::load`] | a leaf, its chain and its key from PEM or PFX files, encrypted or not, and every way that can go wrong |
 //! | [`certificate::inspect`] | the few facts of a certificate that people and services talk about |
 //! | [`identities`] | the folders on disk where a group's CAs and leaves and an individual's pairs live |
 //! | [`register`] | asking DPS which hub a device belongs to |

@@ -18,25 +18,77 @@ pub enum CertificateError {
         /// What the operating system said.
         reason: io::Error,
     },
-    /// The file holds no `CERTIFICATE` section.
+    /// The file holds no certificate.
     #[error("no certificate in {file}")]
     NoCertificate {
         /// The file.
         file: String,
     },
-    /// The file holds no private key section.
+    /// The file holds no private key.
     #[error("no private key in {file}")]
     NoKey {
         /// The file.
         file: String,
     },
-    /// The private key is locked with a passphrase, which a fleet has nobody to type.
-    #[error("the private key in {file} is encrypted; decrypt it with `openssl pkey -in … -out …`")]
+    /// The private key is encrypted, and nobody said with what.
+    #[error(
+        "the private key in {file} is encrypted and no password was given; give it, or decrypt the key with `openssl pkey -in … -out …`"
+    )]
     EncryptedKey {
         /// The file.
         file: String,
     },
-    /// The file is PEM, but what is in it can't be decoded.
+    /// The private key is encrypted in a way that can't be undone here, whatever the password.
+    #[error(
+        "the private key in {file} is encrypted in a way that is not supported ({reason}); decrypt it with `openssl pkey -in … -out …`"
+    )]
+    UnsupportedEncryption {
+        /// The file.
+        file: String,
+        /// What is not supported.
+        reason: String,
+    },
+    /// The PFX file is protected, and nobody said with what.
+    #[error("{file} is protected by a password, and none was given")]
+    PasswordMissing {
+        /// The file.
+        file: String,
+    },
+    /// The password does not unlock the file.
+    #[error("the password given is not the one of {file}")]
+    WrongPassword {
+        /// The file.
+        file: String,
+    },
+    /// The file is binary, but no PFX in DER: a certificate or key in DER, or something else altogether.
+    #[error(
+        "{file} is neither PEM nor PKCS#12 (PFX); if it is a certificate in DER, convert it with `openssl x509 -inform der -in … -out …`, a key with `openssl pkey -inform der -in … -out …`"
+    )]
+    NotPfx {
+        /// The file.
+        file: String,
+    },
+    /// The PFX file is damaged or uses something that is not read here.
+    #[error(
+        "{file} is a PKCS#12 file that can't be read here ({reason}); convert it with `openssl pkcs12 -legacy -in … -nodes -out identity.pem` (OpenSSL 1 has no `-legacy`) and load that as certificate and key"
+    )]
+    UnsupportedPfx {
+        /// The file.
+        file: String,
+        /// What stood in the way.
+        reason: String,
+    },
+    /// Deriving the keys of the file would keep the machine busy, as no honest file does.
+    #[error("{file} asks for {iterations} iterations to derive its keys, at most {limit} are done")]
+    TooCostly {
+        /// The file.
+        file: String,
+        /// What it asks for.
+        iterations: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// The file is what it should be, but what is in it can't be decoded.
     #[error("{file} can't be decoded: {reason}")]
     Malformed {
         /// The file.

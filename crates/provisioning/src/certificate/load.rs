@@ -1,4 +1,14 @@
-//! What a device shows of itself: a leaf, the chain above it, and the key, from PEM files.
+//! What a device shows of itself: a leaf, the chain above it, and the key, from PEM or PFX files.
+//!
+//! What a file is shows in its content, not in its name.
+//!
+//! | in | is read |
+//! | --- | --- |
+//! | PEM | certificates with whatever stands between and after them; keys as PKCS#1, SEC1, PKCS#8, and PKCS#8 encrypted with PBES2 (AES-CBC, 3DES; PBKDF2, scrypt) |
+//! | PFX | PBES2 as OpenSSL 3 writes it, RC2-40 and 3DES as its predecessors did |
+//!
+//! A key in OpenSSL's traditional encryption (`Proc-Type: 4,ENCRYPTED`), PBES1 outside of a PFX, DER outside of a PFX,
+//! and BER are refused, with the command that converts them.
 
 use std::fs;
 use std::path::Path;
@@ -8,10 +18,11 @@ use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::inspect::{self, CertificateFacts};
-use super::{CertificateError, pem};
+use super::inspect::CertificateFacts;
+use super::source::Source;
+use super::{CertificateError, Password};
 
 /// A certificate chain with the key of its leaf, ready for TLS.
 #[derive(Clone)]
@@ -22,40 +33,73 @@ pub struct Identity {
     certified_key: Arc<CertifiedKey>,
 }
 
+/// Where an identity stands.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadOptions<'a> {
+    /// PEM (the leaf first, then the CAs above it, if any) or PFX (in any order).
+    pub certificate: &'a Path,
+    /// PEM or PFX; `None` if the key is in the file of the certificate.
+    pub key: Option<&'a Path>,
+    /// What unlocks a PFX file or an encrypted key; not looked at if nothing is locked.
+    pub password: Option<&'a Password>,
+}
+
 impl Identity {
     /// Loads `certificate` (the leaf first, then the CAs above it, if any) and `key`. Reads both files and blocks meanwhile.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
-        let chain = read(certificate)?;
-        let key_pem = Zeroizing::new(read(key)?);
-        Self::from_pem(&chain, &named(certificate), &key_pem, &named(key))
+        Self::load_with(LoadOptions {
+            certificate,
+            key: Some(key),
+            password: None,
+        })
     }
 
-    /// The same from memory; `certificate` and `key` name the two in messages.
-    pub fn from_pem(chain: &[u8], certificate: &str, key_pem: &[u8], key: &str) -> Result<Self, CertificateError> {
-        let chain = pem::certificates(chain, certificate)?;
-        let mut key_der = pem::private_key(key_pem, key)?;
-        let signing_key = any_supported_type(&key_der);
-        key_der.zeroize();
-        let signing_key = signing_key.map_err(|_| CertificateError::Malformed {
-            file: key.to_owned(),
-            reason: "not an RSA, EC or Ed25519 private key".to_owned(),
-        })?;
-
-        let leaf_der = chain.first().expect("the PEM reader returns at least one");
-        let leaf = inspect::parse(leaf_der, certificate)?;
-        let belongs = signing_key
-            .public_key()
-            .is_some_and(|spki| spki.as_ref() == leaf.public_key().raw);
-        if !belongs {
-            return Err(CertificateError::KeyMismatch {
-                certificate: certificate.to_owned(),
-                key: key.to_owned(),
-            });
+    /// Loads an identity from one or two files, locked or not. Reads and decrypts, and blocks meanwhile.
+    pub fn load_with(options: LoadOptions<'_>) -> Result<Self, CertificateError> {
+        let LoadOptions {
+            certificate,
+            key,
+            password,
+        } = options;
+        let bytes = Zeroizing::new(read(certificate)?);
+        let source = Source::open(&bytes, named(certificate), password)?;
+        match key {
+            Some(key) if key != certificate => {
+                let bytes = Zeroizing::new(read(key)?);
+                Self::pair(&source, &Source::open(&bytes, named(key), password)?, password)
+            }
+            _ => Self::pair(&source, &source, password),
         }
-        Ok(Self {
-            leaf: CertificateFacts::of(&leaf, leaf_der),
-            certificate: certificate.to_owned(),
-            certified_key: Arc::new(CertifiedKey::new(chain, signing_key)),
+    }
+
+    /// The same from PEM in memory; `certificate` and `key` name the two in messages.
+    pub fn from_pem(chain: &[u8], certificate: &str, key_pem: &[u8], key: &str) -> Result<Self, CertificateError> {
+        Self::pair(&Source::pem(chain, certificate), &Source::pem(key_pem, key), None)
+    }
+
+    fn pair(certificate: &Source<'_>, key: &Source<'_>, password: Option<&Password>) -> Result<Self, CertificateError> {
+        for der in key.keys(password)? {
+            let signing_key = any_supported_type(&der).map_err(|_| CertificateError::Malformed {
+                file: key.name.clone(),
+                reason: "not an RSA, EC or Ed25519 private key".to_owned(),
+            })?;
+            let public_key = signing_key.public_key().ok_or_else(|| CertificateError::Malformed {
+                file: key.name.clone(),
+                reason: "the private key has no public half".to_owned(),
+            })?;
+            if let Some(chain) = certificate.chain(&public_key)? {
+                let leaf_der = chain.first().expect("a chain has a leaf");
+                let leaf = CertificateFacts::from_der(leaf_der, &certificate.name)?;
+                return Ok(Self {
+                    leaf,
+                    certificate: certificate.name.clone(),
+                    certified_key: Arc::new(CertifiedKey::new(chain, signing_key)),
+                });
+            }
+        }
+        Err(CertificateError::KeyMismatch {
+            certificate: certificate.name.clone(),
+            key: key.name.clone(),
         })
     }
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::CertificateError;
+use super::{CertificateError, Password, encrypted_key};
 
 /// Every certificate of `pem`, in the order of the file; at least one.
 pub(crate) fn certificates(pem: &[u8], file: &str) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
@@ -25,20 +25,29 @@ pub(crate) fn certificates(pem: &[u8], file: &str) -> Result<Vec<CertificateDer<
     Ok(certificates)
 }
 
-/// The first private key of `pem`: PKCS#8, PKCS#1 (RSA) or SEC1 (EC).
-pub(crate) fn private_key(pem: &[u8], file: &str) -> Result<PrivateKeyDer<'static>, CertificateError> {
-    // PKCS#8 says so in its label, the older forms in a header that would only read as broken base64.
-    if contains(pem, b"BEGIN ENCRYPTED PRIVATE KEY") || contains(pem, b"Proc-Type: 4,ENCRYPTED") {
-        return Err(CertificateError::EncryptedKey { file: file.to_owned() });
+/// The first private key of `pem`: PKCS#8, PKCS#1 (RSA) or SEC1 (EC), or else PKCS#8 that `password` unlocks.
+pub(crate) fn private_key(
+    pem: &[u8],
+    file: &str,
+    password: Option<&Password>,
+) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    // The older forms say so in a header that would only read as broken base64.
+    if contains(pem, b"Proc-Type: 4,ENCRYPTED") {
+        return Err(CertificateError::UnsupportedEncryption {
+            file: file.to_owned(),
+            reason: "OpenSSL's traditional format".to_owned(),
+        });
     }
-    PrivateKeyDer::pem_slice_iter(pem)
-        .next()
-        .ok_or_else(|| CertificateError::NoKey { file: file.to_owned() })?
+    if let Some(key) = PrivateKeyDer::pem_slice_iter(pem).next() {
         // The reader's own words may quote the line it stumbled over, which can be key material.
-        .map_err(|_| CertificateError::Malformed {
+        return key.map_err(|_| CertificateError::Malformed {
             file: file.to_owned(),
             reason: "not a PEM private key".to_owned(),
-        })
+        });
+    }
+    let encrypted = encrypted_key::find(pem, file)?.ok_or_else(|| CertificateError::NoKey { file: file.to_owned() })?;
+    let password = password.ok_or_else(|| CertificateError::EncryptedKey { file: file.to_owned() })?;
+    encrypted_key::decrypt(&encrypted, password, file)
 }
 
 /// One certificate as a PEM section, line feeds only.
@@ -91,14 +100,16 @@ mod tests {
         let modern = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
         let traditional =
             b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
-        for pem in [modern.as_slice(), traditional.as_slice()] {
-            assert!(matches!(
-                private_key(pem, "k"),
-                Err(CertificateError::EncryptedKey { .. })
-            ));
-        }
         assert!(matches!(
-            private_key(SECTION.as_bytes(), "k"),
+            private_key(modern, "k", None),
+            Err(CertificateError::EncryptedKey { .. })
+        ));
+        assert!(matches!(
+            private_key(traditional, "k", Some(&Password::new("1234"))),
+            Err(CertificateError::UnsupportedEncryption { .. })
+        ));
+        assert!(matches!(
+            private_key(SECTION.as_bytes(), "k", None),
             Err(CertificateError::NoKey { .. })
         ));
     }
@@ -108,6 +119,7 @@ mod tests {
         let error = private_key(
             b"-----BEGIN PRIVATE KEY-----\ns3cr3t!\n-----END PRIVATE KEY-----\n",
             "k",
+            None,
         )
         .unwrap_err();
         assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
@@ -117,18 +129,18 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
             let _ = certificates(&bytes, "x");
-            let _ = private_key(&bytes, "x");
+            let _ = private_key(&bytes, "x", Some(&Password::new("1234")));
         }
 
         #[test]
         fn arbitrary_sections_never_panic(
-            label in "(CERTIFICATE|PRIVATE KEY|RSA PRIVATE KEY|[A-Z -]{0,20})",
+            label in "(CERTIFICATE|PRIVATE KEY|RSA PRIVATE KEY|ENCRYPTED PRIVATE KEY|[A-Z -]{0,20})",
             body in "[A-Za-z0-9+/=\r\n -]{0,400}",
             tail in "(null|\n|-----END CERTIFICATE-----)?",
         ) {
             let text = format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----{tail}");
             let _ = certificates(text.as_bytes(), "x");
-            let _ = private_key(text.as_bytes(), "x");
+            let _ = private_key(text.as_bytes(), "x", Some(&Password::new("1234")));
             let _ = crate::certificate::load::Identity::from_pem(text.as_bytes(), "x", text.as_bytes(), "x");
         }
     }

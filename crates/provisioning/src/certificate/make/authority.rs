@@ -221,7 +221,7 @@ impl std::fmt::Debug for CertificateAuthority {
 
 /// Reads a private key that will sign or be certified; `file` names it in messages.
 pub(crate) fn key_pair(key_pem: &[u8], file: &str) -> Result<KeyPair, CertificateError> {
-    let mut der = pem::private_key(key_pem, file)?;
+    let mut der = pem::private_key(key_pem, file, None)?;
     let key = KeyPair::try_from(&der);
     der.zeroize();
     key.map_err(|_| CertificateError::Malformed {
