@@ -1,5 +1,5 @@
 //! OpenSSL as a second opinion on what we make, and as the maker of what we load. Without an `openssl` program these
-//! tests say so and pass.
+//! tests say so and pass, unless `FLEET_REQUIRE_REFEREES` is set, as it is in CI.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
-use provisioning::certificate::CertificateError;
 use provisioning::certificate::inspect::CertificateFacts;
-use provisioning::certificate::load::Identity;
+use provisioning::certificate::load::{Identity, LoadOptions};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity, self_signed};
+use provisioning::certificate::{CertificateError, Password};
 
 struct OpenSsl {
     folder: tempfile::TempDir,
@@ -23,6 +23,10 @@ impl OpenSsl {
             .output()
             .is_ok_and(|output| output.status.success());
         if !found {
+            assert!(
+                std::env::var_os("FLEET_REQUIRE_REFEREES").is_none(),
+                "FLEET_REQUIRE_REFEREES is set, and there is no openssl"
+            );
             eprintln!("no openssl here, nothing compared");
             return None;
         }
@@ -189,6 +193,96 @@ fn keys_made_by_openssl_load_in_every_form() {
         .unwrap();
     let locked = Identity::load(&openssl.path("cert.pem"), &openssl.path("locked.pem")).unwrap_err();
     assert!(matches!(locked, CertificateError::EncryptedKey { .. }), "{locked}");
+}
+
+#[test]
+fn keys_encrypted_and_pfx_files_made_by_openssl_load() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    let password = Password::new("pass wörd");
+    openssl.put("password", "pass wörd\n");
+    let load = |certificate: &str, key: Option<&str>| {
+        let key = key.map(|key| openssl.path(key));
+        Identity::load_with(LoadOptions {
+            certificate: &openssl.path(certificate),
+            key: key.as_deref(),
+            password: Some(&password),
+        })
+    };
+    let makers = [
+        "ecparam -name prime256v1 -genkey -noout -out key.pem",
+        "genrsa -traditional -out key.pem 2048",
+    ];
+    for maker in makers {
+        openssl.run(maker).unwrap();
+        openssl
+            .run("req -x509 -new -key key.pem -days 2 -subj /CN=lab -out cert.pem")
+            .unwrap();
+        for cipher in [
+            "-v2 aes-128-cbc",
+            "-v2 aes-192-cbc",
+            "-v2 aes-256-cbc -v2prf hmacWithSHA512",
+            "-v2 des3 -iter 1",
+            "-scrypt",
+        ] {
+            openssl
+                .run(&format!(
+                    "pkcs8 -topk8 -in key.pem {cipher} -passout file:password -out locked.pem"
+                ))
+                .unwrap();
+            load("cert.pem", Some("locked.pem")).unwrap_or_else(|error| panic!("{cipher}: {error}"));
+        }
+
+        let mut ciphers = vec!["-keypbe AES-256-CBC -certpbe AES-256-CBC -macalg sha256"];
+        // The old ciphers are a module that distributions may leave out.
+        if openssl.run("list -providers -provider legacy").is_ok() {
+            ciphers.push("-legacy");
+            ciphers.push("-keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg sha1");
+        }
+        for cipher in ciphers {
+            openssl
+                .run(&format!(
+                    "pkcs12 -export -in cert.pem -inkey key.pem {cipher} -passout file:password -out lab.pfx"
+                ))
+                .unwrap();
+            let identity = load("lab.pfx", None).unwrap_or_else(|error| panic!("{cipher}: {error}"));
+            identity.check("lab", now() + SignedDuration::from_mins(1)).unwrap();
+
+            let refused = Identity::load(&openssl.path("lab.pfx"), &openssl.path("key.pem")).unwrap_err();
+            assert!(matches!(refused, CertificateError::PasswordMissing { .. }), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn the_remedy_for_a_pfx_that_is_not_read_makes_a_file_that_is() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    if openssl.run("list -providers -provider legacy").is_err() {
+        eprintln!("no legacy provider here, nothing converted");
+        return;
+    }
+    openssl
+        .run("ecparam -name prime256v1 -genkey -noout -out key.pem")
+        .unwrap();
+    openssl
+        .run("req -x509 -new -key key.pem -days 2 -subj /CN=lab -out cert.pem")
+        .unwrap();
+    openssl
+        .run("pkcs12 -export -in cert.pem -inkey key.pem -legacy -certpbe PBE-SHA1-RC2-128 -passout pass:1234 -out lab.pfx")
+        .unwrap();
+    let password = Password::new("1234");
+    let load = |name: &str| {
+        Identity::load_with(LoadOptions {
+            certificate: &openssl.path(name),
+            key: None,
+            password: Some(&password),
+        })
+    };
+    let refused = load("lab.pfx").unwrap_err();
+    assert!(matches!(refused, CertificateError::UnsupportedPfx { .. }), "{refused}");
+    openssl
+        .run("pkcs12 -legacy -in lab.pfx -nodes -passin pass:1234 -out identity.pem")
+        .unwrap();
+    load("identity.pem").unwrap();
 }
 
 #[test]
