@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use iot_protocol::id::{DeviceId, HubHost, ModelId, RegistrationId};
 use mqtt_link::{Endpoint, InvalidProxy, InvalidServerName, Tls};
 use provisioning::assignment::AssignmentCache;
-use provisioning::certificate::CertificateError;
-use provisioning::certificate::load::Identity;
+use provisioning::certificate::load::{Identity, LoadOptions};
+use provisioning::certificate::{CertificateError, Password};
 use provisioning::identities::{GroupFolder, IdentityError, IndividualFolder};
 use tokio::sync::{Notify, mpsc};
 
@@ -122,9 +122,15 @@ impl GroupContext {
     }
 }
 
-/// Loads somebody's own certificate and key.
+/// Loads somebody's own certificate and key. The password is looked up each time: nothing keeps it.
 pub(crate) fn load_files(files: &Files) -> Result<Identity, CertificateError> {
-    Identity::load(&files.certificate, files.key.as_deref().unwrap_or(&files.certificate))
+    let variable = files.password_variable.as_deref();
+    let password = variable.and_then(|name| std::env::var(name).ok()).map(Password::from);
+    Identity::load_with(LoadOptions {
+        certificate: &files.certificate,
+        key: files.key.as_deref(),
+        password: password.as_ref(),
+    })
 }
 
 /// How many devices have finished their first registration, in whatever way.

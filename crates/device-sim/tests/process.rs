@@ -200,3 +200,139 @@ async fn too_few_file_handles_are_refused_before_a_device_starts() {
     );
     assert!(words.contains("ulimit -n"), "{words}");
 }
+
+/// A device by environment, as the how-to starts it; everything else that the machine's environment says is left out.
+fn single(world: &World, variables: &[(&str, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_device-sim"));
+    let port = world.emulator.mqtt_addr().port().to_string();
+    command
+        .args(["--interval", "100ms", "--port", &port, "--ca"])
+        .arg(world.path().join("ca.pem"));
+    command
+        .env_clear()
+        .envs(variables.iter().map(|(name, value)| (*name, value)))
+        .kill_on_drop(true);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Starts it, waits until a message is acknowledged, stops it with Ctrl-C and returns what it said.
+#[cfg(unix)]
+async fn watched(mut command: Command) -> String {
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut said = String::new();
+    while let Some(line) = soon("a line of the log", lines.next_line()).await.unwrap() {
+        said.push_str(&line);
+        said.push('\n');
+        if line.contains(" acknowledged after ") && child.id().is_some() {
+            let pid = rustix::process::Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        }
+    }
+    assert!(soon("the exit", child.wait()).await.unwrap().success(), "{said}");
+    said
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_single_device_by_environment_tells_what_it_does_until_ctrl_c() {
+    let world = World::new().await;
+    world.enroll_group(1).await;
+    let leaf = |suffix: &str| {
+        let folder = world.path().join("certs/thermostats/leaves/0001");
+        folder
+            .join(format!("thermo-1_{suffix}.pem"))
+            .to_string_lossy()
+            .into_owned()
+    };
+    let certificate = [
+        ("IOTHUB_DEVICE_X509_CERT", leaf("fullchain")),
+        ("IOTHUB_DEVICE_X509_KEY", leaf("key")),
+    ];
+    let mut dps = certificate.to_vec();
+    dps.extend([
+        ("IOTHUB_DEVICE_SECURITY_TYPE", "DPS".to_owned()),
+        ("IOTHUB_DEVICE_DPS_ENDPOINT", "localhost".to_owned()),
+        ("IOTHUB_DEVICE_DPS_ID_SCOPE", world.emulator.id_scope().to_string()),
+    ]);
+    // The registration id is not said: the certificate's common name is.
+    let said = watched(single(&world, &dps)).await;
+    for words in [
+        "registers with localhost",
+        "registered",
+        "online",
+        "telemetry {\"temperature\":",
+        "stopped: ",
+    ] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+
+    let mut string = certificate.to_vec();
+    let text = "HostName=localhost;DeviceId=thermo-1;x509=true;GatewayHostName=127.0.0.1";
+    string.push(("IOTHUB_DEVICE_CONNECTION_STRING", text.to_owned()));
+    let said = watched(single(&world, &string)).await;
+    assert!(said.contains("online") && !said.contains("registers with"), "{said}");
+    assert_eq!(world.emulator.stats().registrations, 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_single_device_takes_a_pfx_file_with_its_password() {
+    let world = World::new().await;
+    world.enroll_group(1).await;
+    let leaves = world.path().join("certs/thermostats/leaves/0001");
+    let pfx = world.path().join("thermo-1.pfx");
+    let made = Command::new("openssl")
+        .args(["pkcs12", "-export", "-passout", "pass:1234", "-in"])
+        .arg(leaves.join("thermo-1_fullchain.pem"))
+        .arg("-inkey")
+        .arg(leaves.join("thermo-1_key.pem"))
+        .arg("-out")
+        .arg(&pfx)
+        .output()
+        .await;
+    if !made.is_ok_and(|made| made.status.success()) {
+        assert!(
+            std::env::var_os("FLEET_REQUIRE_REFEREES").is_none(),
+            "there is no openssl"
+        );
+        eprintln!("skipped: there is no openssl");
+        return;
+    }
+    let variables = |password: &str| {
+        [
+            ("IOTHUB_DEVICE_X509_CERT", pfx.to_string_lossy().into_owned()),
+            ("IOTHUB_DEVICE_X509_PASSWORD", password.to_owned()),
+            ("IOTHUB_DEVICE_DPS_ENDPOINT", "localhost".to_owned()),
+            ("IOTHUB_DEVICE_DPS_ID_SCOPE", world.emulator.id_scope().to_string()),
+        ]
+    };
+    assert!(watched(single(&world, &variables("1234"))).await.contains("online"));
+
+    let refused = soon("the exit", single(&world, &variables("5678")).output())
+        .await
+        .unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("thermo-1.pfx") && said.contains("password") && !said.contains("5678"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_single_device_says_everything_that_is_missing_at_once() {
+    let world = World::new().await;
+    let refused = soon("the exit", single(&world, &[]).output()).await.unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(said.lines().count(), 3, "{said}");
+    assert!(
+        said.contains("IOTHUB_DEVICE_X509_CERT") && said.contains("IOTHUB_DEVICE_DPS_ID_SCOPE"),
+        "{said}"
+    );
+}
