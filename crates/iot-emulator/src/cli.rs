@@ -36,7 +36,8 @@ pub struct Args {
     /// The id scope of the emulated DPS.
     #[arg(long, value_name = "ID", default_value = "0ne00EMULATOR")]
     pub id_scope: IdScope,
-    /// Folder for the certificate authority and the API token; made if it is not there.
+    /// Folder for the certificate authority, the API token and all that devices and people say; made if it is not
+    /// there.
     #[arg(long, value_name = "DIR", default_value = "state/emulator")]
     pub state: PathBuf,
     /// Seconds that DPS asks a device to wait before it polls.

@@ -17,7 +17,8 @@ pub struct Config {
     pub hostname: String,
     /// The id scope of the emulated DPS.
     pub id_scope: IdScope,
-    /// Folder for the certificate authority and the API token. Without one they last as long as the emulator.
+    /// Folder for the certificate authority, the API token, and everything that the services were told. Without one all
+    /// of it lasts as long as the emulator.
     pub state: Option<PathBuf>,
     /// How long DPS asks a device to wait before it polls.
     pub dps_retry_after: Duration,

@@ -2,8 +2,9 @@
 //!
 //! Devices that speak to Azure over MQTT with X.509 certificates speak to this in the same way: they register at the
 //! Device Provisioning Service (DPS), connect to the hub that it assigns, and use telemetry, twins, direct methods and
-//! cloud-to-device messages; and they are refused for the same reasons. It is **not for production**: it keeps its data
-//! in memory and serves one tenant on one machine. What it does not do, and where Azure differs, is a list in the README.
+//! cloud-to-device messages; and they are refused for the same reasons. It is **not for production**: it serves one
+//! tenant on one machine. What it was told outlives it with a state folder only ([`Config::state`]). What it does not
+//! do, and where Azure differs, is a list in the README.
 //!
 //! # Layout
 //!

@@ -3,19 +3,65 @@
 
 pub(crate) mod device;
 pub(crate) mod people;
+pub(crate) mod program;
 pub(crate) mod rest;
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use iot_emulator::{Config, Emulator, Entry, Event};
 
+/// Where clients go: an emulator in this process, or one in a process of its own.
+pub(crate) trait Place {
+    fn ca_pem(&self) -> String;
+    fn mqtt(&self) -> SocketAddr;
+    fn https(&self) -> SocketAddr;
+    fn http(&self) -> SocketAddr;
+    fn token(&self) -> String;
+}
+
+impl Place for Emulator {
+    fn ca_pem(&self) -> String {
+        self.ca_pem().into()
+    }
+
+    fn mqtt(&self) -> SocketAddr {
+        self.mqtt_addr()
+    }
+
+    fn https(&self) -> SocketAddr {
+        self.https_addr().unwrap()
+    }
+
+    fn http(&self) -> SocketAddr {
+        self.http_addr().unwrap()
+    }
+
+    fn token(&self) -> String {
+        self.api_token().into()
+    }
+}
+
 /// An emulator on free ports that lets a device poll at once.
 pub(crate) async fn emulator() -> Emulator {
+    Emulator::start(config()).await.unwrap()
+}
+
+/// The same with a state folder.
+pub(crate) async fn emulator_in(state: &Path) -> Emulator {
     let config = Config {
-        dps_retry_after: Duration::ZERO,
-        ..Config::default()
+        state: Some(state.into()),
+        ..config()
     };
     Emulator::start(config).await.unwrap()
+}
+
+fn config() -> Config {
+    Config {
+        dps_retry_after: Duration::ZERO,
+        ..Config::default()
+    }
 }
 
 /// Waits, not for ever, until an event of `device` is the one looked for.

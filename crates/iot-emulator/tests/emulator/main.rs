@@ -6,8 +6,10 @@
 )]
 
 mod common;
+mod crash;
 mod dps;
 mod hub;
 mod program;
 mod rest;
+mod restart;
 mod robust;

@@ -1,47 +1,18 @@
 //! The program: its one line, its files, its ends, and what it refuses.
 
-use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use iot_emulator::{Config, Emulator, StartError};
-use serde_json::Value;
 
-fn program(state: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_iot-emulator"));
-    let free = "127.0.0.1:0";
-    command
-        .args(["--mqtt", free, "--https", free, "--http", free, "--state"])
-        .arg(state);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// Starts the program and reads its first line.
-fn start(command: &mut Command) -> (Child, BufReader<ChildStdout>, Value) {
-    let mut child = command.spawn().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
-    (child, stdout, serde_json::from_str(&line).unwrap())
-}
-
-/// What the program has said after its first line, and how it ended.
-fn end(mut child: Child, mut stdout: BufReader<ChildStdout>) -> (String, bool) {
-    let mut rest = String::new();
-    stdout.read_to_string(&mut rest).unwrap();
-    (rest, child.wait().unwrap().success())
-}
+use crate::common::program::{Program, program};
 
 #[test]
 fn one_line_says_where_everything_is_and_the_end_of_stdin_is_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let (mut child, stdout, ready) = start(program(&state).arg("--stop-on-stdin-eof"));
+    let mut program = Program::start(program(&state).arg("--stop-on-stdin-eof"));
+    let ready = &program.ready;
     assert_eq!(ready["ready"], true);
     assert_eq!(
         (&ready["hostname"], &ready["id_scope"]),
@@ -52,24 +23,23 @@ fn one_line_says_where_everything_is_and_the_end_of_stdin_is_the_end() {
         assert_ne!(address.port(), 0);
     }
     assert_eq!(ready["state"], state.to_str().unwrap());
-    let read = |key: &str| std::fs::read_to_string(ready[key].as_str().unwrap()).unwrap();
-    assert!(read("ca").starts_with("-----BEGIN CERTIFICATE-----"));
-    assert!(read("api_token_file").starts_with("SharedAccessSignature sr="));
-    drop(child.stdin.take());
-    assert_eq!(end(child, stdout), (String::new(), true));
+    assert!(program.read("ca").starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(program.read("api_token_file").starts_with("SharedAccessSignature sr="));
+    drop(program.child.get_mut().unwrap().stdin.take());
+    assert_eq!(program.end(), (String::new(), true));
 }
 
 #[cfg(unix)]
 #[test]
 fn sigterm_ends_it_in_good_order_while_stdin_is_open() {
     let folder = tempfile::tempdir().unwrap();
-    let (child, stdout, _) = start(program(folder.path()).arg("--stop-on-stdin-eof"));
+    let program = Program::start(program(folder.path()).arg("--stop-on-stdin-eof"));
     let kill = Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
+        .args(["-TERM", &program.child.lock().unwrap().id().to_string()])
         .status()
         .unwrap();
     assert!(kill.success());
-    assert_eq!(end(child, stdout), (String::new(), true));
+    assert_eq!(program.end(), (String::new(), true));
 }
 
 #[test]
@@ -96,6 +66,21 @@ fn a_busy_port_is_named_with_its_option() {
         "{words}"
     );
     assert!(output.stdout.is_empty() && !output.status.success());
+}
+
+#[test]
+fn a_state_folder_is_for_one_program_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Program::start(&mut program(folder.path()));
+    let output = program(folder.path()).output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        words.contains("emulator.redb is in use by another emulator") && words.lines().count() == 1,
+        "{words}"
+    );
+    assert!(output.stdout.is_empty() && !output.status.success());
+    first.kill();
+    Program::start(&mut program(folder.path())).kill();
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! A device made of packets.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use iot_emulator::Emulator;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{
     Codec, ConnAck, Connect, ConnectReturnCode, LastWill, Login, Packet, PubAck, Publish, Subscribe,
@@ -19,12 +19,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::codec::Framed;
 
+use super::Place;
 use super::people::Party;
 
 pub(crate) const DPS_FILTER: &str = "$dps/registrations/res/#";
 pub(crate) const REGISTER: &str = "$dps/registrations/PUT/iotdps-register/?$rid=1";
 
-pub(crate) fn ca(emulator: &Emulator) -> CertificateDer<'static> {
+pub(crate) fn ca(emulator: &impl Place) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(emulator.ca_pem().as_bytes()).unwrap()
 }
 
@@ -75,15 +76,28 @@ impl Hello {
 
 impl Device {
     /// Makes the TLS connection, with a client certificate or without.
-    pub(crate) async fn dial(emulator: &Emulator, party: Option<&Party>) -> Self {
+    pub(crate) async fn dial(emulator: &impl Place, party: Option<&Party>) -> Self {
         Self::dial_with(emulator, party, rustls::DEFAULT_VERSIONS).await
     }
 
+    /// The same with an emulator that may be gone at any moment.
+    pub(crate) async fn try_dial(emulator: &impl Place, party: &Party) -> io::Result<Self> {
+        Self::try_dial_with(emulator, Some(party), rustls::DEFAULT_VERSIONS).await
+    }
+
     pub(crate) async fn dial_with(
-        emulator: &Emulator,
+        emulator: &impl Place,
         party: Option<&Party>,
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> Self {
+        Self::try_dial_with(emulator, party, versions).await.unwrap()
+    }
+
+    async fn try_dial_with(
+        emulator: &impl Place,
+        party: Option<&Party>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> io::Result<Self> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(ca(emulator)).unwrap();
         let builder = ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
@@ -94,22 +108,22 @@ impl Device {
             Some(party) => builder.with_client_auth_cert(party.chain(), party.key()).unwrap(),
             None => builder.with_no_client_auth(),
         };
-        let tcp = TcpStream::connect(emulator.mqtt_addr()).await.unwrap();
+        let tcp = TcpStream::connect(emulator.mqtt()).await?;
         let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
         let codec = Codec {
             max_incoming_size: 1 << 20,
             max_outgoing_size: 1 << 20,
         };
-        Self {
+        Ok(Self {
             framed: Framed::new(stream, codec),
             packet_id: 0,
-        }
+        })
     }
 
     /// Tries to make the TLS connection with a certificate whose key is another's.
     pub(crate) async fn dial_with_key_of(
-        emulator: &Emulator,
+        emulator: &impl Place,
         party: &Party,
         thief: &Party,
         version: &'static rustls::SupportedProtocolVersion,
@@ -124,7 +138,7 @@ impl Device {
             .unwrap()
             .with_root_certificates(roots)
             .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(stolen)));
-        let tcp = TcpStream::connect(emulator.mqtt_addr()).await.unwrap();
+        let tcp = TcpStream::connect(emulator.mqtt()).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
         // With TLS 1.3 the client's side of the handshake is over before the server has looked at the signature.
@@ -135,7 +149,7 @@ impl Device {
     }
 
     /// Says CONNECT and gives the answer.
-    pub(crate) async fn greet(emulator: &Emulator, party: Option<&Party>, hello: Hello) -> (Self, ConnAck) {
+    pub(crate) async fn greet(emulator: &impl Place, party: Option<&Party>, hello: Hello) -> (Self, ConnAck) {
         let mut device = Self::dial(emulator, party).await;
         device.send(Packet::Connect(hello.connect)).await;
         let Packet::ConnAck(answer) = device.next().await else {
@@ -145,20 +159,20 @@ impl Device {
     }
 
     /// Connects, which must go well.
-    pub(crate) async fn connect(emulator: &Emulator, party: &Party, hello: Hello) -> Self {
+    pub(crate) async fn connect(emulator: &impl Place, party: &Party, hello: Hello) -> Self {
         let (device, answer) = Self::greet(emulator, Some(party), hello).await;
         assert_eq!(answer.code, ConnectReturnCode::Success);
         device
     }
 
     /// Registers and connects to the hub.
-    pub(crate) async fn online(emulator: &Emulator, party: &Party, id: &str) -> Self {
+    pub(crate) async fn online(emulator: &impl Place, party: &Party, id: &str) -> Self {
         Self::register(emulator, party, id).await;
         Self::connect(emulator, party, Hello::hub(id)).await
     }
 
     /// Registers with DPS; gives the final answer.
-    pub(crate) async fn register(emulator: &Emulator, party: &Party, id: &str) -> Value {
+    pub(crate) async fn register(emulator: &impl Place, party: &Party, id: &str) -> Value {
         let mut device = Self::connect(emulator, party, Hello::dps(id)).await;
         device.subscribe(DPS_FILTER).await;
         let body = json!({"registrationId": id, "payload": {"modelId": "dtmi:com:example:Thermostat;1"}});
@@ -180,6 +194,13 @@ impl Device {
     pub(crate) async fn next(&mut self) -> Packet {
         let next = tokio::time::timeout(Duration::from_secs(10), self.framed.next()).await;
         next.expect("a packet comes").expect("the connection is open").unwrap()
+    }
+
+    /// Sends a packet and waits for the next one; none if the emulator is gone.
+    pub(crate) async fn ask(&mut self, packet: Packet) -> Option<Packet> {
+        self.framed.send(packet).await.ok()?;
+        let next = tokio::time::timeout(Duration::from_secs(10), self.framed.next()).await;
+        next.expect("an answer comes")?.ok()
     }
 
     /// The next message; one with QoS 1 is acknowledged.

@@ -2,12 +2,13 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use iot_emulator::Emulator;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::Place;
 use super::people::Party;
 
+#[derive(Clone)]
 pub(crate) struct Rest {
     client: reqwest::Client,
     base: String,
@@ -16,18 +17,18 @@ pub(crate) struct Rest {
 
 impl Rest {
     /// By plain HTTP on the loopback interface, with the token.
-    pub(crate) fn new(emulator: &Emulator) -> Self {
+    pub(crate) fn new(emulator: &impl Place) -> Self {
         Self {
             client: client(emulator),
-            base: format!("http://{}", emulator.http_addr().unwrap()),
-            token: emulator.api_token().into(),
+            base: format!("http://{}", emulator.http()),
+            token: emulator.token(),
         }
     }
 
     /// By HTTPS.
-    pub(crate) fn with_tls(emulator: &Emulator) -> Self {
+    pub(crate) fn with_tls(emulator: &impl Place) -> Self {
         Self {
-            base: format!("https://localhost:{}", emulator.https_addr().unwrap().port()),
+            base: format!("https://localhost:{}", emulator.https().port()),
             ..Self::new(emulator)
         }
     }
@@ -62,6 +63,11 @@ impl Rest {
     }
 
     pub(crate) async fn response(&self, method: Method, path: &str, body: Option<String>) -> Response {
+        self.attempt(method, path, body).await.unwrap()
+    }
+
+    /// A request to an emulator that may be gone at any moment.
+    pub(crate) async fn attempt(&self, method: Method, path: &str, body: Option<String>) -> reqwest::Result<Response> {
         let url = if path.starts_with("http") {
             path.to_owned()
         } else {
@@ -74,7 +80,7 @@ impl Rest {
         if let Some(body) = body {
             request = request.header("Content-Type", "application/json").body(body);
         }
-        request.send().await.unwrap()
+        request.send().await
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
@@ -128,7 +134,7 @@ pub(crate) fn encode(pem: &str) -> String {
     BASE64_STANDARD.encode(pem)
 }
 
-fn client(emulator: &Emulator) -> reqwest::Client {
+fn client(emulator: &impl Place) -> reqwest::Client {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(super::device::ca(emulator)).unwrap();
     let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
