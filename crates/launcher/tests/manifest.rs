@@ -71,6 +71,7 @@ stages = ["100%@10s", 5]
     a_prefix_that_makes_ids_of_more_than_64_characters_is_refused:
         format!("{HEAD}\n[[group]]\nid = \"g\"\ndevices = {{ prefix = \"{}\", count = 2 }}\n", "a".repeat(61));
     a_group_of_no_devices_is_refused: format!("{HEAD}\n[[group]]\nid = \"g\"\ndevices = {{ prefix = \"a-\", count = 0 }}\n");
+    a_wrong_count_does_not_hide_a_wrong_prefix: format!("{HEAD}\n[[group]]\nid = \"g\"\ndevices = {{ prefix = \"a/\", count = 0 }}\n");
     a_fleet_of_more_devices_than_dps_holds_is_refused: format!(
         "{HEAD}\n[[group]]\nid = \"a\"\ndevices = {{ prefix = \"a-\", count = 999999 }}\n[[group]]\nid = \"b\"\ndevices = {{ prefix = \"b-\", count = 2 }}\n");
     two_groups_of_one_name_are_refused: with_group("\n[[group]]\nid = \"Thermostats\"\ndevices = { prefix = \"b-\", count = 2 }\n");

@@ -54,20 +54,21 @@ pub(super) fn range(table: Table<'_>, taken: &mut Taken, document: &Document<'_>
     let width = table.optional::<Width>("width").map_or(4, |width| width.value.0);
     let (key, span) = (table.path().to_owned(), table.span());
     table.finish();
-    let (prefix, count) = (prefix?, count?.value.0);
+    let prefix = prefix?;
     let range = Range {
         prefix: prefix.value.0,
-        count,
+        // Where the count is wrong, the prefix is looked at all the same.
+        count: count.as_ref().map_or(1, |count| count.value.0),
         first,
         width,
     };
-    taken.total += u64::from(count);
+    taken.total += u64::from(range.count);
     if taken.too_many().is_some() {
-        return Some(range);
+        return count.map(|_| range);
     }
 
     // One problem is enough for a range: the ids differ in their numbers only.
-    for index in 0..count {
+    for index in 0..range.count {
         let id = match device_id(&range.id(index)) {
             Ok(id) => id,
             Err(what) => {
@@ -83,5 +84,5 @@ pub(super) fn range(table: Table<'_>, taken: &mut Taken, document: &Document<'_>
             return None;
         }
     }
-    Some(range)
+    count.map(|_| range)
 }
