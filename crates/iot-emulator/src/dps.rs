@@ -6,5 +6,7 @@ mod register;
 mod registrations;
 mod session;
 
+#[cfg(test)]
+pub(crate) use registrations::Polled;
 pub(crate) use registrations::Registrations;
 pub(crate) use session::serve;

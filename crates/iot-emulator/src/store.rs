@@ -21,6 +21,8 @@ mod record;
 mod writer;
 
 #[cfg(test)]
+mod form_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use database::Content;

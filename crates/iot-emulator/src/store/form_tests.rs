@@ -1,0 +1,136 @@
+//! The stored form of every record, as text. If one of these fails, don't change the test: folders of this form are out
+//! there. Read the old form too, or count the version up.
+
+use iot_protocol::dps::Status;
+use iot_protocol::id::{DeviceId, RegistrationId};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::*;
+use crate::central::{Central, Entry};
+use crate::dps::{Polled, Registrations};
+use crate::hub::Registry;
+
+/// A self-signed certificate for `t-1` with a P-256 key, valid for a hundred years.
+const CERTIFICATE: &str = "MIIBczCCARmgAwIBAgIUJfHkLcNgSB1u4xbV9Z8nxR5atGwwCgYIKoZIzj0EAwIwDjEMMAoGA1UEAwwDdC0xMCAXDTI2MTEyMzIwMjMyOFoYDzIxMjYxMDMwMjAyMzI4WjAOMQwwCgYDVQQDDAN0LTEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASiIIfqlK4NF64/LAOvgX+k0bR224B777WkygxgCA4OigeqQMS81KH7nWAgdYQeQ+x6gVB5LqKY/jkAAuE7py6bo1MwUTAdBgNVHQ4EFgQULaEvz8tKulgG2LmrUq2jcsT3lekwHwYDVR0jBBgwFoAULaEvz8tKulgG2LmrUq2jcsT3lekwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAlCxERsk6FJ6iqALpZlwSgxxZ1FipAxTW3E4EupEYvZQCIEzkGD4PDVqCCmCpCmpZD5Hx0k2fLRc9eYuZwJbjDIMj";
+
+fn records() -> Vec<(Table, &'static str, Value)> {
+    vec![
+        (
+            Table::Groups,
+            "g",
+            json!({
+                "id": "g", "display_name": "Group", "enabled": true, "group_type": "iotEdge",
+                "primary": {"certificate": CERTIFICATE, "verified": true, "code": null, "etag": "e1"},
+                "secondary": {"certificate": CERTIFICATE, "verified": false, "code": "C0DE", "etag": "e2"},
+                "etag": "e",
+            }),
+        ),
+        (
+            Table::Devices,
+            "t-1",
+            json!({
+                "id": "T-1", "display_name": "Device", "template": "dtmi:a;1", "enabled": false, "provisioned": true,
+                "simulated": true, "organizations": ["o"], "etag": "e",
+                "attestation": {"primary": CERTIFICATE, "secondary": null},
+            }),
+        ),
+        (
+            Table::Templates,
+            "dtmi:a;1",
+            json!({"id": "dtmi:a;1", "document": {"@id": "dtmi:a;1"}, "etag": "e"}),
+        ),
+        (
+            Table::Registrations,
+            "t-1",
+            json!({"id": "4.a.b", "outcome": {
+                "x509": {}, "registrationId": "t-1", "createdDateTimeUtc": "2026-11-23T15:00:00.1234567Z",
+                "assignedHub": "localhost", "deviceId": "T-1", "status": "assigned", "substatus": "initialAssignment",
+                "lastUpdatedDateTimeUtc": "2026-11-23T15:00:00.1234567Z", "etag": "e",
+            }}),
+        ),
+        (
+            Table::Identities,
+            "T-1",
+            json!({"enabled": true, "thumbprint": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}),
+        ),
+        (
+            Table::Sessions,
+            "T-1",
+            json!({"model_id": "dtmi:a;1", "kept": true, "messages": 1}),
+        ),
+        (
+            Table::Twins,
+            "T-1",
+            json!({
+                "document": {"desired": {"$version": 1}, "reported": {"$version": 3, "a": 0.1, "c": {"__t": "c", "b": 2}}},
+                "desired": [],
+                "reported": [
+                    [[null, "a"], {"version": 2, "at": "2026-11-23T15:00:00Z"}],
+                    [["c", "b"], {"version": 3, "at": "2026-11-23T15:00:00Z"}],
+                ],
+            }),
+        ),
+        (
+            Table::Messages,
+            "T-1/00000000000000000007",
+            json!({"properties": [["a", "b"], ["flag", null]], "body": "b25l"}),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn folders_of_this_form_are_understood_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let (store, _) = Store::open(&path).unwrap();
+    let mut changes = store.changes();
+    for (table, key, value) in records() {
+        changes.push(table, key, Some(value.to_string().into_bytes()));
+    }
+    store.write(changes);
+    store.close().await;
+
+    let (_store, mut content) = Store::open(&path).unwrap();
+    let central = Central::restore(&mut content).unwrap();
+    let application = central.read();
+    let group = &application.groups["g"];
+    assert!(group.certificate(Entry::Primary).unwrap().verified);
+    assert_eq!(
+        group.certificate(Entry::Secondary).unwrap().code.as_deref(),
+        Some("C0DE")
+    );
+    let device = application.device("T-1").unwrap();
+    let certificate = &device.attestation.as_ref().unwrap().primary;
+    assert!(application.is_enrolled_elsewhere(certificate, crate::central::Owner::Device("other")));
+
+    let id = RegistrationId::new("t-1").unwrap();
+    let registrations = Registrations::restore(&mut content).unwrap();
+    let Polled::Done(registration) = registrations.poll(&id, "4.a.b", Instant::now()) else {
+        panic!("after a restart every operation is over")
+    };
+    assert_eq!(registration.status, Status::Assigned);
+
+    let registry = Registry::restore(&mut content).unwrap();
+    let hub_device = registry.device(&DeviceId::new("T-1").unwrap()).unwrap();
+    let state = hub_device.lock();
+    assert_eq!((state.thumbprint[1], state.queue.len()), (1, 1));
+    assert_eq!(
+        state.twin.reported_stamp(Some("c"), "b").map(|stamp| stamp.version),
+        Some(3)
+    );
+
+    // And back again, where the records can be reached from here.
+    let record = |table: Table| records().into_iter().find(|(of, ..)| *of == table).unwrap().2;
+    for (table, written) in [
+        (Table::Groups, serde_json::to_value(group).unwrap()),
+        (Table::Devices, serde_json::to_value(device).unwrap()),
+        (
+            Table::Templates,
+            serde_json::to_value(&application.templates["dtmi:a;1"]).unwrap(),
+        ),
+        (Table::Twins, serde_json::to_value(&state.twin).unwrap()),
+    ] {
+        assert_eq!(written, record(table), "{table:?}");
+    }
+}
