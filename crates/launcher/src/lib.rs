@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | [`cli`], [`exit`] | the command line, and the numbers with which it ends |
 //! | [`manifest`] | what a person writes, checked |
-//! | [`plan_command`] | `fleet plan`: what a manifest asks for |
+//! | [`plan_command`], [`preview`] | `fleet plan`: what a manifest asks for; a simulated day of one device |
 //! | [`run`] | `fleet run`: the life of a run, from the manifest to the report |
 //! | [`load`], [`roster`] | `--duration`; who is in the fleet, and the plan for device-sim |
 //! | [`pre_flight`] | what is checked before anything is started |
@@ -18,10 +18,9 @@
 //!
 //! # Not covered
 //!
-//! Two runs that share a state folder at the same time are not kept apart. The emulator that a run starts keeps its CA and
-//! token but not its devices, so the next run enrolls again, and devices that reuse an assignment are refused once and then
-//! register again. Manifest keys that are planned but not built are refused as such, among them events and thresholds; exit
-//! code 99 is therefore never given.
+//! Two runs that share a state folder at the same time are not kept apart, except that the emulator refuses a folder that
+//! another one uses. Manifest keys that are planned but not built are refused as such, among them events and thresholds;
+//! exit code 99 is therefore never given.
 //!
 //! # Example
 //!
