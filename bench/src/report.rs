@@ -1,0 +1,250 @@
+//! The Markdown, and its place in a document.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+
+use crate::BenchArgs;
+use crate::bench::{FLAT_OUT_DEVICES, Figures};
+use crate::case::Contender;
+
+/// What the table stands between.
+const BEGIN: &str = "<!-- bench:begin -->";
+const END: &str = "<!-- bench:end -->";
+/// Memory that stays within this is memory that did not grow.
+const NO_GROWTH: f64 = 1.05;
+
+/// What device-sim is to keep to.
+enum Target {
+    None,
+    /// Its own figure is at most so much.
+    AtMost(f64),
+    /// As the one before, and hardly more than another figure of its own.
+    AtMostWithoutGrowth(f64, fn(&Figures) -> f64),
+    /// At most so many times the floor's figure.
+    TimesFloor(f64),
+}
+
+impl Target {
+    fn words(&self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::AtMost(most) => format!("≤ {most}"),
+            Self::AtMostWithoutGrowth(most, _) => format!("≤ {most}, no growth"),
+            Self::TimesFloor(most) => format!("≤ {most:.2} ×"),
+        }
+    }
+
+    fn is_met(&self, ours: &Figures, floor: &Figures, figure: fn(&Figures) -> Option<f64>) -> Option<bool> {
+        let (value, floor) = (figure(ours)?, figure(floor)?);
+        match *self {
+            Self::None => None,
+            Self::AtMost(most) => Some(value <= most),
+            Self::AtMostWithoutGrowth(most, before) => Some(value <= most && value <= before(ours) * NO_GROWTH),
+            Self::TimesFloor(most) => Some(value <= most * floor),
+        }
+    }
+}
+
+/// A line of the table.
+struct Row {
+    name: String,
+    target: Target,
+    figure: fn(&Figures) -> Option<f64>,
+    digits: usize,
+}
+
+fn rows(args: &BenchArgs) -> Vec<Row> {
+    let row = |name: &str, target, digits, figure| Row {
+        name: name.to_owned(),
+        target,
+        figure,
+        digits,
+    };
+    let each = format!("the same, after {} messages each", args.messages_each);
+    vec![
+        row(
+            "resident KiB per online device, at once",
+            Target::AtMost(16.0),
+            1,
+            |f| Some(f.kib_at_once),
+        ),
+        row(&each, Target::AtMostWithoutGrowth(16.0, |f| f.kib_at_once), 1, |f| {
+            Some(f.kib_after_traffic)
+        }),
+        row(
+            "CPU ms per full connect: DPS and hub",
+            Target::TimesFloor(1.15),
+            2,
+            |f| f.ms_per_full_connect,
+        ),
+        row("CPU ms per connect to the hub", Target::None, 2, |f| {
+            Some(f.ms_per_hub_connect)
+        }),
+        row(
+            "CPU µs per acknowledged message, paced",
+            Target::TimesFloor(1.2),
+            1,
+            |f| Some(f.us_paced),
+        ),
+        row(
+            "CPU µs per acknowledged message, flat out",
+            Target::TimesFloor(2.0),
+            1,
+            |f| Some(f.us_flat_out),
+        ),
+        row("acknowledged messages per second, flat out", Target::None, 0, |f| {
+            Some(f.per_second_flat_out)
+        }),
+        row("CPU µs per acknowledged message, window full", Target::None, 1, |f| {
+            f.us_window_full
+        }),
+    ]
+}
+
+/// The whole text: what was measured where, the contenders, the emulator.
+pub(crate) fn markdown(args: &BenchArgs, clients: &[(Contender, Figures)], emulator: &Figures) -> String {
+    let mut text = String::new();
+    let _ = contenders(&mut text, args, clients).and_then(|()| server(&mut text, args, emulator));
+    text
+}
+
+fn contenders(text: &mut String, args: &BenchArgs, clients: &[(Contender, Figures)]) -> std::fmt::Result {
+    let find = |wanted| clients.iter().find(|(contender, _)| *contender == wanted);
+    let (Some((_, ours)), Some((_, floor))) = (find(Contender::DeviceSim), find(Contender::Floor)) else {
+        return Ok(());
+    };
+    let today = format!("{:.10}", jiff::Timestamp::now().to_string());
+    writeln!(
+        text,
+        "Measured on {} at {}: {} devices ({} of them flat out), on {}.\n",
+        today,
+        args.commit,
+        args.devices,
+        args.devices.min(FLAT_OUT_DEVICES),
+        machine()
+    )?;
+    let names: Vec<_> = clients.iter().map(|(contender, _)| contender.name()).collect();
+    writeln!(text, "| | target | {} |", names.join(" | "))?;
+    writeln!(text, "| --- | --- |{}", " ---: |".repeat(clients.len()))?;
+    for row in rows(args) {
+        let verdict = match row.target.is_met(ours, floor, row.figure) {
+            Some(true) => " met",
+            Some(false) => " **missed**",
+            None => "",
+        };
+        write!(text, "| {} | {}{verdict} |", row.name, row.target.words())?;
+        for (contender, figures) in clients {
+            let cell = cell((row.figure)(figures), (row.figure)(floor), *contender, row.digits);
+            write!(text, " {cell} |")?;
+        }
+        writeln!(text)?;
+    }
+    Ok(())
+}
+
+/// A figure, and how many times the floor's it is.
+fn cell(value: Option<f64>, floor: Option<f64>, contender: Contender, digits: usize) -> String {
+    match (value, floor) {
+        (None, _) => "–".to_owned(),
+        (Some(value), Some(floor)) if contender != Contender::Floor => {
+            format!("{value:.digits$} ({:.2} ×)", value / floor)
+        }
+        (Some(value), _) => format!("{value:.digits$}"),
+    }
+}
+
+fn server(text: &mut String, args: &BenchArgs, emulator: &Figures) -> std::fmt::Result {
+    writeln!(
+        text,
+        "\nThe emulator's side, with device-sim as its client:\n\n| | emulator |\n| --- | ---: |"
+    )?;
+    for row in rows(args) {
+        let cell = cell((row.figure)(emulator), None, Contender::Floor, row.digits);
+        writeln!(text, "| {} | {cell} |", row.name)?;
+    }
+    Ok(())
+}
+
+/// Processor, cores and kernel, as far as the system tells.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let information = read("/proc/cpuinfo");
+    let model = information.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("an unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!(
+        "{model}, {cores} cores, Linux {}",
+        read("/proc/sys/kernel/osrelease").trim()
+    )
+}
+
+/// Puts `text` between the two markers of the file at `path`.
+pub(crate) fn put_into(path: &Path, text: &str) -> anyhow::Result<()> {
+    let document = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    let new = replaced(&document, text).ok_or_else(|| anyhow!("{} lacks `{BEGIN}` … `{END}`", path.display()))?;
+    std::fs::write(path, new).with_context(|| format!("can't write {}", path.display()))
+}
+
+fn replaced(document: &str, text: &str) -> Option<String> {
+    let (before, rest) = document.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIGURES: Figures = Figures {
+        kib_at_once: 10.0,
+        kib_after_traffic: 10.2,
+        ms_per_full_connect: Some(2.0),
+        ms_per_hub_connect: 1.0,
+        us_paced: 20.0,
+        us_flat_out: 4.0,
+        per_second_flat_out: 50_000.0,
+        us_window_full: None,
+    };
+
+    #[test]
+    fn a_table_replaces_the_one_before_and_nothing_else() {
+        let document = format!("# Title\n{BEGIN}\nold\n{END}\nrest\n");
+        let once = replaced(&document, "new\n").unwrap();
+        assert_eq!(once, format!("# Title\n{BEGIN}\n\nnew\n\n{END}\nrest\n"));
+        assert_eq!(replaced(&once, "new\n").unwrap(), once);
+        assert_eq!(replaced("no markers", "new\n"), None);
+    }
+
+    #[test]
+    fn targets_are_met_up_to_their_bound() {
+        let grown = Figures {
+            kib_after_traffic: 11.0,
+            us_paced: 24.1,
+            ..FIGURES
+        };
+        let paced: fn(&Figures) -> Option<f64> = |f| Some(f.us_paced);
+        let after: fn(&Figures) -> Option<f64> = |f| Some(f.kib_after_traffic);
+        let growth = Target::AtMostWithoutGrowth(16.0, |f| f.kib_at_once);
+        assert_eq!(Target::TimesFloor(1.2).is_met(&FIGURES, &FIGURES, paced), Some(true));
+        assert_eq!(Target::TimesFloor(1.2).is_met(&grown, &FIGURES, paced), Some(false));
+        assert_eq!(growth.is_met(&FIGURES, &FIGURES, after), Some(true));
+        assert_eq!(growth.is_met(&grown, &FIGURES, after), Some(false));
+        assert_eq!(Target::None.is_met(&grown, &FIGURES, after), None);
+    }
+
+    #[test]
+    fn a_contender_that_does_not_register_has_no_figure_for_it() {
+        let without = Figures {
+            ms_per_full_connect: None,
+            ..FIGURES
+        };
+        assert_eq!(
+            cell(without.ms_per_full_connect, Some(2.0), Contender::RumqttcTuned, 2),
+            "–"
+        );
+        assert_eq!(cell(Some(3.0), Some(2.0), Contender::DeviceSim, 1), "3.0 (1.50 ×)");
+        assert_eq!(cell(Some(2.0), Some(2.0), Contender::Floor, 1), "2.0");
+    }
+}

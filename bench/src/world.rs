@@ -1,0 +1,133 @@
+//! What all runs share: a folder, an emulator, and an enrolled group with a leaf for every device.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use provisioning::central::{ApiToken, Central};
+use provisioning::enroll::enroll_group;
+use provisioning::identities::{GroupIdentities, Issuer};
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+use crate::case::{Case, Contender, GROUP, Traffic};
+use crate::process::Process;
+
+/// Making a certificate authority and opening three ports takes a moment, not this long.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// The emulator has seen to what a run left behind when it uses less than this share of a core.
+const QUIET: f64 = 0.02;
+
+/// What all runs share. Dropping it ends the emulator, then removes the folder.
+#[derive(Debug)]
+pub(crate) struct World {
+    fleet: PathBuf,
+    pub(crate) emulator: Process,
+    pub(crate) ready: Ready,
+    pub(crate) group_folder: PathBuf,
+    runs: u32,
+    folder: TempDir,
+}
+
+/// The emulator's ready line.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) mqtt: SocketAddr,
+    https: SocketAddr,
+    pub(crate) hostname: String,
+    pub(crate) id_scope: String,
+    pub(crate) ca: PathBuf,
+    api_token_file: PathBuf,
+}
+
+impl World {
+    /// Starts an emulator, makes `devices` leaves and enrolls their authority.
+    pub(crate) async fn make(fleet: &Path, devices: u32) -> anyhow::Result<Self> {
+        raise_file_handles()?;
+        let folder = tempfile::Builder::new().prefix("fleet-bench-").tempdir()?;
+        let mut arguments: Vec<OsString> = ["emulator", "--stop-on-stdin-eof", "--dps-retry-after", "0"]
+            .map(Into::into)
+            .into();
+        for listener in ["--mqtt", "--https", "--http"] {
+            arguments.extend([listener.into(), "127.0.0.1:0".into()]);
+        }
+        arguments.extend(["--state".into(), folder.path().join("emulator").into()]);
+        let mut emulator = Process::start("the emulator", fleet, arguments)?;
+        let line = timeout(READY_WITHIN, emulator.line()).await;
+        let line = line.context("the emulator did not get ready")??;
+        let ready: Ready = serde_json::from_str(&line).with_context(|| format!("the emulator said `{line}`"))?;
+
+        let certs = folder.path().join("certs");
+        let group_folder = enroll(&ready, certs, devices).await?;
+        Ok(Self {
+            fleet: fleet.to_owned(),
+            emulator,
+            ready,
+            group_folder,
+            runs: 0,
+            folder,
+        })
+    }
+
+    /// Starts the contender of `case`.
+    pub(crate) fn start(&mut self, case: Case) -> anyhow::Result<Process> {
+        self.runs += 1;
+        let run_id = format!("r{}", self.runs);
+        let folder = self.folder.path().join(&run_id);
+        std::fs::create_dir(&folder)?;
+        let path = folder.join("plan.json");
+        let plan = case.plan(self, &run_id, &folder.join("state"))?;
+        std::fs::write(&path, serde_json::to_vec(&plan)?)?;
+
+        let mut arguments: Vec<OsString> = vec![case.contender.subcommand().into(), "--plan".into(), path.into()];
+        if case.contender == Contender::DeviceSim {
+            arguments.extend(["--control".into(), "stdin".into()]);
+            return Process::start(case.contender.name(), &self.fleet, arguments);
+        }
+        if matches!(case.traffic, Traffic::WindowFull) {
+            arguments.push("--window-full".into());
+        }
+        Process::start(case.contender.name(), &std::env::current_exe()?, arguments)
+    }
+
+    /// Waits until the emulator has nothing left to do.
+    pub(crate) async fn quiet(&self) -> anyhow::Result<()> {
+        let window = Duration::from_millis(500);
+        loop {
+            let before = self.emulator.cpu()?;
+            sleep(window).await;
+            if (self.emulator.cpu()? - before).as_secs_f64() < QUIET * window.as_secs_f64() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Makes the leaves and enrolls their authority through the emulator's REST API. Returns the group's folder.
+async fn enroll(ready: &Ready, certs: PathBuf, devices: u32) -> anyhow::Result<PathBuf> {
+    let now = Timestamp::now();
+    let make = move || {
+        let ids = (0..devices).map(|index| format!("{GROUP}-{index:05}"));
+        GroupIdentities::open_or_create(&certs, GROUP, Issuer::Root, ids, now, &|_, _| {})
+    };
+    let identities = tokio::task::spawn_blocking(make).await??;
+    let root = identities.root.as_ref().ok_or_else(|| anyhow!("no root was made"))?;
+
+    let token = std::fs::read_to_string(&ready.api_token_file)?;
+    let ca = std::fs::read(&ready.ca)?;
+    let url = format!("https://{}:{}", ready.hostname, ready.https.port());
+    let central = Central::new(&url, &ApiToken::new(token.trim()), Some(&ca))?;
+    enroll_group(&central, GROUP, "Benchmark", root, now, &|_| {}).await?;
+    Ok(identities.folder.path().to_owned())
+}
+
+/// A connection is a file handle, for the contenders and for the emulator; they inherit the limit.
+fn raise_file_handles() -> anyhow::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("can't raise the limit of file handles")
+}
