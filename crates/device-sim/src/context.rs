@@ -8,7 +8,7 @@ use provisioning::assignment::AssignmentCache;
 use provisioning::certificate::load::{Identity, LoadOptions};
 use provisioning::certificate::{CertificateError, Password};
 use provisioning::identities::{GroupFolder, IdentityError, IndividualFolder};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::fleet::Patience;
 use crate::lines::Line;
@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) lines: mpsc::UnboundedSender<Line>,
     pub(crate) settled: Settled,
+    /// How many identities are read at once.
+    pub(crate) loading: Semaphore,
 }
 
 impl Context {

@@ -9,7 +9,7 @@ use iot_protocol::IdError;
 use iot_protocol::id::RegistrationId;
 use mqtt_link::{Tls, TlsSetupError, TrustRoots};
 use provisioning::assignment::{self, AssignmentCache};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -25,6 +25,8 @@ use crate::ramp::Ramp;
 
 /// How often the figures are written.
 const STATS_EVERY: Duration = Duration::from_secs(1);
+/// How many identities are read and parsed at once: enough for the cores that there are, few enough to need few threads.
+const LOADING: usize = 4;
 /// How finely the stages are followed.
 const RAMP_STEP: Duration = Duration::from_millis(100);
 
@@ -150,6 +152,7 @@ impl Fleet {
             connect_pacer: Pacer::new(shard.part_of(plan.rates.connect_per_s)),
             metrics: Metrics::new(devices.len() as u64, names),
             settled: Settled::default(),
+            loading: Semaphore::new(LOADING),
             run_id: plan.run_id,
             seed: plan.seed,
             target: plan.target,

@@ -44,7 +44,7 @@ impl Device {
         }
         let credentials = Credentials::X509(identity.certified_key());
         drop(identity);
-        let opening = open(&context, self.group, &assigned, &credentials);
+        let opening = Box::pin(open(&context, self.group, &assigned, &credentials));
         match self.alongside(opening, Mailbox::ends_session).await {
             None => {}
             Some(Err(trouble)) => self.connect_failed(trouble),
@@ -59,7 +59,7 @@ impl Device {
     }
 
     /// Has the session, and sees to what it leaves behind.
-    async fn attend(&mut self, mut session: Session, assigned: &Assigned) {
+    async fn attend(&mut self, mut session: Box<Session>, assigned: &Assigned) {
         let begun = Instant::now();
         let ended = self.serve(&mut session, assigned).await;
         self.offline_since = Some(Instant::now());
@@ -67,13 +67,13 @@ impl Device {
         self.reporter.connection_lost();
         match ended {
             Ok(Ended::Ordered) => {
-                self.leave(session.link).await;
+                Box::pin(self.leave(session.link)).await;
                 if !self.mailbox.wants_stop() {
                     self.move_to(State::Pending);
                 }
             }
             Ok(Ended::Restarts) => {
-                self.leave(session.link).await;
+                Box::pin(self.leave(session.link)).await;
                 self.reboot();
             }
             Err(trouble) => {

@@ -44,13 +44,14 @@ pub(super) enum Ended {
 }
 
 impl Session {
-    pub(super) fn new(link: Link, device_id: DeviceId, components: &[Option<&str>]) -> Self {
+    /// On the heap, or the future of a connection would hold it more than once.
+    pub(super) fn new(link: Link, device_id: DeviceId, components: &[Option<&str>]) -> Box<Self> {
         let properties = |component: &Option<&str>| match component {
             None => PropertyBag::json(),
             Some(component) => PropertyBag::json().with(COMPONENT, component),
         };
         let topic = |component| TelemetryTopic::new(&device_id, &properties(component));
-        Self {
+        Box::new(Self {
             telemetry: components.iter().map(topic).collect(),
             link,
             begun: Instant::now(),
@@ -58,7 +59,7 @@ impl Session {
             requests: 0,
             twin_request: None,
             desired_meanwhile: 0,
-        }
+        })
     }
 
     fn request(&mut self) -> u64 {
@@ -86,7 +87,8 @@ fn not_taken(error: &PublishError) -> Trouble {
 impl Device {
     /// Until an order or a restart ends the session, or it fails.
     pub(super) async fn serve(&mut self, session: &mut Session, assigned: &Assigned) -> Result<Ended, Trouble> {
-        if self.subscribe(session).await?.is_none() || self.fetch_twin(session).await?.is_none() {
+        // What is over before the device is online must not take up room while it is.
+        if Box::pin(self.begin(session)).await?.is_none() {
             return Ok(Ended::Ordered);
         }
         self.come_online(assigned);
@@ -100,13 +102,21 @@ impl Device {
                 () = &mut self.timer, if self.ticks.is_some() => self.tick(),
                 () = self.mailbox.changed() => {
                     if self.mailbox.ends_session() {
-                        return self.drain(session, Ended::Ordered).await;
+                        return Box::pin(self.drain(session, Ended::Ordered)).await;
                     }
                 }
                 () = at(self.reboot_at), if self.reboot_at.is_some() => {
-                    return self.drain(session, Ended::Restarts).await;
+                    return Box::pin(self.drain(session, Ended::Restarts)).await;
                 }
             }
+        }
+    }
+
+    /// Subscribes and takes up the twin. `None` when an order came first.
+    async fn begin(&mut self, session: &mut Session) -> Result<Option<()>, Trouble> {
+        match self.subscribe(session).await? {
+            None => Ok(None),
+            Some(()) => self.fetch_twin(session).await,
         }
     }
 
