@@ -10,10 +10,12 @@ use crate::report;
 use crate::run::{Reading, Resident, Run, Side, Way};
 use crate::world::World;
 
-/// Messages per second of the run that ends with a look at the memory. About half of what two cores can do.
-const BRISK: u32 = 25_000;
-/// Timers know no less than a millisecond; this is well above.
-const BRISK_AT_MOST: Duration = Duration::from_millis(10);
+/// Messages per second of the run that ends with a look at the memory. About half of what two cores do.
+const BRISK: u32 = 40_000;
+/// A device does not send more often than this in that run, however few there are: its outbox is not what is measured.
+const BRISK_AT_MOST: Duration = Duration::from_millis(20);
+/// Tokio's threads for blocking work (files, names) live on for ten seconds. Memory is looked at after that.
+const THREADS_GONE: f64 = 15.0;
 /// Devices of the runs that go flat out.
 pub(crate) const FLAT_OUT_DEVICES: u32 = 100;
 
@@ -101,6 +103,7 @@ impl Measured {
         eprintln!("{name}: {} messages from each", args.messages_each);
         let brisk = (Duration::from_secs(1) * devices / BRISK).max(BRISK_AT_MOST);
         let mut run = Run::begin(world, case(devices, Traffic::Every(brisk))).await?;
+        run.pass(THREADS_GONE).await?;
         run.acknowledged(args.messages_each * u64::from(devices)).await?;
         let after_traffic = run.resident()?;
         run.end().await?;
@@ -148,6 +151,9 @@ async fn hold(world: &mut World, case: Case, seconds: u64) -> anyhow::Result<Hel
     let mut run = Run::begin(world, case).await?;
     let from = run.settle().await?;
     let to = run.pass(seconds as f64).await?;
+    if case.devices > 1 {
+        run.pass(THREADS_GONE - seconds as f64).await?;
+    }
     let (resident, way) = (run.resident()?, run.way.clone());
     run.end().await?;
     Ok(Held {

@@ -15,7 +15,7 @@ use crate::world::World;
 pub(crate) const PAUSE: Duration = Duration::from_secs(2);
 /// Registrations and connections begun per second. Fewer than two cores can do: a handshake's memory is to be given
 /// back before the next one needs it, as in a fleet that keeps to its quotas, and not to stay as a peak.
-pub(crate) const PER_SECOND: u32 = 300;
+pub(crate) const PER_SECOND: u32 = 400;
 /// The traffic of a quiet fleet.
 pub(crate) const PACED: Duration = Duration::from_secs(5);
 /// The briskest traffic that a plan can ask for.

@@ -49,7 +49,7 @@ struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(2..))]
     devices: u32,
     /// How long the traffic of one message per device in 5 s is measured
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     paced_seconds: u64,
     /// How many messages each device sends, on average, before its memory is looked at again
     #[arg(long, value_name = "N", default_value_t = 300)]
