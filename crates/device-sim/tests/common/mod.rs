@@ -16,7 +16,7 @@ use device_sim::plan::{
 };
 use device_sim::room::Overrides;
 use iot_emulator::{Config, Emulator};
-use iot_protocol::id::RegistrationId;
+use iot_protocol::id::{IdScope, RegistrationId};
 use jiff::Timestamp;
 use provisioning::central::{ApiToken, Central};
 use provisioning::enroll::{enroll_group, enroll_individual};
@@ -38,6 +38,22 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
+/// A world whose emulator does not run, and has left its memory in the folder.
+pub(crate) struct Stopped {
+    folder: TempDir,
+}
+
+impl Stopped {
+    /// On other ports.
+    pub(crate) async fn start(self) -> World {
+        let config = Config {
+            state: Some(self.folder.path().join("emulator")),
+            ..Config::default()
+        };
+        World::start(self.folder, config).await
+    }
+}
+
 pub(crate) struct World {
     pub(crate) emulator: Emulator,
     pub(crate) central: Central,
@@ -46,15 +62,24 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::start(tempfile::tempdir().unwrap(), Config::default()).await
+    }
+
+    /// The same; its emulator remembers, and can be started again.
+    pub(crate) async fn lasting() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Stopped { folder }.start().await
+    }
+
+    async fn start(folder: TempDir, config: Config) -> Self {
         let config = Config {
             dps_retry_after: Duration::from_millis(0),
-            ..Config::default()
+            ..config
         };
         let emulator = Emulator::start(config).await.unwrap();
         let url = format!("https://localhost:{}", emulator.https_addr().unwrap().port());
         let ca = Some(emulator.ca_pem().as_bytes());
         let central = Central::new(&url, &ApiToken::new(emulator.api_token()), ca).unwrap();
-        let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ca.pem"), emulator.ca_pem()).unwrap();
         Self {
             emulator,
@@ -63,22 +88,19 @@ impl World {
         }
     }
 
+    /// Stops the emulator; [`Stopped::start`] starts another one that knows what this one knew.
+    pub(crate) async fn stopped(self) -> Stopped {
+        self.emulator.shutdown().await;
+        Stopped { folder: self.folder }
+    }
+
     fn certs(&self) -> std::path::PathBuf {
         self.folder.path().join("certs")
     }
 
     /// Makes leaves under an intermediate for `thermo-1` to `thermo-<count>`, without enrolling anything.
     pub(crate) fn make_group(&self, count: u32) -> GroupIdentities {
-        let ids = (1..=count).map(|n| format!("thermo-{n}"));
-        GroupIdentities::open_or_create(
-            &self.certs(),
-            GROUP,
-            Issuer::Intermediate,
-            ids,
-            Timestamp::now(),
-            &|_, _| {},
-        )
-        .unwrap()
+        make_group(self.path(), count)
     }
 
     /// The same, and enrolls the root.
@@ -99,49 +121,8 @@ impl World {
 
     /// A plan for the group's devices that reports often and goes on until it is stopped.
     pub(crate) fn plan(&self, count: u32) -> Plan {
-        Plan {
-            version: PLAN_VERSION,
-            run_id: "test".into(),
-            seed: 7,
-            start: Timestamp::now(),
-            state: Some(self.folder.path().join("state")),
-            target: Target {
-                id_scope: self.emulator.id_scope().clone(),
-                dps_endpoint: "localhost".into(),
-                port: self.emulator.mqtt_addr().port(),
-                ca: Some(self.folder.path().join("ca.pem")),
-                transport: Transport::Mqtt,
-                connect_host: None,
-            },
-            groups: vec![Group {
-                name: GROUP.into(),
-                devices: Devices::Range(Range {
-                    prefix: "thermo-".into(),
-                    count,
-                    first: 1,
-                    width: 0,
-                }),
-                model: Model::Thermostat,
-                room: Overrides::default(),
-                telemetry: Telemetry {
-                    interval_ms: 100,
-                    jitter: 0.1,
-                },
-                credentials: CredentialSource::Group(self.certs().join(GROUP)),
-                hub: None,
-            }],
-            rates: Rates {
-                register_per_s: 1_000.0,
-                connect_per_s: 1_000.0,
-            },
-            stages: vec![
-                Stage { share: 1.0, over_ms: 0 },
-                Stage {
-                    share: 1.0,
-                    over_ms: 600_000,
-                },
-            ],
-        }
+        let port = self.emulator.mqtt_addr().port();
+        plan(self.path(), self.emulator.id_scope().clone(), port, count)
     }
 
     /// Sends a cloud-to-device message.
@@ -177,6 +158,60 @@ impl World {
     }
 }
 
+/// Makes leaves under an intermediate for `thermo-1` to `thermo-<count>` in `folder`.
+pub(crate) fn make_group(folder: &Path, count: u32) -> GroupIdentities {
+    let ids = (1..=count).map(|n| format!("thermo-{n}"));
+    let certs = folder.join("certs");
+    GroupIdentities::open_or_create(&certs, GROUP, Issuer::Intermediate, ids, Timestamp::now(), &|_, _| {}).unwrap()
+}
+
+/// A plan for the devices of [`make_group`] against `localhost:<port>`, whose CA stands in `folder`.
+pub(crate) fn plan(folder: &Path, id_scope: IdScope, port: u16, count: u32) -> Plan {
+    Plan {
+        version: PLAN_VERSION,
+        run_id: "test".into(),
+        seed: 7,
+        start: Timestamp::now(),
+        state: Some(folder.join("state")),
+        target: Target {
+            id_scope,
+            dps_endpoint: "localhost".into(),
+            port,
+            ca: Some(folder.join("ca.pem")),
+            transport: Transport::Mqtt,
+            connect_host: None,
+        },
+        groups: vec![Group {
+            name: GROUP.into(),
+            devices: Devices::Range(Range {
+                prefix: "thermo-".into(),
+                count,
+                first: 1,
+                width: 0,
+            }),
+            model: Model::Thermostat,
+            room: Overrides::default(),
+            telemetry: Telemetry {
+                interval_ms: 100,
+                jitter: 0.1,
+            },
+            credentials: CredentialSource::Group(folder.join("certs").join(GROUP)),
+            hub: None,
+        }],
+        rates: Rates {
+            register_per_s: 1_000.0,
+            connect_per_s: 1_000.0,
+        },
+        stages: vec![
+            Stage { share: 1.0, over_ms: 0 },
+            Stage {
+                share: 1.0,
+                over_ms: 600_000,
+            },
+        ],
+    }
+}
+
 /// A fleet that runs, and what it says.
 pub(crate) struct Running {
     lines: mpsc::UnboundedReceiver<Line>,
@@ -184,19 +219,26 @@ pub(crate) struct Running {
     task: JoinHandle<EndReason>,
     /// `<phase>/<group>` of every histogram so far.
     phases: BTreeSet<String>,
+    /// How often each device has come back online.
+    returns: BTreeMap<String, usize>,
 }
 
 impl Running {
     pub(crate) fn start(plan: Plan, shard: &str) -> Self {
+        Self::start_with(plan, shard, Settings::default())
+    }
+
+    pub(crate) fn start_with(plan: Plan, shard: &str, settings: Settings) -> Self {
         let (sender, lines) = mpsc::unbounded_channel();
         let (input, receiver) = mpsc::unbounded_channel();
         let shard: Shard = shard.parse().unwrap();
-        let fleet = Fleet::new(plan, shard, Settings::default(), sender).unwrap();
+        let fleet = Fleet::new(plan, shard, settings, sender).unwrap();
         Self {
             lines,
             input,
             task: tokio::spawn(fleet.run(receiver)),
             phases: BTreeSet::new(),
+            returns: BTreeMap::new(),
         }
     }
 
@@ -214,8 +256,12 @@ impl Running {
                     .recv()
                     .await
                     .unwrap_or_else(|| panic!("the fleet ended without {what}"));
-                if let Line::Stats(stats) = &line {
-                    self.phases.extend(stats.histograms.keys().cloned());
+                match &line {
+                    Line::Stats(stats) => self.phases.extend(stats.histograms.keys().cloned()),
+                    Line::Device(device) if device.state == State::Online && device.offline_ms.is_some() => {
+                        *self.returns.entry(device.id.clone()).or_default() += 1;
+                    }
+                    _ => {}
                 }
                 if let Some(picked) = pick(line) {
                     return picked;
@@ -244,6 +290,18 @@ impl Running {
             (online.values().filter(|&&state| state == State::Online).count() == count).then_some(())
         })
         .await;
+    }
+
+    /// Waits until `count` devices have come back online after they had been, since the beginning.
+    pub(crate) async fn returned(&mut self, count: usize) {
+        while self.returns.len() < count {
+            let what = format!("{count} devices to come back");
+            let back = |line| match line {
+                Line::Device(device) if device.state == State::Online && device.offline_ms.is_some() => Some(()),
+                _ => None,
+            };
+            self.line(&what, back).await;
+        }
     }
 
     /// The next stats for which `is_it` holds.

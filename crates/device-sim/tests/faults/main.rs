@@ -1,0 +1,19 @@
+//! What devices survive, on real sockets: after each fault all of them are online again, or parked with the right reason,
+//! and every message is accounted for.
+//!
+//! A [`relay::Relay`] is the bad network between devices and the emulator; a [`service::Service`] is a DPS or a hub that
+//! does what the emulator rightly would not.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod relay;
+mod service;
+
+mod acknowledgements;
+mod certificates;
+mod crowds;
+mod dps;
+mod newcomers;
+mod refusals;
+mod silence;
