@@ -5,7 +5,7 @@ use std::time::Duration;
 use iot_protocol::hub::{Subscription, TelemetryTopic, ToHub};
 use iot_protocol::id::{DeviceId, RequestId};
 use iot_protocol::properties::{COMPONENT, PropertyBag};
-use mqtt_link::{Link, PublishError, Qos};
+use mqtt_link::{Link, PublishError, Qos, SubscribeError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, info};
 
@@ -135,6 +135,8 @@ impl Device {
         {
             None => Ok(None),
             Some(Ok(())) => Ok(Some(())),
+            // A hub that closes the connection does so for the same reasons as later.
+            Some(Err(SubscribeError::Link(error))) => Err(Trouble::link(&error, session.begun.elapsed())),
             Some(Err(error)) => Err(Trouble::hub(error.reason(), error.to_string())),
         }
     }

@@ -7,6 +7,7 @@ use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
 use provisioning::identities::GroupFolder;
 
 use crate::common::{Running, World, assert_account_closes, counter, with_reasons};
+use crate::service::{Admission, Rules, Service};
 
 /// So many sessions that the hub closes soon are enough.
 const SESSIONS: u64 = 5;
@@ -91,4 +92,19 @@ async fn a_device_gives_way_to_a_newcomer_that_keeps_coming() {
     let (stats, ..) = running.end().await;
     assert_eq!(with_reasons(&stats, "reconnects/"), SESSIONS, "{:?}", stats.counters);
     assert_account_closes(&stats);
+}
+
+/// The other may be so fast that the device never gets beyond its subscriptions.
+#[tokio::test]
+async fn a_session_that_is_closed_while_it_begins_is_a_short_one_too() {
+    let rules = Rules {
+        connect: Box::new(|_, _, _| Admission::ClosedAtSubscribe),
+        ..Rules::default()
+    };
+    let service = Service::start(1, rules).await;
+    let mut running = Running::start(service.plan(), "0/1");
+    assert_gave_way(&until_parked(&mut running).await);
+    running.stop();
+    let (stats, ..) = running.end().await;
+    assert_eq!(counter(&stats, "reconnects/closed"), SESSIONS, "{:?}", stats.counters);
 }
