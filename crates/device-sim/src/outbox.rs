@@ -11,6 +11,9 @@ use tokio::time::Instant;
 /// How many messages a device keeps while its hub is away. At the usual interval that is some minutes.
 pub const CAPACITY: usize = 64;
 
+/// Room for the messages of a device that nothing is wrong with.
+const USUAL: usize = 4;
+
 /// A message that is older than this is not worth sending any more.
 pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
@@ -77,7 +80,12 @@ impl Outbox {
             .messages
             .iter()
             .position(|message| message.in_flight == Some(packet_id))?;
-        self.messages.remove(index)
+        let message = self.messages.remove(index);
+        if self.messages.is_empty() {
+            // What an outage had filled must not stay with every device for the rest of the run.
+            self.messages.shrink_to(USUAL);
+        }
+        message
     }
 
     /// The connection is gone: whatever was not acknowledged has to be sent again.
@@ -135,6 +143,24 @@ mod tests {
         assert_eq!(outbox.acknowledged(first), None, "of the connection before");
         assert_eq!(outbox.acknowledged(third).unwrap().seq, 1);
         assert_eq!(outbox.outstanding(), 0);
+    }
+
+    #[test]
+    fn what_an_outage_filled_is_given_back_when_it_is_over() {
+        let mut outbox = Outbox::default();
+        for id in 1..=CAPACITY as u16 {
+            outbox.offer(Instant::now(), 0, body("x"));
+            outbox.sent(id);
+        }
+        assert!(outbox.messages.capacity() >= CAPACITY);
+        for id in 1..=CAPACITY as u16 {
+            assert!(outbox.acknowledged(id).is_some());
+        }
+        assert!(
+            outbox.messages.capacity() <= 2 * USUAL,
+            "{}",
+            outbox.messages.capacity()
+        );
     }
 
     #[test]

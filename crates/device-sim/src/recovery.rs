@@ -3,7 +3,7 @@
 //! | event | next |
 //! | --- | --- |
 //! | network, DNS, a hub that is unavailable (CONNACK 3) or silent | the same hub, with backoff; DPS after ten tries |
-//! | the hub closed a session | the same; but five short sessions in a row mean that somebody else uses the device's id, and each connection throws the other out: parked |
+//! | the hub closed or reset a session | the same; but five short sessions in a row mean that somebody else uses the device's id, and each connection throws the other out: parked |
 //! | the hub throttles (429) | the same hub, with a slower backoff |
 //! | the hub refuses the device: CONNACK 4 or 5, a TLS alert about its certificate | DPS, which knows better, with backoff |
 //! | DPS is away, throttles or fails | DPS again: when it said so, or after at least five seconds |
@@ -41,7 +41,7 @@ const PARKED: Duration = Duration::from_secs(300);
 pub enum Failure {
     /// The network or the hub is in trouble: no connection, a silent one, CONNACK 3.
     HubUnreachable,
-    /// The hub closed a session.
+    /// The hub closed or reset a session.
     SessionClosed {
         /// How long the session had lasted.
         lasted: Duration,

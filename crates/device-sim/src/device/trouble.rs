@@ -1,6 +1,7 @@
 //! What went wrong, as a device sees it: the kind that decides what it does, a word to count, a sentence to read.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use mqtt_link::{ConnectError, ConnectRefusal, LinkError, TlsFailure};
@@ -62,6 +63,10 @@ impl Trouble {
                 Failure::HubRefused
             }
             LinkError::Closed => Failure::SessionClosed { lasted },
+            // A socket that is closed with unread telemetry in it resets the connection: the busier, the likelier.
+            LinkError::Io(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                Failure::SessionClosed { lasted }
+            }
             _ => Failure::HubUnreachable,
         };
         Self {
