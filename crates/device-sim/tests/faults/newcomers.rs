@@ -7,6 +7,7 @@ use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
 use provisioning::identities::GroupFolder;
 
 use crate::common::{Running, World, assert_account_closes, counter, with_reasons};
+use crate::relay::{Flow, Relay};
 use crate::service::{Admission, Rules, Service};
 
 /// So many sessions that the hub closes soon are enough.
@@ -107,4 +108,30 @@ async fn a_session_that_is_closed_while_it_begins_is_a_short_one_too() {
     running.stop();
     let (stats, ..) = running.end().await;
     assert_eq!(counter(&stats, "reconnects/closed"), SESSIONS, "{:?}", stats.counters);
+}
+
+/// A hub that closes its socket while telemetry lies unread in it resets the connection. The busier a device is, the more of
+/// the closed sessions it sees in this way.
+#[tokio::test]
+async fn a_session_that_the_hub_resets_is_a_short_one_too() {
+    let world = World::new().await;
+    world.enroll_group(1).await;
+    let relay = Relay::to(world.emulator.mqtt_addr());
+    let mut plan = world.plan(1);
+    plan.target.port = relay.port();
+    let mut running = Running::start(plan, "0/1");
+    for session in 1..=SESSIONS {
+        running.device("thermo-1", State::Online).await;
+        assert_eq!(relay.all(Flow::Reset), 1);
+        let line = thrown_out(&mut running).await;
+        if session < SESSIONS {
+            send_back(&running);
+        } else {
+            assert_gave_way(&line);
+        }
+    }
+    running.stop();
+    let (stats, ..) = running.end().await;
+    assert_eq!(with_reasons(&stats, "reconnects/"), SESSIONS, "{:?}", stats.counters);
+    assert_account_closes(&stats);
 }
