@@ -4,6 +4,8 @@
 //! A [`relay::Relay`] is the bad network between devices and the emulator; a [`service::Service`] is a DPS or a hub that
 //! does what the emulator rightly would not.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../common/mod.rs"]
 mod common;
 

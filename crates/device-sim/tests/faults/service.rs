@@ -33,14 +33,17 @@ use tokio_util::codec::Framed;
 
 use crate::common::{make_group, plan, soon};
 
+type AskRule = Box<dyn Fn(&str, bool, usize) -> Answer + Send + Sync>;
+type NameRule<T> = Box<dyn Fn(&str, &str, usize) -> T + Send + Sync>;
+
 /// What the service does. Each rule gets the device and, counted from 1, how often this has happened with it.
 pub(crate) struct Rules {
     /// DPS was asked to register (true) or how it is getting on (false).
-    pub(crate) dps: Box<dyn Fn(&str, bool, usize) -> Answer + Send + Sync>,
-    /// A device says CONNECT to a hub.
-    pub(crate) connect: Box<dyn Fn(&str, &str, usize) -> Admission + Send + Sync>,
+    pub(crate) dps: AskRule,
+    /// A device says CONNECT to a hub of this name.
+    pub(crate) connect: NameRule<Admission>,
     /// A message with this id came.
-    pub(crate) telemetry: Box<dyn Fn(&str, &str, usize) -> Fate + Send + Sync>,
+    pub(crate) telemetry: NameRule<Fate>,
 }
 
 impl Default for Rules {
