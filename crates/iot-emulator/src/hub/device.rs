@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use iot_protocol::hub::Subscription;
 use iot_protocol::id::{DeviceId, ModelId};
 use jiff::Timestamp;
 use rumqttc::mqttbytes::QoS;
@@ -37,8 +38,9 @@ pub(crate) struct DeviceState {
     pub(crate) queue: Queue,
     pub(crate) inbox: Inbox,
     pub(crate) connection: Option<Connection>,
-    /// What is left of a session with CleanSession=0: its subscription to cloud-to-device messages, if it had one.
-    pub(crate) session: Option<Option<QoS>>,
+    /// What is left of a session with CleanSession=0: what it has subscribed. SDKs rely on it after a reconnect: the
+    /// one for Python subscribes to nothing again, the one for Node not to what concerns the twin.
+    pub(crate) session: Option<Box<[(Subscription, QoS)]>>,
     /// The last write of what this device's own lock guards.
     pub(crate) stored: Ticket,
     /// The identity is gone, and what a last session still does is stored no more.

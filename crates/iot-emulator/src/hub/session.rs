@@ -142,13 +142,9 @@ impl<'a, S: Stream> Session<'a, S> {
         } else {
             resumed = state.session.is_some();
             changed |= !resumed;
-            if let Some(qos) = *state.session.get_or_insert(None) {
-                subscriptions.insert(
-                    Subscription::CloudToDevice {
-                        device_id: device.id.clone(),
-                    },
-                    qos,
-                );
+            subscriptions.extend(state.session.get_or_insert_default().iter().cloned());
+            if let Some(connection) = state.connection_mut(serial) {
+                connection.takes_methods = subscriptions.contains_key(&Subscription::Methods);
             }
         }
         state.store(&services.store, |state, changes| {
@@ -160,6 +156,9 @@ impl<'a, S: Stream> Session<'a, S> {
             }
         });
         drop(state);
+        if subscriptions.contains_key(&Subscription::Methods) {
+            device.reachable.notify_waiters();
+        }
         Self {
             wire,
             device,

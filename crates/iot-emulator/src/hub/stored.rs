@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use iot_protocol::hub::Subscription;
 use iot_protocol::id::{DeviceId, ModelId};
 use iot_protocol::properties::PropertyBag;
-use rumqttc::mqttbytes::qos;
+use rumqttc::mqttbytes::{QoS, qos};
 use serde::{Deserialize, Serialize};
 
 use super::device::{Device, DeviceState};
@@ -32,7 +33,12 @@ struct Session {
     model_id: Option<ModelId>,
     /// Whether there is a session to resume.
     kept: bool,
-    /// The QoS of the session's subscription to cloud-to-device messages.
+    /// The session's topic filters, each with its QoS.
+    #[serde(default)]
+    subscriptions: BTreeMap<String, u8>,
+    /// The QoS of the subscription to cloud-to-device messages, which was once the only one to be kept. Read, never
+    /// written.
+    #[serde(default, skip_serializing)]
     messages: Option<u8>,
 }
 
@@ -72,7 +78,13 @@ pub(super) fn put_session(id: &DeviceId, state: &DeviceState, changes: &mut Chan
     let session = Session {
         model_id: state.model_id.clone(),
         kept: state.session.is_some(),
-        messages: state.session.flatten().map(|qos| qos as u8),
+        subscriptions: state
+            .session
+            .iter()
+            .flatten()
+            .map(|(subscription, qos)| (subscription.to_string(), *qos as u8))
+            .collect(),
+        messages: None,
     };
     changes.put(id.as_str(), &session);
 }
@@ -130,10 +142,12 @@ pub(super) fn restore(content: &mut Content) -> Result<BTreeMap<DeviceId, Arc<De
             let mut state = device.lock();
             let session = sessions.remove(&key).unwrap_or_default();
             state.enabled = identity.enabled;
-            state.model_id = session.model_id;
             state.session = session
                 .kept
-                .then(|| session.messages.and_then(|number| qos(number).ok()));
+                .then(|| read_subscriptions(&id, &session))
+                .map(|subscriptions| subscriptions.ok_or_else(|| content.bad::<Session>(&key, "not a session")))
+                .transpose()?;
+            state.model_id = session.model_id;
             state.twin = twins.remove(&key).unwrap_or_else(Twin::new);
             state.queue = queues.remove(&key).unwrap_or_default();
         }
@@ -145,6 +159,15 @@ pub(super) fn restore(content: &mut Content) -> Result<BTreeMap<DeviceId, Arc<De
 fn read_identity(key: &str, identity: &Identity) -> Option<(DeviceId, Thumbprint)> {
     let thumbprint = BASE64_STANDARD.decode(&identity.thumbprint).ok()?;
     Some((DeviceId::new(key).ok()?, thumbprint.try_into().ok()?))
+}
+
+fn read_subscriptions(id: &DeviceId, session: &Session) -> Option<Box<[(Subscription, QoS)]>> {
+    let messages = Subscription::CloudToDevice { device_id: id.clone() };
+    let old = session.messages.map(|number| Some((messages, qos(number).ok()?)));
+    let kept = session.subscriptions.iter();
+    old.into_iter()
+        .chain(kept.map(|(filter, number)| Some((filter.parse().ok()?, qos(*number).ok()?))))
+        .collect()
 }
 
 fn read_message(key: &str, message: Message) -> Option<(String, u64, CloudMessage)> {

@@ -2,7 +2,9 @@
 //! there. Read the old form too, or count the version up.
 
 use iot_protocol::dps::Status;
+use iot_protocol::hub::Subscription;
 use iot_protocol::id::{DeviceId, RegistrationId};
+use rumqttc::mqttbytes::QoS;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -57,7 +59,10 @@ fn records() -> Vec<(Table, &'static str, Value)> {
         (
             Table::Sessions,
             "T-1",
-            json!({"model_id": "dtmi:a;1", "kept": true, "messages": 1}),
+            json!({
+                "model_id": "dtmi:a;1", "kept": true, "messages": 1,
+                "subscriptions": {"$iothub/methods/POST/#": 0},
+            }),
         ),
         (
             Table::Twins,
@@ -115,6 +120,17 @@ async fn folders_of_this_form_are_understood_and_written() {
     let hub_device = registry.device(&DeviceId::new("T-1").unwrap()).unwrap();
     let state = hub_device.lock();
     assert_eq!((state.thumbprint[1], state.queue.len()), (1, 1));
+    let filters = |kept: &[(Subscription, QoS)]| -> Vec<(String, QoS)> {
+        kept.iter().map(|(filter, qos)| (filter.to_string(), *qos)).collect()
+    };
+    assert_eq!(
+        state.session.as_deref().map(filters),
+        Some(vec![
+            ("devices/T-1/messages/devicebound/#".into(), QoS::AtLeastOnce),
+            ("$iothub/methods/POST/#".into(), QoS::AtMostOnce),
+        ]),
+        "`messages` is how the first version kept its one subscription"
+    );
     assert_eq!(
         state.twin.reported_stamp(Some("c"), "b").map(|stamp| stamp.version),
         Some(3)

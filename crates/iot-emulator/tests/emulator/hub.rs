@@ -268,6 +268,43 @@ async fn cloud_to_device_messages_wait_for_the_device_and_for_its_acknowledgemen
     assert_eq!(view["messages_waiting"], 0);
 }
 
+/// The SDK for Python subscribes once and relies on the session from then on.
+#[tokio::test]
+async fn a_kept_session_needs_no_new_subscription_for_twin_and_methods() {
+    let (emulator, rest, _, leaf) = with_group().await;
+    Device::register(&emulator, &leaf, "t-1").await;
+    let mut device = Device::connect(&emulator, &leaf, Hello::hub("t-1").keep_session()).await;
+    for filter in [TWIN_RESPONSES, DESIRED, METHODS] {
+        device.subscribe(filter).await;
+    }
+    device.goodbye().await;
+
+    let (mut device, hello) = Device::greet(&emulator, Some(&leaf), Hello::hub("t-1").keep_session()).await;
+    assert!(hello.session_present);
+    device.publish("$iothub/twin/GET/?$rid=1", "").await;
+    assert_eq!(device.message().await.0, "$iothub/twin/res/200/?$rid=1");
+    let patch = json!({"targetTemperature": 21.5});
+    assert_eq!(rest.patch("devices/t-1/properties", patch).await.0, 202);
+    let (topic, _) = device.message().await;
+    assert!(topic.starts_with("$iothub/twin/PATCH/properties/desired/"), "{topic}");
+    let (answer, ()) = tokio::join!(rest.post("devices/t-1/commands/reboot", json!({})), async {
+        let (topic, _) = device.message().await;
+        let (_, request_id) = topic.split_once('?').unwrap();
+        device
+            .publish(&format!("$iothub/methods/res/200/?{request_id}"), "{}")
+            .await;
+    });
+    assert_eq!(answer.0, 201);
+
+    // A clean session forgets them.
+    device.goodbye().await;
+    let device = Device::connect(&emulator, &leaf, Hello::hub("t-1")).await;
+    assert_eq!(rest.post("devices/t-1/commands/reboot", json!({})).await.0, 404);
+    device.goodbye().await;
+    let (_, hello) = Device::greet(&emulator, Some(&leaf), Hello::hub("t-1").keep_session()).await;
+    assert!(!hello.session_present);
+}
+
 #[tokio::test]
 async fn the_fifty_first_waiting_message_is_refused_and_a_clean_session_drops_them_all() {
     let (emulator, rest, _, leaf) = with_group().await;

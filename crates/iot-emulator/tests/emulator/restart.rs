@@ -96,7 +96,6 @@ async fn after_a_restart_everything_is_as_before_and_a_device_needs_no_dps() {
     assert_eq!(body, "one");
     assert!(topic.ends_with("&a=b&flag"), "{topic}");
     assert_eq!(device.message().await.1, json!({"two": 2}));
-    device.subscribe(TWIN).await;
     device.publish("$iothub/twin/GET/?$rid=2", "").await;
     let twin = device.message().await.1;
     assert_eq!(
@@ -190,6 +189,7 @@ async fn a_device_that_comes_back_and_sends_telemetry_writes_nothing() {
     Device::register(&emulator, &leaf, "t-1").await;
     let mut device = Device::connect(&emulator, &leaf, hello()).await;
     device.subscribe(MESSAGES).await;
+    device.subscribe(TWIN).await;
     device.goodbye().await;
 
     let database = folder.path().join("emulator.redb");

@@ -55,12 +55,16 @@ impl<S: Stream> Session<'_, S> {
     /// Tells the service side: who may call methods, and what a kept session will have subscribed.
     fn subscriptions_changed(&self) {
         let takes_methods = self.subscriptions.contains_key(&Subscription::Methods);
-        let messages = self.message_qos();
         let mut state = self.device.lock();
         if let Some(connection) = state.connection_mut(self.serial) {
             connection.takes_methods = takes_methods;
-            if self.keeps_session && state.session != Some(messages) {
-                state.session = Some(messages);
+            let kept = state
+                .session
+                .iter()
+                .flatten()
+                .map(|(subscription, qos)| (subscription, qos));
+            if self.keeps_session && !kept.eq(&self.subscriptions) {
+                state.session = Some(self.subscriptions.clone().into_iter().collect());
                 state.store(&self.services.store, |state, changes| {
                     stored::put_session(&self.device.id, state, changes);
                 });
