@@ -1,0 +1,69 @@
+"""The other side of the device: what a solution does through the emulator's REST interface."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+API = "api-version=2022-07-31"
+PATIENCE = 20.0
+
+
+class Emulator:
+    """A running emulator, known by the line that it prints when it is ready."""
+
+    def __init__(self, ready_file):
+        with open(ready_file, encoding="utf-8") as file:
+            self.ready = json.load(file)
+        with open(self.ready["ca"], encoding="utf-8") as file:
+            self.ca_pem = file.read()
+        with open(self.ready["api_token_file"], encoding="utf-8") as file:
+            self._token = file.read().strip()
+
+    def port(self, listener):
+        return int(self.ready[listener].rpartition(":")[2])
+
+    def call(self, method, path, body=None):
+        """One request; gives the JSON of its answer."""
+        request = urllib.request.Request(
+            f"http://{self.ready['http']}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": self._token, "Content-Type": "application/json"},
+        )
+        # The emulator is on this machine: whatever proxy the environment names is not for it.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=PATIENCE) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from error
+        return json.loads(text) if text else None
+
+    def hub_device(self, device_id):
+        """The device as the hub sees it."""
+        return self.call("GET", f"/emulator/devices/{device_id}")
+
+    def telemetry(self, device_id, name):
+        return self.call("GET", f"/api/devices/{device_id}/telemetry/{name}?{API}")["value"]
+
+    def properties(self, device_id):
+        return self.call("GET", f"/api/devices/{device_id}/properties?{API}")
+
+    def set_properties(self, device_id, patch):
+        return self.call("PATCH", f"/api/devices/{device_id}/properties?{API}", patch)
+
+    def command(self, device_id, name, request):
+        body = {"request": request, "connectionTimeout": 20}
+        return self.call("POST", f"/api/devices/{device_id}/commands/{name}?{API}", body)
+
+    def send(self, device_id, body, properties):
+        """Queues a cloud-to-device message."""
+        return self.call("POST", f"/emulator/devices/{device_id}/messages", {"body": body, "properties": properties})
+
+    def wait(self, device_id, what, condition):
+        """Waits until the hub's view of a device is as it should be."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(self.hub_device(device_id)):
+            assert time.monotonic() < deadline, f"{what}: {self.hub_device(device_id)}"
+            time.sleep(0.05)
