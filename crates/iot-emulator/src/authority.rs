@@ -52,12 +52,19 @@ impl Authority {
         self.key.serialize_pem()
     }
 
-    /// Makes the certificate of a server that is reached by `hostname`, `localhost` and the loopback addresses.
-    pub(crate) fn server_identity(&self, hostname: &str, now: Timestamp) -> Result<ServerIdentity, StartError> {
+    /// Makes the certificate of a server that is reached by `hostname`, `others`, `localhost` and the loopback addresses.
+    pub(crate) fn server_identity<'a>(
+        &self,
+        hostname: &str,
+        others: impl Iterator<Item = &'a str>,
+        now: Timestamp,
+    ) -> Result<ServerIdentity, StartError> {
         let key = KeyPair::generate()?;
         let mut names = vec![hostname.to_owned()];
-        if hostname != "localhost" {
-            names.push("localhost".into());
+        for name in others.chain(["localhost"]) {
+            if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                names.push(name.to_owned());
+            }
         }
         let mut server = CertificateParams::new(names)?;
         for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {

@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use futures_util::FutureExt;
-use iot_protocol::id::IdScope;
+use iot_protocol::id::{HubHost, IdScope};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::{Config, Emulator};
+use crate::{Config, Emulator, Reprovision};
 
 /// Runs DPS, IoT Hub and the IoT Central REST API on this machine. Not for production.
 ///
@@ -30,9 +30,17 @@ pub struct Args {
     /// Where the REST API listens without TLS; loopback addresses only.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
-    /// The name by which clients reach this machine; also the name of the assigned hub.
+    /// The name by which clients reach this machine.
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     pub hostname: String,
+    /// Names of the hubs, separated by commas; one that is named like this machine when left out. Each is in the server's
+    /// certificate, and has to lead clients to this machine. New devices are spread over the hubs evenly.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub hubs: Vec<HubHost>,
+    /// What becomes of a device that registers again: `migrate` lets its data come along to another hub, `reset` lets it
+    /// start with nothing, `never` leaves it where it is.
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t)]
+    pub reprovision: Reprovision,
     /// The id scope of the emulated DPS.
     #[arg(long, value_name = "ID", default_value = "0ne00EMULATOR")]
     pub id_scope: IdScope,
@@ -56,6 +64,7 @@ struct Ready<'a> {
     https: Option<SocketAddr>,
     http: Option<SocketAddr>,
     hostname: &'a str,
+    hubs: Vec<&'a HubHost>,
     id_scope: &'a IdScope,
     ca: Option<PathBuf>,
     api_token_file: Option<PathBuf>,
@@ -81,6 +90,8 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
         https: Some(args.https),
         http: Some(args.http),
         hostname: args.hostname,
+        hubs: args.hubs,
+        reprovision: args.reprovision,
         id_scope: args.id_scope,
         state: Some(state.clone()),
         dps_retry_after: Duration::from_secs(args.dps_retry_after),
@@ -102,6 +113,7 @@ fn announce(emulator: &Emulator, state: &Path) -> anyhow::Result<()> {
         https: emulator.https_addr(),
         http: emulator.http_addr(),
         hostname: emulator.hostname(),
+        hubs: emulator.hubs().collect(),
         id_scope: emulator.id_scope(),
         ca: emulator.ca_file(),
         api_token_file: emulator.api_token_file(),

@@ -2,7 +2,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use iot_protocol::id::IdScope;
+use iot_protocol::id::{HubHost, IdScope};
+
+use crate::dps::Reprovision;
 
 /// How to run an emulator. The default takes free ports on this machine and keeps nothing on disk.
 #[derive(Debug, Clone)]
@@ -13,8 +15,11 @@ pub struct Config {
     pub https: Option<SocketAddr>,
     /// Where the REST interface listens without TLS; only a loopback address is accepted.
     pub http: Option<SocketAddr>,
-    /// The name that clients use for this machine. It is in the server's certificate, and it is the assigned hub.
+    /// The name that clients use for this machine. It is in the server's certificate.
     pub hostname: String,
+    /// The hubs, by their host names, which are all in the server's certificate. New devices are spread over them evenly.
+    /// None stands for one hub that is named like this machine.
+    pub hubs: Vec<HubHost>,
     /// The id scope of the emulated DPS.
     pub id_scope: IdScope,
     /// Folder for the certificate authority, the API token, and everything that the services were told. Without one all
@@ -22,6 +27,8 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// How long DPS asks a device to wait before it polls.
     pub dps_retry_after: Duration,
+    /// What becomes of a device that registers again.
+    pub reprovision: Reprovision,
 }
 
 impl Default for Config {
@@ -32,9 +39,11 @@ impl Default for Config {
             https: Some(any_port),
             http: Some(any_port),
             hostname: "localhost".into(),
+            hubs: Vec::new(),
             id_scope: IdScope::new("0ne00EMULATOR").expect("the constant is a valid id scope"),
             state: None,
             dps_retry_after: Duration::from_secs(3),
+            reprovision: Reprovision::Migrate,
         }
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! Source: [Communicate with DPS using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-dps).
 
+mod allocation;
 mod register;
 mod registrations;
 mod session;
 
+pub use allocation::Reprovision;
+pub(crate) use allocation::{Current, place};
 #[cfg(test)]
 pub(crate) use registrations::Polled;
 pub(crate) use registrations::Registrations;

@@ -16,7 +16,7 @@ use crate::central::Central;
 use crate::config::Config;
 use crate::dps::Registrations;
 use crate::error::StartError;
-use crate::hub::Registry;
+use crate::hub::{Hubs, Registry};
 use crate::journal::Journal;
 use crate::rest::{self, RestServer};
 use crate::services::Services;
@@ -53,7 +53,14 @@ impl Emulator {
         if let Some(address) = config.http.filter(|address| !address.ip().is_loopback()) {
             return Err(StartError::HttpNotLoopback(address));
         }
-        let hub = HubHost::new(&config.hostname).map_err(StartError::Hostname)?;
+        let hostname = HubHost::new(&config.hostname).map_err(StartError::Hostname)?;
+        for (place, hub) in config.hubs.iter().enumerate() {
+            let same = |other: &HubHost| other.as_str().eq_ignore_ascii_case(hub.as_str());
+            if config.hubs[..place].iter().any(same) {
+                return Err(StartError::HubTwice(hub.clone()));
+            }
+        }
+        let hubs = Hubs::new(&config.hubs, &hostname);
         let now = clock::now();
         let state = config.state.as_deref().map(StateFolder::open).transpose()?;
         let (store, mut content, authority, token) = match &state {
@@ -69,7 +76,7 @@ impl Emulator {
                 ApiToken::generate(),
             ),
         };
-        let identity = authority.server_identity(hub.as_str(), now)?;
+        let identity = authority.server_identity(hostname.as_str(), hubs.iter().map(HubHost::as_str), now)?;
         let device_tls = Arc::new(tls::device_config(&identity)?);
         let rest_tls = Arc::new(tls::rest_config(&identity)?);
 
@@ -78,13 +85,14 @@ impl Emulator {
         let http = config.http.map(|address| listen("http", address)).transpose()?;
 
         let services = Arc::new(Services {
-            hub,
+            hostname,
             id_scope: config.id_scope,
             dps_retry_after: config.dps_retry_after,
+            reprovision: config.reprovision,
             token,
             central: Central::restore(&mut content)?,
             registrations: Registrations::restore(&mut content)?,
-            registry: Registry::restore(&mut content)?,
+            registry: Registry::restore(hubs, &mut content)?,
             store,
             counters: Counters::default(),
             journal: Journal::new(),
@@ -158,10 +166,15 @@ impl Emulator {
         &self.services.id_scope
     }
 
-    /// The name that clients must use for this machine, which is also the hub's.
+    /// The name that clients must use for this machine.
     #[must_use]
     pub fn hostname(&self) -> &str {
-        self.services.hub.as_str()
+        self.services.hostname.as_str()
+    }
+
+    /// The names of the hubs, which are all in the server's certificate.
+    pub fn hubs(&self) -> impl Iterator<Item = &HubHost> {
+        self.services.registry.hubs().iter()
     }
 
     /// Where the authority's certificate is stored, if there is a state folder.

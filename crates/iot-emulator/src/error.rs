@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use iot_protocol::IdError;
+use iot_protocol::id::HubHost;
 
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum StartError {
     /// Without TLS, only this machine may reach the REST interface.
     #[error("`--http {0}` is not a loopback address; use `--https` to be reached from elsewhere")]
     HttpNotLoopback(SocketAddr),
+    /// A hub is named twice.
+    #[error("`--hubs` names `{0}` twice")]
+    HubTwice(HubHost),
     /// The host name would not do as the name of a hub.
     #[error("`--hostname` is not usable")]
     Hostname(#[source] IdError),

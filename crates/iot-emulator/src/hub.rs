@@ -17,6 +17,6 @@ pub(crate) use device::Device;
 
 pub(crate) use method::{InvokeError, invoke};
 pub(crate) use queue::CloudMessage;
-pub(crate) use registry::Registry;
+pub(crate) use registry::{CantMove, Hubs, Registry};
 pub(crate) use session::serve;
 pub(crate) use twin::{BadPatch, Twin, is_component};

@@ -74,6 +74,13 @@ pub enum Event {
         group: Option<String>,
         /// The device id in the hub.
         device_id: String,
+        /// The hub.
+        hub: String,
+    },
+    /// A device was taken out of its hub; its next registration gives it to another.
+    Reassigned {
+        /// The other hub.
+        hub: String,
     },
     /// DPS did not assign a device.
     RegistrationRefused {
@@ -124,6 +131,8 @@ pub enum Why {
     Disabled,
     /// The device was deleted.
     Deleted,
+    /// The device was given to another hub, or starts anew in its own.
+    Moved,
     /// The client did not read what was sent to it.
     TooSlow,
     /// The emulator stops.

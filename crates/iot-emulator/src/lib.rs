@@ -63,6 +63,7 @@ mod unconfirmed;
 mod wire;
 
 pub use config::Config;
+pub use dps::Reprovision;
 pub use emulator::Emulator;
 pub use error::StartError;
 pub use journal::{Entry, Event, Journal, Service, Why};

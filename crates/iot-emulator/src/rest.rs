@@ -171,7 +171,8 @@ fn router(rest: Rest) -> Router {
         .route("/stats", get(operator::stats))
         .route("/journal", get(operator::journal))
         .route("/devices/{id}", get(operator::device))
-        .route("/devices/{id}/messages", post(operator::send).layer(durable))
+        .route("/devices/{id}/messages", post(operator::send).layer(durable.clone()))
+        .route("/devices/{id}/reassign", post(operator::reassign).layer(durable))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method);
     Router::new()

@@ -2,23 +2,24 @@
 
 use std::time::Duration;
 
-use iot_protocol::id::{HubHost, IdScope};
+use iot_protocol::id::{DeviceId, HubHost, IdScope};
 
 use crate::central::Central;
-use crate::dps::Registrations;
-use crate::hub::Registry;
-use crate::journal::Journal;
+use crate::dps::{Registrations, Reprovision};
+use crate::hub::{CantMove, Registry};
+use crate::journal::{Event, Journal};
 use crate::stats::Counters;
 use crate::store::Store;
 use crate::token::ApiToken;
 
-/// One tenant: its DPS, its hub and its IoT Central application.
+/// One tenant: its DPS, its hubs and its IoT Central application.
 #[derive(Debug)]
 pub(crate) struct Services {
-    /// The only hub, and the name of this machine.
-    pub(crate) hub: HubHost,
+    /// The name of this machine.
+    pub(crate) hostname: HubHost,
     pub(crate) id_scope: IdScope,
     pub(crate) dps_retry_after: Duration,
+    pub(crate) reprovision: Reprovision,
     pub(crate) token: ApiToken,
     pub(crate) central: Central,
     pub(crate) registrations: Registrations,
@@ -26,4 +27,21 @@ pub(crate) struct Services {
     pub(crate) store: Store,
     pub(crate) counters: Counters,
     pub(crate) journal: Journal,
+}
+
+impl Services {
+    /// Gives a device to the hub `to`, or to the next one: its own drops and refuses it from now on, and its next
+    /// registration tells it where to go. Takes the lock of the application.
+    pub(crate) fn reassign(&self, id: &DeviceId, to: Option<&HubHost>) -> Result<HubHost, CantMove> {
+        if self.reprovision == Reprovision::Never {
+            return Err(CantMove::Never);
+        }
+        let _order = self.central.write();
+        let mut changes = self.store.changes();
+        let hub = self.registry.reassign(id, to, &mut changes)?;
+        self.store.write(changes);
+        let event = Event::Reassigned { hub: hub.to_string() };
+        self.journal.record(Some(id.as_str()), event);
+        Ok(hub)
+    }
 }

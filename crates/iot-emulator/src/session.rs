@@ -136,8 +136,8 @@ mod tests {
 
     use super::*;
     use crate::central::{Attestation, Central, Device};
-    use crate::dps::Registrations;
-    use crate::hub::Registry;
+    use crate::dps::{Registrations, Reprovision};
+    use crate::hub::{Hubs, Registry};
     use crate::journal::Journal;
     use crate::stats::Counters;
     use crate::store::Store;
@@ -152,21 +152,26 @@ mod tests {
             let certificate = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
             Certificate::from_der(certificate.der()).unwrap()
         });
+        let hostname = HubHost::new("localhost").unwrap();
         let services = Services {
-            hub: HubHost::new("localhost").unwrap(),
+            registry: Registry::new(Hubs::new(&[], &hostname)),
+            hostname,
             id_scope: IdScope::new("0ne00EMULATOR").unwrap(),
             dps_retry_after: Duration::ZERO,
+            reprovision: Reprovision::Migrate,
             token: ApiToken::generate(),
             central: Central::default(),
             registrations: Registrations::default(),
-            registry: Registry::default(),
             store: Store::memory(),
             counters: Counters::default(),
             journal: Journal::new(),
         };
         let id = DeviceId::new("t-1").unwrap();
         let mut changes = services.store.changes();
-        services.registry.enroll(&id, leaf.thumbprint(), &mut changes);
+        let policy = services.reprovision;
+        services
+            .registry
+            .enroll(&id, leaf.thumbprint(), policy, &services.store, &mut changes);
         {
             let mut application = services.central.write();
             application.devices.insert("t-1".into(), Device::new(id));

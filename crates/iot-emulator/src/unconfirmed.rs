@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use iot_protocol::dps::Substatus;
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 
 /// A client whose certificate has expired, is not valid yet, or is unknown. Observed for unknown ones, assumed for the
 /// others: the handshake succeeds and CONNACK says no.
 pub(crate) const BAD_CERTIFICATE: ConnectReturnCode = ConnectReturnCode::NotAuthorized;
-/// A user name that names another id scope or another hub.
+/// A user name that names another id scope or another hub than the device's own.
 pub(crate) const WRONG_TENANT: ConnectReturnCode = ConnectReturnCode::NotAuthorized;
 /// A user name that can't be read, or a version of the DPS interface that nobody has published.
 pub(crate) const BAD_USER_NAME: ConnectReturnCode = ConnectReturnCode::BadUserNamePassword;
@@ -22,6 +23,8 @@ pub(crate) const DPS_ID_MISMATCH: u32 = 400_004;
 pub(crate) const DPS_BAD_BODY: u32 = 400_000;
 /// DPS: polled for an operation that does not exist.
 pub(crate) const DPS_UNKNOWN_OPERATION: u32 = 404_201;
+/// DPS: what it calls a registration that resets a device which keeps its hub.
+pub(crate) const RESET_IN_PLACE: Substatus = Substatus::DeviceDataReset;
 /// DPS: more polls than five in ten seconds.
 pub(crate) const DPS_THROTTLED: u32 = 429_001;
 

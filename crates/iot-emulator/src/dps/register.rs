@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use iot_protocol::dps::{Registration, RegistrationRequest, RegistrationState, ServiceError, Status, Substatus};
+use iot_protocol::dps::{Registration, RegistrationRequest, RegistrationState, ServiceError, Status};
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -63,17 +63,24 @@ pub(super) fn register(
     let mut changes = services.store.changes();
     let outcome = match application.assign(id, group.is_some(), request.model_id(), &mut changes) {
         Ok(device_id) => {
-            services.registry.enroll(&device_id, leaf.thumbprint(), &mut changes);
+            let placed = services.registry.enroll(
+                &device_id,
+                leaf.thumbprint(),
+                services.reprovision,
+                &services.store,
+                &mut changes,
+            );
             count(&services.counters.registrations);
             let event = Event::Registered {
                 group,
                 device_id: device_id.to_string(),
+                hub: placed.hub.to_string(),
             };
             services.journal.record(Some(id.as_str()), event);
             RegistrationState {
-                assigned_hub: Some(services.hub.clone()),
+                assigned_hub: Some(placed.hub),
                 device_id: Some(device_id),
-                substatus: Some(Substatus::InitialAssignment),
+                substatus: Some(placed.substatus),
                 ..RegistrationState::new(Status::Assigned)
             }
         }

@@ -22,7 +22,7 @@ pub(super) fn admit(
     chain: &[Certificate],
     services: &Services,
 ) -> Result<Arc<Device>, Refused> {
-    if !user.hub.as_str().eq_ignore_ascii_case(services.hub.as_str()) {
+    if !services.registry.has_hub(&user.hub) {
         return Err(Refused::new(
             WRONG_TENANT,
             format!("there is no hub `{}` here", user.hub),
@@ -44,6 +44,18 @@ pub(super) fn admit(
     let device = services.registry.device(&user.device_id).ok_or_else(unknown)?;
     {
         let state = device.lock();
+        if let Some(next) = &state.next_hub {
+            return Err(Refused::new(
+                WRONG_TENANT,
+                format!("the device was moved to hub `{next}`"),
+            ));
+        }
+        if !state.hub.as_str().eq_ignore_ascii_case(user.hub.as_str()) {
+            return Err(Refused::new(
+                WRONG_TENANT,
+                format!("the device belongs to hub `{}`", state.hub),
+            ));
+        }
         if !state.enabled {
             return Err(Refused::new(ConnectReturnCode::NotAuthorized, "the device is disabled"));
         }

@@ -1,11 +1,11 @@
 //! A device as its hub knows it. Everything of a device is behind its own lock, so that devices never wait for each
 //! other.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use iot_protocol::hub::Subscription;
-use iot_protocol::id::{DeviceId, ModelId};
+use iot_protocol::id::{DeviceId, HubHost, ModelId};
 use jiff::Timestamp;
 use rumqttc::mqttbytes::QoS;
 use serde_json::{Map, Value};
@@ -31,6 +31,10 @@ pub(crate) struct Device {
 #[derive(Debug)]
 pub(crate) struct DeviceState {
     pub(crate) enabled: bool,
+    /// The hub that the identity is in.
+    pub(crate) hub: Arc<HubHost>,
+    /// The hub that the next registration will give it to. Until then, no hub takes the device.
+    pub(crate) next_hub: Option<Arc<HubHost>>,
     /// Of the certificate that the device registered with last.
     pub(crate) thumbprint: Thumbprint,
     pub(crate) model_id: Option<ModelId>,
@@ -74,9 +78,11 @@ pub(crate) enum Command {
 }
 
 impl Device {
-    pub(super) fn new(id: DeviceId, thumbprint: Thumbprint) -> Self {
+    pub(super) fn new(id: DeviceId, thumbprint: Thumbprint, hub: Arc<HubHost>) -> Self {
         let state = DeviceState {
             enabled: true,
+            hub,
+            next_hub: None,
             thumbprint,
             model_id: None,
             twin: Twin::new(),
@@ -152,6 +158,34 @@ impl Device {
                 stored::remove_message(&self.id, number, changes);
             }
         })
+    }
+
+    /// Leaves the hub, or starts anew there: no connection stays, nor a session that the hub would have resumed. Twin and
+    /// messages come along, unless it `resets`.
+    pub(super) fn leave(&self, resets: bool, store: &Store) {
+        self.disconnect(Why::Moved);
+        let mut state = self.lock();
+        let had_session = state.session.take().is_some();
+        let dropped: Vec<u64> = if resets {
+            state.queue.numbers().collect()
+        } else {
+            Vec::new()
+        };
+        if resets {
+            state.queue.clear();
+            state.twin = Twin::new();
+        }
+        state.store(store, |state, changes| {
+            if had_session {
+                stored::put_session(&self.id, state, changes);
+            }
+            if resets {
+                stored::put_twin(&self.id, &state.twin, changes);
+            }
+            for number in dropped {
+                stored::remove_message(&self.id, number, changes);
+            }
+        });
     }
 
     /// Removes what is stored of the device. Nothing is stored of it any more.

@@ -1,45 +1,222 @@
-//! The identity registry. It is separate from the enrollments: DPS writes to it when it assigns a device, and a change
-//! of an enrollment does not reach it. Identities change only under the lock of the application, which thus gives their
-//! changes in the store an order.
+//! The hubs and their identity registry. It is separate from the enrollments: DPS writes to it when it assigns a device,
+//! and a change of an enrollment does not reach it. Identities change only under the lock of the application, which thus
+//! gives their changes in the store an order.
 
 use std::collections::{BTreeMap, btree_map};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use iot_protocol::id::DeviceId;
+use iot_protocol::dps::Substatus;
+use iot_protocol::id::{DeviceId, HubHost};
 
 use super::device::Device;
 use super::stored;
 use crate::certificate::Thumbprint;
+use crate::dps::{Current, Reprovision, place};
 use crate::error::StartError;
 use crate::journal::Why;
-use crate::store::{Changes, Content};
+use crate::store::{Changes, Content, Store};
 
-/// The devices that the hub knows, by their case-sensitive id.
+/// The hubs, and the devices that they know. An identity is in one hub at a time.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    hubs: Hubs,
+    devices: RwLock<Devices>,
+}
+
+/// The hubs that are here, of which there is at least one.
+#[derive(Debug)]
+pub(crate) struct Hubs(Box<[Arc<HubHost>]>);
+
 #[derive(Debug, Default)]
-pub(crate) struct Registry(RwLock<BTreeMap<DeviceId, Arc<Device>>>);
+struct Devices {
+    /// By their case-sensitive id.
+    by_id: BTreeMap<DeviceId, Arc<Device>>,
+    /// How many each hub has.
+    loads: Vec<usize>,
+}
 
-impl Registry {
-    /// The registry as it was stored.
-    pub(crate) fn restore(content: &mut Content) -> Result<Self, StartError> {
-        Ok(Self(RwLock::new(stored::restore(content)?)))
+/// Where a device is now, and how that came.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) hub: HubHost,
+    pub(crate) substatus: Substatus,
+}
+
+/// Why a device can't be given to another hub.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CantMove {
+    #[error("no hub knows the device")]
+    UnknownDevice,
+    #[error("there is no hub `{0}` here")]
+    UnknownHub(HubHost),
+    #[error("the device is at hub `{0}` already")]
+    AlreadyThere(HubHost),
+    #[error("there is no other hub than `{0}`")]
+    OnlyHub(HubHost),
+    #[error("devices are never provisioned again (`--reprovision never`)")]
+    Never,
+}
+
+impl Hubs {
+    /// The hubs by these names, or else the one that is named like the machine.
+    pub(crate) fn new(names: &[HubHost], hostname: &HubHost) -> Self {
+        let names = if names.is_empty() {
+            std::slice::from_ref(hostname)
+        } else {
+            names
+        };
+        Self(names.iter().cloned().map(Arc::new).collect())
     }
 
-    /// Writes what DPS says about a device. Its twin stays, if it has one.
-    pub(crate) fn enroll(&self, id: &DeviceId, thumbprint: Thumbprint, changes: &mut Changes) {
-        let mut devices = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let (is_new, device) = match devices.entry(id.clone()) {
-            btree_map::Entry::Occupied(known) => (false, known.into_mut()),
-            btree_map::Entry::Vacant(new) => (true, new.insert(Arc::new(Device::new(id.clone(), thumbprint)))),
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &HubHost> {
+        self.0.iter().map(|hub| &**hub)
+    }
+
+    /// The place of a hub in the list; host names know no case.
+    fn position(&self, name: &HubHost) -> Option<usize> {
+        let is_it = |hub: &Arc<HubHost>| hub.as_str().eq_ignore_ascii_case(name.as_str());
+        self.0.iter().position(is_it)
+    }
+
+    /// The hub by a name that was stored, which may not be here any more; without a name, the first.
+    pub(super) fn restore(&self, name: Option<HubHost>) -> Arc<HubHost> {
+        match name {
+            Some(name) => match self.position(&name) {
+                Some(place) => Arc::clone(&self.0[place]),
+                None => Arc::new(name),
+            },
+            None => Arc::clone(&self.0[0]),
+        }
+    }
+}
+
+impl Registry {
+    /// An empty registry.
+    #[cfg(test)]
+    pub(crate) fn new(hubs: Hubs) -> Self {
+        let devices = Devices {
+            by_id: BTreeMap::new(),
+            loads: vec![0; hubs.0.len()],
         };
-        let mut state = device.lock();
-        if is_new || state.thumbprint != thumbprint {
-            state.thumbprint = thumbprint;
-            stored::put_identity(id, &state, changes);
+        Self {
+            hubs,
+            devices: RwLock::new(devices),
         }
     }
 
+    /// The registry as it was stored.
+    pub(crate) fn restore(hubs: Hubs, content: &mut Content) -> Result<Self, StartError> {
+        let by_id = stored::restore(&hubs, content)?;
+        let mut loads = vec![0; hubs.0.len()];
+        for device in by_id.values() {
+            if let Some(hub) = hubs.position(&device.lock().hub) {
+                loads[hub] += 1;
+            }
+        }
+        Ok(Self {
+            hubs,
+            devices: RwLock::new(Devices { by_id, loads }),
+        })
+    }
+
+    pub(crate) fn hubs(&self) -> &Hubs {
+        &self.hubs
+    }
+
+    /// Whether there is a hub by this name.
+    pub(crate) fn has_hub(&self, name: &HubHost) -> bool {
+        self.hubs.position(name).is_some()
+    }
+
+    /// Writes what DPS says about a device, in the hub that is to have it.
+    pub(crate) fn enroll(
+        &self,
+        id: &DeviceId,
+        thumbprint: Thumbprint,
+        policy: Reprovision,
+        store: &Store,
+        changes: &mut Changes,
+    ) -> Placed {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        let Devices { by_id, loads } = &mut *devices;
+        let entry = by_id.entry(id.clone());
+        let current = match &entry {
+            btree_map::Entry::Occupied(known) => {
+                let state = known.get().lock();
+                let next = state.next_hub.as_ref();
+                Some(Current {
+                    hub: self.hubs.position(&state.hub),
+                    next: next.and_then(|hub| self.hubs.position(hub)),
+                })
+            }
+            btree_map::Entry::Vacant(_) => None,
+        };
+        let placement = place(current, loads, policy);
+        let hub = &self.hubs.0[placement.hub];
+        let is_new = current.is_none();
+        if is_new || placement.moves {
+            loads[placement.hub] += 1;
+        }
+        if let Some(old) = current.and_then(|current| current.hub).filter(|_| placement.moves) {
+            loads[old] -= 1;
+        }
+        let device = match entry {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(new) => new.insert(Arc::new(Device::new(id.clone(), thumbprint, Arc::clone(hub)))),
+        };
+        if placement.moves || placement.resets {
+            device.leave(placement.resets, store);
+        }
+        let mut state = device.lock();
+        if is_new || placement.moves || state.next_hub.is_some() || state.thumbprint != thumbprint {
+            state.hub = Arc::clone(hub);
+            state.next_hub = None;
+            state.thumbprint = thumbprint;
+            stored::put_identity(id, &state, changes);
+        }
+        Placed {
+            hub: HubHost::clone(hub),
+            substatus: placement.substatus,
+        }
+    }
+
+    /// Takes a device out of its hub: that refuses it from now on, and the next registration gives it to the hub `to`,
+    /// or to the next one of the list.
+    pub(crate) fn reassign(
+        &self,
+        id: &DeviceId,
+        to: Option<&HubHost>,
+        changes: &mut Changes,
+    ) -> Result<HubHost, CantMove> {
+        let device = self.device(id).ok_or(CantMove::UnknownDevice)?;
+        let mut state = device.lock();
+        let own = self.hubs.position(&state.hub);
+        let target = match to {
+            Some(name) => self
+                .hubs
+                .position(name)
+                .ok_or_else(|| CantMove::UnknownHub(name.clone()))?,
+            None => own.map_or(0, |own| (own + 1) % self.hubs.0.len()),
+        };
+        if own == Some(target) {
+            let hub = HubHost::clone(&state.hub);
+            return Err(if to.is_some() {
+                CantMove::AlreadyThere(hub)
+            } else {
+                CantMove::OnlyHub(hub)
+            });
+        }
+        let hub = Arc::clone(&self.hubs.0[target]);
+        state.next_hub = Some(Arc::clone(&hub));
+        stored::put_identity(id, &state, changes);
+        drop(state);
+        device.disconnect(Why::Moved);
+        Ok(HubHost::clone(&hub))
+    }
+
     pub(crate) fn device(&self, id: &DeviceId) -> Option<Arc<Device>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        devices.by_id.get(id).cloned()
     }
 
     /// Enables or disables an identity. A live connection of a disabled one is dropped.
@@ -58,8 +235,13 @@ impl Registry {
 
     /// Forgets an identity with its twin, and drops its connection.
     pub(crate) fn remove(&self, id: &DeviceId, changes: &mut Changes) {
-        let removed = self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = devices.by_id.remove(id);
         if let Some(device) = removed {
+            if let Some(hub) = self.hubs.position(&device.lock().hub) {
+                devices.loads[hub] -= 1;
+            }
+            drop(devices);
             device.forget(changes);
             device.disconnect(Why::Deleted);
         }

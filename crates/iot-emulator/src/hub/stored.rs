@@ -7,13 +7,14 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use iot_protocol::hub::Subscription;
-use iot_protocol::id::{DeviceId, ModelId};
+use iot_protocol::id::{DeviceId, HubHost, ModelId};
 use iot_protocol::properties::PropertyBag;
 use rumqttc::mqttbytes::{QoS, qos};
 use serde::{Deserialize, Serialize};
 
 use super::device::{Device, DeviceState};
 use super::queue::{CloudMessage, Queue};
+use super::registry::Hubs;
 use super::twin::Twin;
 use crate::certificate::Thumbprint;
 use crate::error::StartError;
@@ -25,6 +26,11 @@ struct Identity {
     enabled: bool,
     /// Base64 of the SHA-256 thumbprint.
     thumbprint: String,
+    /// None in what was stored when there was one hub only.
+    #[serde(default)]
+    hub: Option<HubHost>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_hub: Option<HubHost>,
 }
 
 /// What a device said at its last connects.
@@ -70,6 +76,8 @@ pub(super) fn put_identity(id: &DeviceId, state: &DeviceState, changes: &mut Cha
     let identity = Identity {
         enabled: state.enabled,
         thumbprint: BASE64_STANDARD.encode(state.thumbprint),
+        hub: Some(HubHost::clone(&state.hub)),
+        next_hub: state.next_hub.as_deref().cloned(),
     };
     changes.put(id.as_str(), &identity);
 }
@@ -124,7 +132,7 @@ fn message_key(id: &DeviceId, number: u64) -> String {
 }
 
 /// The devices as they were stored.
-pub(super) fn restore(content: &mut Content) -> Result<BTreeMap<DeviceId, Arc<Device>>, StartError> {
+pub(super) fn restore(hubs: &Hubs, content: &mut Content) -> Result<BTreeMap<DeviceId, Arc<Device>>, StartError> {
     let mut twins: BTreeMap<String, Twin> = content.take()?.into_iter().collect();
     let mut sessions: BTreeMap<String, Session> = content.take()?.into_iter().collect();
     let mut queues: BTreeMap<String, Queue> = BTreeMap::new();
@@ -137,11 +145,12 @@ pub(super) fn restore(content: &mut Content) -> Result<BTreeMap<DeviceId, Arc<De
     for (key, identity) in content.take::<Identity>()? {
         let (id, thumbprint) =
             read_identity(&key, &identity).ok_or_else(|| content.bad::<Identity>(&key, "not an identity"))?;
-        let device = Device::new(id.clone(), thumbprint);
+        let device = Device::new(id.clone(), thumbprint, hubs.restore(identity.hub));
         {
             let mut state = device.lock();
             let session = sessions.remove(&key).unwrap_or_default();
             state.enabled = identity.enabled;
+            state.next_hub = identity.next_hub.map(|hub| hubs.restore(Some(hub)));
             state.session = session
                 .kept
                 .then(|| read_subscriptions(&id, &session))

@@ -61,7 +61,7 @@ pub(super) async fn list(
         let host = headers
             .get(HOST)
             .and_then(|host| host.to_str().ok())
-            .unwrap_or(rest.services.hub.as_str());
+            .unwrap_or(rest.services.hostname.as_str());
         let version = page.api_version.unwrap_or_default();
         let mut link = String::new();
         write!(

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use iot_protocol::id::DeviceId;
+use iot_protocol::id::{DeviceId, HubHost};
 use iot_protocol::properties::{MESSAGE_ID, PropertyBag, TO};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use super::Rest;
 use super::body::parse;
 use super::error::ApiError;
 use crate::certificate::hex_upper;
-use crate::hub::{CloudMessage, Device};
+use crate::hub::{CantMove, CloudMessage, Device};
 use crate::journal::{Entry, Event};
 use crate::stats::Stats;
 use crate::unconfirmed::QUEUE_FULL;
@@ -56,6 +56,8 @@ pub(super) async fn device(State(rest): State<Rest>, Path(id): Path<String>) -> 
     let state = device.lock();
     Ok(Json(json!({
         "device_id": device.id,
+        "hub": *state.hub,
+        "next_hub": state.next_hub.as_deref(),
         "enabled": state.enabled,
         "connected": state.connection.is_some(),
         "model_id": state.model_id,
@@ -107,6 +109,33 @@ pub(super) async fn send(
         .journal
         .record(Some(device.id.as_str()), Event::MessageQueued);
     Ok((StatusCode::ACCEPTED, Json(json!({ "messageId": message_id }))))
+}
+
+#[derive(Deserialize, Default)]
+struct ReassignBody {
+    hub: Option<HubHost>,
+}
+
+/// Gives a device to another hub: to the one that is named, or to the next.
+pub(super) async fn reassign(
+    State(rest): State<Rest>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let body = if body.is_empty() {
+        ReassignBody::default()
+    } else {
+        parse(&body)?
+    };
+    let id: DeviceId = id.parse()?;
+    let hub = rest
+        .services
+        .reassign(&id, body.hub.as_ref())
+        .map_err(|error| match error {
+            CantMove::UnknownDevice => ApiError::not_found(error.to_string()),
+            _ => ApiError::new(StatusCode::CONFLICT, "Conflict", error.to_string()),
+        })?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "hub": hub }))))
 }
 
 fn find(rest: &Rest, id: &str) -> Result<std::sync::Arc<Device>, ApiError> {

@@ -3,7 +3,7 @@
 
 use iot_protocol::dps::Status;
 use iot_protocol::hub::Subscription;
-use iot_protocol::id::{DeviceId, RegistrationId};
+use iot_protocol::id::{DeviceId, HubHost, RegistrationId};
 use rumqttc::mqttbytes::QoS;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::central::{Central, Entry};
 use crate::dps::{Polled, Registrations};
-use crate::hub::Registry;
+use crate::hub::{Hubs, Registry};
 
 /// A self-signed certificate for `t-1` with a P-256 key, valid for a hundred years.
 const CERTIFICATE: &str = "MIIBczCCARmgAwIBAgIUJfHkLcNgSB1u4xbV9Z8nxR5atGwwCgYIKoZIzj0EAwIwDjEMMAoGA1UEAwwDdC0xMCAXDTI2MTEyMzIwMjMyOFoYDzIxMjYxMDMwMjAyMzI4WjAOMQwwCgYDVQQDDAN0LTEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASiIIfqlK4NF64/LAOvgX+k0bR224B777WkygxgCA4OigeqQMS81KH7nWAgdYQeQ+x6gVB5LqKY/jkAAuE7py6bo1MwUTAdBgNVHQ4EFgQULaEvz8tKulgG2LmrUq2jcsT3lekwHwYDVR0jBBgwFoAULaEvz8tKulgG2LmrUq2jcsT3lekwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAlCxERsk6FJ6iqALpZlwSgxxZ1FipAxTW3E4EupEYvZQCIEzkGD4PDVqCCmCpCmpZD5Hx0k2fLRc9eYuZwJbjDIMj";
@@ -55,6 +55,14 @@ fn records() -> Vec<(Table, &'static str, Value)> {
             Table::Identities,
             "T-1",
             json!({"enabled": true, "thumbprint": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}),
+        ),
+        (
+            Table::Identities,
+            "T-2",
+            json!({
+                "enabled": true, "thumbprint": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+                "hub": "gone", "next_hub": "hub-b",
+            }),
         ),
         (
             Table::Sessions,
@@ -116,7 +124,20 @@ async fn folders_of_this_form_are_understood_and_written() {
     };
     assert_eq!(registration.status, Status::Assigned);
 
-    let registry = Registry::restore(&mut content).unwrap();
+    let hubs = ["hub-a", "hub-b"].map(|name| HubHost::new(name).unwrap());
+    let registry = Registry::restore(Hubs::new(&hubs, &hubs[0]), &mut content).unwrap();
+    let hub = |id: &str| {
+        let device = registry.device(&DeviceId::new(id).unwrap()).unwrap();
+        let state = device.lock();
+        let next = state.next_hub.as_ref().map(ToString::to_string);
+        (state.hub.to_string(), next)
+    };
+    assert_eq!(
+        hub("T-1"),
+        ("hub-a".into(), None),
+        "the first version had one hub, without a name"
+    );
+    assert_eq!(hub("T-2"), ("gone".into(), Some("hub-b".into())));
     let hub_device = registry.device(&DeviceId::new("T-1").unwrap()).unwrap();
     let state = hub_device.lock();
     assert_eq!((state.thumbprint[1], state.queue.len()), (1, 1));

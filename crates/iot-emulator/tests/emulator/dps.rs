@@ -78,7 +78,8 @@ async fn a_group_device_registers_with_the_documented_topics_and_bodies() {
         registered,
         Event::Registered {
             group: Some("thermostats".into()),
-            device_id: "thermo-1".into()
+            device_id: "thermo-1".into(),
+            hub: "localhost".into(),
         }
     );
     let gone = |event: &Event| {
@@ -107,7 +108,8 @@ async fn an_individual_registers_by_its_self_signed_certificate() {
         registered,
         Event::Registered {
             group: None,
-            device_id: "lab".into()
+            device_id: "lab".into(),
+            hub: "localhost".into(),
         }
     );
 }

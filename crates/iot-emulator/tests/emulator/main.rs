@@ -9,6 +9,7 @@ mod common;
 mod crash;
 mod dps;
 mod hub;
+mod hubs;
 mod program;
 mod rest;
 mod restart;

@@ -52,8 +52,10 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Substatus {
-    /// First assignment, or the same hub as before.
+    /// First assignment.
     InitialAssignment,
+    /// The same hub as before.
+    ReprovisionedToInitialAssignment,
     /// The twin moved along.
     DeviceDataMigrated,
     /// The twin was emptied.
