@@ -5,6 +5,7 @@
 mod admission;
 mod device;
 mod inbox;
+mod mailbox;
 mod method;
 mod queue;
 mod registry;
@@ -13,6 +14,7 @@ mod session;
 mod stored;
 mod twin;
 
+pub(crate) use admission::admit;
 pub(crate) use device::Device;
 
 pub(crate) use method::{InvokeError, invoke};

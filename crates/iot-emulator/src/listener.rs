@@ -1,5 +1,6 @@
 //! The MQTT port: accepts, makes TLS, and hands each connection to a task of its own.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,7 +42,9 @@ pub(crate) async fn accept(
         match accepted {
             Ok((tcp, _)) => {
                 count(&services.counters.accepted);
-                connections.spawn(connection(tcp, acceptor.clone(), Arc::clone(&services), stop.clone()));
+                // A token of its own, since everybody who waits for the same one takes the same lock.
+                let stop = stop.child_token();
+                connections.spawn(connection(tcp, acceptor.clone(), Arc::clone(&services), stop));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -51,30 +55,51 @@ pub(crate) async fn accept(
 }
 
 async fn connection(tcp: TcpStream, acceptor: TlsAcceptor, services: Arc<Services>, stop: CancellationToken) {
+    // On a heap of its own: what a handshake takes is not to stay in the task, which may live for days.
+    let handshake = Box::pin(timeout(HANDSHAKE_LIMIT, handshake(tcp, acceptor)));
+    let reason = tokio::select! {
+        () = stop.cancelled() => return,
+        shaken = handshake => match shaken {
+            Ok(Ok((stream, chain))) => return session::serve(stream, chain, services, stop).await,
+            Ok(Err(error)) => format!("TLS handshake failed: {error}"),
+            Err(_) => "TLS handshake took too long".into(),
+        },
+    };
+    services.journal.record(None, Event::Dropped { reason });
+}
+
+/// The stream is on the heap, too: it is handed on from one owner to the next, and a future has room for each of them.
+async fn handshake(tcp: TcpStream, acceptor: TlsAcceptor) -> io::Result<(Box<TlsStream<TcpStream>>, Vec<Certificate>)> {
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY is not set");
     }
-    let handshake = tokio::select! {
-        () = stop.cancelled() => return,
-        handshake = timeout(HANDSHAKE_LIMIT, acceptor.accept(tcp)) => handshake,
-    };
-    let reason = match handshake {
-        Ok(Ok(stream)) => {
-            let (_, tls) = stream.get_ref();
-            if tls.server_name().is_none() {
-                tracing::debug!("client sent no server name");
-            }
-            let shown = tls.peer_certificates().unwrap_or_default();
-            // An unreadable certificate ends the chain: what is above it has no one to vouch for.
-            let chain = shown
-                .iter()
-                .take(MAX_CHAIN)
-                .map_while(|der| Certificate::from_der(der).ok())
-                .collect();
-            return session::serve(stream, chain, services, stop).await;
-        }
-        Ok(Err(error)) => format!("TLS handshake failed: {error}"),
-        Err(_) => "TLS handshake took too long".into(),
-    };
-    services.journal.record(None, Event::Dropped { reason });
+    let stream = Box::new(acceptor.accept(tcp).await?);
+    let (_, tls) = stream.get_ref();
+    if tls.server_name().is_none() {
+        tracing::debug!("client sent no server name");
+    }
+    let shown = tls.peer_certificates().unwrap_or_default();
+    // An unreadable certificate ends the chain: what is above it has no one to vouch for.
+    let chain = shown
+        .iter()
+        .take(MAX_CHAIN)
+        .map_while(|der| Certificate::from_der(der).ok())
+        .collect();
+    Ok((stream, chain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_size<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        // A value that is live across an await anywhere below counts here, for each of some thousand devices.
+        let size = future_size(connection);
+        assert!(size <= 3 * 1024, "{size} bytes");
+    }
 }

@@ -57,8 +57,23 @@ pub(crate) async fn serve<S: Stream>(
         Err(_) => return dropped("no CONNECT in time".into()),
     };
     match user(&connect) {
-        Ok(UserName::Dps(user)) => dps::serve(wire, &connect, &user, &chain, &services, &stop).await,
-        Ok(UserName::Hub(user)) => hub::serve(wire, connect, &user, &chain, &services, &stop).await,
+        // On a heap of its own, like the handshake: most connections are for the hub, and those stay.
+        Ok(UserName::Dps(user)) => {
+            let visit = async move { dps::serve(wire, &connect, &user, &chain, &services, &stop).await };
+            Box::pin(visit).await;
+        }
+        Ok(UserName::Hub(user)) => {
+            let admitted = hub::admit(connect, &user, &chain, &services);
+            // Who it is has been settled; the certificates are not looked at again.
+            drop(chain);
+            match admitted {
+                Ok(admitted) => hub::serve(wire, admitted, &services, &stop).await,
+                Err(refused) => {
+                    let device = Some(user.device_id.as_str());
+                    refuse(wire, &services, Some(Service::Hub), device, refused).await;
+                }
+            }
+        }
         Err(refused) => refuse(wire, &services, None, Some(&connect.client_id), refused).await,
     }
 }

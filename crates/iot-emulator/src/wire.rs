@@ -1,8 +1,11 @@
 //! MQTT 3.1.1 packets over a byte stream.
 
+use std::future::{Future, poll_fn};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use bytes::BytesMut;
+use futures_util::{SinkExt, StreamExt};
 use rumqttc::mqttbytes::v4::{Codec, ConnAck, ConnectReturnCode, Packet};
 use rumqttc::mqttbytes::{Error as CodecError, QoS};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -53,31 +56,55 @@ impl<S: Stream> Wire<S> {
             max_incoming_size: MAX_PACKET,
             max_outgoing_size: MAX_PACKET,
         };
-        let mut framed = Framed::with_capacity(stream, codec, BUFFER);
-        framed.set_backpressure_boundary(BACKLOG);
-        Self { framed }
+        Self {
+            framed: Framed::with_capacity(stream, codec, BUFFER),
+        }
     }
 
     /// The next packet. What [`Wire::send`] has left is written out only when no packet is waiting, so that the answers
     /// to several packets of one read leave in one write. Nothing is lost if this is cancelled.
     pub(crate) async fn next(&mut self) -> Result<Packet, WireError> {
-        let next = match self.framed.next().now_or_never() {
-            Some(next) => next,
-            None => {
-                self.framed.flush().await?;
-                self.framed.next().await
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Packet, WireError>> {
+        match self.framed.poll_next_unpin(context) {
+            Poll::Ready(Some(packet)) => Poll::Ready(Ok(packet?)),
+            Poll::Ready(None) => Poll::Ready(Err(WireError::Lost)),
+            Poll::Pending => {
+                self.shrink();
+                ready!(self.framed.poll_flush_unpin(context))?;
+                *self.framed.write_buffer_mut() = BytesMut::new();
+                Poll::Pending
             }
-        };
-        match next {
-            Some(packet) => Ok(packet?),
-            None => Err(WireError::Lost),
         }
     }
 
-    /// Puts a packet into the buffer; it leaves with the next wait for a packet.
-    pub(crate) async fn send(&mut self, packet: Packet) -> Result<(), WireError> {
-        match timeout(WRITE_LIMIT, self.framed.feed(packet)).await {
-            Ok(fed) => Ok(fed?),
+    /// Gives back what a large packet has left, as soon as nothing more is there to be read.
+    fn shrink(&mut self) {
+        let unread = self.framed.read_buffer_mut();
+        if unread.is_empty() && unread.capacity() > BUFFER {
+            *unread = BytesMut::with_capacity(BUFFER);
+        }
+    }
+
+    /// Puts a packet into the buffer; it leaves with the next wait for a packet. When too much waits already, this waits
+    /// until the peer has read.
+    pub(crate) fn send(&mut self, packet: Packet) -> impl Future<Output = Result<(), WireError>> {
+        // Outside the future, so that whoever waits for it has no room for a packet.
+        let put = self.framed.start_send_unpin(packet);
+        async move {
+            put?;
+            if self.framed.write_buffer().len() >= BACKLOG {
+                Box::pin(self.drain()).await?;
+            }
+            Ok(())
+        }
+    }
+
+    async fn drain(&mut self) -> Result<(), WireError> {
+        match timeout(WRITE_LIMIT, SinkExt::<Packet>::flush(&mut self.framed)).await {
+            Ok(flushed) => Ok(flushed?),
             Err(_) => Err(WireError::TooSlow),
         }
     }

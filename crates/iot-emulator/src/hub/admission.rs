@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use iot_protocol::hub::ToHub;
+use iot_protocol::id::ModelId;
 use iot_protocol::properties::PropertyBag;
 use iot_protocol::username::HubUserName;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill};
@@ -15,13 +16,22 @@ use crate::services::Services;
 use crate::session::Refused;
 use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, WRONG_TENANT};
 
+/// What a session is begun with: all that is left of a CONNECT that was taken.
+pub(crate) struct Admitted {
+    pub(super) device: Arc<Device>,
+    pub(super) model_id: Option<ModelId>,
+    pub(super) clean_session: bool,
+    pub(super) keep_alive: u16,
+    pub(super) will: Option<Box<LastWill>>,
+}
+
 /// Finds the device that a CONNECT is for, if the client is that device.
-pub(super) fn admit(
-    connect: &Connect,
+pub(crate) fn admit(
+    connect: Connect,
     user: &HubUserName,
     chain: &[Certificate],
     services: &Services,
-) -> Result<Arc<Device>, Refused> {
+) -> Result<Admitted, Refused> {
     if !services.registry.has_hub(&user.hub) {
         return Err(Refused::new(
             WRONG_TENANT,
@@ -62,12 +72,18 @@ pub(super) fn admit(
         authenticate(&state.thumbprint, chain, clock::now())
             .map_err(|refusal| Refused::new(BAD_CERTIFICATE, refusal.to_string()))?;
     }
-    match &connect.last_will {
-        Some(will) if will_properties(will, &device).is_none() => {
-            Err(Refused::new(BAD_USER_NAME, format!("a will to `{}`", will.topic)))
-        }
-        _ => Ok(device),
+    if let Some(will) = &connect.last_will
+        && will_properties(will, &device).is_none()
+    {
+        return Err(Refused::new(BAD_USER_NAME, format!("a will to `{}`", will.topic)));
     }
+    Ok(Admitted {
+        device,
+        model_id: user.model_id.clone(),
+        clean_session: connect.clean_session,
+        keep_alive: connect.keep_alive,
+        will: connect.last_will.map(Box::new),
+    })
 }
 
 /// The properties of a will; `None` if its topic is not the one for the device's own telemetry.

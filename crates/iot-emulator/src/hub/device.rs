@@ -9,9 +9,10 @@ use iot_protocol::id::{DeviceId, HubHost, ModelId};
 use jiff::Timestamp;
 use rumqttc::mqttbytes::QoS;
 use serde_json::{Map, Value};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use super::inbox::Inbox;
+use super::mailbox::{Receiver, Sender, mailbox};
 use super::queue::{CloudMessage, Queue, QueueFull};
 use super::stored;
 use super::twin::{BadPatch, Twin};
@@ -56,7 +57,7 @@ pub(crate) struct DeviceState {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) serial: u64,
-    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(super) commands: Sender<Command>,
     pub(crate) takes_methods: bool,
 }
 
@@ -208,9 +209,9 @@ impl DeviceState {
     }
 
     /// Makes a new connection the live one; the older one is dropped.
-    pub(super) fn connect(&mut self) -> (u64, mpsc::UnboundedReceiver<Command>) {
+    pub(super) fn connect(&mut self) -> (u64, Receiver<Command>) {
         self.connections += 1;
-        let (commands, receiver) = mpsc::unbounded_channel();
+        let (commands, receiver) = mailbox();
         let connection = Connection {
             serial: self.connections,
             commands,
@@ -234,6 +235,6 @@ impl DeviceState {
 impl Connection {
     fn tell(&self, command: Command) {
         // A session that has ended meanwhile needs to be told nothing.
-        drop(self.commands.send(command));
+        let _ = self.commands.send(command);
     }
 }

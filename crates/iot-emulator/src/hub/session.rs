@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
 use iot_protocol::hub::{FromHub, Subscription};
-use iot_protocol::username::HubUserName;
-use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{Connect, LastWill, Packet};
-use tokio::sync::{mpsc, oneshot};
+use rumqttc::mqttbytes::v4::{LastWill, Packet};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -19,41 +18,24 @@ mod downstream;
 mod subscriptions;
 mod upstream;
 
+use self::subscriptions::Subscriptions;
 use self::upstream::receive;
-use super::admission::{admit, will_properties};
+use super::admission::{Admitted, will_properties};
 use super::device::{Command, Device};
+use super::mailbox::Receiver;
 use super::stored;
-use crate::certificate::Certificate;
 use crate::journal::{Event, Service, Why};
 use crate::services::Services;
-use crate::session::{patience, refuse};
+use crate::session::patience;
 use crate::stats::count;
 use crate::wire::{Stream, Wire};
 
 /// The hub's own limit for how long a client may be silent.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1767);
-/// Serves a client whose user name is one for a hub.
-pub(crate) async fn serve<S: Stream>(
-    wire: Wire<S>,
-    connect: Connect,
-    user: &HubUserName,
-    chain: &[Certificate],
-    services: &Services,
-    stop: &CancellationToken,
-) {
-    let device = match admit(&connect, user, chain, services) {
-        Ok(device) => device,
-        Err(refused) => {
-            return refuse(
-                wire,
-                services,
-                Some(Service::Hub),
-                Some(user.device_id.as_str()),
-                refused,
-            )
-            .await;
-        }
-    };
+
+/// Serves a device that was admitted, until either side ends it.
+pub(crate) async fn serve<S: Stream>(wire: Wire<S>, admitted: Admitted, services: &Services, stop: &CancellationToken) {
+    let device = Arc::clone(&admitted.device);
     let id = device.id.as_str();
     count(&services.counters.connects);
     services.counters.connected.fetch_add(1, Relaxed);
@@ -61,14 +43,12 @@ pub(crate) async fn serve<S: Stream>(
         .journal
         .record(Some(id), Event::Connected { service: Service::Hub });
 
-    let mut session = Session::begin(wire, &connect, user, Arc::clone(&device), services);
-    let session_present = session.resumed;
-    let Err(why) = session
-        .run(session_present, patience(connect.keep_alive, LONGEST_SILENCE), stop)
-        .await;
+    let patience = patience(admitted.keep_alive, LONGEST_SILENCE);
+    let (mut session, will) = Session::begin(wire, admitted, services);
+    let Err(why) = session.run(patience, stop).await;
     session.end();
 
-    if let Some(will) = connect.last_will.filter(|_| why != Why::Disconnect) {
+    if let Some(will) = will.filter(|_| why != Why::Disconnect) {
         publish_will(&will, &device, services);
     }
     services.counters.connected.fetch_sub(1, Relaxed);
@@ -100,10 +80,10 @@ struct Session<'a, S> {
     device: Arc<Device>,
     services: &'a Services,
     serial: u64,
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: Receiver<Command>,
     keeps_session: bool,
     resumed: bool,
-    subscriptions: BTreeMap<Subscription, QoS>,
+    subscriptions: Subscriptions,
     /// Methods that the device has not answered yet.
     calls: BTreeMap<String, Call>,
     next_call: u64,
@@ -118,33 +98,35 @@ struct Call {
 }
 
 impl<'a, S: Stream> Session<'a, S> {
-    fn begin(
-        wire: Wire<S>,
-        connect: &Connect,
-        user: &HubUserName,
-        device: Arc<Device>,
-        services: &'a Services,
-    ) -> Self {
+    /// Takes the device's connection over. What is left is the will.
+    fn begin(wire: Wire<S>, admitted: Admitted, services: &'a Services) -> (Self, Option<Box<LastWill>>) {
+        let Admitted {
+            device,
+            model_id,
+            clean_session,
+            keep_alive: _,
+            will,
+        } = admitted;
         let mut state = device.lock();
         let (serial, commands) = state.connect();
         let mut changed = false;
-        if user.model_id.is_some() && user.model_id != state.model_id {
-            state.model_id.clone_from(&user.model_id);
+        if model_id.is_some() && model_id != state.model_id {
+            state.model_id = model_id;
             changed = true;
         }
         let mut dropped = Vec::new();
-        let mut subscriptions = BTreeMap::new();
+        let mut subscriptions = Subscriptions::default();
         let mut resumed = false;
-        if connect.clean_session {
+        if clean_session {
             changed |= state.session.take().is_some();
             dropped.extend(state.queue.numbers());
             state.queue.clear();
         } else {
             resumed = state.session.is_some();
             changed |= !resumed;
-            subscriptions.extend(state.session.get_or_insert_default().iter().cloned());
+            subscriptions = Subscriptions::resume(state.session.get_or_insert_default());
             if let Some(connection) = state.connection_mut(serial) {
-                connection.takes_methods = subscriptions.contains_key(&Subscription::Methods);
+                connection.takes_methods = subscriptions.contains(&Subscription::Methods);
             }
         }
         state.store(&services.store, |state, changes| {
@@ -156,23 +138,24 @@ impl<'a, S: Stream> Session<'a, S> {
             }
         });
         drop(state);
-        if subscriptions.contains_key(&Subscription::Methods) {
+        if subscriptions.contains(&Subscription::Methods) {
             device.reachable.notify_waiters();
         }
-        Self {
+        let session = Self {
             wire,
             device,
             services,
             serial,
             commands,
-            keeps_session: !connect.clean_session,
+            keeps_session: !clean_session,
             resumed,
             subscriptions,
             calls: BTreeMap::new(),
             next_call: 0,
             in_flight: BTreeMap::new(),
             packet_id: 0,
-        }
+        };
+        (session, will)
     }
 
     /// Takes the connection out of the device, unless a newer one has taken its place.
@@ -186,19 +169,18 @@ impl<'a, S: Stream> Session<'a, S> {
     }
 
     /// Ends only with a reason to end.
-    async fn run(
-        &mut self,
-        session_present: bool,
-        patience: Duration,
-        stop: &CancellationToken,
-    ) -> Result<Infallible, Why> {
+    async fn run(&mut self, patience: Duration, stop: &CancellationToken) -> Result<Infallible, Why> {
         self.stored().await?;
-        self.wire.accept(session_present).await?;
+        self.wire.accept(self.resumed).await?;
         self.deliver().await?;
-        let mut deadline = Instant::now() + patience;
+        // Both are begun once and not for every packet: a timer that begins enters a wheel that all share.
+        let mut stopped = pin!(stop.cancelled());
+        let mut heard = Instant::now();
+        let mut silence = pin!(sleep_until(heard + patience));
         loop {
             tokio::select! {
-                () = stop.cancelled() => return Err(Why::ShuttingDown),
+                biased;
+                () = &mut stopped => return Err(Why::ShuttingDown),
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(command).await?,
                     // Whoever took the sender away has said why before.
@@ -206,9 +188,16 @@ impl<'a, S: Stream> Session<'a, S> {
                 },
                 packet = self.wire.next() => {
                     self.handle(packet?).await?;
-                    deadline = Instant::now() + patience;
+                    heard = Instant::now();
                 }
-                () = sleep_until(deadline) => return Err(Why::KeepAliveExpired),
+                () = &mut silence => {
+                    // The timer stands where it was set last; what came since then has put the end off.
+                    let end = heard + patience;
+                    if end <= Instant::now() {
+                        return Err(Why::KeepAliveExpired);
+                    }
+                    silence.as_mut().reset(end);
+                }
             }
         }
     }

@@ -85,7 +85,7 @@ impl<S: Stream> Session<'_, S> {
         topic: &FromHub,
         body: Bytes,
     ) -> Result<(), Why> {
-        if self.subscriptions.contains_key(subscription) {
+        if self.subscriptions.contains(subscription) {
             let publish = Publish::from_bytes(topic.to_string(), QoS::AtMostOnce, body);
             self.wire.send(Packet::Publish(publish)).await?;
         }
