@@ -44,12 +44,13 @@ pub struct Ready {
 }
 
 impl EmulatorChild {
-    /// Starts one and waits until it is ready. `port` is its MQTT port, 0 for any.
+    /// Starts one and waits until it is ready. `port` is its MQTT port, 0 for any. Without names of `hubs`, it has one that
+    /// is named like the machine.
     ///
     /// # Errors
     ///
     /// It can't be started or is not ready in time.
-    pub async fn start(executable: &Path, state: &Path, port: u16) -> anyhow::Result<Self> {
+    pub async fn start(executable: &Path, state: &Path, port: u16, hubs: &[String]) -> anyhow::Result<Self> {
         let mut arguments: Vec<std::ffi::OsString> = vec!["emulator".into(), "--state".into(), state.into()];
         let mqtt = format!("127.0.0.1:{port}");
         for (flag, address) in [
@@ -58,6 +59,9 @@ impl EmulatorChild {
             ("--http", "127.0.0.1:0"),
         ] {
             arguments.extend([flag.into(), address.into()]);
+        }
+        if !hubs.is_empty() {
+            arguments.extend(["--hubs".into(), hubs.join(",").into()]);
         }
         arguments.push("--stop-on-stdin-eof".into());
         let (mut child, mut stdout) = Child::start(executable, "the emulator", arguments)?;

@@ -85,7 +85,8 @@ impl Preparation<'_> {
 
     async fn emulator(self, target: &EmulatorTarget) -> Result<Ready, Failure> {
         let state = roster::absolute(&self.manifest.fleet.state)?.join("emulator");
-        let emulator = EmulatorChild::start(self.executable, &state, target.port.unwrap_or(0)).await?;
+        let hubs = hub_names(target.hubs);
+        let emulator = EmulatorChild::start(self.executable, &state, target.port.unwrap_or(0), &hubs).await?;
         let ready = emulator.ready.clone();
         let (dps_endpoint, port) = (ready.hostname, ready.mqtt.port());
         let app = format!("https://{dps_endpoint}:{}", ready.https.port());
@@ -99,11 +100,15 @@ impl Preparation<'_> {
         Ok(Ready {
             plan: plan::Target {
                 id_scope: IdScope::new(&ready.id_scope).context("the emulator has no id scope")?,
+                // All hubs are where DPS is; their names need not lead anywhere.
+                connect_host: target
+                    .connect_host
+                    .clone()
+                    .or_else(|| (!hubs.is_empty()).then(|| dps_endpoint.clone())),
                 dps_endpoint,
                 port,
                 ca: Some(ready.ca),
                 transport: plan::Transport::Mqtt,
-                connect_host: target.connect_host.clone(),
             },
             application: Some(application),
             emulator: Some(emulator),
@@ -148,6 +153,14 @@ impl Preparation<'_> {
         )
         .await
         .context("enrolling failed")
+    }
+}
+
+/// The names of several hubs; a single one is named by the emulator.
+fn hub_names(hubs: u32) -> Vec<String> {
+    match hubs {
+        ..=1 => Vec::new(),
+        hubs => (1..=hubs).map(|number| format!("hub-{number}.localhost")).collect(),
     }
 }
 

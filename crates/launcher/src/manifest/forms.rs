@@ -40,6 +40,8 @@ pub(super) struct Interval(pub(super) Span);
 pub(super) struct TimeConstant(pub(super) Span);
 /// A TCP port.
 pub(super) struct Port(pub(super) u16);
+/// How many hubs an emulator has.
+pub(super) struct Hubs(pub(super) u32);
 /// A host name or an address.
 pub(super) struct Host(pub(super) String);
 /// The address of an IoT Central application.
@@ -53,6 +55,9 @@ pub(super) enum Kind {
     IotCentral,
     Dps,
 }
+
+/// As many as a DPS instance links: <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
+const MAX_HUBS: i128 = 50;
 
 fn text<'a>(value: &'a DeValue<'_>) -> Result<&'a str, Fault> {
     value.as_str().ok_or(Fault::Type)
@@ -204,6 +209,14 @@ impl Value for Port {
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
         let number = whole(value, 1, i128::from(u16::MAX))?;
         Ok(Self(u16::try_from(number).expect("the number was just bounded")))
+    }
+}
+
+impl Value for Hubs {
+    const FORM: &'static str = "a number of hubs, from 1 to 50";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let number = whole(value, 1, MAX_HUBS)?;
+        Ok(Self(u32::try_from(number).expect("the number was just bounded")))
     }
 }
 

@@ -68,6 +68,9 @@ pub struct EmulatorTarget {
     /// MQTT port of the emulator; any free one when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// Hubs of the emulator, over which DPS spreads the devices; 1 when left out.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 50))]
+    pub hubs: u32,
     /// Host for TCP, SNI and the verified name of every hub; the hub's own name stays in the MQTT user name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_host: Option<String>,

@@ -77,6 +77,21 @@ fn a_fleet_registers_reports_and_leaves_nothing_behind_and_a_second_run_reuses_i
 }
 
 #[test]
+fn a_fleet_is_spread_over_two_hubs_and_every_device_finds_its_own() {
+    let fleet = Fleet::new(&manifest(&format!("{EMULATOR}\nhubs = 2"), SHORT));
+    let finished = fleet.fleet(&["run", "fleet.toml"]).expect(0);
+    assert_eq!((finished.figure("connected"), finished.figure("failed")), (6, 0));
+    assert_eq!(finished.figure("received"), finished.figure("acknowledged"));
+    let assignments: String = (0..2)
+        .map(|shard| fleet.path(&format!("state/small/assignments-{shard}-of-2.jsonl")))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    for hub in ["\"hub-1.localhost\"", "\"hub-2.localhost\""] {
+        assert_eq!(assignments.matches(hub).count(), 3, "{hub} in {assignments}");
+    }
+}
+
+#[test]
 fn ctrl_c_drains_the_fleet_and_still_writes_the_report() {
     let fleet = Fleet::new(&manifest(EMULATOR, LONG));
     let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);

@@ -6,13 +6,14 @@ use device_sim::plan::Transport;
 use iot_protocol::id::IdScope;
 
 use super::Walk;
-use crate::manifest::forms::{App, Host, Kind, Port, Variable};
+use crate::manifest::forms::{App, Host, Hubs, Kind, Port, Variable};
 use crate::manifest::table::Table;
 use crate::manifest::types::{DpsTarget, EmulatorTarget, Endpoint, IotCentralTarget, Secret, Target};
 
 /// The one name under which all of DPS is reached.
 /// <https://learn.microsoft.com/azure/iot-dps/concepts-service#device-provisioning-endpoint>
 const GLOBAL_DPS: &str = "global.azure-devices-provisioning.net";
+const NOT_OURS: &str = "is of no use here: only an emulator that `fleet run` starts is told how many hubs it has";
 const TOKEN_FORM: &str =
     "api_token = { env = \"IOTC_API_TOKEN\" } or { file = \"api_token\" }; a manifest holds no secret";
 
@@ -26,11 +27,16 @@ impl Walk<'_> {
                 );
                 Some(Target::Emulator(EmulatorTarget {
                     port: table.optional::<Port>("port").map(|port| port.value.0),
+                    hubs: table.optional::<Hubs>("hubs").map_or(1, |hubs| hubs.value.0),
                     connect_host: self.connect_host(&table),
                 }))
             }
-            Kind::IotCentral => self.iot_central(&table).map(Target::IotCentral),
+            Kind::IotCentral => {
+                table.out_of_place(&["hubs"], NOT_OURS);
+                self.iot_central(&table).map(Target::IotCentral)
+            }
             Kind::Dps => {
+                table.out_of_place(&["hubs"], NOT_OURS);
                 table.out_of_place(
                     &["app", "api_token"],
                     "is of no use here: with kind = \"dps\" nobody enrolls for you",
