@@ -11,6 +11,7 @@ mod device;
 mod group;
 mod template;
 
+pub use device::Approval;
 pub(crate) use device::{Attestation, CommandRecord, Device};
 pub(crate) use group::{Entry, Group, GroupType, SigningCertificate};
 pub(crate) use template::Template;
@@ -35,10 +36,14 @@ pub(crate) struct Application {
     individuals: BTreeMap<Thumbprint, String>,
 }
 
-/// An operator does not want the device.
-#[derive(Debug, thiserror::Error)]
-#[error("the device is blocked")]
-pub(crate) struct Blocked;
+/// Why a device that DPS has attested is not let in.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotApproved {
+    #[error("the device waits for approval")]
+    Waiting,
+    #[error("the device is blocked")]
+    Blocked,
+}
 
 impl Central {
     /// The application as it was stored.
@@ -93,17 +98,29 @@ impl Application {
         &mut self,
         id: &RegistrationId,
         through_group: bool,
+        approval: Approval,
         model_id: Option<&str>,
         changes: &mut Changes,
-    ) -> Result<DeviceId, Blocked> {
+    ) -> Result<DeviceId, NotApproved> {
         let template = model_id.and_then(|model_id| self.template_of(model_id, changes));
         let device = match self.devices.entry(id.folded()) {
             btree_map::Entry::Occupied(known) => known.into_mut(),
-            btree_map::Entry::Vacant(new) if through_group => new.insert(Device::new(DeviceId::from(id.clone()))),
-            btree_map::Entry::Vacant(_) => return Err(Blocked),
+            btree_map::Entry::Vacant(new) if through_group => {
+                let device = new.insert(Device::new(DeviceId::from(id.clone())));
+                if approval == Approval::Manual {
+                    device.enabled = false;
+                    changes.put(&id.folded(), device);
+                }
+                device
+            }
+            // Its enrollment has gone between attestation and here.
+            btree_map::Entry::Vacant(_) => return Err(NotApproved::Blocked),
         };
-        if !device.enabled {
-            return Err(Blocked);
+        // As IoT Central tells the two apart: who never got in waits, who was in is blocked.
+        match (device.enabled, device.provisioned) {
+            (true, _) => {}
+            (false, false) => return Err(NotApproved::Waiting),
+            (false, true) => return Err(NotApproved::Blocked),
         }
         if !device.provisioned || (device.template.is_none() && template.is_some()) {
             device.provisioned = true;

@@ -13,7 +13,7 @@ use iot_protocol::id::{HubHost, IdScope};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::{Config, Emulator, Reprovision};
+use crate::{Approval, Config, Emulator, Reprovision};
 
 /// Runs DPS, IoT Hub and the IoT Central REST API on this machine. Not for production.
 ///
@@ -37,6 +37,10 @@ pub struct Args {
     /// certificate, and has to lead clients to this machine. New devices are spread over the hubs evenly.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub hubs: Vec<HubHost>,
+    /// Whether a device that comes through an enrollment group, and that nobody has made before, is let in, or waits until
+    /// its `enabled` is set by REST.
+    #[arg(long = "approve", value_name = "HOW", value_enum, default_value_t)]
+    pub approval: Approval,
     /// What becomes of a device that registers again: `migrate` lets its data come along to another hub, `reset` lets it
     /// start with nothing, `never` leaves it where it is.
     #[arg(long, value_name = "POLICY", value_enum, default_value_t)]
@@ -91,6 +95,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
         http: Some(args.http),
         hostname: args.hostname,
         hubs: args.hubs,
+        approval: args.approval,
         reprovision: args.reprovision,
         id_scope: args.id_scope,
         state: Some(state.clone()),

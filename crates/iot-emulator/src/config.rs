@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use iot_protocol::id::{HubHost, IdScope};
 
+use crate::central::Approval;
 use crate::dps::Reprovision;
 
 /// How to run an emulator. The default takes free ports on this machine and keeps nothing on disk.
@@ -27,6 +28,8 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// How long DPS asks a device to wait before it polls.
     pub dps_retry_after: Duration,
+    /// What becomes of a device that comes through an enrollment group and that nobody has made before.
+    pub approval: Approval,
     /// What becomes of a device that registers again.
     pub reprovision: Reprovision,
 }
@@ -43,6 +46,7 @@ impl Default for Config {
             id_scope: IdScope::new("0ne00EMULATOR").expect("the constant is a valid id scope"),
             state: None,
             dps_retry_after: Duration::from_secs(3),
+            approval: Approval::Auto,
             reprovision: Reprovision::Migrate,
         }
     }

@@ -89,6 +89,7 @@ impl Emulator {
             id_scope: config.id_scope,
             dps_retry_after: config.dps_retry_after,
             reprovision: config.reprovision,
+            approval: config.approval,
             token,
             central: Central::restore(&mut content)?,
             registrations: Registrations::restore(&mut content)?,

@@ -62,6 +62,7 @@ mod token;
 mod unconfirmed;
 mod wire;
 
+pub use central::Approval;
 pub use config::Config;
 pub use dps::Reprovision;
 pub use emulator::Emulator;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use iot_protocol::id::{DeviceId, HubHost, IdScope};
 
-use crate::central::Central;
+use crate::central::{Approval, Central};
 use crate::dps::{Registrations, Reprovision};
 use crate::hub::{CantMove, Registry};
 use crate::journal::{Event, Journal};
@@ -20,6 +20,7 @@ pub(crate) struct Services {
     pub(crate) id_scope: IdScope,
     pub(crate) dps_retry_after: Duration,
     pub(crate) reprovision: Reprovision,
+    pub(crate) approval: Approval,
     pub(crate) token: ApiToken,
     pub(crate) central: Central,
     pub(crate) registrations: Registrations,

@@ -150,7 +150,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
-    use crate::central::{Attestation, Central, Device};
+    use crate::central::{Approval, Attestation, Central, Device};
     use crate::dps::{Registrations, Reprovision};
     use crate::hub::{Hubs, Registry};
     use crate::journal::Journal;
@@ -174,6 +174,7 @@ mod tests {
             id_scope: IdScope::new("0ne00EMULATOR").unwrap(),
             dps_retry_after: Duration::ZERO,
             reprovision: Reprovision::Migrate,
+            approval: Approval::Auto,
             token: ApiToken::generate(),
             central: Central::default(),
             registrations: Registrations::default(),

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use iot_protocol::id::DeviceId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,6 +12,16 @@ use crate::store::{Record, Table};
 
 /// How many commands of a device are remembered.
 const HISTORY: usize = 20;
+
+/// What becomes of a device that comes through an enrollment group and that nobody has made before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Approval {
+    /// It is let in.
+    #[default]
+    Auto,
+    /// It waits until somebody enables it.
+    Manual,
+}
 
 /// A device of the application.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -61,7 +61,7 @@ pub(super) fn register(
     // All that a registration changes is stored at once, and in the order of this lock.
     let mut application = services.central.write();
     let mut changes = services.store.changes();
-    let outcome = match application.assign(id, group.is_some(), request.model_id(), &mut changes) {
+    let outcome = match application.assign(id, group.is_some(), services.approval, request.model_id(), &mut changes) {
         Ok(device_id) => {
             let placed = services.registry.enroll(
                 &device_id,
@@ -84,8 +84,8 @@ pub(super) fn register(
                 ..RegistrationState::new(Status::Assigned)
             }
         }
-        Err(blocked) => {
-            refused(services, id, &blocked.to_string());
+        Err(refusal) => {
+            refused(services, id, &refusal.to_string());
             RegistrationState {
                 error_code: Some(NOT_APPROVED),
                 error_message: Some("The device is not approved.".into()),

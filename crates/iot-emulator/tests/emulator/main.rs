@@ -5,6 +5,7 @@
     reason = "in a test, a panic is how a broken expectation is told"
 )]
 
+mod approval;
 mod common;
 mod crash;
 mod dps;
