@@ -18,7 +18,7 @@ pub(crate) use admission::admit;
 pub(crate) use device::Device;
 
 pub(crate) use method::{InvokeError, invoke};
-pub(crate) use queue::CloudMessage;
+pub(crate) use queue::{CloudMessage, DEFAULT_TTL};
 pub(crate) use registry::{CantMove, Hubs, Registry};
 pub(crate) use session::serve;
 pub(crate) use twin::{BadPatch, Twin, is_component};

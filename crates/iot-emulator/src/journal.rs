@@ -111,6 +111,12 @@ pub enum Event {
     MessageQueued,
     /// A cloud-to-device message is done with.
     MessageCompleted,
+    /// A cloud-to-device message waited too long. The hub calls this "dead lettered".
+    MessageExpired {
+        /// Its id.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_id: Option<String>,
+    },
 }
 
 /// Why a connection ended.

@@ -27,6 +27,8 @@ mod devices;
 mod error;
 mod groups;
 mod guard;
+mod messages;
+mod methods;
 mod operator;
 mod properties;
 mod telemetry;
@@ -171,7 +173,8 @@ fn router(rest: Rest) -> Router {
         .route("/stats", get(operator::stats))
         .route("/journal", get(operator::journal))
         .route("/devices/{id}", get(operator::device))
-        .route("/devices/{id}/messages", post(operator::send).layer(durable.clone()))
+        .route("/devices/{id}/messages", post(messages::send).layer(durable.clone()))
+        .route("/devices/{id}/methods", post(methods::invoke))
         .route("/devices/{id}/reassign", post(operator::reassign).layer(durable))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method);

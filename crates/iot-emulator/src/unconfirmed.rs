@@ -33,6 +33,11 @@ pub(crate) const TWIN_BAD_PATCH: u32 = 400_004;
 /// Hub: which property says that a device asked for its message to be retained, and with which value.
 pub(crate) const RETAIN_PROPERTY: (&str, &str) = ("mqtt-retain", "true");
 
+/// Hub: a method of a device that is offline or takes no methods. That is the documented class; the rest of the body is not.
+pub(crate) const METHOD_NOT_ONLINE: u32 = 404_103;
+/// Hub: a method that a device did not answer in time.
+pub(crate) const METHOD_UNANSWERED: u32 = 504_101;
+
 /// IoT Central: command to a device that is offline, takes no commands, or does not answer in time.
 pub(crate) const COMMAND_UNANSWERED: (StatusCode, &str) = (StatusCode::NOT_FOUND, "DeviceNotOnline");
 /// IoT Central: a certificate that another enrollment uses already.

@@ -17,7 +17,8 @@ use super::queue::{CloudMessage, Queue, QueueFull};
 use super::stored;
 use super::twin::{BadPatch, Twin};
 use crate::certificate::Thumbprint;
-use crate::journal::Why;
+use crate::journal::{Event, Why};
+use crate::services::Services;
 use crate::store::{Changes, Store, Ticket};
 
 /// A device identity with all that belongs to it.
@@ -150,43 +151,38 @@ impl Device {
         Ok(())
     }
 
-    /// A message is done with; gives when that is stored.
-    pub(super) fn complete(&self, number: u64, store: &Store) -> Ticket {
+    /// Takes what has expired out of the queue. Nothing happens by itself when a message expires: it is found to have
+    /// expired when somebody would do something with it.
+    pub(crate) fn expire(&self, now: Timestamp, services: &Services) {
+        let mut state = self.lock();
+        let expired = state.queue.expire(now);
+        if expired.is_empty() {
+            return;
+        }
+        state.store(&services.store, |_, changes| {
+            for (number, _) in &expired {
+                stored::remove_message(&self.id, *number, changes);
+            }
+        });
+        drop(state);
+        for (_, message) in expired {
+            let event = Event::MessageExpired {
+                message_id: message.id().map(Into::into),
+            };
+            services.journal.record(Some(self.id.as_str()), event);
+        }
+    }
+
+    /// A message is done with; says whether it was waiting until now, and when that is stored.
+    pub(super) fn complete(&self, number: u64, store: &Store) -> (bool, Ticket) {
         let mut state = self.lock();
         let was_waiting = state.queue.complete(number);
-        state.store(store, |_, changes| {
+        let stored = state.store(store, |_, changes| {
             if was_waiting {
                 stored::remove_message(&self.id, number, changes);
             }
-        })
-    }
-
-    /// Leaves the hub, or starts anew there: no connection stays, nor a session that the hub would have resumed. Twin and
-    /// messages come along, unless it `resets`.
-    pub(super) fn leave(&self, resets: bool, store: &Store) {
-        self.disconnect(Why::Moved);
-        let mut state = self.lock();
-        let had_session = state.session.take().is_some();
-        let dropped: Vec<u64> = if resets {
-            state.queue.numbers().collect()
-        } else {
-            Vec::new()
-        };
-        if resets {
-            state.queue.clear();
-            state.twin = Twin::new();
-        }
-        state.store(store, |state, changes| {
-            if had_session {
-                stored::put_session(&self.id, state, changes);
-            }
-            if resets {
-                stored::put_twin(&self.id, &state.twin, changes);
-            }
-            for number in dropped {
-                stored::remove_message(&self.id, number, changes);
-            }
         });
+        (was_waiting, stored)
     }
 
     /// Removes what is stored of the device. Nothing is stored of it any more.
@@ -208,6 +204,43 @@ impl DeviceState {
         self.stored
     }
 
+    /// Leaves the hub, or starts anew there: no connection stays, nor a session that the hub would have resumed. Twin and
+    /// messages come along, unless it `resets`.
+    pub(super) fn leave(&mut self, id: &DeviceId, resets: bool, store: &Store) {
+        if let Some(connection) = self.connection.take() {
+            connection.tell(Command::Close(Why::Moved));
+        }
+        let had_session = self.session.take().is_some();
+        let mut dropped = Vec::new();
+        if resets {
+            dropped.extend(self.queue.numbers());
+            self.queue.clear();
+            self.twin = Twin::new();
+        }
+        self.store(store, |state, changes| {
+            if had_session {
+                stored::put_session(id, state, changes);
+            }
+            if resets {
+                stored::put_twin(id, &state.twin, changes);
+            }
+            for number in dropped {
+                stored::remove_message(id, number, changes);
+            }
+        });
+    }
+
+    /// Why the device may not be connected any more, which can become so between its admission and its session.
+    fn barred(&self) -> Option<Why> {
+        if self.is_removed {
+            Some(Why::Deleted)
+        } else if !self.enabled {
+            Some(Why::Disabled)
+        } else {
+            self.next_hub.as_ref().map(|_| Why::Moved)
+        }
+    }
+
     /// Makes a new connection the live one; the older one is dropped.
     pub(super) fn connect(&mut self) -> (u64, Receiver<Command>) {
         self.connections += 1;
@@ -217,6 +250,9 @@ impl DeviceState {
             commands,
             takes_methods: false,
         };
+        if let Some(why) = self.barred() {
+            connection.tell(Command::Close(why));
+        }
         if let Some(older) = self.connection.replace(connection) {
             older.tell(Command::Close(Why::Replaced));
         }
@@ -236,5 +272,30 @@ impl Connection {
     fn tell(&self, command: Command) {
         // A session that has ended meanwhile needs to be told nothing.
         let _ = self.commands.send(command);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_barred_between_admission_and_session_is_closed_at_once() {
+        let hub = Arc::new(HubHost::new("hub").unwrap());
+        let bar: [(fn(&mut DeviceState), Why); 3] = [
+            (|state| state.enabled = false, Why::Disabled),
+            (|state| state.next_hub = Some(Arc::clone(&state.hub)), Why::Moved),
+            (|state| state.is_removed = true, Why::Deleted),
+        ];
+        for (bar, expected) in bar {
+            let device = Device::new(DeviceId::new("t-1").unwrap(), [0; 32], Arc::clone(&hub));
+            bar(&mut device.lock());
+            let (_, mut commands) = device.lock().connect();
+            let told = commands.recv().await;
+            assert!(
+                matches!(&told, Some(Command::Close(why)) if *why == expected),
+                "{told:?}"
+            );
+        }
     }
 }

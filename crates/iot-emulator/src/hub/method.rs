@@ -79,3 +79,37 @@ fn read(body: &[u8]) -> Value {
     }
     serde_json::from_slice(body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use iot_protocol::id::{DeviceId, HubHost};
+
+    use super::*;
+
+    fn device() -> Device {
+        let hub = Arc::new(HubHost::new("hub").unwrap());
+        Device::new(DeviceId::new("t-1").unwrap(), [0; 32], hub)
+    }
+
+    async fn call(device: &Device) -> (Result<(u16, Value), InvokeError>, Duration) {
+        let start = Instant::now();
+        let (connect_within, answer_within) = (Duration::from_secs(7), Duration::from_secs(5));
+        let answer = invoke(device, "reboot", Bytes::new(), connect_within, answer_within).await;
+        (answer, start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_method_waits_for_the_device_and_then_for_its_answer_and_no_longer() {
+        let device = device();
+        let (answer, took) = call(&device).await;
+        assert_eq!((answer, took.as_secs()), (Err(InvokeError::NotOnline), 7));
+
+        let (serial, mut commands) = device.lock().connect();
+        device.lock().connection_mut(serial).unwrap().takes_methods = true;
+        let (answer, took) = call(&device).await;
+        assert_eq!((answer, took.as_secs()), (Err(InvokeError::NoAnswer), 5));
+        assert!(matches!(commands.recv().await, Some(Command::Method { .. })));
+    }
+}

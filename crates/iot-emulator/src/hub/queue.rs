@@ -1,20 +1,35 @@
-//! The cloud-to-device messages of a device.
+//! The cloud-to-device messages of a device. Pure: the time is handed in.
+//!
+//! A message that nobody completes is delivered again at every connect until it expires: only a device that abandons
+//! messages makes the hub count deliveries, and over MQTT no device can.
+//!
+//! Source: [Cloud-to-device messages](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-messages-c2d).
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
-use iot_protocol::properties::PropertyBag;
+use iot_protocol::properties::{MESSAGE_ID, PropertyBag};
+use jiff::Timestamp;
 
 /// Messages that may wait for one device.
-///
-/// Source: [Cloud-to-device messages](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-messages-c2d).
 const CAPACITY: usize = 50;
+/// How long a message waits, unless its sender says otherwise.
+pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(60 * 60);
 
 /// A message from the solution to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CloudMessage {
     pub(crate) properties: PropertyBag,
     pub(crate) body: Bytes,
+    /// From when on it is worthless.
+    pub(crate) expires: Timestamp,
+}
+
+impl CloudMessage {
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.properties.value(MESSAGE_ID)
+    }
 }
 
 /// Fifty messages are waiting already.
@@ -22,8 +37,8 @@ pub(crate) struct CloudMessage {
 #[error("50 messages are waiting for the device already")]
 pub(crate) struct QueueFull;
 
-/// Messages leave the queue when the device has acknowledged them; one that was sent but not acknowledged is sent again
-/// after a reconnect.
+/// Messages leave the queue when the device has acknowledged them, or when they expire; one that was sent but not
+/// acknowledged is sent again after a reconnect.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     messages: VecDeque<Waiting>,
@@ -63,6 +78,20 @@ impl Queue {
         self.messages.iter().map(|waiting| waiting.number)
     }
 
+    /// Takes out what has expired, with the numbers. What is on its way to the device stays until the device has
+    /// acknowledged it, or is gone.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<(u64, CloudMessage)> {
+        let is_over = |waiting: &Waiting| !waiting.sent && waiting.message.expires <= now;
+        if !self.messages.iter().any(is_over) {
+            return Vec::new();
+        }
+        let (over, left): (VecDeque<_>, VecDeque<_>) = self.messages.drain(..).partition(is_over);
+        self.messages = left;
+        over.into_iter()
+            .map(|waiting| (waiting.number, waiting.message))
+            .collect()
+    }
+
     /// The next message that has not been sent on this connection, with its number.
     pub(super) fn send_next(&mut self) -> Option<(u64, CloudMessage)> {
         let waiting = self.messages.iter_mut().find(|waiting| !waiting.sent)?;
@@ -77,7 +106,7 @@ impl Queue {
         self.messages.len() < before
     }
 
-    /// A new connection: what was not acknowledged goes out again.
+    /// The device is connected anew, or gone: what was not acknowledged waits again.
     pub(super) fn retry(&mut self) {
         for waiting in &mut self.messages {
             waiting.sent = false;
@@ -97,24 +126,31 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn message(body: &'static str) -> CloudMessage {
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn message(body: &'static str, expires: i64) -> CloudMessage {
         CloudMessage {
             properties: PropertyBag::new(),
             body: Bytes::from_static(body.as_bytes()),
+            expires: at(expires),
         }
     }
 
     #[test]
     fn a_message_stays_until_it_is_acknowledged() {
         let mut queue = Queue::default();
-        queue.push(message("a")).unwrap();
-        queue.push(message("b")).unwrap();
+        queue.push(message("a", 9)).unwrap();
+        queue.push(message("b", 9)).unwrap();
         let (a, _) = queue.send_next().unwrap();
         let (b, _) = queue.send_next().unwrap();
         assert!(queue.send_next().is_none(), "both are on their way");
         queue.complete(a);
-        queue.retry();
-        assert_eq!(queue.send_next(), Some((b, message("b"))));
+        for _ in 0..20 {
+            queue.retry();
+            assert_eq!(queue.send_next(), Some((b, message("b", 9))), "deliveries don't count");
+        }
         queue.complete(b);
         queue.retry();
         assert_eq!((queue.send_next(), queue.len()), (None, 0));
@@ -124,8 +160,23 @@ mod tests {
     fn fifty_messages_fit() {
         let mut queue = Queue::default();
         for _ in 0..50 {
-            queue.push(message("x")).unwrap();
+            queue.push(message("x", 9)).unwrap();
         }
-        assert_eq!(queue.push(message("x")), Err(QueueFull));
+        assert_eq!(queue.push(message("x", 9)), Err(QueueFull));
+    }
+
+    #[test]
+    fn a_message_that_waits_too_long_expires_wherever_it_stands() {
+        let mut queue = Queue::default();
+        for (body, expires) in [("a", 5), ("b", 2), ("c", 3)] {
+            queue.push(message(body, expires)).unwrap();
+        }
+        assert_eq!(queue.expire(at(1)), []);
+        assert_eq!(queue.expire(at(2)), [(1, message("b", 2))]);
+        assert_eq!(queue.send_next(), Some((0, message("a", 5))));
+        assert_eq!(queue.expire(at(9)), [(2, message("c", 3))], "the first is on its way");
+        queue.retry();
+        assert_eq!(queue.expire(at(9)), [(0, message("a", 5))]);
+        assert_eq!((queue.len(), queue.push(message("d", 9))), (0, Ok(3)));
     }
 }

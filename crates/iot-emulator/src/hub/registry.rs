@@ -164,10 +164,10 @@ impl Registry {
             btree_map::Entry::Occupied(known) => known.into_mut(),
             btree_map::Entry::Vacant(new) => new.insert(Arc::new(Device::new(id.clone(), thumbprint, Arc::clone(hub)))),
         };
-        if placement.moves || placement.resets {
-            device.leave(placement.resets, store);
-        }
         let mut state = device.lock();
+        if placement.moves || placement.resets {
+            state.leave(id, placement.resets, store);
+        }
         if is_new || placement.moves || state.next_hub.is_some() || state.thumbprint != thumbprint {
             state.hub = Arc::clone(hub);
             state.next_hub = None;

@@ -163,6 +163,7 @@ impl<'a, S: Stream> Session<'a, S> {
         let mut state = self.device.lock();
         if state.connection_mut(self.serial).is_some() {
             state.connection = None;
+            state.queue.retry();
         }
         drop(state);
         self.calls.clear();
@@ -234,6 +235,19 @@ impl<'a, S: Stream> Session<'a, S> {
                 .await
             }
             Command::Method { name, payload, reply } => self.call(name, payload, reply).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_waits_one_and_a_half_keepalives_and_never_longer_than_its_own_limit() {
+        for (keep_alive, seconds) in [(1, 1.5), (60, 90.0), (1177, 1765.5), (1179, 1767.0), (0, 1767.0)] {
+            let waits = patience(keep_alive, LONGEST_SILENCE);
+            assert_eq!(waits, Duration::from_secs_f64(seconds), "{keep_alive}");
         }
     }
 }

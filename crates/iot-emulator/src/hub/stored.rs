@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use iot_protocol::hub::Subscription;
 use iot_protocol::id::{DeviceId, HubHost, ModelId};
 use iot_protocol::properties::PropertyBag;
+use jiff::Timestamp;
 use rumqttc::mqttbytes::{QoS, qos};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,9 @@ struct Message {
     properties: Vec<(String, Option<String>)>,
     /// In base64.
     body: String,
+    /// None in what was stored when messages did not expire.
+    #[serde(default)]
+    expires: Option<Timestamp>,
 }
 
 impl Record for Identity {
@@ -108,6 +112,7 @@ pub(super) fn put_message(id: &DeviceId, number: u64, message: &CloudMessage, ch
             .map(|(key, value)| (key.to_owned(), value.map(Into::into)))
             .collect(),
         body: BASE64_STANDARD.encode(&message.body),
+        expires: Some(message.expires),
     };
     changes.put(&message_key(id, number), &message);
 }
@@ -185,6 +190,11 @@ fn read_message(key: &str, message: Message) -> Option<(String, u64, CloudMessag
     for (key, value) in &message.properties {
         properties.push(key, value.as_deref());
     }
-    let body = BASE64_STANDARD.decode(message.body).ok()?.into();
-    Some((id.into(), number.parse().ok()?, CloudMessage { properties, body }))
+    let expires = message.expires.unwrap_or(Timestamp::MAX);
+    let message = CloudMessage {
+        properties,
+        body: BASE64_STANDARD.decode(message.body).ok()?.into(),
+        expires,
+    };
+    Some((id.into(), number.parse().ok()?, message))
 }

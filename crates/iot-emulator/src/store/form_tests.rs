@@ -89,6 +89,11 @@ fn records() -> Vec<(Table, &'static str, Value)> {
             "T-1/00000000000000000007",
             json!({"properties": [["a", "b"], ["flag", null]], "body": "b25l"}),
         ),
+        (
+            Table::Messages,
+            "T-1/00000000000000000008",
+            json!({"properties": [], "body": "b25l", "expires": "2026-11-23T15:00:00Z"}),
+        ),
     ]
 }
 
@@ -140,7 +145,7 @@ async fn folders_of_this_form_are_understood_and_written() {
     assert_eq!(hub("T-2"), ("gone".into(), Some("hub-b".into())));
     let hub_device = registry.device(&DeviceId::new("T-1").unwrap()).unwrap();
     let state = hub_device.lock();
-    assert_eq!((state.thumbprint[1], state.queue.len()), (1, 1));
+    assert_eq!((state.thumbprint[1], state.queue.len()), (1, 2));
     let filters = |kept: &[(Subscription, QoS)]| -> Vec<(String, QoS)> {
         kept.iter().map(|(filter, qos)| (filter.to_string(), *qos)).collect()
     };

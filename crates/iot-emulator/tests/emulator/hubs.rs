@@ -144,12 +144,16 @@ async fn a_reassigned_device_is_dropped_and_refused_and_finds_its_data_at_the_ot
     event(&emulator, "t-1", moved).await;
     is_refused(&emulator, &leaf, A, "was moved").await;
     is_refused(&emulator, &leaf, B, "was moved").await;
+    let seen = view(&rest).await;
+    assert_eq!((&seen["hub"], &seen["next_hub"]), (&json!(A), &json!(B)));
 
     assert_eq!(register(&emulator, &leaf, "t-1").await, placed(B, "deviceDataMigrated"));
     is_refused(&emulator, &leaf, A, "belongs to hub `hub-b.localhost`").await;
     let (mut device, answer) = Device::greet(&emulator, Some(&leaf), hello(B, "t-1").keep_session()).await;
     assert_eq!((answer.code, answer.session_present), (Success, false));
-    assert_eq!(view(&rest).await["twin"]["reported"]["a"], 1);
+    let seen = view(&rest).await;
+    assert_eq!((&seen["hub"], &seen["next_hub"]), (&json!(B), &Value::Null));
+    assert_eq!(seen["twin"]["reported"]["a"], 1);
     device.subscribe("devices/t-1/messages/devicebound/#").await;
     assert_eq!(device.message().await.1, "x");
 

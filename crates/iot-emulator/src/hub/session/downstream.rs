@@ -8,6 +8,7 @@ use rumqttc::mqttbytes::v4::{Packet, Publish};
 use tokio::sync::oneshot;
 
 use super::{Call, Session};
+use crate::clock;
 use crate::journal::{Event, Why};
 use crate::wire::Stream;
 
@@ -17,6 +18,7 @@ impl<S: Stream> Session<'_, S> {
         let Some(qos) = self.message_qos() else {
             return Ok(());
         };
+        self.device.expire(clock::now(), self.services);
         loop {
             let Some((number, message)) = self.device.lock().queue.send_next() else {
                 return Ok(());
@@ -45,11 +47,13 @@ impl<S: Stream> Session<'_, S> {
     }
 
     async fn complete(&self, number: u64) -> Result<(), Why> {
-        let stored = self.device.complete(number, &self.services.store);
+        let (was_waiting, stored) = self.device.complete(number, &self.services.store);
         self.services.store.durable(stored).await?;
-        self.services
-            .journal
-            .record(Some(self.device.id.as_str()), Event::MessageCompleted);
+        if was_waiting {
+            self.services
+                .journal
+                .record(Some(self.device.id.as_str()), Event::MessageCompleted);
+        }
         Ok(())
     }
 
