@@ -11,15 +11,22 @@
 //! written again; what an interrupted run left undone is done by the next. A CA that was put into `ca/` by hand is
 //! signed with instead of making one, and an intermediate is enough: its root's key may stay offline.
 //!
+//! [`CertFolder`] is another kind: a folder of test certificates as Microsoft's `create_test_cert.js` fills it.
+//!
 //! Device ids are file names as they are. Windows can't store the `:` that a registration id may contain.
 //! A group can't be called `individual`.
 
+mod camel_case;
+mod cert_folder;
 mod error;
 mod files;
 mod generate;
 mod group;
 mod individual;
+mod on_every_core;
 
+pub use camel_case::camel_case;
+pub use cert_folder::{CertFolder, Renewed, Wanted, Written};
 pub use error::{IdentityError, Problems};
 pub use generate::{GroupIdentities, Issuer, Report};
 pub use group::{GroupFolder, LeafPaths};

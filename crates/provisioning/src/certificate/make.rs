@@ -6,6 +6,7 @@
 //! made from a `now` that is handed in.
 
 mod authority;
+mod sealed;
 mod validity;
 
 use std::time::Duration;
@@ -13,12 +14,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize,
+    SerialNumber,
 };
 use zeroize::Zeroizing;
 
 pub use authority::CertificateAuthority;
 pub(crate) use authority::key_pair;
+pub use sealed::to_pfx;
 pub use validity::Validity;
 
 use super::CertificateError;
@@ -31,12 +34,21 @@ pub enum KeyType {
     /// ECDSA over NIST P-256: the smallest and fastest that Azure takes.
     #[default]
     P256,
+    /// ECDSA over NIST P-384.
+    P384,
+    /// RSA with 2048 bits, what most of Azure's samples use.
+    Rsa2048,
+    /// RSA with 4096 bits. Making one takes seconds.
+    Rsa4096,
 }
 
 impl KeyType {
     pub(crate) fn generate(self, common_name: &str) -> Result<KeyPair, CertificateError> {
         match self {
             Self::P256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
+            Self::P384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
+            Self::Rsa2048 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048),
+            Self::Rsa4096 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096),
         }
         .map_err(|reason| CertificateError::Make {
             common_name: common_name.to_owned(),
@@ -87,6 +99,11 @@ impl Made {
         format!("{}{}", self.cert_pem, self.intermediates_pem)
     }
 
+    /// The CAs between this certificate and the root, nearest first; empty below a root.
+    pub fn intermediates_pem(&self) -> &str {
+        &self.intermediates_pem
+    }
+
     /// What stands in it.
     pub fn facts(&self) -> &CertificateFacts {
         &self.facts
@@ -130,6 +147,24 @@ fn leaf_params(common_name: &str, validity: Validity) -> Result<CertificateParam
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     Ok(params)
+}
+
+/// Which CAs a new intermediate may sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Below {
+    /// None: leaves only, what a fleet needs.
+    Leaves,
+    /// Any number in a row, such as an IoT Edge device needs for its own.
+    Cas,
+}
+
+impl Below {
+    fn constraint(self) -> BasicConstraints {
+        match self {
+            Self::Leaves => BasicConstraints::Constrained(0),
+            Self::Cas => BasicConstraints::Unconstrained,
+        }
+    }
 }
 
 fn ca_params(

@@ -48,6 +48,29 @@ pub enum IdentityError {
         /// The CA that had to follow.
         issuer: String,
     },
+    /// Something would have been overwritten.
+    #[error("`{}` exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A parent was named that has no certificate in the folder.
+    #[error("there is no `{parent}` here: `{}` is missing", certificate.display())]
+    NoParent {
+        /// The parent's common name.
+        parent: String,
+        /// Where its certificate had to be.
+        certificate: PathBuf,
+    },
+    /// A CA's certificate was to be renewed.
+    #[error(
+        "`{}` is a CA: everything below it would have to be issued anew; make a new CA under another name instead",
+        certificate.display()
+    )]
+    RenewsNoCa {
+        /// The CA's certificate.
+        certificate: PathBuf,
+    },
     /// A group or device id that can't be a file's or folder's name.
     #[error("`{name}` can't be the name of a file or folder")]
     BadName {

@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, Issuer, KeyPair};
 use rustls_pki_types::CertificateDer;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{KeyType, Made, Validity, ca_params, leaf_params};
+use super::{Below, KeyType, Made, Validity, ca_params, leaf_params};
 use crate::certificate::inspect::{self, CertificateFacts};
 use crate::certificate::load::{named, read};
 use crate::certificate::{CertificateError, pem};
@@ -36,7 +36,17 @@ impl CertificateAuthority {
         key_type: KeyType,
         validity: Validity,
     ) -> Result<Self, CertificateError> {
-        self.intermediate_over(key_type.generate(common_name)?, common_name, validity)
+        self.intermediate_over(key_type.generate(common_name)?, common_name, validity, Below::Leaves)
+    }
+
+    /// A new intermediate CA signed by this one, under which there may be further ones.
+    pub fn intermediate_above_cas(
+        &self,
+        common_name: &str,
+        key_type: KeyType,
+        validity: Validity,
+    ) -> Result<Self, CertificateError> {
+        self.intermediate_over(key_type.generate(common_name)?, common_name, validity, Below::Cas)
     }
 
     /// A new leaf for a device: its common name is the registration id.
@@ -140,13 +150,14 @@ impl CertificateAuthority {
         key: KeyPair,
         common_name: &str,
         validity: Validity,
+        below: Below,
     ) -> Result<Self, CertificateError> {
         if self.path_length == Some(0) {
             return Err(CertificateError::NoCasBelow {
                 issuer: self.name().to_owned(),
             });
         }
-        let params = ca_params(common_name, self.clamp(validity)?, BasicConstraints::Constrained(0))?;
+        let params = ca_params(common_name, self.clamp(validity)?, below.constraint())?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed(common_name))?;
         Self::made(certificate.der(), params, key, common_name, &self.intermediates_pem)
     }

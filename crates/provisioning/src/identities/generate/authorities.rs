@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
 use super::Issuer;
-use crate::certificate::make::{CertificateAuthority, KeyType, Validity, key_pair};
+use crate::certificate::make::{Below, CertificateAuthority, KeyType, Validity, key_pair};
 use crate::certificate::{inspect, load, pem};
 use crate::identities::files::{Access, exists, write};
 use crate::identities::{GroupFolder, IdentityError};
@@ -136,7 +136,7 @@ impl Place<'_> {
         let (certificate, key) = self.folder.ca_paths("intermediate");
         let name = self.common_name("intermediate");
         let pair = self.key(&key, &name)?;
-        let intermediate = root.intermediate_over(pair, &name, Validity::intermediate(self.now))?;
+        let intermediate = root.intermediate_over(pair, &name, Validity::intermediate(self.now), Below::Leaves)?;
         write(&certificate, intermediate.cert_pem().as_bytes(), Access::Folder)?;
         Ok(intermediate)
     }

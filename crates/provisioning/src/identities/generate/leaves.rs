@@ -1,8 +1,4 @@
-//! A leaf per device, on every core.
-
-use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+//! A leaf per device.
 
 use jiff::Timestamp;
 
@@ -12,7 +8,7 @@ use crate::certificate::load::{self, Identity};
 use crate::certificate::make::{KeyType, Validity, key_pair};
 use crate::certificate::{inspect, pem};
 use crate::identities::files::{Access, check_name, exists, write};
-use crate::identities::{GroupFolder, IdentityError, LeafPaths, Problems};
+use crate::identities::{GroupFolder, IdentityError, LeafPaths, Problems, on_every_core};
 
 pub(super) fn open_or_create(
     folder: &GroupFolder,
@@ -28,51 +24,7 @@ pub(super) fn open_or_create(
         signing,
         now,
     };
-    let (next, done, hopeless) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-
-    let worker = || {
-        let mut report = Report::default();
-        let mut problems = Vec::new();
-        while !hopeless.load(Ordering::Relaxed) {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(id) = ids.get(index) else { break };
-            match work.leaf(id) {
-                Ok(true) => report.made += 1,
-                Ok(false) => report.reused += 1,
-                Err(problem) => {
-                    // A full disk is full for the next leaf as well; a bad leaf says nothing about its neighbours.
-                    hopeless.fetch_or(matches!(problem, IdentityError::Io { .. }), Ordering::Relaxed);
-                    problems.push((index, problem));
-                }
-            }
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, ids.len());
-        }
-        (report, problems)
-    };
-
-    let workers = thread::available_parallelism()
-        .map_or(1, NonZero::get)
-        .min(ids.len().max(1));
-    let results: Vec<_> = thread::scope(|scope| {
-        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
-        handles
-            .into_iter()
-            .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-
-    let mut total = Report::default();
-    let mut problems = Vec::new();
-    for (report, mut more) in results {
-        total.made += report.made;
-        total.reused += report.reused;
-        problems.append(&mut more);
-    }
-    if problems.is_empty() {
-        return Ok(total);
-    }
-    problems.sort_by_key(|(index, _)| *index);
-    Err(Problems(problems.into_iter().map(|(_, problem)| problem).collect()))
+    on_every_core::for_each(ids, progress, |id| work.leaf(id))
 }
 
 struct Work<'a> {

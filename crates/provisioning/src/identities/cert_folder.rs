@@ -1,0 +1,239 @@
+//! A folder of test certificates as Microsoft's `create_test_cert.js` fills it
+//! (<https://github.com/Azure/azure-iot-sdk-node>, `provisioning/tools`): for each common name, in camel case,
+//! `<name>_cert.pem`, `<name>_key.pem`, `<name>_fullchain.pem` and `<name>.pfx`. What either of the two has made, the
+//! other can go on with.
+//!
+//! | | the tool | here |
+//! | --- | --- | --- |
+//! | key | RSA 2048 | as asked for, P-256 usually |
+//! | fullchain | the certificate and its parent's fullchain; a literal `null` after the last | the same, without `null` |
+//! | PFX | key and certificate | also the intermediate CAs between it and its root, which a device has to send |
+//! | extensions of a CA | basic constraints | also key usage and key identifiers |
+//! | what exists | is overwritten | stays, unless the folder says otherwise |
+
+mod bulk;
+mod renew;
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::files::{Access, check_name, create_folder, exists, write};
+use super::{IdentityError, Problems, camel_case};
+use crate::certificate::inspect::CertificateFacts;
+use crate::certificate::make::{CertificateAuthority, KeyType, Made, Validity, self_signed, to_pfx};
+use crate::certificate::{CertificateError, Password, load, pem};
+
+pub use renew::Renewed;
+
+/// What a verification certificate's files are called, whatever its common name.
+const VERIFICATION: &str = "verification";
+
+/// A folder of test certificates.
+#[derive(Debug, Clone)]
+pub struct CertFolder {
+    path: PathBuf,
+    overwrite: bool,
+}
+
+/// How a certificate is wanted.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Its key.
+    pub key_type: KeyType,
+    /// From when to when; cut to its issuer's.
+    pub validity: Validity,
+    /// What opens its PFX file; `None` for no such file.
+    pub pfx: Option<Password>,
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct Written {
+    /// The new files.
+    pub files: Vec<PathBuf>,
+    /// What stands in the certificate.
+    pub facts: CertificateFacts,
+}
+
+/// The files of one certificate.
+#[derive(Debug)]
+struct Paths {
+    cert: PathBuf,
+    key: PathBuf,
+    fullchain: PathBuf,
+    pfx: PathBuf,
+}
+
+/// A CA that signs, and what follows its certificates in their chains: itself and all above it, the root too.
+struct Parent {
+    authority: CertificateAuthority,
+    chain_pem: String,
+}
+
+/// A new certificate and key, and the CAs between it and its root.
+struct New<'a> {
+    cert_pem: &'a str,
+    key_pem: &'a str,
+    intermediates_pem: &'a str,
+    facts: &'a CertificateFacts,
+}
+
+impl<'a> New<'a> {
+    fn authority(authority: &'a CertificateAuthority) -> Self {
+        let above = authority.intermediates_pem();
+        Self {
+            cert_pem: authority.cert_pem(),
+            key_pem: authority.key_pem(),
+            intermediates_pem: above.strip_prefix(authority.cert_pem()).unwrap_or(above),
+            facts: authority.facts(),
+        }
+    }
+
+    fn leaf(leaf: &'a Made) -> Self {
+        Self {
+            cert_pem: leaf.cert_pem(),
+            key_pem: leaf.key_pem(),
+            intermediates_pem: leaf.intermediates_pem(),
+            facts: leaf.facts(),
+        }
+    }
+}
+
+impl CertFolder {
+    /// The folder at `path`; it is made when something is put into it. With `overwrite`, what is there is replaced.
+    pub fn new(path: impl Into<PathBuf>, overwrite: bool) -> Self {
+        Self {
+            path: path.into(),
+            overwrite,
+        }
+    }
+
+    /// Makes a root CA.
+    pub fn root(&self, common_name: &str, wanted: &Wanted) -> Result<Written, Problems> {
+        let stem = self.vacant(&camel_case(common_name), wanted)?;
+        let root = CertificateAuthority::root(common_name, wanted.key_type, wanted.validity)?;
+        Ok(self.put(&stem, &New::authority(&root), "", wanted)?)
+    }
+
+    /// Makes an intermediate CA below the CA that has `parent` as its common name.
+    pub fn intermediate(&self, common_name: &str, parent: &str, wanted: &Wanted) -> Result<Written, Problems> {
+        let stem = self.vacant(&camel_case(common_name), wanted)?;
+        let parent = self.parent(parent)?;
+        let made = parent
+            .authority
+            .intermediate_above_cas(common_name, wanted.key_type, wanted.validity)?;
+        Ok(self.put(&stem, &New::authority(&made), &parent.chain_pem, wanted)?)
+    }
+
+    /// Makes a device's leaf below `parent`, or one that signs itself.
+    pub fn device(&self, common_name: &str, parent: Option<&str>, wanted: &Wanted) -> Result<Written, Problems> {
+        let stem = self.vacant(&camel_case(common_name), wanted)?;
+        let parent = parent.map(|parent| self.parent(parent)).transpose()?;
+        let leaf = leaf(common_name, parent.as_ref(), wanted)?;
+        let above = parent.as_ref().map_or("", |parent| &parent.chain_pem);
+        Ok(self.put(&stem, &New::leaf(&leaf), above, wanted)?)
+    }
+
+    /// Makes the proof that the key of the CA in `ca` is at hand: a certificate for the verification `code`.
+    pub fn verification(&self, ca: &Path, key: &Path, code: &str, wanted: &Wanted) -> Result<Written, Problems> {
+        let stem = self.vacant(VERIFICATION, wanted)?;
+        let parent = Parent::load(ca, ca, key)?;
+        let proof = parent.authority.verification(code, wanted.key_type, wanted.validity)?;
+        Ok(self.put(&stem, &New::leaf(&proof), &parent.chain_pem, wanted)?)
+    }
+
+    fn paths(&self, stem: &str) -> Paths {
+        let file = |end: &str| self.path.join(format!("{stem}{end}"));
+        Paths {
+            cert: file("_cert.pem"),
+            key: file("_key.pem"),
+            fullchain: file("_fullchain.pem"),
+            pfx: file(".pfx"),
+        }
+    }
+
+    /// Refuses a name under which there is something already; tells all of it.
+    fn vacant(&self, stem: &str, wanted: &Wanted) -> Result<String, Problems> {
+        check_name(stem)?;
+        create_folder(&self.path)?;
+        let paths = self.paths(stem);
+        let mut problems = Vec::new();
+        if !self.overwrite {
+            let pfx = wanted.pfx.is_some().then_some(paths.pfx);
+            for path in [paths.cert, paths.key, paths.fullchain].into_iter().chain(pfx) {
+                if exists(&path)? {
+                    problems.push(IdentityError::Exists { path });
+                }
+            }
+        }
+        if problems.is_empty() {
+            Ok(stem.to_owned())
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    fn parent(&self, common_name: &str) -> Result<Parent, IdentityError> {
+        let paths = self.paths(&camel_case(common_name));
+        if !exists(&paths.cert)? {
+            return Err(IdentityError::NoParent {
+                parent: common_name.to_owned(),
+                certificate: paths.cert,
+            });
+        }
+        if !exists(&paths.key)? {
+            return Err(IdentityError::WithoutKey {
+                certificate: paths.cert,
+                key: paths.key,
+            });
+        }
+        let chain = if exists(&paths.fullchain)? {
+            &paths.fullchain
+        } else {
+            &paths.cert
+        };
+        Ok(Parent::load(&paths.cert, chain, &paths.key)?)
+    }
+
+    /// Writes the files of a certificate, its key first: a certificate that is there always has its key.
+    fn put(&self, stem: &str, new: &New<'_>, above_pem: &str, wanted: &Wanted) -> Result<Written, IdentityError> {
+        let paths = self.paths(stem);
+        write(&paths.key, new.key_pem.as_bytes(), Access::Owner)?;
+        write(&paths.cert, new.cert_pem.as_bytes(), Access::Folder)?;
+        let fullchain = format!("{}{above_pem}", new.cert_pem);
+        write(&paths.fullchain, fullchain.as_bytes(), Access::Folder)?;
+        let mut files = vec![paths.cert, paths.key, paths.fullchain];
+        if let Some(password) = &wanted.pfx {
+            let chain = format!("{}{}", new.cert_pem, new.intermediates_pem);
+            let name = new.facts.common_name.as_deref().unwrap_or(stem);
+            write(&paths.pfx, &to_pfx(&chain, new.key_pem, password, name)?, Access::Owner)?;
+            files.push(paths.pfx);
+        }
+        Ok(Written {
+            files,
+            facts: new.facts.clone(),
+        })
+    }
+}
+
+impl Parent {
+    fn load(certificate: &Path, chain: &Path, key: &Path) -> Result<Self, CertificateError> {
+        let (cert_name, chain_name) = (load::named(certificate), load::named(chain));
+        let certificates = pem::certificates(&load::read(chain)?, &chain_name)?;
+        let chain_pem: String = certificates.iter().map(|der| pem::encode_certificate(der)).collect();
+        let key_pem = Zeroizing::new(load::read(key)?);
+        let authority = CertificateAuthority::from_pem(chain_pem.as_bytes(), &cert_name, &key_pem, &load::named(key))?;
+        Ok(Self { authority, chain_pem })
+    }
+}
+
+fn leaf(common_name: &str, parent: Option<&Parent>, wanted: &Wanted) -> Result<Made, CertificateError> {
+    match parent {
+        Some(parent) => parent.authority.leaf(common_name, wanted.key_type, wanted.validity),
+        None => self_signed(common_name, wanted.key_type, wanted.validity),
+    }
+}
+
+#[cfg(test)]
+mod tests;

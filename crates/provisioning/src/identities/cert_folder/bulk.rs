@@ -1,0 +1,71 @@
+//! Leaves for many devices at once.
+
+use std::path::PathBuf;
+
+use super::{CertFolder, New, Parent, Wanted, leaf};
+use crate::certificate::inspect::CertificateFacts;
+use crate::certificate::load::Identity;
+use crate::identities::files::{Lock, check_name, create_folder, exists};
+use crate::identities::{IdentityError, Problems, Report, on_every_core};
+
+impl CertFolder {
+    /// Makes a leaf for each of `ids` below `parent`, or one that signs itself, on every core.
+    ///
+    /// The files are called as the device, not in camel case: no two devices share a file. A device that has all its
+    /// files is left as it is (unless the folder overwrites), once its key, its name and its issuer have been checked;
+    /// so an interrupted run is resumed by the next. Blocks until all is done: ten thousand take seconds.
+    pub fn devices(
+        &self,
+        ids: &[String],
+        parent: Option<&str>,
+        wanted: &Wanted,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Report, Problems> {
+        create_folder(&self.path)?;
+        let _lock = Lock::take(&self.path)?;
+        let parent = parent.map(|parent| self.parent(parent)).transpose()?;
+        on_every_core::for_each(ids, progress, |id| self.one_of_many(id, parent.as_ref(), wanted))
+    }
+
+    fn one_of_many(&self, id: &str, parent: Option<&Parent>, wanted: &Wanted) -> Result<bool, IdentityError> {
+        check_name(id)?;
+        let paths = self.paths(id);
+        // Written in this order, so the last one tells that all are there.
+        let last = if wanted.pfx.is_some() {
+            &paths.pfx
+        } else {
+            &paths.fullchain
+        };
+        if !self.overwrite && exists(&paths.cert)? && exists(last)? {
+            let identity = Identity::load(&paths.cert, &paths.key)?;
+            self.check(id, parent, &identity.leaf, paths.cert)?;
+            return Ok(false);
+        }
+        let leaf = leaf(id, parent, wanted)?;
+        let above = parent.map_or("", |parent| &parent.chain_pem);
+        self.put(id, &New::leaf(&leaf), above, wanted)?;
+        Ok(true)
+    }
+
+    /// Whether what is there is what would be made: for this device, and from this parent.
+    fn check(
+        &self,
+        id: &str,
+        parent: Option<&Parent>,
+        leaf: &CertificateFacts,
+        certificate: PathBuf,
+    ) -> Result<(), IdentityError> {
+        let issuer = parent.map_or(id, |parent| parent.authority.name());
+        if leaf.common_name.as_deref() != Some(id) {
+            return Err(IdentityError::Exists { path: certificate });
+        }
+        if leaf.issuer_common_name.as_deref() != Some(issuer) {
+            return Err(IdentityError::NotIssuedBy {
+                certificate,
+                issuer: issuer.to_owned(),
+                ca: self.paths(&crate::identities::camel_case(issuer)).cert,
+            });
+        }
+        Ok(())
+    }
+}

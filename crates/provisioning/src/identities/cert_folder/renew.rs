@@ -1,0 +1,86 @@
+//! A certificate whose time is over, or will be: the same name and issuer, a new key.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{CertFolder, New, Wanted, Written, leaf};
+use crate::certificate::inspect::CertificateFacts;
+use crate::identities::files::{check_name, exists, io_error};
+use crate::identities::{IdentityError, Problems, camel_case};
+
+/// A certificate that took the place of another.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The new one.
+    pub written: Written,
+    /// What stood in the old one.
+    pub before: CertificateFacts,
+    /// Where the old files are now.
+    pub kept: Vec<PathBuf>,
+}
+
+impl CertFolder {
+    /// Issues the certificate whose files begin with `stem` anew: same common name, same issuer, new key. The old files
+    /// stay, under names that say whose they were.
+    ///
+    /// A CA is not renewed: whatever it has signed would have to be issued anew, too.
+    pub fn renew(&self, stem: &str, wanted: &Wanted) -> Result<Renewed, Problems> {
+        check_name(stem)?;
+        let paths = self.paths(stem);
+        let before = CertificateFacts::load(&paths.cert)?;
+        if before.is_ca {
+            return Err(IdentityError::RenewsNoCa {
+                certificate: paths.cert,
+            }
+            .into());
+        }
+        let common_name = before.common_name.clone().unwrap_or_default();
+        let issuer = before.issuer_common_name.clone().unwrap_or_default();
+        let parent = if issuer == common_name {
+            None
+        } else {
+            Some(self.parent(&issuer)?)
+        };
+        let wanted = Wanted {
+            pfx: if exists(&paths.pfx)? { wanted.pfx.clone() } else { None },
+            ..wanted.clone()
+        };
+        // Everything that can be refused has been, before the first file is moved.
+        let leaf = leaf(&common_name, parent.as_ref(), &wanted)?;
+        let mut kept = Vec::new();
+        for path in [paths.pfx, paths.fullchain, paths.cert, paths.key] {
+            if exists(&path)? {
+                kept.push(set_aside(&path, &before)?);
+            }
+        }
+        let above = parent.as_ref().map_or("", |parent| &parent.chain_pem);
+        Ok(Renewed {
+            written: self.put(stem, &New::leaf(&leaf), above, &wanted)?,
+            before,
+            kept,
+        })
+    }
+
+    /// The beginning of the file names for `name`, which is a common name or such a beginning itself.
+    pub fn stem_of(&self, name: &str) -> Result<String, IdentityError> {
+        for stem in [name.to_owned(), camel_case(name)] {
+            if check_name(&stem).is_ok() && exists(&self.paths(&stem).cert)? {
+                return Ok(stem);
+            }
+        }
+        Err(IdentityError::NoParent {
+            parent: name.to_owned(),
+            certificate: self.paths(&camel_case(name)).cert,
+        })
+    }
+}
+
+/// Renames a file so that its name tells which certificate it belonged to.
+fn set_aside(path: &Path, before: &CertificateFacts) -> Result<PathBuf, IdentityError> {
+    let mark = before.sha1.get(..8).unwrap_or(&before.sha1);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{mark}"));
+    let aside = path.with_file_name(name);
+    fs::rename(path, &aside).map_err(io_error("rename", path))?;
+    Ok(aside)
+}

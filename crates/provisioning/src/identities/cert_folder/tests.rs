@@ -1,0 +1,201 @@
+use std::fs;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::certificate::load::{Identity, LoadOptions};
+
+fn now() -> Timestamp {
+    "2026-11-23T15:00:00Z".parse().unwrap()
+}
+
+fn wanted() -> Wanted {
+    Wanted {
+        key_type: KeyType::P256,
+        validity: Validity::leaf(now()),
+        pfx: Some(Password::new("1234")),
+    }
+}
+
+fn no_pfx() -> Wanted {
+    Wanted { pfx: None, ..wanted() }
+}
+
+fn folder() -> (tempfile::TempDir, CertFolder) {
+    let place = tempfile::tempdir().unwrap();
+    let folder = CertFolder::new(place.path().join("certs"), false);
+    (place, folder)
+}
+
+fn names(written: &Written) -> Vec<String> {
+    let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    written.files.iter().map(name).collect()
+}
+
+#[test]
+fn the_how_to_s_commands_make_the_files_that_the_tool_makes() {
+    let (_place, folder) = folder();
+    let root = folder.root("My Test Root Certificate", &wanted()).unwrap();
+    assert_eq!(
+        names(&root),
+        [
+            "myTestRootCertificate_cert.pem",
+            "myTestRootCertificate_key.pem",
+            "myTestRootCertificate_fullchain.pem",
+            "myTestRootCertificate.pfx"
+        ]
+    );
+    folder
+        .intermediate("My Intermediate", "My Test Root Certificate", &wanted())
+        .unwrap();
+    // Microsoft's tool allows intermediates below intermediates.
+    folder.intermediate("Deeper", "My Intermediate", &wanted()).unwrap();
+    let device = folder.device("sample-device-01", Some("Deeper"), &wanted()).unwrap();
+    assert_eq!(device.facts.issuer_common_name.as_deref(), Some("Deeper"));
+
+    let paths = folder.paths("sampleDevice01");
+    let chain = pem::certificates(&fs::read(&paths.fullchain).unwrap(), "x").unwrap();
+    let subjects: Vec<_> = chain
+        .iter()
+        .map(|der| CertificateFacts::from_der(der, "x").unwrap().common_name.unwrap())
+        .collect();
+    assert_eq!(
+        subjects,
+        [
+            "sample-device-01",
+            "Deeper",
+            "My Intermediate",
+            "My Test Root Certificate"
+        ]
+    );
+    let sealed = Identity::load_with(LoadOptions {
+        certificate: &paths.pfx,
+        key: None,
+        password: Some(&Password::new("1234")),
+    })
+    .unwrap();
+    assert_eq!(sealed.chain().len(), 3, "the root stays at home");
+}
+
+#[test]
+fn a_parent_that_the_tool_has_made_is_signed_with() {
+    let (_place, folder) = folder();
+    folder.root("tool", &no_pfx()).unwrap();
+    let fullchain = folder.paths("tool").fullchain;
+    let text = fs::read_to_string(&fullchain).unwrap();
+    fs::write(&fullchain, format!("{text}\nnull")).unwrap();
+    folder.device("thermo-1", Some("tool"), &no_pfx()).unwrap();
+    let made = fs::read_to_string(folder.paths("thermo1").fullchain).unwrap();
+    assert!(made.ends_with("-----END CERTIFICATE-----\n"), "{made}");
+    assert_eq!(made.matches("BEGIN").count(), 2);
+}
+
+#[test]
+fn what_is_there_stays_and_all_of_it_is_named() {
+    let (_place, folder) = folder();
+    folder.device("device-01", None, &wanted()).unwrap();
+    let before = fs::read(folder.paths("device01").key).unwrap();
+    // Another common name, the same files.
+    let problems = folder.device("device01", None, &wanted()).unwrap_err();
+    assert_eq!(problems.0.len(), 4, "{problems}");
+    assert_eq!(fs::read(folder.paths("device01").key).unwrap(), before);
+
+    let forced = CertFolder::new(folder.path.clone(), true);
+    forced.device("device01", None, &wanted()).unwrap();
+    assert_ne!(fs::read(folder.paths("device01").key).unwrap(), before);
+}
+
+#[test]
+fn a_parent_that_is_not_there_is_named_before_anything_is_written() {
+    let (_place, folder) = folder();
+    let problems = folder.device("thermo-1", Some("My Root"), &wanted()).unwrap_err();
+    let text = problems.to_string();
+    assert!(
+        text.contains("there is no `My Root` here") && text.contains("myRoot_cert.pem"),
+        "{text}"
+    );
+    assert_eq!(fs::read_dir(&folder.path).unwrap().count(), 0);
+}
+
+#[test]
+fn a_verification_certificate_has_the_code_as_its_name_and_fixed_file_names() {
+    let (_place, folder) = folder();
+    folder.root("root", &no_pfx()).unwrap();
+    let root = folder.paths("root");
+    let proof = folder
+        .verification(
+            &root.cert,
+            &root.key,
+            "75B86466DA34D2B04C0C4C9557A119687ADAE7D4732BDDB3",
+            &no_pfx(),
+        )
+        .unwrap();
+    assert_eq!(
+        names(&proof),
+        [
+            "verification_cert.pem",
+            "verification_key.pem",
+            "verification_fullchain.pem"
+        ]
+    );
+    assert_eq!(
+        proof.facts.common_name.as_deref(),
+        Some("75B86466DA34D2B04C0C4C9557A119687ADAE7D4732BDDB3")
+    );
+}
+
+#[test]
+fn many_devices_keep_their_ids_as_file_names_and_a_second_run_makes_what_is_missing() {
+    let (_place, folder) = folder();
+    folder.root("root", &no_pfx()).unwrap();
+    let ids: Vec<String> = (1..=20).map(|n| format!("thermo-{n:02}")).collect();
+    let run = || folder.devices(&ids, Some("root"), &no_pfx(), &|_, _| {});
+    assert_eq!(run().unwrap().made, 20);
+    assert!(folder.path.join("thermo-07_fullchain.pem").exists());
+    assert!(!folder.path.join("thermo-07.pfx").exists());
+
+    let kept = fs::read(folder.path.join("thermo-01_key.pem")).unwrap();
+    fs::remove_file(folder.path.join("thermo-07_fullchain.pem")).unwrap();
+    let second = run().unwrap();
+    assert_eq!((second.made, second.reused), (1, 19));
+    assert_eq!(fs::read(folder.path.join("thermo-01_key.pem")).unwrap(), kept);
+}
+
+#[test]
+fn a_leaf_of_another_parent_is_not_taken_for_a_resumed_one() {
+    let (_place, folder) = folder();
+    folder.root("root", &no_pfx()).unwrap();
+    folder.root("other", &no_pfx()).unwrap();
+    let ids = ["thermo-1".to_owned()];
+    folder.devices(&ids, Some("root"), &no_pfx(), &|_, _| {}).unwrap();
+    let problems = folder.devices(&ids, Some("other"), &no_pfx(), &|_, _| {}).unwrap_err();
+    assert!(
+        matches!(problems.0.as_slice(), [IdentityError::NotIssuedBy { .. }]),
+        "{problems}"
+    );
+}
+
+#[test]
+fn a_renewed_certificate_has_the_same_name_and_issuer_another_key_and_keeps_the_old_files() {
+    let (_place, folder) = folder();
+    folder.root("My Root", &no_pfx()).unwrap();
+    folder.device("thermo-1", Some("My Root"), &wanted()).unwrap();
+    let later = Wanted {
+        validity: Validity::leaf(now() + SignedDuration::from_hours(24 * 300)),
+        ..wanted()
+    };
+    let stem = folder.stem_of("thermo-1").unwrap();
+    let old_key = fs::read(folder.paths(&stem).key).unwrap();
+    let renewed = folder.renew(&stem, &later).unwrap();
+    assert_eq!(renewed.written.facts.common_name, renewed.before.common_name);
+    assert_eq!(renewed.written.facts.issuer_common_name.as_deref(), Some("My Root"));
+    assert_ne!(fs::read(folder.paths(&stem).key).unwrap(), old_key);
+    assert_eq!((renewed.kept.len(), renewed.written.files.len()), (4, 4));
+    assert!(renewed.kept.iter().any(|path| fs::read(path).unwrap() == old_key));
+
+    let refused = folder.renew("myRoot", &later).unwrap_err();
+    assert!(
+        matches!(refused.0.as_slice(), [IdentityError::RenewsNoCa { .. }]),
+        "{refused}"
+    );
+}
