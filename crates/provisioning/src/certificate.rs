@@ -3,6 +3,7 @@
 mod cost;
 mod encrypted_key;
 mod error;
+pub mod examine;
 pub mod inspect;
 pub mod load;
 pub mod make;

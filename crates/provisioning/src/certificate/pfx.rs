@@ -51,6 +51,11 @@ impl Pfx {
         })
     }
 
+    /// Every certificate, in the order of the file; may be empty.
+    pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+
     /// Every key, in the order of the file; may be empty.
     pub(super) fn keys(&self) -> Vec<Zeroizing<PrivateKeyDer<'static>>> {
         self.keys.iter().map(|key| Zeroizing::new(key.clone_key())).collect()
