@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::cert::{self, CertArgs};
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::manifest::values::Span;
@@ -38,6 +39,8 @@ enum Command {
     Run(RunArgs),
     /// Check a manifest and tell what it asks for; starts nothing
     Plan(PlanArgs),
+    /// Make, inspect and renew test certificates
+    Cert(CertArgs),
     /// Simulate the devices of a plan, as `run` does in each of its processes
     DeviceSim(device_sim::cli::Args),
     /// Run DPS, IoT Hub and the IoT Central REST API on this machine
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => code(in_runtime(fleet_run(args))),
         Command::Plan(args) => code(plan(&args)),
+        Command::Cert(args) => code(cert::run(&args)),
         Command::DeviceSim(args) => {
             log_to_stderr(args.log_filter());
             let done = in_runtime(async {

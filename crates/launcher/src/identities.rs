@@ -68,7 +68,7 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
 fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Result<GroupIdentities, Problems> {
     let ids = (0..group.devices.count).map(|index| group.devices.id(index));
     // On a terminal only; elsewhere the line at the end says enough.
-    let bar = ProgressBar::new(u64::from(group.devices.count)).with_style(style());
+    let bar = ProgressBar::new(u64::from(group.devices.count)).with_style(bar_style());
     bar.set_message(format!("leaves of {}", group.id));
     let progress = |done: usize, _of: usize| bar.set_position(done as u64);
     let identities = GroupIdentities::open_or_create(certs, &group.id, issuer(group.issuer), ids, now, &progress);
@@ -87,7 +87,8 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Resu
     Ok(identities)
 }
 
-fn style() -> ProgressStyle {
+/// How the making of many certificates is shown.
+pub(crate) fn bar_style() -> ProgressStyle {
     ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 

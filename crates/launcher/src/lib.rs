@@ -8,6 +8,7 @@
 //! | [`manifest`] | what a person writes, checked |
 //! | [`plan_command`], [`preview`] | `fleet plan`: what a manifest asks for; a simulated day of one device |
 //! | [`run`] | `fleet run`: the life of a run, from the manifest to the report |
+//! | [`cert`] | `fleet cert`: test certificates, made, looked at, renewed |
 //! | [`load`], [`roster`] | `--duration`; who is in the fleet, and the plan for device-sim |
 //! | [`pre_flight`] | what is checked before anything is started |
 //! | [`identities`], [`enrollment`] | certificates made or found; the target told which to trust |
@@ -44,6 +45,7 @@
 //! ```
 
 pub mod application;
+pub mod cert;
 pub mod child;
 pub mod cli;
 pub mod emulator_child;

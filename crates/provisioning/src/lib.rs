@@ -10,7 +10,8 @@
 //! | [`certificate::make`] | root and intermediate CAs, leaves, self-signed and verification certificates |
 //! | [`certificate::load`] | a leaf, its chain and its key from PEM or PFX files, encrypted or not, and every way that can go wrong |
 //! | [`certificate::inspect`] | the few facts of a certificate that people and services talk about |
-//! | [`identities`] | the folders on disk where a group's CAs and leaves and an individual's pairs live |
+//! | [`certificate::examine`] | all that a certificate file shows, and what Azure would object to |
+//! | [`identities`] | the folders on disk where a group's CAs and leaves and an individual's pairs live, or test certificates as `create_test_cert.js` lays them out |
 //! | [`register`] | asking DPS which hub a device belongs to |
 //! | [`central`] | a client of IoT Central's REST API |
 //! | [`enroll`] | the steps of IoT Central's X.509 how-to on top of it, safe to repeat |

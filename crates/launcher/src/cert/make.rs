@@ -1,0 +1,250 @@
+//! The verbs of `create_test_cert.js`.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+use provisioning::certificate::Password;
+use provisioning::certificate::make::{KeyType, Validity};
+use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted, Written};
+
+use super::when::When;
+use crate::exit::{Failure, PASSED};
+use crate::identities::bar_style;
+
+/// More problems than this are counted, not told.
+const PROBLEMS_TOLD: usize = 10;
+/// DPS takes no more devices.
+const MOST_DEVICES: u32 = 1_000_000;
+
+/// A kind of key, as a person says it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Key {
+    P256,
+    P384,
+    Rsa2048,
+    Rsa4096,
+}
+
+impl Key {
+    pub(super) fn key_type(self) -> KeyType {
+        match self {
+            Self::P256 => KeyType::P256,
+            Self::P384 => KeyType::P384,
+            Self::Rsa2048 => KeyType::Rsa2048,
+            Self::Rsa4096 => KeyType::Rsa4096,
+        }
+    }
+}
+
+/// Where files go, and what protects them.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// The folder of the certificates
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(super) out: PathBuf,
+    /// The password of PFX files
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "FLEET_PFX_PASSWORD",
+        hide_env_values = true,
+        default_value = "1234"
+    )]
+    pub(super) password: Password,
+    /// Overwrite what is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Place {
+    pub(super) fn folder(&self) -> CertFolder {
+        CertFolder::new(&self.out, self.force)
+    }
+}
+
+#[derive(Debug, Args)]
+struct KeyArg {
+    /// The kind of its key
+    #[arg(long, value_name = "TYPE", default_value = "p256")]
+    key: Key,
+}
+
+/// `fleet cert root`
+#[derive(Debug, Args)]
+pub(super) struct RootArgs {
+    /// Its common name
+    #[arg(value_name = "COMMON_NAME", default_value = "Test Root Cert")]
+    common_name: String,
+    #[command(flatten)]
+    key: KeyArg,
+    #[command(flatten)]
+    when: When,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// `fleet cert intermediate`
+#[derive(Debug, Args)]
+pub(super) struct IntermediateArgs {
+    /// Its common name
+    #[arg(value_name = "COMMON_NAME")]
+    common_name: String,
+    /// The common name of the CA that signs it; its files must be in the folder
+    #[arg(value_name = "PARENT_COMMON_NAME")]
+    parent: String,
+    #[command(flatten)]
+    key: KeyArg,
+    #[command(flatten)]
+    when: When,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// `fleet cert device`
+#[derive(Debug, Args)]
+pub(super) struct DeviceArgs {
+    /// Its common name, which is the registration id; with --count, how all of them begin
+    #[arg(value_name = "COMMON_NAME")]
+    common_name: String,
+    /// The common name of the CA that signs it; its files must be in the folder
+    #[arg(value_name = "PARENT_COMMON_NAME")]
+    parent: Option<String>,
+    /// Make so many: COMMON_NAME0001, COMMON_NAME0002, … Their files keep these names as they are. What an interrupted
+    /// run has made stays, and the next goes on with what is missing
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DEVICES)))]
+    count: Option<u32>,
+    /// The number of the first
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "count")]
+    first: u32,
+    /// How many digits the numbers have
+    #[arg(long, value_name = "DIGITS", default_value_t = 4, requires = "count", value_parser = clap::value_parser!(u8).range(1..=10))]
+    width: u8,
+    /// With --count: PFX files, too
+    #[arg(long, requires = "count")]
+    pfx: bool,
+    #[command(flatten)]
+    key: KeyArg,
+    #[command(flatten)]
+    when: When,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// `fleet cert verification`
+#[derive(Debug, Args)]
+pub(super) struct VerificationArgs {
+    /// The certificate of the CA to be verified
+    #[arg(long, value_name = "FILE")]
+    ca: PathBuf,
+    /// The key of the CA
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The verification code that Azure gave
+    #[arg(long, value_name = "CODE")]
+    nonce: String,
+    #[command(flatten)]
+    when: When,
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(super) fn root(args: &RootArgs, now: Timestamp) -> Result<u8, Failure> {
+    let wanted = wanted(args.key.key, args.when, Validity::root(now), &args.place, now);
+    told(args.place.folder().root(&args.common_name, &wanted), &wanted)
+}
+
+pub(super) fn intermediate(args: &IntermediateArgs, now: Timestamp) -> Result<u8, Failure> {
+    let wanted = wanted(args.key.key, args.when, Validity::intermediate(now), &args.place, now);
+    let folder = args.place.folder();
+    told(folder.intermediate(&args.common_name, &args.parent, &wanted), &wanted)
+}
+
+pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
+    let mut wanted = wanted(args.key.key, args.when, Validity::leaf(now), &args.place, now);
+    let (folder, parent) = (args.place.folder(), args.parent.as_deref());
+    let Some(count) = args.count else {
+        return told(folder.device(&args.common_name, parent, &wanted), &wanted);
+    };
+    if !args.pfx {
+        wanted.pfx = None;
+    }
+    let width = usize::from(args.width);
+    let ids = (0..count)
+        .map(|n| {
+            let number = args.first.checked_add(n)?;
+            Some(format!("{}{number:0width$}", args.common_name))
+        })
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Failure::refused(anyhow!("--first and --count together are more than {}", u32::MAX)))?;
+    // On a terminal only; elsewhere the line at the end says enough.
+    let bar = ProgressBar::new(u64::from(count)).with_style(bar_style());
+    bar.set_message("certificates");
+    let report = folder.devices(&ids, parent, &wanted, &|done, _| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    let report = report.map_err(refused)?;
+    println!(
+        "{} certificates made in {}, {} were there already",
+        report.made,
+        args.place.out.display(),
+        report.reused
+    );
+    Ok(PASSED)
+}
+
+pub(super) fn verification(args: &VerificationArgs, now: Timestamp) -> Result<u8, Failure> {
+    let wanted = wanted(Key::P256, args.when, Validity::verification(now), &args.place, now);
+    let folder = args.place.folder();
+    told(folder.verification(&args.ca, &args.key, &args.nonce, &wanted), &wanted)
+}
+
+fn wanted(key: Key, when: When, usually: Validity, place: &Place, now: Timestamp) -> Wanted {
+    Wanted {
+        key_type: key.key_type(),
+        validity: when.validity(usually, now),
+        pfx: Some(place.password.clone()),
+    }
+}
+
+fn told(done: Result<Written, Problems>, wanted: &Wanted) -> Result<u8, Failure> {
+    let written = done.map_err(refused)?;
+    for file in &written.files {
+        println!("{}", file.display());
+    }
+    let end = written.facts.not_after;
+    // X.509 knows whole seconds only.
+    if end.as_second() < wanted.validity.not_after.as_second() {
+        eprintln!(
+            "note: valid until {end} only, which is when its issuer `{}` ends",
+            written.facts.issuer_common_name.as_deref().unwrap_or_default()
+        );
+    }
+    Ok(PASSED)
+}
+
+/// All that is in the way, with what can be done about it.
+pub(super) fn refused(Problems(problems): Problems) -> Failure {
+    let mut lines: Vec<String> = problems.iter().take(PROBLEMS_TOLD).map(ToString::to_string).collect();
+    if problems.len() > PROBLEMS_TOLD {
+        lines.push(format!("and {} more", problems.len() - PROBLEMS_TOLD));
+    }
+    if let Some(hint) = problems.iter().find_map(hint) {
+        lines.push(format!("hint: {hint}"));
+    }
+    Failure::refused(anyhow!(lines.join("\n")))
+}
+
+fn hint(problem: &IdentityError) -> Option<&'static str> {
+    match problem {
+        IdentityError::Exists { .. } => {
+            Some("--force overwrites; names that differ only in capitals, blanks or `-_.` share their files")
+        }
+        IdentityError::NoParent { .. } => {
+            Some("make it first, with `fleet cert root` or `fleet cert intermediate`, or say where it is with --out")
+        }
+        IdentityError::NotIssuedBy { .. } => Some("--force issues it anew"),
+        _ => None,
+    }
+}

@@ -1,0 +1,116 @@
+//! `fleet cert renew`
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use provisioning::certificate::Password;
+use provisioning::certificate::inspect::CertificateFacts;
+use provisioning::certificate::make::Validity;
+use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted};
+
+use super::make::{Key, refused};
+use super::when::When;
+use crate::exit::{Failure, PASSED};
+
+/// `fleet cert renew`
+#[derive(Debug, Args)]
+pub(super) struct RenewArgs {
+    /// Common names of devices, or how their files begin
+    #[arg(value_name = "NAME", required_unless_present = "expiring_within")]
+    names: Vec<String>,
+    /// Every device in the folder whose certificate expires within so many days
+    #[arg(long, value_name = "DAYS", conflicts_with = "names")]
+    expiring_within: Option<u32>,
+    /// The kind of the new keys
+    #[arg(long, value_name = "TYPE", default_value = "p256")]
+    key: Key,
+    #[command(flatten)]
+    when: When,
+    /// The folder of the certificates, and of the CAs that signed them
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// The password of the PFX files that there are
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "FLEET_PFX_PASSWORD",
+        hide_env_values = true,
+        default_value = "1234"
+    )]
+    password: Password,
+}
+
+pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
+    let folder = CertFolder::new(&args.out, false);
+    let wanted = Wanted {
+        key_type: args.key.key_type(),
+        validity: args.when.validity(Validity::leaf(now), now),
+        pfx: Some(args.password.clone()),
+    };
+    let stems = match args.expiring_within {
+        Some(days) => expiring(&args.out, now, days)?,
+        None => stems(&folder, &args.names)?,
+    };
+    if stems.is_empty() {
+        println!("nothing to renew in {}", args.out.display());
+        return Ok(PASSED);
+    }
+    // Each on its own: what can't be renewed keeps nobody else from it.
+    let mut problems = Vec::new();
+    for stem in &stems {
+        match folder.renew(stem, &wanted) {
+            Ok(renewed) => println!(
+                "{}: valid until {}, before until {}; the old files end in .{}",
+                renewed.written.facts.common_name.as_deref().unwrap_or(stem),
+                renewed.written.facts.not_after,
+                renewed.before.not_after,
+                renewed.before.sha1.get(..8).unwrap_or_default(),
+            ),
+            Err(Problems(more)) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() {
+        Ok(PASSED)
+    } else {
+        Err(refused(Problems(problems)))
+    }
+}
+
+fn stems(folder: &CertFolder, names: &[String]) -> Result<Vec<String>, Failure> {
+    let mut problems = Vec::new();
+    let mut stems = Vec::new();
+    for name in names {
+        match folder.stem_of(name) {
+            Ok(stem) => stems.push(stem),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        Ok(stems)
+    } else {
+        Err(refused(Problems(problems)))
+    }
+}
+
+/// The devices whose certificate ends soon, in the order of their names. CAs are left out.
+fn expiring(folder: &std::path::Path, now: Timestamp, days: u32) -> Result<Vec<String>, Failure> {
+    let within = SignedDuration::from_hours(i64::from(days) * 24);
+    let unreadable = |error: std::io::Error| Failure::refused(anyhow!("cannot read `{}`: {error}", folder.display()));
+    let mut stems = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(stem) = name.strip_suffix("_cert.pem").filter(|stem| *stem != "verification") else {
+            continue;
+        };
+        let facts =
+            CertificateFacts::load(&path).map_err(|error| refused(Problems(vec![IdentityError::from(error)])))?;
+        if !facts.is_ca && facts.not_after.duration_since(now) <= within {
+            stems.push(stem.to_owned());
+        }
+    }
+    stems.sort_unstable();
+    Ok(stems)
+}

@@ -1,0 +1,114 @@
+//! `fleet cert status`: what expires when.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use provisioning::certificate::inspect::CertificateFacts;
+
+use crate::exit::{FAILED, Failure, PASSED};
+
+/// Folders below folders are followed so deep, and no deeper: a fleet's are four deep.
+const DEEPEST: usize = 8;
+
+/// `fleet cert status`
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// The folder to look into, and all folders below it
+    #[arg(value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+    /// What ends within so many days is listed one by one
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    soon: u32,
+    /// List every certificate one by one
+    #[arg(long)]
+    all: bool,
+}
+
+/// One certificate file.
+struct Found {
+    path: PathBuf,
+    facts: CertificateFacts,
+}
+
+pub(super) fn run(args: &StatusArgs, now: Timestamp) -> Result<u8, Failure> {
+    let mut found = Vec::new();
+    let mut problems = Vec::new();
+    collect(&args.folder, DEEPEST, &mut found, &mut problems);
+    if found.is_empty() && problems.is_empty() {
+        return Err(Failure::refused(anyhow!(
+            "no certificates in {}: no file there ends in _cert.pem",
+            args.folder.display()
+        )));
+    }
+    found.sort_by(|a, b| (a.facts.not_after, &a.path).cmp(&(b.facts.not_after, &b.path)));
+    let soon = SignedDuration::from_hours(i64::from(args.soon) * 24);
+    let is_soon = |found: &Found| found.facts.not_after.duration_since(now) < soon;
+
+    for Found { path, facts } in found.iter().filter(|found| args.all || is_soon(found)) {
+        let what = if facts.not_after < now { "expired" } else { "expires" };
+        println!(
+            "{what} {}  {}  {}",
+            facts.not_after,
+            facts.common_name.as_deref().unwrap_or("-"),
+            path.display()
+        );
+    }
+    let expired = found.iter().filter(|found| found.facts.not_after < now).count();
+    let ending = found.iter().filter(|found| is_soon(found)).count() - expired;
+    if args.all || expired + ending > 0 {
+        println!();
+    }
+    for (folder, (count, first)) in by_folder(&found) {
+        println!("{count:>7} in {}, the first until {first}", folder.display());
+    }
+    println!("{expired} expired, {ending} ending within {} days", args.soon);
+    for problem in &problems {
+        eprintln!("error: {problem}");
+    }
+    Ok(if expired == 0 && problems.is_empty() {
+        PASSED
+    } else {
+        FAILED
+    })
+}
+
+/// How many there are in each folder, and which of them ends first.
+fn by_folder(found: &[Found]) -> BTreeMap<&Path, (usize, Timestamp)> {
+    let mut folders: BTreeMap<&Path, (usize, Timestamp)> = BTreeMap::new();
+    for Found { path, facts } in found {
+        let folder = path.parent().unwrap_or(path);
+        let entry = folders.entry(folder).or_insert((0, facts.not_after));
+        *entry = (entry.0 + 1, entry.1.min(facts.not_after));
+    }
+    folders
+}
+
+/// Every `…_cert.pem` below `folder`. Links are not followed.
+fn collect(folder: &Path, deep: usize, found: &mut Vec<Found>, problems: &mut Vec<String>) {
+    let unreadable = |path: &Path, error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return problems.push(unreadable(folder, error)),
+    };
+    for entry in entries {
+        let looked = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)));
+        let (path, kind) = match looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                problems.push(unreadable(folder, error));
+                continue;
+            }
+        };
+        if kind.is_dir() && deep > 0 {
+            collect(&path, deep - 1, found, problems);
+        } else if kind.is_file() && path.to_string_lossy().ends_with("_cert.pem") {
+            match CertificateFacts::load(&path) {
+                Ok(facts) => found.push(Found { path, facts }),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+    }
+}
