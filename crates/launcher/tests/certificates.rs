@@ -204,7 +204,11 @@ fn what_expires_is_shown_and_renewed() {
 
     let said = folder.done(&["renew", "--expiring-within", "30"]);
     assert!(said.starts_with("stale: valid until"), "{said}");
-    assert!(folder.done(&["status"]).ends_with("0 expired, 0 ending within 30 days\n"));
+    assert!(
+        folder
+            .done(&["status"])
+            .ends_with("0 expired, 0 ending within 30 days\n")
+    );
     folder.done(&[
         "inspect",
         "stale_fullchain.pem",

@@ -173,7 +173,8 @@ fn key_usage(usage: &KeyUsage) -> String {
         (usage.crl_sign(), "cRLSign"),
     ];
     all.iter()
-        .filter_map(|(set, name)| set.then_some(*name))
+        .filter(|(set, _)| *set)
+        .map(|(_, name)| *name)
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -188,7 +189,7 @@ fn extended_key_usage(usage: &ExtendedKeyUsage<'_>) -> String {
         (usage.time_stamping, "timeStamping"),
         (usage.ocsp_signing, "OCSPSigning"),
     ];
-    let known = known.iter().filter_map(|(set, name)| set.then(|| (*name).to_owned()));
+    let known = known.iter().filter(|(set, _)| *set).map(|(_, name)| (*name).to_owned());
     known
         .chain(usage.other.iter().map(|oid| oid.to_id_string()))
         .collect::<Vec<_>>()
