@@ -18,9 +18,9 @@ use crate::store::{Changes, Content, Record, Table};
 const POLLS: usize = 5;
 const POLL_WINDOW: Duration = Duration::from_secs(10);
 
-/// The records of all devices, by folded registration id.
+/// The records of all devices, by folded registration id. Boxed, since half the places of a full map are empty.
 #[derive(Debug, Default)]
-pub(crate) struct Registrations(Mutex<BTreeMap<String, Operation>>);
+pub(crate) struct Registrations(Mutex<BTreeMap<String, Box<Operation>>>);
 
 /// The last operation of a device.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,7 +54,9 @@ pub(crate) enum Polled {
 impl Registrations {
     /// The records as they were stored.
     pub(crate) fn restore(content: &mut Content) -> Result<Self, StartError> {
-        Ok(Self(Mutex::new(content.take()?.into_iter().collect())))
+        let records = content.take::<Operation>()?;
+        let boxed = records.into_iter().map(|(id, operation)| (id, Box::new(operation)));
+        Ok(Self(Mutex::new(boxed.collect())))
     }
 
     /// Writes down how a registration will have ended at `ready_at`, and gives the operation to poll for.
@@ -81,7 +83,7 @@ impl Registrations {
             polls,
         };
         changes.put(&folded, &operation);
-        operations.insert(folded, operation);
+        operations.insert(folded, Box::new(operation));
         assigning(operation_id)
     }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use iot_protocol::properties::{COMPONENT, MESSAGE_ID, PropertyBag};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::seen::Seen;
 
@@ -16,25 +17,29 @@ const NAMES: usize = 256;
 pub(crate) struct Inbox {
     received: u64,
     seen: Seen,
-    values: BTreeMap<Key, (Timestamp, Value)>,
+    /// A device has a handful of names, so a list does for a map.
+    values: Vec<Named>,
     last: Option<(Timestamp, PropertyBag)>,
 }
 
-/// Component and name.
-type Key = (Option<Box<str>>, Box<str>);
+/// The last value of a name, as text: it is looked at seldom.
+#[derive(Debug)]
+struct Named {
+    component: Option<Box<str>>,
+    name: Box<str>,
+    at: Timestamp,
+    json: String,
+}
 
 impl Inbox {
     /// Takes a message in and says whether its id is new.
     pub(super) fn receive(&mut self, properties: PropertyBag, body: &[u8], now: Timestamp) -> bool {
         self.received += 1;
-        let component = properties.value(COMPONENT);
         // A body that is no JSON object is a message all the same; it has just no values to show.
-        if let Ok(values) = serde_json::from_slice::<Map<String, Value>>(body) {
+        if let Ok(values) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(body) {
+            let component = properties.value(COMPONENT);
             for (name, value) in values {
-                let key = (component.map(Into::into), name.into());
-                if self.values.len() < NAMES || self.values.contains_key(&key) {
-                    self.values.insert(key, (now, value));
-                }
+                self.keep(component, name, value.get(), now);
             }
         }
         let is_new = self.seen.is_new(properties.value(MESSAGE_ID));
@@ -42,9 +47,25 @@ impl Inbox {
         is_new
     }
 
+    fn keep(&mut self, component: Option<&str>, name: String, json: &str, now: Timestamp) {
+        if let Some(known) = self.values.iter_mut().find(|known| known.is(component, &name)) {
+            known.at = now;
+            json.clone_into(&mut known.json);
+        } else if self.values.len() < NAMES {
+            self.values.reserve_exact(1);
+            self.values.push(Named {
+                component: component.map(Into::into),
+                name: name.into(),
+                at: now,
+                json: json.to_owned(),
+            });
+        }
+    }
+
     /// The last value of one name.
     pub(crate) fn value(&self, component: Option<&str>, name: &str) -> Option<(Timestamp, Value)> {
-        self.values.get(&(component.map(Into::into), name.into())).cloned()
+        let known = self.values.iter().find(|known| known.is(component, name))?;
+        Some((known.at, serde_json::from_str(&known.json).ok()?))
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -54,5 +75,45 @@ impl Inbox {
     /// When the last message came, and its properties.
     pub(crate) fn last(&self) -> Option<&(Timestamp, PropertyBag)> {
         self.last.as_ref()
+    }
+}
+
+impl Named {
+    fn is(&self, component: Option<&str>, name: &str) -> bool {
+        self.component.as_deref() == component && *self.name == *name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_last_value_of_each_name_of_each_component_is_kept() {
+        let mut inbox = Inbox::default();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let component = PropertyBag::new().with(COMPONENT, "c");
+        inbox.receive(PropertyBag::new(), br#"{"a":1,"b":{"x":[1, 2]}}"#, at(1));
+        inbox.receive(component.clone(), br#"{"a":"one"}"#, at(2));
+        inbox.receive(PropertyBag::new(), br#"{"a":2.5}"#, at(3));
+        inbox.receive(component, b"no JSON", at(4));
+        assert_eq!(inbox.value(None, "a"), Some((at(3), json!(2.5))));
+        assert_eq!(inbox.value(None, "b"), Some((at(1), json!({"x": [1, 2]}))));
+        assert_eq!(inbox.value(Some("c"), "a"), Some((at(2), json!("one"))));
+        assert_eq!(inbox.value(Some("c"), "b"), None);
+        assert_eq!(inbox.received(), 4);
+    }
+
+    #[test]
+    fn names_without_end_take_no_memory_without_end() {
+        let mut inbox = Inbox::default();
+        for number in 0..2 * NAMES {
+            let body = json!({ format!("n{number}"): number }).to_string();
+            inbox.receive(PropertyBag::new(), body.as_bytes(), Timestamp::UNIX_EPOCH);
+        }
+        assert_eq!(inbox.values.len(), NAMES);
+        assert!(inbox.value(None, "n0").is_some());
     }
 }

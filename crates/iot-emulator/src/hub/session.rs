@@ -188,7 +188,7 @@ impl<'a, S: Stream> Session<'a, S> {
                     None => return Err(Why::Replaced),
                 },
                 packet = self.wire.next() => {
-                    self.handle(packet?).await?;
+                    self.handle(&packet?).await?;
                     heard = Instant::now();
                 }
                 () = &mut silence => {
@@ -209,13 +209,13 @@ impl<'a, S: Stream> Session<'a, S> {
         Ok(self.services.store.durable(stored).await?)
     }
 
-    async fn handle(&mut self, packet: Packet) -> Result<(), Why> {
+    async fn handle(&mut self, packet: &Packet) -> Result<(), Why> {
         match packet {
             Packet::Publish(publish) => self.publish(publish).await,
             Packet::PubAck(ack) => self.acknowledged(ack.pkid).await,
             Packet::PingReq => Ok(self.wire.send(Packet::PingResp).await?),
-            Packet::Subscribe(subscribe) => self.subscribe(&subscribe).await,
-            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe).await,
+            Packet::Subscribe(subscribe) => self.subscribe(subscribe).await,
+            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe).await,
             Packet::Disconnect => Err(Why::Disconnect),
             _ => Err(Why::Violation("packet of an unexpected type".into())),
         }
@@ -229,7 +229,7 @@ impl<'a, S: Stream> Session<'a, S> {
                 self.services.store.durable(stored).await?;
                 self.publish_to(
                     &Subscription::DesiredChanges,
-                    &FromHub::DesiredChanged { version },
+                    FromHub::DesiredChanged { version },
                     patch,
                 )
                 .await

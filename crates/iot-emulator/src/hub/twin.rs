@@ -2,13 +2,13 @@
 //!
 //! Source: [Understand and use device twins](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins).
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use iot_protocol::pnp::{COMPONENT_MARKER, COMPONENT_MARKER_VALUE};
 use iot_protocol::twin::{Section, TwinDocument};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::ser::{Error as _, SerializeStruct};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 const MAX_SECTION: usize = 32 * 1024;
@@ -17,18 +17,27 @@ const MAX_KEY: usize = 1024;
 const MAX_STRING: usize = 4096;
 const MAX_INTEGER: u64 = 4_503_599_627_370_496;
 
-/// A twin and when each property of it was last set.
-#[derive(Debug, Serialize, Deserialize)]
+/// A twin and when each property of it was last set. It is kept as text: it is looked at seldom, there is one for each
+/// device, and what JSON takes when it is parsed is ten times as much.
+#[derive(Debug, Deserialize)]
+#[serde(from = "Stored")]
 pub(crate) struct Twin {
-    pub(crate) document: TwinDocument,
-    #[serde(with = "stamps")]
-    desired: BTreeMap<Path, Stamp>,
-    #[serde(with = "stamps")]
-    reported: BTreeMap<Path, Stamp>,
+    desired: Half,
+    reported: Half,
+}
+
+/// One of the two sections.
+#[derive(Debug)]
+struct Half {
+    version: u64,
+    /// A JSON object.
+    properties: Box<str>,
+    /// In the order of the paths.
+    stamps: Vec<(Path, Stamp)>,
 }
 
 /// Component and property.
-type Path = (Option<String>, String);
+type Path = (Option<Box<str>>, Box<str>);
 
 /// When a property was set, and at which version of its section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +63,144 @@ pub(crate) enum BadPatch {
 
 impl Twin {
     pub(super) fn new() -> Self {
+        Stored::default().into()
+    }
+
+    /// Both sections.
+    pub(crate) fn document(&self) -> TwinDocument {
+        TwinDocument {
+            desired: self.desired.section(),
+            reported: self.reported.section(),
+        }
+    }
+
+    /// The same as the device gets it.
+    pub(super) fn document_json(&self) -> String {
+        let [desired, reported] = [&self.desired, &self.reported].map(Half::json);
+        format!(r#"{{"desired":{desired},"reported":{reported}}}"#)
+    }
+
+    /// Merges what the device reports; gives the new version.
+    pub(super) fn report(&mut self, body: &[u8], now: Timestamp) -> Result<u64, BadPatch> {
+        let mut patch: Map<String, Value> = serde_json::from_slice(body).map_err(|_| BadPatch::NotAnObject)?;
+        patch.remove("$version");
+        self.reported.change(&patch, now)
+    }
+
+    /// Merges what the solution wants; gives the new version and the patch as the device gets it.
+    pub(super) fn change_desired(
+        &mut self,
+        mut patch: Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<(u64, Bytes), BadPatch> {
+        let version = self.desired.change(&patch, now)?;
+        patch.insert("$version".into(), version.into());
+        Ok((version, Bytes::from(Value::Object(patch).to_string())))
+    }
+
+    pub(crate) fn desired_stamp(&self, component: Option<&str>, name: &str) -> Option<Stamp> {
+        self.desired.stamp(component, name)
+    }
+
+    pub(crate) fn reported_stamp(&self, component: Option<&str>, name: &str) -> Option<Stamp> {
+        self.reported.stamp(component, name)
+    }
+}
+
+impl Half {
+    fn new(section: Section, mut stamps: Vec<(Path, Stamp)>) -> Self {
+        stamps.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Self {
+            version: section.version,
+            properties: text(section.properties),
+            stamps,
+        }
+    }
+
+    fn section(&self) -> Section {
+        Section {
+            version: self.version,
+            properties: serde_json::from_str(&self.properties).expect("it was written from a JSON object"),
+        }
+    }
+
+    /// The text of the section, version and all.
+    fn json(&self) -> String {
+        let rest = self.properties.strip_prefix('{').unwrap_or(&self.properties);
+        let comma = if rest == "}" { "" } else { "," };
+        format!(r#"{{"$version":{}{comma}{rest}"#, self.version)
+    }
+
+    /// Applies a patch if patch and result keep the limits; gives the new version.
+    fn change(&mut self, patch: &Map<String, Value>, now: Timestamp) -> Result<u64, BadPatch> {
+        check(patch, 1)?;
+        let mut section = self.section();
+        section.patch(patch);
+        if size(&section.properties) > MAX_SECTION {
+            return Err(BadPatch::TooLarge);
+        }
+        self.version = section.version;
+        self.properties = text(section.properties);
+        let version = self.version;
+        self.date(patch, Stamp { version, at: now });
+        Ok(version)
+    }
+
+    fn stamp(&self, component: Option<&str>, name: &str) -> Option<Stamp> {
+        let known = self.find(component, name).ok()?;
+        Some(self.stamps[known].1)
+    }
+
+    /// Where the property is in the list, or where it would be.
+    fn find(&self, component: Option<&str>, name: &str) -> Result<usize, usize> {
+        self.stamps
+            .binary_search_by(|((of, known), _)| (of.as_deref(), &**known).cmp(&(component, name)))
+    }
+
+    /// Dates what a patch has changed.
+    fn date(&mut self, patch: &Map<String, Value>, now: Stamp) {
+        for (name, value) in patch {
+            match value {
+                Value::Object(component) if is_component(component) => {
+                    for (property, value) in component.iter().filter(|(key, _)| *key != COMPONENT_MARKER) {
+                        self.date_one(Some(name), property, value, now);
+                    }
+                }
+                _ => self.date_one(None, name, value, now),
+            }
+        }
+        self.stamps.shrink_to_fit();
+    }
+
+    fn date_one(&mut self, component: Option<&str>, name: &str, value: &Value, now: Stamp) {
+        match (self.find(component, name), value) {
+            (Ok(known), Value::Null) => {
+                self.stamps.remove(known);
+            }
+            (Err(_), Value::Null) => {}
+            (Ok(known), _) => self.stamps[known].1 = now,
+            (Err(place), _) => self
+                .stamps
+                .insert(place, ((component.map(Into::into), name.into()), now)),
+        }
+    }
+}
+
+fn text(properties: Map<String, Value>) -> Box<str> {
+    Value::Object(properties).to_string().into()
+}
+
+/// A twin as it is stored. In JSON only texts are keys, so dates are a list.
+#[derive(Deserialize)]
+struct Stored {
+    document: TwinDocument,
+    desired: Vec<(Path, Stamp)>,
+    reported: Vec<(Path, Stamp)>,
+}
+
+/// Of a device that nobody has said anything to.
+impl Default for Stored {
+    fn default() -> Self {
         let empty = || Section {
             version: 1,
             properties: Map::new(),
@@ -63,87 +210,29 @@ impl Twin {
                 desired: empty(),
                 reported: empty(),
             },
-            desired: BTreeMap::new(),
-            reported: BTreeMap::new(),
+            desired: Vec::new(),
+            reported: Vec::new(),
         }
     }
-
-    /// Merges what the device reports; gives the new version.
-    pub(super) fn report(&mut self, body: &[u8], now: Timestamp) -> Result<u64, BadPatch> {
-        let mut patch: Map<String, Value> = serde_json::from_slice(body).map_err(|_| BadPatch::NotAnObject)?;
-        patch.remove("$version");
-        let version = apply(&mut self.document.reported, &patch)?;
-        stamp(&mut self.reported, &patch, Stamp { version, at: now });
-        Ok(version)
-    }
-
-    /// Merges what the solution wants; gives the new version and the patch as the device gets it.
-    pub(super) fn change_desired(
-        &mut self,
-        mut patch: Map<String, Value>,
-        now: Timestamp,
-    ) -> Result<(u64, Bytes), BadPatch> {
-        let version = apply(&mut self.document.desired, &patch)?;
-        stamp(&mut self.desired, &patch, Stamp { version, at: now });
-        patch.insert("$version".into(), version.into());
-        Ok((version, Bytes::from(Value::Object(patch).to_string())))
-    }
-
-    pub(crate) fn desired_stamp(&self, component: Option<&str>, name: &str) -> Option<Stamp> {
-        self.desired.get(&(component.map(Into::into), name.into())).copied()
-    }
-
-    pub(crate) fn reported_stamp(&self, component: Option<&str>, name: &str) -> Option<Stamp> {
-        self.reported.get(&(component.map(Into::into), name.into())).copied()
-    }
 }
 
-/// In JSON only texts are keys, so a map by component and property is stored as a list.
-mod stamps {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::{Path, Stamp};
-
-    pub(super) fn serialize<S: Serializer>(stamps: &BTreeMap<Path, Stamp>, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(stamps)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Path, Stamp>, D::Error> {
-        Ok(Vec::deserialize(from)?.into_iter().collect())
-    }
-}
-
-/// Patches a section if patch and result keep the limits; gives the new version.
-fn apply(section: &mut Section, patch: &Map<String, Value>) -> Result<u64, BadPatch> {
-    check(patch, 1)?;
-    let mut patched = section.clone();
-    patched.patch(patch);
-    if size(&patched.properties) > MAX_SECTION {
-        return Err(BadPatch::TooLarge);
-    }
-    *section = patched;
-    Ok(section.version)
-}
-
-fn stamp(stamps: &mut BTreeMap<Path, Stamp>, patch: &Map<String, Value>, now: Stamp) {
-    let mut set = |component: Option<&str>, name: &str, value: &Value| {
-        let path = (component.map(Into::into), name.into());
-        match value {
-            Value::Null => stamps.remove(&path),
-            _ => stamps.insert(path, now),
-        };
-    };
-    for (name, value) in patch {
-        match value {
-            Value::Object(component) if is_component(component) => {
-                for (property, value) in component.iter().filter(|(key, _)| *key != COMPONENT_MARKER) {
-                    set(Some(name), property, value);
-                }
-            }
-            _ => set(None, name, value),
+impl From<Stored> for Twin {
+    fn from(stored: Stored) -> Self {
+        Self {
+            desired: Half::new(stored.document.desired, stored.desired),
+            reported: Half::new(stored.document.reported, stored.reported),
         }
+    }
+}
+
+impl Serialize for Twin {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let document = RawValue::from_string(self.document_json()).map_err(S::Error::custom)?;
+        let mut stored = to.serialize_struct("Twin", 3)?;
+        stored.serialize_field("document", &document)?;
+        stored.serialize_field("desired", &self.desired.stamps)?;
+        stored.serialize_field("reported", &self.reported.stamps)?;
+        stored.end()
     }
 }
 
@@ -222,7 +311,7 @@ mod tests {
         assert_eq!(twin.report(br#"{"a":1,"t1":{"__t":"c","b":2}}"#, at(1)), Ok(2));
         assert_eq!(twin.report(br#"{"a":3,"$version":7}"#, at(2)), Ok(3));
         assert_eq!(
-            serde_json::to_value(&twin.document.reported).unwrap(),
+            serde_json::to_value(twin.document().reported).unwrap(),
             json!({"a": 3, "t1": {"__t": "c", "b": 2}, "$version": 3})
         );
         assert_eq!(twin.reported_stamp(None, "a"), Some(Stamp { version: 3, at: at(2) }));
@@ -230,6 +319,29 @@ mod tests {
             twin.reported_stamp(Some("t1"), "b"),
             Some(Stamp { version: 2, at: at(1) })
         );
+    }
+
+    #[test]
+    fn a_device_gets_both_sections_with_their_versions() {
+        let mut twin = Twin::new();
+        twin.report(br#"{"a":1.0,"b":{"c":"}"}}"#, at(1)).unwrap();
+        let text: Value = serde_json::from_str(&twin.document_json()).unwrap();
+        assert_eq!(
+            text,
+            json!({"desired": {"$version": 1}, "reported": {"$version": 2, "a": 1.0, "b": {"c": "}"}}})
+        );
+        assert_eq!(text, serde_json::to_value(twin.document()).unwrap());
+    }
+
+    #[test]
+    fn what_is_deleted_has_no_date() {
+        let mut twin = Twin::new();
+        twin.report(br#"{"b":1,"a":1,"c":{"__t":"c","d":1}}"#, at(1)).unwrap();
+        twin.report(br#"{"a":null,"c":{"__t":"c","d":null},"x":null}"#, at(2))
+            .unwrap();
+        assert_eq!(twin.reported_stamp(None, "a"), None);
+        assert_eq!(twin.reported_stamp(Some("c"), "d"), None);
+        assert_eq!(twin.reported_stamp(None, "b"), Some(Stamp { version: 2, at: at(1) }));
     }
 
     #[test]
@@ -254,7 +366,7 @@ mod tests {
         ] {
             let mut twin = Twin::new();
             assert_eq!(twin.report(patch.to_string().as_bytes(), at(1)), Err(error), "{patch}");
-            assert_eq!(twin.document.reported.version, 1);
+            assert_eq!(twin.document().reported.version, 1);
         }
         let mut twin = Twin::new();
         for i in 0..8 {

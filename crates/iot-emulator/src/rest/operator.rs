@@ -55,7 +55,7 @@ pub(super) async fn device(State(rest): State<Rest>, Path(id): Path<String>) -> 
             "properties": properties.iter().collect::<BTreeMap<_, _>>(),
         })),
         "messages_waiting": state.queue.len(),
-        "twin": state.twin.document,
+        "twin": state.twin.document(),
     })))
 }
 

@@ -30,7 +30,7 @@ enum Mode {
 pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let target = Target::find(&rest, &id)?;
     let state = target.device.lock();
-    let document = &state.twin.document;
+    let document = state.twin.document();
     let mut view = Map::new();
     let mut plain = [Map::new(), Map::new()];
     for (section, plain) in [&document.reported.properties, &document.desired.properties]
@@ -124,7 +124,7 @@ impl Target {
     fn is_component(&self, name: &str) -> bool {
         let marked =
             |section: &Map<String, Value>| section.get(name).and_then(Value::as_object).is_some_and(is_component);
-        let document = &self.device.lock().twin.document;
+        let document = self.device.lock().twin.document();
         self.components.iter().any(|component| component == name)
             || marked(&document.reported.properties)
             || marked(&document.desired.properties)
@@ -152,9 +152,8 @@ fn write_root(rest: &Rest, id: &str, body: &Bytes, mode: Mode) -> Result<(Status
     }
     answer.insert(METADATA.into(), metadata.into());
     if mode == Mode::Replace {
-        let state = target.device.lock();
-        let old = state.twin.document.desired.properties.keys();
-        remove_others(&mut patch, old);
+        let old = target.device.lock().twin.document().desired.properties;
+        remove_others(&mut patch, old.keys());
     }
     write(rest, &target.device, patch)?;
     Ok((StatusCode::ACCEPTED, Json(Value::Object(answer))))
@@ -173,14 +172,8 @@ fn write_component(
     let target = Target::find(rest, id)?;
     let answer = json!({ METADATA: desired_metadata(&properties) });
     if mode == Mode::Replace {
-        let state = target.device.lock();
-        let old = state
-            .twin
-            .document
-            .desired
-            .properties
-            .get(&component)
-            .and_then(Value::as_object);
+        let document = target.device.lock().twin.document();
+        let old = document.desired.properties.get(&component).and_then(Value::as_object);
         remove_others(&mut properties, old.into_iter().flat_map(Map::keys));
     }
     properties.insert(COMPONENT_MARKER.into(), COMPONENT_MARKER_VALUE.into());
@@ -222,7 +215,7 @@ fn component_view(twin: &Twin, component: &str) -> Value {
             .cloned()
             .unwrap_or_default()
     };
-    let document = &twin.document;
+    let document = twin.document();
     let (reported, desired) = (
         section(&document.reported.properties),
         section(&document.desired.properties),

@@ -19,24 +19,29 @@ impl<S: Stream> Session<'_, S> {
             return Ok(());
         };
         self.device.expire(clock::now(), self.services);
-        loop {
-            let Some((number, message)) = self.device.lock().queue.send_next() else {
-                return Ok(());
-            };
-            let topic = FromHub::CloudToDevice {
-                device_id: self.device.id.clone(),
-                properties: message.properties,
-            };
-            let mut publish = Publish::from_bytes(topic.to_string(), qos, message.body);
+        while let Some((number, publish)) = self.next_message(qos) {
             if qos == QoS::AtMostOnce {
                 self.complete(number).await?;
-            } else {
-                self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
-                publish.pkid = self.packet_id;
-                self.in_flight.insert(self.packet_id, number);
             }
             self.wire.send(Packet::Publish(publish)).await?;
         }
+        Ok(())
+    }
+
+    /// Takes the next message from the queue; gives its number there, too.
+    fn next_message(&mut self, qos: QoS) -> Option<(u64, Publish)> {
+        let (number, message) = self.device.lock().queue.send_next()?;
+        let topic = FromHub::CloudToDevice {
+            device_id: self.device.id.clone(),
+            properties: message.properties,
+        };
+        let mut publish = Publish::from_bytes(topic.to_string(), qos, message.body);
+        if qos == QoS::AtLeastOnce {
+            self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
+            publish.pkid = self.packet_id;
+            self.in_flight.insert(self.packet_id, number);
+        }
+        Some((number, publish))
     }
 
     pub(super) async fn acknowledged(&mut self, packet_id: u16) -> Result<(), Why> {
@@ -76,7 +81,7 @@ impl<S: Stream> Session<'_, S> {
         );
         self.publish_to(
             &Subscription::Methods,
-            &FromHub::MethodCall { name, request_id },
+            FromHub::MethodCall { name, request_id },
             payload,
         )
         .await
@@ -86,7 +91,7 @@ impl<S: Stream> Session<'_, S> {
     pub(super) async fn publish_to(
         &mut self,
         subscription: &Subscription,
-        topic: &FromHub,
+        topic: FromHub,
         body: Bytes,
     ) -> Result<(), Why> {
         if self.subscriptions.contains(subscription) {

@@ -24,7 +24,7 @@ use crate::wire::Stream;
 const MAX_MESSAGE: usize = 256 * 1024;
 
 impl<S: Stream> Session<'_, S> {
-    pub(super) async fn publish(&mut self, publish: Publish) -> Result<(), Why> {
+    pub(super) async fn publish(&mut self, publish: &Publish) -> Result<(), Why> {
         if publish.qos == QoS::ExactlyOnce {
             return Err(Why::Violation("published with QoS 2".into()));
         }
@@ -49,26 +49,25 @@ impl<S: Stream> Session<'_, S> {
                     properties.push(RETAIN_PROPERTY.0, Some(RETAIN_PROPERTY.1));
                 }
                 receive(&self.device, self.services, properties, &publish.payload);
-                self.acknowledge(&publish).await
+                self.acknowledge(publish).await
             }
             ToHub::Telemetry { .. } => Err(Why::Violation(format!(
                 "published as another device: `{}`",
                 publish.topic
             ))),
             ToHub::TwinGet { request_id } => {
-                self.acknowledge(&publish).await?;
+                self.acknowledge(publish).await?;
                 self.stored().await?;
-                let document = serde_json::to_vec(&self.device.lock().twin.document);
-                let document = document.map_err(|error| Why::Violation(error.to_string()))?;
+                let document = self.device.lock().twin.document_json();
                 self.answer_twin(200, request_id, None, document.into()).await
             }
             ToHub::TwinReport { request_id } => {
-                self.acknowledge(&publish).await?;
+                self.acknowledge(publish).await?;
                 self.report(request_id, &publish.payload).await
             }
             ToHub::MethodResponse { status, request_id } => {
-                self.acknowledge(&publish).await?;
-                self.answered(status, &request_id, publish.payload);
+                self.acknowledge(publish).await?;
+                self.answered(status, &request_id, publish.payload.clone());
                 Ok(())
             }
         }
@@ -115,7 +114,7 @@ impl<S: Stream> Session<'_, S> {
             request_id,
             version,
         };
-        self.publish_to(&Subscription::TwinResponses, &topic, body).await
+        self.publish_to(&Subscription::TwinResponses, topic, body).await
     }
 
     fn answered(&mut self, status: u16, request_id: &RequestId, body: Bytes) {
