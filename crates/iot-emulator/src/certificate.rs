@@ -1,6 +1,7 @@
 //! A certificate as the services look at it: names, dates, thumbprints, and who signed it.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -15,7 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 pub(crate) type Thumbprint = [u8; 32];
 
 /// A parsed certificate with what is asked of it more than once. It is stored as base64 of its DER.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Certificate {
     der: Vec<u8>,
@@ -27,6 +28,9 @@ pub(crate) struct Certificate {
     issuer: Vec<u8>,
     not_before: i64,
     not_after: i64,
+    /// Who has been found to have signed it. DPS asks twice in a row, and a signature takes more to check than all the
+    /// rest.
+    signer: OnceLock<Thumbprint>,
 }
 
 /// A text or a body holds no certificate.
@@ -54,6 +58,7 @@ impl Certificate {
             issuer: parsed.issuer().as_raw().to_vec(),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
+            signer: OnceLock::new(),
         })
     }
 
@@ -91,13 +96,22 @@ impl Certificate {
         if self.issuer != authority.subject || !authority.is_authority {
             return false;
         }
+        let signer = authority.thumbprint();
+        if self.signer.get() == Some(&signer) {
+            return true;
+        }
         let (Ok((_, this)), Ok((_, by))) = (
             X509Certificate::from_der(&self.der),
             X509Certificate::from_der(&authority.der),
         ) else {
             return false;
         };
-        this.verify_signature(Some(by.public_key())).is_ok()
+        let is_signed = this.verify_signature(Some(by.public_key())).is_ok();
+        if is_signed {
+            // Another signer may stand here already, one with the same key; either will do.
+            let _ = self.signer.set(signer);
+        }
+        is_signed
     }
 
     pub(crate) fn thumbprint(&self) -> Thumbprint {
@@ -109,6 +123,15 @@ impl Certificate {
         hex_upper(&sha1::Sha1::digest(&self.der))
     }
 }
+
+/// Two are the same if their bytes are.
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
 
 impl From<Certificate> for String {
     fn from(certificate: Certificate) -> Self {
