@@ -34,6 +34,7 @@ pub(crate) async fn accept(
     stop: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(tls);
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -41,13 +42,18 @@ pub(crate) async fn accept(
         };
         match accepted {
             Ok((tcp, _)) => {
+                failing = false;
                 count(&services.counters.accepted);
                 // A token of its own, since everybody who waits for the same one takes the same lock.
                 let stop = stop.child_token();
                 connections.spawn(connection(tcp, acceptor.clone(), Arc::clone(&services), stop));
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                // Said once, not twenty times a second.
+                if !failing {
+                    tracing::warn!(%error, "a connection could not be accepted; it is tried again");
+                }
+                failing = true;
                 sleep(ACCEPT_PAUSE).await;
             }
         }

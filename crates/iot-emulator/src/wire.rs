@@ -143,11 +143,31 @@ pub(crate) fn granted_qos(asked: QoS) -> QoS {
 
 #[cfg(test)]
 mod tests {
-    use bytes::BytesMut;
     use proptest::prelude::*;
+    use rumqttc::mqttbytes::v4::Publish;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio_util::codec::Decoder;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_large_packet_leaves_no_large_buffer_in_either_direction() {
+        let (mut peer, stream) = duplex(1 << 20);
+        let mut wire = Wire::new(stream);
+        let large = Packet::Publish(Publish::new("t", QoS::AtMostOnce, vec![b'x'; 200_000]));
+        let mut bytes = BytesMut::new();
+        large.write(&mut bytes, MAX_PACKET).unwrap();
+        peer.write_all(&bytes).await.unwrap();
+        assert_eq!(wire.next().await.unwrap(), large);
+        wire.send(large).await.unwrap();
+
+        // No packet is there, so what was sent leaves, and room is given back.
+        let waiting = poll_fn(|context| Poll::Ready(wire.poll_next(context).is_pending())).await;
+        assert!(waiting);
+        peer.read_exact(&mut bytes).await.unwrap();
+        assert!(wire.framed.read_buffer().capacity() <= BUFFER);
+        assert_eq!(wire.framed.write_buffer().capacity(), 0);
+    }
 
     proptest! {
         #[test]

@@ -12,6 +12,7 @@ mod dps;
 mod hub;
 mod hubs;
 mod messages;
+mod pressure;
 mod program;
 mod rest;
 mod restart;
