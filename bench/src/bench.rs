@@ -57,13 +57,13 @@ pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let text = report::markdown(args, &clients, &emulator);
     print!("{text}");
     match &args.write {
-        Some(path) => report::put_into(path, &text),
+        Some(path) => report::put_into(path, "bench", &text),
         None => Ok(()),
     }
 }
 
 /// What the runs of one contender gave.
-struct Measured {
+pub(crate) struct Measured {
     contender: Contender,
     /// All devices but the one whose costs are subtracted.
     devices: f64,
@@ -88,7 +88,7 @@ struct Stretch {
 }
 
 impl Measured {
-    async fn of(world: &mut World, contender: Contender, args: &BenchArgs) -> anyhow::Result<Self> {
+    pub(crate) async fn of(world: &mut World, contender: Contender, args: &BenchArgs) -> anyhow::Result<Self> {
         let case = |devices, traffic| Case {
             contender,
             devices,
@@ -128,7 +128,7 @@ impl Measured {
         })
     }
 
-    fn figures(&self, side: Side) -> Figures {
+    pub(crate) fn figures(&self, side: Side) -> Figures {
         // What one device costs is subtracted: the program itself, its runtime, and waiting.
         let per_device = |of: &dyn Fn(&Held) -> f64| (of(&self.many) - of(&self.one)) / self.devices;
         let full = per_device(&|held| held.way.online.cpu_since(&held.way.began, side));

@@ -4,6 +4,7 @@
 //! lines. What they leave out is everything else that a device does: no room, no outbox, no twin, no recovery. Whatever
 //! goes wrong ends the process.
 
+pub(crate) mod acceptor;
 pub(crate) mod floor;
 pub(crate) mod rumqttc;
 mod wire;

@@ -13,11 +13,13 @@
 //! | `run` | a run under way, with readings of the contender and of the emulator |
 //! | `process` | a process under measurement: its lines, its CPU clock, its resident memory |
 //! | `report` | the Markdown, and its place in a document |
-//! | `contender` | the clients that are compared with device-sim, each in a process of its own |
+//! | `emulator` | the emulator beside a bare acceptor |
+//! | `contender` | the programs that are compared with ours, each in a process of its own |
 
 mod bench;
 mod case;
 mod contender;
+mod emulator;
 mod process;
 mod report;
 mod run;
@@ -26,7 +28,7 @@ mod world;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Measure what a simulated device costs. The table goes to stdout, progress to stderr
@@ -57,12 +59,27 @@ struct BenchArgs {
     /// How many messages are sent as fast as it goes
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     flat_out_messages: u64,
+    /// Measure only one of the two
+    #[arg(long, value_name = "WHAT")]
+    only: Option<Subject>,
+    /// At the end, hold so many devices online with one emulator; at most 28,000, as each needs a port
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=28_000))]
+    online: Option<u32>,
     /// What was measured, for the words above the table
     #[arg(long, value_name = "NAME", default_value = "an unnamed commit")]
     commit: String,
     /// Also put the table between the two markers of this file
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+}
+
+/// What can be measured on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// What a simulated device costs
+    Device,
+    /// What a connection costs the emulator
+    Emulator,
 }
 
 /// The processes that the bench starts from this very program.
@@ -77,6 +94,9 @@ enum Contender {
     /// rumqttc's event loop as its documentation starts it
     #[command(hide = true)]
     RumqttcDefaults(contender::Args),
+    /// The fewest lines that take the same connections and answer the same packets
+    #[command(hide = true)]
+    Acceptor(contender::acceptor::Args),
 }
 
 #[tokio::main]
@@ -92,11 +112,12 @@ async fn main() -> ExitCode {
                 }
                 Err(error) => Err(error.into()),
             },
-            done = bench::run(&bench) => done,
+            done = measure(&bench) => done,
         },
         Some(Contender::Floor(args)) => contender::run(&args, contender::floor::live).await,
         Some(Contender::RumqttcTuned(args)) => contender::run(&args, contender::rumqttc::tuned).await,
         Some(Contender::RumqttcDefaults(args)) => contender::run(&args, contender::rumqttc::defaults).await,
+        Some(Contender::Acceptor(args)) => contender::acceptor::run(&args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -105,6 +126,16 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn measure(args: &BenchArgs) -> anyhow::Result<()> {
+    if args.only != Some(Subject::Emulator) {
+        bench::run(args).await?;
+    }
+    if args.only != Some(Subject::Device) {
+        emulator::run(args).await?;
+    }
+    Ok(())
 }
 
 /// Waits for Ctrl-C or SIGTERM.

@@ -9,9 +9,8 @@ use crate::BenchArgs;
 use crate::bench::{FLAT_OUT_DEVICES, Figures};
 use crate::case::Contender;
 
-/// What the table stands between.
-const BEGIN: &str = "<!-- bench:begin -->";
-const END: &str = "<!-- bench:end -->";
+pub(crate) mod emulator;
+
 /// Memory that stays within this is memory that did not grow.
 const NO_GROWTH: f64 = 1.05;
 
@@ -180,17 +179,24 @@ fn machine() -> String {
     )
 }
 
-/// Puts `text` between the two markers of the file at `path`.
-pub(crate) fn put_into(path: &Path, text: &str) -> anyhow::Result<()> {
+/// Puts `text` between the two markers called `name` of the file at `path`.
+pub(crate) fn put_into(path: &Path, name: &str, text: &str) -> anyhow::Result<()> {
     let document = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
-    let new = replaced(&document, text).ok_or_else(|| anyhow!("{} lacks `{BEGIN}` … `{END}`", path.display()))?;
+    let [begin, end] = markers(name);
+    let new = replaced(&document, name, text).ok_or_else(|| anyhow!("{} lacks `{begin}` … `{end}`", path.display()))?;
     std::fs::write(path, new).with_context(|| format!("can't write {}", path.display()))
 }
 
-fn replaced(document: &str, text: &str) -> Option<String> {
-    let (before, rest) = document.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))
+/// What a table stands between.
+fn markers(name: &str) -> [String; 2] {
+    [format!("<!-- {name}:begin -->"), format!("<!-- {name}:end -->")]
+}
+
+fn replaced(document: &str, name: &str, text: &str) -> Option<String> {
+    let [begin, end] = markers(name);
+    let (before, rest) = document.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n\n{text}\n{end}{after}"))
 }
 
 #[cfg(test)]
@@ -210,11 +216,11 @@ mod tests {
 
     #[test]
     fn a_table_replaces_the_one_before_and_nothing_else() {
-        let document = format!("# Title\n{BEGIN}\nold\n{END}\nrest\n");
-        let once = replaced(&document, "new\n").unwrap();
-        assert_eq!(once, format!("# Title\n{BEGIN}\n\nnew\n\n{END}\nrest\n"));
-        assert_eq!(replaced(&once, "new\n").unwrap(), once);
-        assert_eq!(replaced("no markers", "new\n"), None);
+        let document = "# Title\n<!-- a:begin -->\nold\n<!-- a:end -->\nrest\n";
+        let once = replaced(document, "a", "new\n").unwrap();
+        assert_eq!(once, "# Title\n<!-- a:begin -->\n\nnew\n\n<!-- a:end -->\nrest\n");
+        assert_eq!(replaced(&once, "a", "new\n").unwrap(), once);
+        assert_eq!(replaced(document, "b", "new\n"), None);
     }
 
     #[test]

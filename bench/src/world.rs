@@ -38,11 +38,11 @@ pub(crate) struct World {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Ready {
     pub(crate) mqtt: SocketAddr,
-    https: SocketAddr,
+    https: Option<SocketAddr>,
     pub(crate) hostname: String,
     pub(crate) id_scope: String,
     pub(crate) ca: PathBuf,
-    api_token_file: PathBuf,
+    api_token_file: Option<PathBuf>,
 }
 
 impl World {
@@ -58,9 +58,7 @@ impl World {
         }
         arguments.extend(["--state".into(), folder.path().join("emulator").into()]);
         let mut emulator = Process::start("the emulator", fleet, arguments)?;
-        let line = timeout(READY_WITHIN, emulator.line()).await;
-        let line = line.context("the emulator did not get ready")??;
-        let ready: Ready = serde_json::from_str(&line).with_context(|| format!("the emulator said `{line}`"))?;
+        let ready = Ready::read(&mut emulator).await?;
 
         let certs = folder.path().join("certs");
         let group_folder = enroll(&ready, certs, devices).await?;
@@ -72,6 +70,20 @@ impl World {
             runs: 0,
             folder,
         })
+    }
+
+    /// The same devices, with a bare acceptor instead of the emulator.
+    pub(crate) async fn with_acceptor(mut self) -> anyhow::Result<Self> {
+        let arguments: [OsString; 5] = [
+            "acceptor".into(),
+            "--root".into(),
+            self.group_folder.join("ca/root_cert.pem").into(),
+            "--ca".into(),
+            self.folder.path().join("acceptor_cert.pem").into(),
+        ];
+        self.emulator = Process::start("the acceptor", &std::env::current_exe()?, arguments)?;
+        self.ready = Ready::read(&mut self.emulator).await?;
+        Ok(self)
     }
 
     /// Starts the contender of `case`.
@@ -108,6 +120,15 @@ impl World {
     }
 }
 
+impl Ready {
+    /// Reads the first line of a server.
+    async fn read(server: &mut Process) -> anyhow::Result<Self> {
+        let line = timeout(READY_WITHIN, server.line()).await;
+        let line = line.context("the server did not get ready")??;
+        serde_json::from_str(&line).with_context(|| format!("the server said `{line}`"))
+    }
+}
+
 /// Makes the leaves and enrolls their authority through the emulator's REST API. Returns the group's folder.
 async fn enroll(ready: &Ready, certs: PathBuf, devices: u32) -> anyhow::Result<PathBuf> {
     let now = Timestamp::now();
@@ -118,9 +139,11 @@ async fn enroll(ready: &Ready, certs: PathBuf, devices: u32) -> anyhow::Result<P
     let identities = tokio::task::spawn_blocking(make).await??;
     let root = identities.root.as_ref().ok_or_else(|| anyhow!("no root was made"))?;
 
-    let token = std::fs::read_to_string(&ready.api_token_file)?;
+    let token_file = ready.api_token_file.as_ref().context("no API token")?;
+    let token = std::fs::read_to_string(token_file)?;
     let ca = std::fs::read(&ready.ca)?;
-    let url = format!("https://{}:{}", ready.hostname, ready.https.port());
+    let https = ready.https.context("no REST API")?;
+    let url = format!("https://{}:{}", ready.hostname, https.port());
     let central = Central::new(&url, &ApiToken::new(token.trim()), Some(&ca))?;
     enroll_group(&central, GROUP, "Benchmark", root, now, &|_| {}).await?;
     Ok(identities.folder.path().to_owned())
