@@ -220,9 +220,9 @@ async fn shake_hands(
     credentials: &Credentials,
     tcp: TcpStream,
 ) -> Result<TlsStream<Socket>, ConnectError> {
-    let connector = endpoint.tls.connector(credentials);
-    connector
-        .connect(endpoint.server_name.clone(), Socket::new(tcp))
+    endpoint
+        .tls
+        .shake_hands(credentials, endpoint.server_name.clone(), Socket::new(tcp))
         .await
         .map_err(|error| tls_error(endpoint, error.into()))
 }

@@ -1,18 +1,20 @@
-//! Trust: one base configuration, made once and shared by every connection.
+//! Trust, made once and shared by every connection, and the handshake with a device's own certificate.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
-use rustls::RootCertStore;
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs;
-use rustls::sign::SingleCertAndKey;
-use rustls_pki_types::CertificateDer;
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::Credentials;
+use crate::stream::Socket;
 
 /// Which certificate authorities a server's chain may end in.
 #[derive(Debug, Clone)]
@@ -49,38 +51,69 @@ pub enum TlsSetupError {
     Provider(#[source] rustls::Error),
 }
 
-/// The shared part of every connection's TLS: roots, verifier, crypto provider. Cloning is cheap.
+/// The configuration of every connection: roots, verifier, crypto provider. Cloning is cheap.
 ///
 /// Sessions are never resumed: a resumed session would skip the client certificate, which is just what a fleet of
 /// X.509 devices is to exercise, and a ticket store shared by thousands of devices would let one resume as another.
 #[derive(Clone)]
 pub struct Tls {
-    base: Arc<ClientConfig>,
+    with_certificate: Arc<ClientConfig>,
+    without_certificate: Arc<ClientConfig>,
 }
 
 impl Tls {
     /// TLS 1.2 and 1.3 with the aws-lc-rs provider, trusting `roots`.
     pub fn new(roots: TrustRoots) -> Result<Self, TlsSetupError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut base = ClientConfig::builder_with_provider(provider)
+        let mut without_certificate = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsSetupError::Provider)?
             .with_root_certificates(root_store(roots)?)
             .with_no_client_auth();
-        base.resumption = Resumption::disabled();
-        Ok(Self { base: Arc::new(base) })
+        without_certificate.resumption = Resumption::disabled();
+        let mut with_certificate = without_certificate.clone();
+        with_certificate.client_auth_cert_resolver = Arc::new(WhoShakesHands);
+        Ok(Self {
+            with_certificate: Arc::new(with_certificate),
+            without_certificate: Arc::new(without_certificate),
+        })
     }
 
-    /// The configuration for one connection of the device that `credentials` stand for.
-    pub(crate) fn connector(&self, credentials: &Credentials) -> TlsConnector {
+    /// Shakes hands with `server_name` as the device that `credentials` stand for.
+    pub(crate) async fn shake_hands(
+        &self,
+        credentials: &Credentials,
+        server_name: ServerName<'static>,
+        socket: Socket,
+    ) -> io::Result<TlsStream<Socket>> {
+        let connect = |config: &Arc<ClientConfig>| TlsConnector::from(Arc::clone(config)).connect(server_name, socket);
         match credentials {
-            Credentials::X509(key) => {
-                let mut config = ClientConfig::clone(&self.base);
-                config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(Arc::clone(key)));
-                TlsConnector::from(Arc::new(config))
-            }
-            Credentials::Sas(_) | Credentials::None => TlsConnector::from(Arc::clone(&self.base)),
+            Credentials::X509(key) => SHOWN.scope(Arc::clone(key), connect(&self.with_certificate)).await,
+            Credentials::Sas(_) | Credentials::None => connect(&self.without_certificate).await,
         }
+    }
+}
+
+tokio::task_local! {
+    /// The chain and key of the device whose handshake is being polled.
+    static SHOWN: Arc<CertifiedKey>;
+}
+
+/// Shows the certificate of the device whose handshake it is.
+///
+/// A connection keeps its configuration as long as it lives, and needs the certificate for the length of the handshake.
+/// With the certificate in the configuration, every device of a fleet would hold chain, key and a configuration of its
+/// own for nothing.
+#[derive(Debug)]
+struct WhoShakesHands;
+
+impl ResolvesClientCert for WhoShakesHands {
+    fn resolve(&self, _root_hint_subjects: &[&[u8]], _sigschemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        SHOWN.try_with(Arc::clone).ok()
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can't be seen from outside: how much memory a link holds.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::testing::packets::{acknowledged, publish, publish_at_least_once};
 use crate::testing::{Connection, Server, TestCa};
@@ -40,6 +42,25 @@ async fn buffers_that_grew_are_small_again_in_silence() {
 #[test]
 fn a_link_itself_is_small() {
     assert!(size_of::<Link>() <= 256, "{}", size_of::<Link>());
+}
+
+#[tokio::test]
+async fn an_open_connection_holds_neither_chain_nor_key() {
+    let ca = TestCa::new("test root");
+    let key = ca.client("thermo-0001");
+    let server = Server::start(&ca, vec![Connection::accepted()]).await;
+    let (credentials, options) = (Credentials::X509(Arc::clone(&key)), ConnectOptions::new("thermo-0001"));
+    let (link, _) = Link::connect(&server.endpoint(&ca), &credentials, &options)
+        .await
+        .unwrap();
+    drop(credentials);
+    assert_eq!(Arc::strong_count(&key), 1);
+    drop(link);
+    assert_eq!(
+        server.finish().await[0].client_chain,
+        key.cert,
+        "it was shown all the same"
+    );
 }
 
 #[tokio::test]
