@@ -347,7 +347,12 @@ impl Session {
             .requests
             .iter()
             .position(|request| request.packet_id.get() == packet_id && kind(request.filters))?;
-        Some(self.requests.swap_remove(index))
+        let request = self.requests.swap_remove(index);
+        if self.requests.is_empty() {
+            // Devices subscribe once in the life of a connection.
+            self.requests = Vec::new();
+        }
+        Some(request)
     }
 }
 

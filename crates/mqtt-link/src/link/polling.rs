@@ -151,13 +151,13 @@ impl Link {
         }
     }
 
-    /// Ready once the deadline has passed. Nearly every packet moves the session's away; the timer is only set again
-    /// once it has run out, which spares a busy connection most of the work.
+    /// Ready once the deadline has passed. Nearly every packet moves the session's away. The timer follows at once: to put
+    /// it off costs next to nothing, and one that was left behind would wake a device that has nothing to do.
     fn poll_timer(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = deadline else {
             return Poll::Pending;
         };
-        if deadline < self.timer.deadline() || (self.timer.is_elapsed() && self.timer.deadline() != deadline) {
+        if self.timer.deadline() != deadline {
             self.timer.as_mut().reset(deadline);
         }
         self.timer.as_mut().poll(cx)

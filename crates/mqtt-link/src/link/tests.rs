@@ -1,4 +1,4 @@
-//! What can't be seen from outside: how much memory a link holds.
+//! What can't be seen from outside: how much memory a link holds, and how often it wakes.
 
 use std::sync::Arc;
 
@@ -61,6 +61,38 @@ async fn an_open_connection_holds_neither_chain_nor_key() {
         key.cert,
         "it was shown all the same"
     );
+}
+
+#[tokio::test]
+async fn an_acknowledged_message_wakes_nobody_afterwards() {
+    let ca = TestCa::new("test root");
+    let script = Connection::accepted()
+        .receives(publish_at_least_once(1, "out", "x"))
+        .sends(acknowledged(1));
+    let server = Server::start(&ca, vec![script]).await;
+    let answer_within = Duration::from_millis(500);
+    let options = ConnectOptions {
+        answer_within,
+        ..ConnectOptions::new("thermo-0001")
+    };
+    let (mut link, _) = Link::connect(&server.endpoint(&ca), &Credentials::None, &options)
+        .await
+        .unwrap();
+    link.publish("out", "x", Qos::AtLeastOnce).unwrap();
+    assert!(matches!(link.next().await, Ok(Event::Acknowledged { .. })));
+    let mut polls = 0;
+    let counted = poll_fn(|cx| {
+        polls += 1;
+        link.poll_event(cx).map(drop)
+    });
+    tokio::select! {
+        biased;
+        () = tokio::time::sleep(2 * answer_within) => {}
+        () = counted => panic!("nothing happens"),
+    }
+    assert_eq!(polls, 1, "only when it began to wait");
+    drop(link);
+    server.finish().await;
 }
 
 #[tokio::test]
