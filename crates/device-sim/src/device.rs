@@ -20,7 +20,6 @@ use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
 use provisioning::certificate::load::Identity;
 use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -30,7 +29,7 @@ use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 use crate::model::Model;
 use crate::outbox::Outbox;
-use crate::random::{Purpose, stream};
+use crate::random::{DeviceRng, Purpose, stream};
 use crate::recovery::{Next, Recovery};
 use crate::reporter::Reporter;
 use crate::ticks::Ticks;
@@ -71,7 +70,7 @@ pub(crate) struct Device {
     /// While the device is or should be online it measures; a broken connection does not stop it.
     ticks: Option<Ticks>,
     timer: Pin<Box<Sleep>>,
-    random: ChaCha8Rng,
+    random: DeviceRng,
 }
 
 /// How a device ended.

@@ -33,7 +33,7 @@
 //! let random = stream(7, "thermo-0001", Purpose::Physics);
 //! let mut device = Model::new(plan::Model::Thermostat, &Overrides::default(), Weather::new(7), random);
 //! let measured = device.measure(5.0, "2026-11-23T15:00:00Z".parse()?);
-//! assert_eq!(measured.telemetry[0].1, r#"{"temperature":21.1}"#);
+//! assert_eq!(measured.telemetry[0].1, r#"{"temperature":22.8}"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use iot_protocol::command::CommandName;
 use iot_protocol::twin::{Section, TwinDocument};
 use jiff::Timestamp;
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 
 use crate::plan;
+use crate::random::DeviceRng;
 use crate::room::Overrides;
 use crate::weather::Weather;
 pub use controller::TemperatureController;
@@ -100,7 +100,7 @@ pub fn components(model: plan::Model) -> &'static [Option<&'static str>] {
 impl Model {
     /// A device whose rooms, first targets and serial number come from the random stream.
     #[must_use]
-    pub fn new(model: plan::Model, overrides: &Overrides, weather: Weather, random: ChaCha8Rng) -> Self {
+    pub fn new(model: plan::Model, overrides: &Overrides, weather: Weather, random: DeviceRng) -> Self {
         let kind = match model {
             plan::Model::Thermostat => Kind::Thermostat(Thermostat::new(overrides, weather, random)),
             plan::Model::TemperatureController => {

@@ -15,7 +15,8 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
+
+use crate::random::DeviceRng;
 
 /// The first backoff is somewhere below this; each failure doubles it.
 const BASE: Duration = Duration::from_secs(1);
@@ -87,7 +88,7 @@ impl Recovery {
     }
 
     /// Decides about a failure.
-    pub fn failed(&mut self, failure: Failure, random: &mut ChaCha8Rng) -> Next {
+    pub fn failed(&mut self, failure: Failure, random: &mut DeviceRng) -> Next {
         self.failures = self.failures.saturating_add(1);
         let short = matches!(failure, Failure::SessionClosed { lasted } if lasted < SHORT_SESSION);
         self.short_sessions = if short { self.short_sessions + 1 } else { 0 };
@@ -123,12 +124,12 @@ impl Recovery {
     }
 }
 
-fn parked(random: &mut ChaCha8Rng) -> Duration {
+fn parked(random: &mut DeviceRng) -> Duration {
     PARKED.mul_f64(random.random_range(1.0..1.5))
 }
 
 /// Exponential with full jitter: somewhere between the floor and the doubled-up bound.
-fn backoff(failures: u32, random: &mut ChaCha8Rng) -> Duration {
+fn backoff(failures: u32, random: &mut DeviceRng) -> Duration {
     let bound = BASE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(CAP);
     FLOOR + bound.saturating_sub(FLOOR).mul_f64(random.random_range(0.0..1.0))
 }
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
     use crate::random::{Purpose, stream};
 
-    fn random() -> ChaCha8Rng {
+    fn random() -> DeviceRng {
         stream(7, "thermo-0001", Purpose::Decisions)
     }
 
@@ -161,7 +162,7 @@ mod tests {
     fn backoff_grows_to_its_bound_and_is_never_zero() {
         let mut random = random();
         let longest =
-            |failures: u32, random: &mut ChaCha8Rng| (0..500).map(|_| backoff(failures, random)).max().unwrap();
+            |failures: u32, random: &mut DeviceRng| (0..500).map(|_| backoff(failures, random)).max().unwrap();
         assert!(longest(1, &mut random) <= BASE);
         assert!(longest(4, &mut random) > Duration::from_secs(6));
         assert!(longest(u32::MAX, &mut random) <= CAP);

@@ -6,9 +6,9 @@
 //! when nobody is there. Only the four basic operations are used: the same seed gives the same values on every machine.
 
 use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::random::DeviceRng;
 use crate::weather::Weather;
 
 const HOUR: f64 = 3_600.0;
@@ -44,7 +44,7 @@ pub struct Parameters {
 impl Parameters {
     /// A room of this site, drawn from the random stream.
     #[must_use]
-    pub fn draw(random: &mut ChaCha8Rng) -> Self {
+    pub fn draw(random: &mut DeviceRng) -> Self {
         let time_constant = random.random_range(4.0..12.0) * HOUR;
         // Strong enough to hold 40 K above or below the weather, with 1 to 3 K per hour to spare.
         let mut strength = || 40.0 / time_constant + random.random_range(1.0..3.0) / HOUR;
@@ -150,7 +150,7 @@ pub struct Room {
     opening: Opening,
     /// When people come and go, in seconds of the day.
     occupied: (f64, f64),
-    random: ChaCha8Rng,
+    random: DeviceRng,
 }
 
 /// A door or window that stands open for a while.
@@ -165,7 +165,7 @@ struct Opening {
 impl Room {
     /// A room near `target`, in °C.
     #[must_use]
-    pub fn new(parameters: Parameters, weather: Weather, target: f64, mut random: ChaCha8Rng) -> Self {
+    pub fn new(parameters: Parameters, weather: Weather, target: f64, mut random: DeviceRng) -> Self {
         let occupied = (
             random.random_range(6.0..8.5) * HOUR,
             random.random_range(17.0..21.0) * HOUR,

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
 use crate::plan::Telemetry;
+use crate::random::DeviceRng;
 
 /// The schedule of one device.
 ///
@@ -32,7 +32,7 @@ pub struct Tick {
 impl Ticks {
     /// A schedule that begins now.
     #[must_use]
-    pub fn begin(telemetry: Telemetry, now: Instant, random: &mut ChaCha8Rng) -> Self {
+    pub fn begin(telemetry: Telemetry, now: Instant, random: &mut DeviceRng) -> Self {
         let interval = Duration::from_millis(telemetry.interval_ms);
         Self {
             interval,
@@ -48,7 +48,7 @@ impl Ticks {
     }
 
     /// Takes the tick that is due and schedules the next one after `now`.
-    pub fn take(&mut self, now: Instant, random: &mut ChaCha8Rng) -> Tick {
+    pub fn take(&mut self, now: Instant, random: &mut DeviceRng) -> Tick {
         let mut tick = Tick {
             due: self.due,
             missed: 0,
@@ -61,7 +61,7 @@ impl Ticks {
         tick
     }
 
-    fn advance(&mut self, random: &mut ChaCha8Rng) {
+    fn advance(&mut self, random: &mut DeviceRng) {
         let factor = 1.0 + self.jitter * random.random_range(-1.0..1.0);
         // Even with full jitter, two ticks are never at the same instant: that would be a busy loop.
         self.due += self.interval.mul_f64(factor).max(Duration::from_millis(1));
@@ -75,7 +75,7 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(5);
 
-    fn ticks(jitter: f64, now: Instant, random: &mut ChaCha8Rng) -> Ticks {
+    fn ticks(jitter: f64, now: Instant, random: &mut DeviceRng) -> Ticks {
         Ticks::begin(
             Telemetry {
                 interval_ms: 5_000,

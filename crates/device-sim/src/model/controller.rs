@@ -5,10 +5,10 @@ use iot_protocol::command::CommandName;
 use iot_protocol::pnp::reported_patch;
 use jiff::Timestamp;
 use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Measured, Thermostat};
+use crate::random::DeviceRng;
 use crate::room::Overrides;
 use crate::weather::Weather;
 
@@ -29,14 +29,14 @@ pub struct TemperatureController {
     serial_number: String,
     /// Memory in use, in kibibit.
     working_set: f64,
-    random: ChaCha8Rng,
+    random: DeviceRng,
 }
 
 impl TemperatureController {
     /// A controller whose rooms and serial number come from the random stream.
     #[must_use]
-    pub fn new(overrides: &Overrides, weather: Weather, mut random: ChaCha8Rng) -> Self {
-        let mut room = || Thermostat::new(overrides, weather, ChaCha8Rng::from_rng(&mut random));
+    pub fn new(overrides: &Overrides, weather: Weather, mut random: DeviceRng) -> Self {
+        let mut room = || Thermostat::new(overrides, weather, DeviceRng::from_rng(&mut random));
         let thermostats = [room(), room()];
         let serial_number = format!("TC{:010}", random.next_u32());
         Self {

@@ -2,11 +2,11 @@ use bytes::Bytes;
 use iot_protocol::pnp::{Acknowledgement, desired_value};
 use jiff::Timestamp;
 use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 
 use super::Answer;
 use crate::history::History;
+use crate::random::DeviceRng;
 use crate::room::{Overrides, Parameters, Room};
 use crate::weather::Weather;
 
@@ -29,7 +29,7 @@ pub struct Thermostat {
 impl Thermostat {
     /// A thermostat whose first target and room come from the random stream.
     #[must_use]
-    pub fn new(overrides: &Overrides, weather: Weather, mut random: ChaCha8Rng) -> Self {
+    pub fn new(overrides: &Overrides, weather: Weather, mut random: DeviceRng) -> Self {
         let target = 19.0 + 0.5 * f64::from(random.random_range(0..8_u8));
         let parameters = overrides.apply(Parameters::draw(&mut random));
         let room = Room::new(parameters, weather, target, random);
