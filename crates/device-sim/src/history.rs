@@ -1,13 +1,13 @@
 //! What a thermostat remembers of its readings, in bounded memory.
 //!
 //! `getMaxMinReport` asks for the extremes since any instant. Readings are kept in a fixed number of spans; when they
-//! run out, neighbours are joined, so that a long life makes the answer coarser in time but never wrong at its ends:
-//! the start and end of the span that are reported are those of the readings that count.
+//! run out, two neighbours are joined that are short for their age, so that the past gets coarser the longer ago it is. The
+//! answer is never wrong at its ends: the start and end that are reported are those of the readings that count.
 
 use jiff::Timestamp;
 
-/// At most so many spans; joining halves them.
-const MAX_SPANS: usize = 32;
+/// At most so many spans. After a day of readings every 5 s, the extremes since an hour ago are those of about two at most.
+const MAX_SPANS: usize = 20;
 /// Readings are kept in tenths of a degree, which is what the sensor can tell apart.
 const PER_DEGREE: f64 = 10.0;
 
@@ -83,20 +83,10 @@ fn timestamp(ms: i64) -> Timestamp {
 }
 
 /// Readings since the device was started.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct History {
+    /// Oldest first.
     spans: Vec<Span>,
-    /// How many readings a span takes before the next one is begun.
-    per_span: u32,
-}
-
-impl Default for History {
-    fn default() -> Self {
-        Self {
-            spans: Vec::new(),
-            per_span: 1,
-        }
-    }
 }
 
 impl History {
@@ -107,15 +97,12 @@ impl History {
             .last()
             .map_or(i64::MIN, |last| last.end_ms)
             .max(at.as_millisecond());
-        match self.spans.last_mut() {
-            Some(last) if last.count < self.per_span => *last = last.joined(Span::of(at_ms, value)),
-            _ => {
-                if self.spans.len() == MAX_SPANS {
-                    self.halve();
-                }
-                self.spans.push(Span::of(at_ms, value));
-            }
+        if self.spans.len() == MAX_SPANS {
+            self.join_two();
         }
+        // All that it will ever take: a device is not to grow with what it sends.
+        self.spans.reserve_exact(MAX_SPANS - self.spans.len());
+        self.spans.push(Span::of(at_ms, value));
     }
 
     /// All readings since an instant; `None` when there are none. A span that began before it counts whole if it
@@ -130,13 +117,19 @@ impl History {
             .reduce(Span::joined)
     }
 
-    fn halve(&mut self) {
-        self.spans = self
-            .spans
-            .chunks(2)
-            .map(|pair| pair.iter().copied().reduce(Span::joined).expect("no chunk is empty"))
-            .collect();
-        self.per_span *= 2;
+    /// Joins the neighbours that have the fewest readings for those that came after them.
+    fn join_two(&mut self) {
+        let (mut first, mut least, mut later) = (0, f64::INFINITY, 1.0);
+        for index in (1..self.spans.len()).rev() {
+            let readings = |span: &Span| f64::from(span.count);
+            let share = (readings(&self.spans[index - 1]) + readings(&self.spans[index])) / later;
+            if share < least {
+                (first, least) = (index - 1, share);
+            }
+            later += readings(&self.spans[index]);
+        }
+        let second = self.spans.remove(first + 1);
+        self.spans[first] = self.spans[first].joined(second);
     }
 }
 
@@ -166,7 +159,7 @@ mod tests {
         for second in 0..100_000 {
             history.record(at(second), if second == 777 { -40.0 } else { 20.0 });
         }
-        assert!(history.spans.len() <= MAX_SPANS);
+        assert!(history.spans.len() <= MAX_SPANS && history.spans.capacity() == MAX_SPANS);
         let all = history.since(at(0)).unwrap();
         assert_eq!(
             (all.min(), all.max(), all.start(), all.end()),
@@ -174,6 +167,19 @@ mod tests {
         );
         assert_eq!(all.count, 100_000);
         assert_eq!(history.since(at(90_000)).unwrap().min(), 20.0);
+    }
+
+    #[test]
+    fn the_past_gets_coarser_the_longer_ago_it_is() {
+        let mut history = History::default();
+        let day = 17_280;
+        for second in 0..day {
+            history.record(at(second), 20.0);
+        }
+        for ago in [1, 10, 100, 1_000, 10_000] {
+            let reached = day - (history.since(at(day - ago)).unwrap().start_ms / 1_000 - 1_800_000_000);
+            assert!(reached <= 3 * ago, "asked for {ago} s, got {reached}");
+        }
     }
 
     #[test]
