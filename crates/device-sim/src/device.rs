@@ -38,6 +38,9 @@ use trouble::Trouble;
 /// A session that lasted so long ends a row of failures.
 const WELL_AFTER: Duration = Duration::from_secs(30);
 
+/// An identity that was loaded for a registration serves the connection that follows within this time.
+const IDENTITY_KEPT: Duration = Duration::from_secs(60);
+
 /// How long a restart takes, give or take a half.
 const BOOT: Duration = Duration::from_secs(3);
 
@@ -50,6 +53,8 @@ pub(crate) struct Device {
 
     state: State,
     assigned: Option<Assigned>,
+    /// What the device has just registered with, for its first connection.
+    identity: Option<Box<Loaded>>,
     /// The cached assignment must not be used: the hub refused the device, or somebody asked for a registration.
     ask_dps: bool,
     /// The first registration is over, whether it succeeded or not.
@@ -73,6 +78,12 @@ pub(crate) struct Device {
     random: DeviceRng,
 }
 
+/// An identity, and when it was read.
+struct Loaded {
+    identity: Identity,
+    at: Instant,
+}
+
 /// How a device ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -89,6 +100,7 @@ impl Device {
         Box::new(Self {
             state: State::Pending,
             assigned: None,
+            identity: None,
             ask_dps: false,
             settled: false,
             registered: false,
@@ -116,10 +128,12 @@ impl Device {
         while !self.mailbox.wants_stop() {
             if self.mailbox.take_reregister() {
                 self.assigned = None;
+                self.identity = None;
                 self.ask_dps = true;
                 self.not_before = None;
             }
             if self.mailbox.take_reconnect() {
+                self.identity = None;
                 self.not_before = None;
             }
             if self.reboot_at.is_some_and(|at| at <= Instant::now()) {
@@ -159,6 +173,18 @@ impl Device {
 
     fn group(&self) -> &GroupContext {
         &self.context.groups[self.group]
+    }
+
+    /// The identity of the registration that has just been, or else the one that is current now.
+    async fn identity(&mut self) -> Result<Identity, Trouble> {
+        match self.identity.take() {
+            Some(loaded) if loaded.at.elapsed() < IDENTITY_KEPT => {
+                let checked = loaded.identity.check(self.id.as_str(), Timestamp::now());
+                checked.map_err(|error| Trouble::identity(&error.into()))?;
+                Ok(loaded.identity)
+            }
+            _ => self.load_identity().await,
+        }
     }
 
     /// Loads the certificate and key that are current now, and checks what DPS and the hub will check.

@@ -22,46 +22,51 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 impl Device {
     /// Connects to the assigned hub and stays until the connection breaks, an order ends it or the device restarts.
     pub(super) async fn connect(&mut self) {
-        let Some(assigned) = self.assigned.clone() else { return };
+        // What opening a connection takes is given back before the session begins.
+        if let Some(session) = Box::pin(self.open_session()).await {
+            self.attend(session).await;
+        }
+    }
+
+    async fn open_session(&mut self) -> Option<Box<Session>> {
+        let assigned = self.assigned.clone()?;
         self.move_to(State::Connecting);
         let context = Arc::clone(&self.context);
-        if self
-            .alongside(context.connect_pacer.turn(), Mailbox::ends_session)
-            .await
-            .is_none()
-        {
-            return;
-        }
-        let identity = match self.load_identity().await {
+        self.alongside(context.connect_pacer.turn(), Mailbox::ends_session)
+            .await?;
+        let identity = match self.identity().await {
             Ok(identity) => identity,
-            Err(trouble) => return self.connect_failed(trouble),
+            Err(trouble) => {
+                self.connect_failed(trouble);
+                return None;
+            }
         };
         if identity.leaf.sha256 != assigned.leaf_sha256 {
             // The hub knows only the leaf that DPS has told it.
             info!(device_id = %self.id, "has a new certificate and registers again");
             self.assigned = None;
-            return;
+            return None;
         }
         let credentials = Credentials::X509(identity.certified_key());
         drop(identity);
-        let opening = Box::pin(open(&context, self.group, &assigned, &credentials));
-        match self.alongside(opening, Mailbox::ends_session).await {
-            None => {}
-            Some(Err(trouble)) => self.connect_failed(trouble),
-            Some(Ok((link, timings))) => {
-                drop(credentials);
+        let opening = open(&context, self.group, &assigned, &credentials);
+        match self.alongside(opening, Mailbox::ends_session).await? {
+            Ok((link, timings)) => {
                 self.measure_connection(timings);
                 let components = context.groups[self.group].components;
-                self.attend(Session::new(link, assigned.device_id.clone(), components), &assigned)
-                    .await;
+                Some(Session::new(link, assigned.device_id, components))
+            }
+            Err(trouble) => {
+                self.connect_failed(trouble);
+                None
             }
         }
     }
 
     /// Has the session, and sees to what it leaves behind.
-    async fn attend(&mut self, mut session: Box<Session>, assigned: &Assigned) {
+    async fn attend(&mut self, mut session: Box<Session>) {
         let begun = Instant::now();
-        let ended = self.serve(&mut session, assigned).await;
+        let ended = self.serve(&mut session).await;
         self.offline_since = Some(Instant::now());
         self.outbox.connection_lost();
         self.reporter.connection_lost();

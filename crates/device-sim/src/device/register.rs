@@ -12,7 +12,7 @@ use rand::Rng;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Device, Trouble};
+use super::{Device, Loaded, Trouble};
 use crate::context::Assigned;
 use crate::lines::{Phase, State, counter};
 use crate::mailbox::Mailbox;
@@ -27,14 +27,16 @@ impl Device {
                 return;
             }
         };
+        let loaded = Instant::now();
         let key = self.assignment_key(&identity);
         if let Some(hub) = self.group().hub.clone() {
             let device_id = DeviceId::from(self.id.clone());
-            self.accept(Assigned {
+            let assigned = Assigned {
                 hub,
                 device_id,
                 leaf_sha256: key.leaf_sha256,
-            });
+            };
+            self.accept(assigned, identity, loaded);
             return;
         }
         if self.ask_dps {
@@ -42,7 +44,7 @@ impl Device {
             self.remember(|cache| cache.forget(&key));
         } else if let Some(assigned) = self.remembered(&key) {
             self.context.metrics.count(Counter::DevicesAssignmentReused);
-            self.accept(assigned);
+            self.accept(assigned, identity, loaded);
             return;
         }
         self.move_to(State::Registering);
@@ -82,11 +84,12 @@ impl Device {
                 };
                 self.remember(|cache| cache.store(&key, assignment));
                 info!(device_id = %self.id, assigned_hub = %registered.assigned_hub, "registered");
-                self.accept(Assigned {
+                let assigned = Assigned {
                     hub: registered.assigned_hub,
                     device_id: registered.device_id,
                     leaf_sha256: key.leaf_sha256,
-                });
+                };
+                self.accept(assigned, identity, loaded);
             }
             Some(Err(error)) => {
                 self.context
@@ -97,7 +100,8 @@ impl Device {
         }
     }
 
-    fn accept(&mut self, assigned: Assigned) {
+    fn accept(&mut self, assigned: Assigned, identity: Identity, loaded: Instant) {
+        self.identity = Some(Box::new(Loaded { identity, at: loaded }));
         self.ask_dps = false;
         self.not_before = None;
         if !std::mem::replace(&mut self.registered, true) {

@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, info};
 
 use super::{Device, Trouble};
-use crate::context::Assigned;
 use crate::lines::{State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
@@ -86,12 +85,12 @@ fn not_taken(error: &PublishError) -> Trouble {
 
 impl Device {
     /// Until an order or a restart ends the session, or it fails.
-    pub(super) async fn serve(&mut self, session: &mut Session, assigned: &Assigned) -> Result<Ended, Trouble> {
+    pub(super) async fn serve(&mut self, session: &mut Session) -> Result<Ended, Trouble> {
         // What is over before the device is online must not take up room while it is.
         if Box::pin(self.begin(session)).await?.is_none() {
             return Ok(Ended::Ordered);
         }
-        self.come_online(assigned);
+        self.come_online();
         loop {
             self.write(session)?;
             tokio::select! {
@@ -161,16 +160,18 @@ impl Device {
         Trouble::hub("timeout_twin", format!("the twin did not come within {TWIN_WITHIN:?}"))
     }
 
-    fn come_online(&mut self, assigned: &Assigned) {
+    fn come_online(&mut self) {
         if !std::mem::replace(&mut self.connected, true) {
             self.context.metrics.count(Counter::DevicesConnected);
         }
         self.begin_ticks();
         let offline = self.offline_since.take().map(|since| since.elapsed());
-        info!(device_id = %self.id, hub = %assigned.hub, "online");
+        let hub = self.assigned.as_ref().map(|assigned| assigned.hub.to_string());
+        let leaf_sha256 = self.assigned.as_ref().map(|assigned| assigned.leaf_sha256.clone());
+        info!(device_id = %self.id, hub = hub.as_deref().map(display), "online");
         self.say(State::Online, |line| {
-            line.hub = Some(assigned.hub.to_string());
-            line.leaf_sha256 = Some(assigned.leaf_sha256.clone());
+            line.hub = hub;
+            line.leaf_sha256 = leaf_sha256;
             line.offline_ms = offline.and_then(|offline| u64::try_from(offline.as_millis()).ok());
         });
     }
@@ -248,7 +249,8 @@ impl Device {
 /// Waits for an instant that may not be there; without one, for ever.
 async fn at(instant: Option<Instant>) {
     match instant {
-        Some(instant) => sleep_until(instant).await,
+        // On the heap, since hardly a device ever waits for it.
+        Some(instant) => Box::pin(sleep_until(instant)).await,
         None => std::future::pending().await,
     }
 }
