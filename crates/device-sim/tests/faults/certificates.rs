@@ -3,8 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use device_sim::lines::State;
+use device_sim::lines::{Line, State};
+use device_sim::plan::Stage;
 use jiff::{SignedDuration, Timestamp};
+use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::make::{KeyType, Validity};
 use provisioning::identities::{GroupIdentities, Issuer};
 use tokio::time::Instant;
@@ -80,5 +82,41 @@ async fn a_device_with_an_expired_certificate_is_parked_and_leaves_the_network_a
         "{:?}",
         stats.counters
     );
+    assert_account_closes(&stats);
+}
+
+/// What stands on disk for a device: the SHA-256 of its leaf.
+fn current(group: &GroupIdentities, id: &str) -> String {
+    let generation = group.folder.current_generation().unwrap().unwrap();
+    let paths = group.folder.leaf_paths(&generation, id);
+    CertificateFacts::load(&paths.fullchain).unwrap().sha256
+}
+
+/// The hub knows the leaf that was registered, so that is the one to connect with; whoever connects anew looks anew.
+#[tokio::test]
+async fn a_device_connects_with_what_it_has_just_registered_and_looks_again_at_the_next_connect() {
+    let world = World::new().await;
+    world.enroll_group(1).await;
+    let group = world.make_group(1);
+    let registered = current(&group, "thermo-1");
+    let mut plan = world.plan(1);
+    let registered_only = Stage {
+        share: 0.0,
+        over_ms: 2_000,
+    };
+    plan.stages.insert(0, registered_only);
+    let mut running = Running::start(plan, "0/1");
+    let has_hub = |line| matches!(line, Line::Device(device) if device.hub.is_some()).then_some(());
+    running.line("the device to be registered", has_hub).await;
+
+    replace(&group, "thermo-1", Validity::leaf(Timestamp::now()));
+    let online = running.device("thermo-1", State::Online).await;
+    assert_eq!(online.leaf_sha256, Some(registered));
+
+    running.control(r#"{"id":1,"do":"reconnect"}"#);
+    let online = running.device("thermo-1", State::Online).await;
+    assert_eq!(online.leaf_sha256, Some(current(&group, "thermo-1")));
+    running.stop();
+    let (stats, ..) = running.end().await;
     assert_account_closes(&stats);
 }
