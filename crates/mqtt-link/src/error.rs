@@ -66,6 +66,11 @@ impl LinkError {
             Self::Protocol(_) => "protocol",
         }
     }
+
+    /// Whether the server has something against our certificate: with TLS 1.3 it may say so after the handshake.
+    pub fn refuses_our_certificate(&self) -> bool {
+        matches!(self, Self::Tls(error) if tls::refuses_our_certificate(error))
+    }
 }
 
 impl From<WireError> for LinkError {

@@ -4,11 +4,10 @@ use std::error::Error;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use mqtt_link::{ConnectError, ConnectRefusal, LinkError, TlsFailure};
+use mqtt_link::{ConnectError, ConnectRefusal, LinkError};
 use provisioning::certificate::CertificateError;
 use provisioning::identities::IdentityError;
 use provisioning::register::RegistrationError;
-use rustls::AlertDescription;
 
 use crate::recovery::Failure;
 
@@ -59,9 +58,7 @@ impl Trouble {
     /// A session that had lasted for some time has broken.
     pub(super) fn link(error: &LinkError, lasted: Duration) -> Self {
         let failure = match error {
-            LinkError::Tls(rustls::Error::AlertReceived(alert)) if is_about_our_certificate(*alert) => {
-                Failure::HubRefused
-            }
+            error if error.refuses_our_certificate() => Failure::HubRefused,
             LinkError::Closed => Failure::SessionClosed { lasted },
             // A socket that is closed with unread telemetry in it resets the connection: the busier, the likelier.
             LinkError::Io(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
@@ -108,28 +105,11 @@ fn classify(error: &ConnectError) -> Failure {
             refusal: ConnectRefusal::BadCredentials | ConnectRefusal::NotAuthorized,
             ..
         } => Failure::HubRefused,
-        ConnectError::Tls {
-            source: TlsFailure::Tls(rustls::Error::AlertReceived(alert)),
-            ..
-        } if is_about_our_certificate(*alert) => Failure::HubRefused,
+        ConnectError::Tls { source, .. } if source.refuses_our_certificate() => Failure::HubRefused,
         _ if error.is_retryable() => Failure::HubUnreachable,
         // A certificate that is not trusted, a proxy that wants another password, a version that is not spoken.
         _ => Failure::OperatorMustAct,
     }
-}
-
-fn is_about_our_certificate(alert: AlertDescription) -> bool {
-    matches!(
-        alert,
-        AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::CertificateRequired
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied
-    )
 }
 
 /// An error with all its causes.

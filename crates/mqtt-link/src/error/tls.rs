@@ -22,20 +22,14 @@ impl TlsFailure {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Tls(rustls::Error::InvalidCertificate(_)) => false,
-            Self::Tls(rustls::Error::AlertReceived(alert)) => !matches!(
-                alert,
-                AlertDescription::NoCertificate
-                    | AlertDescription::BadCertificate
-                    | AlertDescription::UnsupportedCertificate
-                    | AlertDescription::CertificateRevoked
-                    | AlertDescription::CertificateExpired
-                    | AlertDescription::CertificateUnknown
-                    | AlertDescription::CertificateRequired
-                    | AlertDescription::UnknownCA
-                    | AlertDescription::AccessDenied
-            ),
-            _ => true,
+            Self::Tls(error) => !refuses_our_certificate(error),
+            Self::Io(_) => true,
         }
+    }
+
+    /// Whether the server has something against our certificate.
+    pub fn refuses_our_certificate(&self) -> bool {
+        matches!(self, Self::Tls(error) if refuses_our_certificate(error))
     }
 
     /// A stable snake_case word for counting.
@@ -57,6 +51,24 @@ impl From<io::Error> for TlsFailure {
             Err(error) => Self::Io(error),
         }
     }
+}
+
+/// Whether a server said with an alert that it does not accept our certificate.
+pub(super) fn refuses_our_certificate(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::AlertReceived(
+            AlertDescription::NoCertificate
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::CertificateRequired
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+        )
+    )
 }
 
 /// `tls_server_…` is what we have against the server's certificate, `tls_alert_…` what the server has against us.
