@@ -84,7 +84,8 @@ pub struct Settings {
 pub struct Patience {
     /// From the name look-up to CONNACK.
     pub connect: Duration,
-    /// For any sign of life while an acknowledgement is outstanding: this is how a half-open connection is noticed.
+    /// For any sign of life while an acknowledgement is outstanding: this is how a half-open connection is noticed. And for
+    /// the answers of DPS, and the twin.
     pub answer: Duration,
 }
 

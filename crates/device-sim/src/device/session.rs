@@ -14,8 +14,6 @@ use crate::lines::{State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 
-/// How long the twin may take to come.
-const TWIN_WITHIN: Duration = Duration::from_secs(30);
 /// How long a device that is to leave waits for its last acknowledgements.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -142,7 +140,7 @@ impl Device {
 
     async fn fetch_twin(&mut self, session: &mut Session) -> Result<Option<()>, Trouble> {
         session.ask_for_twin()?;
-        let deadline = Instant::now() + TWIN_WITHIN;
+        let deadline = Instant::now() + self.context.patience.answer;
         while session.twin_request.is_some() {
             let next = timeout_at(deadline, session.link.next());
             match self.alongside(next, Mailbox::ends_session).await {
@@ -157,7 +155,8 @@ impl Device {
 
     fn twin_timed_out(&self) -> Trouble {
         self.context.metrics.count_reason(counter::TWIN_GET_FAILED, "timeout");
-        Trouble::hub("timeout_twin", format!("the twin did not come within {TWIN_WITHIN:?}"))
+        let within = self.context.patience.answer;
+        Trouble::hub("timeout_twin", format!("the twin did not come within {within:?}"))
     }
 
     fn come_online(&mut self) {
@@ -204,7 +203,8 @@ impl Device {
     /// Hands over to the link what it will take: one report, and telemetry in order.
     fn write(&mut self, session: &mut Session) -> Result<(), Trouble> {
         let now = Instant::now();
-        if session.twin_request.is_some_and(|(_, asked)| now - asked > TWIN_WITHIN) {
+        let within = self.context.patience.answer;
+        if session.twin_request.is_some_and(|(_, asked)| now - asked > within) {
             return Err(self.twin_timed_out());
         }
         if session.link.can_publish()

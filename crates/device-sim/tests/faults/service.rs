@@ -71,6 +71,8 @@ pub(crate) enum Admission {
     Refused(ConnectReturnCode),
     /// There is never a CONNACK.
     Silent,
+    /// Everything is answered but the request for the twin.
+    WithoutTwin,
     /// CONNACK accepts, and SUBSCRIBE is answered by the end of the connection.
     ClosedAtSubscribe,
 }
@@ -266,7 +268,7 @@ impl Conversation {
         );
         let admission = (self.rules.connect)(device, hub, times);
         match admission {
-            Admission::Accepted | Admission::ClosedAtSubscribe => self.accept().await?,
+            Admission::Accepted | Admission::WithoutTwin | Admission::ClosedAtSubscribe => self.accept().await?,
             Admission::Refused(code) => {
                 self.send(Packet::ConnAck(ConnAck::new(code, false))).await?;
                 return self.close().await;
@@ -277,6 +279,7 @@ impl Conversation {
             match self.next().await? {
                 Packet::Subscribe(_) if matches!(admission, Admission::ClosedAtSubscribe) => return self.close().await,
                 Packet::Publish(publish) => match publish.topic.parse().unwrap() {
+                    ToHub::TwinGet { .. } if matches!(admission, Admission::WithoutTwin) => {}
                     ToHub::TwinGet { request_id } => {
                         let answer = FromHub::TwinResponse {
                             status: 200,

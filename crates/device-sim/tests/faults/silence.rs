@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::common::{Running, World, assert_account_closes, counter, with_reasons};
 use crate::relay::{Flow, Relay, Slow};
+use crate::service::{Admission, Rules, Service};
 
 fn patience(answer: Duration) -> Settings {
     Settings {
@@ -54,6 +55,29 @@ async fn a_half_open_connection_is_noticed_within_the_bound_and_nothing_is_lost(
         world.emulator.stats().telemetry_received_unique,
         counter(&stats, "telemetry_acked")
     );
+    assert_account_closes(&stats);
+}
+
+/// The default is half a minute: only the shorter patience can end the wait so soon.
+#[tokio::test]
+async fn a_twin_that_never_comes_is_waited_for_as_long_as_any_other_answer() {
+    let rules = Rules {
+        connect: Box::new(|_, _, times| match times {
+            1 => Admission::WithoutTwin,
+            _ => Admission::Accepted,
+        }),
+        ..Rules::default()
+    };
+    let service = Service::start(1, rules).await;
+    let begun = Instant::now();
+    let mut running = Running::start_with(service.plan(), "0/1", patience(Duration::from_secs(1)));
+    let given_up = running.device("thermo-1", State::BackingOff).await;
+    assert_eq!(given_up.reason.as_deref(), Some("timeout_twin"));
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    running.device("thermo-1", State::Online).await;
+    running.stop();
+    let (stats, ..) = running.end().await;
+    assert_eq!(counter(&stats, "twin_get_failed/timeout"), 1, "{:?}", stats.counters);
     assert_account_closes(&stats);
 }
 
