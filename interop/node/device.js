@@ -10,13 +10,13 @@ require('node:dns').setDefaultResultOrder('ipv4first');
 
 const { AuthenticationType } = require('azure-iot-common');
 const { Client, Message } = require('azure-iot-device');
-const { Mqtt } = require('azure-iot-device-mqtt');
+const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
-const { Mqtt: ProvisioningMqtt } = require('azure-iot-provisioning-device-mqtt');
+const { Mqtt: ProvisioningMqtt, MqttWs: ProvisioningMqttWs } = require('azure-iot-provisioning-device-mqtt');
 const { X509Security } = require('azure-iot-security-x509');
 
 const { Emulator, PATIENCE } = require('./emulator');
-const { Relay } = require('./relay');
+const { Detour, Relay } = require('./relay');
 
 const MODEL = 'dtmi:com:example:Thermostat;1';
 
@@ -64,12 +64,28 @@ class Checks {
   }
 }
 
+/** How the SDK reaches a port that it does not have built in, for each of its transports. */
+const ways = {
+  mqtt: (port) => ({
+    name: 'node',
+    // The SDK takes a port where it takes a host: for DPS its endpoint, for a hub the gateway that leads to it.
+    provisioning: { host: `localhost:${port}`, transport: new ProvisioningMqtt() },
+    hub: { transport: Mqtt, gatewayHostName: `localhost:${port}` },
+  }),
+  ws: (port) => ({
+    name: 'node over WebSocket',
+    // The client for DPS writes `wss://<host>:443/$iothub/websocket` and takes no agent that knows a way. So the host
+    // comes with a port, the path, and a query that swallows the rest.
+    provisioning: { host: `localhost:${port}/$iothub/websocket?away=`, transport: new ProvisioningMqttWs() },
+    hub: { transport: MqttWs, options: { mqtt: { webSocketAgent: new Detour(port) } } },
+  }),
+};
+
 class Device {
-  constructor(emulator, relay, port, x509) {
+  constructor(emulator, relay, way, x509) {
     this.emulator = emulator;
     this.relay = relay;
-    // The SDK takes a port where it takes a host: for DPS its endpoint, for a hub the gateway that leads to it.
-    this.endpoint = `localhost:${port}`;
+    this.way = way;
     this.x509 = x509;
     this.patches = new Inbox();
     this.messages = new Inbox();
@@ -77,9 +93,9 @@ class Device {
 
   async register(registrationId) {
     const client = ProvisioningDeviceClient.create(
-      this.endpoint,
+      this.way.provisioning.host,
       this.emulator.ready.id_scope,
-      new ProvisioningMqtt(),
+      this.way.provisioning.transport,
       new X509Security(registrationId, this.x509),
     );
     client.setProvisioningPayload({ modelId: MODEL });
@@ -96,15 +112,15 @@ class Device {
     const credentials = {
       host: this.hub,
       deviceId: this.id,
-      gatewayHostName: this.endpoint,
+      gatewayHostName: this.way.hub.gatewayHostName,
       x509: this.x509,
     };
     const provider = {
       type: AuthenticationType.X509,
       getDeviceCredentials: (callback) => callback(null, { ...credentials }),
     };
-    this.client = Client.fromAuthenticationProvider(provider, Mqtt);
-    await this.client.setOptions({ ca: this.emulator.caPem, modelId: MODEL });
+    this.client = Client.fromAuthenticationProvider(provider, this.way.hub.transport);
+    await this.client.setOptions({ ca: this.emulator.caPem, modelId: MODEL, ...this.way.hub.options });
     // The hub sends what has waited right after CONNACK, so whoever wants it listens before.
     if (listening) this.client.on('message', (message) => this.messages.put(message));
     await this.client.open();
@@ -207,6 +223,7 @@ class Device {
     await this.method('getMaxMinReport');
     this.relay.cut();
     await this.emulator.wait(this.id, 'the device is offline', (seen) => !seen.connected);
+    this.relay.mend();
     await this.emulator.wait(this.id, 'the device is back', (seen) => seen.connected);
     await this.telemetry(24.5);
     await this.call('getMaxMinReport');
@@ -218,9 +235,19 @@ class Device {
 async function main(ready, chain, key, registrationId) {
   const emulator = new Emulator(ready);
   const x509 = { cert: fs.readFileSync(chain, 'utf8'), key: fs.readFileSync(key, 'utf8') };
-  const relay = new Relay(emulator.port('mqtt'));
-  const device = new Device(emulator, relay, await relay.listen(), x509);
-  const checks = new Checks('node');
+  let failed = 0;
+  for (const listener of ['mqtt', 'ws']) {
+    const relay = new Relay(emulator.port(listener));
+    const way = ways[listener](await relay.listen());
+    const checks = new Checks(way.name);
+    await run(checks, new Device(emulator, relay, way, x509), registrationId);
+    failed += checks.failed;
+    relay.close();
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+async function run(checks, device, registrationId) {
   await checks.run('X.509 registration through DPS', () => device.register(registrationId));
   await checks.run('connection to the assigned hub', () => device.connect());
   await checks.run('telemetry is acknowledged', () => device.telemetry(21.5));
@@ -232,8 +259,6 @@ async function main(ready, chain, key, registrationId) {
   await checks.run('cloud-to-device messages queued while offline', () => device.queued());
   await checks.run('reconnects by itself, with all that it had subscribed', () => device.reconnect());
   await checks.run('disconnects', () => device.client.close());
-  relay.close();
-  return checks.failed === 0 ? 0 : 1;
 }
 
 main(...process.argv.slice(2)).then(

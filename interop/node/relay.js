@@ -1,17 +1,36 @@
-// A port that leads to another one, and can be cut. TLS goes through untouched.
+// Ways to a port other than the one that was asked for. TLS goes through untouched.
 'use strict';
 
+const https = require('node:https');
 const net = require('node:net');
 
+/** An agent whose connections go to a port of this machine, whatever host and port are asked for. */
+class Detour extends https.Agent {
+  constructor(port) {
+    super();
+    this.port = port;
+  }
+
+  createConnection(options, callback) {
+    return super.createConnection({ ...options, host: '127.0.0.1', port: this.port }, callback);
+  }
+}
+
+/** A port that leads to another one, and can be cut. */
 class Relay {
   constructor(target) {
     this.target = target;
     this.sockets = new Set();
+    this.broken = false;
   }
 
   /** Listens on a free port; gives it. */
   async listen() {
     this.server = net.createServer((client) => {
+      if (this.broken) {
+        client.destroy();
+        return;
+      }
       const server = net.connect(this.target, '127.0.0.1');
       for (const [from, to] of [[client, server], [server, client]]) {
         this.sockets.add(from);
@@ -25,9 +44,14 @@ class Relay {
     return this.server.address().port;
   }
 
-  /** Ends every connection, as a broken line would. */
+  /** Ends every connection and lets no new one through, as a broken line would, until it is mended. */
   cut() {
+    this.broken = true;
     for (const socket of this.sockets) socket.destroy();
+  }
+
+  mend() {
+    this.broken = false;
   }
 
   close() {
@@ -36,4 +60,4 @@ class Relay {
   }
 }
 
-module.exports = { Relay };
+module.exports = { Detour, Relay };

@@ -161,14 +161,23 @@ def main(ready, chain, key, registration_id):
     # A lost connection is part of the plan, and not worth the SDK's warning.
     logging.getLogger("azure.iot.device").setLevel(logging.ERROR)
     emulator = Emulator(ready)
-    proxy = Proxy({8883: emulator.port("mqtt")})
-    options = {
-        "server_verification_cert": emulator.ca_pem,
-        "proxy_options": ProxyOptions("HTTP", "127.0.0.1", proxy.port),
-    }
-    device = Device(emulator, proxy, options)
-    checks = Checks("python")
-    checks.run("X.509 registration through DPS", lambda: device.register(registration_id, X509(chain, key)))
+    failed = 0
+    for name, websockets, port, listener in (("python", False, 8883, "mqtt"), ("python over WebSocket", True, 443, "ws")):
+        proxy = Proxy({port: emulator.port(listener)})
+        options = {
+            "server_verification_cert": emulator.ca_pem,
+            "proxy_options": ProxyOptions("HTTP", "127.0.0.1", proxy.port),
+            "websockets": websockets,
+        }
+        checks = Checks(name)
+        run(checks, Device(emulator, proxy, options), registration_id, X509(chain, key))
+        checks.run(f"everything went to port {port}", lambda: equal(proxy.asked, {port}))
+        failed += checks.failed
+    return 1 if failed else 0
+
+
+def run(checks, device, registration_id, x509):
+    checks.run("X.509 registration through DPS", lambda: device.register(registration_id, x509))
     checks.run("connection to the assigned hub", device.connect)
     checks.run("telemetry is acknowledged", lambda: device.telemetry(21.5))
     checks.run("twin is read", device.twin)
@@ -179,7 +188,6 @@ def main(ready, chain, key, registration_id):
     checks.run("cloud-to-device messages queued while offline", device.queued)
     checks.run("reconnects by itself, with all that it had subscribed", device.reconnect)
     checks.run("disconnects", lambda: device.client.shutdown())
-    return 1 if checks.failed else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A proxy (HTTP CONNECT) that leads Azure's ports to the emulator's, and can cut what goes through it.
 
-The SDK has 8883 built in, but it knows proxies: so the emulator does not need that port, and the SDK stays as it is. TLS goes through untouched.
+The SDK has 8883 and 443 built in, but it knows proxies: so the emulator does not need those ports, and the SDK stays as it is. TLS goes through untouched.
 """
 
 import socket
@@ -12,6 +12,7 @@ class Proxy:
 
     def __init__(self, ports):
         self._ports = ports
+        self.asked = set()  # Azure's ports that somebody wanted.
         self._lock = threading.Lock()
         self._open = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -42,7 +43,9 @@ class Proxy:
                     return
                 head += part
             method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
-            port = self._ports.get(int(target.rpartition(":")[2]))
+            asked = int(target.rpartition(":")[2])
+            self.asked.add(asked)
+            port = self._ports.get(asked)
             if method != "CONNECT" or port is None:
                 client.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
                 return

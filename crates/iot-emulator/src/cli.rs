@@ -24,6 +24,9 @@ pub struct Args {
     /// Where devices connect with MQTT over TLS: DPS and hub on one port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8883")]
     pub mqtt: SocketAddr,
+    /// Where devices connect with MQTT over WebSocket over TLS, which Azure has on port 443; not at all if left out.
+    #[arg(long, value_name = "ADDR")]
+    pub ws: Option<SocketAddr>,
     /// Where the REST API listens with TLS.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     pub https: SocketAddr,
@@ -65,6 +68,7 @@ pub struct Args {
 struct Ready<'a> {
     ready: bool,
     mqtt: SocketAddr,
+    ws: Option<SocketAddr>,
     https: Option<SocketAddr>,
     http: Option<SocketAddr>,
     hostname: &'a str,
@@ -91,6 +95,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
     let state = std::path::absolute(&args.state).context("--state")?;
     let config = Config {
         mqtt: args.mqtt,
+        ws: args.ws,
         https: Some(args.https),
         http: Some(args.http),
         hostname: args.hostname,
@@ -115,6 +120,7 @@ fn announce(emulator: &Emulator, state: &Path) -> anyhow::Result<()> {
     let ready = Ready {
         ready: true,
         mqtt: emulator.mqtt_addr(),
+        ws: emulator.ws_addr(),
         https: emulator.https_addr(),
         http: emulator.http_addr(),
         hostname: emulator.hostname(),

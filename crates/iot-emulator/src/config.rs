@@ -12,6 +12,8 @@ use crate::dps::Reprovision;
 pub struct Config {
     /// Where devices connect: DPS and hub on one TLS port.
     pub mqtt: SocketAddr,
+    /// Where devices connect with MQTT over WebSocket; DPS and hub on one port here, too. Azure has it on port 443.
+    pub ws: Option<SocketAddr>,
     /// Where the REST interface listens with TLS.
     pub https: Option<SocketAddr>,
     /// Where the REST interface listens without TLS; only a loopback address is accepted.
@@ -39,6 +41,7 @@ impl Default for Config {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             mqtt: any_port,
+            ws: None,
             https: Some(any_port),
             http: Some(any_port),
             hostname: "localhost".into(),

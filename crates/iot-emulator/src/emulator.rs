@@ -18,6 +18,7 @@ use crate::dps::Registrations;
 use crate::error::StartError;
 use crate::hub::{Hubs, Registry};
 use crate::journal::Journal;
+use crate::listener::{Carrier, Port};
 use crate::rest::{self, RestServer};
 use crate::services::Services;
 use crate::state::StateFolder;
@@ -34,11 +35,12 @@ const BACKLOG: u32 = 4096;
 pub struct Emulator {
     services: Arc<Services>,
     mqtt: SocketAddr,
+    ws: Option<SocketAddr>,
     https: Option<RestServer>,
     http: Option<RestServer>,
     ca_pem: String,
     state: Option<StateFolder>,
-    accepting: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
     connections: TaskTracker,
     stop: DropGuard,
 }
@@ -80,7 +82,19 @@ impl Emulator {
         let device_tls = Arc::new(tls::device_config(&identity)?);
         let rest_tls = Arc::new(tls::rest_config(&identity)?);
 
-        let (mqtt_listener, mqtt) = listen("mqtt", config.mqtt)?;
+        let port = |listener, carrier| Port {
+            listener,
+            tls: Arc::clone(&device_tls),
+            carrier,
+        };
+        let (listener, mqtt) = listen("mqtt", config.mqtt)?;
+        let mut ports = vec![port(listener, Carrier::Tls)];
+        let mut ws = None;
+        if let Some(address) = config.ws {
+            let (listener, address) = listen("ws", address)?;
+            ws = Some(address);
+            ports.push(port(listener, Carrier::WebSocket));
+        }
         let https = config.https.map(|address| listen("https", address)).transpose()?;
         let http = config.http.map(|address| listen("http", address)).transpose()?;
 
@@ -102,13 +116,11 @@ impl Emulator {
         // From here on, a failure stops what runs already.
         let guard = stop.clone().drop_guard();
         let connections = TaskTracker::new();
-        let accepting = tokio::spawn(listener::accept(
-            mqtt_listener,
-            device_tls,
-            Arc::clone(&services),
-            connections.clone(),
-            stop.clone(),
-        ));
+        let accept = |port| {
+            let services = Arc::clone(&services);
+            tokio::spawn(listener::accept(port, services, connections.clone(), stop.clone()))
+        };
+        let accepting = ports.into_iter().map(accept).collect();
         let serve = |flag, bound: Option<(TcpListener, SocketAddr)>, tls: Option<_>| {
             let Some((listener, address)) = bound else {
                 return Ok(None);
@@ -123,6 +135,7 @@ impl Emulator {
             http: serve("http", http, None)?,
             services: Arc::clone(&services),
             mqtt,
+            ws,
             ca_pem: authority.certificate_pem,
             state,
             accepting,
@@ -135,6 +148,12 @@ impl Emulator {
     #[must_use]
     pub fn mqtt_addr(&self) -> SocketAddr {
         self.mqtt
+    }
+
+    /// Where devices connect with MQTT over WebSocket.
+    #[must_use]
+    pub fn ws_addr(&self) -> Option<SocketAddr> {
+        self.ws
     }
 
     /// Where the REST interface listens with TLS.
@@ -209,8 +228,10 @@ impl Emulator {
         for server in [self.https, self.http].into_iter().flatten() {
             server.stopped().await;
         }
-        if let Err(error) = self.accepting.await {
-            tracing::error!(%error, "the MQTT listener ended badly");
+        for accepting in self.accepting {
+            if let Err(error) = accepting.await {
+                tracing::error!(%error, "a listener for devices ended badly");
+            }
         }
         self.connections.close();
         self.connections.wait().await;

@@ -12,7 +12,8 @@
 //! | --- | --- |
 //! | [`Emulator`], [`Config`] | starts all of it, on free ports unless told otherwise |
 //! | [`cli`] | the command line of the `iot-emulator` program |
-//! | `listener`, `tls`, `authority`, `state` | the MQTT port, and what clients trust |
+//! | `listener`, `tls`, `authority`, `state` | the ports for devices, and what clients trust |
+//! | `websocket` | MQTT's bytes in WebSocket frames |
 //! | `wire`, `session` | packets, and the CONNECT that tells which service is wanted |
 //! | `attestation`, `certificate` | who a client is, by its certificates |
 //! | `dps` | registration |
@@ -60,6 +61,7 @@ mod store;
 mod tls;
 mod token;
 mod unconfirmed;
+mod websocket;
 mod wire;
 
 pub use central::Approval;

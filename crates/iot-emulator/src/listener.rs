@@ -1,4 +1,4 @@
-//! The MQTT port: accepts, makes TLS, and hands each connection to a task of its own.
+//! The ports for devices: accept, make TLS, and hand each connection to a task of its own.
 
 use std::io;
 use std::sync::Arc;
@@ -17,28 +17,38 @@ use crate::journal::Event;
 use crate::services::Services;
 use crate::session;
 use crate::stats::count;
+use crate::websocket::upgrade;
 
-/// How long a handshake may take.
+/// How long a handshake may take, and the request for a WebSocket after it.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Most certificates that are looked at in a client's chain.
 const MAX_CHAIN: usize = 10;
 /// Pause after a failed accept. The usual cause is a lack of file handles, which passes when connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What carries MQTT inside TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Tls,
+    WebSocket,
+}
+
+/// A port where devices connect.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) carrier: Carrier,
+}
+
 /// Accepts until `stop`; every connection becomes a task of `connections`.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    tls: Arc<ServerConfig>,
-    services: Arc<Services>,
-    connections: TaskTracker,
-    stop: CancellationToken,
-) {
-    let acceptor = TlsAcceptor::from(tls);
+pub(crate) async fn accept(port: Port, services: Arc<Services>, connections: TaskTracker, stop: CancellationToken) {
+    let port = Arc::new(port);
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = port.listener.accept() => accepted,
         };
         match accepted {
             Ok((tcp, _)) => {
@@ -46,7 +56,7 @@ pub(crate) async fn accept(
                 count(&services.counters.accepted);
                 // A token of its own, since everybody who waits for the same one takes the same lock.
                 let stop = stop.child_token();
-                connections.spawn(connection(tcp, acceptor.clone(), Arc::clone(&services), stop));
+                connections.spawn(connection(tcp, Arc::clone(&port), Arc::clone(&services), stop));
             }
             Err(error) => {
                 // Said once, not twenty times a second.
@@ -60,13 +70,17 @@ pub(crate) async fn accept(
     }
 }
 
-async fn connection(tcp: TcpStream, acceptor: TlsAcceptor, services: Arc<Services>, stop: CancellationToken) {
+async fn connection(tcp: TcpStream, port: Arc<Port>, services: Arc<Services>, stop: CancellationToken) {
     // On a heap of its own: what a handshake takes is not to stay in the task, which may live for days.
-    let handshake = Box::pin(timeout(HANDSHAKE_LIMIT, handshake(tcp, acceptor)));
+    let handshake = Box::pin(timeout(HANDSHAKE_LIMIT, handshake(tcp, &port)));
     let reason = tokio::select! {
         () = stop.cancelled() => return,
         shaken = handshake => match shaken {
-            Ok(Ok((stream, chain))) => return session::serve(stream, chain, services, stop).await,
+            Ok(Ok((stream, chain))) => return match port.carrier {
+                Carrier::Tls => session::serve(stream, chain, services, stop).await,
+                // On the heap, so that connections without WebSocket have no room for it.
+                Carrier::WebSocket => Box::pin(web_socket(stream, chain, services, stop)).await,
+            },
             Ok(Err(error)) => format!("TLS handshake failed: {error}"),
             Err(_) => "TLS handshake took too long".into(),
         },
@@ -75,10 +89,11 @@ async fn connection(tcp: TcpStream, acceptor: TlsAcceptor, services: Arc<Service
 }
 
 /// The stream is on the heap, too: it is handed on from one owner to the next, and a future has room for each of them.
-async fn handshake(tcp: TcpStream, acceptor: TlsAcceptor) -> io::Result<(Box<TlsStream<TcpStream>>, Vec<Certificate>)> {
+async fn handshake(tcp: TcpStream, port: &Port) -> io::Result<(Box<TlsStream<TcpStream>>, Vec<Certificate>)> {
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY is not set");
     }
+    let acceptor = TlsAcceptor::from(Arc::clone(&port.tls));
     let stream = Box::new(acceptor.accept(tcp).await?);
     let (_, tls) = stream.get_ref();
     if tls.server_name().is_none() {
@@ -92,6 +107,24 @@ async fn handshake(tcp: TcpStream, acceptor: TlsAcceptor) -> io::Result<(Box<Tls
         .map_while(|der| Certificate::from_der(der).ok())
         .collect();
     Ok((stream, chain))
+}
+
+async fn web_socket(
+    stream: Box<TlsStream<TcpStream>>,
+    chain: Vec<Certificate>,
+    services: Arc<Services>,
+    stop: CancellationToken,
+) {
+    let upgraded = tokio::select! {
+        () = stop.cancelled() => return,
+        upgraded = timeout(HANDSHAKE_LIMIT, upgrade(stream)) => upgraded,
+    };
+    let reason = match upgraded {
+        Ok(Ok(stream)) => return session::serve(stream, chain, services, stop).await,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no request for a WebSocket in time".into(),
+    };
+    services.journal.record(None, Event::Dropped { reason });
 }
 
 #[cfg(test)]

@@ -49,12 +49,18 @@ pub(crate) async fn serve<S: Stream>(
         () = stop.cancelled() => return,
         first = timeout(CONNECT_LIMIT, wire.next()) => first,
     };
-    let dropped = |reason: String| services.journal.record(None, Event::Dropped { reason });
-    let connect = match first {
-        Ok(Ok(Packet::Connect(connect))) => connect,
-        Ok(Ok(_)) => return dropped("the first packet is not CONNECT".into()),
-        Ok(Err(error)) => return dropped(error.to_string()),
-        Err(_) => return dropped("no CONNECT in time".into()),
+    let no_connect = match first {
+        Ok(Ok(Packet::Connect(connect))) => Ok(connect),
+        Ok(Ok(_)) => Err("the first packet is not CONNECT".into()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no CONNECT in time".into()),
+    };
+    let connect = match no_connect {
+        Ok(connect) => connect,
+        Err(reason) => {
+            services.journal.record(None, Event::Dropped { reason });
+            return Box::pin(wire.close()).await;
+        }
     };
     match user(&connect) {
         // On a heap of its own, like the handshake: most connections are for the hub, and those stay.
@@ -134,7 +140,7 @@ impl From<WireError> for Why {
         match error {
             WireError::Lost => Self::ConnectionLost,
             WireError::TooSlow => Self::TooSlow,
-            WireError::Malformed(_) => Self::Violation(error.to_string()),
+            WireError::Malformed(_) | WireError::WebSocket(_) => Self::Violation(error.to_string()),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Totals since the start, at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// TCP connections accepted on the MQTT port.
+    /// TCP connections accepted on the ports for devices.
     pub accepted: u64,
     /// Devices that connected to the hub.
     pub connects: u64,

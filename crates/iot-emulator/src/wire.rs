@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::codec::Framed;
 
+use crate::websocket::WebSocketFault;
+
 /// What carries a connection.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -39,12 +41,17 @@ pub(crate) enum WireError {
     TooSlow,
     #[error("malformed packet: {0}")]
     Malformed(CodecError),
+    #[error(transparent)]
+    WebSocket(WebSocketFault),
 }
 
 impl From<CodecError> for WireError {
     fn from(error: CodecError) -> Self {
         match error {
-            CodecError::Io(_) => Self::Lost,
+            CodecError::Io(error) => match error.downcast() {
+                Ok(fault) => Self::WebSocket(fault),
+                Err(_) => Self::Lost,
+            },
             other => Self::Malformed(other),
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use device_sim::plan::Transport;
 use serde::Deserialize;
 use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
@@ -29,8 +30,10 @@ pub struct EmulatorChild {
 /// The emulator's ready line.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ready {
-    /// Where devices connect.
+    /// Where devices connect with MQTT.
     pub mqtt: SocketAddr,
+    /// Where devices connect with MQTT over WebSocket, if it was asked for.
+    pub ws: Option<SocketAddr>,
     /// Where its REST interface listens with TLS.
     pub https: SocketAddr,
     /// The name in its certificate.
@@ -43,21 +46,39 @@ pub struct Ready {
     pub api_token_file: PathBuf,
 }
 
+impl Ready {
+    /// Where devices connect with `transport`.
+    #[must_use]
+    pub fn port(&self, transport: Transport) -> Option<u16> {
+        match transport {
+            Transport::Mqtt => Some(self.mqtt.port()),
+            Transport::WebSocket => self.ws.map(|address| address.port()),
+        }
+    }
+}
+
 impl EmulatorChild {
-    /// Starts one and waits until it is ready. `port` is its MQTT port, 0 for any. Without names of `hubs`, it has one that
-    /// is named like the machine.
+    /// Starts one and waits until it is ready. `port` is where devices connect with `transport`, 0 for any. Without names of
+    /// `hubs`, it has one that is named like the machine.
     ///
     /// # Errors
     ///
     /// It can't be started or is not ready in time.
-    pub async fn start(executable: &Path, state: &Path, port: u16, hubs: &[String]) -> anyhow::Result<Self> {
+    pub async fn start(
+        executable: &Path,
+        state: &Path,
+        port: u16,
+        transport: Transport,
+        hubs: &[String],
+    ) -> anyhow::Result<Self> {
         let mut arguments: Vec<std::ffi::OsString> = vec!["emulator".into(), "--state".into(), state.into()];
-        let mqtt = format!("127.0.0.1:{port}");
-        for (flag, address) in [
-            ("--mqtt", mqtt.as_str()),
-            ("--https", "127.0.0.1:0"),
-            ("--http", "127.0.0.1:0"),
-        ] {
+        let (port, free) = (format!("127.0.0.1:{port}"), "127.0.0.1:0");
+        let devices: &[_] = match transport {
+            Transport::Mqtt => &[("--mqtt", port.as_str())],
+            // Its MQTT port is always there.
+            Transport::WebSocket => &[("--mqtt", free), ("--ws", port.as_str())],
+        };
+        for (flag, address) in devices.iter().copied().chain([("--https", free), ("--http", free)]) {
             arguments.extend([flag.into(), address.into()]);
         }
         if !hubs.is_empty() {

@@ -85,10 +85,12 @@ impl Preparation<'_> {
 
     async fn emulator(self, target: &EmulatorTarget) -> Result<Ready, Failure> {
         let state = roster::absolute(&self.manifest.fleet.state)?.join("emulator");
+        let (transport, port) = (target.transport, target.port.unwrap_or(0));
         let hubs = hub_names(target.hubs);
-        let emulator = EmulatorChild::start(self.executable, &state, target.port.unwrap_or(0), &hubs).await?;
+        let emulator = EmulatorChild::start(self.executable, &state, port, transport, &hubs).await?;
         let ready = emulator.ready.clone();
-        let (dps_endpoint, port) = (ready.hostname, ready.mqtt.port());
+        let port = ready.port(transport).context("the emulator does not speak WebSocket")?;
+        let dps_endpoint = ready.hostname;
         let app = format!("https://{dps_endpoint}:{}", ready.https.port());
         self.story.tell(format!(
             "emulator ready: DPS and hub on {dps_endpoint}:{port}, IoT Central on {app}"
@@ -108,7 +110,7 @@ impl Preparation<'_> {
                 dps_endpoint,
                 port,
                 ca: Some(ready.ca),
-                transport: plan::Transport::Mqtt,
+                transport,
             },
             application: Some(application),
             emulator: Some(emulator),

@@ -83,7 +83,6 @@ name = "demo"
 
 [target]
 kind = "emulator"
-transport = "websocket"
 
 [[group]]
 id = "thermostats"

@@ -71,6 +71,11 @@ impl World {
         Stopped { folder }.start().await
     }
 
+    /// With another emulator than the usual one.
+    pub(crate) async fn with(config: Config) -> Self {
+        Self::start(tempfile::tempdir().unwrap(), config).await
+    }
+
     async fn start(folder: TempDir, config: Config) -> Self {
         let config = Config {
             dps_retry_after: Duration::from_millis(0),

@@ -18,3 +18,4 @@ mod rest;
 mod restart;
 mod robust;
 mod rules;
+mod websocket;

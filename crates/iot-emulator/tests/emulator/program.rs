@@ -11,14 +11,14 @@ use crate::common::program::{Program, program};
 fn one_line_says_where_everything_is_and_the_end_of_stdin_is_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let mut program = Program::start(program(&state).arg("--stop-on-stdin-eof"));
+    let mut program = Program::start(program(&state).args(["--ws", "127.0.0.1:0", "--stop-on-stdin-eof"]));
     let ready = &program.ready;
     assert_eq!(ready["ready"], true);
     assert_eq!(
         (&ready["hostname"], &ready["id_scope"]),
         (&"localhost".into(), &"0ne00EMULATOR".into())
     );
-    for address in ["mqtt", "https", "http"] {
+    for address in ["mqtt", "ws", "https", "http"] {
         let address: std::net::SocketAddr = ready[address].as_str().unwrap().parse().unwrap();
         assert_ne!(address.port(), 0);
     }

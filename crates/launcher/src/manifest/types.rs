@@ -65,7 +65,7 @@ pub enum Target {
 /// An emulator that `fleet run` starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EmulatorTarget {
-    /// MQTT port of the emulator; any free one when left out.
+    /// Port of the emulator's DPS and hub; any free one when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// Hubs of the emulator, over which DPS spreads the devices; 1 when left out.
@@ -74,6 +74,9 @@ pub struct EmulatorTarget {
     /// Host for TCP, SNI and the verified name of every hub; the hub's own name stays in the MQTT user name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_host: Option<String>,
+    /// How MQTT travels inside TLS; mqtt when left out.
+    #[schemars(with = "Option<TransportName>")]
+    pub transport: Transport,
 }
 
 /// An IoT Central application.

@@ -92,6 +92,19 @@ fn a_fleet_is_spread_over_two_hubs_and_every_device_finds_its_own() {
 }
 
 #[test]
+fn a_fleet_over_websocket_needs_no_more_than_the_word_in_its_manifest() {
+    let target = format!("{EMULATOR}\ntransport = \"websocket\"");
+    let fleet = Fleet::new(&manifest(&target, SHORT));
+    let run = fleet.fleet(&["run", "fleet.toml"]).expect(0);
+    assert_eq!(run.figure("connected"), 6, "{}", run.stdout);
+    assert!(run.figure("offered") > 6, "{}", run.stdout);
+    assert_eq!(run.figure("received"), run.figure("offered"), "{}", run.stdout);
+    let plan = std::fs::read_to_string(fleet.path("state/small/plan.json")).unwrap();
+    assert!(plan.contains("\"transport\": \"websocket\""), "{plan}");
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
 fn ctrl_c_drains_the_fleet_and_still_writes_the_report() {
     let fleet = Fleet::new(&manifest(EMULATOR, LONG));
     let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);

@@ -1,6 +1,7 @@
 //! A device made of packets.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -29,10 +31,36 @@ pub(crate) fn ca(emulator: &impl Place) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(emulator.ca_pem().as_bytes()).unwrap()
 }
 
+/// Makes a TLS connection to one of the emulator's ports, with a client certificate or without.
+pub(crate) async fn tls(
+    emulator: &impl Place,
+    address: SocketAddr,
+    party: Option<&Party>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> io::Result<TlsStream<TcpStream>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ca(emulator)).unwrap();
+    let builder = ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = match party {
+        Some(party) => builder.with_client_auth_cert(party.chain(), party.key()).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    let tcp = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, tcp).await
+}
+
 pub(crate) struct Device {
-    framed: Framed<TlsStream<TcpStream>, Codec>,
+    framed: Framed<Box<dyn Line>, Codec>,
     packet_id: u16,
 }
+
+/// What carries packets.
+pub(crate) trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line for S {}
 
 /// How to say CONNECT.
 pub(crate) struct Hello {
@@ -98,27 +126,19 @@ impl Device {
         party: Option<&Party>,
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> io::Result<Self> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(ca(emulator)).unwrap();
-        let builder = ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_root_certificates(roots);
-        let config = match party {
-            Some(party) => builder.with_client_auth_cert(party.chain(), party.key()).unwrap(),
-            None => builder.with_no_client_auth(),
-        };
-        let tcp = TcpStream::connect(emulator.mqtt()).await?;
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
+        Ok(Self::over(tls(emulator, emulator.mqtt(), party, versions).await?))
+    }
+
+    /// A device that has its line already.
+    pub(crate) fn over(line: impl Line + 'static) -> Self {
         let codec = Codec {
             max_incoming_size: 1 << 20,
             max_outgoing_size: 1 << 20,
         };
-        Ok(Self {
-            framed: Framed::new(stream, codec),
+        Self {
+            framed: Framed::new(Box::new(line), codec),
             packet_id: 0,
-        })
+        }
     }
 
     /// Tries to make the TLS connection with a certificate whose key is another's.
@@ -148,14 +168,20 @@ impl Device {
         }
     }
 
-    /// Says CONNECT and gives the answer.
+    /// Dials, says CONNECT and gives the answer.
     pub(crate) async fn greet(emulator: &impl Place, party: Option<&Party>, hello: Hello) -> (Self, ConnAck) {
         let mut device = Self::dial(emulator, party).await;
-        device.send(Packet::Connect(hello.connect)).await;
-        let Packet::ConnAck(answer) = device.next().await else {
+        let answer = device.hello(hello).await;
+        (device, answer)
+    }
+
+    /// Says CONNECT and gives the answer.
+    pub(crate) async fn hello(&mut self, hello: Hello) -> ConnAck {
+        self.send(Packet::Connect(hello.connect)).await;
+        let Packet::ConnAck(answer) = self.next().await else {
             panic!("the answer to CONNECT is CONNACK")
         };
-        (device, answer)
+        answer
     }
 
     /// Connects, which must go well.
@@ -174,17 +200,22 @@ impl Device {
     /// Registers with DPS; gives the final answer.
     pub(crate) async fn register(emulator: &impl Place, party: &Party, id: &str) -> Value {
         let mut device = Self::connect(emulator, party, Hello::dps(id)).await;
-        device.subscribe(DPS_FILTER).await;
+        device.registration(id).await
+    }
+
+    /// Registers over a connection to DPS; gives the final answer.
+    pub(crate) async fn registration(&mut self, id: &str) -> Value {
+        self.subscribe(DPS_FILTER).await;
         let body = json!({"registrationId": id, "payload": {"modelId": "dtmi:com:example:Thermostat;1"}});
-        device.publish(REGISTER, body.to_string()).await;
-        let (topic, answer) = device.message().await;
+        self.publish(REGISTER, body.to_string()).await;
+        let (topic, answer) = self.message().await;
         if !topic.contains("/202/") {
             return answer;
         }
         let operation = answer["operationId"].as_str().unwrap();
         let poll = format!("$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId={operation}");
-        device.publish(&poll, "").await;
-        device.message().await.1
+        self.publish(&poll, "").await;
+        self.message().await.1
     }
 
     pub(crate) async fn send(&mut self, packet: Packet) {

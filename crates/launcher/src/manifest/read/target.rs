@@ -22,13 +22,14 @@ impl Walk<'_> {
         let target = match table.required::<Kind>("kind")?.value {
             Kind::Emulator => {
                 table.out_of_place(
-                    &["app", "api_token", "id_scope", "dps_endpoint", "ca", "transport"],
+                    &["app", "api_token", "id_scope", "dps_endpoint", "ca"],
                     "is of no use here: an emulator that `fleet run` starts says it by itself",
                 );
                 Some(Target::Emulator(EmulatorTarget {
                     port: table.optional::<Port>("port").map(|port| port.value.0),
                     hubs: table.optional::<Hubs>("hubs").map_or(1, |hubs| hubs.value.0),
                     connect_host: self.connect_host(&table),
+                    transport: transport(&table),
                 }))
             }
             Kind::IotCentral => {
@@ -90,9 +91,7 @@ impl Walk<'_> {
     }
 
     fn endpoint(&self, table: &Table<'_>) -> Endpoint {
-        let transport = table
-            .optional::<Transport>("transport")
-            .map_or_else(Transport::default, |at| at.value);
+        let transport = transport(table);
         Endpoint {
             dps_endpoint: table
                 .optional::<Host>("dps_endpoint")
@@ -109,4 +108,10 @@ impl Walk<'_> {
     fn connect_host(&self, table: &Table<'_>) -> Option<String> {
         table.optional::<Host>("connect_host").map(|host| host.value.0)
     }
+}
+
+fn transport(table: &Table<'_>) -> Transport {
+    table
+        .optional::<Transport>("transport")
+        .map_or_else(Transport::default, |at| at.value)
 }
