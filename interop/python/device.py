@@ -173,7 +173,28 @@ def main(ready, chain, key, registration_id):
         run(checks, Device(emulator, proxy, options), registration_id, X509(chain, key))
         checks.run(f"everything went to port {port}", lambda: equal(proxy.asked, {port}))
         failed += checks.failed
+    checks = Checks("python behind a gateway")
+    behind_gateway(checks, emulator, registration_id, X509(chain, key))
+    failed += checks.failed
     return 1 if failed else 0
+
+
+def behind_gateway(checks, emulator, device_id, x509):
+    gateway = emulator.ready["gateways"][0]
+    proxy = Proxy({8883: int(gateway["mqtt"].rpartition(":")[2])})
+    options = {
+        "server_verification_cert": emulator.ca_pem,
+        "proxy_options": ProxyOptions("HTTP", "127.0.0.1", proxy.port),
+        "gateway_hostname": gateway["hostname"],
+    }
+    device = Device(emulator, proxy, options)
+    device.id, device.hub, device.x509 = device_id, emulator.ready["hubs"][0], x509
+    emulator.make_child(gateway["device"], device_id)
+    checks.run("connection through the gateway", device.connect)
+    checks.run("telemetry is acknowledged", lambda: device.telemetry(25.5))
+    checks.run("desired properties are received", lambda: device.desired(26.5))
+    checks.run("direct method is answered", device.method)
+    checks.run("disconnects", lambda: device.client.shutdown())
 
 
 def run(checks, device, registration_id, x509):

@@ -53,6 +53,12 @@ class Emulator:
     def set_properties(self, device_id, patch):
         return self.call("PATCH", f"/api/devices/{device_id}/properties?{API}", patch)
 
+    def make_child(self, parent, child):
+        """Puts a device behind a gateway."""
+        self.call("PUT", f"/api/devices/{parent}?{API}", {"displayName": parent})
+        body = {"source": parent, "target": child}
+        return self.call("PUT", f"/api/devices/{parent}/relationships/{child}?{API}", body)
+
     def command(self, device_id, name, request):
         body = {"request": request, "connectionTimeout": 20}
         return self.call("POST", f"/api/devices/{device_id}/commands/{name}?{API}", body)

@@ -57,8 +57,12 @@ pub(crate) enum Refusal {
     NotValidNow,
     #[error("no enrollment matches the certificate")]
     NotEnrolled,
+    #[error("the enrollment is disabled")]
+    Disabled,
     #[error("the certificate is not the one that the device registered with")]
     Thumbprint,
+    #[error("the device has never registered with DPS")]
+    NotRegistered,
 }
 
 /// Finds the enrollment of a client that showed `chain` and calls itself `registration_id`.

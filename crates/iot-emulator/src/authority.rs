@@ -13,6 +13,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::error::StartError;
 
 const NAME: &str = "IoT emulator test CA";
+const EDGE_NAME: &str = "IoT emulator Edge CA";
 
 /// Certificate and key of the authority, as PEM.
 pub(crate) struct Authority {
@@ -52,6 +53,35 @@ impl Authority {
         self.key.serialize_pem()
     }
 
+    /// Whether this authority may have others below it, as a gateway needs it.
+    pub(crate) fn may_have_authorities_below(&self) -> bool {
+        let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(self.certificate_pem.as_bytes()) else {
+            return false;
+        };
+        let parsed = pem.parse_x509();
+        parsed.is_ok_and(|certificate| match certificate.basic_constraints() {
+            Ok(Some(constraints)) => constraints.value.path_len_constraint.is_none_or(|length| length > 0),
+            _ => false,
+        })
+    }
+
+    /// Makes the certificate of a gateway that is reached by `hostname`, and of the Edge CA above it, which is a new one.
+    ///
+    /// Source: [How IoT Edge uses certificates](https://learn.microsoft.com/azure/iot-edge/iot-edge-certs).
+    pub(crate) fn gateway_identity(&self, hostname: &str, now: Timestamp) -> Result<ServerIdentity, StartError> {
+        let edge_key = KeyPair::generate()?;
+        let mut edge = authority_parameters(EDGE_NAME, 0, 1, now)?;
+        edge.use_authority_key_identifier_extension = true;
+        let edge_certificate = edge.signed_by(&edge_key, &Issuer::new(parameters(now)?, &self.key))?;
+        let key = KeyPair::generate()?;
+        let server = server_parameters(vec![hostname.to_owned()], hostname, now)?;
+        let certificate = server.signed_by(&key, &Issuer::new(edge, edge_key))?;
+        Ok(ServerIdentity {
+            chain: vec![certificate.der().clone(), edge_certificate.der().clone()],
+            key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        })
+    }
+
     /// Makes the certificate of a server that is reached by `hostname`, `others`, `localhost` and the loopback addresses.
     pub(crate) fn server_identity<'a>(
         &self,
@@ -66,17 +96,13 @@ impl Authority {
                 names.push(name.to_owned());
             }
         }
-        let mut server = CertificateParams::new(names)?;
+        let mut server = server_parameters(names, hostname, now)?;
         for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
             let address = SanType::IpAddress(address);
             if !server.subject_alt_names.contains(&address) {
                 server.subject_alt_names.push(address);
             }
         }
-        server.distinguished_name.push(DnType::CommonName, hostname);
-        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        server.use_authority_key_identifier_extension = true;
-        set_validity(&mut server, now, 1);
         // Only the name and the key of the issuer enter the new certificate, and both are known without the old one.
         let issuer = Issuer::new(parameters(now)?, &self.key);
         let certificate = server.signed_by(&key, &issuer)?;
@@ -87,12 +113,31 @@ impl Authority {
     }
 }
 
+/// Of the root, below which there may be Edge CAs.
 fn parameters(now: Timestamp) -> Result<CertificateParams, rcgen::Error> {
+    authority_parameters(NAME, 1, 10, now)
+}
+
+fn authority_parameters(
+    name: &str,
+    authorities_below: u8,
+    years: i32,
+    now: Timestamp,
+) -> Result<CertificateParams, rcgen::Error> {
     let mut parameters = CertificateParams::new(vec![])?;
-    parameters.distinguished_name.push(DnType::CommonName, NAME);
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(authorities_below));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    set_validity(&mut parameters, now, 10);
+    set_validity(&mut parameters, now, years);
+    Ok(parameters)
+}
+
+fn server_parameters(names: Vec<String>, hostname: &str, now: Timestamp) -> Result<CertificateParams, rcgen::Error> {
+    let mut parameters = CertificateParams::new(names)?;
+    parameters.distinguished_name.push(DnType::CommonName, hostname);
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    parameters.use_authority_key_identifier_extension = true;
+    set_validity(&mut parameters, now, 1);
     Ok(parameters)
 }
 

@@ -9,11 +9,13 @@ use jiff::Timestamp;
 
 mod device;
 mod group;
+mod relationship;
 mod template;
 
 pub use device::Approval;
 pub(crate) use device::{Attestation, CommandRecord, Device};
 pub(crate) use group::{Entry, Group, GroupType, SigningCertificate};
+pub(crate) use relationship::Relationship;
 pub(crate) use template::Template;
 
 use crate::attestation::{Attested, Authority, Enrollments, Individual, Refusal, attest};
@@ -32,6 +34,8 @@ pub(crate) struct Application {
     /// By folded id, since the registration ids of DPS know no case.
     pub(crate) devices: BTreeMap<String, Device>,
     pub(crate) templates: BTreeMap<String, Template>,
+    /// By the folded id of the child.
+    relationships: BTreeMap<String, Relationship>,
     /// Which device a certificate of an individual enrollment belongs to.
     individuals: BTreeMap<Thumbprint, String>,
 }
@@ -52,6 +56,7 @@ impl Central {
             groups: content.take()?.into_iter().collect(),
             devices: content.take()?.into_iter().collect(),
             templates: content.take()?.into_iter().collect(),
+            relationships: content.take()?.into_iter().collect(),
             individuals: BTreeMap::new(),
         };
         for (id, device) in &application.devices {
@@ -78,6 +83,26 @@ impl Central {
         now: Timestamp,
     ) -> Result<Attested, Refusal> {
         attest(&*self.read(), id, chain, now)
+    }
+
+    /// Whether a client behind a gateway is this device, by the enrollments: by the individual one's certificates, or by
+    /// an authority of a group.
+    pub(crate) fn attest_downstream(
+        &self,
+        id: &DeviceId,
+        chain: &[Certificate],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let leaf = chain.first().ok_or(Refusal::NoCertificate)?;
+        // Unlike DPS, a hub compares with case.
+        if leaf.common_name.as_deref() != Some(id.as_str()) {
+            return Err(Refusal::CommonName(id.to_string()));
+        }
+        let registration_id = RegistrationId::new(id.as_str()).map_err(|_| Refusal::NotEnrolled)?;
+        match self.attest(&registration_id, chain, now)? {
+            Attested::Individual { enabled: true } | Attested::Group { enabled: true, .. } => Ok(()),
+            Attested::Individual { enabled: false } | Attested::Group { enabled: false, .. } => Err(Refusal::Disabled),
+        }
     }
 }
 
@@ -129,6 +154,49 @@ impl Application {
             changes.put(&id.folded(), device);
         }
         Ok(device.id.clone())
+    }
+
+    /// The relationship of a device to its parent.
+    pub(crate) fn parent(&self, child: &DeviceId) -> Option<&Relationship> {
+        self.relationships.get(&fold(child))
+    }
+
+    /// The relationships of a device to its children.
+    pub(crate) fn children<'a>(&'a self, parent: &'a DeviceId) -> impl Iterator<Item = &'a Relationship> {
+        self.relationships
+            .values()
+            .filter(move |relationship| relationship.source == *parent)
+    }
+
+    /// A relationship of a device to a child.
+    pub(crate) fn relationship(&self, parent: &DeviceId, id: &str) -> Option<&Relationship> {
+        self.relationships
+            .values()
+            .find(|relationship| relationship.source == *parent && relationship.id == id)
+    }
+
+    /// Makes a device, which the hub knows, the child of another. One that waits for approval goes on waiting.
+    pub(crate) fn relate(&mut self, relationship: Relationship, changes: &mut Changes) {
+        let child = fold(&relationship.target);
+        if let Some(device) = self
+            .devices
+            .get_mut(&child)
+            .filter(|device| device.enabled && !device.provisioned)
+        {
+            device.provisioned = true;
+            device.etag = new_etag();
+            changes.put(&child, device);
+        }
+        changes.put(&child, &relationship);
+        self.relationships.insert(child, relationship);
+    }
+
+    /// Takes a device away from its parent.
+    pub(crate) fn remove_relationship(&mut self, child: &DeviceId, changes: &mut Changes) {
+        let child = fold(child);
+        if self.relationships.remove(&child).is_some() {
+            changes.remove::<Relationship>(&child);
+        }
     }
 
     /// Sets the individual enrollment of a device, or removes it.
@@ -187,6 +255,10 @@ impl Application {
         self.templates.insert(id.clone(), template);
         Some(id)
     }
+}
+
+fn fold(id: &DeviceId) -> String {
+    id.as_str().to_ascii_lowercase()
 }
 
 fn put_or_remove<R: Record>(store: &Store, key: &str, record: Option<&R>) {

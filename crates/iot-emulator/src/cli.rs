@@ -13,7 +13,7 @@ use iot_protocol::id::{HubHost, IdScope};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::{Approval, Config, Emulator, Reprovision};
+use crate::{Approval, Config, Emulator, Gateway, Reprovision};
 
 /// Runs DPS, IoT Hub and the IoT Central REST API on this machine. Not for production.
 ///
@@ -27,6 +27,16 @@ pub struct Args {
     /// Where devices connect with MQTT over WebSocket over TLS, which Azure has on port 443; not at all if left out.
     #[arg(long, value_name = "ADDR")]
     pub ws: Option<SocketAddr>,
+    /// A transparent gateway: listens at ADDR under a server certificate for NAME, below an Edge CA of its own, for devices
+    /// whose parent is the Edge device DEVICE; without DEVICE, that is the first label of NAME. May be given more than once.
+    #[arg(long = "gateway", value_name = "[DEVICE@]NAME=ADDR")]
+    pub gateways: Vec<Gateway>,
+    /// Let devices use TLS 1.3, too. Azure's usual endpoints speak 1.2 only.
+    #[arg(long = "tls-1.3")]
+    pub tls13: bool,
+    /// Refuse devices that name no server in the TLS handshake (SNI). Otherwise it is only written into the journal.
+    #[arg(long)]
+    pub require_sni: bool,
     /// Where the REST API listens with TLS.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     pub https: SocketAddr,
@@ -69,6 +79,7 @@ struct Ready<'a> {
     ready: bool,
     mqtt: SocketAddr,
     ws: Option<SocketAddr>,
+    gateways: &'a [Gateway],
     https: Option<SocketAddr>,
     http: Option<SocketAddr>,
     hostname: &'a str,
@@ -96,6 +107,9 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
     let config = Config {
         mqtt: args.mqtt,
         ws: args.ws,
+        gateways: args.gateways,
+        tls13: args.tls13,
+        require_sni: args.require_sni,
         https: Some(args.https),
         http: Some(args.http),
         hostname: args.hostname,
@@ -121,6 +135,7 @@ fn announce(emulator: &Emulator, state: &Path) -> anyhow::Result<()> {
         ready: true,
         mqtt: emulator.mqtt_addr(),
         ws: emulator.ws_addr(),
+        gateways: emulator.gateways(),
         https: emulator.https_addr(),
         http: emulator.http_addr(),
         hostname: emulator.hostname(),

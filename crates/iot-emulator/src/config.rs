@@ -6,6 +6,7 @@ use iot_protocol::id::{HubHost, IdScope};
 
 use crate::central::Approval;
 use crate::dps::Reprovision;
+use crate::gateway::Gateway;
 
 /// How to run an emulator. The default takes free ports on this machine and keeps nothing on disk.
 #[derive(Debug, Clone)]
@@ -14,6 +15,12 @@ pub struct Config {
     pub mqtt: SocketAddr,
     /// Where devices connect with MQTT over WebSocket; DPS and hub on one port here, too. Azure has it on port 443.
     pub ws: Option<SocketAddr>,
+    /// Transparent gateways, for the children of IoT Edge devices.
+    pub gateways: Vec<Gateway>,
+    /// Whether devices may use TLS 1.3, too, as Azure's usual endpoints don't.
+    pub tls13: bool,
+    /// Whether a device that names no server in its handshake (SNI) is refused.
+    pub require_sni: bool,
     /// Where the REST interface listens with TLS.
     pub https: Option<SocketAddr>,
     /// Where the REST interface listens without TLS; only a loopback address is accepted.
@@ -42,6 +49,9 @@ impl Default for Config {
         Self {
             mqtt: any_port,
             ws: None,
+            gateways: Vec::new(),
+            tls13: false,
+            require_sni: false,
             https: Some(any_port),
             http: Some(any_port),
             hostname: "localhost".into(),

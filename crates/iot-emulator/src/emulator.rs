@@ -16,6 +16,7 @@ use crate::central::Central;
 use crate::config::Config;
 use crate::dps::Registrations;
 use crate::error::StartError;
+use crate::gateway::Gateway;
 use crate::hub::{Hubs, Registry};
 use crate::journal::Journal;
 use crate::listener::{Carrier, Port};
@@ -36,6 +37,7 @@ pub struct Emulator {
     services: Arc<Services>,
     mqtt: SocketAddr,
     ws: Option<SocketAddr>,
+    gateways: Vec<Gateway>,
     https: Option<RestServer>,
     http: Option<RestServer>,
     ca_pem: String,
@@ -79,13 +81,15 @@ impl Emulator {
             ),
         };
         let identity = authority.server_identity(hostname.as_str(), hubs.iter().map(HubHost::as_str), now)?;
-        let device_tls = Arc::new(tls::device_config(&identity)?);
+        let device_tls = Arc::new(tls::device_config(&identity, config.tls13)?);
         let rest_tls = Arc::new(tls::rest_config(&identity)?);
 
         let port = |listener, carrier| Port {
             listener,
             tls: Arc::clone(&device_tls),
             carrier,
+            gateway: None,
+            require_sni: config.require_sni,
         };
         let (listener, mqtt) = listen("mqtt", config.mqtt)?;
         let mut ports = vec![port(listener, Carrier::Tls)];
@@ -94,6 +98,22 @@ impl Emulator {
             let (listener, address) = listen("ws", address)?;
             ws = Some(address);
             ports.push(port(listener, Carrier::WebSocket));
+        }
+        if let Some(state) = state.as_ref().filter(|_| !config.gateways.is_empty())
+            && !authority.may_have_authorities_below()
+        {
+            return Err(StartError::NoRoomForEdgeCa(state.ca_cert()));
+        }
+        let mut gateways = config.gateways;
+        for gateway in &mut gateways {
+            let identity = authority.gateway_identity(gateway.hostname.as_str(), now)?;
+            let (listener, address) = listen("gateway", gateway.mqtt)?;
+            gateway.mqtt = address;
+            ports.push(Port {
+                tls: Arc::new(tls::device_config(&identity, config.tls13)?),
+                gateway: Some(Arc::new(gateway.clone())),
+                ..port(listener, Carrier::Tls)
+            });
         }
         let https = config.https.map(|address| listen("https", address)).transpose()?;
         let http = config.http.map(|address| listen("http", address)).transpose()?;
@@ -136,6 +156,7 @@ impl Emulator {
             services: Arc::clone(&services),
             mqtt,
             ws,
+            gateways,
             ca_pem: authority.certificate_pem,
             state,
             accepting,
@@ -154,6 +175,12 @@ impl Emulator {
     #[must_use]
     pub fn ws_addr(&self) -> Option<SocketAddr> {
         self.ws
+    }
+
+    /// The transparent gateways, and where they listen.
+    #[must_use]
+    pub fn gateways(&self) -> &[Gateway] {
+        &self.gateways
     }
 
     /// Where the REST interface listens with TLS.

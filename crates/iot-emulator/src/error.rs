@@ -27,6 +27,12 @@ pub enum StartError {
     /// The host name would not do as the name of a hub.
     #[error("`--hostname` is not usable")]
     Hostname(#[source] IdError),
+    /// The certificate authority of the state folder was made without room for the Edge CA of a gateway.
+    #[error(
+        "`--gateway` needs a certificate authority that may have another below it, and {0} may not; remove it and its \
+         key, and let clients trust the new one"
+    )]
+    NoRoomForEdgeCa(PathBuf),
     /// A file of the state folder can't be read or written.
     #[error("state file {path} can't be read or written")]
     State {

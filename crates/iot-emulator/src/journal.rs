@@ -44,6 +44,8 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A client named no server in its TLS handshake (SNI).
+    NoServerName,
     /// A CONNECT was refused.
     Refused {
         /// By which service, where the user name told.
@@ -53,6 +55,11 @@ pub enum Event {
         code: u8,
         /// Why.
         reason: String,
+    },
+    /// A device comes through a gateway.
+    ThroughGateway {
+        /// The Edge device that the gateway stands for.
+        gateway: String,
     },
     /// A client is connected.
     Connected {
@@ -139,6 +146,8 @@ pub enum Why {
     Deleted,
     /// The device was given to another hub, or starts anew in its own.
     Moved,
+    /// The device is no longer a child of the gateway that it came through.
+    NoChild,
     /// The client did not read what was sent to it.
     TooSlow,
     /// The emulator stops.

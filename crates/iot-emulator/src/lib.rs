@@ -14,6 +14,7 @@
 //! | [`cli`] | the command line of the `iot-emulator` program |
 //! | `listener`, `tls`, `authority`, `state` | the ports for devices, and what clients trust |
 //! | `websocket` | MQTT's bytes in WebSocket frames |
+//! | [`Gateway`] | the devices behind an IoT Edge device |
 //! | `wire`, `session` | packets, and the CONNECT that tells which service is wanted |
 //! | `attestation`, `certificate` | who a client is, by its certificates |
 //! | `dps` | registration |
@@ -49,6 +50,7 @@ mod config;
 mod dps;
 mod emulator;
 mod error;
+mod gateway;
 mod hub;
 mod journal;
 mod listener;
@@ -69,5 +71,6 @@ pub use config::Config;
 pub use dps::Reprovision;
 pub use emulator::Emulator;
 pub use error::StartError;
+pub use gateway::{Gateway, InvalidGateway};
 pub use journal::{Entry, Event, Journal, Service, Why};
 pub use stats::Stats;

@@ -1,10 +1,10 @@
 //! The ports for devices: accept, make TLS, and hand each connection to a task of its own.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::certificate::Certificate;
+use crate::gateway::Gateway;
 use crate::journal::Event;
 use crate::services::Services;
-use crate::session;
+use crate::session::{self, Peer};
 use crate::stats::count;
 use crate::websocket::upgrade;
 
@@ -39,6 +40,10 @@ pub(crate) struct Port {
     pub(crate) listener: TcpListener,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) carrier: Carrier,
+    /// The gateway that listens here, if it is one.
+    pub(crate) gateway: Option<Arc<Gateway>>,
+    /// Whether a client must name the server in its handshake.
+    pub(crate) require_sni: bool,
 }
 
 /// Accepts until `stop`; every connection becomes a task of `connections`.
@@ -72,32 +77,43 @@ pub(crate) async fn accept(port: Port, services: Arc<Services>, connections: Tas
 
 async fn connection(tcp: TcpStream, port: Arc<Port>, services: Arc<Services>, stop: CancellationToken) {
     // On a heap of its own: what a handshake takes is not to stay in the task, which may live for days.
-    let handshake = Box::pin(timeout(HANDSHAKE_LIMIT, handshake(tcp, &port)));
+    let handshake = Box::pin(timeout(HANDSHAKE_LIMIT, handshake(tcp, &port, &services)));
     let reason = tokio::select! {
         () = stop.cancelled() => return,
         shaken = handshake => match shaken {
-            Ok(Ok((stream, chain))) => return match port.carrier {
-                Carrier::Tls => session::serve(stream, chain, services, stop).await,
+            Ok(Ok((stream, peer))) => return match port.carrier {
+                Carrier::Tls => session::serve(stream, peer, services, stop).await,
                 // On the heap, so that connections without WebSocket have no room for it.
-                Carrier::WebSocket => Box::pin(web_socket(stream, chain, services, stop)).await,
+                Carrier::WebSocket => Box::pin(web_socket(stream, peer, services, stop)).await,
             },
-            Ok(Err(error)) => format!("TLS handshake failed: {error}"),
+            Ok(Err(reason)) => reason,
             Err(_) => "TLS handshake took too long".into(),
         },
     };
     services.journal.record(None, Event::Dropped { reason });
 }
 
-/// The stream is on the heap, too: it is handed on from one owner to the next, and a future has room for each of them.
-async fn handshake(tcp: TcpStream, port: &Port) -> io::Result<(Box<TlsStream<TcpStream>>, Vec<Certificate>)> {
+/// Makes TLS, or says why not. The stream is on the heap, too: it is handed on from one owner to the next, and a future
+/// has room for each of them.
+async fn handshake(
+    tcp: TcpStream,
+    port: &Port,
+    services: &Services,
+) -> Result<(Box<TlsStream<TcpStream>>, Peer), String> {
     if let Err(error) = tcp.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY is not set");
     }
-    let acceptor = TlsAcceptor::from(Arc::clone(&port.tls));
-    let stream = Box::new(acceptor.accept(tcp).await?);
+    let accepted = TlsAcceptor::from(Arc::clone(&port.tls)).accept(tcp).await;
+    let mut stream = Box::new(accepted.map_err(|error| format!("TLS handshake failed: {error}"))?);
     let (_, tls) = stream.get_ref();
     if tls.server_name().is_none() {
-        tracing::debug!("client sent no server name");
+        services.journal.record(None, Event::NoServerName);
+        if port.require_sni {
+            if let Err(error) = stream.shutdown().await {
+                tracing::debug!(%error, "client was gone before the connection was closed");
+            }
+            return Err("the client names no server in its handshake (SNI)".into());
+        }
     }
     let shown = tls.peer_certificates().unwrap_or_default();
     // An unreadable certificate ends the chain: what is above it has no one to vouch for.
@@ -106,21 +122,17 @@ async fn handshake(tcp: TcpStream, port: &Port) -> io::Result<(Box<TlsStream<Tcp
         .take(MAX_CHAIN)
         .map_while(|der| Certificate::from_der(der).ok())
         .collect();
-    Ok((stream, chain))
+    let gateway = port.gateway.clone();
+    Ok((stream, Peer { chain, gateway }))
 }
 
-async fn web_socket(
-    stream: Box<TlsStream<TcpStream>>,
-    chain: Vec<Certificate>,
-    services: Arc<Services>,
-    stop: CancellationToken,
-) {
+async fn web_socket(stream: Box<TlsStream<TcpStream>>, peer: Peer, services: Arc<Services>, stop: CancellationToken) {
     let upgraded = tokio::select! {
         () = stop.cancelled() => return,
         upgraded = timeout(HANDSHAKE_LIMIT, upgrade(stream)) => upgraded,
     };
     let reason = match upgraded {
-        Ok(Ok(stream)) => return session::serve(stream, chain, services, stop).await,
+        Ok(Ok(stream)) => return session::serve(stream, peer, services, stop).await,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no request for a WebSocket in time".into(),
     };

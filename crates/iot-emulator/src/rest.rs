@@ -31,6 +31,7 @@ mod messages;
 mod methods;
 mod operator;
 mod properties;
+mod relationships;
 mod telemetry;
 mod templates;
 
@@ -137,6 +138,14 @@ fn router(rest: Rest) -> Router {
                 .delete(attestation::remove),
         )
         .route("/devices/{id}/credentials", get(devices::credentials))
+        .route("/devices/{id}/relationships", get(relationships::list))
+        .route(
+            "/devices/{id}/relationships/{relationship}",
+            get(relationships::read)
+                .put(relationships::replace)
+                .patch(relationships::update)
+                .delete(relationships::remove),
+        )
         .route(
             "/devices/{id}/properties",
             get(properties::read).put(properties::replace).patch(properties::update),

@@ -11,11 +11,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::certificate::Certificate;
+use crate::gateway::Gateway;
 use crate::journal::{Event, Service, Why};
 use crate::services::Services;
 use crate::stats::count;
 use crate::store::NotStored;
-use crate::unconfirmed::BAD_USER_NAME;
+use crate::unconfirmed::{BAD_USER_NAME, NOT_DOWNSTREAM};
 use crate::wire::{Stream, Wire, WireError};
 use crate::{dps, hub};
 
@@ -37,13 +38,17 @@ impl Refused {
     }
 }
 
-/// Serves one connection of a client that showed `chain` in the handshake, until either side ends it.
-pub(crate) async fn serve<S: Stream>(
-    stream: S,
-    chain: Vec<Certificate>,
-    services: Arc<Services>,
-    stop: CancellationToken,
-) {
+/// Who is at the other end, as far as the connection tells.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// The certificates that it showed in the handshake.
+    pub(crate) chain: Vec<Certificate>,
+    /// The gateway that it came through.
+    pub(crate) gateway: Option<Arc<Gateway>>,
+}
+
+/// Serves one connection until either side ends it.
+pub(crate) async fn serve<S: Stream>(stream: S, peer: Peer, services: Arc<Services>, stop: CancellationToken) {
     let mut wire = Wire::new(stream);
     let first = tokio::select! {
         () = stop.cancelled() => return,
@@ -65,13 +70,20 @@ pub(crate) async fn serve<S: Stream>(
     match user(&connect) {
         // On a heap of its own, like the handshake: most connections are for the hub, and those stay.
         Ok(UserName::Dps(user)) => {
-            let visit = async move { dps::serve(wire, &connect, &user, &chain, &services, &stop).await };
+            let visit = async move {
+                if peer.gateway.is_none() {
+                    return dps::serve(wire, &connect, &user, &peer.chain, &services, &stop).await;
+                }
+                let id = Some(user.registration_id.as_str());
+                let refused = Refused::new(NOT_DOWNSTREAM, "no registration through a gateway");
+                refuse(wire, &services, Some(Service::Dps), id, refused).await;
+            };
             Box::pin(visit).await;
         }
         Ok(UserName::Hub(user)) => {
-            let admitted = hub::admit(connect, &user, &chain, &services);
+            let admitted = hub::admit(connect, &user, &peer, &services);
             // Who it is has been settled; the certificates are not looked at again.
-            drop(chain);
+            drop(peer);
             match admitted {
                 Ok(admitted) => hub::serve(wire, admitted, &services, &stop).await,
                 Err(refused) => {
@@ -266,12 +278,11 @@ mod tests {
             .unwrap();
         runtime.block_on(async {
             let (mut client, server) = duplex(1 << 20);
-            let session = tokio::spawn(serve(
-                server,
-                vec![leaf],
-                Arc::clone(&services),
-                CancellationToken::new(),
-            ));
+            let peer = Peer {
+                chain: vec![leaf],
+                gateway: None,
+            };
+            let session = tokio::spawn(serve(server, peer, Arc::clone(&services), CancellationToken::new()));
             // The session may have closed before everything was said.
             if client.write_all(bytes).await.is_ok() && client.shutdown().await.is_ok() {
                 let mut answers = Vec::new();

@@ -9,19 +9,24 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use rustls::version::TLS12;
+use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::authority::ServerIdentity;
 
-/// TLS for devices.
-pub(crate) fn device_config(identity: &ServerIdentity) -> Result<ServerConfig, rustls::Error> {
+/// What Azure's usual endpoints speak.
+static USUAL_VERSIONS: [&SupportedProtocolVersion; 1] = [&TLS12];
+
+/// TLS for devices: 1.2, and 1.3 only if it is asked for. Azure has it on names of their own, as a preview.
+pub(crate) fn device_config(identity: &ServerIdentity, tls13: bool) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(AnyClientCertificate {
         provider: Arc::clone(&provider),
     });
+    let versions = if tls13 { rustls::ALL_VERSIONS } else { &USUAL_VERSIONS };
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_protocol_versions(versions)?
         .with_client_cert_verifier(verifier)
         .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
     // Every connection proves anew that it has its key; and a server for thousands keeps no sessions for them.

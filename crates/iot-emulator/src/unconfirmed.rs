@@ -15,6 +15,9 @@ pub(crate) const WRONG_TENANT: ConnectReturnCode = ConnectReturnCode::NotAuthori
 /// A user name that can't be read, or a version of the DPS interface that nobody has published.
 pub(crate) const BAD_USER_NAME: ConnectReturnCode = ConnectReturnCode::BadUserNamePassword;
 
+/// A gateway: DPS is asked for through it, or the hub for a device that is no child of the gateway's own.
+pub(crate) const NOT_DOWNSTREAM: ConnectReturnCode = ConnectReturnCode::NotAuthorized;
+
 /// DPS: how long a connection may be idle if its keepalive is off or longer.
 pub(crate) const DPS_IDLE: Duration = Duration::from_secs(300);
 /// DPS: `registrationId` of the body differs from the user name's.
@@ -46,5 +49,7 @@ pub(crate) const CERTIFICATE_IN_USE: (StatusCode, &str) = (StatusCode::CONFLICT,
 pub(crate) const NOT_VERIFIED: (StatusCode, &str) = (StatusCode::UNPROCESSABLE_ENTITY, "InvalidCertificate");
 /// IoT Central: properties of a device that has never been provisioned.
 pub(crate) const NOT_PROVISIONED: (StatusCode, &str) = (StatusCode::NOT_FOUND, "NotFound");
+/// IoT Central: a device that is to have two parents.
+pub(crate) const SECOND_PARENT: (StatusCode, &str) = (StatusCode::CONFLICT, "Conflict");
 /// A cloud-to-device queue that is full (the hub's own class is 403004).
 pub(crate) const QUEUE_FULL: (StatusCode, &str) = (StatusCode::FORBIDDEN, "DeviceMaximumQueueDepthExceeded");

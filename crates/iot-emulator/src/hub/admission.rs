@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use iot_protocol::hub::ToHub;
-use iot_protocol::id::ModelId;
+use iot_protocol::id::{DeviceId, HubHost, ModelId};
 use iot_protocol::properties::PropertyBag;
 use iot_protocol::username::HubUserName;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill};
 
 use super::device::Device;
-use crate::attestation::authenticate;
-use crate::certificate::Certificate;
+use crate::attestation::{Refusal, authenticate};
 use crate::clock;
+use crate::gateway::Gateway;
 use crate::services::Services;
-use crate::session::Refused;
-use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, WRONG_TENANT};
+use crate::session::{Peer, Refused};
+use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, NOT_DOWNSTREAM, WRONG_TENANT};
 
 /// What a session is begun with: all that is left of a CONNECT that was taken.
 pub(crate) struct Admitted {
@@ -23,16 +23,21 @@ pub(crate) struct Admitted {
     pub(super) clean_session: bool,
     pub(super) keep_alive: u16,
     pub(super) will: Option<Box<LastWill>>,
+    /// The gateway that the device came through.
+    pub(super) gateway: Option<Arc<Gateway>>,
 }
 
 /// Finds the device that a CONNECT is for, if the client is that device.
 pub(crate) fn admit(
     connect: Connect,
     user: &HubUserName,
-    chain: &[Certificate],
+    peer: &Peer,
     services: &Services,
 ) -> Result<Admitted, Refused> {
-    if !services.registry.has_hub(&user.hub) {
+    let is_named = |name: &HubHost| name.as_str().eq_ignore_ascii_case(user.hub.as_str());
+    // Behind a gateway, a client may take that for its hub.
+    let names_gateway = peer.gateway.as_ref().is_some_and(|gateway| is_named(&gateway.hostname));
+    if !names_gateway && !services.registry.has_hub(&user.hub) {
         return Err(Refused::new(
             WRONG_TENANT,
             format!("there is no hub `{}` here", user.hub),
@@ -52,6 +57,18 @@ pub(crate) fn admit(
     }
     let unknown = || Refused::new(ConnectReturnCode::NotAuthorized, "the hub does not know the device");
     let device = services.registry.device(&user.device_id).ok_or_else(unknown)?;
+    let now = clock::now();
+    // The application is asked before the device is locked: whoever changes identities locks in this order.
+    let downstream = match &peer.gateway {
+        Some(gateway) if !is_child(&device, &gateway.device, services) => {
+            return Err(Refused::new(
+                NOT_DOWNSTREAM,
+                format!("the device is no child of `{}`", gateway.device),
+            ));
+        }
+        Some(_) => Some(services.central.attest_downstream(&device.id, &peer.chain, now)),
+        None => None,
+    };
     {
         let state = device.lock();
         if let Some(next) = &state.next_hub {
@@ -60,7 +77,7 @@ pub(crate) fn admit(
                 format!("the device was moved to hub `{next}`"),
             ));
         }
-        if !state.hub.as_str().eq_ignore_ascii_case(user.hub.as_str()) {
+        if !names_gateway && !is_named(&state.hub) {
             return Err(Refused::new(
                 WRONG_TENANT,
                 format!("the device belongs to hub `{}`", state.hub),
@@ -69,7 +86,12 @@ pub(crate) fn admit(
         if !state.enabled {
             return Err(Refused::new(ConnectReturnCode::NotAuthorized, "the device is disabled"));
         }
-        authenticate(&state.thumbprint, chain, clock::now())
+        let registered = match &state.thumbprint {
+            Some(thumbprint) => authenticate(thumbprint, &peer.chain, now),
+            None => Err(Refusal::NotRegistered),
+        };
+        registered
+            .or_else(|refusal| downstream.unwrap_or(Err(refusal)))
             .map_err(|refusal| Refused::new(BAD_CERTIFICATE, refusal.to_string()))?;
     }
     if let Some(will) = &connect.last_will
@@ -83,7 +105,16 @@ pub(crate) fn admit(
         clean_session: connect.clean_session,
         keep_alive: connect.keep_alive,
         will: connect.last_will.map(Box::new),
+        gateway: peer.gateway.clone(),
     })
+}
+
+/// Whether a device is a child of the one that a gateway stands for.
+pub(super) fn is_child(device: &Device, gateway: &DeviceId, services: &Services) -> bool {
+    let application = services.central.read();
+    application
+        .parent(&device.id)
+        .is_some_and(|parent| parent.source == *gateway)
 }
 
 /// The properties of a will; `None` if its topic is not the one for the device's own telemetry.

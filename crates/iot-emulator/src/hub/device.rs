@@ -17,6 +17,7 @@ use super::queue::{CloudMessage, Queue, QueueFull};
 use super::stored;
 use super::twin::{BadPatch, Twin};
 use crate::certificate::Thumbprint;
+use crate::gateway::Gateway;
 use crate::journal::{Event, Why};
 use crate::services::Services;
 use crate::store::{Changes, Store, Ticket};
@@ -37,8 +38,8 @@ pub(crate) struct DeviceState {
     pub(crate) hub: Arc<HubHost>,
     /// The hub that the next registration will give it to. Until then, no hub takes the device.
     pub(crate) next_hub: Option<Arc<HubHost>>,
-    /// Of the certificate that the device registered with last.
-    pub(crate) thumbprint: Thumbprint,
+    /// Of the certificate that the device registered with last; none if it never did, and is known behind a gateway only.
+    pub(crate) thumbprint: Option<Thumbprint>,
     pub(crate) model_id: Option<ModelId>,
     pub(crate) twin: Twin,
     pub(crate) queue: Queue,
@@ -60,6 +61,8 @@ pub(crate) struct Connection {
     pub(crate) serial: u64,
     pub(super) commands: Sender<Command>,
     pub(crate) takes_methods: bool,
+    /// The gateway that it came through.
+    pub(super) gateway: Option<Arc<Gateway>>,
 }
 
 /// What a session is told to do.
@@ -80,7 +83,7 @@ pub(crate) enum Command {
 }
 
 impl Device {
-    pub(super) fn new(id: DeviceId, thumbprint: Thumbprint, hub: Arc<HubHost>) -> Self {
+    pub(super) fn new(id: DeviceId, thumbprint: Option<Thumbprint>, hub: Arc<HubHost>) -> Self {
         let state = DeviceState {
             enabled: true,
             hub,
@@ -111,6 +114,17 @@ impl Device {
     pub(super) fn disconnect(&self, why: Why) {
         if let Some(connection) = self.lock().connection.take() {
             connection.tell(Command::Close(why));
+        }
+    }
+
+    /// Ends the live connection if it came through a gateway of this Edge device.
+    pub(super) fn orphan(&self, gateway: &DeviceId) {
+        let came = |connection: &mut Connection| {
+            let through = connection.gateway.as_ref();
+            through.is_some_and(|through| through.device == *gateway)
+        };
+        if let Some(connection) = self.lock().connection.take_if(came) {
+            connection.tell(Command::Close(Why::NoChild));
         }
     }
 
@@ -242,13 +256,14 @@ impl DeviceState {
     }
 
     /// Makes a new connection the live one; the older one is dropped.
-    pub(super) fn connect(&mut self) -> (u64, Receiver<Command>) {
+    pub(super) fn connect(&mut self, gateway: Option<Arc<Gateway>>) -> (u64, Receiver<Command>) {
         self.connections += 1;
         let (commands, receiver) = mailbox();
         let connection = Connection {
             serial: self.connections,
             commands,
             takes_methods: false,
+            gateway,
         };
         if let Some(why) = self.barred() {
             connection.tell(Command::Close(why));
@@ -288,9 +303,9 @@ mod tests {
             (|state| state.is_removed = true, Why::Deleted),
         ];
         for (bar, expected) in bar {
-            let device = Device::new(DeviceId::new("t-1").unwrap(), [0; 32], Arc::clone(&hub));
+            let device = Device::new(DeviceId::new("t-1").unwrap(), None, Arc::clone(&hub));
             bar(&mut device.lock());
-            let (_, mut commands) = device.lock().connect();
+            let (_, mut commands) = device.lock().connect(None);
             let told = commands.recv().await;
             assert!(
                 matches!(&told, Some(Command::Close(why)) if *why == expected),

@@ -90,7 +90,7 @@ mod tests {
 
     fn device() -> Device {
         let hub = Arc::new(HubHost::new("hub").unwrap());
-        Device::new(DeviceId::new("t-1").unwrap(), [0; 32], hub)
+        Device::new(DeviceId::new("t-1").unwrap(), None, hub)
     }
 
     async fn call(device: &Device) -> (Result<(u16, Value), InvokeError>, Duration) {
@@ -106,7 +106,7 @@ mod tests {
         let (answer, took) = call(&device).await;
         assert_eq!((answer, took.as_secs()), (Err(InvokeError::NotOnline), 7));
 
-        let (serial, mut commands) = device.lock().connect();
+        let (serial, mut commands) = device.lock().connect(None);
         device.lock().connection_mut(serial).unwrap().takes_methods = true;
         let (answer, took) = call(&device).await;
         assert_eq!((answer, took.as_secs()), (Err(InvokeError::NoAnswer), 5));

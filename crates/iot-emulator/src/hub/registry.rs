@@ -162,21 +162,44 @@ impl Registry {
         }
         let device = match entry {
             btree_map::Entry::Occupied(known) => known.into_mut(),
-            btree_map::Entry::Vacant(new) => new.insert(Arc::new(Device::new(id.clone(), thumbprint, Arc::clone(hub)))),
+            btree_map::Entry::Vacant(new) => {
+                new.insert(Arc::new(Device::new(id.clone(), Some(thumbprint), Arc::clone(hub))))
+            }
         };
         let mut state = device.lock();
         if placement.moves || placement.resets {
             state.leave(id, placement.resets, store);
         }
-        if is_new || placement.moves || state.next_hub.is_some() || state.thumbprint != thumbprint {
+        if is_new || placement.moves || state.next_hub.is_some() || state.thumbprint != Some(thumbprint) {
             state.hub = Arc::clone(hub);
             state.next_hub = None;
-            state.thumbprint = thumbprint;
+            state.thumbprint = Some(thumbprint);
             stored::put_identity(id, &state, changes);
         }
         Placed {
             hub: HubHost::clone(hub),
             substatus: placement.substatus,
+        }
+    }
+
+    /// Makes an identity for a device behind a gateway, if there is none: it need never register.
+    pub(crate) fn adopt(&self, id: &DeviceId, enabled: bool, policy: Reprovision, changes: &mut Changes) {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        let Devices { by_id, loads } = &mut *devices;
+        if let btree_map::Entry::Vacant(new) = by_id.entry(id.clone()) {
+            let hub = place(None, loads, policy).hub;
+            loads[hub] += 1;
+            let device = new.insert(Arc::new(Device::new(id.clone(), None, Arc::clone(&self.hubs.0[hub]))));
+            let mut state = device.lock();
+            state.enabled = enabled;
+            stored::put_identity(id, &state, changes);
+        }
+    }
+
+    /// Drops the connection of a device that is no longer a child of this gateway's, if it came through it.
+    pub(crate) fn orphan(&self, id: &DeviceId, gateway: &DeviceId) {
+        if let Some(device) = self.device(id) {
+            device.orphan(gateway);
         }
     }
 

@@ -20,7 +20,7 @@ mod upstream;
 
 use self::subscriptions::Subscriptions;
 use self::upstream::receive;
-use super::admission::{Admitted, will_properties};
+use super::admission::{Admitted, is_child, will_properties};
 use super::device::{Command, Device};
 use super::mailbox::Receiver;
 use super::stored;
@@ -39,12 +39,21 @@ pub(crate) async fn serve<S: Stream>(wire: Wire<S>, admitted: Admitted, services
     let id = device.id.as_str();
     count(&services.counters.connects);
     services.counters.connected.fetch_add(1, Relaxed);
+    if let Some(gateway) = &admitted.gateway {
+        let gateway = gateway.device.to_string();
+        services.journal.record(Some(id), Event::ThroughGateway { gateway });
+    }
     services
         .journal
         .record(Some(id), Event::Connected { service: Service::Hub });
 
     let patience = patience(admitted.keep_alive, LONGEST_SILENCE);
+    let gateway = admitted.gateway.clone();
     let (mut session, will) = Session::begin(wire, admitted, services);
+    // Whoever ended the relationship after the look at it has not seen this connection.
+    if let Some(gateway) = gateway.filter(|gateway| !is_child(&device, &gateway.device, services)) {
+        device.orphan(&gateway.device);
+    }
     let Err(why) = session.run(patience, stop).await;
     session.end();
 
@@ -106,9 +115,10 @@ impl<'a, S: Stream> Session<'a, S> {
             clean_session,
             keep_alive: _,
             will,
+            gateway,
         } = admitted;
         let mut state = device.lock();
-        let (serial, commands) = state.connect();
+        let (serial, commands) = state.connect(gateway);
         let mut changed = false;
         if model_id.is_some() && model_id != state.model_id {
             state.model_id = model_id;

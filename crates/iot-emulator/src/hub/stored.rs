@@ -26,7 +26,7 @@ use crate::store::{Changes, Content, Record, Table};
 struct Identity {
     enabled: bool,
     /// Base64 of the SHA-256 thumbprint.
-    thumbprint: String,
+    thumbprint: Option<String>,
     /// None in what was stored when there was one hub only.
     #[serde(default)]
     hub: Option<HubHost>,
@@ -79,7 +79,7 @@ impl Record for Message {
 pub(super) fn put_identity(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
     let identity = Identity {
         enabled: state.enabled,
-        thumbprint: BASE64_STANDARD.encode(state.thumbprint),
+        thumbprint: state.thumbprint.map(|thumbprint| BASE64_STANDARD.encode(thumbprint)),
         hub: Some(HubHost::clone(&state.hub)),
         next_hub: state.next_hub.as_deref().cloned(),
     };
@@ -170,9 +170,12 @@ pub(super) fn restore(hubs: &Hubs, content: &mut Content) -> Result<BTreeMap<Dev
     Ok(devices)
 }
 
-fn read_identity(key: &str, identity: &Identity) -> Option<(DeviceId, Thumbprint)> {
-    let thumbprint = BASE64_STANDARD.decode(&identity.thumbprint).ok()?;
-    Some((DeviceId::new(key).ok()?, thumbprint.try_into().ok()?))
+fn read_identity(key: &str, identity: &Identity) -> Option<(DeviceId, Option<Thumbprint>)> {
+    let thumbprint = match &identity.thumbprint {
+        Some(text) => Some(BASE64_STANDARD.decode(text).ok()?.try_into().ok()?),
+        None => None,
+    };
+    Some((DeviceId::new(key).ok()?, thumbprint))
 }
 
 fn read_subscriptions(id: &DeviceId, session: &Session) -> Option<Box<[(Subscription, QoS)]>> {

@@ -144,6 +144,15 @@ pub(super) async fn remove(State(rest): State<Rest>, Path(id): Path<String>) -> 
     application.devices.remove(&folded);
     let mut changes = rest.services.store.changes();
     changes.remove::<Device>(&folded);
+    let children: Vec<_> = application
+        .children(&device_id)
+        .map(|child| child.target.clone())
+        .collect();
+    for child in children {
+        application.remove_relationship(&child, &mut changes);
+        rest.services.registry.orphan(&child, &device_id);
+    }
+    application.remove_relationship(&device_id, &mut changes);
     rest.services.registry.remove(&device_id, &mut changes);
     rest.services.store.write(changes);
     Ok(StatusCode::NO_CONTENT)

@@ -43,6 +43,11 @@ fn records() -> Vec<(Table, &'static str, Value)> {
             json!({"id": "dtmi:a;1", "document": {"@id": "dtmi:a;1"}, "etag": "e"}),
         ),
         (
+            Table::Relationships,
+            "t-1",
+            json!({"id": "r-1", "name": "Behind", "source": "gw", "target": "T-1"}),
+        ),
+        (
             Table::Registrations,
             "t-1",
             json!({"id": "4.a.b", "outcome": {
@@ -122,6 +127,9 @@ async fn folders_of_this_form_are_understood_and_written() {
     let certificate = &device.attestation.as_ref().unwrap().primary;
     assert!(application.is_enrolled_elsewhere(certificate, crate::central::Owner::Device("other")));
 
+    let parent = application.parent(&DeviceId::new("T-1").unwrap()).unwrap();
+    assert_eq!((parent.id.as_str(), parent.source.as_str()), ("r-1", "gw"));
+
     let id = RegistrationId::new("t-1").unwrap();
     let registrations = Registrations::restore(&mut content).unwrap();
     let Polled::Done(registration) = registrations.poll(&id, "4.a.b", Instant::now()) else {
@@ -145,7 +153,7 @@ async fn folders_of_this_form_are_understood_and_written() {
     assert_eq!(hub("T-2"), ("gone".into(), Some("hub-b".into())));
     let hub_device = registry.device(&DeviceId::new("T-1").unwrap()).unwrap();
     let state = hub_device.lock();
-    assert_eq!((state.thumbprint[1], state.queue.len()), (1, 2));
+    assert_eq!((state.thumbprint.unwrap()[1], state.queue.len()), (1, 2));
     let filters = |kept: &[(Subscription, QoS)]| -> Vec<(String, QoS)> {
         kept.iter().map(|(filter, qos)| (filter.to_string(), *qos)).collect()
     };

@@ -17,6 +17,8 @@ pub(crate) enum Table {
     Devices,
     /// Device templates by id.
     Templates,
+    /// Relationships of devices to their parents by the child's folded id.
+    Relationships,
     /// Registration records of DPS by folded registration id.
     Registrations,
     /// What DPS and the application say about a device of the hub, by device id.
@@ -30,10 +32,11 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Groups,
         Self::Devices,
         Self::Templates,
+        Self::Relationships,
         Self::Registrations,
         Self::Identities,
         Self::Sessions,
@@ -46,6 +49,7 @@ impl Table {
             Self::Groups => "groups",
             Self::Devices => "devices",
             Self::Templates => "templates",
+            Self::Relationships => "relationships",
             Self::Registrations => "registrations",
             Self::Identities => "identities",
             Self::Sessions => "sessions",

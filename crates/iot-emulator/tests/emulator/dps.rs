@@ -1,10 +1,10 @@
 //! Registration, packet by packet. The expected topics and bodies are those of
 //! [Communicate with DPS using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-dps) and of the SDKs.
 
-use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER};
+use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER, tls};
 use crate::common::people::Party;
 use crate::common::rest::Rest;
-use crate::common::{emulator, event};
+use crate::common::{config, emulator, event};
 use iot_emulator::{Config, Emulator, Event, Service, Why};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet};
@@ -115,8 +115,16 @@ async fn an_individual_registers_by_its_self_signed_certificate() {
 }
 
 #[tokio::test]
-async fn both_versions_of_tls_will_do() {
-    let emulator = emulator().await;
+async fn tls_is_1_2_and_1_3_by_a_switch() {
+    let usual = emulator().await;
+    let only_13 = &[&rustls::version::TLS13];
+    let refused = tls(&usual, ("localhost", usual.mqtt_addr()), None, only_13).await;
+    assert!(refused.is_err(), "a client that knows TLS 1.3 only");
+    let config = Config {
+        tls13: true,
+        ..config()
+    };
+    let emulator = Emulator::start(config).await.unwrap();
     let root = Party::root("root");
     Rest::new(&emulator).enroll_group("g", &root).await;
     let leaf = root.leaf("t-1");

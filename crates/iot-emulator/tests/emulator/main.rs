@@ -9,6 +9,7 @@ mod approval;
 mod common;
 mod crash;
 mod dps;
+mod gateway;
 mod hub;
 mod hubs;
 mod messages;

@@ -11,7 +11,13 @@ use crate::common::program::{Program, program};
 fn one_line_says_where_everything_is_and_the_end_of_stdin_is_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let mut program = Program::start(program(&state).args(["--ws", "127.0.0.1:0", "--stop-on-stdin-eof"]));
+    let mut program = Program::start(program(&state).args([
+        "--ws",
+        "127.0.0.1:0",
+        "--gateway",
+        "gw.local=127.0.0.1:0",
+        "--stop-on-stdin-eof",
+    ]));
     let ready = &program.ready;
     assert_eq!(ready["ready"], true);
     assert_eq!(
@@ -22,6 +28,13 @@ fn one_line_says_where_everything_is_and_the_end_of_stdin_is_the_end() {
         let address: std::net::SocketAddr = ready[address].as_str().unwrap().parse().unwrap();
         assert_ne!(address.port(), 0);
     }
+    let gateway = &ready["gateways"][0];
+    assert_eq!(
+        (&gateway["device"], &gateway["hostname"]),
+        (&"gw".into(), &"gw.local".into())
+    );
+    let address: std::net::SocketAddr = gateway["mqtt"].as_str().unwrap().parse().unwrap();
+    assert_ne!(address.port(), 0);
     assert_eq!(ready["state"], state.to_str().unwrap());
     assert!(program.read("ca").starts_with("-----BEGIN CERTIFICATE-----"));
     assert!(program.read("api_token_file").starts_with("SharedAccessSignature sr="));

@@ -6,10 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::common::device::{Device, Hello};
-use crate::common::emulator;
 use crate::common::people::Party;
 use crate::common::rest::Rest;
-use iot_emulator::Event;
+use crate::common::{config, emulator};
+use iot_emulator::{Config, Emulator, Event};
 
 #[tokio::test]
 async fn nonsense_before_tls_and_before_connect_ends_the_connection_and_nothing_else() {
@@ -78,7 +78,11 @@ async fn many_messages_in_one_write_are_all_acknowledged() {
 
 #[tokio::test]
 async fn a_certificate_without_its_key_does_not_get_through_the_handshake() {
-    let emulator = emulator().await;
+    let config = Config {
+        tls13: true,
+        ..config()
+    };
+    let emulator = Emulator::start(config).await.unwrap();
     let root = Party::root("root");
     Rest::new(&emulator).enroll_group("g", &root).await;
     let (leaf, thief) = (root.leaf("t-1"), Party::self_signed("thief"));

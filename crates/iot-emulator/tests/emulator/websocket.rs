@@ -33,7 +33,9 @@ async fn emulator() -> Emulator {
 
 async fn line(emulator: &Emulator, party: Option<&Party>) -> TlsStream<TcpStream> {
     let address = emulator.ws_addr().unwrap();
-    tls(emulator, address, party, rustls::DEFAULT_VERSIONS).await.unwrap()
+    tls(emulator, ("localhost", address), party, rustls::DEFAULT_VERSIONS)
+        .await
+        .unwrap()
 }
 
 async fn open(emulator: &Emulator, party: Option<&Party>, path: &str) -> Frames {

@@ -31,10 +31,11 @@ pub(crate) fn ca(emulator: &impl Place) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(emulator.ca_pem().as_bytes()).unwrap()
 }
 
-/// Makes a TLS connection to one of the emulator's ports, with a client certificate or without.
+/// Makes a TLS connection to one of the emulator's ports, by a name that its certificate must have, with a client
+/// certificate or without.
 pub(crate) async fn tls(
     emulator: &impl Place,
-    address: SocketAddr,
+    (name, address): (&str, SocketAddr),
     party: Option<&Party>,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> io::Result<TlsStream<TcpStream>> {
@@ -49,7 +50,7 @@ pub(crate) async fn tls(
         None => builder.with_no_client_auth(),
     };
     let tcp = TcpStream::connect(address).await?;
-    let name = ServerName::try_from("localhost").unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, tcp).await
 }
 
@@ -126,7 +127,9 @@ impl Device {
         party: Option<&Party>,
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> io::Result<Self> {
-        Ok(Self::over(tls(emulator, emulator.mqtt(), party, versions).await?))
+        Ok(Self::over(
+            tls(emulator, ("localhost", emulator.mqtt()), party, versions).await?,
+        ))
     }
 
     /// A device that has its line already.
