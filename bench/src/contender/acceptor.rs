@@ -21,6 +21,7 @@ use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use tokio_rustls::rustls::version::TLS12;
 use tokio_rustls::rustls::{
     DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
 };
@@ -277,13 +278,13 @@ impl ClientCertVerifier for Judge {
     }
 }
 
-/// TLS as the emulator does it, with a certificate that is its own authority.
+/// TLS as the emulator does it, 1.2 only, with a certificate that is its own authority.
 fn server_config(args: &Args, judge: Arc<Judge>) -> anyhow::Result<ServerConfig> {
     let own = rcgen::generate_simple_self_signed([HOST.to_owned()])?;
     std::fs::write(&args.ca, own.cert.pem())?;
     let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
+        .with_protocol_versions(&[&TLS12])?
         .with_client_cert_verifier(judge)
         .with_single_cert(vec![own.cert.der().clone()], key)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
