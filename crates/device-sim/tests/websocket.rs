@@ -1,5 +1,7 @@
 //! A fleet over WebSocket: what works over MQTT on its own port works here, too, and through a proxy.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Running, World, assert_account_closes, counter, with_reasons};
