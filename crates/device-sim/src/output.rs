@@ -1,10 +1,16 @@
 //! Writes lines to stdout, from a thread of its own: a reader that is slow must not hold up devices.
 
 use std::io::{self, BufWriter, Write};
+use std::thread;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::lines::Line;
+
+/// A line that comes so soon after others waits for more of them: while a fleet connects there are thousands per second,
+/// and to wake the writer and the reader for each of them would be a good part of what connecting costs.
+const GATHERING: Duration = Duration::from_millis(20);
 
 /// The thread that writes.
 #[derive(Debug)]
@@ -25,7 +31,7 @@ pub(crate) fn write_to_stdout(
     on_failure: impl FnOnce() + Send + 'static,
 ) -> Writer {
     let (finished, receiver) = oneshot::channel();
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         let result = write(lines, io::stdout().lock());
         if result.is_err() {
             on_failure();
@@ -49,8 +55,17 @@ fn write(mut lines: mpsc::UnboundedReceiver<Line>, out: impl Write) -> io::Resul
             next = lines.try_recv().ok();
         }
         out.flush()?;
+        gather();
     }
     out.flush()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is waited for: it bounds how often a thread of its own wakes"
+)]
+fn gather() {
+    thread::sleep(GATHERING);
 }
 
 #[cfg(test)]
