@@ -8,19 +8,24 @@ use iot_protocol::id::{DeviceId, RegistrationId};
 use jiff::Timestamp;
 
 mod device;
+mod dtdl;
 mod group;
 mod relationship;
 mod template;
+mod token;
 
 pub use device::Approval;
 pub(crate) use device::{Attestation, CommandRecord, Device};
+pub(crate) use dtdl::problems;
 pub(crate) use group::{Entry, Group, GroupType, SigningCertificate};
 pub(crate) use relationship::Relationship;
 pub(crate) use template::Template;
+pub(crate) use token::{LIFETIME, Resource, Role, Token};
 
 use crate::attestation::{Attested, Authority, Enrollments, Individual, Refusal, attest};
 use crate::certificate::{Certificate, Thumbprint, hex_upper};
 use crate::error::StartError;
+use crate::hub::Twin;
 use crate::store::{Changes, Content, Record, Store};
 
 /// The application.
@@ -36,6 +41,7 @@ pub(crate) struct Application {
     pub(crate) templates: BTreeMap<String, Template>,
     /// By the folded id of the child.
     relationships: BTreeMap<String, Relationship>,
+    pub(crate) tokens: BTreeMap<String, Token>,
     /// Which device a certificate of an individual enrollment belongs to.
     individuals: BTreeMap<Thumbprint, String>,
 }
@@ -57,6 +63,7 @@ impl Central {
             devices: content.take()?.into_iter().collect(),
             templates: content.take()?.into_iter().collect(),
             relationships: content.take()?.into_iter().collect(),
+            tokens: content.take()?.into_iter().collect(),
             individuals: BTreeMap::new(),
         };
         for (id, device) in &application.devices {
@@ -199,6 +206,15 @@ impl Application {
         }
     }
 
+    /// Takes the twin that was prepared for a device that comes into its hub for the first time.
+    pub(crate) fn take_prepared(&mut self, id: &str, changes: &mut Changes) -> Option<Twin> {
+        let folded = id.to_ascii_lowercase();
+        let device = self.devices.get_mut(&folded)?;
+        let prepared = device.prepared.take()?;
+        changes.put(&folded, device);
+        Some(*prepared)
+    }
+
     /// Sets the individual enrollment of a device, or removes it.
     pub(crate) fn set_attestation(&mut self, id: &str, attestation: Option<Attestation>) {
         let folded = id.to_ascii_lowercase();
@@ -214,6 +230,20 @@ impl Application {
         device.attestation = attestation;
     }
 
+    /// Removes a template. Its devices have none then.
+    pub(crate) fn remove_template(&mut self, id: &str, changes: &mut Changes) -> Option<Template> {
+        let removed = self.templates.remove(id)?;
+        changes.remove::<Template>(id);
+        for (folded, device) in &mut self.devices {
+            if device.template.as_deref() == Some(id) {
+                device.template = None;
+                device.etag = new_etag();
+                changes.put(folded, device);
+            }
+        }
+        Some(removed)
+    }
+
     /// Stores a group as it is now, or that it is no more.
     pub(crate) fn store_group(&self, id: &str, store: &Store) {
         put_or_remove(store, id, self.groups.get(id));
@@ -227,6 +257,11 @@ impl Application {
     /// Stores a template as it is now, or that it is no more.
     pub(crate) fn store_template(&self, id: &str, store: &Store) {
         put_or_remove(store, id, self.templates.get(id));
+    }
+
+    /// Stores an API token as it is now, or that it is no more.
+    pub(crate) fn store_token(&self, id: &str, store: &Store) {
+        put_or_remove(store, id, self.tokens.get(id));
     }
 
     /// Whether another enrollment than that of `except` uses the certificate.

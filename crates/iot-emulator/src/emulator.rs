@@ -165,6 +165,11 @@ impl Emulator {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
+    }
+
     /// Where devices connect.
     #[must_use]
     pub fn mqtt_addr(&self) -> SocketAddr {

@@ -8,37 +8,53 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::routing::{get, post, put};
+use axum::routing::{any, get, post};
 use axum::{Router, middleware};
-use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use axum_server::{Address, Handle, Server};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::central::Resource;
 use crate::services::Services;
 
 mod attestation;
 mod body;
 mod commands;
+mod components;
 mod devices;
 mod error;
+mod extract;
+mod filter;
 mod groups;
 mod guard;
 mod messages;
 mod methods;
 mod operator;
+mod paging;
 mod properties;
 mod relationships;
+mod surface;
 mod telemetry;
 mod templates;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
 
 use error::ApiError;
+use surface::Surface;
 
 /// How long requests that are being served may still take when the emulator stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+/// How long the head of a request may take to arrive, and a connection be idle.
+const HEAD_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+/// Largest head of a request.
+const MAX_HEAD: usize = 64 * 1024;
 
 /// What every handler gets.
 #[derive(Debug, Clone)]
@@ -85,9 +101,12 @@ pub(crate) fn serve(
     let task = match tls {
         Some(tls) => {
             let server = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(tls))?;
-            tokio::spawn(server.handle(handle.clone()).serve(app))
+            tokio::spawn(bounded(server).handle(handle.clone()).serve(app))
         }
-        None => tokio::spawn(axum_server::from_tcp(listener)?.handle(handle.clone()).serve(app)),
+        None => {
+            let server = axum_server::from_tcp(listener)?;
+            tokio::spawn(bounded(server).handle(handle.clone()).serve(app))
+        }
     };
     let stop = stop.clone();
     tokio::spawn(async move {
@@ -97,12 +116,71 @@ pub(crate) fn serve(
     Ok(RestServer { address, task })
 }
 
+/// A server on which nobody can use up memory or a place by sending heads without end. (The handshake of TLS has a limit
+/// of ten seconds.)
+fn bounded<A: Address, Acceptor>(server: Server<A, Acceptor>) -> Server<A, Acceptor> {
+    let mut server = server.http1_only();
+    let http = server.http_builder();
+    http.http1().header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
+    server
+}
+
 fn router(rest: Rest) -> Router {
-    let durable = middleware::from_fn_with_state(rest.clone(), guard::durable);
-    let api = Router::new()
-        .route("/enrollmentGroups", get(groups::list))
+    // What is added last is asked first.
+    let api = api()
+        .into_router()
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(guard::content_type))
+        .layer(middleware::from_fn(guard::api_version))
+        .layer(middleware::from_fn_with_state(rest.clone(), guard::durable));
+    let operator = operator()
+        .into_router()
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(rest.clone(), guard::durable_change));
+    let router = Router::new()
+        .nest("/api", api)
+        .nest("/emulator", operator)
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(extract::MAX_BODY))
+        .layer(middleware::from_fn_with_state(rest.clone(), guard::token));
+    let router = match rest.scheme {
+        "http" => router.layer(middleware::from_fn_with_state(rest.clone(), guard::host)),
+        _ => router,
+    };
+    router.with_state(rest)
+}
+
+/// The interface of IoT Central, under `/api`.
+fn api() -> Surface {
+    let surface = Surface::new();
+    let surface = applications(surface);
+    devices(surface)
+}
+
+/// Routes about the application as a whole.
+fn applications(surface: Surface) -> Surface {
+    surface
+        .route("/apiTokens", Resource::Tokens, get(tokens::list))
+        .route(
+            "/apiTokens/{id}",
+            Resource::Tokens,
+            get(tokens::read).put(tokens::create).delete(tokens::remove),
+        )
+        .route("/deviceTemplates", Resource::Templates, get(templates::list))
+        .route(
+            "/deviceTemplates/{id}",
+            Resource::Templates,
+            get(templates::read)
+                .put(templates::replace)
+                .patch(templates::update)
+                .delete(templates::remove),
+        )
+        .route("/enrollmentGroups", Resource::Groups, get(groups::list))
         .route(
             "/enrollmentGroups/{id}",
+            Resource::Groups,
             get(groups::read)
                 .put(groups::replace)
                 .patch(groups::update)
@@ -110,21 +188,30 @@ fn router(rest: Rest) -> Router {
         )
         .route(
             "/enrollmentGroups/{id}/certificates/{entry}",
+            Resource::Groups,
             get(groups::read_certificate)
                 .put(groups::replace_certificate)
                 .delete(groups::remove_certificate),
         )
         .route(
             "/enrollmentGroups/{id}/certificates/{entry}/generateVerificationCode",
+            Resource::Groups,
             post(groups::generate_code),
         )
         .route(
             "/enrollmentGroups/{id}/certificates/{entry}/verify",
+            Resource::Groups,
             post(groups::verify),
         )
-        .route("/devices", get(devices::list))
+}
+
+/// Routes about devices.
+fn devices(surface: Surface) -> Surface {
+    surface
+        .route("/devices", Resource::Devices, get(devices::list))
         .route(
             "/devices/{id}",
+            Resource::Devices,
             get(devices::read)
                 .put(devices::replace)
                 .patch(devices::update)
@@ -132,67 +219,80 @@ fn router(rest: Rest) -> Router {
         )
         .route(
             "/devices/{id}/attestation",
+            Resource::Devices,
             get(attestation::read)
                 .put(attestation::replace)
                 .patch(attestation::update)
                 .delete(attestation::remove),
         )
-        .route("/devices/{id}/credentials", get(devices::credentials))
-        .route("/devices/{id}/relationships", get(relationships::list))
+        .route(
+            "/devices/{id}/relationships",
+            Resource::Devices,
+            get(relationships::list),
+        )
         .route(
             "/devices/{id}/relationships/{relationship}",
+            Resource::Devices,
             get(relationships::read)
                 .put(relationships::replace)
                 .patch(relationships::update)
                 .delete(relationships::remove),
         )
         .route(
+            "/devices/{id}/credentials",
+            Resource::Devices,
+            get(devices::credentials),
+        )
+        .route(
             "/devices/{id}/properties",
+            Resource::Devices,
             get(properties::read).put(properties::replace).patch(properties::update),
+        )
+        .route("/devices/{id}/components", Resource::Devices, get(components::list))
+        .route("/devices/{id}/modules", Resource::Devices, get(components::modules))
+        .route(
+            "/devices/{id}/modules/{module}/{*of_module}",
+            Resource::Devices,
+            any(components::no_module),
         )
         .route(
             "/devices/{id}/components/{component}/properties",
+            Resource::Devices,
             get(properties::read_component)
                 .put(properties::replace_component)
                 .patch(properties::update_component),
         )
-        .route("/devices/{id}/telemetry/{name}", get(telemetry::read))
+        .route(
+            "/devices/{id}/telemetry/{name}",
+            Resource::Devices,
+            get(telemetry::read),
+        )
         .route(
             "/devices/{id}/components/{component}/telemetry/{name}",
+            Resource::Devices,
             get(telemetry::read_component),
         )
         .route(
             "/devices/{id}/commands/{name}",
+            Resource::Devices,
             get(commands::history).post(commands::run),
         )
         .route(
             "/devices/{id}/components/{component}/commands/{name}",
+            Resource::Devices,
             get(commands::component_history).post(commands::run_component),
         )
-        .route("/deviceTemplates", get(templates::list))
-        .route(
-            "/deviceTemplates/{id}",
-            put(templates::replace).get(templates::read).delete(templates::remove),
-        )
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(guard::api_version))
-        .layer(durable.clone());
-    let operator = Router::new()
-        .route("/stats", get(operator::stats))
-        .route("/journal", get(operator::journal))
-        .route("/devices/{id}", get(operator::device))
-        .route("/devices/{id}/messages", post(messages::send).layer(durable.clone()))
-        .route("/devices/{id}/methods", post(methods::invoke))
-        .route("/devices/{id}/reassign", post(operator::reassign).layer(durable))
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method);
-    Router::new()
-        .nest("/api", api)
-        .nest("/emulator", operator)
-        .fallback(unknown)
-        .layer(middleware::from_fn_with_state(rest.clone(), guard::token))
-        .with_state(rest)
+}
+
+/// The operator's own surface, under `/emulator`.
+fn operator() -> Surface {
+    Surface::new()
+        .route("/stats", Resource::Emulator, get(operator::stats))
+        .route("/journal", Resource::Emulator, get(operator::journal))
+        .route("/devices/{id}", Resource::Emulator, get(operator::device))
+        .route("/devices/{id}/messages", Resource::Emulator, post(messages::send))
+        .route("/devices/{id}/methods", Resource::Emulator, post(methods::invoke))
+        .route("/devices/{id}/reassign", Resource::Emulator, post(operator::reassign))
 }
 
 async fn unknown() -> ApiError {

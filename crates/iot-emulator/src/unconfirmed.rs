@@ -47,9 +47,9 @@ pub(crate) const COMMAND_UNANSWERED: (StatusCode, &str) = (StatusCode::NOT_FOUND
 pub(crate) const CERTIFICATE_IN_USE: (StatusCode, &str) = (StatusCode::CONFLICT, "Conflict");
 /// IoT Central: a verification certificate that proves nothing.
 pub(crate) const NOT_VERIFIED: (StatusCode, &str) = (StatusCode::UNPROCESSABLE_ENTITY, "InvalidCertificate");
-/// IoT Central: properties of a device that has never been provisioned.
-pub(crate) const NOT_PROVISIONED: (StatusCode, &str) = (StatusCode::NOT_FOUND, "NotFound");
 /// IoT Central: a device that is to have two parents.
 pub(crate) const SECOND_PARENT: (StatusCode, &str) = (StatusCode::CONFLICT, "Conflict");
+/// IoT Central: an API token that is asked for under an id that is taken.
+pub(crate) const TOKEN_EXISTS: (StatusCode, &str) = (StatusCode::CONFLICT, "Conflict");
 /// A cloud-to-device queue that is full (the hub's own class is 403004).
 pub(crate) const QUEUE_FULL: (StatusCode, &str) = (StatusCode::FORBIDDEN, "DeviceMaximumQueueDepthExceeded");

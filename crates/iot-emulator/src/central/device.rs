@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::new_etag;
 use crate::certificate::Certificate;
+use crate::hub::Twin;
 use crate::store::{Record, Table};
 
 /// How many commands of a device are remembered.
@@ -36,8 +37,14 @@ pub(crate) struct Device {
     pub(crate) organizations: Vec<String>,
     pub(crate) etag: String,
     pub(crate) attestation: Option<Attestation>,
+    /// What it will find in its twin when it registers for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) prepared: Option<Box<Twin>>,
     #[serde(skip)]
-    commands: VecDeque<CommandRecord>,
+    commands: VecDeque<(u64, CommandRecord)>,
+    /// How many commands there have been since the start.
+    #[serde(skip)]
+    commanded: u64,
 }
 
 /// An individual enrollment by certificate.
@@ -77,7 +84,9 @@ impl Device {
             organizations: Vec::new(),
             etag: new_etag(),
             attestation: None,
+            prepared: None,
             commands: VecDeque::new(),
+            commanded: 0,
         }
     }
 
@@ -86,16 +95,14 @@ impl Device {
         if self.commands.len() == HISTORY {
             self.commands.pop_back();
         }
-        self.commands.push_front(command);
+        self.commanded += 1;
+        self.commands.push_front((self.commanded, command));
     }
 
-    /// The commands of one method, newest first.
-    pub(crate) fn history(&self, method: &str) -> Vec<CommandRecord> {
-        self.commands
-            .iter()
-            .filter(|command| command.method == method)
-            .cloned()
-            .collect()
+    /// The commands of one method with their numbers, newest first.
+    pub(crate) fn history(&self, method: &str) -> impl Iterator<Item = (u64, &CommandRecord)> {
+        let commands = self.commands.iter().map(|(number, command)| (*number, command));
+        commands.filter(move |(_, command)| command.method == method)
     }
 }
 

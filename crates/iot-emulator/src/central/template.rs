@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::dtdl::is_a;
 use super::new_etag;
 use crate::store::{Record, Table};
 
@@ -61,24 +62,20 @@ impl Template {
         self.document.get("capabilityModel")?.get("@id")?.as_str()
     }
 
-    /// The names of the model's components.
-    pub(crate) fn components(&self) -> impl Iterator<Item = &str> {
+    /// The model's components, as the model writes them.
+    pub(crate) fn components(&self) -> impl Iterator<Item = &Value> {
         let contents = self
             .document
             .get("capabilityModel")
             .and_then(|model| model.get("contents"));
         let contents = contents.and_then(Value::as_array).into_iter().flatten();
-        contents
-            .filter(|content| is_component(&content["@type"]))
-            .filter_map(|content| content["name"].as_str())
+        contents.filter(|content| is_a(content, "Component"))
     }
-}
 
-fn is_component(kind: &Value) -> bool {
-    kind == "Component"
-        || kind
-            .as_array()
-            .is_some_and(|kinds| kinds.iter().any(|kind| kind == "Component"))
+    /// The names of the model's components.
+    pub(crate) fn component_names(&self) -> impl Iterator<Item = &str> {
+        self.components().filter_map(|component| component["name"].as_str())
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +89,7 @@ mod tests {
         }
         let controller = Template::from_repository("dtmi:com:example:TemperatureController;2").unwrap();
         assert_eq!(
-            controller.components().collect::<Vec<_>>(),
+            controller.component_names().collect::<Vec<_>>(),
             ["thermostat1", "thermostat2", "deviceInformation"]
         );
         assert!(Template::from_repository("dtmi:com:example:Unknown;1").is_none());

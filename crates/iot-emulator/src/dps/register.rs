@@ -70,6 +70,9 @@ pub(super) fn register(
                 &services.store,
                 &mut changes,
             );
+            if let Some(twin) = application.take_prepared(id.as_str(), &mut changes) {
+                services.registry.prepare(&device_id, twin, &mut changes);
+            }
             count(&services.counters.registrations);
             let event = Event::Registered {
                 group,

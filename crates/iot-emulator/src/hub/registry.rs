@@ -10,6 +10,7 @@ use iot_protocol::id::{DeviceId, HubHost};
 
 use super::device::Device;
 use super::stored;
+use super::twin::Twin;
 use crate::certificate::Thumbprint;
 use crate::dps::{Current, Reprovision, place};
 use crate::error::StartError;
@@ -235,6 +236,15 @@ impl Registry {
         drop(state);
         device.disconnect(Why::Moved);
         Ok(HubHost::clone(&hub))
+    }
+
+    /// Gives a device that has just got its first identity the twin that was prepared for it.
+    pub(crate) fn prepare(&self, id: &DeviceId, twin: Twin, changes: &mut Changes) {
+        if let Some(device) = self.device(id) {
+            let mut state = device.lock();
+            state.twin = twin;
+            stored::put_twin(id, &state.twin, changes);
+        }
     }
 
     pub(crate) fn device(&self, id: &DeviceId) -> Option<Arc<Device>> {

@@ -19,7 +19,7 @@ const MAX_INTEGER: u64 = 4_503_599_627_370_496;
 
 /// A twin and when each property of it was last set. It is kept as text: it is looked at seldom, there is one for each
 /// device, and what JSON takes when it is parsed is ten times as much.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(from = "Stored")]
 pub(crate) struct Twin {
     desired: Half,
@@ -27,7 +27,7 @@ pub(crate) struct Twin {
 }
 
 /// One of the two sections.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Half {
     version: u64,
     /// A JSON object.
@@ -62,7 +62,7 @@ pub(crate) enum BadPatch {
 }
 
 impl Twin {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Stored::default().into()
     }
 
@@ -88,7 +88,7 @@ impl Twin {
     }
 
     /// Merges what the solution wants; gives the new version and the patch as the device gets it.
-    pub(super) fn change_desired(
+    pub(crate) fn change_desired(
         &mut self,
         mut patch: Map<String, Value>,
         now: Timestamp,

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Rest;
-use super::body::{certificate, parse};
+use super::body::{nullable, own_certificate, parse};
 use super::devices::no_device;
 use super::error::ApiError;
+use super::extract::{Body, Path};
 use crate::central::{Application, Attestation, Owner};
 use crate::certificate::Certificate;
-use crate::unconfirmed::CERTIFICATE_IN_USE;
 
 #[derive(Deserialize)]
 struct AttestationBody {
@@ -33,7 +32,9 @@ struct X509Body {
 #[derive(Deserialize)]
 struct CertificatesBody {
     primary: Option<CertificateBody>,
-    secondary: Option<CertificateBody>,
+    /// In a merge patch, `null` removes it.
+    #[serde(default, deserialize_with = "nullable")]
+    secondary: Option<Option<CertificateBody>>,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +53,7 @@ pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Re
 pub(super) async fn replace(
     State(rest): State<Rest>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     write(&rest, &id, parse(&body)?, false)
 }
@@ -61,7 +62,7 @@ pub(super) async fn replace(
 pub(super) async fn update(
     State(rest): State<Rest>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     write(&rest, &id, parse(&body)?, true)
 }
@@ -80,7 +81,10 @@ fn write(rest: &Rest, id: &str, body: AttestationBody, keep: bool) -> Result<Jso
     let CertificatesBody { primary, secondary } = x509.client_certificates;
     let primary = pick(&application, id, primary, known_primary, keep)?
         .ok_or_else(|| ApiError::invalid("body: missing field `x509.clientCertificates.primary.certificate`"))?;
-    let secondary = pick(&application, id, secondary, known_secondary, keep)?;
+    let secondary = match secondary {
+        Some(None) => None,
+        secondary => pick(&application, id, secondary.flatten(), known_secondary, keep)?,
+    };
     let attestation = Attestation { primary, secondary };
     let answer = view(&attestation);
     application.set_attestation(id, Some(attestation));
@@ -116,15 +120,8 @@ fn pick(
             certificate: Some(text),
         }) => text,
     };
-    let certificate = certificate(&text)?;
-    if application.is_enrolled_elsewhere(&certificate, Owner::Device(&id.to_ascii_lowercase())) {
-        return Err(ApiError::new(
-            CERTIFICATE_IN_USE.0,
-            CERTIFICATE_IN_USE.1,
-            "another enrollment uses the certificate",
-        ));
-    }
-    Ok(Some(Arc::new(certificate)))
+    let owner = id.to_ascii_lowercase();
+    own_certificate(application, &text, Owner::Device(&owner)).map(|certificate| Some(Arc::new(certificate)))
 }
 
 fn view(attestation: &Attestation) -> Value {

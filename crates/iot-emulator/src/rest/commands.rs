@@ -1,9 +1,10 @@
 //! Commands: direct methods of the device, as IoT Central calls them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use iot_protocol::command::CommandName;
 use serde::Deserialize;
@@ -13,6 +14,8 @@ use super::Rest;
 use super::body::parse;
 use super::devices::no_device;
 use super::error::ApiError;
+use super::extract::{Body, Path};
+use super::paging::Listing;
 use crate::central::CommandRecord;
 use crate::certificate::hex_upper;
 use crate::hub::{InvokeError, invoke};
@@ -39,7 +42,7 @@ fn default_response_timeout() -> u64 {
 pub(super) async fn run(
     State(rest): State<Rest>,
     Path((id, name)): Path<(String, String)>,
-    body: axum::body::Bytes,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<CommandRecord>), ApiError> {
     give(&rest, &id, CommandName { component: None, name }, &body).await
 }
@@ -47,7 +50,7 @@ pub(super) async fn run(
 pub(super) async fn run_component(
     State(rest): State<Rest>,
     Path((id, component, name)): Path<(String, String, String)>,
-    body: axum::body::Bytes,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<CommandRecord>), ApiError> {
     give(
         &rest,
@@ -64,13 +67,15 @@ pub(super) async fn run_component(
 pub(super) async fn history(
     State(rest): State<Rest>,
     Path((id, name)): Path<(String, String)>,
+    listing: Listing,
 ) -> Result<Json<Value>, ApiError> {
-    past(&rest, &id, &CommandName { component: None, name })
+    past(&rest, &id, &CommandName { component: None, name }, &listing)
 }
 
 pub(super) async fn component_history(
     State(rest): State<Rest>,
     Path((id, component, name)): Path<(String, String, String)>,
+    listing: Listing,
 ) -> Result<Json<Value>, ApiError> {
     past(
         &rest,
@@ -79,6 +84,7 @@ pub(super) async fn component_history(
             component: Some(component),
             name,
         },
+        &listing,
     )
 }
 
@@ -140,8 +146,14 @@ async fn give(
     Ok((StatusCode::CREATED, Json(record)))
 }
 
-fn past(rest: &Rest, id: &str, command: &CommandName) -> Result<Json<Value>, ApiError> {
+fn past(rest: &Rest, id: &str, command: &CommandName, listing: &Listing) -> Result<Json<Value>, ApiError> {
     let application = rest.services.central.read();
     let device = application.device(id).ok_or_else(no_device)?;
-    Ok(Json(json!({ "value": device.history(&command.to_string()) })))
+    let method = command.to_string();
+    // Marks count down, since the newest comes first.
+    let history = device.history(&method).map(|(number, command)| {
+        let mark = Cow::from(format!("{:020}", u64::MAX - number));
+        (mark, command)
+    });
+    listing.plain(history, |command| json!(command)).map(Json)
 }

@@ -1,78 +1,37 @@
 //! Devices.
 
-use std::fmt::Write;
-use std::ops::Bound;
-
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::header::HOST;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use iot_protocol::id::{DeviceId, RegistrationId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Rest;
 use super::attestation::certificates_view;
-use super::body::{check_etag, parse};
+use super::body::{check_etag, nullable, parse};
 use super::error::ApiError;
+use super::extract::{Body, Path};
+use super::filter::Fields;
+use super::paging::Listing;
 use crate::central::{Device, new_etag};
-
-const DEFAULT_PAGE: usize = 25;
-const MAX_PAGE: usize = 100;
-
-#[derive(Deserialize)]
-pub(super) struct Page {
-    #[serde(rename = "$top")]
-    top: Option<usize>,
-    #[serde(rename = "$skiptoken")]
-    after: Option<String>,
-    #[serde(rename = "api-version")]
-    api_version: Option<String>,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DeviceBody {
     display_name: Option<String>,
-    template: Option<String>,
+    /// In a merge patch, `null` makes the device unassigned.
+    #[serde(default, deserialize_with = "nullable")]
+    template: Option<Option<String>>,
     enabled: Option<bool>,
     simulated: Option<bool>,
     organizations: Option<Vec<String>>,
     etag: Option<String>,
 }
 
-pub(super) async fn list(
-    State(rest): State<Rest>,
-    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, ApiError> {
-    let Query(page) = page.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    let top = page.top.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&top) {
-        return Err(ApiError::bad_request(format!("$top is from 1 to {MAX_PAGE}")));
-    }
+pub(super) async fn list(State(rest): State<Rest>, listing: Listing) -> Result<Json<Value>, ApiError> {
     let application = rest.services.central.read();
-    let start = page.after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut devices = application.devices.range((start, Bound::Unbounded));
-    let shown: Vec<_> = devices.by_ref().take(top).collect();
-    let mut answer = json!({ "value": shown.iter().map(|(_, device)| view(device)).collect::<Vec<_>>() });
-    if let (Some((last, _)), Some(_)) = (shown.last(), devices.next()) {
-        let host = headers
-            .get(HOST)
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or(rest.services.hostname.as_str());
-        let version = page.api_version.unwrap_or_default();
-        let mut link = String::new();
-        write!(
-            link,
-            "{}://{host}/api/devices?api-version={version}&$top={top}&$skiptoken={last}",
-            rest.scheme
-        )
-        .expect("writing to a string does not fail");
-        answer["nextLink"] = link.into();
-    }
-    Ok(Json(answer))
+    listing.query(application.devices.iter(), view).map(Json)
 }
 
 pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
@@ -84,7 +43,7 @@ pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Re
 pub(super) async fn replace(
     State(rest): State<Rest>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     let id: RegistrationId = id.parse()?;
     write(&rest, id.as_str(), parse(&body)?, Some(DeviceId::from(id.clone())))
@@ -93,7 +52,7 @@ pub(super) async fn replace(
 pub(super) async fn update(
     State(rest): State<Rest>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     write(&rest, &id, parse(&body)?, None)
 }
@@ -108,10 +67,10 @@ fn write(rest: &Rest, id: &str, body: DeviceBody, create: Option<DeviceId>) -> R
         (None, None) => return Err(no_device()),
     };
     if let Some(template) = body.template {
-        if !application.templates.contains_key(&template) {
+        if let Some(template) = template.as_ref().filter(|id| !application.templates.contains_key(*id)) {
             return Err(ApiError::invalid(format!("there is no device template `{template}`")));
         }
-        device.template = Some(template);
+        device.template = template;
     }
     if let Some(display_name) = body.display_name {
         device.display_name = display_name;
@@ -166,6 +125,34 @@ pub(super) async fn credentials(State(rest): State<Rest>, Path(id): Path<String>
         answer["x509"] = certificates_view(attestation);
     }
     Ok(Json(answer))
+}
+
+impl Fields for Device {
+    const TEXTS: &'static [&'static str] = &["id", "displayName", "template", "scopes"];
+    const FLAGS: &'static [&'static str] = &["enabled", "provisioned", "simulated"];
+
+    fn text(&self, field: &str) -> Option<&str> {
+        match field {
+            "id" => Some(self.id.as_str()),
+            "displayName" => Some(&self.display_name),
+            "template" => self.template.as_deref(),
+            // The documentation's word for organizations; a device is in one at most.
+            "scopes" => self.organizations.first().map(String::as_str),
+            _ => None,
+        }
+    }
+
+    fn flag(&self, field: &str) -> bool {
+        match field {
+            "enabled" => self.enabled,
+            "provisioned" => self.provisioned,
+            _ => self.simulated,
+        }
+    }
+
+    fn display_name(&self) -> &str {
+        &self.display_name
+    }
 }
 
 fn view(device: &Device) -> Value {

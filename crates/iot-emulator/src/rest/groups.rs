@@ -1,19 +1,23 @@
 //! Enrollment groups, their certificates, and the proof that a certificate is the uploader's own.
 
-use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use std::borrow::Cow;
+
+use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Rest;
-use super::body::{certificate, check_etag, parse};
+use super::body::{certificate, check_etag, nullable, own_certificate, parse};
 use super::error::ApiError;
+use super::extract::{Body, Path};
+use super::guard::ApiVersion;
+use super::paging::Listing;
 use crate::central::{Application, Entry, Group, GroupType, Owner, SigningCertificate, new_etag};
 use crate::certificate::hex_upper;
 use crate::clock;
-use crate::unconfirmed::{CERTIFICATE_IN_USE, NOT_VERIFIED};
+use crate::unconfirmed::NOT_VERIFIED;
 
 /// Longest id of a group.
 const MAX_ID: usize = 255;
@@ -56,8 +60,11 @@ struct X509Body {
 
 #[derive(Default, Deserialize)]
 struct SigningCertificatesBody {
-    primary: Option<CertificateBody>,
-    secondary: Option<CertificateBody>,
+    /// In a merge patch, `null` removes it.
+    #[serde(default, deserialize_with = "nullable")]
+    primary: Option<Option<CertificateBody>>,
+    #[serde(default, deserialize_with = "nullable")]
+    secondary: Option<Option<CertificateBody>>,
 }
 
 #[derive(Deserialize)]
@@ -74,22 +81,36 @@ struct VerificationBody {
     certificate: String,
 }
 
-pub(super) async fn list(State(rest): State<Rest>) -> Json<Value> {
+pub(super) async fn list(
+    State(rest): State<Rest>,
+    Extension(version): Extension<ApiVersion>,
+    listing: Listing,
+) -> Result<Json<Value>, ApiError> {
     let application = rest.services.central.read();
-    let groups: Vec<Value> = application.groups.values().map(|group| view(&rest, group)).collect();
-    Json(json!({ "value": groups }))
+    let groups = application.groups.iter();
+    listing
+        .plain(groups.map(|(id, group)| (Cow::from(id), group)), |group| {
+            view(&rest, version, group)
+        })
+        .map(Json)
 }
 
-pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn read(
+    State(rest): State<Rest>,
+    Extension(version): Extension<ApiVersion>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let application = rest.services.central.read();
-    Ok(Json(view(&rest, application.groups.get(&id).ok_or_else(no_group)?)))
+    let group = application.groups.get(&id).ok_or_else(no_group)?;
+    Ok(Json(view(&rest, version, group)))
 }
 
 /// Creates a group, or writes over one. A group's certificates stay unless the body brings others.
 pub(super) async fn replace(
     State(rest): State<Rest>,
+    Extension(version): Extension<ApiVersion>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     if id.len() > MAX_ID || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
         return Err(ApiError::bad_request(
@@ -99,6 +120,7 @@ pub(super) async fn replace(
     let body: GroupBody = parse(&body)?;
     write(
         &rest,
+        version,
         &id,
         GroupPatch {
             display_name: Some(body.display_name),
@@ -113,13 +135,20 @@ pub(super) async fn replace(
 
 pub(super) async fn update(
     State(rest): State<Rest>,
+    Extension(version): Extension<ApiVersion>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
-    write(&rest, &id, parse(&body)?, false)
+    write(&rest, version, &id, parse(&body)?, false)
 }
 
-fn write(rest: &Rest, id: &str, patch: GroupPatch, may_create: bool) -> Result<Json<Value>, ApiError> {
+fn write(
+    rest: &Rest,
+    version: ApiVersion,
+    id: &str,
+    patch: GroupPatch,
+    may_create: bool,
+) -> Result<Json<Value>, ApiError> {
     let mut application = rest.services.central.write();
     let known = application.groups.get(id);
     if known.is_none() && !may_create {
@@ -149,8 +178,13 @@ fn write(rest: &Rest, id: &str, patch: GroupPatch, may_create: bool) -> Result<J
             (Entry::Primary, certificates.primary),
             (Entry::Secondary, certificates.secondary),
         ] {
-            if let Some(body) = body.filter(|body| body.certificate.is_some()) {
-                *group.certificate_mut(entry) = Some(signing_certificate(&application, id, entry, &body)?);
+            match body {
+                Some(Some(body)) if body.certificate.is_some() => {
+                    *group.certificate_mut(entry) = Some(signing_certificate(&application, id, entry, &body)?);
+                }
+                Some(None) => *group.certificate_mut(entry) = None,
+                // Left out, or written back as it was read.
+                None | Some(Some(_)) => {}
             }
         }
     }
@@ -160,7 +194,7 @@ fn write(rest: &Rest, id: &str, patch: GroupPatch, may_create: bool) -> Result<J
     group.enabled = patch.enabled.unwrap_or(group.enabled);
     group.group_type = patch.group_type.unwrap_or(group.group_type);
     group.etag = new_etag();
-    let answer = view(rest, &group);
+    let answer = view(rest, version, &group);
     application.groups.insert(id.into(), group);
     application.store_group(id, &rest.services.store);
     Ok(Json(answer))
@@ -188,7 +222,7 @@ pub(super) async fn read_certificate(
 pub(super) async fn replace_certificate(
     State(rest): State<Rest>,
     Path((id, entry)): Path<(String, String)>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     let entry = parse_entry(&entry)?;
     let body: CertificateBody = parse(&body)?;
@@ -238,7 +272,7 @@ pub(super) async fn generate_code(
 pub(super) async fn verify(
     State(rest): State<Rest>,
     Path((id, entry)): Path<(String, String)>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<StatusCode, ApiError> {
     let entry = parse_entry(&entry)?;
     let proof = certificate(&parse::<VerificationBody>(&body)?.certificate)?;
@@ -281,23 +315,16 @@ fn signing_certificate(
         .certificate
         .as_deref()
         .ok_or_else(|| ApiError::invalid("body: missing field `certificate`"))?;
-    let certificate = certificate(text)?;
+    let certificate = own_certificate(application, text, Owner::Group(id, entry))?;
     if !certificate.is_authority {
         return Err(ApiError::invalid(
             "the certificate is not one of a certificate authority",
         ));
     }
-    if application.is_enrolled_elsewhere(&certificate, Owner::Group(id, entry)) {
-        return Err(ApiError::new(
-            CERTIFICATE_IN_USE.0,
-            CERTIFICATE_IN_USE.1,
-            "another enrollment uses the certificate",
-        ));
-    }
     Ok(SigningCertificate::new(certificate, body.verified))
 }
 
-fn view(rest: &Rest, group: &Group) -> Value {
+fn view(rest: &Rest, version: ApiVersion, group: &Group) -> Value {
     let certificates: Map<String, Value> = group
         .certificates()
         .map(|(entry, signing)| {
@@ -308,16 +335,18 @@ fn view(rest: &Rest, group: &Group) -> Value {
             (name.to_owned(), certificate_view(signing))
         })
         .collect();
-    json!({
+    let mut view = json!({
         "id": group.id,
         "displayName": group.display_name,
         "enabled": group.enabled,
         "type": group.group_type,
         "attestation": { "type": "x509", "x509": { "signingCertificates": certificates } },
         "etag": group.etag,
-        // Only the preview has it; readers of the stable version ignore what they don't know.
-        "idScope": rest.services.id_scope,
-    })
+    });
+    if version == ApiVersion::Preview {
+        view["idScope"] = rest.services.id_scope.as_str().into();
+    }
+    view
 }
 
 fn certificate_view(signing: &SigningCertificate) -> Value {

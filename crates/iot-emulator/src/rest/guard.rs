@@ -1,26 +1,81 @@
-//! What every request must bring: the token, and the version of the interface that it speaks.
+//! What every request must bring: a name of this machine, a token whose role is enough, the version of the interface
+//! that it speaks, and a body of a kind that is understood.
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
-use axum::http::StatusCode;
-use axum::http::header::AUTHORIZATION;
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::Rest;
 use super::error::ApiError;
+use super::extract::Query;
+use crate::central::{Resource, Role};
+use crate::clock;
 
-const VERSIONS: [&str; 2] = ["2022-07-31", "2022-10-31-preview"];
+/// A version of the interface. The documentation of before 2022 has `1.0` for what is stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ApiVersion {
+    Stable,
+    Preview,
+}
 
-/// Lets nothing through that does not carry the token.
-pub(super) async fn token(State(rest): State<Rest>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(AUTHORIZATION);
-    if given.is_some_and(|given| rest.services.token.is(given.as_bytes())) {
+const VERSIONS: [(&str, ApiVersion); 3] = [
+    ("2022-07-31", ApiVersion::Stable),
+    ("2022-10-31-preview", ApiVersion::Preview),
+    ("1.0", ApiVersion::Stable),
+];
+
+/// What a body may be. The specification allows both for PATCH.
+const BODIES: [&str; 2] = ["application/json", "application/merge-patch+json"];
+
+/// Without TLS, a web page could make a browser take this machine for its own server (DNS rebinding): it would still
+/// lack the token, but it gets nothing at all.
+pub(super) async fn host(State(rest): State<Rest>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(HOST);
+    let named = host.and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let own = rest.services.hostname.as_str();
+    if host.is_none() || named.is_some_and(|authority| is_this_machine(authority.host(), own)) {
         return next.run(request).await;
     }
-    let message = "the request carries no valid token in its Authorization header";
-    ApiError::new(StatusCode::UNAUTHORIZED, "Unauthorized", message).into_response()
+    let message = format!("plain HTTP is for `localhost`, `{own}` and loopback addresses");
+    ApiError::new(StatusCode::MISDIRECTED_REQUEST, "MisdirectedRequest", message).into_response()
+}
+
+fn is_this_machine(host: &str, own: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost")
+        || host.eq_ignore_ascii_case(own)
+        || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Lets nothing through that does not carry a token.
+pub(super) async fn token(State(rest): State<Rest>, mut request: Request, next: Next) -> Response {
+    let given = request.headers().get(AUTHORIZATION);
+    match given.and_then(|given| rest.services.role_of(given.as_bytes(), clock::now())) {
+        Some(role) => {
+            request.extensions_mut().insert(role);
+            next.run(request).await
+        }
+        None => {
+            let message = "the request carries no valid token in its Authorization header";
+            ApiError::new(StatusCode::UNAUTHORIZED, "Unauthorized", message).into_response()
+        }
+    }
+}
+
+/// Lets nothing through to a resource whose token has too small a role for it.
+pub(super) async fn role(State(resource): State<Resource>, request: Request, next: Next) -> Response {
+    let needed = resource.needs(request.method());
+    if request.extensions().get::<Role>().is_some_and(|role| *role >= needed) {
+        return next.run(request).await;
+    }
+    let message = format!("this takes a token with the role {needed}");
+    ApiError::new(StatusCode::FORBIDDEN, "Forbidden", message).into_response()
 }
 
 /// Lets no answer out before what it may tell is stored, be it this request's own change or another's.
@@ -32,6 +87,14 @@ pub(super) async fn durable(State(rest): State<Rest>, request: Request, next: Ne
     }
 }
 
+/// The same for changes only. What merely looks must tell how things are, above all when nothing can be stored any more.
+pub(super) async fn durable_change(rest: State<Rest>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    durable(rest, request, next).await
+}
+
 #[derive(Deserialize)]
 pub(super) struct Version {
     #[serde(rename = "api-version")]
@@ -40,16 +103,58 @@ pub(super) struct Version {
 
 /// Lets nothing through that does not say which version it means.
 pub(super) async fn api_version(
-    version: Result<Query<Version>, QueryRejection>,
-    request: Request,
+    query: Result<Query<Version>, ApiError>,
+    mut request: Request,
     next: Next,
-) -> Response {
-    match version.ok().and_then(|Query(version)| version.api_version) {
-        Some(version) if VERSIONS.contains(&version.as_str()) => next.run(request).await,
-        Some(version) => {
-            ApiError::bad_request(format!("api-version `{version}` is not one of {}", VERSIONS.join(", ")))
-                .into_response()
+) -> Result<Response, ApiError> {
+    let Query(Version { api_version }) = query?;
+    let given = api_version.ok_or_else(|| ApiError::bad_request("the query names no api-version"))?;
+    let Some((_, version)) = VERSIONS.iter().find(|(name, _)| *name == given) else {
+        let known: Vec<_> = VERSIONS.iter().map(|(name, _)| *name).collect();
+        let message = format!("api-version `{given}` is not one of {}", known.join(", "));
+        return Err(ApiError::bad_request(message));
+    };
+    request.extensions_mut().insert(*version);
+    Ok(next.run(request).await)
+}
+
+/// Lets no body through that does not say that it is JSON.
+pub(super) async fn content_type(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| {
+        let kind = kind.to_str().unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        BODIES.iter().any(|known| kind.eq_ignore_ascii_case(known))
+    });
+    if is_json || matches!(*request.method(), Method::GET | Method::HEAD) || !has_body(headers) {
+        return next.run(request).await;
+    }
+    let message = format!("the Content-Type of a body is one of {}", BODIES.join(", "));
+    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message).into_response()
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_few_names() {
+        for name in ["localhost", "LOCALHOST", "hub.local", "127.0.0.1", "127.8.9.1", "[::1]"] {
+            assert!(is_this_machine(name, "hub.local"), "{name}");
         }
-        None => ApiError::bad_request("the query names no api-version").into_response(),
+        for name in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "[::2]",
+            "127.0.0.1.evil.example",
+        ] {
+            assert!(!is_this_machine(name, "hub.local"), "{name}");
+        }
     }
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use iot_protocol::properties::{CONTENT_ENCODING, CONTENT_TYPE, CORRELATION_ID, MESSAGE_ID, PropertyBag, TO};
 use jiff::Timestamp;
@@ -17,6 +16,7 @@ use serde_json::{Value, json};
 use super::Rest;
 use super::body::parse;
 use super::error::ApiError;
+use super::extract::{Body, Path};
 use super::operator::find;
 use crate::certificate::hex_upper;
 use crate::clock;
@@ -78,7 +78,7 @@ impl Ack {
 pub(super) async fn send(
     State(rest): State<Rest>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let message: MessageBody = parse(&body)?;
     let device = find(&rest, &id)?;

@@ -5,8 +5,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 use super::Rest;
 use super::body::parse;
 use super::error::ApiError;
+use super::extract::{Body, Path};
 use super::operator::find;
 use crate::hub::{self, InvokeError};
 use crate::journal::Event;
@@ -42,7 +42,7 @@ fn default_response_timeout() -> u64 {
 pub(super) async fn invoke(
     State(rest): State<Rest>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, ApiError> {
     let call: MethodBody = parse(&body)?;
     if call.connect_timeout_in_seconds > 300 || !(5..=300).contains(&call.response_timeout_in_seconds) {

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use iot_protocol::id::{DeviceId, HubHost};
 use serde::Deserialize;
@@ -15,6 +13,7 @@ use serde_json::{Value, json};
 use super::Rest;
 use super::body::parse;
 use super::error::ApiError;
+use super::extract::{Body, Path, Query};
 use crate::clock;
 use crate::hub::{CantMove, Device};
 use crate::journal::Entry;
@@ -30,12 +29,8 @@ pub(super) async fn stats(State(rest): State<Rest>) -> Json<Stats> {
     Json(rest.services.counters.read())
 }
 
-pub(super) async fn journal(
-    State(rest): State<Rest>,
-    since: Result<Query<Since>, QueryRejection>,
-) -> Result<Json<Vec<Entry>>, ApiError> {
-    let Query(Since { since }) = since.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    Ok(Json(rest.services.journal.since(since)))
+pub(super) async fn journal(State(rest): State<Rest>, Query(Since { since }): Query<Since>) -> Json<Vec<Entry>> {
+    Json(rest.services.journal.since(since))
 }
 
 pub(super) async fn device(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
@@ -68,7 +63,7 @@ struct ReassignBody {
 pub(super) async fn reassign(
     State(rest): State<Rest>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let body = if body.is_empty() {
         ReassignBody::default()

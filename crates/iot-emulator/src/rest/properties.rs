@@ -1,22 +1,21 @@
 //! Properties: the twin as IoT Central shows and writes it.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use iot_protocol::pnp::{Acknowledgement, COMPONENT_MARKER, COMPONENT_MARKER_VALUE};
+use iot_protocol::twin::TwinDocument;
 use serde_json::{Map, Value, json};
 
 use super::Rest;
 use super::body::object;
 use super::devices::no_device;
 use super::error::ApiError;
+use super::extract::{Body, Path};
 use crate::clock;
-use crate::hub::{Device, Twin, is_component};
+use crate::hub::{Twin, is_component};
 use crate::journal::Event;
-use crate::unconfirmed::NOT_PROVISIONED;
 
 const METADATA: &str = "$metadata";
 
@@ -28,44 +27,20 @@ enum Mode {
 }
 
 pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let target = Target::find(&rest, &id)?;
-    let state = target.device.lock();
-    let document = state.twin.document();
-    let mut view = Map::new();
-    let mut plain = [Map::new(), Map::new()];
-    for (section, plain) in [&document.reported.properties, &document.desired.properties]
-        .into_iter()
-        .zip(&mut plain)
-    {
-        for (name, value) in section {
-            match value {
-                Value::Object(component) if is_component(component) => {
-                    view.entry(name).or_insert_with(|| component_view(&state.twin, name));
-                }
-                _ => {
-                    plain.insert(name.clone(), value.clone());
-                }
-            }
-        }
-    }
-    let [reported, desired] = plain;
-    view.append(&mut render(&state.twin, None, &reported, &desired));
-    Ok(Json(Value::Object(view)))
+    look(&rest, &id, root_view).map(Json)
 }
 
 pub(super) async fn read_component(
     State(rest): State<Rest>,
     Path((id, component)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    let target = Target::find(&rest, &id)?;
-    let state = target.device.lock();
-    Ok(Json(component_view(&state.twin, &component)))
+    look(&rest, &id, |twin| component_view(twin, &component)).map(Json)
 }
 
 pub(super) async fn replace(
     State(rest): State<Rest>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     write_root(&rest, &id, &body, Mode::Replace)
 }
@@ -73,7 +48,7 @@ pub(super) async fn replace(
 pub(super) async fn update(
     State(rest): State<Rest>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     write_root(&rest, &id, &body, Mode::Merge)
 }
@@ -81,7 +56,7 @@ pub(super) async fn update(
 pub(super) async fn replace_component(
     State(rest): State<Rest>,
     Path((id, component)): Path<(String, String)>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     write_component(&rest, &id, component, &body, Mode::Replace)
 }
@@ -89,74 +64,102 @@ pub(super) async fn replace_component(
 pub(super) async fn update_component(
     State(rest): State<Rest>,
     Path((id, component)): Path<(String, String)>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     write_component(&rest, &id, component, &body, Mode::Merge)
 }
 
-/// A device with what tells its components from its properties.
-struct Target {
-    device: Arc<Device>,
-    components: Vec<String>,
+/// Looks at the twin of a device, or at what is prepared for one that has never registered.
+fn look(rest: &Rest, id: &str, view: impl FnOnce(&Twin) -> Value) -> Result<Value, ApiError> {
+    let application = rest.services.central.read();
+    let device = application.device(id).ok_or_else(no_device)?;
+    Ok(match rest.services.registry.device(&device.id) {
+        Some(device) => view(&device.lock().twin),
+        None => view(device.prepared.as_deref().unwrap_or(&Twin::new())),
+    })
 }
 
-impl Target {
-    fn find(rest: &Rest, id: &str) -> Result<Self, ApiError> {
-        let application = rest.services.central.read();
-        let device = application.device(id).ok_or_else(no_device)?;
-        let template = device
-            .template
-            .as_ref()
-            .and_then(|template| application.templates.get(template));
-        let components = template
-            .map(|template| template.components().map(Into::into).collect())
-            .unwrap_or_default();
-        let device = rest.services.registry.device(&device.id).ok_or_else(|| {
-            ApiError::new(
-                NOT_PROVISIONED.0,
-                NOT_PROVISIONED.1,
-                "the device has never been provisioned",
-            )
-        })?;
-        Ok(Self { device, components })
-    }
+/// What a write makes of its body: the patch of the twin, and the answer.
+struct Write {
+    patch: Map<String, Value>,
+    answer: Value,
+}
 
-    fn is_component(&self, name: &str) -> bool {
-        let marked =
-            |section: &Map<String, Value>| section.get(name).and_then(Value::as_object).is_some_and(is_component);
-        let document = self.device.lock().twin.document();
-        self.components.iter().any(|component| component == name)
-            || marked(&document.reported.properties)
-            || marked(&document.desired.properties)
-    }
+/// Changes the desired properties of a device. One that has never registered finds them when it does.
+fn write(
+    rest: &Rest,
+    id: &str,
+    make: impl FnOnce(&TwinDocument, &dyn Fn(&str) -> bool) -> Write,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    // A registration takes the same lock, so the device can't come into the hub in the middle of this.
+    let mut application = rest.services.central.write();
+    let device = application.device(id).ok_or_else(no_device)?;
+    let template = device.template.as_ref().and_then(|id| application.templates.get(id));
+    let components: Vec<String> = template
+        .map(|template| template.component_names().map(Into::into).collect())
+        .unwrap_or_default();
+    let make = |twin: &Twin| {
+        let document = twin.document();
+        let is_component =
+            |name: &str| components.iter().any(|component| component == name) || has_component(&document, name);
+        make(&document, &is_component)
+    };
+    let store = &rest.services.store;
+    let (device_id, answer, version) = match rest.services.registry.device(&device.id) {
+        Some(device) => {
+            let Write { patch, answer } = make(&device.lock().twin);
+            (
+                device.id.clone(),
+                answer,
+                device.change_desired(patch, clock::now(), store)?,
+            )
+        }
+        None => {
+            let device_id = device.id.clone();
+            let mut twin = device.prepared.clone().unwrap_or_else(|| Box::new(Twin::new()));
+            let Write { patch, answer } = make(&twin);
+            let (version, _) = twin.change_desired(patch, clock::now())?;
+            if let Some(device) = application.device_mut(id) {
+                device.prepared = Some(twin);
+            }
+            application.store_device(id, store);
+            (device_id, answer, version)
+        }
+    };
+    let event = Event::DesiredChanged { version };
+    rest.services.journal.record(Some(device_id.as_str()), event);
+    Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
 fn write_root(rest: &Rest, id: &str, body: &Bytes, mode: Mode) -> Result<(StatusCode, Json<Value>), ApiError> {
     let mut patch = object(body)?;
     patch.remove(METADATA);
-    let target = Target::find(rest, id)?;
-    let mut answer = Map::new();
-    let mut metadata = Map::new();
-    for (name, value) in &mut patch {
-        match value {
-            Value::Object(component) if target.is_component(name) => {
-                component.remove(METADATA);
-                component.remove(COMPONENT_MARKER);
-                answer.insert(name.clone(), json!({ METADATA: desired_metadata(component) }));
-                component.insert(COMPONENT_MARKER.into(), COMPONENT_MARKER_VALUE.into());
-            }
-            _ => {
-                metadata.insert(name.clone(), json!({ "desiredValue": value }));
+    write(rest, id, |twin, is_component| {
+        let mut answer = Map::new();
+        let mut metadata = Map::new();
+        for (name, value) in &mut patch {
+            match value {
+                Value::Object(component) if is_component(name) => {
+                    component.remove(METADATA);
+                    component.remove(COMPONENT_MARKER);
+                    answer.insert(name.clone(), json!({ METADATA: desired_metadata(component) }));
+                    if mode == Mode::Replace {
+                        remove_others(component, desired_of(twin, name));
+                    }
+                    component.insert(COMPONENT_MARKER.into(), COMPONENT_MARKER_VALUE.into());
+                }
+                _ => {
+                    metadata.insert(name.clone(), json!({ "desiredValue": value }));
+                }
             }
         }
-    }
-    answer.insert(METADATA.into(), metadata.into());
-    if mode == Mode::Replace {
-        let old = target.device.lock().twin.document().desired.properties;
-        remove_others(&mut patch, old.keys());
-    }
-    write(rest, &target.device, patch)?;
-    Ok((StatusCode::ACCEPTED, Json(Value::Object(answer))))
+        answer.insert(METADATA.into(), metadata.into());
+        if mode == Mode::Replace {
+            remove_others(&mut patch, twin.desired.properties.keys());
+        }
+        let answer = answer.into();
+        Write { patch, answer }
+    })
 }
 
 fn write_component(
@@ -169,35 +172,36 @@ fn write_component(
     let mut properties = object(body)?;
     properties.remove(METADATA);
     properties.remove(COMPONENT_MARKER);
-    let target = Target::find(rest, id)?;
-    let answer = json!({ METADATA: desired_metadata(&properties) });
-    if mode == Mode::Replace {
-        let document = target.device.lock().twin.document();
-        let old = document.desired.properties.get(&component).and_then(Value::as_object);
-        remove_others(&mut properties, old.into_iter().flat_map(Map::keys));
-    }
-    properties.insert(COMPONENT_MARKER.into(), COMPONENT_MARKER_VALUE.into());
-    write(
-        rest,
-        &target.device,
-        Map::from_iter([(component, Value::Object(properties))]),
-    )?;
-    Ok((StatusCode::ACCEPTED, Json(answer)))
+    write(rest, id, |twin, _| {
+        let answer = json!({ METADATA: desired_metadata(&properties) });
+        if mode == Mode::Replace {
+            remove_others(&mut properties, desired_of(twin, &component));
+        }
+        properties.insert(COMPONENT_MARKER.into(), COMPONENT_MARKER_VALUE.into());
+        let patch = Map::from_iter([(component, Value::Object(properties))]);
+        Write { patch, answer }
+    })
+}
+
+/// Whether anybody has called this name a component.
+fn has_component(twin: &TwinDocument, name: &str) -> bool {
+    [&twin.reported, &twin.desired].into_iter().any(|section| {
+        let value = section.properties.get(name).and_then(Value::as_object);
+        value.is_some_and(is_component)
+    })
+}
+
+/// The names of the desired properties of a component.
+fn desired_of<'a>(twin: &'a TwinDocument, component: &str) -> impl Iterator<Item = &'a String> {
+    let component = twin.desired.properties.get(component);
+    component.and_then(Value::as_object).into_iter().flat_map(Map::keys)
 }
 
 /// In a merge patch, what is not to stay must be named.
 fn remove_others<'a>(patch: &mut Map<String, Value>, old: impl Iterator<Item = &'a String>) {
-    for name in old {
+    for name in old.filter(|name| *name != COMPONENT_MARKER) {
         patch.entry(name).or_insert(Value::Null);
     }
-}
-
-fn write(rest: &Rest, device: &Device, patch: Map<String, Value>) -> Result<(), ApiError> {
-    let version = device.change_desired(patch, clock::now(), &rest.services.store)?;
-    rest.services
-        .journal
-        .record(Some(device.id.as_str()), Event::DesiredChanged { version });
-    Ok(())
 }
 
 fn desired_metadata(properties: &Map<String, Value>) -> Map<String, Value> {
@@ -205,6 +209,30 @@ fn desired_metadata(properties: &Map<String, Value>) -> Map<String, Value> {
         .iter()
         .map(|(name, value)| (name.clone(), json!({ "desiredValue": value })))
         .collect()
+}
+
+fn root_view(twin: &Twin) -> Value {
+    let document = twin.document();
+    let mut view = Map::new();
+    let mut plain = [Map::new(), Map::new()];
+    for (section, plain) in [&document.reported.properties, &document.desired.properties]
+        .into_iter()
+        .zip(&mut plain)
+    {
+        for (name, value) in section {
+            match value {
+                Value::Object(component) if is_component(component) => {
+                    view.entry(name).or_insert_with(|| component_view(twin, name));
+                }
+                _ => {
+                    plain.insert(name.clone(), value.clone());
+                }
+            }
+        }
+    }
+    let [reported, desired] = plain;
+    view.append(&mut render(twin, None, &reported, &desired));
+    Value::Object(view)
 }
 
 fn component_view(twin: &Twin, component: &str) -> Value {

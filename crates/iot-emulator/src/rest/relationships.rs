@@ -3,9 +3,10 @@
 //! A device that becomes a child gets its identity in a hub, as an operator would make it: it can't register with DPS
 //! through its gateway.
 
+use std::borrow::Cow;
+
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,6 +15,8 @@ use super::Rest;
 use super::body::parse;
 use super::devices::no_device;
 use super::error::ApiError;
+use super::extract::{Body, Path};
+use super::paging::Listing;
 use crate::central::Relationship;
 use crate::unconfirmed::SECOND_PARENT;
 
@@ -28,11 +31,17 @@ struct RelationshipBody {
     target: Option<String>,
 }
 
-pub(super) async fn list(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn list(
+    State(rest): State<Rest>,
+    Path(id): Path<String>,
+    listing: Listing,
+) -> Result<Json<Value>, ApiError> {
     let application = rest.services.central.read();
     let parent = &application.device(&id).ok_or_else(no_device)?.id;
-    let children: Vec<_> = application.children(parent).collect();
-    Ok(Json(json!({ "value": children })))
+    let children = application
+        .children(parent)
+        .map(|child| (Cow::from(child.target.as_str().to_ascii_lowercase()), child));
+    listing.plain(children, |child| json!(child)).map(Json)
 }
 
 pub(super) async fn read(
@@ -49,7 +58,7 @@ pub(super) async fn read(
 pub(super) async fn replace(
     State(rest): State<Rest>,
     Path((id, relationship)): Path<(String, String)>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Relationship>, ApiError> {
     if relationship.len() > MAX_ID
         || !relationship
@@ -67,7 +76,7 @@ pub(super) async fn replace(
 pub(super) async fn update(
     State(rest): State<Rest>,
     Path((id, relationship)): Path<(String, String)>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Relationship>, ApiError> {
     write(&rest, &id, relationship, parse(&body)?, false)
 }
@@ -135,6 +144,9 @@ fn write(
     services
         .registry
         .adopt(&relationship.target, enabled, services.reprovision, &mut changes);
+    if let Some(twin) = application.take_prepared(relationship.target.as_str(), &mut changes) {
+        services.registry.prepare(&relationship.target, twin, &mut changes);
+    }
     application.relate(relationship.clone(), &mut changes);
     services.store.write(changes);
     Ok(Json(relationship))

@@ -1,12 +1,13 @@
 //! The last value of a telemetry.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::Rest;
 use super::devices::no_device;
 use super::error::ApiError;
+use super::extract::Path;
 use crate::clock;
 
 pub(super) async fn read(

@@ -1,20 +1,22 @@
-//! Device templates: kept as they are written, and published at once.
+//! Device templates: checked, kept as they are written, and published at once.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use iot_protocol::id::ModelId;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::Rest;
-use super::body::{check_etag, object};
+use super::body::{check_etag, merge, object};
 use super::error::ApiError;
-use crate::central::Template;
+use super::extract::{Body, Path};
+use super::filter::Fields;
+use super::paging::Listing;
+use crate::central::{Template, problems};
 
-pub(super) async fn list(State(rest): State<Rest>) -> Json<Value> {
+pub(super) async fn list(State(rest): State<Rest>, listing: Listing) -> Result<Json<Value>, ApiError> {
     let application = rest.services.central.read();
-    Json(json!({ "value": application.templates.values().map(view).collect::<Vec<_>>() }))
+    listing.query(application.templates.iter(), view).map(Json)
 }
 
 pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
@@ -28,39 +30,89 @@ pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Re
     )))
 }
 
+/// Creates a template and publishes it, or writes over one.
 pub(super) async fn replace(
     State(rest): State<Rest>,
     Path(id): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     let id: ModelId = id.parse()?;
-    let mut document = object(&body)?;
-    if document.get("@id").is_some_and(|given| given != id.as_str()) {
-        return Err(ApiError::invalid("the @id of the body is not the id of the template"));
-    }
-    document.insert("@id".into(), id.as_str().into());
-    let given = document.remove("etag");
+    let document = object(&body)?;
+    write(&rest, id.as_str(), |_| Ok(document))
+}
+
+/// Changes what the body names of a template.
+pub(super) async fn update(
+    State(rest): State<Rest>,
+    Path(id): Path<String>,
+    Body(body): Body,
+) -> Result<Json<Value>, ApiError> {
+    let patch = object(&body)?;
+    write(&rest, &id, |current| {
+        let mut document = current.ok_or_else(no_template)?.document.clone();
+        merge(&mut document, patch);
+        Ok(document)
+    })
+}
+
+fn write(
+    rest: &Rest,
+    id: &str,
+    document: impl FnOnce(Option<&Template>) -> Result<Map<String, Value>, ApiError>,
+) -> Result<Json<Value>, ApiError> {
     let mut application = rest.services.central.write();
-    let current = application
-        .templates
-        .get(id.as_str())
-        .map(|template| template.etag.as_str());
-    check_etag(given.as_ref().and_then(Value::as_str), current)?;
-    let template = Template::new(id.as_str(), document);
-    if template.model_id().is_none() {
-        return Err(ApiError::invalid("the template has no capabilityModel with an @id"));
+    let current = application.templates.get(id);
+    let mut document = document(current)?;
+    if document.get("@id").is_some_and(|given| given != id) {
+        return Err(ApiError::invalid("@id: must be the id of the path, or left out"));
     }
+    document.insert("@id".into(), id.into());
+    let given = document.remove("etag");
+    check_etag(
+        given.as_ref().and_then(Value::as_str),
+        current.map(|template| template.etag.as_str()),
+    )?;
+    let problems = problems(&document);
+    if !problems.is_empty() {
+        return Err(ApiError::invalid(problems.join("; ")));
+    }
+    let template = Template::new(id, document);
     let answer = view(&template);
-    application.templates.insert(id.to_string(), template);
-    application.store_template(id.as_str(), &rest.services.store);
+    application.templates.insert(id.into(), template);
+    application.store_template(id, &rest.services.store);
     Ok(Json(answer))
 }
 
+/// Removes a template. Devices that have it are unassigned then.
 pub(super) async fn remove(State(rest): State<Rest>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     let mut application = rest.services.central.write();
-    application.templates.remove(&id).ok_or_else(no_template)?;
-    application.store_template(&id, &rest.services.store);
+    let mut changes = rest.services.store.changes();
+    application.remove_template(&id, &mut changes).ok_or_else(no_template)?;
+    rest.services.store.write(changes);
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl Fields for Template {
+    const TEXTS: &'static [&'static str] = &["@id", "displayName"];
+    const FLAGS: &'static [&'static str] = &[];
+
+    fn text(&self, field: &str) -> Option<&str> {
+        match field {
+            "@id" => Some(&self.id),
+            _ => Some(self.display_name()),
+        }
+    }
+
+    fn flag(&self, _: &str) -> bool {
+        false
+    }
+
+    fn display_name(&self) -> &str {
+        self.document
+            .get("displayName")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
 }
 
 fn view(template: &Template) -> Value {

@@ -48,6 +48,11 @@ fn records() -> Vec<(Table, &'static str, Value)> {
             json!({"id": "r-1", "name": "Behind", "source": "gw", "target": "T-1"}),
         ),
         (
+            Table::Tokens,
+            "ci",
+            json!({"id": "ci", "role": "operator", "expiry": "2027-11-23T15:00:00Z", "hash": "AAAA"}),
+        ),
+        (
             Table::Registrations,
             "t-1",
             json!({"id": "4.a.b", "outcome": {
@@ -179,6 +184,7 @@ async fn folders_of_this_form_are_understood_and_written() {
             Table::Templates,
             serde_json::to_value(&application.templates["dtmi:a;1"]).unwrap(),
         ),
+        (Table::Tokens, serde_json::to_value(&application.tokens["ci"]).unwrap()),
         (Table::Twins, serde_json::to_value(&state.twin).unwrap()),
     ] {
         assert_eq!(written, record(table), "{table:?}");

@@ -19,6 +19,8 @@ pub(crate) enum Table {
     Templates,
     /// Relationships of devices to their parents by the child's folded id.
     Relationships,
+    /// API tokens by id, without their secrets.
+    Tokens,
     /// Registration records of DPS by folded registration id.
     Registrations,
     /// What DPS and the application say about a device of the hub, by device id.
@@ -32,11 +34,12 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Groups,
         Self::Devices,
         Self::Templates,
         Self::Relationships,
+        Self::Tokens,
         Self::Registrations,
         Self::Identities,
         Self::Sessions,
@@ -50,6 +53,7 @@ impl Table {
             Self::Devices => "devices",
             Self::Templates => "templates",
             Self::Relationships => "relationships",
+            Self::Tokens => "tokens",
             Self::Registrations => "registrations",
             Self::Identities => "identities",
             Self::Sessions => "sessions",

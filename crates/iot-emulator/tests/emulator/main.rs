@@ -6,6 +6,7 @@
 )]
 
 mod approval;
+mod central;
 mod common;
 mod crash;
 mod dps;
