@@ -13,6 +13,7 @@ mod dps;
 mod gateway;
 mod hub;
 mod hubs;
+mod intruders;
 mod messages;
 mod pressure;
 mod program;

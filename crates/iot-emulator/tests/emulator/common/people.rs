@@ -18,6 +18,11 @@ impl Party {
         Self::make(name, true, 2040, None)
     }
 
+    /// A certificate authority that is no longer valid.
+    pub(crate) fn expired_root(name: &str) -> Self {
+        Self::make(name, true, 2021, None)
+    }
+
     /// A self-signed leaf, for an individual enrollment.
     pub(crate) fn self_signed(name: &str) -> Self {
         Self::make(name, false, 2040, None)
