@@ -49,9 +49,23 @@ pub(crate) struct Peer {
 
 /// Serves one connection until either side ends it.
 pub(crate) async fn serve<S: Stream>(stream: S, peer: Peer, services: Arc<Services>, stop: CancellationToken) {
+    // On a heap of its own, like the handshake: what comes before is over soon, and a session with the hub stays.
+    let Some(session) = Box::pin(arrive(stream, peer, &services, &stop)).await else {
+        return;
+    };
+    hub::serve(session, &stop).await;
+}
+
+/// Hears what a client wants, and gives the session of one that may have one with the hub. All others have been seen to.
+async fn arrive<'a, S: Stream>(
+    stream: S,
+    peer: Peer,
+    services: &'a Services,
+    stop: &CancellationToken,
+) -> Option<Box<hub::Session<'a, S>>> {
     let mut wire = Wire::new(stream);
     let first = tokio::select! {
-        () = stop.cancelled() => return,
+        () = stop.cancelled() => return None,
         first = timeout(CONNECT_LIMIT, wire.next()) => first,
     };
     let no_connect = match first {
@@ -64,36 +78,29 @@ pub(crate) async fn serve<S: Stream>(stream: S, peer: Peer, services: Arc<Servic
         Ok(connect) => connect,
         Err(reason) => {
             services.journal.record(None, Event::Dropped { reason });
-            return Box::pin(wire.close()).await;
+            wire.close().await;
+            return None;
         }
     };
     match user(&connect) {
-        // On a heap of its own, like the handshake: most connections are for the hub, and those stay.
+        Ok(UserName::Dps(user)) if peer.gateway.is_none() => {
+            dps::serve(wire, &connect, &user, &peer.chain, services, stop).await;
+        }
         Ok(UserName::Dps(user)) => {
-            let visit = async move {
-                if peer.gateway.is_none() {
-                    return dps::serve(wire, &connect, &user, &peer.chain, &services, &stop).await;
-                }
-                let id = Some(user.registration_id.as_str());
-                let refused = Refused::new(NOT_DOWNSTREAM, "no registration through a gateway");
-                refuse(wire, &services, Some(Service::Dps), id, refused).await;
-            };
-            Box::pin(visit).await;
+            let id = Some(user.registration_id.as_str());
+            let refused = Refused::new(NOT_DOWNSTREAM, "no registration through a gateway");
+            refuse(wire, services, Some(Service::Dps), id, refused).await;
         }
-        Ok(UserName::Hub(user)) => {
-            let admitted = hub::admit(connect, &user, &peer, &services);
-            // Who it is has been settled; the certificates are not looked at again.
-            drop(peer);
-            match admitted {
-                Ok(admitted) => hub::serve(wire, admitted, &services, &stop).await,
-                Err(refused) => {
-                    let device = Some(user.device_id.as_str());
-                    refuse(wire, &services, Some(Service::Hub), device, refused).await;
-                }
+        Ok(UserName::Hub(user)) => match hub::admit(connect, &user, &peer, services) {
+            Ok(admitted) => return Some(hub::begin(wire, admitted, services)),
+            Err(refused) => {
+                let device = Some(user.device_id.as_str());
+                refuse(wire, services, Some(Service::Hub), device, refused).await;
             }
-        }
-        Err(refused) => refuse(wire, &services, None, Some(&connect.client_id), refused).await,
+        },
+        Err(refused) => refuse(wire, services, None, Some(&connect.client_id), refused).await,
     }
+    None
 }
 
 fn user(connect: &Connect) -> Result<UserName, Refused> {

@@ -1,8 +1,6 @@
 //! Which messages of a device have come before, in little memory: the ids that our devices give are
 //! `<run>-<sequence number>`, so what has been seen is a few ranges of numbers per run.
 
-use std::collections::{BTreeMap, VecDeque};
-
 /// Runs that are remembered of one device.
 const RUNS: usize = 4;
 /// Ranges that are remembered of one run. Beyond that, the gap between the two lowest counts as seen.
@@ -11,7 +9,8 @@ const RANGES: usize = 1024;
 /// The message ids that one device has used.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    runs: VecDeque<(Box<str>, Ranges)>,
+    /// The oldest first.
+    runs: Vec<(Box<str>, Ranges)>,
 }
 
 impl Seen {
@@ -25,42 +24,42 @@ impl Seen {
             return ranges.insert(number);
         }
         if self.runs.len() == RUNS {
-            self.runs.pop_front();
+            self.runs.remove(0);
         }
         let mut ranges = Ranges::default();
         ranges.insert(number);
-        self.runs.push_back((run.into(), ranges));
+        self.runs.reserve_exact(1);
+        self.runs.push((run.into(), ranges));
         true
     }
 }
 
-/// A set of numbers as ranges, by their first number and with their last one.
+/// A set of numbers as ranges from the first number to the last one, in order. Almost always it is one range, which grows
+/// at its end.
 #[derive(Debug, Default)]
-struct Ranges(BTreeMap<u64, u64>);
+struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
     /// Whether the number was not in yet.
     fn insert(&mut self, number: u64) -> bool {
-        let below = self.0.range(..=number).next_back().map(|(first, last)| (*first, *last));
-        if below.is_some_and(|(_, last)| number <= last) {
+        let place = self.0.partition_point(|(first, _)| *first <= number);
+        let below = place.checked_sub(1);
+        if below.is_some_and(|below| number <= self.0[below].1) {
             return false;
         }
-        let first = match below {
-            Some((first, last)) if last + 1 == number => first,
-            _ => number,
-        };
-        let above = number.checked_add(1).and_then(|next| self.0.remove(&next));
-        self.0.insert(first, above.unwrap_or(number));
+        let below = below.filter(|below| self.0[*below].1 + 1 == number);
+        let above = self.0.get(place).is_some_and(|(first, _)| *first - 1 == number);
+        match (below, above) {
+            (Some(below), true) => self.0[below].1 = self.0.remove(place).1,
+            (Some(below), false) => self.0[below].1 = number,
+            (None, true) => self.0[place].0 = number,
+            (None, false) => self.0.insert(place, (number, number)),
+        }
         if self.0.len() > RANGES {
-            self.join_lowest();
+            // The gap between the two lowest closes.
+            self.0[0].1 = self.0.remove(1).1;
         }
         true
-    }
-
-    fn join_lowest(&mut self) {
-        if let (Some((first, _)), Some((_, last))) = (self.0.pop_first(), self.0.pop_first()) {
-            self.0.insert(first, last);
-        }
     }
 }
 
@@ -90,7 +89,7 @@ mod tests {
         for number in [5, 3, 4, 1, 2, u64::MAX, 0] {
             assert!(ranges.insert(number), "{number}");
         }
-        assert_eq!(ranges.0, BTreeMap::from([(0, 5), (u64::MAX, u64::MAX)]));
+        assert_eq!(ranges.0, [(0, 5), (u64::MAX, u64::MAX)]);
     }
 
     #[test]

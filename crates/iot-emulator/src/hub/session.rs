@@ -33,8 +33,8 @@ use crate::wire::{Stream, Wire};
 /// The hub's own limit for how long a client may be silent.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1767);
 
-/// Serves a device that was admitted, until either side ends it.
-pub(crate) async fn serve<S: Stream>(wire: Wire<S>, admitted: Admitted, services: &Services, stop: &CancellationToken) {
+/// Begins the session of a device that was admitted. It is on the heap, and is handed on from one owner to the next.
+pub(crate) fn begin<S: Stream>(wire: Wire<S>, admitted: Admitted, services: &Services) -> Box<Session<'_, S>> {
     let device = Arc::clone(&admitted.device);
     let id = device.id.as_str();
     count(&services.counters.connects);
@@ -47,22 +47,26 @@ pub(crate) async fn serve<S: Stream>(wire: Wire<S>, admitted: Admitted, services
         .journal
         .record(Some(id), Event::Connected { service: Service::Hub });
 
-    let patience = patience(admitted.keep_alive, LONGEST_SILENCE);
     let gateway = admitted.gateway.clone();
-    let (mut session, will) = Session::begin(wire, admitted, services);
+    let session = Box::new(Session::begin(wire, admitted, services));
     // Whoever ended the relationship after the look at it has not seen this connection.
     if let Some(gateway) = gateway.filter(|gateway| !is_child(&device, &gateway.device, services)) {
         device.orphan(&gateway.device);
     }
-    let Err(why) = session.run(patience, stop).await;
-    session.end();
+    session
+}
 
-    if let Some(will) = will.filter(|_| why != Why::Disconnect) {
-        publish_will(&will, &device, services);
+/// Serves a device until either side ends its session.
+pub(crate) async fn serve<S: Stream>(mut session: Box<Session<'_, S>>, stop: &CancellationToken) {
+    let Err(why) = session.run(stop).await;
+    session.end();
+    let services = session.services;
+    if let Some(will) = session.will.take().filter(|_| why != Why::Disconnect) {
+        publish_will(&will, &session.device, services);
     }
     services.counters.connected.fetch_sub(1, Relaxed);
     services.journal.record(
-        Some(id),
+        Some(session.device.id.as_str()),
         Event::Disconnected {
             service: Service::Hub,
             why,
@@ -84,7 +88,8 @@ fn publish_will(will: &LastWill, device: &Device, services: &Services) {
     }
 }
 
-struct Session<'a, S> {
+/// A device that is connected.
+pub(crate) struct Session<'a, S> {
     wire: Wire<S>,
     device: Arc<Device>,
     services: &'a Services,
@@ -92,6 +97,9 @@ struct Session<'a, S> {
     commands: Receiver<Command>,
     keeps_session: bool,
     resumed: bool,
+    /// How long the device may be silent.
+    patience: Duration,
+    will: Option<Box<LastWill>>,
     subscriptions: Subscriptions,
     /// Methods that the device has not answered yet.
     calls: BTreeMap<String, Call>,
@@ -101,19 +109,25 @@ struct Session<'a, S> {
     packet_id: u16,
 }
 
+/// What a session has to see to next.
+enum News {
+    Packet(Packet),
+    Command(Command),
+}
+
 struct Call {
     name: String,
     reply: oneshot::Sender<(u16, Bytes)>,
 }
 
 impl<'a, S: Stream> Session<'a, S> {
-    /// Takes the device's connection over. What is left is the will.
-    fn begin(wire: Wire<S>, admitted: Admitted, services: &'a Services) -> (Self, Option<Box<LastWill>>) {
+    /// Takes the device's connection over.
+    fn begin(wire: Wire<S>, admitted: Admitted, services: &'a Services) -> Self {
         let Admitted {
             device,
             model_id,
             clean_session,
-            keep_alive: _,
+            keep_alive,
             will,
             gateway,
         } = admitted;
@@ -151,7 +165,7 @@ impl<'a, S: Stream> Session<'a, S> {
         if subscriptions.contains(&Subscription::Methods) {
             device.reachable.notify_waiters();
         }
-        let session = Self {
+        Self {
             wire,
             device,
             services,
@@ -159,13 +173,14 @@ impl<'a, S: Stream> Session<'a, S> {
             commands,
             keeps_session: !clean_session,
             resumed,
+            patience: patience(keep_alive, LONGEST_SILENCE),
+            will,
             subscriptions,
             calls: BTreeMap::new(),
             next_call: 0,
             in_flight: BTreeMap::new(),
             packet_id: 0,
-        };
-        (session, will)
+        }
     }
 
     /// Takes the connection out of the device, unless a newer one has taken its place.
@@ -180,36 +195,43 @@ impl<'a, S: Stream> Session<'a, S> {
     }
 
     /// Ends only with a reason to end.
-    async fn run(&mut self, patience: Duration, stop: &CancellationToken) -> Result<Infallible, Why> {
+    async fn run(&mut self, stop: &CancellationToken) -> Result<Infallible, Why> {
         self.stored().await?;
         self.wire.accept(self.resumed).await?;
-        self.deliver().await?;
+        Box::pin(self.deliver()).await?;
+        let mut heard = Instant::now();
         // Both are begun once and not for every packet: a timer that begins enters a wheel that all share.
         let mut stopped = pin!(stop.cancelled());
-        let mut heard = Instant::now();
-        let mut silence = pin!(sleep_until(heard + patience));
+        let mut silence = pin!(sleep_until(heard + self.patience));
         loop {
-            tokio::select! {
+            let news = tokio::select! {
                 biased;
                 () = &mut stopped => return Err(Why::ShuttingDown),
-                command = self.commands.recv() => match command {
-                    Some(command) => self.obey(command).await?,
-                    // Whoever took the sender away has said why before.
-                    None => return Err(Why::Replaced),
-                },
+                // Whoever took the sender away has said why before.
+                command = self.commands.recv() => News::Command(command.ok_or(Why::Replaced)?),
                 packet = self.wire.next() => {
-                    self.handle(&packet?).await?;
                     heard = Instant::now();
+                    News::Packet(packet?)
                 }
                 () = &mut silence => {
                     // The timer stands where it was set last; what came since then has put the end off.
-                    let end = heard + patience;
+                    let end = heard + self.patience;
                     if end <= Instant::now() {
                         return Err(Why::KeepAliveExpired);
                     }
                     silence.as_mut().reset(end);
+                    continue;
                 }
-            }
+            };
+            // On a heap of its own for the moment that it takes: a task that waits for days has no room for it.
+            Box::pin(self.take_up(news)).await?;
+        }
+    }
+
+    async fn take_up(&mut self, news: News) -> Result<(), Why> {
+        match news {
+            News::Packet(packet) => self.handle(&packet).await,
+            News::Command(command) => self.obey(command).await,
         }
     }
 
