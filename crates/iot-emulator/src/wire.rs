@@ -20,7 +20,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Room for a body of 256 KiB and its headers.
 pub(crate) const MAX_PACKET: usize = 320 * 1024;
-/// Most connections are quiet, so buffers start small and grow when needed.
+/// Buffers start small and grow when needed.
 const BUFFER: usize = 256;
 /// What may wait to be sent before the sender itself has to wait.
 const BACKLOG: usize = 64 * 1024;
@@ -75,23 +75,22 @@ impl<S: Stream> Wire<S> {
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Packet, WireError>> {
+        let unread = self.framed.read_buffer_mut();
+        if unread.capacity() == 0 {
+            unread.reserve(BUFFER);
+        }
         match self.framed.poll_next_unpin(context) {
             Poll::Ready(Some(packet)) => Poll::Ready(Ok(packet?)),
             Poll::Ready(None) => Poll::Ready(Err(WireError::Lost)),
             Poll::Pending => {
-                self.shrink();
+                // Most connections are quiet at any moment, and a quiet one has no buffers.
+                if self.framed.read_buffer().is_empty() {
+                    *self.framed.read_buffer_mut() = BytesMut::new();
+                }
                 ready!(self.framed.poll_flush_unpin(context))?;
                 *self.framed.write_buffer_mut() = BytesMut::new();
                 Poll::Pending
             }
-        }
-    }
-
-    /// Gives back what a large packet has left, as soon as nothing more is there to be read.
-    fn shrink(&mut self) {
-        let unread = self.framed.read_buffer_mut();
-        if unread.is_empty() && unread.capacity() > BUFFER {
-            *unread = BytesMut::with_capacity(BUFFER);
         }
     }
 
@@ -158,7 +157,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_large_packet_leaves_no_large_buffer_in_either_direction() {
+    async fn a_quiet_connection_has_no_buffers() {
         let (mut peer, stream) = duplex(1 << 20);
         let mut wire = Wire::new(stream);
         let large = Packet::Publish(Publish::new("t", QoS::AtMostOnce, vec![b'x'; 200_000]));
@@ -172,7 +171,7 @@ mod tests {
         let waiting = poll_fn(|context| Poll::Ready(wire.poll_next(context).is_pending())).await;
         assert!(waiting);
         peer.read_exact(&mut bytes).await.unwrap();
-        assert!(wire.framed.read_buffer().capacity() <= BUFFER);
+        assert_eq!(wire.framed.read_buffer().capacity(), 0);
         assert_eq!(wire.framed.write_buffer().capacity(), 0);
     }
 

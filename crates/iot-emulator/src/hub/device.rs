@@ -47,7 +47,7 @@ pub(crate) struct DeviceState {
     pub(crate) connection: Option<Connection>,
     /// What is left of a session with CleanSession=0: what it has subscribed. SDKs rely on it after a reconnect: the
     /// one for Python subscribes to nothing again, the one for Node not to what concerns the twin.
-    pub(crate) session: Option<Box<[(Subscription, QoS)]>>,
+    pub(crate) session: Option<Arc<[(Subscription, QoS)]>>,
     /// The last write of what this device's own lock guards.
     pub(crate) stored: Ticket,
     /// The identity is gone, and what a last session still does is stored no more.

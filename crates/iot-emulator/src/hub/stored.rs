@@ -92,7 +92,8 @@ pub(super) fn put_session(id: &DeviceId, state: &DeviceState, changes: &mut Chan
         kept: state.session.is_some(),
         subscriptions: state
             .session
-            .iter()
+            .as_deref()
+            .into_iter()
             .flatten()
             .map(|(subscription, qos)| (subscription.to_string(), *qos as u8))
             .collect(),
@@ -178,7 +179,7 @@ fn read_identity(key: &str, identity: &Identity) -> Option<(DeviceId, Option<Thu
     Some((DeviceId::new(key).ok()?, thumbprint))
 }
 
-fn read_subscriptions(id: &DeviceId, session: &Session) -> Option<Box<[(Subscription, QoS)]>> {
+fn read_subscriptions(id: &DeviceId, session: &Session) -> Option<Arc<[(Subscription, QoS)]>> {
     let messages = Subscription::CloudToDevice { device_id: id.clone() };
     let old = session.messages.map(|number| Some((messages, qos(number).ok()?)));
     let kept = session.subscriptions.iter();

@@ -1,5 +1,7 @@
 //! What the device wants to be sent.
 
+use std::sync::Arc;
+
 use iot_protocol::hub::{MAX_SUBSCRIPTIONS, Subscription};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe};
@@ -9,39 +11,33 @@ use crate::hub::stored;
 use crate::journal::Why;
 use crate::wire::{Stream, granted_qos};
 
-/// Topic filters, each with its QoS, in order. They are five at most, so a list does for a map.
+/// Topic filters, each with its QoS. They are five at most, so a list does for a map. A session that is kept shares it with
+/// its device.
 #[derive(Debug, Default)]
-pub(super) struct Subscriptions(Vec<(Subscription, QoS)>);
+pub(super) struct Subscriptions(Arc<[(Subscription, QoS)]>);
 
 impl Subscriptions {
     /// Those of a session that was kept.
-    pub(super) fn resume(kept: &[(Subscription, QoS)]) -> Self {
-        let mut subscriptions = Self::default();
-        for (subscription, qos) in kept {
-            subscriptions.insert(subscription.clone(), *qos);
-        }
-        subscriptions
+    pub(super) fn resume(kept: &Arc<[(Subscription, QoS)]>) -> Self {
+        Self(Arc::clone(kept))
     }
 
     pub(super) fn contains(&self, subscription: &Subscription) -> bool {
-        self.find(subscription).is_ok()
+        self.0.iter().any(|(known, _)| known == subscription)
     }
 
     fn insert(&mut self, subscription: Subscription, qos: QoS) {
-        match self.find(&subscription) {
-            Ok(known) => self.0[known].1 = qos,
-            Err(place) => self.0.insert(place, (subscription, qos)),
+        let mut list = self.0.to_vec();
+        match list.iter_mut().find(|(known, _)| *known == subscription) {
+            Some(known) => known.1 = qos,
+            None => list.push((subscription, qos)),
         }
+        self.0 = list.into();
     }
 
     fn remove(&mut self, subscription: &Subscription) {
-        if let Ok(known) = self.find(subscription) {
-            self.0.remove(known);
-        }
-    }
-
-    fn find(&self, subscription: &Subscription) -> Result<usize, usize> {
-        self.0.binary_search_by(|(known, _)| known.cmp(subscription))
+        let others = self.0.iter().filter(|(known, _)| known != subscription);
+        self.0 = others.cloned().collect();
     }
 }
 
@@ -94,8 +90,8 @@ impl<S: Stream> Session<'_, S> {
         let mut state = self.device.lock();
         if let Some(connection) = state.connection_mut(self.serial) {
             connection.takes_methods = takes_methods;
-            if self.keeps_session && state.session.as_deref() != Some(&self.subscriptions.0) {
-                state.session = Some(self.subscriptions.0.as_slice().into());
+            if self.keeps_session && state.session.as_ref() != Some(&self.subscriptions.0) {
+                state.session = Some(Arc::clone(&self.subscriptions.0));
                 state.store(&self.services.store, |state, changes| {
                     stored::put_session(&self.device.id, state, changes);
                 });
