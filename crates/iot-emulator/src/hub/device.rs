@@ -294,15 +294,17 @@ impl Connection {
 mod tests {
     use super::*;
 
+    type Bar = fn(&mut DeviceState);
+
     #[tokio::test]
     async fn who_is_barred_between_admission_and_session_is_closed_at_once() {
         let hub = Arc::new(HubHost::new("hub").unwrap());
-        let bar: [(fn(&mut DeviceState), Why); 3] = [
+        let bars: [(Bar, Why); 3] = [
             (|state| state.enabled = false, Why::Disabled),
             (|state| state.next_hub = Some(Arc::clone(&state.hub)), Why::Moved),
             (|state| state.is_removed = true, Why::Deleted),
         ];
-        for (bar, expected) in bar {
+        for (bar, expected) in bars {
             let device = Device::new(DeviceId::new("t-1").unwrap(), None, Arc::clone(&hub));
             bar(&mut device.lock());
             let (_, mut commands) = device.lock().connect(None);
