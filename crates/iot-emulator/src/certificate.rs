@@ -11,6 +11,7 @@ use rustls_pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use sha1::Digest;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::X509Name;
 
 /// SHA-256 over the DER, the emulator's own way to recognise a certificate.
 pub(crate) type Thumbprint = [u8; 32];
@@ -89,6 +90,19 @@ impl Certificate {
     /// Whether the date is within the certificate's validity.
     pub(crate) fn is_valid_at(&self, now: Timestamp) -> bool {
         (self.not_before..=self.not_after).contains(&now.as_second())
+    }
+
+    /// The last moment of its validity.
+    pub(crate) fn not_after(&self) -> Option<Timestamp> {
+        Timestamp::from_second(self.not_after).ok()
+    }
+
+    /// The subject in words.
+    pub(crate) fn subject(&self) -> String {
+        match X509Name::from_der(&self.subject) {
+            Ok((_, name)) => name.to_string(),
+            Err(_) => String::new(),
+        }
     }
 
     /// Whether `authority` may sign others and did sign this one.

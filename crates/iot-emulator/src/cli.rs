@@ -18,7 +18,7 @@ use crate::{Approval, Config, Emulator, Gateway, Reprovision};
 /// Runs DPS, IoT Hub and the IoT Central REST API on this machine. Not for production.
 ///
 /// Port 0 means any free port. When everything listens, one line of JSON on stdout says where, and where the files are
-/// that clients need. Stops at Ctrl-C or SIGTERM.
+/// that clients need. A line on stderr links to a page that shows all of it. Stops at Ctrl-C or SIGTERM.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Args {
     /// Where devices connect with MQTT over TLS: DPS and hub on one port.
@@ -122,6 +122,14 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
     };
     let emulator = Emulator::start(config).await?;
     announce(&emulator, &state).context("nobody reads stdout")?;
+    // The program that started this one asks for a link itself when it wants one.
+    if let Some(link) = emulator.sign_in_link().filter(|_| !args.stop_on_stdin_eof) {
+        // Nobody has to read it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "look at it: {link} (lets you in once, within ten minutes)"
+        );
+    }
     tokio::select! {
         () = &mut shutdown => {}
         () = stdin_ended(), if args.stop_on_stdin_eof => {}

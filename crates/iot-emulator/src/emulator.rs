@@ -8,6 +8,7 @@ use std::sync::Arc;
 use iot_protocol::id::{HubHost, IdScope};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -26,7 +27,7 @@ use crate::state::StateFolder;
 use crate::stats::{Counters, Stats};
 use crate::store::{Content, Store};
 use crate::token::ApiToken;
-use crate::{clock, listener, tls};
+use crate::{clock, listener, page, tls};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4096;
@@ -131,6 +132,7 @@ impl Emulator {
             store,
             counters: Counters::default(),
             journal: Journal::new(),
+            page: page::Shared::default(),
         });
         let stop = CancellationToken::new();
         // From here on, a failure stops what runs already.
@@ -239,6 +241,19 @@ impl Emulator {
     #[must_use]
     pub fn api_token_file(&self) -> Option<PathBuf> {
         self.state.as_ref().map(StateFolder::api_token_file)
+    }
+
+    /// A link to the page, a secret: it lets one person in, once, within ten minutes. It is that of the address without
+    /// TLS where there is one, since browsers do not know the authority.
+    #[must_use]
+    pub fn sign_in_link(&self) -> Option<String> {
+        let base = match (self.http_addr(), self.https_addr()) {
+            (Some(http), _) => format!("http://{http}"),
+            (None, Some(https)) => format!("https://{}:{}", self.hostname(), https.port()),
+            (None, None) => return None,
+        };
+        let path = self.services.page.sign_in.link(Instant::now());
+        Some(format!("{base}{path}"))
     }
 
     /// Totals since the start.

@@ -197,6 +197,13 @@ impl Journal {
         entries.iter().skip(known).cloned().collect()
     }
 
+    /// The last events that `keep` lets through, newest first, at most `count`.
+    pub(crate) fn tail(&self, count: usize, keep: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest_first = entries.iter().rev();
+        newest_first.filter(|entry| keep(entry)).take(count).cloned().collect()
+    }
+
     /// The number of the last event.
     #[must_use]
     pub fn last(&self) -> u64 {

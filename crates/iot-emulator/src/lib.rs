@@ -20,6 +20,7 @@
 //! | `dps` | registration |
 //! | `hub` | identities, twins, telemetry, methods, cloud-to-device messages |
 //! | `central`, `rest` | the IoT Central application, and its REST interface |
+//! | `page` | what a person looks at in a browser |
 //! | `store` | what outlives the process, in a database of the state folder |
 //! | [`Stats`], [`Journal`] | what happened |
 //! | `unconfirmed` | choices for which no public source was found |
@@ -54,6 +55,7 @@ mod gateway;
 mod hub;
 mod journal;
 mod listener;
+mod page;
 mod rest;
 mod services;
 mod session;

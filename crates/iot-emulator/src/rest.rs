@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::central::Resource;
+use crate::page::{self, Page};
 use crate::services::Services;
 
 mod attestation;
@@ -95,7 +96,7 @@ pub(crate) fn serve(
     stop: &CancellationToken,
 ) -> io::Result<RestServer> {
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let app = router(Rest { services, scheme }).into_make_service();
+    let app = router(Rest { services, scheme }, address.port(), stop).into_make_service();
     let listener = listener.into_std()?;
     let handle = Handle::new();
     let task = match tls {
@@ -125,7 +126,26 @@ fn bounded<A: Address, Acceptor>(server: Server<A, Acceptor>) -> Server<A, Accep
     server
 }
 
-fn router(rest: Rest) -> Router {
+/// The interface behind its token, and the page, which has a door of its own.
+fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
+    let interface = interface(rest.clone());
+    let page = page::router(Page {
+        services: Arc::clone(&rest.services),
+        interface: interface.clone(),
+        scheme: rest.scheme,
+        port,
+        stop: stop.clone(),
+    });
+    let guarded = interface.layer(middleware::from_fn_with_state(rest.clone(), guard::token));
+    let router = guarded.merge(page);
+    match rest.scheme {
+        "http" => router.layer(middleware::from_fn_with_state(rest, guard::host)),
+        _ => router,
+    }
+}
+
+/// Everything that a token opens, not yet behind it.
+fn interface(rest: Rest) -> Router {
     // What is added last is asked first.
     let api = api()
         .into_router()
@@ -139,17 +159,12 @@ fn router(rest: Rest) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(rest.clone(), guard::durable_change));
-    let router = Router::new()
+    Router::new()
         .nest("/api", api)
         .nest("/emulator", operator)
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(extract::MAX_BODY))
-        .layer(middleware::from_fn_with_state(rest.clone(), guard::token));
-    let router = match rest.scheme {
-        "http" => router.layer(middleware::from_fn_with_state(rest.clone(), guard::host)),
-        _ => router,
-    };
-    router.with_state(rest)
+        .with_state(rest)
 }
 
 /// The interface of IoT Central, under `/api`.
@@ -289,6 +304,7 @@ fn operator() -> Surface {
     Surface::new()
         .route("/stats", Resource::Emulator, get(operator::stats))
         .route("/journal", Resource::Emulator, get(operator::journal))
+        .route("/sign-in", Resource::Emulator, post(operator::sign_in))
         .route("/devices/{id}", Resource::Emulator, get(operator::device))
         .route("/devices/{id}/messages", Resource::Emulator, post(messages::send))
         .route("/devices/{id}/methods", Resource::Emulator, post(methods::invoke))

@@ -8,6 +8,7 @@ use crate::central::{Approval, Central};
 use crate::dps::{Registrations, Reprovision};
 use crate::hub::{CantMove, Registry};
 use crate::journal::{Event, Journal};
+use crate::page;
 use crate::stats::Counters;
 use crate::store::Store;
 use crate::token::ApiToken;
@@ -28,6 +29,7 @@ pub(crate) struct Services {
     pub(crate) store: Store,
     pub(crate) counters: Counters,
     pub(crate) journal: Journal,
+    pub(crate) page: page::Shared,
 }
 
 impl Services {

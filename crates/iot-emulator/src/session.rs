@@ -206,6 +206,7 @@ mod tests {
             store: Store::memory(),
             counters: Counters::default(),
             journal: Journal::new(),
+            page: crate::page::Shared::default(),
         };
         let id = DeviceId::new("t-1").unwrap();
         let mut changes = services.store.changes();

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use provisioning::central::{ApiToken, Central};
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::manifest::types::Secret;
 use crate::report::Received;
@@ -27,7 +29,8 @@ pub struct Application {
 #[derive(Debug)]
 struct Operator {
     http: reqwest::Client,
-    stats: String,
+    /// The address of its surface.
+    base: String,
     authorization: HeaderValue,
 }
 
@@ -35,6 +38,11 @@ struct Operator {
 struct Stats {
     telemetry_received: u64,
     telemetry_received_unique: u64,
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    path: String,
 }
 
 impl Application {
@@ -56,16 +64,22 @@ impl Application {
     /// How much telemetry the application has received until now; `None` where it does not tell, as IoT Central.
     pub async fn received(&self) -> Option<Received> {
         let operator = self.operator.as_ref()?;
-        let request = operator
-            .http
-            .get(&operator.stats)
-            .header(AUTHORIZATION, operator.authorization.clone());
-        let answer = request.send().await.ok()?.error_for_status().ok()?;
-        let stats: Stats = answer.json().await.ok()?;
+        let stats: Stats = operator.ask(Method::GET, "stats").await.ok()?;
         Some(Received {
             received: stats.telemetry_received,
             received_unique: stats.telemetry_received_unique,
         })
+    }
+
+    /// The path of a link to the emulator's page that lets one person in, once. It is a secret.
+    ///
+    /// # Errors
+    ///
+    /// It is no emulator, or it does not answer.
+    pub async fn sign_in_path(&self) -> anyhow::Result<String> {
+        let operator = self.operator.as_ref().context("only an emulator has a page")?;
+        let link: SignIn = operator.ask(Method::POST, "sign-in").await?;
+        Ok(link.path)
     }
 
     /// The temperature of a device as the application shows it: its own, or that of its first thermostat.
@@ -101,9 +115,15 @@ impl Operator {
         authorization.set_sensitive(true);
         Ok(Self {
             http,
-            stats: format!("{}/emulator/stats", app.trim_end_matches('/')),
+            base: format!("{}/emulator", app.trim_end_matches('/')),
             authorization,
         })
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: Method, what: &str) -> reqwest::Result<T> {
+        let request = self.http.request(method, format!("{}/{what}", self.base));
+        let request = request.header(AUTHORIZATION, self.authorization.clone());
+        request.send().await?.error_for_status()?.json().await
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Ready {
     pub ws: Option<SocketAddr>,
     /// Where its REST interface listens with TLS.
     pub https: SocketAddr,
+    /// Where it listens without TLS, for this machine only.
+    pub http: SocketAddr,
     /// The name in its certificate.
     pub hostname: String,
     /// The id scope of its DPS.

@@ -8,7 +8,7 @@ use iot_protocol::id::IdScope;
 use jiff::Timestamp;
 
 use crate::application::{Application, secret};
-use crate::emulator_child::EmulatorChild;
+use crate::emulator_child::{self, EmulatorChild};
 use crate::enrollment;
 use crate::exit::Failure;
 use crate::identities::Identities;
@@ -90,7 +90,7 @@ impl Preparation<'_> {
         let emulator = EmulatorChild::start(self.executable, &state, port, transport, &hubs).await?;
         let ready = emulator.ready.clone();
         let port = ready.port(transport).context("the emulator does not speak WebSocket")?;
-        let dps_endpoint = ready.hostname;
+        let dps_endpoint = ready.hostname.clone();
         let app = format!("https://{dps_endpoint}:{}", ready.https.port());
         self.story.tell(format!(
             "emulator ready: DPS and hub on {dps_endpoint}:{port}, IoT Central on {app}"
@@ -98,6 +98,7 @@ impl Preparation<'_> {
         let token = std::fs::read_to_string(&ready.api_token_file)
             .with_context(|| format!("can't read `{}`", ready.api_token_file.display()))?;
         let application = Application::new(&app, &token, Some(&ready.ca))?;
+        self.tell_page(&application, &ready).await;
         self.enroll(&application).await?;
         Ok(Ready {
             plan: plan::Target {
@@ -115,6 +116,18 @@ impl Preparation<'_> {
             application: Some(application),
             emulator: Some(emulator),
         })
+    }
+
+    /// Tells where a person can look. Its address is the one without TLS, as browsers do not know the emulator's CA.
+    async fn tell_page(&self, application: &Application, ready: &emulator_child::Ready) {
+        let page = format!("http://{}", ready.http);
+        self.story.tell(match application.sign_in_path().await {
+            Ok(path) => format!("look at it: {page}{path} (lets you in once, within ten minutes)"),
+            Err(error) => format!(
+                "look at it: {page}, with the API token in {}, since there is no link: {error:#}",
+                ready.api_token_file.display()
+            ),
+        });
     }
 
     async fn iot_central(self, target: &IotCentralTarget, token: &Token) -> Result<Ready, Failure> {

@@ -62,6 +62,29 @@ impl Template {
         self.document.get("capabilityModel")?.get("@id")?.as_str()
     }
 
+    /// What it is called.
+    pub(crate) fn display_name(&self) -> &str {
+        let name = self.document.get("displayName").and_then(Value::as_str);
+        name.unwrap_or(&self.id)
+    }
+
+    /// The components of the model that have a property, and `None` for the root if that has it.
+    pub(crate) fn places_of(&self, property: &str) -> Vec<Option<String>> {
+        let has = |contents: &Value| {
+            let mut contents = contents.as_array().into_iter().flatten();
+            contents.any(|content| content["name"] == property)
+        };
+        let model = self.document.get("capabilityModel");
+        let root = model.is_some_and(|model| has(&model["contents"])).then_some(None);
+        let components = self
+            .components()
+            .filter(|component| has(&component["schema"]["contents"]));
+        let names = components.filter_map(|component| component["name"].as_str());
+        root.into_iter()
+            .chain(names.map(|name| Some(name.to_owned())))
+            .collect()
+    }
+
     /// The model's components, as the model writes them.
     pub(crate) fn components(&self) -> impl Iterator<Item = &Value> {
         let contents = self
@@ -92,6 +115,13 @@ mod tests {
             controller.component_names().collect::<Vec<_>>(),
             ["thermostat1", "thermostat2", "deviceInformation"]
         );
+        let target = |template: &Template| template.places_of("targetTemperature");
+        assert_eq!(
+            target(&controller),
+            [Some("thermostat1".to_owned()), Some("thermostat2".to_owned())]
+        );
+        let thermostat = Template::from_repository("dtmi:com:example:Thermostat;1").unwrap();
+        assert_eq!(target(&thermostat), [None]);
         assert!(Template::from_repository("dtmi:com:example:Unknown;1").is_none());
     }
 }

@@ -68,6 +68,12 @@ impl Inbox {
         Some((known.at, serde_json::from_str(&known.json).ok()?))
     }
 
+    /// The last numbers of one name, of the root and of each component.
+    pub(crate) fn numbers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (Option<&'a str>, Timestamp, f64)> {
+        let named = self.values.iter().filter(move |known| *known.name == *name);
+        named.filter_map(|known| Some((known.component.as_deref(), known.at, known.json.parse().ok()?)))
+    }
+
     pub(crate) fn received(&self) -> u64 {
         self.received
     }

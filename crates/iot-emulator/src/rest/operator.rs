@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use iot_protocol::id::{DeviceId, HubHost};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::Rest;
 use super::body::parse;
@@ -17,6 +18,7 @@ use super::extract::{Body, Path, Query};
 use crate::clock;
 use crate::hub::{CantMove, Device};
 use crate::journal::Entry;
+use crate::page;
 use crate::stats::Stats;
 
 #[derive(Deserialize)]
@@ -31,6 +33,16 @@ pub(super) async fn stats(State(rest): State<Rest>) -> Json<Stats> {
 
 pub(super) async fn journal(State(rest): State<Rest>, Query(Since { since }): Query<Since>) -> Json<Vec<Entry>> {
     Json(rest.services.journal.since(since))
+}
+
+/// A fresh one-time link to the page, for whoever has the token.
+pub(super) async fn sign_in(State(rest): State<Rest>) -> (StatusCode, Json<Value>) {
+    let path = rest.services.page.sign_in.link(Instant::now());
+    let seconds = page::CODE_LIFETIME.as_secs();
+    (
+        StatusCode::CREATED,
+        Json(json!({ "path": path, "expiresInSeconds": seconds })),
+    )
 }
 
 pub(super) async fn device(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {

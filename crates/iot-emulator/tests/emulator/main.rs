@@ -15,6 +15,7 @@ mod hub;
 mod hubs;
 mod intruders;
 mod messages;
+mod page;
 mod pressure;
 mod program;
 mod rest;

@@ -134,7 +134,7 @@ pub(crate) fn encode(pem: &str) -> String {
     BASE64_STANDARD.encode(pem)
 }
 
-fn client(emulator: &impl Place) -> reqwest::Client {
+pub(crate) fn client(emulator: &impl Place) -> reqwest::Client {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(super::device::ca(emulator)).unwrap();
     let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())

@@ -1,0 +1,92 @@
+//! The page that a person looks at: what is enrolled, which devices there are and how they are, and a look at each.
+//!
+//! It is made of plain HTML from here. While somebody looks, the parts that change are sent again as they change; while
+//! nobody does, it costs nothing. What a person does here goes through the REST interface, so that it is refused for the
+//! same reasons and leaves the same traces.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+use tokio_util::sync::CancellationToken;
+
+use crate::services::Services;
+
+mod actions;
+mod assets;
+mod census;
+mod chart;
+mod device;
+mod devices;
+mod doors;
+mod groups;
+mod history;
+mod journal;
+mod layout;
+mod live;
+mod look;
+mod overview;
+mod properties;
+mod sign_in;
+mod words;
+
+pub(crate) use sign_in::CODE_LIFETIME;
+
+/// Largest form that a person may send.
+const MAX_FORM: usize = 16 * 1024;
+
+/// What all requests for the page share, whichever port they come to.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) sign_in: sign_in::SignIn,
+    histories: history::Histories,
+    census: census::Latest,
+    watchers: Arc<AtomicUsize>,
+}
+
+/// What every handler of the page gets.
+#[derive(Debug, Clone)]
+pub(crate) struct Page {
+    pub(crate) services: Arc<Services>,
+    /// The REST interface behind its token.
+    pub(crate) interface: Router,
+    /// How this server is reached.
+    pub(crate) scheme: &'static str,
+    pub(crate) port: u16,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Page {
+    fn shared(&self) -> &Shared {
+        &self.services.page
+    }
+}
+
+/// The page, its live parts and its door.
+pub(crate) fn router(page: Page) -> Router {
+    let inside = Router::new()
+        .route("/", get(overview::show))
+        .route("/live", get(overview::live))
+        .route("/devices", get(devices::show))
+        .route("/live/devices", get(devices::live))
+        .route("/devices/{id}", get(device::show))
+        .route("/live/devices/{id}", get(device::live))
+        .route("/devices/{id}/target", post(actions::set_target))
+        .route("/devices/{id}/report", post(actions::run_report))
+        .route("/devices/{id}/enabled", post(actions::set_enabled))
+        .route("/journal", get(journal::show))
+        .route("/live/journal", get(journal::live))
+        .route("/sign-out", post(doors::sign_out))
+        .layer(middleware::from_fn_with_state(page.clone(), doors::signed_in));
+    Router::new()
+        .route("/sign-in", get(doors::ask).post(doors::sign_in))
+        .merge(assets::router())
+        .merge(inside)
+        .layer(DefaultBodyLimit::max(MAX_FORM))
+        .layer(middleware::from_fn_with_state(page.clone(), doors::own_forms_only))
+        .layer(middleware::from_fn(layout::security_headers))
+        .with_state(page)
+}

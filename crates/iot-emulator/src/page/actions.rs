@@ -1,0 +1,191 @@
+//! What a person asks of a device. It goes through the REST interface, as a script's request does.
+
+use std::time::Duration;
+
+use axum::Form;
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::device::{REPORT, TARGET};
+use super::{Page, device, words};
+use crate::central::Role;
+use crate::clock;
+
+/// Largest answer of the REST interface that is read.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+#[derive(Deserialize)]
+pub(super) struct Target {
+    #[serde(default)]
+    thermostat: String,
+    target: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Period {
+    #[serde(default)]
+    thermostat: String,
+    minutes: u16,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Enabled {
+    enabled: bool,
+}
+
+/// The wish of a form that is none.
+const UNREADABLE: &str = "The form can’t be read.";
+
+pub(super) async fn set_target(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Target>, FormRejection>,
+) -> Response {
+    let Ok(Form(Target { thermostat, target })) = form else {
+        return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
+    };
+    let degrees = target
+        .trim()
+        .replace(',', ".")
+        .parse()
+        .ok()
+        .filter(|degrees: &f64| degrees.is_finite());
+    let Some(degrees) = degrees else {
+        return page.answer(
+            &id,
+            &headers,
+            StatusCode::BAD_REQUEST,
+            bad("A target is a number of degrees."),
+        );
+    };
+    let path = format!("{}/properties", place(&id, &thermostat));
+    let (status, said) = page.call(Method::PATCH, &path, &json!({ TARGET: degrees })).await;
+    let answer = match status.is_success() {
+        true => {
+            html! { p { "Asked for " strong { (words::celsius(degrees)) } ". The device answers under Properties." } }
+        }
+        false => refused(&said),
+    };
+    page.answer(&id, &headers, status, answer)
+}
+
+pub(super) async fn run_report(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Period>, FormRejection>,
+) -> Response {
+    let Ok(Form(Period { thermostat, minutes })) = form else {
+        return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
+    };
+    let since = clock::now() - Duration::from_secs(u64::from(minutes) * 60);
+    let path = format!("{}/commands/{REPORT}", place(&id, &thermostat));
+    let (status, said) = page
+        .call(Method::POST, &path, &json!({ "request": clock::millis(since) }))
+        .await;
+    let answer = match status.is_success() {
+        true => report(&said),
+        false => refused(&said),
+    };
+    page.answer(&id, &headers, status, answer)
+}
+
+pub(super) async fn set_enabled(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Enabled>, FormRejection>,
+) -> Response {
+    let Ok(Form(Enabled { enabled })) = form else {
+        return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
+    };
+    let path = format!("devices/{}", words::encoded(&id));
+    let (status, said) = page.call(Method::PATCH, &path, &json!({ "enabled": enabled })).await;
+    let answer = match (status.is_success(), enabled) {
+        (true, true) => html! { p { "The device may connect again." } },
+        (true, false) => html! { p { "The device is blocked: its connection is closed, and it gets no other." } },
+        (false, _) => refused(&said),
+    };
+    page.answer(&id, &headers, status, answer)
+}
+
+/// A device in the REST interface, or a component of one.
+fn place(id: &str, component: &str) -> String {
+    let id = words::encoded(id);
+    match component {
+        "" => format!("devices/{id}"),
+        component => format!("devices/{id}/components/{}", words::encoded(component)),
+    }
+}
+
+fn bad(text: &str) -> Markup {
+    html! { p.notice { (text) } }
+}
+
+fn refused(said: &Value) -> Markup {
+    let message = said["error"]["message"].as_str().unwrap_or("it gave no reason");
+    html! { p.notice { "That was refused: " (message) "." } }
+}
+
+/// The answer to `getMaxMinReport`, or whatever else the device has said.
+fn report(said: &Value) -> Markup {
+    let response = &said["response"];
+    let figures = [("Highest", "maxTemp"), ("Lowest", "minTemp"), ("Average", "avgTemp")];
+    let times = [("From", "startTime"), ("To", "endTime")];
+    let now = clock::now();
+    html! {
+        p { (REPORT) " answered " strong { (words::value(&said["responseCode"])) } }
+        @if response["maxTemp"].is_number() {
+            dl.facts {
+                @for (name, key) in figures {
+                    dt { (name) } dd { @match response[key].as_f64() { Some(degrees) => (words::celsius(degrees)), None => "–" } }
+                }
+                @for (name, key) in times {
+                    dt { (name) }
+                    dd { @match response[key].as_str().and_then(|text| text.parse().ok()) { Some(at) => (words::moment(at, now)), None => "–" } }
+                }
+            }
+        }
+        @else if !response.is_null() { pre { (words::value(response)) } }
+    }
+}
+
+impl Page {
+    async fn call(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/{path}?api-version=2022-07-31"))
+            .header(CONTENT_TYPE, "application/json")
+            // Whoever is signed in has shown, or was given by, the token that may do everything.
+            .extension(Role::Administrator)
+            .body(Body::from(body.to_string()));
+        let Ok(request) = request else {
+            return (StatusCode::BAD_REQUEST, Value::Null);
+        };
+        let answer = match self.interface.clone().oneshot(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        let status = answer.status();
+        let body = to_bytes(answer.into_body(), MAX_ANSWER).await;
+        let said = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        (status, said.unwrap_or_default())
+    }
+
+    /// The answer alone for our script, in a whole page for a browser without scripts.
+    fn answer(&self, id: &str, headers: &HeaderMap, status: StatusCode, answer: Markup) -> Response {
+        if headers.contains_key("x-requested-with") {
+            return (status, answer).into_response();
+        }
+        device::view(self, id, status, Some(answer))
+    }
+}

@@ -1,0 +1,184 @@
+//! One device: its temperature as it comes, its properties, what can be asked of it, and what happened to it.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::layout::{self, Fragment};
+use super::look::{Look, Status, connection};
+use super::{Page, chart, groups, journal, live, properties, words};
+use crate::central::Attestation;
+use crate::clock;
+
+const EVENTS: usize = 12;
+pub(super) const TARGET: &str = "targetTemperature";
+pub(super) const REPORT: &str = "getMaxMinReport";
+
+pub(super) async fn show(State(page): State<Page>, Path(id): Path<String>) -> Response {
+    view(&page, &id, StatusCode::OK, None)
+}
+
+pub(super) async fn live(State(page): State<Page>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    live::stream(page, &headers, move |page| {
+        fragments(page, &id).map(Vec::from).unwrap_or_default()
+    })
+}
+
+/// The view, with what came of what somebody has just done.
+pub(super) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Markup>) -> Response {
+    let path = words::device_path(id);
+    let Some([standing, chart, properties, controls, facts, events]) = fragments(page, id) else {
+        let content = html! {
+            h1 { "No such device" }
+            p { "The application knows no device " code { (id) } "." }
+            p { a href="/devices" { "All devices" } }
+        };
+        let content = layout::inside(page, "No such device", "", "/live", content);
+        return (StatusCode::NOT_FOUND, content).into_response();
+    };
+    let content = html! {
+        p.trail { a href="/devices" { "Devices" } " /" }
+        div.title { h1 { (id) } (standing) }
+        div.columns {
+            div {
+                section.first { h2 { "Temperature" } (chart) }
+                section { h2 { "Properties" } (properties) }
+                section { h2 { "What happened" } (events) }
+            }
+            div {
+                section.second {
+                    h2 { "Ask the device" }
+                    (controls)
+                    div #answer role="status" { @if let Some(answer) = answer { (answer) } }
+                }
+                section { h2 { "About it" } (facts) }
+            }
+        }
+    };
+    let content = layout::inside(page, id, "/devices", &format!("/live{path}"), content);
+    (status, content).into_response()
+}
+
+fn fragments(page: &Page, id: &str) -> Option<[Fragment; 6]> {
+    let application = page.services.central.read();
+    let device = application.device(id)?;
+    let look = page.look(&application, device);
+    let template = device
+        .template
+        .as_ref()
+        .and_then(|template| application.templates.get(template));
+    let mut thermostats = template.map(|template| template.places_of(TARGET)).unwrap_or_default();
+    let (mut chart, mut known) = (html! { p.quiet { "It has never been connected." } }, Vec::new());
+    if let Some(in_hub) = page.in_hub(device) {
+        let state = in_hub.lock();
+        known = properties::of(&state.twin);
+        let history = page
+            .shared()
+            .histories
+            .look(&device.id, state.inbox.numbers("temperature"));
+        drop(state);
+        let targets = known.iter().filter(|property| property.name == TARGET);
+        thermostats.extend(targets.clone().map(|property| property.component.clone()));
+        let in_force =
+            targets.filter_map(|target| Some((target.component.clone(), target.reported.as_ref()?.as_f64()?)));
+        chart = chart::draw(&history, &in_force.collect::<Vec<_>>());
+    }
+    thermostats.sort_unstable();
+    thermostats.dedup();
+    let events = page.services.journal.tail(EVENTS, |entry| {
+        entry
+            .device
+            .as_deref()
+            .is_some_and(|device| device.eq_ignore_ascii_case(id))
+    });
+    let part = |id, content| Fragment { id, content };
+    Some([
+        part("standing", standing(&look)),
+        part("chart", chart),
+        part("properties", properties::table(&known)),
+        part("controls", controls(&look.id, &thermostats)),
+        part("facts", facts(&look, device.attestation.as_ref())),
+        part("events", journal::list(&events, false)),
+    ])
+}
+
+fn standing(look: &Look) -> Markup {
+    let (button, enabled) = match look.status {
+        Status::Waiting => ("Approve", true),
+        Status::Blocked => ("Unblock", true),
+        Status::Registered | Status::Provisioned => ("Block", false),
+    };
+    html! {
+        div.standing {
+            (connection(look.online)) (look.status.badge())
+            form method="post" action={ (words::device_path(&look.id)) "/enabled" } data-answer="answer" {
+                button #enabled.plain name="enabled" value=(enabled) { (button) }
+            }
+        }
+    }
+}
+
+fn controls(id: &str, thermostats: &[Option<String>]) -> Markup {
+    let path = words::device_path(id);
+    html! {
+        @if thermostats.is_empty() { p.quiet { "No thermostat of it is known: its model has none, or it has not announced it yet." } }
+        @else {
+            form.control method="post" action={ (path) "/target" } data-answer="answer" {
+                (choice(thermostats, "target-thermostat"))
+                label for="target" { "Target temperature, °C" }
+                div.row {
+                    input #target name="target" type="number" step="0.1" inputmode="decimal" required;
+                    button type="submit" { "Set target" }
+                }
+            }
+            form.control method="post" action={ (path) "/report" } data-answer="answer" {
+                (choice(thermostats, "report-thermostat"))
+                label for="minutes" { "Highest and lowest temperature of the last" }
+                div.row {
+                    select #minutes name="minutes" {
+                        @for (minutes, text) in [(1, "minute"), (5, "5 minutes"), (15, "15 minutes"), (60, "hour"), (1440, "day")] {
+                            option value=(minutes) selected[minutes == 5] { (text) }
+                        }
+                    }
+                    button type="submit" { "Run " (REPORT) }
+                }
+            }
+        }
+    }
+}
+
+/// Which thermostat, where there is a choice.
+fn choice(thermostats: &[Option<String>], id: &str) -> Markup {
+    html! {
+        @match thermostats {
+            [only] => input type="hidden" name="thermostat" value=(only.as_deref().unwrap_or_default());,
+            _ => {
+                label for=(id) { "Thermostat" }
+                select id=(id) name="thermostat" {
+                    @for thermostat in thermostats {
+                        option value=(thermostat.as_deref().unwrap_or_default()) { (words::thermostat(thermostat.as_deref())) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn facts(look: &Look, attestation: Option<&Attestation>) -> Markup {
+    let now = clock::now();
+    html! {
+        dl.facts {
+            dt { "Model" } dd { (look.model.as_deref().unwrap_or("not announced")) }
+            dt { "Hub" } dd { (look.hub.as_deref().unwrap_or("not assigned")) }
+            dt { "Telemetry" } dd { (words::count(look.received)) " messages" }
+            dt { "Last telemetry" } dd { @match look.last { Some(at) => (words::moment(at, now)), None => "none" } }
+            dt { "Enrollment" } dd { (if attestation.is_some() { "individual" } else { "by group" }) }
+        }
+        @if let Some(attestation) = attestation {
+            table.facts-certificates { tbody {
+                @for certificate in attestation.certificates() { tr { (groups::certificate(certificate, now)) } }
+            } }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The way in and out, and who is turned away.
+
+use axum::Form;
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Query, Request, State};
+use axum::http::header::{CACHE_CONTROL, COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::{Page, layout};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+#[derive(Deserialize)]
+pub(super) struct Link {
+    code: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Credentials {
+    #[serde(default)]
+    token: String,
+}
+
+/// Lets nobody further who has no session, and asks for one instead.
+pub(super) async fn signed_in(State(page): State<Page>, request: Request, next: Next) -> Response {
+    if page.is_signed_in(request.headers()) {
+        return next.run(request).await;
+    }
+    (StatusCode::UNAUTHORIZED, form(None)).into_response()
+}
+
+/// Takes no form that another site has made somebody send. A browser says from where it comes.
+pub(super) async fn own_forms_only(State(page): State<Page>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) || comes_from_here(request.headers(), page.scheme) {
+        return next.run(request).await;
+    }
+    (StatusCode::FORBIDDEN, "the request does not come from this page\n").into_response()
+}
+
+fn comes_from_here(headers: &HeaderMap, scheme: &str) -> bool {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text(SEC_FETCH_SITE), text(ORIGIN), text(HOST)) {
+        (Some(site), ..) => site == "same-origin",
+        (None, Some(origin), Some(host)) => {
+            origin.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")) == Some(host)
+        }
+        (None, ..) => false,
+    }
+}
+
+/// Shows the form, or follows a one-time link.
+pub(super) async fn ask(State(page): State<Page>, link: Result<Query<Link>, QueryRejection>) -> Response {
+    let Some(code) = link.ok().and_then(|Query(link)| link.code) else {
+        return form(None).into_response();
+    };
+    match page.shared().sign_in.exchange(&code, Instant::now()) {
+        Some(session) => page.welcome(&session),
+        None => refused(
+            "This link has been used, or its ten minutes are over. A new one comes with the next start, or for the API token.",
+        ),
+    }
+}
+
+/// Lets in whoever has the API token.
+pub(super) async fn sign_in(
+    State(page): State<Page>,
+    credentials: Result<Form<Credentials>, FormRejection>,
+) -> Response {
+    let given = credentials
+        .map(|Form(credentials)| credentials.token)
+        .unwrap_or_default();
+    if page.services.token.is(given.trim().as_bytes()) {
+        let session = page.shared().sign_in.begin(Instant::now());
+        return page.welcome(&session);
+    }
+    refused("That is not the API token of this emulator.")
+}
+
+/// Ends the session.
+pub(super) async fn sign_out(State(page): State<Page>, headers: HeaderMap) -> Response {
+    if let Some(session) = page.session(&headers) {
+        page.shared().sign_in.end(session, Instant::now());
+    }
+    let content = form(Some("You are signed out."));
+    (page.cookie("", "; Max-Age=0"), content).into_response()
+}
+
+impl Page {
+    pub(super) fn is_signed_in(&self, headers: &HeaderMap) -> bool {
+        let session = self.session(headers);
+        session.is_some_and(|session| self.shared().sign_in.is_session(session, Instant::now()))
+    }
+
+    /// What the browser brings as its session.
+    pub(super) fn session<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let name = self.cookie_name();
+        let cookies = headers.get_all(COOKIE).into_iter();
+        let mut pairs = cookies
+            .filter_map(|cookies| cookies.to_str().ok())
+            .flat_map(|cookies| cookies.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Browsers keep cookies by host and not by port, and a machine may have several emulators.
+    fn cookie_name(&self) -> String {
+        format!("iot-emulator-{}", self.port)
+    }
+
+    fn cookie(&self, value: &str, more: &str) -> [(HeaderName, String); 1] {
+        let secure = if self.scheme == "https" { "; Secure" } else { "" };
+        let name = self.cookie_name();
+        [(
+            SET_COOKIE,
+            format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}"),
+        )]
+    }
+
+    /// Hands out a session. The way on is a link of this page and not a redirection: to a browser that came from
+    /// elsewhere, a redirection is a part of that journey, on which it does not show the cookie.
+    fn welcome(&self, session: &str) -> Response {
+        let content = layout::outside(
+            "Signed in",
+            true,
+            html! {
+                p role="status" { "You are signed in." }
+                p { a href="/" { "Go on" } }
+            },
+        );
+        (self.cookie(session, ""), content).into_response()
+    }
+}
+
+fn refused(why: &str) -> Response {
+    (StatusCode::UNAUTHORIZED, form(Some(why))).into_response()
+}
+
+fn form(notice: Option<&str>) -> Markup {
+    layout::outside(
+        "Sign in",
+        false,
+        html! {
+            @if let Some(notice) = notice { p.notice role="alert" { (notice) } }
+            form method="post" action="/sign-in" {
+                label for="token" { "API token" }
+                input #token name="token" type="password" autocomplete="off" required autofocus;
+                button type="submit" { "Sign in" }
+            }
+            p.quiet {
+                "The program that started the emulator printed a link that needs no token. The token is in the file "
+                code { "api_token" } " of the emulator’s state folder."
+            }
+        },
+    )
+}
+
+/// Nothing of this page is for anybody's cache.
+pub(super) const NO_STORE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_of_another_site_is_told_from_our_own() {
+        let from = |pairs: &[(&'static str, &'static str)]| {
+            let headers = pairs
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+            comes_from_here(&headers, "http")
+        };
+        assert!(from(&[("sec-fetch-site", "same-origin")]));
+        assert!(from(&[("origin", "http://127.0.0.1:8080"), ("host", "127.0.0.1:8080")]));
+        for foreign in [
+            &[][..],
+            &[("host", "127.0.0.1:8080")],
+            &[("sec-fetch-site", "cross-site")],
+            // The same machine at another port is the same site, and not us.
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "none")],
+            &[("origin", "http://127.0.0.1:9090"), ("host", "127.0.0.1:8080")],
+            &[("origin", "https://127.0.0.1:8080"), ("host", "127.0.0.1:8080")],
+            &[("origin", "null"), ("host", "127.0.0.1:8080")],
+            &[
+                ("sec-fetch-site", "cross-site"),
+                ("origin", "http://127.0.0.1:8080"),
+                ("host", "127.0.0.1:8080"),
+            ],
+        ] {
+            assert!(!from(foreign), "{foreign:?}");
+        }
+    }
+}

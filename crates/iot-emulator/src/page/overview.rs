@@ -1,0 +1,83 @@
+//! The first view: totals, connection groups, individual enrollments, and what happened last.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::census::Census;
+use super::layout::{self, Fragment};
+use super::look::Status;
+use super::{Page, groups, journal, live, words};
+
+const EVENTS: usize = 12;
+
+pub(super) async fn show(State(page): State<Page>) -> Markup {
+    let [totals, groups, events] = fragments(&page);
+    let content = html! {
+        h1.unseen { "Overview" }
+        (totals)
+        (groups)
+        section {
+            h2 { "What happened" }
+            (events)
+            p { a href="/journal" { "All of the journal" } }
+        }
+    };
+    layout::inside(&page, "Overview", "/", "/live", content)
+}
+
+pub(super) async fn live(State(page): State<Page>, headers: HeaderMap) -> Response {
+    live::stream(page, &headers, |page| fragments(page).into())
+}
+
+fn fragments(page: &Page) -> [Fragment; 3] {
+    let census = page.census();
+    let events = page.services.journal.tail(EVENTS, |_| true);
+    [
+        Fragment {
+            id: "totals",
+            content: totals(&census),
+        },
+        Fragment {
+            id: "groups",
+            content: groups::all(page, &census),
+        },
+        Fragment {
+            id: "events",
+            content: journal::list(&events, true),
+        },
+    ]
+}
+
+fn totals(census: &Census) -> Markup {
+    let stats = &census.stats;
+    html! {
+        dl.figures {
+            (figure("Online", "online", census.online, &format!("of {}", words::count(census.total()))))
+            @for status in Status::ALL {
+                (figure(status.word(), status.key(), census.of(status), ""))
+            }
+            div {
+                dt { "Telemetry" }
+                dd id="telemetry" { (words::count(stats.telemetry_received)) }
+                dd.quiet { @if let Some(rate) = census.rate { (format!("{rate:.0}")) " per second" } }
+            }
+            div {
+                dt { "Refused" }
+                dd { (words::count(stats.refused + stats.registrations_refused)) }
+                dd.quiet { "since the start" }
+            }
+        }
+    }
+}
+
+fn figure(name: &str, key: &str, number: usize, more: &str) -> Markup {
+    html! {
+        div {
+            dt { a href={ "/devices?state=" (key) } { (name) } }
+            dd id=(key) { (words::count(number)) }
+            dd.quiet { (more) }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The page, as a browser and as whoever should not see it ask for it. How it looks and moves is tried with a real
+//! browser, in the launcher's tests.
+
+use iot_emulator::Emulator;
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::common::people::Party;
+use crate::common::rest::{self, Rest, encode};
+use crate::common::{Place, emulator};
+
+/// A browser, as far as it matters here.
+struct Visitor {
+    client: reqwest::Client,
+    base: String,
+    cookie: Option<String>,
+}
+
+impl Visitor {
+    fn new(emulator: &Emulator) -> Self {
+        Self {
+            client: rest::client(emulator),
+            base: format!("http://{}", emulator.http()),
+            cookie: None,
+        }
+    }
+
+    /// One who has followed a fresh link.
+    async fn signed_in(emulator: &Emulator) -> Self {
+        let mut visitor = Self::new(emulator);
+        let answer = visitor.follow(&emulator.sign_in_link().unwrap()).await;
+        assert_eq!(answer.status(), 200);
+        visitor
+    }
+
+    async fn follow(&mut self, link: &str) -> Response {
+        let answer = self.client.get(link).send().await.unwrap();
+        if let Some(cookie) = answer.headers().get("set-cookie") {
+            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+            self.cookie = Some(pair.to_owned());
+        }
+        answer
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        match &self.cookie {
+            Some(cookie) => request.header("Cookie", cookie),
+            None => request,
+        }
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let answer = self.request(Method::GET, path).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    /// Sends a form from where `origin` says, or without saying.
+    async fn post(&self, path: &str, origin: Option<&str>, form: &'static str) -> (StatusCode, String) {
+        let mut request = self.request(Method::POST, path);
+        if let Some(origin) = origin {
+            request = request.header("Origin", origin);
+        }
+        let kind = "application/x-www-form-urlencoded";
+        let answer = request.header("Content-Type", kind).body(form).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+}
+
+const VIEWS: [&str; 8] = [
+    "/",
+    "/live",
+    "/devices",
+    "/live/devices",
+    "/devices/t-1",
+    "/live/devices/t-1",
+    "/journal",
+    "/live/journal",
+];
+
+#[tokio::test]
+async fn without_a_session_there_is_nothing_but_the_form() {
+    let emulator = emulator().await;
+    let visitor = Visitor::new(&emulator);
+    Rest::new(&emulator).put("devices/t-1", json!({})).await;
+    for path in VIEWS {
+        let (status, text) = visitor.get(path).await;
+        assert_eq!(status, 401, "{path}");
+        assert!(text.contains("API token") && !text.contains("t-1"), "{path}: {text}");
+    }
+    let here = Some(visitor.base.as_str());
+    for path in [
+        "/devices/t-1/enabled",
+        "/devices/t-1/target",
+        "/devices/t-1/report",
+        "/sign-out",
+    ] {
+        assert_eq!(visitor.post(path, here, "enabled=false").await.0, 401, "{path}");
+    }
+    assert_eq!(visitor.get("/sign-in").await.0, 200);
+    assert_eq!(visitor.get("/sign-in?code=").await.0, 401);
+    let forged = Visitor {
+        cookie: Some(format!("iot-emulator-{}=", emulator.http().port())),
+        ..visitor
+    };
+    assert_eq!(forged.get("/").await.0, 401);
+}
+
+#[tokio::test]
+async fn a_link_lets_in_once_and_the_session_ends_when_it_is_told() {
+    let emulator = emulator().await;
+    let (status, refused) = Rest::new(&emulator)
+        .with_token("SharedAccessSignature guessed")
+        .raw(Method::POST, "/emulator/sign-in", None)
+        .await;
+    assert_eq!((status.as_u16(), refused.get("path")), (401, None));
+    let (status, link) = Rest::new(&emulator).raw(Method::POST, "/emulator/sign-in", None).await;
+    assert_eq!(status, 201);
+    let path = link["path"].as_str().unwrap();
+
+    let mut visitor = Visitor::new(&emulator);
+    let link = format!("{}{path}", visitor.base);
+    let welcome = visitor.follow(&link).await;
+    let cookie = welcome.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(
+        cookie.contains("; HttpOnly; SameSite=Strict") && !cookie.contains("Secure"),
+        "{cookie}"
+    );
+    assert_eq!(visitor.get("/").await.0, 200);
+
+    let mut second = Visitor::new(&emulator);
+    let refused = second.follow(&link).await;
+    assert_eq!((refused.status().as_u16(), second.cookie.is_none()), (401, true));
+    assert!(refused.text().await.unwrap().contains("has been used"));
+
+    let here = Some(visitor.base.as_str());
+    let mut open = visitor.request(Method::GET, "/live").send().await.unwrap();
+    assert!(open.chunk().await.unwrap().is_some());
+    assert_eq!(visitor.post("/sign-out", here, "").await.0, 200);
+    assert_eq!(visitor.get("/").await.0, 401);
+    while open.chunk().await.unwrap().is_some() {}
+}
+
+#[tokio::test]
+async fn the_token_lets_in_by_the_form_and_over_tls_the_cookie_is_for_tls_only() {
+    let emulator = emulator().await;
+    let base = format!("https://localhost:{}", emulator.https().port());
+    let sign_in = async |token: &str| {
+        let request = rest::client(&emulator).post(format!("{base}/sign-in"));
+        let escaped = token.replace('&', "%26").replace('=', "%3D").replace(' ', "+");
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        let request = request.header("Sec-Fetch-Site", "same-origin");
+        request.body(format!("token={escaped}")).send().await.unwrap()
+    };
+    let refused = sign_in("SharedAccessSignature sr=x&sig=y").await;
+    assert_eq!(
+        (refused.status().as_u16(), refused.headers().get("set-cookie")),
+        (401, None)
+    );
+    let welcome = sign_in(emulator.api_token()).await;
+    assert_eq!(welcome.status(), 200);
+    assert!(welcome.headers()["set-cookie"].to_str().unwrap().ends_with("; Secure"));
+    assert!(!welcome.text().await.unwrap().contains(emulator.api_token()));
+}
+
+#[tokio::test]
+async fn a_form_that_another_site_sends_changes_nothing() {
+    let emulator = emulator().await;
+    let rest = Rest::new(&emulator);
+    rest.put("devices/t-1", json!({})).await;
+    let visitor = Visitor::signed_in(&emulator).await;
+    let enabled = async || rest.get("devices/t-1").await.1["enabled"].clone();
+    for foreign in [
+        None,
+        Some("http://127.0.0.1:1"),
+        Some("https://example.com"),
+        Some("null"),
+    ] {
+        let (status, _) = visitor.post("/devices/t-1/enabled", foreign, "enabled=false").await;
+        assert_eq!((status.as_u16(), enabled().await), (403, json!(true)), "{foreign:?}");
+    }
+    let here = Some(visitor.base.as_str());
+    let (status, text) = visitor.post("/devices/t-1/enabled", here, "enabled=false").await;
+    assert_eq!((status.as_u16(), enabled().await), (200, json!(false)), "{text}");
+    assert!(text.contains("is blocked") && text.contains("Approve"), "{text}");
+}
+
+#[tokio::test]
+async fn what_others_have_written_is_text_and_the_browser_is_told_to_run_nothing_of_it() {
+    let emulator = emulator().await;
+    let rest = Rest::new(&emulator);
+    let evil = "<script>alert(1)</script>";
+    let certificate = json!({"certificate": encode(&Party::root("<i>root</i>").pem), "verified": true});
+    let body = json!({"displayName": evil, "type": "iot", "attestation": {"type": "x509", "x509": {
+        "signingCertificates": {"primary": certificate}}}});
+    let (status, answer) = rest.put("enrollmentGroups/group", body).await;
+    assert_eq!(status, 200, "{answer}");
+    let visitor = Visitor::signed_in(&emulator).await;
+    let answer = visitor.request(Method::GET, "/").send().await.unwrap();
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    let text = answer.text().await.unwrap();
+    assert!(!text.contains("<script>") && text.contains("&lt;script&gt;"), "{text}");
+    assert!(!text.contains("<i>") && text.contains("root"), "{text}");
+    for path in [
+        "/devices?id=%22%3E%3Cscript%3E",
+        "/journal?device=%22%3E%3Cscript%3E",
+        "/devices/%22%3E%3Cscript%3E",
+    ] {
+        let (_, text) = visitor.get(path).await;
+        assert!(
+            !text.contains("<script>") && text.contains("&lt;script&gt;"),
+            "{path}: {text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_many_devices_comes_a_page_at_a_time_and_can_be_narrowed() {
+    let emulator = emulator().await;
+    let rest = Rest::new(&emulator);
+    for number in 0..60 {
+        let (status, _) = rest
+            .put(&format!("devices/t-{number:02}"), json!({"enabled": number != 7}))
+            .await;
+        assert_eq!(status, 200);
+    }
+    let visitor = Visitor::signed_in(&emulator).await;
+    let shown = async |path: &str| {
+        let (status, text) = visitor.get(path).await;
+        assert_eq!(status, 200, "{path}");
+        (text.matches("<th scope=\"row\">").count(), text)
+    };
+    let (count, text) = shown("/devices").await;
+    assert!(count == 25 && text.contains("1–25 of 60"), "{count}: {text}");
+    let (count, text) = shown("/devices?page=2").await;
+    assert!(count == 10 && text.contains("51–60 of 60"), "{count}: {text}");
+    assert_eq!(shown("/devices?page=999999999").await.0, 10);
+    assert_eq!(shown("/devices?id=T-0").await.0, 10);
+    assert_eq!(shown("/devices?state=waiting").await.0, 1);
+    assert_eq!(shown("/devices?state=online").await.0, 0);
+    assert_eq!(visitor.get("/devices/t-99").await.0, 404);
+    let (_, text) = visitor.get("/").await;
+    assert!(
+        text.contains(r#"<dd id="registered">59</dd>"#) && text.contains(r#"<dd id="waiting">1</dd>"#),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_live_view_tells_what_changes_and_nothing_twice_and_does_not_keep_the_emulator_from_stopping() {
+    let emulator = emulator().await;
+    let visitor = Visitor::signed_in(&emulator).await;
+    let mut open = visitor.request(Method::GET, "/live/devices").send().await.unwrap();
+    assert_eq!(open.headers()["content-type"], "text/event-stream");
+    let mut next = async || -> Value {
+        let chunk = open.chunk().await.unwrap().unwrap();
+        let text = std::str::from_utf8(&chunk).unwrap().trim().to_owned();
+        serde_json::from_str(text.strip_prefix("data: ").unwrap()).unwrap()
+    };
+    let first = next().await;
+    assert_eq!(first[0]["id"], "list");
+    assert!(first[0]["html"].as_str().unwrap().contains("No device fits"), "{first}");
+    let rest = Rest::new(&emulator);
+    rest.put("devices/t-1", json!({})).await;
+    let second = next().await;
+    assert!(second[0]["html"].as_str().unwrap().contains("t-1"), "{second}");
+
+    emulator.shutdown().await;
+    // Had it been cut off, this would be an error and not the end.
+    assert!(open.chunk().await.unwrap().is_none());
+}
