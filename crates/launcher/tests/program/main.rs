@@ -7,6 +7,8 @@
     reason = "a helper of a test that can't go on has no other way to say so"
 )]
 
+mod browser;
+mod page;
 mod refusals;
 mod run;
 mod support;

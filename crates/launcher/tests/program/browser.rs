@@ -1,0 +1,226 @@
+//! Chromium without a screen, led through its own driver by [WebDriver](https://www.w3.org/TR/webdriver2/).
+//!
+//! The protocol is JSON over HTTP, and so little of it is needed here that it is spoken directly.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::Method;
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Longer than anything takes on a busy machine; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// As often may a page lead to another one while it is looked at.
+const NAVIGATIONS: usize = 5;
+
+/// A browser with a profile of its own.
+pub(crate) struct Browser {
+    runtime: Runtime,
+    client: reqwest::Client,
+    driver: Child,
+    // Kept open: a closed pipe would make its next line an error.
+    _stdout: BufReader<ChildStdout>,
+    session: String,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts one; `None` where Chromium or its driver is missing, unless it must not be.
+    pub(crate) fn start() -> Option<Self> {
+        let driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(mut driver) = driver else {
+            let missing = "there is no chromedriver (Debian: chromium-driver)";
+            assert!(std::env::var_os("FLEET_REQUIRE_REFEREES").is_none(), "{missing}");
+            eprintln!("skipped: {missing}");
+            return None;
+        };
+        let mut stdout = BufReader::new(driver.stdout.take().unwrap());
+        let port = port(&mut stdout);
+        let profile = TempDir::new().unwrap();
+        let mut browser = Self {
+            runtime: Runtime::new().unwrap(),
+            client: client(),
+            driver,
+            _stdout: stdout,
+            session: format!("http://127.0.0.1:{port}/session"),
+            _profile: profile,
+        };
+        let user_data = format!("--user-data-dir={}", browser._profile.path().display());
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+            &user_data,
+        ];
+        let wanted = json!({"capabilities": {"alwaysMatch": {
+            "goog:chromeOptions": {"args": arguments},
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "timeouts": {"script": PATIENCE.as_millis()},
+        }}});
+        let session = browser.ask(Method::POST, "", Some(wanted));
+        browser.session = format!("{}/{}", browser.session, session["sessionId"].as_str().unwrap());
+        Some(browser)
+    }
+
+    fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let request = self.client.request(method, format!("{}{path}", self.session));
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        self.runtime.block_on(async {
+            let answer = request.send().await.unwrap();
+            let status = answer.status();
+            let said: Value = answer.json().await.unwrap();
+            assert!(status.is_success(), "{path}: {said:#}");
+            said["value"].clone()
+        })
+    }
+
+    pub(crate) fn go(&self, url: &str) {
+        self.ask(Method::POST, "/url", Some(json!({ "url": url })));
+    }
+
+    /// The value of an expression.
+    pub(crate) fn value(&self, expression: &str) -> Value {
+        let script = format!("return ({expression});");
+        self.ask(
+            Method::POST,
+            "/execute/sync",
+            Some(json!({ "script": script, "args": [] })),
+        )
+    }
+
+    /// Waits until an expression is true, which is looked at whenever the document changes.
+    pub(crate) fn wait_for(&self, condition: &str) {
+        let script = format!(
+            "const done = arguments[0];
+             const look = () => ({condition}) && (done(true), true);
+             if (!look()) new MutationObserver((_, watch) => look() && watch.disconnect())
+                 .observe(document, {{ subtree: true, childList: true, characterData: true, attributes: true }});"
+        );
+        let body = json!({ "script": script, "args": [] });
+        let look = || -> Value {
+            let request = self.client.post(format!("{}/execute/async", self.session)).json(&body);
+            let said = async { request.send().await.unwrap().json().await.unwrap() };
+            self.runtime.block_on(said)
+        };
+        // A document that gives way to the next one while we wait in it is an error, and the next one may be it.
+        for _ in 0..NAVIGATIONS {
+            let said = look();
+            if said["value"] == true {
+                return;
+            }
+            if said["value"]["error"] == "script timeout" {
+                break;
+            }
+        }
+        let there = self.value("document.body.innerText");
+        panic!("`{condition}` never came true; there is: {there}");
+    }
+
+    pub(crate) fn click(&self, selector: &str) {
+        let element = self.element(selector);
+        self.ask(Method::POST, &format!("/element/{element}/click"), Some(json!({})));
+    }
+
+    pub(crate) fn write(&self, selector: &str, text: &str) {
+        let element = self.element(selector);
+        self.ask(Method::POST, &format!("/element/{element}/clear"), Some(json!({})));
+        self.ask(
+            Method::POST,
+            &format!("/element/{element}/value"),
+            Some(json!({ "text": text })),
+        );
+    }
+
+    fn element(&self, selector: &str) -> String {
+        let by = json!({ "using": "css selector", "value": selector });
+        let found = self.ask(Method::POST, "/element", Some(by));
+        let id = found.as_object().unwrap().values().next().unwrap();
+        id.as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn forget_cookies(&self) {
+        self.ask(Method::DELETE, "/cookie", None);
+    }
+
+    /// Becomes a screen of this size, by day or by night.
+    pub(crate) fn screen(&self, width: u32, height: u32, scheme: &str) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+        self.cdp("Emulation.setDeviceMetricsOverride", &metrics);
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.cdp("Emulation.setEmulatedMedia", &features);
+    }
+
+    pub(crate) fn picture(&self, file: &Path) {
+        let picture = self.cdp("Page.captureScreenshot", &json!({ "format": "png" }));
+        let bytes = BASE64_STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
+        std::fs::write(file, bytes).unwrap();
+    }
+
+    fn cdp(&self, command: &str, parameters: &Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.ask(Method::POST, "/goog/cdp/execute", Some(body))
+    }
+
+    /// What the browser complains about: errors of scripts, and whatever the page's own policy has stopped.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let log = self.ask(Method::POST, "/se/log", Some(json!({ "type": "browser" })));
+        let entries = log.as_array().unwrap().iter();
+        let severe = entries.filter(|entry| entry["level"] == "SEVERE" && entry["source"] != "network");
+        severe.map(ToString::to_string).collect()
+    }
+}
+
+/// A test that fails leaves no browser behind.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let end = self.client.delete(&self.session).timeout(PATIENCE);
+        drop(self.runtime.block_on(async { end.send().await }));
+        drop(self.driver.kill());
+        drop(self.driver.wait());
+    }
+}
+
+/// The driver says which port it was told, and then which it has taken.
+fn port(stdout: &mut BufReader<ChildStdout>) -> u16 {
+    let mut lines = stdout.lines().map_while(Result::ok);
+    let port = lines.find_map(|line| {
+        let (_, port) = line.rsplit_once("successfully on port ")?;
+        port.trim_end_matches('.').parse().ok()
+    });
+    port.expect("chromedriver says its port")
+}
+
+/// Without TLS in fact: the driver is on this machine.
+fn client() -> reqwest::Client {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let tls = ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let client = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls);
+    client.build().unwrap()
+}
