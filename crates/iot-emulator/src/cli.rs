@@ -13,7 +13,7 @@ use iot_protocol::id::{HubHost, IdScope};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::{Approval, Config, Emulator, Gateway, Reprovision};
+use crate::{Approval, Config, Emulator, FaultRules, Gateway, Quota, Reprovision};
 
 /// Runs DPS, IoT Hub and the IoT Central REST API on this machine. Not for production.
 ///
@@ -68,10 +68,23 @@ pub struct Args {
     /// Seconds that DPS asks a device to wait before it polls.
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     pub dps_retry_after: u64,
+    /// What devices and callers may do, and how often: off, iot-central, hub-s1, or a file of limits. More is answered as
+    /// Azure answers it: 429 with retry-after; telemetry is held back first, and then costs the connection.
+    #[arg(long, value_name = "QUOTA", default_value = "off", value_parser = Quota::load)]
+    pub quota: Limits,
+    /// What goes wrong on purpose: slow-network, or a file of rules. More of them while it runs: /emulator/faults.
+    #[arg(long, value_name = "FAULTS", value_parser = FaultRules::load)]
+    pub faults: Option<FaultRules>,
+    /// Decides what chance does: the same seed and device id meet the same faults.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub seed: u64,
     /// Stop when stdin ends, as it does when the process that started this one is gone.
     #[arg(long)]
     pub stop_on_stdin_eof: bool,
 }
+
+/// A quota, or none.
+type Limits = Option<Quota>;
 
 /// The line that says that everything listens.
 #[derive(Debug, Serialize)]
@@ -119,6 +132,9 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
         id_scope: args.id_scope,
         state: Some(state.clone()),
         dps_retry_after: Duration::from_secs(args.dps_retry_after),
+        quota: args.quota,
+        faults: args.faults.unwrap_or_default(),
+        seed: args.seed,
     };
     let emulator = Emulator::start(config).await?;
     announce(&emulator, &state).context("nobody reads stdout")?;

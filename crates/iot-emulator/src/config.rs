@@ -6,7 +6,9 @@ use iot_protocol::id::{HubHost, IdScope};
 
 use crate::central::Approval;
 use crate::dps::Reprovision;
+use crate::faults::FaultRules;
 use crate::gateway::Gateway;
+use crate::quota::Quota;
 
 /// How to run an emulator. The default takes free ports on this machine and keeps nothing on disk.
 #[derive(Debug, Clone)]
@@ -41,6 +43,12 @@ pub struct Config {
     pub approval: Approval,
     /// What becomes of a device that registers again.
     pub reprovision: Reprovision,
+    /// What devices and callers may do, and how often; none for as much as they like.
+    pub quota: Option<Quota>,
+    /// What goes wrong on purpose.
+    pub faults: FaultRules,
+    /// Decides what chance does.
+    pub seed: u64,
 }
 
 impl Default for Config {
@@ -61,6 +69,9 @@ impl Default for Config {
             dps_retry_after: Duration::from_secs(3),
             approval: Approval::Auto,
             reprovision: Reprovision::Migrate,
+            quota: None,
+            faults: FaultRules::default(),
+            seed: 0,
         }
     }
 }

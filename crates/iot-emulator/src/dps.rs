@@ -6,6 +6,7 @@ mod allocation;
 mod register;
 mod registrations;
 mod session;
+mod weather;
 
 pub use allocation::Reprovision;
 pub(crate) use allocation::{Current, place};

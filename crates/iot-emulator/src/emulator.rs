@@ -27,6 +27,7 @@ use crate::state::StateFolder;
 use crate::stats::{Counters, Stats};
 use crate::store::{Content, Store};
 use crate::token::ApiToken;
+use crate::weather::Weather;
 use crate::{clock, listener, page, tls};
 
 /// Connections that may wait to be accepted.
@@ -85,20 +86,20 @@ impl Emulator {
         let device_tls = Arc::new(tls::device_config(&identity, config.tls13)?);
         let rest_tls = Arc::new(tls::rest_config(&identity)?);
 
-        let port = |listener, carrier| Port {
-            listener,
+        let port = |address, carrier| Port {
+            address,
             tls: Arc::clone(&device_tls),
             carrier,
             gateway: None,
             require_sni: config.require_sni,
         };
         let (listener, mqtt) = listen("mqtt", config.mqtt)?;
-        let mut ports = vec![port(listener, Carrier::Tls)];
+        let mut ports = vec![(listener, port(mqtt, Carrier::Tls))];
         let mut ws = None;
         if let Some(address) = config.ws {
             let (listener, address) = listen("ws", address)?;
             ws = Some(address);
-            ports.push(port(listener, Carrier::WebSocket));
+            ports.push((listener, port(address, Carrier::WebSocket)));
         }
         if let Some(state) = state.as_ref().filter(|_| !config.gateways.is_empty())
             && !authority.may_have_authorities_below()
@@ -110,15 +111,17 @@ impl Emulator {
             let identity = authority.gateway_identity(gateway.hostname.as_str(), now)?;
             let (listener, address) = listen("gateway", gateway.mqtt)?;
             gateway.mqtt = address;
-            ports.push(Port {
+            let port = Port {
                 tls: Arc::new(tls::device_config(&identity, config.tls13)?),
                 gateway: Some(Arc::new(gateway.clone())),
-                ..port(listener, Carrier::Tls)
-            });
+                ..port(address, Carrier::Tls)
+            };
+            ports.push((listener, port));
         }
         let https = config.https.map(|address| listen("https", address)).transpose()?;
         let http = config.http.map(|address| listen("http", address)).transpose()?;
 
+        let stop = CancellationToken::new();
         let services = Arc::new(Services {
             hostname,
             id_scope: config.id_scope,
@@ -133,14 +136,20 @@ impl Emulator {
             counters: Counters::default(),
             journal: Journal::new(),
             page: page::Shared::default(),
+            weather: Weather::new(config.quota, config.faults, config.seed, stop.clone()),
         });
-        let stop = CancellationToken::new();
         // From here on, a failure stops what runs already.
         let guard = stop.clone().drop_guard();
         let connections = TaskTracker::new();
-        let accept = |port| {
+        let accept = |(listener, port)| {
             let services = Arc::clone(&services);
-            tokio::spawn(listener::accept(port, services, connections.clone(), stop.clone()))
+            tokio::spawn(listener::accept(
+                listener,
+                port,
+                services,
+                connections.clone(),
+                stop.clone(),
+            ))
         };
         let accepting = ports.into_iter().map(accept).collect();
         let serve = |flag, bound: Option<(TcpListener, SocketAddr)>, tls: Option<_>| {
@@ -287,7 +296,7 @@ impl Emulator {
 }
 
 /// Binds and listens, with room for a whole fleet that comes at once.
-fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+pub(crate) fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let bind = || -> io::Result<_> {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()

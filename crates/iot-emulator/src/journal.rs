@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::weather::Phase;
+
 /// How many events are kept.
 const CAPACITY: usize = 10_000;
 
@@ -114,6 +116,22 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
     },
+    /// Something was more than the quota allows.
+    Throttled {
+        /// Which limit, as the quota names it.
+        limit: &'static str,
+        /// `delayed`, `refused` or `closed`.
+        outcome: &'static str,
+    },
+    /// A rule kept the emulator from what it was about to do.
+    Fault {
+        /// The rule's id.
+        rule: String,
+        /// At which moment.
+        phase: Phase,
+        /// What the rule did.
+        verdict: &'static str,
+    },
     /// A cloud-to-device message was put into the queue.
     MessageQueued,
     /// A cloud-to-device message is done with.
@@ -148,6 +166,12 @@ pub enum Why {
     Moved,
     /// The device is no longer a child of the gateway that it came through.
     NoChild,
+    /// The hub takes the device's certificate for expired.
+    Expired,
+    /// The device sent more than the quota allows, for too long.
+    Throttled,
+    /// A rule ended it; here is the rule's id.
+    Fault(String),
     /// The client did not read what was sent to it.
     TooSlow,
     /// The emulator stops.

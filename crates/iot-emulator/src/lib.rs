@@ -22,6 +22,8 @@
 //! | `central`, `rest` | the IoT Central application, and its REST interface |
 //! | `page` | what a person looks at in a browser |
 //! | `store` | what outlives the process, in a database of the state folder |
+//! | `weather` | the one place that is asked before anything is done, and can be in the way: quotas and faults |
+//! | `quota`, `faults` | [`Quota`] and [`FaultRules`]: what is too much, and what goes wrong on request |
 //! | [`Stats`], [`Journal`] | what happened |
 //! | `unconfirmed` | choices for which no public source was found |
 //!
@@ -51,11 +53,13 @@ mod config;
 mod dps;
 mod emulator;
 mod error;
+mod faults;
 mod gateway;
 mod hub;
 mod journal;
 mod listener;
 mod page;
+mod quota;
 mod rest;
 mod services;
 mod session;
@@ -65,6 +69,7 @@ mod store;
 mod tls;
 mod token;
 mod unconfirmed;
+mod weather;
 mod websocket;
 mod wire;
 
@@ -73,6 +78,9 @@ pub use config::Config;
 pub use dps::Reprovision;
 pub use emulator::Emulator;
 pub use error::StartError;
+pub use faults::FaultRules;
 pub use gateway::{Gateway, InvalidGateway};
 pub use journal::{Entry, Event, Journal, Service, Why};
+pub use quota::Quota;
 pub use stats::Stats;
+pub use weather::{BadSettings, Phase};

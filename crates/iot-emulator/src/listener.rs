@@ -1,5 +1,6 @@
 //! The ports for devices: accept, make TLS, and hand each connection to a task of its own.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +14,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::certificate::Certificate;
+use crate::emulator::listen;
 use crate::gateway::Gateway;
 use crate::journal::Event;
 use crate::services::Services;
 use crate::session::{self, Peer};
 use crate::stats::count;
+use crate::weather::Arrival;
 use crate::websocket::upgrade;
+use crate::wire::Stream;
 
 /// How long a handshake may take, and the request for a WebSocket after it.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -37,7 +41,7 @@ pub(crate) enum Carrier {
 /// A port where devices connect.
 #[derive(Debug)]
 pub(crate) struct Port {
-    pub(crate) listener: TcpListener,
+    pub(crate) address: SocketAddr,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) carrier: Carrier,
     /// The gateway that listens here, if it is one.
@@ -47,21 +51,46 @@ pub(crate) struct Port {
 }
 
 /// Accepts until `stop`; every connection becomes a task of `connections`.
-pub(crate) async fn accept(port: Port, services: Arc<Services>, connections: TaskTracker, stop: CancellationToken) {
+pub(crate) async fn accept(
+    mut listener: TcpListener,
+    port: Port,
+    services: Arc<Services>,
+    connections: TaskTracker,
+    stop: CancellationToken,
+) {
     let port = Arc::new(port);
     let mut failing = false;
     loop {
+        // Ends the connections of today: with the emulator, or at a restart of the service that it pretends to be.
+        let era = services.weather.outages.era();
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = port.listener.accept() => accepted,
+            () = era.cancelled() => {
+                drop(listener);
+                match reopened(port.address, &services, &stop).await {
+                    Some(opened) => listener = opened,
+                    None => return,
+                }
+                continue;
+            }
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((tcp, _)) => {
                 failing = false;
                 count(&services.counters.accepted);
                 // A token of its own, since everybody who waits for the same one takes the same lock.
-                let stop = stop.child_token();
-                connections.spawn(connection(tcp, Arc::clone(&port), Arc::clone(&services), stop));
+                let stop = era.child_token();
+                if let Err(error) = tcp.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY is not set");
+                }
+                let (port, services) = (Arc::clone(&port), Arc::clone(&services));
+                // A task of its own kind, so that connections in calm weather have no room for what is rare.
+                if services.weather.is_calm() {
+                    connections.spawn(connection(tcp, port, services, stop));
+                } else {
+                    connections.spawn(weathered(tcp, port, services, stop));
+                }
             }
             Err(error) => {
                 // Said once, not twenty times a second.
@@ -75,15 +104,47 @@ pub(crate) async fn accept(port: Port, services: Arc<Services>, connections: Tas
     }
 }
 
-async fn connection(tcp: TcpStream, port: Arc<Port>, services: Arc<Services>, stop: CancellationToken) {
+/// Opens the port again when the outage is over; none if the emulator stops.
+async fn reopened(address: SocketAddr, services: &Services, stop: &CancellationToken) -> Option<TcpListener> {
+    let reopen = async {
+        services.weather.outages.over().await;
+        loop {
+            match listen("mqtt", address) {
+                Ok((listener, _)) => return listener,
+                Err(error) => {
+                    tracing::warn!(%error, "a port could not be opened again; it is tried again");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => None,
+        listener = reopen => Some(listener),
+    }
+}
+
+async fn weathered(tcp: TcpStream, port: Arc<Port>, services: Arc<Services>, stop: CancellationToken) {
+    match services.arrive(tcp).await {
+        Some(Arrival::Straight(tcp)) => connection(tcp, port, Arc::clone(&services), stop).await,
+        Some(Arrival::Slow(near, line)) => {
+            tokio::join!(connection(near, port, Arc::clone(&services), stop), line);
+        }
+        None => {}
+    }
+}
+
+/// Makes TLS, and serves whoever is behind it.
+async fn connection<S: Stream>(tcp: S, port: Arc<Port>, services: Arc<Services>, stop: CancellationToken) {
     // On a heap of its own: what a handshake takes is not to stay in the task, which may live for days.
     let handshake = Box::pin(timeout(HANDSHAKE_LIMIT, handshake(tcp, &port, &services)));
     let reason = tokio::select! {
         () = stop.cancelled() => return,
         shaken = handshake => match shaken {
             Ok(Ok((stream, peer))) => return match port.carrier {
+                // On the heap, so that connections in calm weather and without WebSocket have no room for it.
+                _ if !services.weather.is_calm() => Box::pin(greeted(stream, peer, port, services, stop)).await,
                 Carrier::Tls => session::serve(stream, peer, services, stop).await,
-                // On the heap, so that connections without WebSocket have no room for it.
                 Carrier::WebSocket => Box::pin(web_socket(stream, peer, services, stop)).await,
             },
             Ok(Err(reason)) => reason,
@@ -93,16 +154,27 @@ async fn connection(tcp: TcpStream, port: Arc<Port>, services: Arc<Services>, st
     services.journal.record(None, Event::Dropped { reason });
 }
 
+/// Serves whoever is behind TLS, if the weather lets it.
+async fn greeted<S: Stream>(
+    stream: Box<TlsStream<S>>,
+    peer: Peer,
+    port: Arc<Port>,
+    services: Arc<Services>,
+    stop: CancellationToken,
+) {
+    let name = peer.chain.first().and_then(|leaf| leaf.common_name.as_deref());
+    let Some(stream) = services.shake_hands(stream, name).await else {
+        return;
+    };
+    match port.carrier {
+        Carrier::Tls => session::serve(stream, peer, services, stop).await,
+        Carrier::WebSocket => web_socket(stream, peer, services, stop).await,
+    }
+}
+
 /// Makes TLS, or says why not. The stream is on the heap, too: it is handed on from one owner to the next, and a future
 /// has room for each of them.
-async fn handshake(
-    tcp: TcpStream,
-    port: &Port,
-    services: &Services,
-) -> Result<(Box<TlsStream<TcpStream>>, Peer), String> {
-    if let Err(error) = tcp.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY is not set");
-    }
+async fn handshake<S: Stream>(tcp: S, port: &Port, services: &Services) -> Result<(Box<TlsStream<S>>, Peer), String> {
     let accepted = TlsAcceptor::from(Arc::clone(&port.tls)).accept(tcp).await;
     let mut stream = Box::new(accepted.map_err(|error| format!("TLS handshake failed: {error}"))?);
     let (_, tls) = stream.get_ref();
@@ -126,7 +198,12 @@ async fn handshake(
     Ok((stream, Peer { chain, gateway }))
 }
 
-async fn web_socket(stream: Box<TlsStream<TcpStream>>, peer: Peer, services: Arc<Services>, stop: CancellationToken) {
+async fn web_socket<S: Stream>(
+    stream: Box<TlsStream<S>>,
+    peer: Peer,
+    services: Arc<Services>,
+    stop: CancellationToken,
+) {
     let upgraded = tokio::select! {
         () = stop.cancelled() => return,
         upgraded = timeout(HANDSHAKE_LIMIT, upgrade(stream)) => upgraded,
@@ -150,7 +227,7 @@ mod tests {
     #[test]
     fn the_task_of_a_connection_is_small() {
         // A value that is live across an await anywhere below counts here, for each of some thousand devices.
-        let size = future_size(connection);
+        let size = future_size(connection::<TcpStream>);
         assert!(size <= 1024, "{size} bytes");
     }
 }

@@ -30,6 +30,7 @@ mod components;
 mod devices;
 mod error;
 mod extract;
+mod faults;
 mod filter;
 mod groups;
 mod guard;
@@ -43,6 +44,7 @@ mod surface;
 mod telemetry;
 mod templates;
 mod tokens;
+mod weather;
 
 #[cfg(test)]
 mod tests;
@@ -153,7 +155,8 @@ fn interface(rest: Rest) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(guard::content_type))
         .layer(middleware::from_fn(guard::api_version))
-        .layer(middleware::from_fn_with_state(rest.clone(), guard::durable));
+        .layer(middleware::from_fn_with_state(rest.clone(), guard::durable))
+        .layer(middleware::from_fn_with_state(rest.clone(), weather::weather));
     let operator = operator()
         .into_router()
         .fallback(unknown)
@@ -306,6 +309,16 @@ fn operator() -> Surface {
         .route("/journal", Resource::Emulator, get(operator::journal))
         .route("/sign-in", Resource::Emulator, post(operator::sign_in))
         .route("/devices/{id}", Resource::Emulator, get(operator::device))
+        .route(
+            "/faults",
+            Resource::Emulator,
+            get(faults::list).post(faults::add).delete(faults::remove_all),
+        )
+        .route(
+            "/faults/{id}",
+            Resource::Emulator,
+            get(faults::read).patch(faults::switch).delete(faults::remove),
+        )
         .route("/devices/{id}/messages", Resource::Emulator, post(messages::send))
         .route("/devices/{id}/methods", Resource::Emulator, post(methods::invoke))
         .route("/devices/{id}/reassign", Resource::Emulator, post(operator::reassign))

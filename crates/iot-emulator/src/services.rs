@@ -12,6 +12,7 @@ use crate::page;
 use crate::stats::Counters;
 use crate::store::Store;
 use crate::token::ApiToken;
+use crate::weather::Weather;
 
 /// One tenant: its DPS, its hubs and its IoT Central application.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Services {
     pub(crate) counters: Counters,
     pub(crate) journal: Journal,
     pub(crate) page: page::Shared,
+    /// What keeps all of it from working as it should.
+    pub(crate) weather: Weather,
 }
 
 impl Services {

@@ -17,6 +17,7 @@ use crate::services::Services;
 use crate::stats::count;
 use crate::store::NotStored;
 use crate::unconfirmed::{BAD_USER_NAME, NOT_DOWNSTREAM};
+use crate::weather::at_connect;
 use crate::wire::{Stream, Wire, WireError};
 use crate::{dps, hub};
 
@@ -92,7 +93,10 @@ async fn arrive<'a, S: Stream>(
             refuse(wire, services, Some(Service::Dps), id, refused).await;
         }
         Ok(UserName::Hub(user)) => match hub::admit(connect, &user, &peer, services) {
-            Ok(admitted) => return Some(hub::begin(wire, admitted, services)),
+            Ok(admitted) => {
+                let wire = at_connect(wire, services, Service::Hub, user.device_id.as_str()).await?;
+                return Some(hub::begin(wire, admitted, services));
+            }
             Err(refused) => {
                 let device = Some(user.device_id.as_str());
                 refuse(wire, services, Some(Service::Hub), device, refused).await;
@@ -177,11 +181,13 @@ mod tests {
     use super::*;
     use crate::central::{Approval, Attestation, Central, Device};
     use crate::dps::{Registrations, Reprovision};
+    use crate::faults::FaultRules;
     use crate::hub::{Hubs, Registry};
     use crate::journal::Journal;
     use crate::stats::Counters;
     use crate::store::Store;
     use crate::token::ApiToken;
+    use crate::weather::Weather;
 
     /// Services that know one device, `t-1`, at DPS and at the hub, and its certificate.
     fn services() -> (Arc<Services>, Certificate) {
@@ -207,6 +213,7 @@ mod tests {
             counters: Counters::default(),
             journal: Journal::new(),
             page: crate::page::Shared::default(),
+            weather: Weather::new(None, FaultRules::default(), 0, CancellationToken::new()),
         };
         let id = DeviceId::new("t-1").unwrap();
         let mut changes = services.store.changes();

@@ -26,6 +26,10 @@ pub struct Stats {
     pub telemetry_received_unique: u64,
     /// Bytes of telemetry bodies.
     pub telemetry_bytes: u64,
+    /// What was delayed or refused, since it was more than the quota allows.
+    pub throttled: u64,
+    /// What rules did.
+    pub faults: u64,
 }
 
 /// The counters behind [`Stats`].
@@ -40,6 +44,8 @@ pub(crate) struct Counters {
     pub(crate) telemetry_received: AtomicU64,
     pub(crate) telemetry_received_unique: AtomicU64,
     pub(crate) telemetry_bytes: AtomicU64,
+    pub(crate) throttled: AtomicU64,
+    pub(crate) faults: AtomicU64,
 }
 
 pub(crate) fn count(counter: &AtomicU64) {
@@ -58,6 +64,8 @@ impl Counters {
             telemetry_received: self.telemetry_received.load(Relaxed),
             telemetry_received_unique: self.telemetry_received_unique.load(Relaxed),
             telemetry_bytes: self.telemetry_bytes.load(Relaxed),
+            throttled: self.throttled.load(Relaxed),
+            faults: self.faults.load(Relaxed),
         }
     }
 }

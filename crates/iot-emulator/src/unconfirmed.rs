@@ -31,6 +31,18 @@ pub(crate) const RESET_IN_PLACE: Substatus = Substatus::DeviceDataReset;
 /// DPS: more polls than five in ten seconds.
 pub(crate) const DPS_THROTTLED: u32 = 429_001;
 
+/// CONNECT while too many devices connect.
+pub(crate) const THROTTLED_CONNECT: ConnectReturnCode = ConnectReturnCode::ServiceUnavailable;
+/// Hub: how long telemetry above the quota is held back before the connection is closed instead.
+pub(crate) const SHAPED_AT_MOST: Duration = Duration::from_secs(10);
+/// The detail code of an error of which only the status is known.
+pub(crate) fn error_code_of(status: u16) -> u32 {
+    match status {
+        429 => DPS_THROTTLED,
+        status => u32::from(status) * 1000,
+    }
+}
+
 /// Hub: a twin patch that is not JSON or breaks a limit of twins.
 pub(crate) const TWIN_BAD_PATCH: u32 = 400_004;
 /// Hub: which property says that a device asked for its message to be retained, and with which value.

@@ -30,6 +30,15 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// One connection.
 pub(crate) struct Wire<S> {
     framed: Framed<S, Codec>,
+    withheld: Option<Withheld>,
+}
+
+/// A kind of packet that gets lost on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Withheld {
+    PubAck,
+    SubAck,
+    Publish,
 }
 
 /// Why no packet came or went.
@@ -65,6 +74,7 @@ impl<S: Stream> Wire<S> {
         };
         Self {
             framed: Framed::with_capacity(stream, codec, BUFFER),
+            withheld: None,
         }
     }
 
@@ -98,7 +108,11 @@ impl<S: Stream> Wire<S> {
     /// until the peer has read.
     pub(crate) fn send(&mut self, packet: Packet) -> impl Future<Output = Result<(), WireError>> {
         // Outside the future, so that whoever waits for it has no room for a packet.
-        let put = self.framed.start_send_unpin(packet);
+        let put = if self.withheld.is_some_and(|kind| kind.is(&packet)) {
+            Ok(())
+        } else {
+            self.framed.start_send_unpin(packet)
+        };
         async move {
             put?;
             if self.framed.write_buffer().len() >= BACKLOG {
@@ -113,6 +127,11 @@ impl<S: Stream> Wire<S> {
             Ok(flushed) => Ok(flushed?),
             Err(_) => Err(WireError::TooSlow),
         }
+    }
+
+    /// From now on packets of this kind get lost; or none, again.
+    pub(crate) fn withhold(&mut self, kind: Option<Withheld>) {
+        self.withheld = kind;
     }
 
     /// Answers CONNECT.
@@ -135,6 +154,16 @@ impl<S: Stream> Wire<S> {
     pub(crate) async fn close(mut self) {
         if !matches!(timeout(WRITE_LIMIT, self.framed.close()).await, Ok(Ok(()))) {
             tracing::debug!("peer was gone before the connection was closed");
+        }
+    }
+}
+
+impl Withheld {
+    fn is(self, packet: &Packet) -> bool {
+        match self {
+            Self::PubAck => matches!(packet, Packet::PubAck(_)),
+            Self::SubAck => matches!(packet, Packet::SubAck(_)),
+            Self::Publish => matches!(packet, Packet::Publish(_)),
         }
     }
 }

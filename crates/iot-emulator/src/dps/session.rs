@@ -22,6 +22,7 @@ use crate::session::{Refused, patience, refuse};
 use crate::unconfirmed::{
     BAD_CERTIFICATE, BAD_USER_NAME, DPS_IDLE, DPS_THROTTLED, DPS_UNKNOWN_OPERATION, WRONG_TENANT,
 };
+use crate::weather::at_connect;
 use crate::wire::{Stream, Wire, granted_qos};
 
 /// The published versions of the device interface that SDKs in use name.
@@ -31,7 +32,7 @@ const MAX_MESSAGE: usize = 96 * 1024;
 
 /// Serves a client whose user name is one for DPS.
 pub(crate) async fn serve<S: Stream>(
-    mut wire: Wire<S>,
+    wire: Wire<S>,
     connect: &Connect,
     user: &DpsUserName,
     chain: &[Certificate],
@@ -42,6 +43,9 @@ pub(crate) async fn serve<S: Stream>(
     if let Err(refused) = admit(connect, user, chain, services) {
         return refuse(wire, services, Some(Service::Dps), Some(id.as_str()), refused).await;
     }
+    let Some(mut wire) = at_connect(wire, services, Service::Dps, id.as_str()).await else {
+        return;
+    };
     services
         .journal
         .record(Some(id.as_str()), Event::Connected { service: Service::Dps });
@@ -89,11 +93,11 @@ fn admit(connect: &Connect, user: &DpsUserName, chain: &[Certificate], services:
     }
 }
 
-struct Session<'a, S> {
-    wire: &'a mut Wire<S>,
-    id: &'a RegistrationId,
+pub(super) struct Session<'a, S> {
+    pub(super) wire: &'a mut Wire<S>,
+    pub(super) id: &'a RegistrationId,
     chain: &'a [Certificate],
-    services: &'a Services,
+    pub(super) services: &'a Services,
     subscribed: Option<QoS>,
     packet_id: u16,
 }
@@ -108,23 +112,32 @@ impl<S: Stream> Session<'_, S> {
                 () = stop.cancelled() => return Err(Why::ShuttingDown),
                 packet = timeout(patience, self.wire.next()) => packet.map_err(|_| Why::KeepAliveExpired)??,
             };
-            match packet {
-                Packet::Subscribe(subscribe) => self.subscribe(&subscribe).await?,
-                Packet::Unsubscribe(unsubscribe) => {
-                    if unsubscribe.topics.iter().any(|topic| topic == RESPONSE_FILTER) {
-                        self.subscribed = None;
-                    }
-                    self.wire
-                        .send(Packet::UnsubAck(UnsubAck { pkid: unsubscribe.pkid }))
-                        .await?;
-                }
-                Packet::Publish(publish) => self.publish(&publish).await?,
-                Packet::PingReq => self.wire.send(Packet::PingResp).await?,
-                Packet::PubAck(_) => {}
-                Packet::Disconnect => return Err(Why::Disconnect),
-                _ => return Err(Why::Violation("packet of an unexpected type".into())),
+            if self.services.weather.is_calm() {
+                self.handle(packet).await?;
+            } else {
+                Box::pin(self.handle_in_weather(packet)).await?;
             }
         }
+    }
+
+    pub(super) async fn handle(&mut self, packet: Packet) -> Result<(), Why> {
+        match packet {
+            Packet::Subscribe(subscribe) => self.subscribe(&subscribe).await?,
+            Packet::Unsubscribe(unsubscribe) => {
+                if unsubscribe.topics.iter().any(|topic| topic == RESPONSE_FILTER) {
+                    self.subscribed = None;
+                }
+                self.wire
+                    .send(Packet::UnsubAck(UnsubAck { pkid: unsubscribe.pkid }))
+                    .await?;
+            }
+            Packet::Publish(publish) => self.publish(&publish).await?,
+            Packet::PingReq => self.wire.send(Packet::PingResp).await?,
+            Packet::PubAck(_) => {}
+            Packet::Disconnect => return Err(Why::Disconnect),
+            _ => return Err(Why::Violation("packet of an unexpected type".into())),
+        }
+        Ok(())
     }
 
     async fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), Why> {
@@ -166,7 +179,8 @@ impl<S: Stream> Session<'_, S> {
             }
             RequestTopic::Poll { operation_id, .. } => self.poll(operation_id),
         };
-        self.answer(topic.request_id(), answer).await
+        let retry_after = self.services.dps_retry_after.as_secs();
+        self.answer(topic.request_id(), answer, Some(retry_after)).await
     }
 
     fn poll(&self, operation_id: &str) -> Result<Registration, ServiceError> {
@@ -179,7 +193,13 @@ impl<S: Stream> Session<'_, S> {
         }
     }
 
-    async fn answer(&mut self, request_id: &RequestId, answer: Result<Registration, ServiceError>) -> Result<(), Why> {
+    /// Answers a request. `retry_after` is said only where there is something to come back for.
+    pub(super) async fn answer(
+        &mut self,
+        request_id: &RequestId,
+        answer: Result<Registration, ServiceError>,
+        retry_after: Option<u64>,
+    ) -> Result<(), Why> {
         let Some(qos) = self.subscribed else {
             return Ok(());
         };
@@ -188,7 +208,7 @@ impl<S: Stream> Session<'_, S> {
             Ok(registration) => (200, serde_json::to_vec(registration)),
             Err(error) => (error.status(), serde_json::to_vec(error)),
         };
-        let retry_after = matches!(status, 202 | 429 | 500..).then(|| self.services.dps_retry_after.as_secs());
+        let retry_after = retry_after.filter(|_| matches!(status, 202 | 429 | 500..));
         let topic = ResponseTopic {
             status,
             request_id: request_id.clone(),

@@ -266,6 +266,19 @@ impl Registry {
         }
     }
 
+    /// Takes the certificate of an identity for expired: its connection is dropped, and no certificate is the right one
+    /// until the device has registered again.
+    pub(crate) fn expire(&self, id: &DeviceId, changes: &mut Changes) {
+        if let Some(device) = self.device(id) {
+            {
+                let mut state = device.lock();
+                state.thumbprint = Some(Thumbprint::default());
+                stored::put_identity(id, &state, changes);
+            }
+            device.disconnect(Why::Expired);
+        }
+    }
+
     /// Forgets an identity with its twin, and drops its connection.
     pub(crate) fn remove(&self, id: &DeviceId, changes: &mut Changes) {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 mod downstream;
 mod subscriptions;
 mod upstream;
+mod weather;
 
 use self::subscriptions::Subscriptions;
 use self::upstream::receive;
@@ -230,7 +231,8 @@ impl<'a, S: Stream> Session<'a, S> {
 
     async fn take_up(&mut self, news: News) -> Result<(), Why> {
         match news {
-            News::Packet(packet) => self.handle(&packet).await,
+            News::Packet(packet) if self.services.weather.is_calm() => self.handle(&packet).await,
+            News::Packet(packet) => Box::pin(self.handle_in_weather(&packet)).await,
             News::Command(command) => self.obey(command).await,
         }
     }

@@ -57,6 +57,7 @@ pub(crate) async fn emulator_in(state: &Path) -> Emulator {
     Emulator::start(config).await.unwrap()
 }
 
+/// How tests start an emulator.
 pub(crate) fn config() -> Config {
     Config {
         dps_retry_after: Duration::ZERO,

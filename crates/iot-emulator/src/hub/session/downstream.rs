@@ -20,10 +20,18 @@ impl<S: Stream> Session<'_, S> {
         };
         self.device.expire(clock::now(), self.services);
         while let Some((number, publish)) = self.next_message(qos) {
+            let last = if self.services.weather.is_calm() {
+                None
+            } else {
+                Box::pin(self.before_delivery()).await?
+            };
             if qos == QoS::AtMostOnce {
                 self.complete(number).await?;
             }
             self.wire.send(Packet::Publish(publish)).await?;
+            if let Some(why) = last {
+                return Err(why);
+            }
         }
         Ok(())
     }

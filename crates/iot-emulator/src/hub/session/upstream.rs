@@ -73,7 +73,7 @@ impl<S: Stream> Session<'_, S> {
         }
     }
 
-    async fn acknowledge(&mut self, publish: &Publish) -> Result<(), Why> {
+    pub(super) async fn acknowledge(&mut self, publish: &Publish) -> Result<(), Why> {
         if publish.qos == QoS::AtLeastOnce {
             self.wire.send(Packet::PubAck(PubAck::new(publish.pkid))).await?;
         }
@@ -102,7 +102,7 @@ impl<S: Stream> Session<'_, S> {
         }
     }
 
-    async fn answer_twin(
+    pub(super) async fn answer_twin(
         &mut self,
         status: u16,
         request_id: RequestId,

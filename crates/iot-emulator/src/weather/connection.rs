@@ -1,0 +1,130 @@
+//! The weather before a session has begun: at the arrival of a connection, and at CONNECT.
+
+use rumqttc::mqttbytes::v4::ConnectReturnCode;
+use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream};
+use tokio::time::timeout;
+
+use super::{Act, LONGEST_SILENCE, Phase};
+use crate::faults::slow_line;
+use crate::journal::{Service, Why};
+use crate::services::Services;
+use crate::session::{Refused, refuse};
+use crate::wire::{Stream, Wire};
+
+/// A connection that may go on.
+pub(crate) enum Arrival<S, L> {
+    /// As it is.
+    Straight(S),
+    /// Over a slow line, whose future has to run beside it.
+    Slow(DuplexStream, L),
+}
+
+impl Services {
+    /// Asks at [`Phase::Accept`]. None if the connection has ended.
+    pub(crate) async fn arrive<S: Stream>(&self, mut stream: S) -> Option<Arrival<S, impl Future<Output = ()> + Send>> {
+        let (act, slow) = self.meet_it(Phase::Accept, None).await;
+        match act {
+            Act::Pass => {}
+            Act::Silence { reads } => {
+                self.left_alone(hush(&mut stream, reads)).await;
+                return None;
+            }
+            _ => return None,
+        }
+        Some(match slow {
+            None => Arrival::Straight(stream),
+            Some((by, rule)) => {
+                let (near, line) = slow_line(stream, by, self.weather.seed, rule, self.weather.slowed());
+                Arrival::Slow(near, line)
+            }
+        })
+    }
+
+    /// Asks at [`Phase::Tls`], where a client has shown a certificate with this common name. Gives the stream back if the
+    /// client may go on.
+    pub(crate) async fn shake_hands<S: Stream>(&self, mut stream: S, name: Option<&str>) -> Option<S> {
+        match self.meet(Phase::Tls, name).await {
+            Act::Pass => Some(stream),
+            Act::Silence { reads } => {
+                Box::pin(self.left_alone(hush(&mut stream, reads))).await;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Keeps somebody waiting who will not get an answer.
+    pub(crate) async fn left_without_answer(&self) {
+        self.left_alone(std::future::pending()).await;
+    }
+
+    /// Waits for the end of a silence, of the emulator, or of the patience with a client that does not go away.
+    async fn left_alone(&self, silence: impl Future<Output = ()>) -> Why {
+        let era = self.weather.outages.era();
+        tokio::select! {
+            () = era.cancelled() => Why::ShuttingDown,
+            ended = timeout(LONGEST_SILENCE, silence) => match ended {
+                Ok(()) => Why::ConnectionLost,
+                Err(_) => Why::TooSlow,
+            }
+        }
+    }
+}
+
+/// Reads and forgets until the client is gone; or does not even read, which has no end.
+async fn hush(stream: &mut (impl AsyncRead + Unpin), reads: bool) {
+    if !reads {
+        std::future::pending::<()>().await;
+    }
+    let mut buffer = [0; 1024];
+    while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
+}
+
+/// Leaves a client without an answer; gives why it ended.
+pub(crate) async fn silence<S: Stream>(wire: &mut Wire<S>, services: &Services, reads: bool) -> Why {
+    let quiet = async {
+        if !reads {
+            std::future::pending::<()>().await;
+        }
+        while wire.next().await.is_ok() {}
+    };
+    services.left_alone(quiet).await
+}
+
+/// Asks about a CONNECT to which nothing else is in the way. Gives the connection back if the client may come in.
+pub(crate) async fn at_connect<S: Stream>(
+    mut wire: Wire<S>,
+    services: &Services,
+    service: Service,
+    device: &str,
+) -> Option<Wire<S>> {
+    let phase = match service {
+        Service::Dps => Phase::DpsConnect,
+        Service::Hub => Phase::HubConnect,
+    };
+    let refused = |code, reason: &str| Refused::new(code, reason);
+    let refusal = match services.meet(phase, Some(device)).await {
+        Act::Pass => return Some(wire),
+        Act::Refuse(code) => refused(code, "too many connects, or a rule says so"),
+        Act::Close(Why::Disabled) => refused(ConnectReturnCode::NotAuthorized, "the device is disabled"),
+        Act::Close(Why::Deleted) => refused(ConnectReturnCode::NotAuthorized, "the hub does not know the device"),
+        Act::Close(Why::Moved) => refused(ConnectReturnCode::NotAuthorized, "the device was moved to another hub"),
+        Act::Close(Why::Expired) => refused(ConnectReturnCode::NotAuthorized, "the certificate has expired"),
+        Act::Silence { reads } => {
+            silence(&mut wire, services, reads).await;
+            return None;
+        }
+        Act::CloseAfterAck(_) => {
+            if wire.accept(false).await.is_ok() {
+                wire.close().await;
+            }
+            return None;
+        }
+        _ => {
+            wire.close().await;
+            return None;
+        }
+    };
+    refuse(wire, services, Some(service), Some(device), refusal).await;
+    None
+}
