@@ -44,7 +44,7 @@ enum Command {
     /// Simulate the devices of a plan, as `run` does in each of its processes
     DeviceSim(device_sim::cli::Args),
     /// Run DPS, IoT Hub and the IoT Central REST API on this machine
-    Emulator(iot_emulator::cli::Args),
+    Emulator(Box<iot_emulator::cli::Args>),
 }
 
 #[derive(Debug, Args)]
@@ -103,7 +103,7 @@ pub fn main() -> ExitCode {
         Command::Emulator(args) => {
             log_to_stderr("warn");
             let done = in_runtime(async {
-                iot_emulator::cli::run(args, iot_emulator::cli::stop_signal())
+                iot_emulator::cli::run(*args, iot_emulator::cli::stop_signal())
                     .await
                     .map_err(Failure::Failed)
             });

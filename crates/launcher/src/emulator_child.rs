@@ -61,7 +61,8 @@ impl Ready {
 
 impl EmulatorChild {
     /// Starts one and waits until it is ready. `port` is where devices connect with `transport`, 0 for any. Without names of
-    /// `hubs`, it has one that is named like the machine.
+    /// `hubs`, it has one that is named like the machine. `weather` are
+    /// more arguments: its quota, its faults and their seed.
     ///
     /// # Errors
     ///
@@ -72,6 +73,7 @@ impl EmulatorChild {
         port: u16,
         transport: Transport,
         hubs: &[String],
+        weather: &[String],
     ) -> anyhow::Result<Self> {
         let mut arguments: Vec<std::ffi::OsString> = vec!["emulator".into(), "--state".into(), state.into()];
         let (port, free) = (format!("127.0.0.1:{port}"), "127.0.0.1:0");
@@ -86,6 +88,7 @@ impl EmulatorChild {
         if !hubs.is_empty() {
             arguments.extend(["--hubs".into(), hubs.join(",").into()]);
         }
+        arguments.extend(weather.iter().map(Into::into));
         arguments.push("--stop-on-stdin-eof".into());
         let (mut child, mut stdout) = Child::start(executable, "the emulator", arguments)?;
         let line = tokio::time::timeout(READY_WITHIN, stdout.next_line())

@@ -87,7 +87,11 @@ impl Preparation<'_> {
         let state = roster::absolute(&self.manifest.fleet.state)?.join("emulator");
         let (transport, port) = (target.transport, target.port.unwrap_or(0));
         let hubs = hub_names(target.hubs);
-        let emulator = EmulatorChild::start(self.executable, &state, port, transport, &hubs).await?;
+        let mut weather = vec!["--seed".to_owned(), self.manifest.fleet.seed.to_string()];
+        for (flag, setting) in [("--quota", &target.quota), ("--faults", &target.faults)] {
+            weather.extend(setting.iter().flat_map(|setting| [flag.to_owned(), setting.clone()]));
+        }
+        let emulator = EmulatorChild::start(self.executable, &state, port, transport, &hubs, &weather).await?;
         let ready = emulator.ready.clone();
         let port = ready.port(transport).context("the emulator does not speak WebSocket")?;
         let dps_endpoint = ready.hostname.clone();

@@ -42,6 +42,10 @@ pub(super) struct TimeConstant(pub(super) Span);
 pub(super) struct Port(pub(super) u16);
 /// How many hubs an emulator has.
 pub(super) struct Hubs(pub(super) u32);
+/// The quota of an emulator: a preset or a file.
+pub(super) struct QuotaName(pub(super) String);
+/// The faults of an emulator: a preset or a file.
+pub(super) struct FaultsName(pub(super) String);
 /// A host name or an address.
 pub(super) struct Host(pub(super) String);
 /// The address of an IoT Central application.
@@ -217,6 +221,20 @@ impl Value for Hubs {
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
         let number = whole(value, 1, MAX_HUBS)?;
         Ok(Self(u32::try_from(number).expect("the number was just bounded")))
+    }
+}
+
+impl Value for QuotaName {
+    const FORM: &'static str = "\"off\", \"iot-central\", \"hub-s1\", or a file of limits, relative to the manifest";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        text(value).map(|name| Self(name.to_owned()))
+    }
+}
+
+impl Value for FaultsName {
+    const FORM: &'static str = "\"slow-network\", or a file of rules, relative to the manifest";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        text(value).map(|name| Self(name.to_owned()))
     }
 }
 

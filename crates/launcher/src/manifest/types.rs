@@ -77,6 +77,13 @@ pub struct EmulatorTarget {
     /// How MQTT travels inside TLS; mqtt when left out.
     #[schemars(with = "Option<TransportName>")]
     pub transport: Transport,
+    /// What devices may do, and how often: iot-central, hub-s1, or a file of limits, relative to the manifest; as much as
+    /// they like when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
+    /// What goes wrong on purpose: slow-network, or a file of rules, relative to the manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faults: Option<String>,
 }
 
 /// An IoT Central application.

@@ -92,6 +92,35 @@ fn a_fleet_is_spread_over_two_hubs_and_every_device_finds_its_own() {
 }
 
 #[test]
+fn a_fleet_on_a_slow_network_comes_online_and_loses_nothing() {
+    let target = format!("{EMULATOR}\nfaults = \"slow-network\"");
+    let fleet = Fleet::new(&manifest(&target, SHORT));
+    let run = fleet.fleet(&["run", "fleet.toml"]).expect(0);
+    assert_eq!(
+        (run.figure("connected"), run.figure("failed")),
+        (6, 0),
+        "{}",
+        run.stdout
+    );
+    assert!(run.figure("offered") > 6, "{}", run.stdout);
+    assert_eq!(run.figure("received"), run.figure("offered"), "{}", run.stdout);
+}
+
+#[test]
+fn a_fleet_within_the_quota_of_iot_central_loses_nothing() {
+    let target = format!("{EMULATOR}\nquota = \"iot-central\"");
+    let fleet = Fleet::new(&manifest(&target, SHORT));
+    let run = fleet.fleet(&["run", "fleet.toml"]).expect(0);
+    assert_eq!(
+        (run.figure("connected"), run.figure("failed")),
+        (6, 0),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(run.figure("received"), run.figure("offered"), "{}", run.stdout);
+}
+
+#[test]
 fn a_fleet_over_websocket_needs_no_more_than_the_word_in_its_manifest() {
     let target = format!("{EMULATOR}\ntransport = \"websocket\"");
     let fleet = Fleet::new(&manifest(&target, SHORT));

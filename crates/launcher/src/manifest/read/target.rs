@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 
 use device_sim::plan::Transport;
+use iot_emulator::{FaultRules, Quota};
 use iot_protocol::id::IdScope;
 
 use super::Walk;
-use crate::manifest::forms::{App, Host, Hubs, Kind, Port, Variable};
-use crate::manifest::table::Table;
+use crate::manifest::forms::{App, FaultsName, Host, Hubs, Kind, Port, QuotaName, Variable};
+use crate::manifest::table::{Table, Value};
 use crate::manifest::types::{DpsTarget, EmulatorTarget, Endpoint, IotCentralTarget, Secret, Target};
 
 /// The one name under which all of DPS is reached.
 /// <https://learn.microsoft.com/azure/iot-dps/concepts-service#device-provisioning-endpoint>
 const GLOBAL_DPS: &str = "global.azure-devices-provisioning.net";
 const NOT_OURS: &str = "is of no use here: only an emulator that `fleet run` starts is told how many hubs it has";
+const NOT_AZURE: &str =
+    "is of no use here: only an emulator that `fleet run` starts is told what it allows and what goes wrong";
 const TOKEN_FORM: &str =
     "api_token = { env = \"IOTC_API_TOKEN\" } or { file = \"api_token\" }; a manifest holds no secret";
 
@@ -30,14 +33,18 @@ impl Walk<'_> {
                     hubs: table.optional::<Hubs>("hubs").map_or(1, |hubs| hubs.value.0),
                     connect_host: self.connect_host(&table),
                     transport: transport(&table),
+                    quota: self.quota(&table),
+                    faults: self.faults(&table),
                 }))
             }
             Kind::IotCentral => {
                 table.out_of_place(&["hubs"], NOT_OURS);
+                table.out_of_place(&["quota", "faults"], NOT_AZURE);
                 self.iot_central(&table).map(Target::IotCentral)
             }
             Kind::Dps => {
                 table.out_of_place(&["hubs"], NOT_OURS);
+                table.out_of_place(&["quota", "faults"], NOT_AZURE);
                 table.out_of_place(
                     &["app", "api_token"],
                     "is of no use here: with kind = \"dps\" nobody enrolls for you",
@@ -102,6 +109,38 @@ impl Walk<'_> {
             ca: table.optional::<PathBuf>("ca").map(|path| self.folder.join(path.value)),
             connect_host: self.connect_host(table),
             transport,
+        }
+    }
+
+    fn quota(&self, table: &Table<'_>) -> Option<String> {
+        let quota = table.optional::<QuotaName>("quota")?.value.0;
+        let quota = self.preset_or_file(quota, &["off", "iot-central", "hub-s1"]);
+        if let Err(bad) = Quota::load(&quota) {
+            table.problem(
+                format!("`{}.quota`: {bad}", table.path()),
+                &format!("accepted: {}", QuotaName::FORM),
+            );
+        }
+        Some(quota)
+    }
+
+    fn faults(&self, table: &Table<'_>) -> Option<String> {
+        let faults = table.optional::<FaultsName>("faults")?.value.0;
+        let faults = self.preset_or_file(faults, &["slow-network"]);
+        if let Err(bad) = FaultRules::load(&faults) {
+            table.problem(
+                format!("`{}.faults`: {bad}", table.path()),
+                &format!("accepted: {}", FaultsName::FORM),
+            );
+        }
+        Some(faults)
+    }
+
+    fn preset_or_file(&self, name: String, presets: &[&str]) -> String {
+        if presets.contains(&name.as_str()) {
+            name
+        } else {
+            self.folder.join(name).to_string_lossy().into_owned()
         }
     }
 
