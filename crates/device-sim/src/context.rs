@@ -114,6 +114,12 @@ impl GroupContext {
         )
     }
 
+    /// Whether loading takes so little that a worker of the runtime may do it. Somebody's own file may be locked, and to
+    /// derive what opens it takes long on purpose.
+    pub(crate) fn loads_at_once(&self) -> bool {
+        !matches!(self.credentials, CredentialSource::Files(_))
+    }
+
     /// Loads a device's current certificate and key; reads files and blocks meanwhile.
     pub(crate) fn load(&self, id: &RegistrationId) -> Result<Identity, IdentityError> {
         match &self.credentials {
