@@ -132,13 +132,22 @@ impl World {
 
     /// Sends a cloud-to-device message.
     pub(crate) async fn send(&self, device: &str, message: &Value) {
+        self.operate(device, "messages", message).await;
+    }
+
+    /// Gives a device to the next hub.
+    pub(crate) async fn reassign(&self, device: &str) {
+        self.operate(device, "reassign", &serde_json::json!({})).await;
+    }
+
+    async fn operate(&self, device: &str, what: &str, body: &Value) {
         // The client insists on a provider even where, as here, it will not speak TLS. The first installation counts.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = self.emulator.http_addr().unwrap();
         let request = reqwest::Client::new()
-            .post(format!("http://{http}/emulator/devices/{device}/messages"))
+            .post(format!("http://{http}/emulator/devices/{device}/{what}"))
             .header("Authorization", self.emulator.api_token())
-            .json(message);
+            .json(body);
         let answer = request.send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }

@@ -16,6 +16,7 @@ mod acknowledgements;
 mod certificates;
 mod crowds;
 mod dps;
+mod moved;
 mod newcomers;
 mod refusals;
 mod silence;
