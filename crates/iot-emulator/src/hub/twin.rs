@@ -81,7 +81,7 @@ impl Twin {
     }
 
     /// Merges what the device reports; gives the new version.
-    pub(super) fn report(&mut self, body: &[u8], now: Timestamp) -> Result<u64, BadPatch> {
+    pub(crate) fn report(&mut self, body: &[u8], now: Timestamp) -> Result<u64, BadPatch> {
         let mut patch: Map<String, Value> = serde_json::from_slice(body).map_err(|_| BadPatch::NotAnObject)?;
         patch.remove("$version");
         self.reported.change(&patch, now)
@@ -139,10 +139,10 @@ impl Half {
         if size(&section.properties) > MAX_SECTION {
             return Err(BadPatch::TooLarge);
         }
-        self.version = section.version;
+        let version = section.version;
+        self.version = version;
+        self.date(patch, &section.properties, Stamp { version, at: now });
         self.properties = text(section.properties);
-        let version = self.version;
-        self.date(patch, Stamp { version, at: now });
         Ok(version)
     }
 
@@ -157,8 +157,8 @@ impl Half {
             .binary_search_by(|((of, known), _)| (of.as_deref(), &**known).cmp(&(component, name)))
     }
 
-    /// Dates what a patch has changed.
-    fn date(&mut self, patch: &Map<String, Value>, now: Stamp) {
+    /// Dates what a patch has changed, by the properties as they are after it.
+    fn date(&mut self, patch: &Map<String, Value>, properties: &Map<String, Value>, now: Stamp) {
         for (name, value) in patch {
             match value {
                 Value::Object(component) if is_component(component) => {
@@ -169,6 +169,16 @@ impl Half {
                 _ => self.date_one(None, name, value, now),
             }
         }
+        // What a property was part of may have gone as a whole, and its date must go with it, or dates would pile up.
+        self.stamps.retain(|((component, name), _)| match component {
+            None => properties
+                .get(&**name)
+                .is_some_and(|value| !value.as_object().is_some_and(is_component)),
+            Some(component) => properties
+                .get(&**component)
+                .and_then(Value::as_object)
+                .is_some_and(|component| is_component(component) && component.contains_key(&**name)),
+        });
         self.stamps.shrink_to_fit();
     }
 
@@ -331,6 +341,24 @@ mod tests {
             json!({"desired": {"$version": 1}, "reported": {"$version": 2, "a": 1.0, "b": {"c": "}"}}})
         );
         assert_eq!(text, serde_json::to_value(twin.document()).unwrap());
+    }
+
+    #[test]
+    fn the_date_of_a_property_goes_with_its_component() {
+        let mut twin = Twin::new();
+        for i in 0..50 {
+            let component = format!("c{i}");
+            twin.report(json!({ &component: {"__t": "c", "b": 2} }).to_string().as_bytes(), at(1))
+                .unwrap();
+            twin.report(json!({ &component: null }).to_string().as_bytes(), at(2))
+                .unwrap();
+        }
+        twin.report(br#"{"a":1,"t1":{"__t":"c","b":2}}"#, at(3)).unwrap();
+        assert_eq!(twin.reported.stamps.len(), 2);
+        twin.report(br#"{"a":{"__t":"c","b":2},"t1":5}"#, at(4)).unwrap();
+        assert_eq!(twin.reported_stamp(None, "a"), None);
+        assert_eq!(twin.reported_stamp(Some("t1"), "b"), None);
+        assert_eq!(twin.reported.stamps.len(), 2);
     }
 
     #[test]
