@@ -54,6 +54,9 @@ mod dps;
 mod emulator;
 mod error;
 mod faults;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod hub;
 mod journal;

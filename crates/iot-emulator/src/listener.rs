@@ -1,9 +1,11 @@
 //! The ports for devices: accept, make TLS, and hand each connection to a task of its own.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -87,9 +89,9 @@ pub(crate) async fn accept(
                 let (port, services) = (Arc::clone(&port), Arc::clone(&services));
                 // A task of its own kind, so that connections in calm weather have no room for what is rare.
                 if services.weather.is_calm() {
-                    connections.spawn(connection(tcp, port, services, stop));
+                    connections.spawn(task(tcp, port, services, stop));
                 } else {
-                    connections.spawn(weathered(tcp, port, services, stop));
+                    connections.spawn(guarded(weathered(tcp, port, Arc::clone(&services), stop), services));
                 }
             }
             Err(error) => {
@@ -122,6 +124,22 @@ async fn reopened(address: SocketAddr, services: &Services, stop: &CancellationT
         () = stop.cancelled() => None,
         listener = reopen => Some(listener),
     }
+}
+
+fn task(tcp: TcpStream, port: Arc<Port>, services: Arc<Services>, stop: CancellationToken) -> impl Future<Output = ()> {
+    guarded(connection(tcp, port, Arc::clone(&services), stop), services)
+}
+
+/// A panic is a mistake of ours. It ends one connection, and it must not end it in silence. (No `async fn`: that would
+/// have room for what it is given twice.)
+fn guarded(serving: impl Future<Output = ()>, services: Arc<Services>) -> impl Future<Output = ()> {
+    AssertUnwindSafe(serving).catch_unwind().map(move |outcome| {
+        if outcome.is_err() {
+            count(&services.counters.panics);
+            let reason = "the emulator failed: please report this as a bug".into();
+            services.journal.record(None, Event::Dropped { reason });
+        }
+    })
 }
 
 async fn weathered(tcp: TcpStream, port: Arc<Port>, services: Arc<Services>, stop: CancellationToken) {
@@ -219,6 +237,7 @@ async fn web_socket<S: Stream>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::Tenant;
 
     fn future_size<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
@@ -227,7 +246,17 @@ mod tests {
     #[test]
     fn the_task_of_a_connection_is_small() {
         // A value that is live across an await anywhere below counts here, for each of some thousand devices.
-        let size = future_size(connection::<TcpStream>);
+        let size = future_size(task);
         assert!(size <= 1024, "{size} bytes");
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_connection_is_counted_and_told() {
+        let services = Tenant::new().services;
+        guarded(async {}, Arc::clone(&services)).await;
+        assert_eq!(services.counters.read().panics, 0);
+        guarded(async { panic!("as a bug would") }, Arc::clone(&services)).await;
+        assert_eq!(services.counters.read().panics, 1);
+        assert!(matches!(&services.journal.since(0)[0].event, Event::Dropped { reason } if reason.contains("bug")));
     }
 }

@@ -128,6 +128,16 @@ fn bounded<A: Address, Acceptor>(server: Server<A, Acceptor>) -> Server<A, Accep
     server
 }
 
+/// The interface without a listener.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn in_memory(services: Arc<Services>) -> Router {
+    let rest = Rest {
+        services,
+        scheme: "http",
+    };
+    router(rest, 80, &CancellationToken::new())
+}
+
 /// The interface behind its token, and the page, which has a door of its own.
 fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
     let interface = interface(rest.clone());
@@ -140,10 +150,11 @@ fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
     });
     let guarded = interface.layer(middleware::from_fn_with_state(rest.clone(), guard::token));
     let router = guarded.merge(page);
-    match rest.scheme {
-        "http" => router.layer(middleware::from_fn_with_state(rest, guard::host)),
+    let router = match rest.scheme {
+        "http" => router.layer(middleware::from_fn_with_state(rest.clone(), guard::host)),
         _ => router,
-    }
+    };
+    router.layer(middleware::from_fn_with_state(rest, guard::panics))
 }
 
 /// Everything that a token opens, not yet behind it.

@@ -170,68 +170,12 @@ impl From<WireError> for Why {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::OnceLock;
-
-    use iot_protocol::id::{DeviceId, HubHost, IdScope};
     use proptest::prelude::*;
     use rumqttc::mqttbytes::QoS;
     use rumqttc::mqttbytes::v4::{Login, Publish, Subscribe};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
-    use crate::central::{Approval, Attestation, Central, Device};
-    use crate::dps::{Registrations, Reprovision};
-    use crate::faults::FaultRules;
-    use crate::hub::{Hubs, Registry};
-    use crate::journal::Journal;
-    use crate::stats::Counters;
-    use crate::store::Store;
-    use crate::token::ApiToken;
-    use crate::weather::Weather;
-
-    /// Services that know one device, `t-1`, at DPS and at the hub, and its certificate.
-    fn services() -> (Arc<Services>, Certificate) {
-        static LEAF: OnceLock<Certificate> = OnceLock::new();
-        let leaf = LEAF.get_or_init(|| {
-            let mut parameters = rcgen::CertificateParams::new(vec![]).unwrap();
-            parameters.distinguished_name.push(rcgen::DnType::CommonName, "t-1");
-            let certificate = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
-            Certificate::from_der(certificate.der()).unwrap()
-        });
-        let hostname = HubHost::new("localhost").unwrap();
-        let services = Services {
-            registry: Registry::new(Hubs::new(&[], &hostname)),
-            hostname,
-            id_scope: IdScope::new("0ne00EMULATOR").unwrap(),
-            dps_retry_after: Duration::ZERO,
-            reprovision: Reprovision::Migrate,
-            approval: Approval::Auto,
-            token: ApiToken::generate(),
-            central: Central::default(),
-            registrations: Registrations::default(),
-            store: Store::memory(),
-            counters: Counters::default(),
-            journal: Journal::new(),
-            page: crate::page::Shared::default(),
-            weather: Weather::new(None, FaultRules::default(), 0, CancellationToken::new()),
-        };
-        let id = DeviceId::new("t-1").unwrap();
-        let mut changes = services.store.changes();
-        let policy = services.reprovision;
-        services
-            .registry
-            .enroll(&id, leaf.thumbprint(), policy, &services.store, &mut changes);
-        {
-            let mut application = services.central.write();
-            application.devices.insert("t-1".into(), Device::new(id));
-            let attestation = Attestation {
-                primary: Arc::new(leaf.clone()),
-                secondary: None,
-            };
-            application.set_attestation("t-1", Some(attestation));
-        }
-        (Arc::new(services), leaf.clone())
-    }
+    use crate::fuzzing::Tenant;
 
     const USERS: [&str; 2] = [
         "0ne00EMULATOR/registrations/t-1/api-version=2019-03-31",
@@ -286,26 +230,13 @@ mod tests {
 
     /// Lets a client send these bytes and go; the session must end by itself.
     fn talk(bytes: &[u8]) -> Arc<Services> {
-        let (services, leaf) = services();
+        let tenant = Tenant::new();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .unwrap();
-        runtime.block_on(async {
-            let (mut client, server) = duplex(1 << 20);
-            let peer = Peer {
-                chain: vec![leaf],
-                gateway: None,
-            };
-            let session = tokio::spawn(serve(server, peer, Arc::clone(&services), CancellationToken::new()));
-            // The session may have closed before everything was said.
-            if client.write_all(bytes).await.is_ok() && client.shutdown().await.is_ok() {
-                let mut answers = Vec::new();
-                client.read_to_end(&mut answers).await.unwrap();
-            }
-            session.await.expect("no packet makes a session panic");
-        });
-        services
+        runtime.block_on(tenant.converse(bytes, bytes.len().max(1)));
+        tenant.services
     }
 
     proptest! {

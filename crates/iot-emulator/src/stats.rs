@@ -30,6 +30,8 @@ pub struct Stats {
     pub throttled: u64,
     /// What rules did.
     pub faults: u64,
+    /// Connections and requests that ended in a panic: mistakes of the emulator, so any number but 0 is a bug.
+    pub panics: u64,
 }
 
 /// The counters behind [`Stats`].
@@ -46,6 +48,7 @@ pub(crate) struct Counters {
     pub(crate) telemetry_bytes: AtomicU64,
     pub(crate) throttled: AtomicU64,
     pub(crate) faults: AtomicU64,
+    pub(crate) panics: AtomicU64,
 }
 
 pub(crate) fn count(counter: &AtomicU64) {
@@ -66,6 +69,7 @@ impl Counters {
             telemetry_bytes: self.telemetry_bytes.load(Relaxed),
             throttled: self.throttled.load(Relaxed),
             faults: self.faults.load(Relaxed),
+            panics: self.panics.load(Relaxed),
         }
     }
 }

@@ -93,7 +93,7 @@ impl Hubs {
 
 impl Registry {
     /// An empty registry.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn new(hubs: Hubs) -> Self {
         let devices = Devices {
             by_id: BTreeMap::new(),

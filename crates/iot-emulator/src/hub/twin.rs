@@ -348,8 +348,11 @@ mod tests {
         let mut twin = Twin::new();
         for i in 0..50 {
             let component = format!("c{i}");
-            twin.report(json!({ &component: {"__t": "c", "b": 2} }).to_string().as_bytes(), at(1))
-                .unwrap();
+            twin.report(
+                json!({ &component: {"__t": "c", "b": 2} }).to_string().as_bytes(),
+                at(1),
+            )
+            .unwrap();
             twin.report(json!({ &component: null }).to_string().as_bytes(), at(2))
                 .unwrap();
         }

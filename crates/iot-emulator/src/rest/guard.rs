@@ -2,6 +2,7 @@
 //! that it speaks, and a body of a kind that is understood.
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
@@ -9,6 +10,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use serde::Deserialize;
 
 use super::Rest;
@@ -16,6 +18,7 @@ use super::error::ApiError;
 use super::extract::Query;
 use crate::central::{Resource, Role};
 use crate::clock;
+use crate::stats::count;
 
 /// A version of the interface. The documentation of before 2022 has `1.0` for what is stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +79,18 @@ pub(super) async fn role(State(resource): State<Resource>, request: Request, nex
     }
     let message = format!("this takes a token with the role {needed}");
     ApiError::new(StatusCode::FORBIDDEN, "Forbidden", message).into_response()
+}
+
+/// A panic of a handler is a mistake of ours. It is counted, and the caller gets an answer all the same.
+pub(super) async fn panics(State(rest): State<Rest>, request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(_) => {
+            count(&rest.services.counters.panics);
+            let message = "the emulator failed: please report this as a bug";
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", message).into_response()
+        }
+    }
 }
 
 /// Lets no answer out before what it may tell is stored, be it this request's own change or another's.
@@ -139,7 +154,28 @@ fn has_body(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+
     use super::*;
+    use crate::fuzzing::{Tenant, ask};
+
+    #[tokio::test]
+    async fn a_panic_of_a_handler_is_counted_and_answered() {
+        let tenant = Tenant::new();
+        let rest = Rest {
+            services: tenant.services.clone(),
+            scheme: "http",
+        };
+        let app = Router::new()
+            .route("/bug", get(|| async { panic!("as a bug would") as StatusCode }))
+            .layer(from_fn_with_state(rest, panics));
+        let answer = ask(app, "GET", "/bug", None, Vec::new()).await.unwrap();
+        assert_eq!(answer.status, 500);
+        assert!(String::from_utf8(answer.body).unwrap().contains("bug"));
+        assert_eq!(tenant.services.counters.read().panics, 1);
+    }
 
     #[test]
     fn this_machine_has_few_names() {
