@@ -204,6 +204,33 @@ mod tests {
         assert_eq!(wire.framed.write_buffer().capacity(), 0);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_a_peer_does_not_read_is_kept_up_to_a_bound_and_then_it_is_given_up() {
+        let (_peer, stream) = duplex(64);
+        let mut wire = Wire::new(stream);
+        let body = 20_000;
+        let mut sent = 0;
+        let publish = || Packet::Publish(Publish::new("a", QoS::AtMostOnce, vec![0; body]));
+        while wire.send(publish()).await.is_ok() {
+            sent += 1;
+            assert!(sent < 100, "{sent} messages are kept");
+        }
+        assert!(wire.framed.write_buffer().len() <= BACKLOG + body + 16);
+        assert!(matches!(wire.send(publish()).await, Err(WireError::TooSlow)));
+    }
+
+    #[test]
+    fn a_packet_that_announces_256_mb_is_refused_without_room_for_it() {
+        let mut codec = Codec {
+            max_incoming_size: MAX_PACKET,
+            max_outgoing_size: MAX_PACKET,
+        };
+        let mut buffer = BytesMut::with_capacity(BUFFER);
+        buffer.extend_from_slice(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F]);
+        assert!(codec.decode(&mut buffer).is_err());
+        assert!(buffer.capacity() <= BUFFER);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_the_codec_panic(kind in 0u8..=255, body in proptest::collection::vec(any::<u8>(), 0..120)) {

@@ -15,7 +15,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -225,6 +225,18 @@ impl Device {
         self.framed.send(packet).await.unwrap();
     }
 
+    /// Sends bytes as they are, whatever they are.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.try_send_bytes(bytes).await.unwrap();
+    }
+
+    /// The same to an emulator that may have closed.
+    pub(crate) async fn try_send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let stream = self.framed.get_mut();
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    }
+
     pub(crate) async fn next(&mut self) -> Packet {
         let next = tokio::time::timeout(Duration::from_secs(10), self.framed.next()).await;
         next.expect("a packet comes").expect("the connection is open").unwrap()
@@ -294,6 +306,12 @@ impl Device {
             None | Some(Err(_)) => {}
             Some(Ok(packet)) => panic!("{packet:?} came instead of the end"),
         }
+    }
+
+    /// Whether the other side closes within a minute, whatever it says before.
+    pub(crate) async fn ends(&mut self) -> bool {
+        let end = async { while let Some(Ok(_)) = self.framed.next().await {} };
+        tokio::time::timeout(Duration::from_secs(60), end).await.is_ok()
     }
 
     pub(crate) async fn goodbye(mut self) {
