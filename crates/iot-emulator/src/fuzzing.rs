@@ -236,8 +236,8 @@ impl Twin {
 
     /// What the device gets when it asks for its twin.
     #[must_use]
-    pub fn document(&self) -> &TwinDocument {
-        &self.0.document
+    pub fn document(&self) -> TwinDocument {
+        self.0.document()
     }
 
     /// The form in which it is stored.
@@ -246,7 +246,7 @@ impl Twin {
     ///
     /// It can't be stored, which is a bug.
     pub fn stored(&self) -> serde_json::Result<Value> {
-        serde_json::to_value(&self.0)
+        serde_json::from_str(&serde_json::to_string(&self.0)?)
     }
 
     /// The twin from its stored form.

@@ -72,6 +72,21 @@ impl Identity {
         }
     }
 
+    /// The same from memory, as fuzz targets and tests need it: the files' content instead of their paths.
+    #[cfg(feature = "fuzzing")]
+    #[doc(hidden)]
+    pub fn from_bytes(
+        certificate: &[u8],
+        key: Option<&[u8]>,
+        password: Option<&Password>,
+    ) -> Result<Self, CertificateError> {
+        let source = Source::open(certificate, "certificate".to_owned(), password)?;
+        match key {
+            Some(key) => Self::pair(&source, &Source::open(key, "key".to_owned(), password)?, password),
+            None => Self::pair(&source, &source, password),
+        }
+    }
+
     /// The same from PEM in memory; `certificate` and `key` name the two in messages.
     pub fn from_pem(chain: &[u8], certificate: &str, key_pem: &[u8], key: &str) -> Result<Self, CertificateError> {
         Self::pair(&Source::pem(chain, certificate), &Source::pem(key_pem, key), None)

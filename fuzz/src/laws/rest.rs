@@ -1,0 +1,45 @@
+//! Requests to the REST interface with a valid token: no request makes it fail, and each answer is JSON; an error has
+//! the shape of IoT Central's.
+//!
+//! An input is a list of requests behind each other, as `METHOD target`, a line break, and a body up to a line with only
+//! `;`.
+
+use iot_emulator::fuzzing::Tenant;
+use serde_json::Value;
+
+/// More requests than that say nothing new.
+const REQUESTS: usize = 16;
+
+/// The law.
+///
+/// # Panics
+///
+/// It does not hold.
+pub fn law(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let tenant = Tenant::new();
+    super::runtime().block_on(async {
+        for request in text.split("\n;\n").take(REQUESTS) {
+            let (line, body) = request.split_once('\n').unwrap_or((request, ""));
+            let Some((method, target)) = line.split_once(' ') else {
+                continue;
+            };
+            let Some(answer) = tenant.request(method, target, body.into()).await else {
+                continue;
+            };
+            assert_ne!(answer.status, 500, "{line}");
+            // Its bodies are the server's to leave out, which is not here.
+            if method == "HEAD" {
+                continue;
+            }
+            let about = format!("{line}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+            let json: Option<Value> = serde_json::from_slice(&answer.body).ok();
+            match answer.status {
+                204 => assert!(answer.body.is_empty(), "{about}"),
+                200..300 => assert!(json.is_some(), "{about}"),
+                _ => assert!(json.is_some_and(|json| json["error"]["code"].is_string()), "{about}"),
+            }
+        }
+    });
+    assert_eq!(tenant.stats().panics, 0);
+}
