@@ -72,7 +72,8 @@ pub struct Args {
     /// Azure answers it: 429 with retry-after; telemetry is held back first, and then costs the connection.
     #[arg(long, value_name = "QUOTA", default_value = "off", value_parser = Quota::load)]
     pub quota: Limits,
-    /// What goes wrong on purpose: slow-network, or a file of rules. More of them while it runs: /emulator/faults.
+    /// What goes wrong on purpose: slow-network, lost-acks, throttled-dps, hub-move, outage, or a file of rules.
+    /// More of them while it runs: /faults on the page, and /emulator/faults.
     #[arg(long, value_name = "FAULTS", value_parser = FaultRules::load)]
     pub faults: Option<FaultRules>,
     /// Decides what chance does: the same seed and device id meet the same faults.

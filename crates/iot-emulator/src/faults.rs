@@ -31,7 +31,12 @@ const MOST_TALLIES: usize = 200_000;
 pub struct FaultRules(Vec<Rule>);
 
 impl FaultRules {
-    /// The rules of the preset `slow-network`, or those of a file.
+    /// The names of the sets of rules that are built in; each is a file in `configs/faults`.
+    pub fn presets() -> impl Iterator<Item = &'static str> {
+        read::PRESETS.iter().map(|(name, _)| *name)
+    }
+
+    /// The rules of a preset, or those of a file.
     ///
     /// # Errors
     ///
@@ -149,6 +154,11 @@ impl Faults {
     pub(crate) fn switch(&mut self, id: &str, on: bool) -> bool {
         let found = self.live.iter_mut().find(|live| live.rule.id == id);
         found.map(|live| live.rule.enabled = on).is_some()
+    }
+
+    /// The rules, each with the count of its hits.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Rule, u64)> {
+        self.live.iter().map(|live| (&live.rule, live.hits))
     }
 
     /// A rule as REST shows it, with the count of its hits.

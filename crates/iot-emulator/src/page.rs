@@ -2,7 +2,7 @@
 //!
 //! It is made of plain HTML from here. While somebody looks, the parts that change are sent again as they change; while
 //! nobody does, it costs nothing. What a person does here goes through the REST interface, so that it is refused for the
-//! same reasons and leaves the same traces.
+//! same reasons and leaves the same traces; only quotas and faults are not in its way.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -17,11 +17,14 @@ use crate::services::Services;
 
 mod actions;
 mod assets;
+mod call;
 mod census;
 mod chart;
 mod device;
 mod devices;
 mod doors;
+mod fault_words;
+mod faults;
 mod groups;
 mod history;
 mod journal;
@@ -33,10 +36,11 @@ mod properties;
 mod sign_in;
 mod words;
 
+pub(crate) use call::Click;
 pub(crate) use sign_in::CODE_LIFETIME;
 
-/// Largest form that a person may send.
-const MAX_FORM: usize = 16 * 1024;
+/// Largest form that a person may send. The largest there are hold rules for faults.
+const MAX_FORM: usize = 64 * 1024;
 
 /// What all requests for the page share, whichever port they come to.
 #[derive(Debug, Default)]
@@ -79,6 +83,11 @@ pub(crate) fn router(page: Page) -> Router {
         .route("/devices/{id}/enabled", post(actions::set_enabled))
         .route("/journal", get(journal::show))
         .route("/live/journal", get(journal::live))
+        .route("/faults", get(faults::show))
+        .route("/live/faults", get(faults::live))
+        .route("/faults/preset", post(faults::add_preset))
+        .route("/faults/rules", post(faults::add_rules))
+        .route("/faults/remove", post(faults::remove))
         .route("/sign-out", post(doors::sign_out))
         .layer(middleware::from_fn_with_state(page.clone(), doors::signed_in));
     Router::new()

@@ -35,6 +35,8 @@ pub(crate) struct Weather {
     /// Whether anything can be in the way at all.
     is_rough: AtomicBool,
     meter: Option<Mutex<Meter>>,
+    /// What the quota is called, if there is one.
+    pub(crate) quota: Option<String>,
     faults: Mutex<Faults>,
     pub(crate) seed: u64,
     pub(crate) outages: Outages,
@@ -55,6 +57,7 @@ impl Weather {
         let faults = Faults::new(seed, faults, Instant::now());
         Self {
             is_rough: AtomicBool::new(quota.is_some() || faults.are_on()),
+            quota: quota.as_ref().map(|quota| quota.name().to_owned()),
             meter: quota.map(|quota| Mutex::new(Meter::new(quota))),
             faults: Mutex::new(faults),
             seed,

@@ -9,10 +9,19 @@ use super::rule::{Rule, Span, Verdict};
 use crate::weather::{BadSettings, DURATION, Form, Phase, duration, toml_table};
 
 /// The sets of rules that have a name.
-static PRESETS: [(&str, &str); 1] = [(
-    "slow-network",
-    include_str!("../../../../configs/faults/slow-network.toml"),
-)];
+pub(super) static PRESETS: [(&str, &str); 5] = [
+    (
+        "slow-network",
+        include_str!("../../../../configs/faults/slow-network.toml"),
+    ),
+    ("lost-acks", include_str!("../../../../configs/faults/lost-acks.toml")),
+    (
+        "throttled-dps",
+        include_str!("../../../../configs/faults/throttled-dps.toml"),
+    ),
+    ("hub-move", include_str!("../../../../configs/faults/hub-move.toml")),
+    ("outage", include_str!("../../../../configs/faults/outage.toml")),
+];
 const SHARE: &str = "a number above 0 and at most 1";
 const COUNT: &str = "a whole number from 1";
 const ID: &str = "a text of letters, digits, `-`, `_` and `.`, at most 64";
@@ -28,7 +37,10 @@ pub(super) fn load(preset_or_file: &str) -> Result<Vec<Rule>, BadSettings> {
     let text = std::fs::read_to_string(preset_or_file).map_err(|error| {
         BadSettings::new(
             preset_or_file,
-            format!("can't be read: {error}; accepted: slow-network, or a file of rules"),
+            format!(
+                "can't be read: {error}; accepted: {}, or a file of rules",
+                preset_names()
+            ),
         )
     })?;
     from_toml(preset_or_file, &text)
@@ -36,6 +48,10 @@ pub(super) fn load(preset_or_file: &str) -> Result<Vec<Rule>, BadSettings> {
 
 pub(super) fn from_toml(name: &str, text: &str) -> Result<Vec<Rule>, BadSettings> {
     from_table(name, &toml_table(name, text)?)
+}
+
+fn preset_names() -> String {
+    PRESETS.map(|(name, _)| name).join(", ")
 }
 
 /// A table is a single rule, or it has a preset and a list of rules.
@@ -46,7 +62,7 @@ pub(super) fn from_table(name: &str, table: &Map<String, Value>) -> Result<Vec<R
         rules.extend(rule(table, String::new(), &mut problems));
     } else {
         let mut form = Form::new(table, String::new(), &mut problems);
-        let preset = form.optional("preset", "slow-network", |value| {
+        let preset = form.optional("preset", &preset_names(), |value| {
             PRESETS.iter().find(|(name, _)| Some(*name) == value.as_str())
         });
         let tables = form.optional("rule", "[[rule]] tables", |value| {

@@ -224,14 +224,15 @@ fn the_files_that_are_shipped_can_be_read() {
         assert!(!rules.0.is_empty(), "{}", path.display());
         read += 1;
     }
-    assert!(read >= 4, "{read}");
-    assert_eq!(
-        FaultRules::load("slow-network").unwrap(),
-        FaultRules::parse("preset = \"slow-network\"").unwrap()
-    );
+    assert_eq!(read, FaultRules::presets().count());
+    for name in FaultRules::presets() {
+        let preset = FaultRules::load(name).unwrap();
+        assert_eq!(preset, FaultRules::load(&format!("{folder}/{name}.toml")).unwrap());
+        assert_eq!(preset, FaultRules::parse(&format!("preset = {name:?}")).unwrap());
+    }
     let missing = FaultRules::load("no-such-file").unwrap_err().to_string();
     assert!(
-        missing.contains("accepted: slow-network, or a file of rules"),
+        missing.contains("accepted: slow-network, lost-acks, throttled-dps, hub-move, outage, or a file of rules"),
         "{missing}"
     );
 }

@@ -3,24 +3,17 @@
 use std::time::Duration;
 
 use axum::Form;
-use axum::body::{Body, to_bytes};
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Path, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use super::device::{REPORT, TARGET};
 use super::{Page, device, words};
-use crate::central::Role;
 use crate::clock;
-
-/// Largest answer of the REST interface that is read.
-const MAX_ANSWER: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
 pub(super) struct Target {
@@ -42,7 +35,7 @@ pub(super) struct Enabled {
 }
 
 /// The wish of a form that is none.
-const UNREADABLE: &str = "The form can’t be read.";
+pub(super) const UNREADABLE: &str = "The form can’t be read.";
 
 pub(super) async fn set_target(
     State(page): State<Page>,
@@ -68,7 +61,9 @@ pub(super) async fn set_target(
         );
     };
     let path = format!("{}/properties", place(&id, &thermostat));
-    let (status, said) = page.call(Method::PATCH, &path, &json!({ TARGET: degrees })).await;
+    let (status, said) = page
+        .call(Method::PATCH, &path, json!({ TARGET: degrees }).to_string())
+        .await;
     let answer = match status.is_success() {
         true => {
             html! { p { "Asked for " strong { (words::celsius(degrees)) } ". The device answers under Properties." } }
@@ -90,7 +85,11 @@ pub(super) async fn run_report(
     let since = clock::now() - Duration::from_secs(u64::from(minutes) * 60);
     let path = format!("{}/commands/{REPORT}", place(&id, &thermostat));
     let (status, said) = page
-        .call(Method::POST, &path, &json!({ "request": clock::millis(since) }))
+        .call(
+            Method::POST,
+            &path,
+            json!({ "request": clock::millis(since) }).to_string(),
+        )
         .await;
     let answer = match status.is_success() {
         true => report(&said),
@@ -108,8 +107,10 @@ pub(super) async fn set_enabled(
     let Ok(Form(Enabled { enabled })) = form else {
         return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
     };
-    let path = format!("devices/{}", words::encoded(&id));
-    let (status, said) = page.call(Method::PATCH, &path, &json!({ "enabled": enabled })).await;
+    let path = format!("/api/devices/{}", words::encoded(&id));
+    let (status, said) = page
+        .call(Method::PATCH, &path, json!({ "enabled": enabled }).to_string())
+        .await;
     let answer = match (status.is_success(), enabled) {
         (true, true) => html! { p { "The device may connect again." } },
         (true, false) => html! { p { "The device is blocked: its connection is closed, and it gets no other." } },
@@ -122,12 +123,12 @@ pub(super) async fn set_enabled(
 fn place(id: &str, component: &str) -> String {
     let id = words::encoded(id);
     match component {
-        "" => format!("devices/{id}"),
-        component => format!("devices/{id}/components/{}", words::encoded(component)),
+        "" => format!("/api/devices/{id}"),
+        component => format!("/api/devices/{id}/components/{}", words::encoded(component)),
     }
 }
 
-fn bad(text: &str) -> Markup {
+pub(super) fn bad(text: &str) -> Markup {
     html! { p.notice { (text) } }
 }
 
@@ -160,27 +161,6 @@ fn report(said: &Value) -> Markup {
 }
 
 impl Page {
-    async fn call(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("/api/{path}?api-version=2022-07-31"))
-            .header(CONTENT_TYPE, "application/json")
-            // Whoever is signed in has shown, or was given by, the token that may do everything.
-            .extension(Role::Administrator)
-            .body(Body::from(body.to_string()));
-        let Ok(request) = request else {
-            return (StatusCode::BAD_REQUEST, Value::Null);
-        };
-        let answer = match self.interface.clone().oneshot(request).await {
-            Ok(answer) => answer,
-            Err(never) => match never {},
-        };
-        let status = answer.status();
-        let body = to_bytes(answer.into_body(), MAX_ANSWER).await;
-        let said = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
-        (status, said.unwrap_or_default())
-    }
-
     /// The answer alone for our script, in a whole page for a browser without scripts.
     fn answer(&self, id: &str, headers: &HeaderMap, status: StatusCode, answer: Markup) -> Response {
         if headers.contains_key("x-requested-with") {

@@ -58,7 +58,12 @@ impl Render for Fragment {
 
 /// A view for whoever is signed in. `live` is where its changes come from.
 pub(super) fn inside(page: &Page, title: &str, here: &str, live: &str, content: Markup) -> Markup {
-    let views = [("/", "Overview"), ("/devices", "Devices"), ("/journal", "Journal")];
+    let views = [
+        ("/", "Overview"),
+        ("/devices", "Devices"),
+        ("/journal", "Journal"),
+        ("/faults", "Faults"),
+    ];
     document(
         title,
         Some(live),

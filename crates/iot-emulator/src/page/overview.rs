@@ -13,9 +13,10 @@ use super::{Page, groups, journal, live, words};
 const EVENTS: usize = 12;
 
 pub(super) async fn show(State(page): State<Page>) -> Markup {
-    let [totals, groups, events] = fragments(&page);
+    let [weather, totals, groups, events] = fragments(&page);
     let content = html! {
         h1.unseen { "Overview" }
+        (weather)
         (totals)
         (groups)
         section {
@@ -31,10 +32,14 @@ pub(super) async fn live(State(page): State<Page>, headers: HeaderMap) -> Respon
     live::stream(page, &headers, |page| fragments(page).into())
 }
 
-fn fragments(page: &Page) -> [Fragment; 3] {
+fn fragments(page: &Page) -> [Fragment; 4] {
     let census = page.census();
     let events = page.services.journal.tail(EVENTS, |_| true);
     [
+        Fragment {
+            id: "weather",
+            content: weather(page),
+        },
         Fragment {
             id: "totals",
             content: totals(&census),
@@ -48,6 +53,23 @@ fn fragments(page: &Page) -> [Fragment; 3] {
             content: journal::list(&events, true),
         },
     ]
+}
+
+/// What is in the devices' way on purpose; nothing when nothing is.
+fn weather(page: &Page) -> Markup {
+    let weather = &page.services.weather;
+    let rules = weather.rules(|rules| rules.all().filter(|(rule, _)| rule.enabled).count());
+    let quota = weather.quota.as_deref();
+    html! {
+        @if rules > 0 || quota.is_some() {
+            p.weather {
+                @if rules > 0 {
+                    span { span.badge.wait { "faults" } " " a href="/faults" { (words::rules(rules)) @if rules == 1 { " is on" } @else { " are on" } } }
+                }
+                @if let Some(quota) = quota { span { span.badge { "quota" } " " (quota) } }
+            }
+        }
+    }
 }
 
 fn totals(census: &Census) -> Markup {

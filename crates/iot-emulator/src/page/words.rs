@@ -57,6 +57,20 @@ pub(super) fn count(number: impl TryInto<u64>) -> String {
     text
 }
 
+/// So many rules.
+pub(super) fn rules(number: usize) -> String {
+    format!("{} rule{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A part of a whole, from 0 to 1, in percent.
+pub(super) fn percent(share: f64) -> String {
+    let digits = format!("{:.2}", share * 100.0);
+    match digits.trim_end_matches('0').trim_end_matches('.') {
+        "0" if share > 0.0 => "less than 0.01\u{202f}%".into(),
+        digits => format!("{digits}\u{202f}%"),
+    }
+}
+
 /// A temperature.
 pub(super) fn celsius(degrees: f64) -> String {
     format!("{degrees:.1}\u{202f}°C")
@@ -77,6 +91,16 @@ mod tests {
         assert_eq!(count(999_usize), "999");
         assert_eq!(count(15_000_u64), "15\u{202f}000");
         assert_eq!(count(1_234_567_u64), "1\u{202f}234\u{202f}567");
+        assert_eq!((rules(0), rules(1)), ("0 rules".into(), "1 rule".into()));
+        for (share, text) in [
+            (0.2, "20"),
+            (0.07, "7"),
+            (0.125, "12.5"),
+            (1.0, "100"),
+            (0.000_01, "less than 0.01"),
+        ] {
+            assert_eq!(percent(share), format!("{text}\u{202f}%"));
+        }
         assert_eq!(celsius(21.04), "21.0\u{202f}°C");
         assert_eq!(device_path("a/b?#%"), "/devices/a%2Fb%3F%23%25");
         let at = |text: &str| text.parse::<Timestamp>().unwrap();

@@ -20,6 +20,7 @@ const RATE: &str = r#"a rate such as "20/s", "200/min" or "400000/day", of at le
 /// What a subscription allows. A limit that is left out is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quota {
+    name: String,
     pub(super) registrations: Option<Rate>,
     pub(super) connects: Option<Rate>,
     pub(super) messages: Option<Rate>,
@@ -63,6 +64,12 @@ impl Quota {
     pub fn parse(toml: &str) -> Result<Self, BadSettings> {
         read("quota", toml)
     }
+
+    /// The preset or the file that it comes from.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 fn read(name: &str, text: &str) -> Result<Quota, BadSettings> {
@@ -92,6 +99,7 @@ fn read(name: &str, text: &str) -> Result<Quota, BadSettings> {
         return Err(BadSettings { name, problems });
     }
     Ok(Quota {
+        name: name.into(),
         registrations,
         connects,
         messages,

@@ -1,13 +1,15 @@
 //! The page, as a browser and as whoever should not see it ask for it. How it looks and moves is tried with a real
 //! browser, in the launcher's tests.
 
-use iot_emulator::Emulator;
+use iot_emulator::{Config, Emulator, Quota};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER};
 use crate::common::people::Party;
 use crate::common::rest::{self, Rest, encode};
-use crate::common::{Place, emulator};
+use crate::common::{Place, config, emulator};
 
 /// A browser, as far as it matters here.
 struct Visitor {
@@ -56,18 +58,25 @@ impl Visitor {
     }
 
     /// Sends a form from where `origin` says, or without saying.
-    async fn post(&self, path: &str, origin: Option<&str>, form: &'static str) -> (StatusCode, String) {
+    async fn post(&self, path: &str, origin: Option<&str>, form: &str) -> (StatusCode, String) {
         let mut request = self.request(Method::POST, path);
         if let Some(origin) = origin {
             request = request.header("Origin", origin);
         }
         let kind = "application/x-www-form-urlencoded";
-        let answer = request.header("Content-Type", kind).body(form).send().await.unwrap();
+        let answer = request
+            .header("Content-Type", kind)
+            .body(form.to_owned())
+            .send()
+            .await
+            .unwrap();
         (answer.status(), answer.text().await.unwrap())
     }
 }
 
-const VIEWS: [&str; 8] = [
+const VIEWS: [&str; 10] = [
+    "/faults",
+    "/live/faults",
     "/",
     "/live",
     "/devices",
@@ -93,6 +102,9 @@ async fn without_a_session_there_is_nothing_but_the_form() {
         "/devices/t-1/enabled",
         "/devices/t-1/target",
         "/devices/t-1/report",
+        "/faults/preset",
+        "/faults/rules",
+        "/faults/remove",
         "/sign-out",
     ] {
         assert_eq!(visitor.post(path, here, "enabled=false").await.0, 401, "{path}");
@@ -274,4 +286,127 @@ async fn a_live_view_tells_what_changes_and_nothing_twice_and_does_not_keep_the_
     emulator.shutdown().await;
     // Had it been cut off, this would be an error and not the end.
     assert!(open.chunk().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_preset_that_is_added_meets_devices_until_it_is_removed() {
+    let emulator = emulator().await;
+    let (rest, root) = (Rest::new(&emulator), Party::root("root"));
+    rest.enroll_group("g", &root).await;
+    let visitor = Visitor::signed_in(&emulator).await;
+    let here = Some(visitor.base.as_str());
+    let registers = async |id: &str| {
+        let mut device = Device::connect(&emulator, &root.leaf(id), Hello::dps(id)).await;
+        device.subscribe(DPS_FILTER).await;
+        device.publish(REGISTER, "").await;
+        let (topic, _) = device.message().await;
+        topic["$dps/registrations/res/".len()..][..3].to_owned()
+    };
+    assert!(visitor.get("/faults").await.1.contains("Every device gets"));
+    assert!(!visitor.get("/").await.1.contains("badge wait\">faults"));
+
+    let preset = "preset=throttled-dps";
+    assert_eq!(visitor.post("/faults/preset", None, preset).await.0, 403);
+    let (status, text) = visitor.post("/faults/preset", here, preset).await;
+    assert!(status == 201 && text.contains("are added."), "{status} {text}");
+    assert_eq!(registers("t-1").await, "429");
+    let (_, text) = visitor.get("/faults").await;
+    for part in [
+        "A device registers",
+        "The answer is 429, try again after 5s",
+        "for 20s",
+        r#"data-label="Hits">1</td>"#,
+        "failing-polls",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(visitor.get("/").await.1.contains("2 rules are on"));
+    let (status, text) = visitor.post("/faults/preset", here, preset).await;
+    assert!(
+        status == 409 && text.contains("there is a rule `throttled` already"),
+        "{text}"
+    );
+
+    let (status, text) = visitor.post("/faults/remove", here, "id=throttled").await;
+    assert!(
+        status == 200 && text.contains("is removed") && !text.contains("The answer is 429"),
+        "{text}"
+    );
+    assert_eq!(registers("t-2").await, "202");
+    assert_eq!(visitor.post("/faults/remove", here, "id=throttled").await.0, 404);
+    assert_eq!(
+        visitor.post("/faults/remove", here, "").await.0,
+        400,
+        "all is said, never meant"
+    );
+    let left = async || rest.raw(Method::GET, "/emulator/faults", None).await.1["value"].clone();
+    assert_eq!(left().await[0]["id"], "failing-polls");
+    assert_eq!(visitor.post("/faults/remove", here, "all=true").await.0, 200);
+    assert_eq!(left().await, json!([]));
+}
+
+#[tokio::test]
+async fn rules_that_are_wrong_are_told_so_beside_their_text_and_right_ones_are_added() {
+    let emulator = emulator().await;
+    let visitor = Visitor::signed_in(&emulator).await;
+    let here = Some(visitor.base.as_str());
+    let send = async |rules: &str| {
+        let form = format!("rules={}", utf8_percent_encode(rules, NON_ALPHANUMERIC));
+        visitor.post("/faults/rules", here, &form).await
+    };
+    let wrong = "[[rule]]\nphase = \"telemetri\"\nprobability = 2\nverdict = \"</textarea>\"";
+    let (status, text) = send(wrong).await;
+    assert_eq!(status, 422, "{text}");
+    for part in [
+        "rule 1: `phase` is &quot;telemetri&quot;; accepted: accept, tls",
+        "`probability` is 2",
+        "phase = &quot;telemetri&quot;",
+        "verdict = &quot;&lt;/textarea&gt;&quot;</textarea>",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    for (unreadable, said) in [
+        ("[[rule", "TOML parse error"),
+        ("{\"phase\":", "EOF while parsing"),
+        ("# nothing", "There is no rule in it"),
+        ("{}", "There was no rule in it"),
+    ] {
+        let (_, text) = send(unreadable).await;
+        assert!(text.contains(said) && text.contains("Every device gets"), "{text}");
+    }
+
+    let toml = "[[rule]]\nid = \"from-toml\"\nphase = \"telemetry\"\ndevice = \"<i>*\"\nverdict = \"no-ack\"";
+    let (status, text) = send(toml).await;
+    assert!(status == 201 && !text.contains("[[rule]]\nid"), "{text}");
+    assert!(text.contains("devices &lt;i&gt;*") && !text.contains("<i>"), "{text}");
+    let (status, text) = send(r#" {"phase":"twin-get","verdict":"drop","enabled":false}"#).await;
+    assert!(
+        status == 201 && text.contains("rule-1") && text.contains(">off<"),
+        "{text}"
+    );
+    assert!(visitor.get("/").await.1.contains("1 rule is on"), "one of two");
+}
+
+#[tokio::test]
+async fn neither_quotas_nor_faults_are_in_the_way_of_a_click_and_the_page_says_which_quota_is_on() {
+    let config = Config {
+        quota: Quota::load("iot-central").unwrap(),
+        ..config()
+    };
+    let emulator = Emulator::start(config).await.unwrap();
+    let rest = Rest::new(&emulator);
+    rest.put("devices/t-1", json!({})).await;
+    let rule = json!({"phase": "rest", "verdict": "answer", "status": 503});
+    assert_eq!(rest.raw(Method::POST, "/emulator/faults", Some(rule)).await.0, 201);
+    assert_eq!(rest.get("devices/t-1").await.0, 503);
+    let visitor = Visitor::signed_in(&emulator).await;
+    let here = Some(visitor.base.as_str());
+    let (status, text) = visitor.post("/devices/t-1/enabled", here, "enabled=false").await;
+    assert!(status == 200 && text.contains("is blocked"), "{text}");
+    assert_eq!(emulator.stats().faults, 1);
+    let (_, text) = visitor.get("/").await;
+    assert!(
+        text.contains("quota</span> iot-central") && text.contains("1 rule is on"),
+        "{text}"
+    );
 }

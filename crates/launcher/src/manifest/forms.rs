@@ -232,7 +232,7 @@ impl Value for QuotaName {
 }
 
 impl Value for FaultsName {
-    const FORM: &'static str = "\"slow-network\", or a file of rules, relative to the manifest";
+    const FORM: &'static str = "a preset (\"slow-network\", \"lost-acks\", \"throttled-dps\", \"hub-move\", \"outage\"), or a file of rules, relative to the manifest";
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
         text(value).map(|name| Self(name.to_owned()))
     }

@@ -81,7 +81,7 @@ pub struct EmulatorTarget {
     /// they like when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<String>,
-    /// What goes wrong on purpose: slow-network, or a file of rules, relative to the manifest.
+    /// What goes wrong on purpose: a preset (slow-network, lost-acks, throttled-dps, hub-move, outage), or a file of rules, relative to the manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faults: Option<String>,
 }

@@ -108,6 +108,21 @@ fn a_person_signs_in_sees_the_fleet_arrive_and_speaks_with_a_device() {
         browser.picture(Path::new(&file));
     }
 
+    // Something goes wrong on purpose, and then not any more.
+    browser.go(&format!("{base}/faults"));
+    browser.wait_for("document.getElementById('rules').textContent.includes('Every device gets what it asks for')");
+    browser.click("#preset option[value=slow-network]");
+    browser.click("#add-preset");
+    browser.wait_for("document.getElementById('answer').textContent === 'slow-network is added.'");
+    browser.wait_for("/slow-network.*50ms to 100ms each way/.test(document.getElementById('rules').textContent)");
+    browser.write("#rules-text", r#"{"phase":"c2d","device":"nobody-*","verdict":"drop"}"#);
+    browser.click("#add-rules");
+    browser.wait_for("document.querySelector('#remove-rule-1') && document.querySelector('#rules-text').value === ''");
+    browser.click("#remove-slow-network");
+    browser.wait_for("!document.querySelector('#remove-slow-network')");
+    browser.go(base);
+    browser.wait_for("document.getElementById('weather').textContent.includes('1 rule is on')");
+
     // On a phone at night, everything has room.
     browser.screen(360, 740, "dark");
     for path in [
@@ -116,6 +131,7 @@ fn a_person_signs_in_sees_the_fleet_arrive_and_speaks_with_a_device() {
         "/devices/lab-thermostat",
         "/devices/thermo-0042",
         "/journal",
+        "/faults",
         "/sign-in",
     ] {
         browser.go(&format!("{base}{path}"));
@@ -124,6 +140,9 @@ fn a_person_signs_in_sees_the_fleet_arrive_and_speaks_with_a_device() {
         let ground = browser.value("getComputedStyle(document.body).backgroundColor");
         assert_eq!(ground, "rgb(18, 23, 27)", "{path}");
     }
+    browser.go(&format!("{base}/faults"));
+    browser.click("#remove-all");
+    browser.wait_for("!document.querySelector('#remove-all')");
 
     browser.go(&format!("{base}/devices/thermo-0042"));
     browser.click("#enabled");

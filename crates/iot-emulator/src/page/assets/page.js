@@ -13,15 +13,28 @@
     }
   };
 
-  const put = ({ id, html, digest }) => {
+  // What came for a part in which a button was just held down: without the button, its click would be lost.
+  const held = new Map();
+
+  const put = (news) => {
+    const { id, html, digest } = news;
     const part = document.getElementById(id);
+    held.delete(id);
     if (!part || part.dataset.digest === digest) return;
+    if (part.querySelector("button:active")) {
+      held.set(id, news);
+      return;
+    }
     const focused = part.contains(document.activeElement) ? document.activeElement : null;
     const [name, value] = focused?.id ? ["id", focused.id] : ["href", focused?.getAttribute("href")];
     part.innerHTML = html;
     part.dataset.digest = digest;
     if (value) part.querySelector(`[${name}="${CSS.escape(value)}"]`)?.focus({ preventScroll: true });
   };
+
+  for (const released of ["pointerup", "pointercancel", "keyup"]) {
+    document.addEventListener(released, () => setTimeout(() => [...held.values()].forEach(put)));
+  }
 
   const open = () => {
     if (!address || source || document.hidden) return;
@@ -63,6 +76,7 @@
         return;
       }
       place.innerHTML = await answer.text();
+      if (answer.ok && "reset" in form.dataset) form.reset();
     } catch {
       place.textContent = "The emulator can’t be reached.";
     } finally {

@@ -126,7 +126,7 @@ impl Walk<'_> {
 
     fn faults(&self, table: &Table<'_>) -> Option<String> {
         let faults = table.optional::<FaultsName>("faults")?.value.0;
-        let faults = self.preset_or_file(faults, &["slow-network"]);
+        let faults = self.preset_or_file(faults, &FaultRules::presets().collect::<Vec<_>>());
         if let Err(bad) = FaultRules::load(&faults) {
             table.problem(
                 format!("`{}.faults`: {bad}", table.path()),
