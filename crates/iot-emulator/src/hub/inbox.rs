@@ -19,7 +19,10 @@ pub(crate) struct Inbox {
     seen: Seen,
     /// A device has a handful of names, so a list does for a map.
     values: Vec<Named>,
-    last: Option<(Timestamp, PropertyBag)>,
+    last: Option<Timestamp>,
+    /// The properties of the last message as they were written: they are looked at seldom, and a bag of a handful is
+    /// half a kilobyte when it is taken apart.
+    properties: String,
 }
 
 /// The last value of a name, as text: it is looked at seldom.
@@ -32,8 +35,8 @@ struct Named {
 }
 
 impl Inbox {
-    /// Takes a message in and says whether its id is new.
-    pub(super) fn receive(&mut self, properties: PropertyBag, body: &[u8], now: Timestamp) -> bool {
+    /// Takes a message in and says whether its id is new. `written` is what `properties` are on the wire.
+    pub(super) fn receive(&mut self, properties: &PropertyBag, written: &str, body: &[u8], now: Timestamp) -> bool {
         self.received += 1;
         // A body that is no JSON object is a message all the same; it has just no values to show.
         if let Ok(values) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(body) {
@@ -42,9 +45,9 @@ impl Inbox {
                 self.keep(component, name, value.get(), now);
             }
         }
-        let is_new = self.seen.is_new(properties.value(MESSAGE_ID));
-        self.last = Some((now, properties));
-        is_new
+        self.last = Some(now);
+        written.clone_into(&mut self.properties);
+        self.seen.is_new(properties.value(MESSAGE_ID))
     }
 
     fn keep(&mut self, component: Option<&str>, name: String, json: &str, now: Timestamp) {
@@ -78,9 +81,15 @@ impl Inbox {
         self.received
     }
 
-    /// When the last message came, and its properties.
-    pub(crate) fn last(&self) -> Option<&(Timestamp, PropertyBag)> {
-        self.last.as_ref()
+    /// When the last message came.
+    pub(crate) fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// The properties of the last message.
+    pub(crate) fn last_properties(&self) -> PropertyBag {
+        // It was read before it was kept.
+        self.properties.parse().unwrap_or_default()
     }
 }
 
@@ -101,15 +110,17 @@ mod tests {
         let mut inbox = Inbox::default();
         let at = |second| Timestamp::from_second(second).unwrap();
         let component = PropertyBag::new().with(COMPONENT, "c");
-        inbox.receive(PropertyBag::new(), br#"{"a":1,"b":{"x":[1, 2]}}"#, at(1));
-        inbox.receive(component.clone(), br#"{"a":"one"}"#, at(2));
-        inbox.receive(PropertyBag::new(), br#"{"a":2.5}"#, at(3));
-        inbox.receive(component, b"no JSON", at(4));
+        let mut receive = |bag: &PropertyBag, body: &[u8], now| inbox.receive(bag, &bag.to_string(), body, now);
+        receive(&PropertyBag::new(), br#"{"a":1,"b":{"x":[1, 2]}}"#, at(1));
+        receive(&component, br#"{"a":"one"}"#, at(2));
+        receive(&PropertyBag::new(), br#"{"a":2.5}"#, at(3));
+        receive(&component, b"no JSON", at(4));
         assert_eq!(inbox.value(None, "a"), Some((at(3), json!(2.5))));
         assert_eq!(inbox.value(None, "b"), Some((at(1), json!({"x": [1, 2]}))));
         assert_eq!(inbox.value(Some("c"), "a"), Some((at(2), json!("one"))));
         assert_eq!(inbox.value(Some("c"), "b"), None);
         assert_eq!(inbox.received(), 4);
+        assert_eq!((inbox.last(), inbox.last_properties()), (Some(at(4)), component));
     }
 
     #[test]
@@ -117,7 +128,7 @@ mod tests {
         let mut inbox = Inbox::default();
         for number in 0..2 * NAMES {
             let body = json!({ format!("n{number}"): number }).to_string();
-            inbox.receive(PropertyBag::new(), body.as_bytes(), Timestamp::UNIX_EPOCH);
+            inbox.receive(&PropertyBag::new(), "", body.as_bytes(), Timestamp::UNIX_EPOCH);
         }
         assert_eq!(inbox.values.len(), NAMES);
         assert!(inbox.value(None, "n0").is_some());

@@ -20,7 +20,7 @@ mod upstream;
 mod weather;
 
 use self::subscriptions::Subscriptions;
-use self::upstream::receive;
+use self::upstream::receive_written_anew;
 use super::admission::{Admitted, is_child, will_properties};
 use super::device::{Command, Device};
 use super::mailbox::Receiver;
@@ -80,12 +80,8 @@ pub(crate) async fn serve<S: Stream>(mut session: Box<Session<'_, S>>, stop: &Ca
 fn publish_will(will: &LastWill, device: &Device, services: &Services) {
     if let Some(properties) = will_properties(will, device) {
         services.journal.record(Some(device.id.as_str()), Event::Will);
-        receive(
-            device,
-            services,
-            properties.with("iothub-MessageType", "Will"),
-            &will.message,
-        );
+        let properties = properties.with("iothub-MessageType", "Will");
+        receive_written_anew(device, services, &properties, &will.message);
     }
 }
 

@@ -112,7 +112,7 @@ impl Page {
             look.model = look.model.or_else(|| state.model_id.as_ref().map(ToString::to_string));
             look.hub = Some(state.hub.to_string());
             look.received = state.inbox.received();
-            look.last = state.inbox.last().map(|(at, _)| *at);
+            look.last = state.inbox.last();
             look.temperature = state.inbox.numbers("temperature").next().map(|(.., degrees)| degrees);
         }
         look

@@ -57,9 +57,9 @@ pub(super) async fn device(State(rest): State<Rest>, Path(id): Path<String>) -> 
         "connected": state.connection.is_some(),
         "model_id": state.model_id,
         "telemetry_received": state.inbox.received(),
-        "last_message": state.inbox.last().map(|(at, properties)| json!({
+        "last_message": state.inbox.last().map(|at| json!({
             "at": at,
-            "properties": properties.iter().collect::<BTreeMap<_, _>>(),
+            "properties": state.inbox.last_properties().iter().collect::<BTreeMap<_, _>>(),
         })),
         "messages_waiting": state.queue.len(),
         "twin": state.twin.document(),

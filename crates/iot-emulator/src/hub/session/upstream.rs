@@ -38,17 +38,18 @@ impl<S: Stream> Session<'_, S> {
                 module_id: None,
                 mut properties,
             } if device_id == self.device.id => {
-                let bag = publish.topic.rsplit('/').next().unwrap_or_default().len();
-                if publish.payload.len() + bag > MAX_MESSAGE {
-                    return Err(Why::Violation(format!(
-                        "a message of {} bytes",
-                        publish.payload.len() + bag
-                    )));
+                // Behind `devices/<id>/messages/events/`.
+                let written = publish.topic.splitn(5, '/').nth(4).unwrap_or_default();
+                let size = publish.payload.len() + written.len();
+                if size > MAX_MESSAGE {
+                    return Err(Why::Violation(format!("a message of {size} bytes")));
                 }
                 if publish.retain {
                     properties.push(RETAIN_PROPERTY.0, Some(RETAIN_PROPERTY.1));
+                    receive_written_anew(&self.device, self.services, &properties, &publish.payload);
+                } else {
+                    receive(&self.device, self.services, &properties, written, &publish.payload);
                 }
-                receive(&self.device, self.services, properties, &publish.payload);
                 self.acknowledge(publish).await
             }
             ToHub::Telemetry { .. } => Err(Why::Violation(format!(
@@ -130,9 +131,15 @@ impl<S: Stream> Session<'_, S> {
     }
 }
 
-/// Takes telemetry in. No lock but the device's own is taken.
-pub(super) fn receive(device: &Device, services: &Services, properties: PropertyBag, body: &[u8]) {
-    let is_new = device.lock().inbox.receive(properties, body, clock::now());
+/// Takes telemetry in whose properties are not what the device wrote.
+pub(super) fn receive_written_anew(device: &Device, services: &Services, properties: &PropertyBag, body: &[u8]) {
+    receive(device, services, properties, &properties.to_string(), body);
+}
+
+/// Takes telemetry in; `written` is what its properties are on the wire. No lock but the device's own is taken.
+fn receive(device: &Device, services: &Services, properties: &PropertyBag, written: &str, body: &[u8]) {
+    let now = clock::now();
+    let is_new = device.lock().inbox.receive(properties, written, body, now);
     count(&services.counters.telemetry_received);
     services
         .counters
