@@ -37,7 +37,8 @@ pub(crate) struct Central(RwLock<Application>);
 pub(crate) struct Application {
     pub(crate) groups: BTreeMap<String, Group>,
     /// By folded id, since the registration ids of DPS know no case.
-    pub(crate) devices: BTreeMap<String, Device>,
+    /// Boxed: half of a tree's places are empty, and a place should be small.
+    pub(crate) devices: BTreeMap<String, Box<Device>>,
     pub(crate) templates: BTreeMap<String, Template>,
     /// By the folded id of the child.
     relationships: BTreeMap<String, Relationship>,
@@ -60,7 +61,7 @@ impl Central {
     pub(crate) fn restore(content: &mut Content) -> Result<Self, StartError> {
         let mut application = Application {
             groups: content.take()?.into_iter().collect(),
-            devices: content.take()?.into_iter().collect(),
+            devices: boxed(content.take()?),
             templates: content.take()?.into_iter().collect(),
             relationships: content.take()?.into_iter().collect(),
             tokens: content.take()?.into_iter().collect(),
@@ -116,12 +117,14 @@ impl Central {
 impl Application {
     /// The device with this id, whatever its case.
     pub(crate) fn device(&self, id: &str) -> Option<&Device> {
-        self.devices.get(&id.to_ascii_lowercase())
+        self.devices.get(&id.to_ascii_lowercase()).map(|device| &**device)
     }
 
     /// The device with this id, whatever its case.
     pub(crate) fn device_mut(&mut self, id: &str) -> Option<&mut Device> {
-        self.devices.get_mut(&id.to_ascii_lowercase())
+        self.devices
+            .get_mut(&id.to_ascii_lowercase())
+            .map(|device| &mut **device)
     }
 
     /// Takes a device in that DPS has attested. One that comes through a group need not be known before. The model that
@@ -136,9 +139,9 @@ impl Application {
     ) -> Result<DeviceId, NotApproved> {
         let template = model_id.and_then(|model_id| self.template_of(model_id, changes));
         let device = match self.devices.entry(id.folded()) {
-            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Occupied(known) => &mut **known.into_mut(),
             btree_map::Entry::Vacant(new) if through_group => {
-                let device = new.insert(Device::new(DeviceId::from(id.clone())));
+                let device = &mut **new.insert(Box::new(Device::new(DeviceId::from(id.clone()))));
                 if approval == Approval::Manual {
                     device.enabled = false;
                     changes.put(&id.folded(), device);
@@ -192,7 +195,7 @@ impl Application {
         {
             device.provisioned = true;
             device.etag = new_etag();
-            changes.put(&child, device);
+            changes.put(&child, &**device);
         }
         changes.put(&child, &relationship);
         self.relationships.insert(child, relationship);
@@ -211,7 +214,7 @@ impl Application {
         let folded = id.to_ascii_lowercase();
         let device = self.devices.get_mut(&folded)?;
         let prepared = device.prepared.take()?;
-        changes.put(&folded, device);
+        changes.put(&folded, &**device);
         Some(*prepared)
     }
 
@@ -238,7 +241,7 @@ impl Application {
             if device.template.as_deref() == Some(id) {
                 device.template = None;
                 device.etag = new_etag();
-                changes.put(folded, device);
+                changes.put(folded, &**device);
             }
         }
         Some(removed)
@@ -294,6 +297,11 @@ impl Application {
 
 fn fold(id: &DeviceId) -> String {
     id.as_str().to_ascii_lowercase()
+}
+
+fn boxed(records: Vec<(String, Device)>) -> BTreeMap<String, Box<Device>> {
+    let boxed = records.into_iter().map(|(id, device)| (id, Box::new(device)));
+    boxed.collect()
 }
 
 fn put_or_remove<R: Record>(store: &Store, key: &str, record: Option<&R>) {

@@ -98,7 +98,7 @@ impl Tenant {
             .enroll(&id, leaf.thumbprint(), policy, &services.store, &mut changes);
         {
             let mut application = services.central.write();
-            application.devices.insert("t-1".into(), Device::new(id));
+            application.devices.insert("t-1".into(), Box::new(Device::new(id)));
             let attestation = Attestation {
                 primary: Arc::new(leaf.clone()),
                 secondary: None,

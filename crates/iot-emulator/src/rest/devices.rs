@@ -31,7 +31,9 @@ struct DeviceBody {
 
 pub(super) async fn list(State(rest): State<Rest>, listing: Listing) -> Result<Json<Value>, ApiError> {
     let application = rest.services.central.read();
-    listing.query(application.devices.iter(), view).map(Json)
+    listing
+        .query(application.devices.iter().map(|(id, device)| (id, &**device)), view)
+        .map(Json)
 }
 
 pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
@@ -90,7 +92,7 @@ fn write(rest: &Rest, id: &str, body: DeviceBody, create: Option<DeviceId>) -> R
     }
     let folded = id.to_ascii_lowercase();
     changes.put(&folded, &device);
-    application.devices.insert(folded, device);
+    application.devices.insert(folded, Box::new(device));
     rest.services.store.write(changes);
     Ok(Json(answer))
 }
