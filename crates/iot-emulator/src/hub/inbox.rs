@@ -1,9 +1,12 @@
 //! The telemetry of a device: what came last, by name, and how much.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::fmt;
 
 use iot_protocol::properties::{COMPONENT, MESSAGE_ID, PropertyBag};
 use jiff::Timestamp;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -11,6 +14,8 @@ use super::seen::Seen;
 
 /// Names that are remembered of one device; more than a model would have.
 const NAMES: usize = 256;
+/// The longest value that is remembered, as text: all of them together are to stay small, whatever a device sends.
+const VALUE: usize = 4096;
 
 /// Received telemetry.
 #[derive(Debug, Default)]
@@ -34,15 +39,44 @@ struct Named {
     json: String,
 }
 
+/// The members of a JSON object, borrowed from its text as far as they can be.
+struct Values<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// A name, borrowed if there is no escape in it.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Values<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Values<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values<'de>, A::Error> {
+                let mut values = Vec::new();
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    values.push((name, value));
+                }
+                Ok(Values(values))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
 impl Inbox {
     /// Takes a message in and says whether its id is new. `written` is what `properties` are on the wire.
     pub(super) fn receive(&mut self, properties: &PropertyBag, written: &str, body: &[u8], now: Timestamp) -> bool {
         self.received += 1;
         // A body that is no JSON object is a message all the same; it has just no values to show.
-        if let Ok(values) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(body) {
+        if let Ok(Values(values)) = serde_json::from_slice(body) {
             let component = properties.value(COMPONENT);
             for (name, value) in values {
-                self.keep(component, name, value.get(), now);
+                self.keep(component, &name, value.get(), now);
             }
         }
         self.last = Some(now);
@@ -50,8 +84,11 @@ impl Inbox {
         self.seen.is_new(properties.value(MESSAGE_ID))
     }
 
-    fn keep(&mut self, component: Option<&str>, name: String, json: &str, now: Timestamp) {
-        if let Some(known) = self.values.iter_mut().find(|known| known.is(component, &name)) {
+    fn keep(&mut self, component: Option<&str>, name: &str, json: &str, now: Timestamp) {
+        if json.len() > VALUE || name.len() > VALUE {
+            return;
+        }
+        if let Some(known) = self.values.iter_mut().find(|known| known.is(component, name)) {
             known.at = now;
             json.clone_into(&mut known.json);
         } else if self.values.len() < NAMES {
@@ -111,7 +148,7 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let component = PropertyBag::new().with(COMPONENT, "c");
         let mut receive = |bag: &PropertyBag, body: &[u8], now| inbox.receive(bag, &bag.to_string(), body, now);
-        receive(&PropertyBag::new(), br#"{"a":1,"b":{"x":[1, 2]}}"#, at(1));
+        receive(&PropertyBag::new(), br#"{"\u0061":1,"b":{"x":[1, 2]}}"#, at(1));
         receive(&component, br#"{"a":"one"}"#, at(2));
         receive(&PropertyBag::new(), br#"{"a":2.5}"#, at(3));
         receive(&component, b"no JSON", at(4));
@@ -126,6 +163,9 @@ mod tests {
     #[test]
     fn names_without_end_take_no_memory_without_end() {
         let mut inbox = Inbox::default();
+        let long = format!(r#"{{"long":"{}"}}"#, "x".repeat(VALUE));
+        inbox.receive(&PropertyBag::new(), "", long.as_bytes(), Timestamp::UNIX_EPOCH);
+        assert_eq!(inbox.value(None, "long"), None);
         for number in 0..2 * NAMES {
             let body = json!({ format!("n{number}"): number }).to_string();
             inbox.receive(&PropertyBag::new(), "", body.as_bytes(), Timestamp::UNIX_EPOCH);
