@@ -11,6 +11,7 @@ mod when;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use provisioning::certificate::Password;
 
 use crate::exit::Failure;
 
@@ -37,6 +38,20 @@ enum Verb {
     Renew(renew::RenewArgs),
     /// Show what expires when
     Status(status::StatusArgs),
+}
+
+/// What protects keys in files.
+#[derive(Debug, Args)]
+struct Protection {
+    /// The password of PFX files and encrypted keys
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "FLEET_PFX_PASSWORD",
+        hide_env_values = true,
+        default_value = "1234"
+    )]
+    password: Password,
 }
 
 /// Does what `fleet cert` is asked for.

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
+use provisioning::certificate::CertificateError;
 use provisioning::certificate::examine::{Detail, Examined, Level, Question, conclude, examine};
-use provisioning::certificate::{CertificateError, Password};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 
+use super::Protection;
 use crate::exit::{FAILED, Failure, PASSED};
 
 /// `fleet cert inspect`
@@ -29,15 +30,8 @@ pub(super) struct InspectArgs {
     /// Warn of what ends within so many days
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     soon: u32,
-    /// What opens PFX files and encrypted keys
-    #[arg(
-        long,
-        value_name = "PASSWORD",
-        env = "FLEET_PFX_PASSWORD",
-        hide_env_values = true,
-        default_value = "1234"
-    )]
-    password: Password,
+    #[command(flatten)]
+    protection: Protection,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -63,7 +57,7 @@ pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
         soon: SignedDuration::from_hours(i64::from(args.soon) * 24),
         registration_id: args.registration_id.as_deref(),
         enrolled: ca.as_ref(),
-        password: Some(&args.password),
+        password: Some(&args.protection.password),
     };
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     for path in &args.files {

@@ -6,10 +6,10 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use provisioning::certificate::Password;
 use provisioning::certificate::make::{KeyType, Validity};
 use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted, Written};
 
+use super::Protection;
 use super::when::When;
 use crate::exit::{Failure, PASSED};
 use crate::identities::bar_style;
@@ -44,23 +44,16 @@ impl Key {
 pub(super) struct Place {
     /// The folder of the certificates
     #[arg(long, value_name = "DIR", default_value = ".")]
-    pub(super) out: PathBuf,
-    /// The password of PFX files
-    #[arg(
-        long,
-        value_name = "PASSWORD",
-        env = "FLEET_PFX_PASSWORD",
-        hide_env_values = true,
-        default_value = "1234"
-    )]
-    pub(super) password: Password,
+    out: PathBuf,
+    #[command(flatten)]
+    protection: Protection,
     /// Overwrite what is there
     #[arg(long)]
     force: bool,
 }
 
 impl Place {
-    pub(super) fn folder(&self) -> CertFolder {
+    fn folder(&self) -> CertFolder {
         CertFolder::new(&self.out, self.force)
     }
 }
@@ -204,7 +197,7 @@ fn wanted(key: Key, when: When, usually: Validity, place: &Place, now: Timestamp
     Wanted {
         key_type: key.key_type(),
         validity: when.validity(usually, now),
-        pfx: Some(place.password.clone()),
+        pfx: Some(place.protection.password.clone()),
     }
 }
 

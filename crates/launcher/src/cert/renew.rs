@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use provisioning::certificate::Password;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::make::Validity;
 use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted};
 
+use super::Protection;
 use super::make::{Key, refused};
 use super::when::When;
 use crate::exit::{Failure, PASSED};
@@ -31,15 +31,8 @@ pub(super) struct RenewArgs {
     /// The folder of the certificates, and of the CAs that signed them
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// The password of the PFX files that there are
-    #[arg(
-        long,
-        value_name = "PASSWORD",
-        env = "FLEET_PFX_PASSWORD",
-        hide_env_values = true,
-        default_value = "1234"
-    )]
-    password: Password,
+    #[command(flatten)]
+    protection: Protection,
 }
 
 pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
@@ -47,7 +40,7 @@ pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
     let wanted = Wanted {
         key_type: args.key.key_type(),
         validity: args.when.validity(Validity::leaf(now), now),
-        pfx: Some(args.password.clone()),
+        pfx: Some(args.protection.password.clone()),
     };
     let stems = match args.expiring_within {
         Some(days) => expiring(&args.out, now, days)?,
