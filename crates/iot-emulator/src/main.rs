@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use iot_emulator::StartError;
 use iot_emulator::cli::{Args, run, stop_signal};
 use tracing_subscriber::EnvFilter;
 
@@ -26,7 +27,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(1)
+            ExitCode::from(if error.is::<StartError>() { 2 } else { 1 })
         }
     }
 }

@@ -105,7 +105,10 @@ pub fn main() -> ExitCode {
             let done = in_runtime(async {
                 iot_emulator::cli::run(*args, iot_emulator::cli::stop_signal())
                     .await
-                    .map_err(Failure::Failed)
+                    .map_err(|error| match error.downcast::<iot_emulator::StartError>() {
+                        Ok(not_started) => Failure::refused(not_started),
+                        Err(error) => Failure::Failed(error),
+                    })
             });
             code(done.map(|()| PASSED))
         }

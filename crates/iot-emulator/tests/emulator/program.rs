@@ -107,3 +107,24 @@ async fn plain_http_is_for_this_machine_only() {
         Err(StartError::HttpNotLoopback(_))
     ));
 }
+
+#[test]
+fn what_makes_no_sense_is_refused_with_the_code_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_iot-emulator"))
+        .args([
+            "--mqtt",
+            "127.0.0.1:0",
+            "--https",
+            "127.0.0.1:0",
+            "--http",
+            "0.0.0.0:0",
+            "--state",
+        ])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("`--http 0.0.0.0:0` is not a loopback address"), "{said}");
+}
