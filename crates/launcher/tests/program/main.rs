@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+mod configs;
 mod page;
 mod refusals;
 mod run;

@@ -1,0 +1,86 @@
+//! The shipped manifests that need nothing but this machine do what the commands in their comments promise.
+
+use std::path::Path;
+
+use crate::support::Fleet;
+
+/// Commands stand in the comments like this, as a reader copies them.
+const COMMAND: [&str; 2] = ["#   fleet ", "#   cargo run --release -- "];
+
+/// Runs every command of a manifest's comment, in a copy of `configs`, and returns how many runs there were among them.
+fn follow(fleet: &Fleet, text: &str) -> usize {
+    let mut runs = 0;
+    for line in text.lines() {
+        let Some(words) = COMMAND.iter().find_map(|start| line.strip_prefix(start)) else {
+            continue;
+        };
+        // What explains a command stands behind it, after two blanks.
+        let words = words.split("  ").next().unwrap_or(words);
+        let mut words: Vec<&str> = words.split_whitespace().collect();
+        let is_run = words[0] == "run";
+        // What happens at a time of its own must not be cut off.
+        if is_run && !text.contains("[[event]]") {
+            words.push("--duration=8s");
+        }
+        let finished = fleet.fleet(&words).expect(0);
+        if is_run {
+            runs += 1;
+            assert_eq!(finished.figure("failed"), 0, "{}", finished.stdout);
+            assert_eq!(
+                finished.figure("connected"),
+                finished.figure("asked"),
+                "{}",
+                finished.stdout
+            );
+            assert!(finished.figure("acknowledged") > 0, "{}", finished.stdout);
+            // Delivered is what the emulator has, and nothing else.
+            assert_eq!(
+                finished.figure("acknowledged"),
+                finished.figure("received"),
+                "{}",
+                finished.stdout
+            );
+        }
+    }
+    runs
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (name, target) = (entry.file_name(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), target).unwrap();
+        } else if name != "certs" && name != "state" {
+            // These two are what earlier runs have left.
+            copy(&entry.path(), &target);
+        }
+    }
+}
+
+#[test]
+fn every_shipped_manifest_for_the_emulator_does_what_its_comment_says() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let mut followed = Vec::new();
+    for entry in std::fs::read_dir(&configs).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        if !text.contains("kind = \"emulator\"") {
+            continue;
+        }
+        let fleet = Fleet::new("");
+        copy(&configs, &fleet.path("configs"));
+        let name = path.file_name().unwrap().to_str().unwrap();
+        println!("{name}");
+        assert!(
+            follow(&fleet, &text) > 0,
+            "the comment of {name} has no command that runs it"
+        );
+        fleet.wait_until_nothing_runs();
+        followed.push(name.to_owned());
+    }
+    assert!(followed.contains(&"demo.toml".to_owned()), "{followed:?}");
+}
