@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use provisioning::central::{Central, NewDevice};
-use provisioning::enroll::{Step, enroll_group, enroll_individual};
+use provisioning::enroll::{GroupDescription, Step, enroll_group, enroll_individual};
 use provisioning::identities::Slot;
 
 use crate::identities::{Identities, issuer};
@@ -31,7 +31,7 @@ pub async fn enroll(
             .authority(issuer(group.enroll))
             .ok_or_else(|| anyhow!("the {} of group {} has no key here", group.enroll.word(), group.id))?;
         let name = format!("{} {}", manifest.fleet.name, group.id);
-        enroll_group(central, &group.id, &name, ca, now, &tell).await?;
+        enroll_group(central, &GroupDescription::new(&group.id, &name, ca), now, &tell).await?;
     }
     let silent = |_: Step| {};
     for (index, (id, identities)) in identities.individuals.iter().enumerate() {

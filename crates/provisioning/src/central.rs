@@ -24,6 +24,7 @@ use reqwest::header::HeaderValue;
 use rustls::{ClientConfig, RootCertStore};
 
 pub use devices::NewDevice;
+pub use enrollment_groups::GroupType;
 pub use error::CentralError;
 pub use retry::RetryPolicy;
 pub use token::ApiToken;

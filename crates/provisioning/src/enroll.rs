@@ -3,16 +3,24 @@
 //! <https://learn.microsoft.com/azure/iot-central/core/how-to-connect-devices-x509>: create the group, upload the CA, get a
 //! verification code, sign a certificate for it, show that, look whether the service agrees. What is done already is found
 //! and left alone, so a second run changes nothing and an interrupted one goes on where it stopped. A certificate that
-//! somebody else put into the enrollment is never replaced.
+//! somebody else put into the enrollment is never replaced. Which place holds which certificate is found by thumbprint each
+//! time, since a roll uses them in turn.
 
+mod description;
 mod error;
 mod group;
 mod individual;
+mod needed;
 mod step;
 
+pub use description::{Attest, GroupCa, GroupDescription};
 pub use error::EnrollError;
-pub use group::enroll_group;
-pub use individual::enroll_individual;
+pub use group::{CaInSlot, enroll_group, examine_group, put_ca, remove_ca};
+pub use individual::{
+    IndividualNeeds, OwnCertificates, enroll_individual, examine_individual, own_thumbprints, put_individual,
+    set_device_enabled,
+};
+pub use needed::{Needed, Work};
 pub use step::Step;
 
 /// Whether enrolling changed anything in the application.
@@ -24,5 +32,18 @@ pub enum Outcome {
     Unchanged,
 }
 
+impl std::ops::BitOrAssign for Outcome {
+    /// Several together changed something if one of them did.
+    fn bitor_assign(&mut self, other: Self) {
+        if other == Self::Changed {
+            *self = Self::Changed;
+        }
+    }
+}
+
 /// Hears of each step as it is done.
 pub type Reporter<'a> = &'a (dyn Fn(Step) + Send + Sync);
+
+fn group_subject(group_id: &str) -> String {
+    format!("enrollment group {group_id}")
+}

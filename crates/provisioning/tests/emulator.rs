@@ -6,9 +6,9 @@ use std::time::Duration;
 use iot_emulator::{Config, Emulator};
 use jiff::Timestamp;
 use provisioning::central::schema::response::GroupAttestation;
-use provisioning::central::{ApiToken, Central, CentralError, NewDevice, RetryPolicy};
+use provisioning::central::{ApiToken, Central, CentralError, GroupType, NewDevice, RetryPolicy};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
-use provisioning::enroll::{EnrollError, Outcome, enroll_group, enroll_individual};
+use provisioning::enroll::{EnrollError, GroupDescription, Outcome, enroll_group, enroll_individual};
 use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer, Slot};
 
 async fn start() -> Emulator {
@@ -44,9 +44,14 @@ async fn a_group_and_an_individual_are_enrolled_once() {
     let (primary, secondary) = (lab.primary_pem(), lab.secondary_pem());
 
     for expected in [Outcome::Changed, Outcome::Unchanged] {
-        let outcome = enroll_group(&central, "thermostats", "Thermostats", root, now, &|_| {})
-            .await
-            .unwrap();
+        let outcome = enroll_group(
+            &central,
+            &GroupDescription::new("thermostats", "Thermostats", root),
+            now,
+            &|_| {},
+        )
+        .await
+        .unwrap();
         assert_eq!(outcome, expected);
         let outcome = enroll_individual(&central, "lab", "Lab", &primary, secondary.as_deref(), &|_| {})
             .await
@@ -80,9 +85,14 @@ async fn an_intermediate_can_be_the_ca_that_is_enrolled() {
     let intermediate = root
         .intermediate("between", KeyType::P256, Validity::intermediate(now))
         .unwrap();
-    let outcome = enroll_group(&central(&emulator), "g", "G", &intermediate, now, &|_| {})
-        .await
-        .unwrap();
+    let outcome = enroll_group(
+        &central(&emulator),
+        &GroupDescription::new("g", "G", &intermediate),
+        now,
+        &|_| {},
+    )
+    .await
+    .unwrap();
     assert_eq!(outcome, Outcome::Changed);
     emulator.shutdown().await;
 }
@@ -94,9 +104,9 @@ async fn a_proof_signed_by_another_ca_is_refused() {
     let now = Timestamp::now();
     let ca = |name| CertificateAuthority::root(name, KeyType::P256, Validity::root(now)).unwrap();
     let (ours, stranger) = (ca("ours"), ca("ours"));
-    central.put_enrollment_group("g", "G").await.unwrap();
+    central.put_enrollment_group("g", "G", GroupType::Iot).await.unwrap();
     central
-        .put_group_certificate("g", Slot::Primary, ours.cert_pem())
+        .put_group_certificate("g", Slot::Primary, ours.cert_pem(), false)
         .await
         .unwrap();
     let code = central.generate_verification_code("g", Slot::Primary).await.unwrap();
@@ -111,7 +121,7 @@ async fn a_proof_signed_by_another_ca_is_refused() {
     assert!(!central.group_certificate("g", Slot::Primary).await.unwrap().verified);
 
     // And a group that holds another CA is not taken over.
-    let taken = enroll_group(&central, "g", "G", &stranger, now, &|_| {})
+    let taken = enroll_group(&central, &GroupDescription::new("g", "G", &stranger), now, &|_| {})
         .await
         .unwrap_err();
     assert!(matches!(taken, EnrollError::AnotherCertificate { .. }), "{taken}");

@@ -218,7 +218,7 @@ mod at_the_emulator {
     use provisioning::central::{ApiToken, Central};
     use provisioning::certificate::load::Identity;
     use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
-    use provisioning::enroll::enroll_group;
+    use provisioning::enroll::{GroupDescription, enroll_group};
 
     use super::*;
 
@@ -264,9 +264,8 @@ mod at_the_emulator {
         let now = Timestamp::now();
         let root = |name| CertificateAuthority::root(name, KeyType::P256, Validity::root(now)).unwrap();
         let (ours, stranger) = (root("ours"), root("stranger"));
-        enroll_group(&central, "thermostats", "Thermostats", &ours, now, &|_| {})
-            .await
-            .unwrap();
+        let wanted = GroupDescription::new("thermostats", "Thermostats", &ours);
+        enroll_group(&central, &wanted, now, &|_| {}).await.unwrap();
 
         let registered = register_as(&emulator, &ours, "thermo-0001").await.unwrap();
         assert_eq!(registered.assigned_hub.as_str(), "localhost");

@@ -19,7 +19,7 @@ use iot_emulator::{Config, Emulator};
 use iot_protocol::id::{IdScope, RegistrationId};
 use jiff::Timestamp;
 use provisioning::central::{ApiToken, Central};
-use provisioning::enroll::{enroll_group, enroll_individual};
+use provisioning::enroll::{GroupDescription, enroll_group, enroll_individual};
 use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -112,7 +112,8 @@ impl World {
     pub(crate) async fn enroll_group(&self, count: u32) {
         let group = self.make_group(count);
         let root = group.authority(Issuer::Root).unwrap();
-        enroll_group(&self.central, GROUP, "Thermostats", root, Timestamp::now(), &|_| {})
+        let wanted = GroupDescription::new(GROUP, "Thermostats", root);
+        enroll_group(&self.central, &wanted, Timestamp::now(), &|_| {})
             .await
             .unwrap();
     }

@@ -51,6 +51,14 @@ impl Central {
             .await
     }
 
+    /// Lets a device in, or blocks it.
+    pub async fn set_device_enabled(&self, id: &str, enabled: bool) -> Result<response::Device, CentralError> {
+        self.request(Method::PATCH, &[DEVICES, id], subject(id))
+            .with_merge_patch(json!({ "enabled": enabled }))
+            .json()
+            .await
+    }
+
     /// Removes a device.
     pub async fn delete_device(&self, id: &str) -> Result<(), CentralError> {
         self.request(Method::DELETE, &[DEVICES, id], subject(id)).done().await
@@ -83,7 +91,7 @@ impl Central {
     pub async fn put_x509_attestation(
         &self,
         id: &str,
-        primary_pem: &str,
+        primary_pem: Option<&str>,
         secondary_pem: Option<&str>,
     ) -> Result<response::DeviceAttestation, CentralError> {
         let certificate = |pem: &str| request::Certificate {
@@ -93,7 +101,7 @@ impl Central {
             r#type: "x509",
             x509: request::X509 {
                 client_certificates: request::ClientCertificates {
-                    primary: certificate(primary_pem),
+                    primary: primary_pem.map(certificate),
                     secondary: secondary_pem.map(certificate),
                 },
             },

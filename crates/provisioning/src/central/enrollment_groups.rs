@@ -12,6 +12,26 @@ use crate::identities::Slot;
 
 const GROUPS: &str = "enrollmentGroups";
 
+/// What the devices of an enrollment group are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupType {
+    /// IoT devices.
+    #[default]
+    Iot,
+    /// IoT Edge devices.
+    IotEdge,
+}
+
+impl GroupType {
+    /// The word for it in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Iot => "iot",
+            Self::IotEdge => "iotEdge",
+        }
+    }
+}
+
 impl Central {
     /// All enrollment groups.
     pub async fn enrollment_groups(&self) -> Result<Vec<response::EnrollmentGroup>, CentralError> {
@@ -23,16 +43,24 @@ impl Central {
         self.request(Method::GET, &[GROUPS, id], subject(id)).json().await
     }
 
-    /// Creates or renames a group of IoT devices that prove themselves by X.509.
+    /// The application's id scope as a group tells it, which only the preview of the API does.
+    pub async fn group_id_scope(&self, id: &str) -> Result<Option<String>, CentralError> {
+        let request = self.request(Method::GET, &[GROUPS, id], subject(id));
+        let group: response::EnrollmentGroup = request.preview().json().await?;
+        Ok(group.id_scope)
+    }
+
+    /// Creates or renames a group of devices that prove themselves by X.509.
     pub async fn put_enrollment_group(
         &self,
         id: &str,
         display_name: &str,
+        group_type: GroupType,
     ) -> Result<response::EnrollmentGroup, CentralError> {
         let body = request::EnrollmentGroup {
             display_name,
             enabled: true,
-            r#type: "iot",
+            r#type: group_type.as_str(),
             attestation: request::AttestationType { r#type: "x509" },
         };
         self.request(Method::PUT, &[GROUPS, id], subject(id))
@@ -53,14 +81,15 @@ impl Central {
             .await
     }
 
-    /// Uploads a group's CA certificate, not yet verified.
+    /// Uploads a group's CA certificate. As `verified` by our word, or still to be proved.
     pub async fn put_group_certificate(
         &self,
         id: &str,
         slot: Slot,
         cert_pem: &str,
+        verified: bool,
     ) -> Result<response::Certificate, CentralError> {
-        let body = json!({ "certificate": encode(cert_pem), "verified": false });
+        let body = json!({ "certificate": encode(cert_pem), "verified": verified });
         self.request(Method::PUT, &certificate_path(id, slot), certificate_subject(id, slot))
             .with_json(body)
             .json()

@@ -39,7 +39,8 @@ pub(super) mod request {
 
     #[derive(Serialize)]
     pub(in crate::central) struct ClientCertificates {
-        pub(in crate::central) primary: Certificate,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(in crate::central) primary: Option<Certificate>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub(in crate::central) secondary: Option<Certificate>,
     }
@@ -59,6 +60,8 @@ pub mod response {
     use serde::Deserialize;
     use serde_json::Value;
 
+    use crate::identities::Slot;
+
     /// An enrollment group.
     #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -70,8 +73,13 @@ pub mod response {
         /// Whether devices may register through it.
         #[serde(default = "yes")]
         pub enabled: bool,
+        /// What its devices are: `iot` or `iotEdge`.
+        #[serde(rename = "type", default = "iot")]
+        pub group_type: String,
         /// How its devices prove who they are.
         pub attestation: GroupAttestation,
+        /// The application's id scope. Only the preview of the API tells it.
+        pub id_scope: Option<String>,
     }
 
     /// How a group's devices prove who they are.
@@ -135,6 +143,24 @@ pub mod response {
         pub primary: Option<Certificate>,
         /// The second.
         pub secondary: Option<Certificate>,
+    }
+
+    impl Slots {
+        /// The certificate in one of them.
+        pub fn get(&self, slot: Slot) -> Option<&Certificate> {
+            match slot {
+                Slot::Primary => self.primary.as_ref(),
+                Slot::Secondary => self.secondary.as_ref(),
+            }
+        }
+
+        /// Where the certificate with this SHA-1 thumbprint stands, and whether it is verified.
+        pub fn place_of(&self, sha1: &str) -> Option<(Slot, bool)> {
+            [Slot::Primary, Slot::Secondary].into_iter().find_map(|slot| {
+                let certificate = self.get(slot)?;
+                (certificate.sha1().as_deref() == Some(sha1)).then_some((slot, certificate.verified))
+            })
+        }
     }
 
     /// What the service tells of a certificate: never the certificate itself.
@@ -240,5 +266,9 @@ pub mod response {
 
     fn yes() -> bool {
         true
+    }
+
+    fn iot() -> String {
+        "iot".to_owned()
     }
 }

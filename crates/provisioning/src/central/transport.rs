@@ -13,6 +13,8 @@ use super::schema::response::{ErrorBody, Page};
 use super::{Central, CentralError};
 
 const API_VERSION: &str = "2022-07-31";
+/// Tells a little more, and may be withdrawn: only for what can be found out in another way too.
+const PREVIEW_VERSION: &str = "2022-10-31-preview";
 
 /// When a failed request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +89,15 @@ impl Central {
 }
 
 impl Request<'_> {
+    /// Asks the preview of the API.
+    pub(super) fn preview(mut self) -> Self {
+        self.url
+            .query_pairs_mut()
+            .clear()
+            .append_pair("api-version", PREVIEW_VERSION);
+        self
+    }
+
     pub(super) fn with_json(mut self, body: Value) -> Self {
         self.body = Some(("application/json", body));
         self

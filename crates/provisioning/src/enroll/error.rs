@@ -1,6 +1,6 @@
 //! Why an enrollment could not be brought about.
 
-use crate::central::CentralError;
+use crate::central::{CentralError, GroupType};
 use crate::certificate::CertificateError;
 use crate::identities::Slot;
 
@@ -18,6 +18,32 @@ pub enum EnrollError {
     NotX509 {
         /// The group or device.
         subject: String,
+    },
+    /// The group is for other devices.
+    #[error(
+        "{subject} exists already with type `{found}`, but has to be of type `{}`; the type of a group can't be changed: \
+         remove the group, or use another id", ours.as_str()
+    )]
+    AnotherType {
+        /// The group.
+        subject: String,
+        /// The type that was found.
+        found: String,
+        /// The type it was to have.
+        ours: GroupType,
+    },
+    /// A CA has to be proved, and nobody here can.
+    #[error(
+        "the {slot} certificate of {subject}, CA `{ca}`, is not verified, and its key is not here; verify it where the key is, \
+         or give your word that it is yours (`--verified`)"
+    )]
+    NoKey {
+        /// The group.
+        subject: String,
+        /// Which place.
+        slot: Slot,
+        /// The CA's common name.
+        ca: String,
     },
     /// Somebody switched the enrollment off, and it is not for us to switch it on.
     #[error("{subject} is disabled in IoT Central; enable it there, or use another id")]

@@ -1,152 +1,264 @@
-//! An enrollment group whose leaves are signed by our CA.
+//! An enrollment group whose leaves are signed by our CAs.
 
 use jiff::Timestamp;
 
-use super::{EnrollError, Outcome, Reporter, Step};
+use super::needed::{self, Needed, Work, thumbprint};
+use super::{Attest, EnrollError, GroupCa, GroupDescription, Outcome, Reporter, Step, group_subject};
 use crate::central::Central;
-use crate::central::schema::response::{EnrollmentGroup, GroupAttestation, Slots};
-use crate::certificate::make::{CertificateAuthority, KeyType, Validity};
+use crate::central::schema::response::EnrollmentGroup;
+use crate::certificate::make::{KeyType, Validity};
 use crate::identities::Slot;
 
-/// Makes sure that devices with leaves below `ca` may register through the group, and that the service says so.
+/// Makes sure that devices with leaves below the description's CAs may register through the group, and that the service
+/// says so.
 pub async fn enroll_group(
     central: &Central,
-    group_id: &str,
-    display_name: &str,
-    ca: &CertificateAuthority,
+    wanted: &GroupDescription<'_>,
     now: Timestamp,
     reporter: Reporter<'_>,
 ) -> Result<Outcome, EnrollError> {
-    let group = || group_id.to_owned();
-    let ours = ca.facts().sha1.as_str();
+    let group = || wanted.id.to_owned();
     let mut outcome = Outcome::Unchanged;
-
-    let found = match central.enrollment_group(group_id).await {
-        Ok(found) => {
-            reporter(Step::GroupFound { group: group() });
-            found
-        }
-        Err(error) if error.is_not_found() => {
+    let found = find(central, wanted.id).await?;
+    // What stands in the way is told before anything is changed.
+    let mut needs = needed::for_group(wanted, found.as_ref())?;
+    match found {
+        Some(_) => reporter(Step::GroupFound { group: group() }),
+        None => {
             outcome = Outcome::Changed;
-            let created = central.put_enrollment_group(group_id, display_name).await?;
-            reporter(Step::GroupCreated { group: group() });
-            created
-        }
-        Err(error) => return Err(error.into()),
-    };
-
-    let (slot, verified) = match place(group_id, found, ours)? {
-        Place::Ours { slot, verified } => {
-            reporter(Step::CaFound {
-                group: group(),
-                ca: ca.name().to_owned(),
-                slot,
-                verified,
-            });
-            (slot, verified)
-        }
-        Place::Free => {
-            outcome = Outcome::Changed;
-            central
-                .put_group_certificate(group_id, Slot::Primary, ca.cert_pem())
+            let created = central
+                .put_enrollment_group(wanted.id, wanted.display_name, wanted.group_type)
                 .await?;
-            reporter(Step::CaUploaded {
-                group: group(),
-                ca: ca.name().to_owned(),
-                slot: Slot::Primary,
-                sha1: ours.to_owned(),
-            });
-            (Slot::Primary, false)
-        }
-    };
-
-    if !verified {
-        outcome = Outcome::Changed;
-        let code = central.generate_verification_code(group_id, slot).await?;
-        reporter(Step::VerificationCodeReceived {
-            group: group(),
-            code: code.clone(),
-        });
-        let proof = ca.verification(&code, KeyType::P256, Validity::verification(now))?;
-        let shown = central.verify_group_certificate(group_id, slot, proof.cert_pem()).await;
-        reporter(Step::VerificationCertificateShown {
-            group: group(),
-            ca: ca.name().to_owned(),
-        });
-        if let Err(error) = shown {
-            // The answer may have been lost where the proof was not; reading back tells.
-            let lost = error.is_retryable() && is_verified(group_id, central.enrollment_group(group_id).await?, ours);
-            if !lost {
-                return Err(error.into());
-            }
+            reporter(Step::GroupCreated { group: group() });
+            needs = needed::for_group(wanted, Some(&created))?;
         }
     }
 
-    let read_back = central.enrollment_group(group_id).await?;
-    match place(group_id, read_back, ours)? {
-        Place::Ours { verified: true, .. } => {}
-        other => {
-            return Err(EnrollError::NotTakenOver {
-                subject: subject(group_id),
-                expected: format!("{ours} verified"),
-                found: match other {
-                    Place::Ours { .. } => format!("{ours} not verified"),
-                    Place::Free => "no certificate".to_owned(),
-                },
-            });
+    for needed in &needs {
+        outcome |= bring_in(central, wanted.id, needed, wanted.attest, now, reporter).await?;
+    }
+
+    if outcome == Outcome::Changed {
+        let read_back = central.enrollment_group(wanted.id).await?;
+        for needed in needed::for_group(wanted, Some(&read_back))? {
+            needed.ensure_nothing(wanted.id)?;
         }
     }
     reporter(Step::GroupReady {
         group: group(),
-        sha1: ours.to_owned(),
+        thumbprints: wanted.authorities().map(|ca| ca.sha1().to_owned()).collect(),
     });
     Ok(outcome)
 }
 
-/// Where our CA stands in the group, or may.
-enum Place {
-    Ours { slot: Slot, verified: bool },
-    Free,
+/// What [`enroll_group`] would have to do: whether the group has to be created, and what each CA needs. Only reads.
+pub async fn examine_group<'a>(
+    central: &Central,
+    wanted: &GroupDescription<'a>,
+) -> Result<(bool, Vec<Needed<'a>>), EnrollError> {
+    let found = find(central, wanted.id).await?;
+    Ok((found.is_none(), needed::for_group(wanted, found.as_ref())?))
 }
 
-fn place(group_id: &str, group: EnrollmentGroup, ours: &str) -> Result<Place, EnrollError> {
-    if !group.enabled {
-        return Err(EnrollError::Disabled {
-            subject: subject(group_id),
-        });
-    }
-    let GroupAttestation::X509 { x509 } = group.attestation else {
-        return Err(EnrollError::NotX509 {
-            subject: subject(group_id),
-        });
+/// A CA that is to have a certain place of a group.
+#[derive(Debug, Clone)]
+pub struct CaInSlot<'a> {
+    /// The place.
+    pub slot: Slot,
+    /// The CA.
+    pub ca: GroupCa<'a>,
+    /// How the service comes to trust it.
+    pub attest: Attest,
+    /// SHA-1 thumbprints of the certificates that it may drive out of that place.
+    pub instead_of: &'a [String],
+}
+
+/// Puts a CA into the place that was chosen, and has it verified. Anything else that stands there is left alone, unless it
+/// is named as what may be replaced.
+pub async fn put_ca(
+    central: &Central,
+    group_id: &str,
+    wanted: &CaInSlot<'_>,
+    now: Timestamp,
+    reporter: Reporter<'_>,
+) -> Result<Outcome, EnrollError> {
+    let CaInSlot { slot, ca, .. } = wanted;
+    let needed = |work| Needed {
+        ca: ca.clone(),
+        slot: *slot,
+        work,
     };
-    let Slots { primary, secondary } = x509.signing_certificates;
-    // After a roll our CA may be the secondary; the service takes either.
-    for (slot, certificate) in [(Slot::Primary, &primary), (Slot::Secondary, &secondary)] {
-        if let Some(certificate) = certificate
-            && certificate.sha1().as_deref() == Some(ours)
-        {
-            return Ok(Place::Ours {
+    let look = async || {
+        let group = central.enrollment_group(group_id).await?;
+        let held = needed::signing_certificates(&group)?.get(*slot);
+        Ok(match held.map(|held| (thumbprint(held), held.verified)) {
+            Some((held, true)) if held == ca.sha1() => needed(Work::Nothing),
+            Some((held, false)) if held == ca.sha1() => needed(Work::Verification),
+            Some((held, _)) if !wanted.instead_of.contains(&held) => {
+                return Err(EnrollError::AnotherCertificate {
+                    subject: group_subject(group_id),
+                    slot: *slot,
+                    found: held,
+                    ours: ca.sha1().to_owned(),
+                });
+            }
+            _ => needed(Work::UploadAndVerification),
+        })
+    };
+    let outcome = bring_in(central, group_id, &look().await?, wanted.attest, now, reporter).await?;
+    if outcome == Outcome::Changed {
+        look().await?.ensure_nothing(group_id)?;
+    }
+    Ok(outcome)
+}
+
+/// Empties a place of a group, in which the certificate with this SHA-1 thumbprint stands or nothing.
+pub async fn remove_ca(
+    central: &Central,
+    group_id: &str,
+    slot: Slot,
+    sha1: &str,
+    reporter: Reporter<'_>,
+) -> Result<Outcome, EnrollError> {
+    let group = central.enrollment_group(group_id).await?;
+    match needed::signing_certificates(&group)?.get(slot).map(thumbprint) {
+        None => return Ok(Outcome::Unchanged),
+        Some(held) if held == sha1 => {}
+        Some(held) => {
+            return Err(EnrollError::AnotherCertificate {
+                subject: group_subject(group_id),
                 slot,
-                verified: certificate.verified,
+                found: held,
+                ours: sha1.to_owned(),
             });
         }
     }
-    match primary {
-        None => Ok(Place::Free),
-        Some(other) => Err(EnrollError::AnotherCertificate {
-            subject: subject(group_id),
-            slot: Slot::Primary,
-            found: other.sha1().unwrap_or_else(|| "one without a thumbprint".to_owned()),
-            ours: ours.to_owned(),
-        }),
+    match central.delete_group_certificate(group_id, slot).await {
+        Err(error) if !error.is_not_found() => return Err(error.into()),
+        // Not found: an answer was lost, and the request repeated.
+        _ => {}
+    }
+    let group = central.enrollment_group(group_id).await?;
+    if let Some(held) = needed::signing_certificates(&group)?.get(slot) {
+        return Err(EnrollError::NotTakenOver {
+            subject: group_subject(group_id),
+            expected: format!("no {slot} certificate"),
+            found: thumbprint(held),
+        });
+    }
+    reporter(Step::CaRemoved {
+        group: group_id.to_owned(),
+        slot,
+        sha1: sha1.to_owned(),
+    });
+    Ok(Outcome::Changed)
+}
+
+async fn find(central: &Central, group_id: &str) -> Result<Option<EnrollmentGroup>, EnrollError> {
+    match central.enrollment_group(group_id).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
-fn is_verified(group_id: &str, group: EnrollmentGroup, ours: &str) -> bool {
-    matches!(place(group_id, group, ours), Ok(Place::Ours { verified: true, .. }))
+/// Does for one CA what it needs.
+async fn bring_in(
+    central: &Central,
+    group_id: &str,
+    needed: &Needed<'_>,
+    attest: Attest,
+    now: Timestamp,
+    reporter: Reporter<'_>,
+) -> Result<Outcome, EnrollError> {
+    let Needed { ca, slot, work } = needed;
+    let (group, name) = (|| group_id.to_owned(), || ca.name().to_owned());
+    if *work != Work::UploadAndVerification {
+        reporter(Step::CaFound {
+            group: group(),
+            ca: name(),
+            slot: *slot,
+            verified: *work == Work::Nothing,
+        });
+    }
+    let by_word = attest == Attest::SelfAttest;
+    let upload = match work {
+        Work::Nothing => return Ok(Outcome::Unchanged),
+        Work::Verification => by_word,
+        Work::UploadAndVerification => true,
+    };
+    if upload {
+        central
+            .put_group_certificate(group_id, *slot, ca.cert_pem(), by_word)
+            .await?;
+        reporter(Step::CaUploaded {
+            group: group(),
+            ca: name(),
+            slot: *slot,
+            sha1: ca.sha1().to_owned(),
+            verified: by_word,
+        });
+    }
+    if !by_word {
+        prove(central, group_id, needed, now, reporter).await?;
+    }
+    Ok(Outcome::Changed)
 }
 
-fn subject(group_id: &str) -> String {
-    format!("enrollment group {group_id}")
+async fn prove(
+    central: &Central,
+    group_id: &str,
+    needed: &Needed<'_>,
+    now: Timestamp,
+    reporter: Reporter<'_>,
+) -> Result<(), EnrollError> {
+    let Needed { ca, slot, .. } = needed;
+    let Some(key) = ca.key() else {
+        return Err(EnrollError::NoKey {
+            subject: group_subject(group_id),
+            slot: *slot,
+            ca: ca.name().to_owned(),
+        });
+    };
+    let code = central.generate_verification_code(group_id, *slot).await?;
+    reporter(Step::VerificationCodeReceived {
+        group: group_id.to_owned(),
+        code: code.clone(),
+    });
+    let proof = key.verification(&code, KeyType::P256, Validity::verification(now))?;
+    let shown = central
+        .verify_group_certificate(group_id, *slot, proof.cert_pem())
+        .await;
+    reporter(Step::VerificationCertificateShown {
+        group: group_id.to_owned(),
+        ca: ca.name().to_owned(),
+    });
+    if let Err(error) = shown {
+        // The answer may have been lost where the proof was not; reading back tells.
+        if !error.is_retryable() || !is_verified(&central.enrollment_group(group_id).await?, ca.sha1()) {
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+fn is_verified(group: &EnrollmentGroup, sha1: &str) -> bool {
+    needed::signing_certificates(group).is_ok_and(|slots| matches!(slots.place_of(sha1), Some((_, true))))
+}
+
+impl Needed<'_> {
+    /// After everything was done, nothing may be needed any more.
+    fn ensure_nothing(&self, group_id: &str) -> Result<(), EnrollError> {
+        let sha1 = self.ca.sha1();
+        let found = match self.work {
+            Work::Nothing => return Ok(()),
+            Work::Verification => format!("{sha1} not verified"),
+            Work::UploadAndVerification => "no certificate".to_owned(),
+        };
+        Err(EnrollError::NotTakenOver {
+            subject: group_subject(group_id),
+            expected: format!("{sha1} verified"),
+            found,
+        })
+    }
 }

@@ -1,12 +1,57 @@
 //! A device with an enrollment of its own.
 
+use super::needed::thumbprint;
 use super::{EnrollError, Outcome, Reporter, Step};
-use crate::central::schema::response::{DeviceAttestation, Slots};
+use crate::central::schema::response::{Device, DeviceAttestation, Slots};
 use crate::central::{Central, CentralError, NewDevice};
 use crate::certificate::inspect::CertificateFacts;
 use crate::identities::Slot;
 
+/// The certificates of a device's enrollment, each in its place. At least one has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnCertificates<'a> {
+    /// In the primary place, as PEM.
+    pub primary: Option<&'a str>,
+    /// In the secondary place, as PEM.
+    pub secondary: Option<&'a str>,
+}
+
+impl<'a> OwnCertificates<'a> {
+    fn get(&self, slot: Slot) -> Option<&'a str> {
+        match slot {
+            Slot::Primary => self.primary,
+            Slot::Secondary => self.secondary,
+        }
+    }
+
+    fn thumbprints(&self, device_id: &str) -> Result<Thumbprints, EnrollError> {
+        let of = |slot: Slot| {
+            let name = format!("the {slot} certificate of device {device_id}");
+            let facts = self
+                .get(slot)
+                .map(|pem| CertificateFacts::from_pem(pem.as_bytes(), &name));
+            facts.transpose().map(|facts| facts.map(|facts| facts.sha1))
+        };
+        Ok([of(Slot::Primary)?, of(Slot::Secondary)?])
+    }
+}
+
+/// SHA-1, primary first.
+type Thumbprints = [Option<String>; 2];
+
+/// What [`enroll_individual`] would have to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndividualNeeds {
+    /// The device has to be created.
+    pub device: bool,
+    /// Its certificates have to be uploaded.
+    pub certificates: bool,
+}
+
 /// Makes sure that the device may register with its own certificate (or with either of two), and that the service says so.
+///
+/// Certificates of ours that stand in exchanged places, as after a roll, stay there. One that we know nothing of is somebody's
+/// preparation of a roll, which an upload would undo: it is left alone, and told.
 pub async fn enroll_individual(
     central: &Central,
     device_id: &str,
@@ -16,111 +61,205 @@ pub async fn enroll_individual(
     reporter: Reporter<'_>,
 ) -> Result<Outcome, EnrollError> {
     let device = || device_id.to_owned();
-    let thumbprint = |pem: &str, slot: Slot| {
-        let name = format!("the {slot} certificate of device {device_id}");
-        CertificateFacts::from_pem(pem.as_bytes(), &name).map(|facts| facts.sha1)
+    let wanted = OwnCertificates {
+        primary: Some(primary_pem),
+        secondary: secondary_pem,
     };
-    let primary = thumbprint(primary_pem, Slot::Primary)?;
-    let secondary = secondary_pem.map(|pem| thumbprint(pem, Slot::Secondary)).transpose()?;
-    let ours = [
-        (Slot::Primary, Some(primary.as_str())),
-        (Slot::Secondary, secondary.as_deref()),
-    ];
+    let ours = wanted.thumbprints(device_id)?;
     let mut outcome = Outcome::Unchanged;
-
-    let found = match central.device(device_id).await {
-        Ok(found) => {
+    match find(central, device_id).await? {
+        Some(found) => {
             reporter(Step::DeviceFound { device: device() });
-            found
+            ensure_enabled(&found)?;
         }
-        Err(error) if error.is_not_found() => {
+        None => {
             outcome = Outcome::Changed;
-            let created = central
-                .put_device(
-                    device_id,
-                    &NewDevice {
-                        display_name,
-                        template: None,
-                        enabled: true,
-                    },
-                )
-                .await?;
+            create(central, device_id, display_name).await?;
             reporter(Step::DeviceCreated { device: device() });
-            created
         }
-        Err(error) => return Err(error.into()),
-    };
-    if !found.enabled {
-        return Err(EnrollError::Disabled {
-            subject: subject(device_id),
-        });
     }
 
-    let slots = slots(device_id, central.attestation(device_id).await)?;
-    for ((slot, ours), found) in ours.iter().zip(shown(&slots)) {
-        // A secondary that we know nothing of is somebody's preparation of a roll, and the upload would remove it.
-        match found {
-            Some(found) if Some(found.as_str()) != *ours => {
-                return Err(EnrollError::AnotherCertificate {
-                    subject: subject(device_id),
-                    slot: *slot,
-                    found,
-                    ours: ours.unwrap_or("none").to_owned(),
-                });
-            }
-            _ => {}
-        }
-    }
-    if !matches(&slots, &ours) {
+    let found = shown(central, device_id).await?;
+    ensure_ours(device_id, &found, &ours)?;
+    if ours
+        .iter()
+        .flatten()
+        .any(|one| !found.iter().flatten().any(|found| found == one))
+    {
         outcome = Outcome::Changed;
-        central
-            .put_x509_attestation(device_id, primary_pem, secondary_pem)
-            .await?;
-        let count = 1 + usize::from(secondary_pem.is_some());
-        reporter(Step::CertificatesUploaded {
-            device: device(),
-            count,
-        });
-        let read_back = self::slots(device_id, central.attestation(device_id).await)?;
-        if !matches(&read_back, &ours) {
-            let words = |thumbprints: [Option<&str>; 2]| thumbprints.map(|one| one.unwrap_or("none")).join(" and ");
-            let found = shown(&read_back);
-            return Err(EnrollError::NotTakenOver {
-                subject: subject(device_id),
-                expected: words([ours[0].1, ours[1].1]),
-                found: words([found[0].as_deref(), found[1].as_deref()]),
-            });
-        }
+        put(central, device_id, &wanted, &ours, reporter).await?;
     }
     reporter(Step::DeviceReady {
         device: device(),
-        sha1: primary,
+        thumbprints: ours.into_iter().flatten().collect(),
     });
     Ok(outcome)
 }
 
-/// The certificates of the device's enrollment; a device without an enrollment has none.
-fn slots(device_id: &str, attestation: Result<DeviceAttestation, CentralError>) -> Result<Slots, EnrollError> {
-    match attestation {
-        Ok(DeviceAttestation::X509 { x509 }) => Ok(x509.client_certificates),
-        Ok(_) => Err(EnrollError::NotX509 {
+/// What [`enroll_individual`] would have to do, and whether it could. Only reads.
+pub async fn examine_individual(
+    central: &Central,
+    device_id: &str,
+    certificates: &OwnCertificates<'_>,
+) -> Result<IndividualNeeds, EnrollError> {
+    let ours = certificates.thumbprints(device_id)?;
+    let Some(device) = find(central, device_id).await? else {
+        return Ok(IndividualNeeds {
+            device: true,
+            certificates: true,
+        });
+    };
+    ensure_enabled(&device)?;
+    let found = shown(central, device_id).await?;
+    ensure_ours(device_id, &found, &ours)?;
+    let missing = ours
+        .iter()
+        .flatten()
+        .any(|one| !found.iter().flatten().any(|found| found == one));
+    Ok(IndividualNeeds {
+        device: false,
+        certificates: missing,
+    })
+}
+
+/// Gives the device's enrollment exactly these certificates in exactly these places, whatever stood there, and reads back.
+pub async fn put_individual(
+    central: &Central,
+    device_id: &str,
+    certificates: &OwnCertificates<'_>,
+    reporter: Reporter<'_>,
+) -> Result<Outcome, EnrollError> {
+    let ours = certificates.thumbprints(device_id)?;
+    if shown(central, device_id).await? == ours {
+        return Ok(Outcome::Unchanged);
+    }
+    put(central, device_id, certificates, &ours, reporter).await?;
+    Ok(Outcome::Changed)
+}
+
+/// The SHA-1 thumbprints of the device's own certificates as the service shows them, primary first. A device without an
+/// enrollment of its own has none.
+pub async fn own_thumbprints(central: &Central, device_id: &str) -> Result<[Option<String>; 2], EnrollError> {
+    shown(central, device_id).await
+}
+
+/// Lets a device in, or blocks it: at DPS and at its hub.
+pub async fn set_device_enabled(
+    central: &Central,
+    device_id: &str,
+    enabled: bool,
+    reporter: Reporter<'_>,
+) -> Result<Outcome, EnrollError> {
+    if central.device(device_id).await?.enabled == enabled {
+        return Ok(Outcome::Unchanged);
+    }
+    let answer = central.set_device_enabled(device_id, enabled).await?;
+    if answer.enabled != enabled {
+        let words = |enabled| {
+            if enabled {
+                "an enabled device"
+            } else {
+                "a blocked device"
+            }
+        };
+        return Err(EnrollError::NotTakenOver {
             subject: subject(device_id),
-        }),
-        Err(error) if error.is_not_found() => Ok(Slots::default()),
+            expected: words(enabled).to_owned(),
+            found: words(answer.enabled).to_owned(),
+        });
+    }
+    let device = device_id.to_owned();
+    reporter(if enabled {
+        Step::DeviceEnabled { device }
+    } else {
+        Step::DeviceBlocked { device }
+    });
+    Ok(Outcome::Changed)
+}
+
+async fn find(central: &Central, device_id: &str) -> Result<Option<Device>, EnrollError> {
+    match central.device(device_id).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The thumbprints the service shows, primary first.
-fn shown(slots: &Slots) -> [Option<String>; 2] {
-    [&slots.primary, &slots.secondary].map(|slot| slot.as_ref().and_then(|certificate| certificate.sha1()))
+async fn create(central: &Central, device_id: &str, display_name: &str) -> Result<Device, CentralError> {
+    let device = NewDevice {
+        display_name,
+        template: None,
+        enabled: true,
+    };
+    central.put_device(device_id, &device).await
 }
 
-fn matches(slots: &Slots, ours: &[(Slot, Option<&str>); 2]) -> bool {
-    shown(slots)
-        .iter()
-        .zip(ours)
-        .all(|(found, (_, ours))| found.as_deref() == *ours)
+fn ensure_enabled(device: &Device) -> Result<(), EnrollError> {
+    if device.enabled {
+        return Ok(());
+    }
+    Err(EnrollError::Disabled {
+        subject: subject(&device.id),
+    })
+}
+
+fn ensure_ours(device_id: &str, found: &Thumbprints, ours: &Thumbprints) -> Result<(), EnrollError> {
+    for ((slot, found), preferred) in [Slot::Primary, Slot::Secondary].into_iter().zip(found).zip(ours) {
+        if let Some(found) = found
+            && !ours.iter().flatten().any(|one| one == found)
+        {
+            return Err(EnrollError::AnotherCertificate {
+                subject: subject(device_id),
+                slot,
+                found: found.clone(),
+                ours: preferred.clone().unwrap_or_else(|| "none".to_owned()),
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn put(
+    central: &Central,
+    device_id: &str,
+    certificates: &OwnCertificates<'_>,
+    ours: &Thumbprints,
+    reporter: Reporter<'_>,
+) -> Result<(), EnrollError> {
+    let OwnCertificates { primary, secondary } = *certificates;
+    central.put_x509_attestation(device_id, primary, secondary).await?;
+    reporter(Step::CertificatesUploaded {
+        device: device_id.to_owned(),
+        count: ours.iter().flatten().count(),
+    });
+    let read_back = shown(central, device_id).await?;
+    if read_back == *ours {
+        return Ok(());
+    }
+    let words = |thumbprints: &Thumbprints| {
+        let [primary, secondary] = thumbprints.each_ref().map(|one| one.as_deref().unwrap_or("none"));
+        format!("{primary} and {secondary}")
+    };
+    Err(EnrollError::NotTakenOver {
+        subject: subject(device_id),
+        expected: words(ours),
+        found: words(&read_back),
+    })
+}
+
+/// The thumbprints the service shows, primary first; a device without an enrollment has none.
+async fn shown(central: &Central, device_id: &str) -> Result<Thumbprints, EnrollError> {
+    let slots = match central.attestation(device_id).await {
+        Ok(DeviceAttestation::X509 { x509 }) => x509.client_certificates,
+        Ok(_) => {
+            return Err(EnrollError::NotX509 {
+                subject: subject(device_id),
+            });
+        }
+        Err(error) if error.is_not_found() => Slots::default(),
+        Err(error) => return Err(error.into()),
+    };
+    Ok([Slot::Primary, Slot::Secondary].map(|slot| slots.get(slot).map(thumbprint)))
 }
 
 fn subject(device_id: &str) -> String {

@@ -27,6 +27,17 @@ pub enum Step {
         slot: Slot,
         /// Its SHA-1 thumbprint.
         sha1: String,
+        /// Whether it was uploaded as verified.
+        verified: bool,
+    },
+    /// A CA was removed.
+    CaRemoved {
+        /// The group.
+        group: String,
+        /// The place that is free now.
+        slot: Slot,
+        /// Its SHA-1 thumbprint.
+        sha1: String,
     },
     /// The CA was there.
     CaFound {
@@ -53,12 +64,12 @@ pub enum Step {
         /// The CA's common name.
         ca: String,
     },
-    /// The service shows the CA as ours and as verified.
+    /// The service shows the CAs as ours and as verified.
     GroupReady {
         /// The group.
         group: String,
-        /// The CA's SHA-1 thumbprint as the service shows it.
-        sha1: String,
+        /// The CAs' SHA-1 thumbprints as the service shows them, the description's primary first.
+        thumbprints: Vec<String>,
     },
     /// The device did not exist and was created.
     DeviceCreated {
@@ -81,8 +92,18 @@ pub enum Step {
     DeviceReady {
         /// The device.
         device: String,
-        /// The primary's SHA-1 thumbprint as the service shows it.
-        sha1: String,
+        /// The certificates' SHA-1 thumbprints as the service shows them, primary first.
+        thumbprints: Vec<String>,
+    },
+    /// The device may connect again.
+    DeviceEnabled {
+        /// The device.
+        device: String,
+    },
+    /// The device may not connect any more.
+    DeviceBlocked {
+        /// The device.
+        device: String,
     },
 }
 
@@ -91,11 +112,21 @@ impl fmt::Display for Step {
         match self {
             Self::GroupCreated { group } => write!(f, "enrollment group {group} created"),
             Self::GroupFound { group } => write!(f, "enrollment group {group} exists"),
-            Self::CaUploaded { group, ca, slot, sha1 } => {
+            Self::CaUploaded {
+                group,
+                ca,
+                slot,
+                sha1,
+                verified,
+            } => {
+                let verified = if *verified { "verified " } else { "" };
                 write!(
                     f,
-                    "CA `{ca}` uploaded as {slot} certificate of group {group}, thumbprint {sha1}"
+                    "CA `{ca}` uploaded as {verified}{slot} certificate of group {group}, thumbprint {sha1}"
                 )
+            }
+            Self::CaRemoved { group, slot, sha1 } => {
+                write!(f, "{slot} certificate {sha1} of group {group} removed")
             }
             Self::CaFound {
                 group,
@@ -112,14 +143,24 @@ impl fmt::Display for Step {
             Self::VerificationCertificateShown { group, ca } => {
                 write!(f, "verification certificate signed by `{ca}` shown for group {group}")
             }
-            Self::GroupReady { group, sha1 } => write!(f, "group {group} is enrolled: {sha1} verified"),
+            Self::GroupReady { group, thumbprints } => {
+                write!(f, "group {group} is enrolled: {} verified", thumbprints.join(" and "))
+            }
             Self::DeviceCreated { device } => write!(f, "device {device} created"),
             Self::DeviceFound { device } => write!(f, "device {device} exists"),
             Self::CertificatesUploaded { device, count: 1 } => write!(f, "certificate of device {device} uploaded"),
             Self::CertificatesUploaded { device, count } => {
                 write!(f, "{count} certificates of device {device} uploaded")
             }
-            Self::DeviceReady { device, sha1 } => write!(f, "device {device} is enrolled individually with {sha1}"),
+            Self::DeviceReady { device, thumbprints } => {
+                write!(
+                    f,
+                    "device {device} is enrolled individually with {}",
+                    thumbprints.join(" and ")
+                )
+            }
+            Self::DeviceEnabled { device } => write!(f, "device {device} is enabled"),
+            Self::DeviceBlocked { device } => write!(f, "device {device} is blocked"),
         }
     }
 }

@@ -29,6 +29,15 @@ impl Slot {
             Self::Secondary => "secondary",
         }
     }
+
+    /// The one that this is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Primary => Self::Secondary,
+            Self::Secondary => Self::Primary,
+        }
+    }
 }
 
 impl fmt::Display for Slot {

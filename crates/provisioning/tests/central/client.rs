@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use provisioning::central::schema::response::{DeviceAttestation, GroupAttestation};
-use provisioning::central::{ApiToken, Central, CentralError, NewDevice, RetryPolicy};
+use provisioning::central::{ApiToken, Central, CentralError, GroupType, NewDevice, RetryPolicy};
 use provisioning::identities::Slot;
 use serde_json::{Value, json};
 
@@ -48,9 +48,12 @@ async fn groups_are_asked_for_as_documented() {
         Some("AB12")
     );
     assert!(x509.signing_certificates.secondary.is_none());
-    central.put_enrollment_group("eg-x509", "Fleet").await.unwrap();
     central
-        .put_group_certificate("eg-x509", Slot::Primary, "-----BEGIN A-----\n")
+        .put_enrollment_group("eg-x509", "Fleet", GroupType::Iot)
+        .await
+        .unwrap();
+    central
+        .put_group_certificate("eg-x509", Slot::Primary, "-----BEGIN A-----\n", false)
         .await
         .unwrap();
     let secondary = central.group_certificate("eg-x509", Slot::Secondary).await.unwrap();
@@ -158,7 +161,7 @@ async fn devices_are_asked_for_as_documented() {
         central.attestation("lab").await.unwrap(),
         DeviceAttestation::SymmetricKey
     );
-    central.put_x509_attestation("lab", "P", Some("S")).await.unwrap();
+    central.put_x509_attestation("lab", Some("P"), Some("S")).await.unwrap();
     central.delete_attestation("lab").await.unwrap();
     assert_eq!(central.properties("lab", None).await.unwrap()["serialNumber"], "1");
     central

@@ -50,7 +50,8 @@ impl From<&str> for Answer {
     }
 }
 
-/// `GET /devices` is asked, with the api-version, and answered with this. The path is below `/api`.
+/// `GET /devices` is asked, with the api-version, and answered with this. The path is below `/api`; before it, `preview:` says
+/// that the preview of the API is asked.
 pub(crate) fn step(request: &str, status: u16, answer: impl Into<Answer>) -> Step {
     Step {
         request: request.to_owned(),
@@ -139,7 +140,11 @@ async fn answer(
     let expected = played.script.front().map(|step| {
         let (method, path) = step.request.split_once(' ').unwrap();
         let separator = if path.contains('?') { '&' } else { '?' };
-        format!("{method} /api{path}{separator}api-version=2022-07-31")
+        let (path, version) = match path.strip_prefix("preview:") {
+            Some(path) => (path, "2022-10-31-preview"),
+            None => (path, "2022-07-31"),
+        };
+        format!("{method} /api{path}{separator}api-version={version}")
     });
     if header("authorization").as_deref() != Some(TOKEN) || expected.as_deref() != Some(asked.as_str()) {
         played
