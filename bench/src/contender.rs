@@ -21,7 +21,7 @@ use anyhow::{Context, anyhow, bail};
 use device_sim::lines::{Line, Stats, counter};
 use device_sim::plan::{CredentialSource, Plan, Shard};
 use iot_protocol::id::DeviceId;
-use provisioning::identities::{GroupFolder, LeafPaths};
+use provisioning::identities::{Generation, GroupFolder, LeafPaths};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::{oneshot, watch};
@@ -55,7 +55,7 @@ pub(crate) struct Fleet {
     devices: Vec<DeviceId>,
     window_full: bool,
     folder: GroupFolder,
-    generation: String,
+    generation: Generation,
     ca_pem: Vec<u8>,
     tls: ClientConfig,
     begun: Instant,
@@ -151,7 +151,7 @@ impl Fleet {
     }
 
     fn leaf_paths(&self, index: usize) -> LeafPaths {
-        self.folder.leaf_paths(&self.generation, self.devices[index].as_str())
+        self.folder.leaf_paths(self.generation, self.devices[index].as_str())
     }
 
     /// The TLS of one device: the shared configuration with its own leaf, loaded just now.

@@ -137,7 +137,7 @@ async fn enroll(ready: &Ready, certs: PathBuf, devices: u32) -> anyhow::Result<P
         GroupIdentities::open_or_create(&certs, GROUP, Issuer::Root, ids, now, &|_, _| {})
     };
     let identities = tokio::task::spawn_blocking(make).await??;
-    let root = identities.root.as_ref().ok_or_else(|| anyhow!("no root was made"))?;
+    let root = identities.ca.root.as_ref().ok_or_else(|| anyhow!("no root was made"))?;
 
     let token_file = ready.api_token_file.as_ref().context("no API token")?;
     let token = std::fs::read_to_string(token_file)?;

@@ -36,7 +36,16 @@ pub async fn enroll(
     let silent = |_: Step| {};
     for (index, (id, identities)) in identities.individuals.iter().enumerate() {
         let reporter: &(dyn Fn(Step) + Send + Sync) = if index < TOLD { &tell } else { &silent };
-        enroll_individual(central, id, id, &identities.primary_pem(), None, reporter).await?;
+        let secondary = identities.secondary_pem();
+        enroll_individual(
+            central,
+            id,
+            id,
+            &identities.primary_pem(),
+            secondary.as_deref(),
+            reporter,
+        )
+        .await?;
     }
     if identities.individuals.len() > TOLD {
         story.tell(format!(
@@ -79,22 +88,28 @@ pub async fn id_scope(central: &Central, identities: &Identities, first_device: 
 pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: Story) {
     story.tell("with kind = \"dps\" nobody enrolls for you; DPS has to know already (Manage enrollments):");
     for (group, identities) in manifest.group.iter().zip(&identities.groups) {
-        let certificate = match group.enroll {
-            crate::manifest::types::Authority::Root => identities.folder.root_cert(),
-            crate::manifest::types::Authority::Intermediate => identities.folder.intermediate_cert(),
-        };
-        story.tell(format!(
-            "  enrollment group {}: primary certificate {}",
-            group.id,
-            certificate.display()
-        ));
+        for (slot, ca) in [
+            (Slot::Primary, Some(&identities.ca)),
+            (Slot::Secondary, identities.secondary.as_ref()),
+        ] {
+            let Some(ca) = ca else { continue };
+            let certificate = identities.folder.ca_cert(ca.generation, issuer(group.enroll));
+            story.tell(format!(
+                "  enrollment group {}: {slot} certificate {}",
+                group.id,
+                certificate.display()
+            ));
+        }
     }
     for (id, identities) in identities.individuals.iter().take(TOLD) {
-        let certificate = identities.folder.pair_paths(Slot::Primary).cert;
-        story.tell(format!(
-            "  individual enrollment {id}: primary certificate {}",
-            certificate.display()
-        ));
+        let slots = [Slot::Primary, Slot::Secondary].into_iter();
+        for slot in slots.take(1 + usize::from(identities.secondary.is_some())) {
+            let certificate = identities.folder.pair_paths(slot).cert;
+            story.tell(format!(
+                "  individual enrollment {id}: {slot} certificate {}",
+                certificate.display()
+            ));
+        }
     }
     if identities.individuals.len() > TOLD {
         let more = identities.individuals.len() - TOLD;

@@ -5,11 +5,13 @@ use std::path::Path;
 use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer, Problems};
+use provisioning::identities::{
+    GroupAuthorities, GroupIdentities, IndividualIdentities, Issuer, Problems, WantedGroup, WantedIndividual,
+};
 
 use crate::exit::Failure;
 use crate::manifest::Manifest;
-use crate::manifest::types::{Authority, Group};
+use crate::manifest::types::{Authority, Group, Individual};
 use crate::story::Story;
 
 /// More problems than this are counted, not told: one wrong CA makes every leaf below it wrong.
@@ -40,13 +42,14 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
         }
     }
     let mut individuals = Vec::new();
-    let mut made = 0;
+    let (mut made, mut all) = (0, 0);
     for individual in &manifest.individual {
         let ids = individual.ids().map_err(|error| Failure::refused(anyhow!(error)))?;
         for id in ids {
-            match IndividualIdentities::open_or_create(certs, id.as_str(), false, now) {
+            match wanted_individual(certs, individual, id.as_str()).open_or_create(now) {
                 Ok(identities) => {
                     made += identities.made;
+                    all += 1 + usize::from(identities.secondary.is_some());
                     individuals.push((id.to_string(), identities));
                 }
                 Err(Problems(more)) => problems.extend(more),
@@ -57,10 +60,7 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
         return Err(refusal(&problems));
     }
     if !individuals.is_empty() {
-        story.tell(format!(
-            "{made} self-signed certificates made, {} reused",
-            individuals.len() - made
-        ));
+        story.tell(format!("{made} self-signed certificates made, {} reused", all - made));
     }
     Ok(Identities { groups, individuals })
 }
@@ -71,20 +71,46 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Resu
     let bar = ProgressBar::new(u64::from(group.devices.count)).with_style(bar_style());
     bar.set_message(format!("leaves of {}", group.id));
     let progress = |done: usize, _of: usize| bar.set_position(done as u64);
-    let identities = GroupIdentities::open_or_create(certs, &group.id, issuer(group.issuer), ids, now, &progress);
+    let identities = wanted_group(certs, group).open_or_create(ids, now, &progress);
     bar.finish_and_clear();
     let identities = identities?;
-    if identities.made_ca {
-        let names =
-            [&identities.root, &identities.intermediate].map(|ca| ca.as_ref().map(|ca| format!("`{}`", ca.name())));
-        let names: Vec<_> = names.into_iter().flatten().collect();
-        story.tell(format!("test CA made: {}", names.join(" and below it ")));
+    for ca in [Some(&identities.ca), identities.secondary.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        tell_if_made(ca, story);
     }
     story.tell(format!(
         "{} leaves of {} made, {} reused",
         identities.leaves.made, group.id, identities.leaves.reused
     ));
     Ok(identities)
+}
+
+fn tell_if_made(ca: &GroupAuthorities, story: Story) {
+    if ca.made {
+        let names = [&ca.root, &ca.intermediate].map(|ca| ca.as_ref().map(|ca| format!("`{}`", ca.name())));
+        let names: Vec<_> = names.into_iter().flatten().collect();
+        story.tell(format!("test CA made: {}", names.join(" and below it ")));
+    }
+}
+
+/// What the manifest wants of a group's certificates.
+#[must_use]
+pub fn wanted_group(certs: &Path, group: &Group) -> WantedGroup {
+    WantedGroup {
+        secondary: group.secondary,
+        ..WantedGroup::new(certs, &group.id, issuer(group.issuer))
+    }
+}
+
+/// What the manifest wants of the certificates of an individually enrolled device.
+#[must_use]
+pub fn wanted_individual(certs: &Path, individual: &Individual, device_id: &str) -> WantedIndividual {
+    WantedIndividual {
+        secondary: individual.secondary,
+        ..WantedIndividual::new(certs, device_id)
+    }
 }
 
 /// How the making of many certificates is shown.

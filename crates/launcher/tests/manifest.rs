@@ -93,7 +93,7 @@ model = "temperature-controller"
 
 [[individual]]
 device_id = "lab"
-secondary = true
+via = "gateway"
 
 [[event]]
 at = "30s"
@@ -168,11 +168,13 @@ id = "floor-1"
 issuer = "root"
 enroll = "root"
 devices = { prefix = "f1-", count = 10, first = 0, width = 2 }
+secondary = true
 model = "thermostat"
 telemetry = { interval = "1m30s", jitter = 0 }
 
 [[individual]]
 devices = { prefix = "lab-", count = 2 }
+secondary = true
 
 [load]
 register_rate = "1/s"

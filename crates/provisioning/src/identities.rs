@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! <certs>/<group>/ca/root_cert.pem root_key.pem intermediate_cert.pem intermediate_key.pem
-//! <certs>/<group>/leaves/0001/<device id>_cert.pem _key.pem _fullchain.pem    a generation
-//! <certs>/<group>/current                                                      "0001"
+//! <certs>/<group>/ca-0002/…                                                    the next generation of CAs
+//! <certs>/<group>/leaves/0001/<device id>_cert.pem _key.pem _fullchain.pem     a generation of leaves
+//! <certs>/<group>/leaves/0001/ca                                               "0001": the CAs that have signed it
+//! <certs>/<group>/current                                                      "0001": the leaves in use
 //! <certs>/individual/<device id>/primary_cert.pem primary_key.pem secondary_… current
 //! ```
 //!
@@ -21,13 +23,17 @@ mod cert_folder;
 mod error;
 mod files;
 mod generate;
+mod generation;
 mod group;
 mod individual;
+mod lifetime;
 mod on_every_core;
 
 pub use camel_case::camel_case;
 pub use cert_folder::{CertFolder, Renewed, Wanted, Written};
 pub use error::{IdentityError, Problems};
-pub use generate::{GroupIdentities, Issuer, Report};
+pub use generate::{GroupAuthorities, GroupIdentities, Issued, Issuer, Progress, Report, WantedGroup};
+pub use generation::Generation;
 pub use group::{GroupFolder, LeafPaths};
-pub use individual::{IndividualFolder, IndividualIdentities, PairPaths, Slot};
+pub use individual::{IndividualFolder, IndividualIdentities, PairPaths, Slot, WantedIndividual};
+pub use lifetime::Lifetime;

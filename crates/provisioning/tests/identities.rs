@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
-use provisioning::identities::{GroupFolder, GroupIdentities, IdentityError, Issuer, Problems};
+use provisioning::identities::{
+    Generation, GroupFolder, GroupIdentities, IdentityError, Issuer, Problems, WantedGroup,
+};
 
 fn now() -> Timestamp {
     "2026-11-23T15:00:00Z".parse().unwrap()
@@ -40,12 +42,12 @@ fn snapshot(folder: &Path) -> Vec<(String, Vec<u8>)> {
 fn a_group_is_made_once_and_found_again() {
     let certs = tempfile::tempdir().unwrap();
     let first = open(certs.path(), Issuer::Intermediate, 8).unwrap();
-    assert_eq!((first.leaves.made, first.leaves.reused, first.made_ca), (8, 0, true));
+    assert_eq!((first.leaves.made, first.leaves.reused, first.ca.made), (8, 0, true));
     let before = snapshot(certs.path());
 
     let second = open(certs.path(), Issuer::Intermediate, 8).unwrap();
     assert_eq!(
-        (second.leaves.made, second.leaves.reused, second.made_ca),
+        (second.leaves.made, second.leaves.reused, second.ca.made),
         (0, 8, false)
     );
     assert_eq!(snapshot(certs.path()), before);
@@ -72,8 +74,8 @@ fn a_device_loads_leaf_and_intermediate_of_the_current_generation() {
 fn a_group_whose_root_signs_has_no_intermediate() {
     let certs = tempfile::tempdir().unwrap();
     let group = open(certs.path(), Issuer::Root, 1).unwrap();
-    assert!(group.intermediate.is_none());
-    assert!(!group.folder.intermediate_cert().exists());
+    assert!(group.ca.intermediate.is_none());
+    assert!(!group.folder.ca_cert(Generation::FIRST, Issuer::Intermediate).exists());
     assert_eq!(group.folder.load_current("thermo-0001").unwrap().chain().len(), 1);
 }
 
@@ -105,7 +107,7 @@ fn an_interrupted_generation_resumes_at_every_point() {
     let certs = tempfile::tempdir().unwrap();
     let folder = open(certs.path(), Issuer::Intermediate, 4).unwrap().folder;
     // The states a kill can leave: nothing, only a key, key and certificate, everything but `current`.
-    let leaf = |n: usize| folder.leaf_paths("0001", &format!("thermo-{n:04}"));
+    let leaf = |n: usize| folder.leaf_paths(Generation::FIRST, &format!("thermo-{n:04}"));
     fs::remove_file(folder.path().join("current")).unwrap();
     for path in [
         leaf(1).key,
@@ -139,7 +141,7 @@ fn an_interrupted_ca_resumes() {
     let certs = tempfile::tempdir().unwrap();
     let folder = GroupFolder::new(certs.path(), "thermostats");
     open(certs.path(), Issuer::Intermediate, 0).unwrap();
-    fs::remove_file(folder.intermediate_cert()).unwrap();
+    fs::remove_file(folder.ca_cert(Generation::FIRST, Issuer::Intermediate)).unwrap();
     let key = fs::read(folder.path().join("ca/intermediate_key.pem")).unwrap();
     open(certs.path(), Issuer::Intermediate, 1).unwrap();
     assert_eq!(fs::read(folder.path().join("ca/intermediate_key.pem")).unwrap(), key);
@@ -150,7 +152,7 @@ fn an_interrupted_ca_resumes() {
 fn everything_that_is_wrong_is_told_at_once_and_nothing_is_overwritten() {
     let certs = tempfile::tempdir().unwrap();
     let folder = open(certs.path(), Issuer::Intermediate, 6).unwrap().folder;
-    let leaf = |n: usize| folder.leaf_paths("0001", &format!("thermo-{n:04}"));
+    let leaf = |n: usize| folder.leaf_paths(Generation::FIRST, &format!("thermo-{n:04}"));
     // 1: another's key. 2: another's certificate and key. 3: no key. 4: signed by a stranger. 5: no intermediate. 6: fine.
     fs::copy(leaf(6).key, leaf(1).key).unwrap();
     fs::copy(leaf(6).key, leaf(2).key).unwrap();
@@ -228,12 +230,16 @@ fn an_intermediate_put_there_by_hand_needs_no_root() {
         .intermediate("ours", KeyType::P256, Validity::intermediate(now()))
         .unwrap();
     fs::create_dir_all(folder.path().join("ca")).unwrap();
-    fs::write(folder.intermediate_cert(), intermediate.cert_pem()).unwrap();
+    fs::write(
+        folder.ca_cert(Generation::FIRST, Issuer::Intermediate),
+        intermediate.cert_pem(),
+    )
+    .unwrap();
     fs::write(folder.path().join("ca/intermediate_key.pem"), intermediate.key_pem()).unwrap();
 
     let group = open(certs.path(), Issuer::Intermediate, 1).unwrap();
-    assert!(group.root.is_none());
-    assert!(!folder.root_cert().exists());
+    assert!(group.ca.root.is_none());
+    assert!(!folder.ca_cert(Generation::FIRST, Issuer::Root).exists());
     assert_eq!(
         folder
             .load_current("thermo-0001")
@@ -313,4 +319,103 @@ fn two_programs_at_once_agree_on_one_set() {
     });
     assert_eq!(made, 40);
     open(certs.path(), Issuer::Intermediate, 40).unwrap();
+}
+
+fn roll_of(certs: &Path) -> WantedGroup {
+    WantedGroup {
+        secondary: true,
+        ..WantedGroup::new(certs, "thermostats", Issuer::Intermediate)
+    }
+}
+
+fn issuer_of(folder: &GroupFolder, id: &str) -> String {
+    let identity = folder.load_current(id).unwrap();
+    identity.check(id, now()).unwrap();
+    identity.leaf.issuer_common_name.unwrap()
+}
+
+#[test]
+fn a_secondary_is_a_second_generation_of_cas_from_which_no_leaf_comes() {
+    let certs = tempfile::tempdir().unwrap();
+    let wanted = roll_of(certs.path());
+    let group = wanted.open_or_create(ids(2), now(), &|_, _| {}).unwrap();
+    let secondary = group.secondary.unwrap();
+    assert!(secondary.made);
+    assert_eq!(secondary.generation.to_string(), "0002");
+    assert!(certs.path().join("thermostats/ca-0002/intermediate_key.pem").exists());
+    assert_ne!(
+        secondary.root.as_ref().unwrap().facts().sha1,
+        group.ca.root.as_ref().unwrap().facts().sha1
+    );
+    assert_eq!(secondary.root.as_ref().unwrap().name(), "thermostats root 0002");
+    assert_eq!(issuer_of(&group.folder, "thermo-0001"), "thermostats intermediate");
+    assert_eq!(group.folder.leaf_generations().unwrap(), [Generation::FIRST]);
+    assert_eq!(group.folder.ca_generations().unwrap().len(), 2);
+
+    let before = snapshot(certs.path());
+    let again = wanted.open_or_create(ids(2), now(), &|_, _| {}).unwrap();
+    assert!(!again.secondary.unwrap().made);
+    assert_eq!(snapshot(certs.path()), before);
+}
+
+#[test]
+fn a_roll_issues_the_next_leaves_under_the_next_ca_and_switches_when_they_are_complete() {
+    let certs = tempfile::tempdir().unwrap();
+    let wanted = roll_of(certs.path());
+    let folder = wanted.open_or_create(ids(3), now(), &|_, _| {}).unwrap().folder;
+    let next = folder.current_ca().unwrap().next();
+
+    let issued = wanted.issue(next, ids(3), now(), &|_, _| {}).unwrap();
+    assert_eq!((issued.leaves.made, issued.leaves.reused), (3, 0));
+    assert_eq!(issuer_of(&folder, "thermo-0003"), "thermostats intermediate");
+    issued.make_current().unwrap();
+    assert_eq!(issuer_of(&folder, "thermo-0003"), "thermostats intermediate 0002");
+    assert_eq!(folder.current_ca().unwrap(), next);
+    assert_eq!(folder.signed_by(Generation::FIRST).unwrap(), Generation::FIRST);
+
+    // Whoever opens the group now finds the leaves in use, adds to them, and prepares the roll after this one.
+    let grown = wanted.open_or_create(ids(4), now(), &|_, _| {}).unwrap();
+    assert_eq!((grown.leaves.made, grown.leaves.reused), (1, 3));
+    assert_eq!((grown.ca.generation, grown.ca.made), (next, false));
+    assert_eq!(grown.secondary.unwrap().generation, next.next());
+    assert_eq!(issuer_of(&folder, "thermo-0004"), "thermostats intermediate 0002");
+}
+
+#[test]
+fn an_interrupted_roll_resumes_and_an_abandoned_one_is_left_alone() {
+    let certs = tempfile::tempdir().unwrap();
+    let wanted = roll_of(certs.path());
+    let folder = wanted.open_or_create(ids(3), now(), &|_, _| {}).unwrap().folder;
+    let (first, second) = (Generation::FIRST, Generation::FIRST.next());
+
+    let begun = wanted.issue(second, ids(2), now(), &|_, _| {}).unwrap();
+    let before = snapshot(certs.path());
+    let resumed = wanted.issue(second, ids(3), now(), &|_, _| {}).unwrap();
+    assert_eq!(resumed.generation, begun.generation);
+    assert_eq!((resumed.leaves.made, resumed.leaves.reused), (1, 2));
+    let after = snapshot(certs.path());
+    assert!(before.iter().all(|file| after.contains(file)));
+
+    // Renewed under the CA of before instead: what was begun under the other stays where it is.
+    let renewed = wanted.issue(first, ids(3), now(), &|_, _| {}).unwrap();
+    assert_eq!(renewed.generation, resumed.generation.next());
+    renewed.make_current().unwrap();
+    assert_eq!(issuer_of(&folder, "thermo-0001"), "thermostats intermediate");
+    assert_eq!(folder.current_ca().unwrap(), first);
+}
+
+#[test]
+fn leaves_of_a_ca_that_was_never_made_are_refused() {
+    let certs = tempfile::tempdir().unwrap();
+    let wanted = WantedGroup::new(certs.path(), "thermostats", Issuer::Root);
+    wanted.open_or_create(ids(1), now(), &|_, _| {}).unwrap();
+    let before = snapshot(certs.path());
+    let problems = wanted
+        .issue(Generation::FIRST.next(), ids(1), now(), &|_, _| {})
+        .unwrap_err();
+    assert!(
+        problems.to_string().ends_with("ca-0002/root_cert.pem` is missing"),
+        "{problems}"
+    );
+    assert_eq!(snapshot(certs.path()), before);
 }

@@ -19,7 +19,7 @@ fn replace(group: &GroupIdentities, id: &str, validity: Validity) {
     let authority = group.authority(Issuer::Intermediate).unwrap();
     let leaf = authority.leaf(id, KeyType::P256, validity).unwrap();
     let generation = group.folder.current_generation().unwrap().unwrap();
-    let paths = group.folder.leaf_paths(&generation, id);
+    let paths = group.folder.leaf_paths(generation, id);
     fs::write(paths.fullchain, leaf.fullchain_pem()).unwrap();
     fs::write(paths.key, leaf.key_pem()).unwrap();
 }
@@ -88,7 +88,7 @@ async fn a_device_with_an_expired_certificate_is_parked_and_leaves_the_network_a
 /// What stands on disk for a device: the SHA-256 of its leaf.
 fn current(group: &GroupIdentities, id: &str) -> String {
     let generation = group.folder.current_generation().unwrap().unwrap();
-    let paths = group.folder.leaf_paths(&generation, id);
+    let paths = group.folder.leaf_paths(generation, id);
     CertificateFacts::load(&paths.fullchain).unwrap().sha256
 }
 

@@ -176,6 +176,13 @@ impl Value for Count {
     }
 }
 
+impl Value for bool {
+    const FORM: &'static str = "true or false";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        value.as_bool().ok_or(Fault::Type)
+    }
+}
+
 impl Value for Natural {
     const FORM: &'static str = "a whole number from 0 to 4294967295";
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {

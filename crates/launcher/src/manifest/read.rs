@@ -141,12 +141,14 @@ impl Walk<'_> {
             .map_or(Model::Thermostat, |at| at.value);
         let telemetry = self.telemetry(&table);
         let room = self.room(&table);
-        table.not_built(&["kind", "via", "secondary"]);
+        let secondary = table.optional::<bool>("secondary").is_some_and(|at| at.value);
+        table.not_built(&["kind", "via"]);
         table.finish();
         Some(Group {
             id: id?,
             issuer: issuer_is,
             enroll: enroll.map_or(Authority::Root, |enroll| enroll.value),
+            secondary,
             devices: devices?,
             model,
             telemetry,
@@ -174,11 +176,13 @@ impl Walk<'_> {
             .map_or(Model::Thermostat, |at| at.value);
         let telemetry = self.telemetry(&table);
         let room = self.room(&table);
-        table.not_built(&["kind", "via", "secondary"]);
+        let secondary = table.optional::<bool>("secondary").is_some_and(|at| at.value);
+        table.not_built(&["kind", "via"]);
         table.finish();
         (device_id.is_some() || devices.is_some()).then_some(Individual {
             device_id,
             devices,
+            secondary,
             model,
             telemetry,
             room,

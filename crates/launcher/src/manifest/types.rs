@@ -158,6 +158,9 @@ pub struct Group {
     /// Which CA is uploaded to the enrollment.
     #[schemars(with = "Option<Authority>")]
     pub enroll: Authority,
+    /// Whether a second CA is enrolled beside the first, ready to be rolled to; no leaf comes from it until then.
+    #[schemars(with = "Option<bool>")]
+    pub secondary: bool,
     /// Which devices.
     #[schemars(with = "DeviceRange")]
     pub devices: Range,
@@ -195,6 +198,9 @@ pub struct Individual {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DeviceRange>")]
     pub devices: Option<Range>,
+    /// Whether each device has a second certificate of the same common name, and DPS takes either.
+    #[schemars(with = "Option<bool>")]
+    pub secondary: bool,
     /// What they are.
     #[schemars(with = "Option<ModelName>")]
     pub model: Model,

@@ -48,6 +48,12 @@ pub enum IdentityError {
         /// The CA that had to follow.
         issuer: String,
     },
+    /// A generation of CAs that was never made.
+    #[error("there is no such generation of CAs: `{}` is missing", certificate.display())]
+    NoGeneration {
+        /// The certificate that would sign.
+        certificate: PathBuf,
+    },
     /// Something would have been overwritten.
     #[error("`{}` exists already", path.display())]
     Exists {

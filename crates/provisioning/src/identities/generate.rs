@@ -1,16 +1,37 @@
 //! Filling a group's folder: CAs first, then a leaf per device, on every core.
+//!
+//! A roll goes like this, and goes on where it stopped when it is begun again:
+//!
+//! ```no_run
+//! # use std::path::Path;
+//! # use jiff::Timestamp;
+//! # use provisioning::identities::{Issuer, Problems, WantedGroup};
+//! # fn roll(now: Timestamp) -> Result<(), Problems> {
+//! let wanted = WantedGroup::new(Path::new("certs/demo"), "thermostats", Issuer::Intermediate);
+//! let folder = wanted.folder();
+//! let old = folder.current_ca()?;
+//! let new = wanted.open_or_create_ca(old.next(), now)?;       // also the one that `secondary` has made already
+//! // … enroll `new.authority(Issuer::Root)` …
+//! let issued = wanted.issue(new.generation, ["thermo-0001"], now, &|_, _| {})?;
+//! issued.make_current()?;                                     // whoever connects from here on shows the new leaf
+//! // … let the devices register again, then remove the certificate in `folder.ca_cert(old, Issuer::Root)` …
+//! # Ok(())
+//! # }
+//! ```
 
 mod authorities;
 mod leaves;
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::files::{Access, Lock, check_name, create_folder, write};
-use super::group::FIRST_GENERATION;
-use super::{GroupFolder, IdentityError, Problems};
-use crate::certificate::make::CertificateAuthority;
+use super::files::{check_name, create_folder, exists};
+use super::{Generation, GroupFolder, IdentityError, Lifetime, Problems};
+use crate::certificate::make::{CertificateAuthority, KeyType};
+
+pub use authorities::GroupAuthorities;
 
 /// Which CA signs the leaves of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +40,15 @@ pub enum Issuer {
     Root,
     /// An intermediate below the root.
     Intermediate,
+}
+
+impl fmt::Display for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root",
+            Self::Intermediate => "intermediate",
+        })
+    }
 }
 
 /// How many leaves were made, and how many were there already.
@@ -30,78 +60,206 @@ pub struct Report {
     pub reused: usize,
 }
 
-/// A group's folder with everything in it checked.
+/// The identities of a group as they are wanted. What is there is taken as it is, also where it is not as wanted.
+#[derive(Debug, Clone)]
+pub struct WantedGroup {
+    /// The folder of all certificates.
+    pub certs: PathBuf,
+    /// The group's id.
+    pub group: String,
+    /// Which CA signs the leaves.
+    pub issuer: Issuer,
+    /// The keys of CAs and leaves.
+    pub key_type: KeyType,
+    /// How long certificates are valid.
+    pub lifetime: Lifetime,
+    /// Whether one more generation of CAs than the one in use is to stand ready.
+    pub secondary: bool,
+}
+
+/// A group's folder with everything in it checked that is in use.
 #[derive(Debug)]
 pub struct GroupIdentities {
     /// Where it all is.
     pub folder: GroupFolder,
-    /// The root CA; absent where only an intermediate was put into the folder, or the root's key is kept elsewhere.
-    pub root: Option<CertificateAuthority>,
-    /// The intermediate CA; absent where the root signs the leaves.
-    pub intermediate: Option<CertificateAuthority>,
-    /// Whether a CA was made just now.
-    pub made_ca: bool,
+    /// The CAs that have signed the leaves in use.
+    pub ca: GroupAuthorities,
+    /// The next generation of CAs, for a roll to come; only where it was asked for.
+    pub secondary: Option<GroupAuthorities>,
     /// What was done for the leaves.
     pub leaves: Report,
 }
 
-impl GroupIdentities {
-    /// Checks what is in the folder of `group` and makes what is missing: CAs, and a leaf for each of `ids`.
+/// A generation of leaves that is complete, but not necessarily in use.
+#[derive(Debug)]
+pub struct Issued {
+    /// Which generation of leaves.
+    pub generation: Generation,
+    /// What was done for it.
+    pub leaves: Report,
+    folder: GroupFolder,
+}
+
+impl Issued {
+    /// From now on devices that connect use these leaves.
+    pub fn make_current(&self) -> Result<(), IdentityError> {
+        let _lock = self.folder.lock()?;
+        self.folder.make_current(self.generation)
+    }
+}
+
+/// Hears how many of how many leaves are done, from the threads that do the work.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+impl WantedGroup {
+    /// A group with P-256 keys and leaves for a year, as most are.
+    pub fn new(certs: &Path, group: &str, issuer: Issuer) -> Self {
+        Self {
+            certs: certs.to_owned(),
+            group: group.to_owned(),
+            issuer,
+            key_type: KeyType::default(),
+            lifetime: Lifetime::default(),
+            secondary: false,
+        }
+    }
+
+    /// The group's folder.
+    pub fn folder(&self) -> GroupFolder {
+        GroupFolder::new(&self.certs, &self.group)
+    }
+
+    /// Checks what is in the group's folder and makes what is missing: CAs, and a leaf of the generation in use for each
+    /// of `ids`.
     ///
     /// Leaves that are there are checked too (key, common name, dates, issuer), and everything that is wrong is returned at
-    /// once. `progress` hears how many of how many leaves are done, from the threads that do the work. Blocks until all is
-    /// done: ten thousand leaves take seconds.
+    /// once. Blocks until all is done: ten thousand leaves take seconds.
+    pub fn open_or_create(
+        &self,
+        ids: impl IntoIterator<Item = impl Into<String>>,
+        now: Timestamp,
+        progress: Progress<'_>,
+    ) -> Result<GroupIdentities, Problems> {
+        let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
+        let folder = self.create()?;
+        let _lock = folder.lock()?;
+
+        let ca = authorities::open_or_create(self, folder.current_ca()?, now)?;
+        let secondary = match self.secondary {
+            true => Some(authorities::open_or_create(self, ca.generation.next(), now)?),
+            false => None,
+        };
+        let current = folder.current_generation()?;
+        let generation = current.unwrap_or(Generation::FIRST);
+        let leaves = self.fill(generation, &ca, &ids, now, progress)?;
+        if current.is_none() {
+            // Last, so that it never names a generation in which a leaf is missing.
+            folder.make_current(generation)?;
+        }
+        Ok(GroupIdentities {
+            folder,
+            ca,
+            secondary,
+            leaves,
+        })
+    }
+
+    /// Opens a generation of CAs that is there.
+    pub fn open_ca(&self, generation: Generation, now: Timestamp) -> Result<GroupAuthorities, Problems> {
+        let certificate = self.folder().ca_cert(generation, self.issuer);
+        if !exists(&certificate)? {
+            return Err(IdentityError::NoGeneration { certificate }.into());
+        }
+        self.open_or_create_ca(generation, now)
+    }
+
+    /// Opens a generation of CAs, and makes what is missing of it. No leaf comes from it before [`WantedGroup::issue`].
+    pub fn open_or_create_ca(&self, generation: Generation, now: Timestamp) -> Result<GroupAuthorities, Problems> {
+        let folder = self.create()?;
+        let _lock = folder.lock()?;
+        Ok(authorities::open_or_create(self, generation, now)?)
+    }
+
+    /// Makes a leaf for each of `ids` under a generation of CAs that is there, in a generation of leaves after the one in
+    /// use. Which one is in use does not change until [`Issued::make_current`].
+    ///
+    /// A generation that an earlier call has begun or completed under the same CA, and that is not in use yet, is taken up.
+    pub fn issue(
+        &self,
+        ca: Generation,
+        ids: impl IntoIterator<Item = impl Into<String>>,
+        now: Timestamp,
+        progress: Progress<'_>,
+    ) -> Result<Issued, Problems> {
+        let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
+        let authorities = self.open_ca(ca, now)?;
+        let folder = self.folder();
+        let _lock = folder.lock()?;
+        let mut generation = match folder.current_generation()? {
+            Some(current) => current.next(),
+            None => Generation::FIRST,
+        };
+        // What was begun under another CA was given up; its numbers stay taken.
+        while folder.recorded_ca(generation)?.is_some_and(|other| other != ca) {
+            generation = generation.next();
+        }
+        let leaves = self.fill(generation, &authorities, &ids, now, progress)?;
+        Ok(Issued {
+            generation,
+            leaves,
+            folder,
+        })
+    }
+
+    /// Makes the group's folder, if need be.
+    fn create(&self) -> Result<GroupFolder, IdentityError> {
+        check_name(&self.group)?;
+        if self.group == "individual" {
+            return Err(IdentityError::BadName {
+                name: self.group.clone(),
+            });
+        }
+        let folder = self.folder();
+        create_folder(folder.path())?;
+        Ok(folder)
+    }
+
+    /// Completes a generation of leaves.
+    fn fill(
+        &self,
+        generation: Generation,
+        ca: &GroupAuthorities,
+        ids: &[String],
+        now: Timestamp,
+        progress: Progress<'_>,
+    ) -> Result<Report, Problems> {
+        let folder = self.folder();
+        let leaves = folder.generation_folder(generation);
+        if !exists(&leaves)? {
+            create_folder(&leaves)?;
+        }
+        if folder.recorded_ca(generation)?.is_none() {
+            folder.record_ca(generation, ca.generation)?;
+        }
+        leaves::open_or_create(self, generation, &ca.signing(self.issuer)?, ids, now, progress)
+    }
+}
+
+impl GroupIdentities {
+    /// [`WantedGroup::open_or_create`] for a group as most are.
     pub fn open_or_create(
         certs: &Path,
         group: &str,
         issuer: Issuer,
         ids: impl IntoIterator<Item = impl Into<String>>,
         now: Timestamp,
-        progress: &(dyn Fn(usize, usize) + Sync),
+        progress: Progress<'_>,
     ) -> Result<Self, Problems> {
-        check_name(group)?;
-        if group == "individual" {
-            return Err(IdentityError::BadName { name: group.to_owned() }.into());
-        }
-        let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
-        let folder = GroupFolder::new(certs, group);
-        create_folder(&folder.ca_folder())?;
-        let _lock = Lock::take(folder.path())?;
-
-        let authorities = authorities::open_or_create(&folder, group, issuer, now)?;
-        let current = folder.current_generation()?;
-        let generation = current.as_deref().unwrap_or(FIRST_GENERATION);
-        create_folder(&folder.generation_folder(generation))?;
-        let signing = authorities.signing(issuer)?;
-        let leaves = leaves::open_or_create(&folder, generation, &signing, &ids, now, progress)?;
-        if current.is_none() {
-            // Last, so that it never names a generation in which a leaf is missing.
-            write(
-                &folder.current_path(),
-                format!("{generation}\n").as_bytes(),
-                Access::Folder,
-            )?;
-        }
-        let authorities::Authorities {
-            root,
-            intermediate,
-            made,
-            ..
-        } = authorities;
-        Ok(Self {
-            folder,
-            root,
-            intermediate,
-            made_ca: made,
-            leaves,
-        })
+        WantedGroup::new(certs, group, issuer).open_or_create(ids, now, progress)
     }
 
-    /// The CA of that name.
+    /// The CA of that name in the generation that has signed the leaves in use.
     pub fn authority(&self, which: Issuer) -> Option<&CertificateAuthority> {
-        match which {
-            Issuer::Root => self.root.as_ref(),
-            Issuer::Intermediate => self.intermediate.as_ref(),
-        }
+        self.ca.authority(which)
     }
 }

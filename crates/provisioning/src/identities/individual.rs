@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
 use super::files::{Access, Lock, check_name, create_folder, exists, read_word, write};
-use super::{IdentityError, Problems, files};
+use super::{IdentityError, Lifetime, Problems, files};
 use crate::certificate::load::Identity;
-use crate::certificate::make::{KeyType, Validity, key_pair, self_signed_over};
+use crate::certificate::make::{KeyType, key_pair, self_signed_over};
 use crate::certificate::{load, pem};
 
 /// One of the two certificates an enrollment can hold.
@@ -59,6 +59,21 @@ pub struct PairPaths {
     pub cert: PathBuf,
     /// Its key.
     pub key: PathBuf,
+}
+
+/// The certificates of an individual as they are wanted. What is there is taken as it is.
+#[derive(Debug, Clone)]
+pub struct WantedIndividual {
+    /// The folder of all certificates.
+    pub certs: PathBuf,
+    /// The device's id, which becomes the common name of both certificates.
+    pub device_id: String,
+    /// Whether there is to be a secondary.
+    pub secondary: bool,
+    /// Their keys.
+    pub key_type: KeyType,
+    /// How long they are valid.
+    pub lifetime: Lifetime,
 }
 
 /// An individual's certificates, checked.
@@ -151,17 +166,33 @@ impl IndividualFolder {
     }
 }
 
-impl IndividualIdentities {
+impl WantedIndividual {
+    /// A device with P-256 keys and certificates for a year, as most are.
+    pub fn new(certs: &Path, device_id: &str) -> Self {
+        Self {
+            certs: certs.to_owned(),
+            device_id: device_id.to_owned(),
+            secondary: false,
+            key_type: KeyType::default(),
+            lifetime: Lifetime::default(),
+        }
+    }
+
+    /// The device's folder.
+    pub fn folder(&self) -> IndividualFolder {
+        IndividualFolder::new(&self.certs, &self.device_id)
+    }
+
     /// Checks what is in the individual's folder and makes what is missing.
-    pub fn open_or_create(certs: &Path, device_id: &str, secondary: bool, now: Timestamp) -> Result<Self, Problems> {
-        check_name(device_id)?;
-        let folder = IndividualFolder::new(certs, device_id);
+    pub fn open_or_create(&self, now: Timestamp) -> Result<IndividualIdentities, Problems> {
+        check_name(&self.device_id)?;
+        let folder = self.folder();
         create_folder(folder.path())?;
         let _lock = Lock::take(folder.path())?;
 
         let mut problems = Vec::new();
         let mut made = 0;
-        let mut pair = |slot| match open_or_create_pair(&folder.pair_paths(slot), device_id, now) {
+        let mut pair = |slot| match self.open_or_create_pair(&folder.pair_paths(slot), now) {
             Ok((identity, new)) => {
                 made += usize::from(new);
                 Some(identity)
@@ -172,46 +203,55 @@ impl IndividualIdentities {
             }
         };
         let primary = pair(Slot::Primary);
-        let secondary = if secondary { pair(Slot::Secondary) } else { None };
+        let secondary = if self.secondary { pair(Slot::Secondary) } else { None };
         let Some(primary) = primary.filter(|_| problems.is_empty()) else {
             return Err(Problems(problems));
         };
         if folder.current_slot()?.is_none() {
             write(&folder.current_path(), b"primary\n", Access::Folder)?;
         }
-        Ok(Self {
+        Ok(IndividualIdentities {
             folder,
             primary,
             secondary,
             made,
         })
     }
+
+    /// The key is written before the certificate, so a certificate that is there always has its key.
+    fn open_or_create_pair(&self, paths: &PairPaths, now: Timestamp) -> Result<(Identity, bool), IdentityError> {
+        let (cert, key) = (exists(&paths.cert)?, exists(&paths.key)?);
+        if cert && !key {
+            return Err(IdentityError::WithoutKey {
+                certificate: paths.cert.clone(),
+                key: paths.key.clone(),
+            });
+        }
+        if !cert {
+            let pair = if key {
+                key_pair(&load::read(&paths.key)?, &load::named(&paths.key))?
+            } else {
+                self.key_type.generate(&self.device_id)?
+            };
+            let certificate = self_signed_over(&pair, &self.device_id, self.lifetime.leaf(now))?;
+            if !key {
+                write(&paths.key, certificate.key_pem().as_bytes(), Access::Owner)?;
+            }
+            write(&paths.cert, certificate.cert_pem().as_bytes(), Access::Folder)?;
+        }
+        let identity = Identity::load(&paths.cert, &paths.key)?;
+        identity.check(&self.device_id, now)?;
+        Ok((identity, !cert))
+    }
 }
 
-/// The key is written before the certificate, so a certificate that is there always has its key.
-fn open_or_create_pair(paths: &PairPaths, device_id: &str, now: Timestamp) -> Result<(Identity, bool), IdentityError> {
-    let (cert, key) = (exists(&paths.cert)?, exists(&paths.key)?);
-    if cert && !key {
-        return Err(IdentityError::WithoutKey {
-            certificate: paths.cert.clone(),
-            key: paths.key.clone(),
-        });
+impl IndividualIdentities {
+    /// [`WantedIndividual::open_or_create`] for a device as most are.
+    pub fn open_or_create(certs: &Path, device_id: &str, secondary: bool, now: Timestamp) -> Result<Self, Problems> {
+        let mut wanted = WantedIndividual::new(certs, device_id);
+        wanted.secondary = secondary;
+        wanted.open_or_create(now)
     }
-    if !cert {
-        let pair = if key {
-            key_pair(&load::read(&paths.key)?, &load::named(&paths.key))?
-        } else {
-            KeyType::P256.generate(device_id)?
-        };
-        let certificate = self_signed_over(&pair, device_id, Validity::leaf(now))?;
-        if !key {
-            write(&paths.key, certificate.key_pem().as_bytes(), Access::Owner)?;
-        }
-        write(&paths.cert, certificate.cert_pem().as_bytes(), Access::Folder)?;
-    }
-    let identity = Identity::load(&paths.cert, &paths.key)?;
-    identity.check(device_id, now)?;
-    Ok((identity, !cert))
 }
 
 #[cfg(test)]

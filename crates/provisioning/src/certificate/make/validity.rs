@@ -19,7 +19,11 @@ pub struct Validity {
 impl Validity {
     /// From a little before `now` for so many days; as far as the calendar goes, should that be beyond it.
     pub fn days(now: Timestamp, days: u32) -> Self {
-        let lasting = SignedDuration::from_hours(i64::from(days) * 24);
+        Self::lasting(now, SignedDuration::from_hours(i64::from(days) * 24))
+    }
+
+    /// The same for any time.
+    pub fn lasting(now: Timestamp, lasting: SignedDuration) -> Self {
         Self {
             not_before: now.checked_sub(BACKDATED).unwrap_or(Timestamp::MIN),
             not_after: now.checked_add(lasting).unwrap_or(Timestamp::MAX),

@@ -1,20 +1,27 @@
 //! The CAs of a group: taken as they are, or made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
-use super::Issuer;
-use crate::certificate::make::{Below, CertificateAuthority, KeyType, Validity, key_pair};
+use super::{Issuer, WantedGroup};
+use crate::certificate::make::{Below, CertificateAuthority, key_pair};
 use crate::certificate::{inspect, load, pem};
-use crate::identities::files::{Access, exists, write};
-use crate::identities::{GroupFolder, IdentityError};
+use crate::identities::files::{Access, create_folder, exists, write};
+use crate::identities::{Generation, GroupFolder, IdentityError};
 
-pub(super) struct Authorities {
-    pub(super) root: Option<CertificateAuthority>,
-    pub(super) intermediate: Option<CertificateAuthority>,
-    pub(super) made: bool,
+/// One generation of a group's CAs, checked.
+#[derive(Debug)]
+pub struct GroupAuthorities {
+    /// Which generation.
+    pub generation: Generation,
+    /// The root CA; absent where only an intermediate was put into the folder, or the root's key is kept elsewhere.
+    pub root: Option<CertificateAuthority>,
+    /// The intermediate CA; absent where the root signs the leaves.
+    pub intermediate: Option<CertificateAuthority>,
+    /// Whether a CA was made just now.
+    pub made: bool,
     folder: GroupFolder,
 }
 
@@ -29,14 +36,18 @@ pub(super) struct Signing<'a> {
     pub(super) intermediates: Vec<CertificateDer<'static>>,
 }
 
-impl Authorities {
+impl GroupAuthorities {
+    /// The CA of that name.
+    pub fn authority(&self, which: Issuer) -> Option<&CertificateAuthority> {
+        match which {
+            Issuer::Root => self.root.as_ref(),
+            Issuer::Intermediate => self.intermediate.as_ref(),
+        }
+    }
+
     pub(super) fn signing(&self, issuer: Issuer) -> Result<Signing<'_>, IdentityError> {
-        let (authority, name) = match issuer {
-            Issuer::Root => (self.root.as_ref(), "root"),
-            Issuer::Intermediate => (self.intermediate.as_ref(), "intermediate"),
-        };
-        let (certificate, key) = self.folder.ca_paths(name);
-        let Some(authority) = authority else {
+        let (certificate, key) = self.folder.ca_paths(self.generation, issuer);
+        let Some(authority) = self.authority(issuer) else {
             return Err(IdentityError::WithoutKey { certificate, key });
         };
         let certificates = |text: &str| pem::certificates(text.as_bytes(), &load::named(&certificate));
@@ -54,33 +65,41 @@ impl Authorities {
     }
 }
 
+/// Opens a generation of CAs and makes what is missing of it. The folder has to be locked.
 pub(super) fn open_or_create(
-    folder: &GroupFolder,
-    group: &str,
-    issuer: Issuer,
+    wanted: &WantedGroup,
+    generation: Generation,
     now: Timestamp,
-) -> Result<Authorities, IdentityError> {
-    let place = Place { folder, group, now };
-    let (intermediate_cert, _) = folder.ca_paths("intermediate");
+) -> Result<GroupAuthorities, IdentityError> {
+    let place = Place {
+        folder: wanted.folder(),
+        generation,
+        wanted,
+        now,
+    };
+    create_folder(&place.folder.ca_folder(generation))?;
+    let (intermediate_cert, _) = place.paths(Issuer::Intermediate);
+    let has_intermediate = wanted.issuer == Issuer::Intermediate;
     // An intermediate that somebody put there is not ours to explain: its root may live elsewhere, with or without its key.
-    let intermediate_is_there = issuer == Issuer::Intermediate && exists(&intermediate_cert)?;
+    let intermediate_is_there = has_intermediate && exists(&intermediate_cert)?;
     let (root, made_root) = if intermediate_is_there {
-        (place.load_if_whole("root")?, false)
+        (place.load_if_whole(Issuer::Root)?, false)
     } else {
         place.root()?
     };
-    let mut authorities = Authorities {
+    let mut authorities = GroupAuthorities {
+        generation,
         root,
         intermediate: None,
         made: made_root,
-        folder: folder.clone(),
+        folder: wanted.folder(),
     };
-    if issuer == Issuer::Intermediate {
+    if has_intermediate {
         let (intermediate, made) = match &authorities.root {
-            _ if intermediate_is_there => (place.load("intermediate")?, false),
+            _ if intermediate_is_there => (place.load(Issuer::Intermediate)?, false),
             Some(root) => (place.new_intermediate(root)?, true),
             None => {
-                let (certificate, key) = folder.ca_paths("root");
+                let (certificate, key) = place.paths(Issuer::Root);
                 return Err(IdentityError::WithoutKey { certificate, key });
             }
         };
@@ -94,14 +113,19 @@ pub(super) fn open_or_create(
 }
 
 struct Place<'a> {
-    folder: &'a GroupFolder,
-    group: &'a str,
+    folder: GroupFolder,
+    generation: Generation,
+    wanted: &'a WantedGroup,
     now: Timestamp,
 }
 
 impl Place<'_> {
-    fn load(&self, name: &str) -> Result<CertificateAuthority, IdentityError> {
-        let (certificate, key) = self.folder.ca_paths(name);
+    fn paths(&self, which: Issuer) -> (PathBuf, PathBuf) {
+        self.folder.ca_paths(self.generation, which)
+    }
+
+    fn load(&self, which: Issuer) -> Result<CertificateAuthority, IdentityError> {
+        let (certificate, key) = self.paths(which);
         if !exists(&key)? {
             return Err(IdentityError::WithoutKey { certificate, key });
         }
@@ -110,10 +134,10 @@ impl Place<'_> {
         Ok(authority)
     }
 
-    fn load_if_whole(&self, name: &str) -> Result<Option<CertificateAuthority>, IdentityError> {
-        let (certificate, key) = self.folder.ca_paths(name);
+    fn load_if_whole(&self, which: Issuer) -> Result<Option<CertificateAuthority>, IdentityError> {
+        let (certificate, key) = self.paths(which);
         if exists(&certificate)? && exists(&key)? {
-            self.load(name).map(Some)
+            self.load(which).map(Some)
         } else {
             Ok(None)
         }
@@ -121,32 +145,33 @@ impl Place<'_> {
 
     /// The root that is there, a new one where there is none, nothing where only its certificate is there.
     fn root(&self) -> Result<(Option<CertificateAuthority>, bool), IdentityError> {
-        let (certificate, key) = self.folder.ca_paths("root");
+        let (certificate, key) = self.paths(Issuer::Root);
         if exists(&certificate)? {
-            return Ok((self.load_if_whole("root")?, false));
+            return Ok((self.load_if_whole(Issuer::Root)?, false));
         }
-        let name = self.common_name("root");
+        let name = self.common_name(Issuer::Root);
         let pair = self.key(&key, &name)?;
-        let root = CertificateAuthority::root_over(pair, &name, Validity::root(self.now))?;
+        let root = CertificateAuthority::root_over(pair, &name, self.wanted.lifetime.root(self.now))?;
         write(&certificate, root.cert_pem().as_bytes(), Access::Folder)?;
         Ok((Some(root), true))
     }
 
     fn new_intermediate(&self, root: &CertificateAuthority) -> Result<CertificateAuthority, IdentityError> {
-        let (certificate, key) = self.folder.ca_paths("intermediate");
-        let name = self.common_name("intermediate");
+        let (certificate, key) = self.paths(Issuer::Intermediate);
+        let name = self.common_name(Issuer::Intermediate);
         let pair = self.key(&key, &name)?;
-        let intermediate = root.intermediate_over(pair, &name, Validity::intermediate(self.now), Below::Leaves)?;
+        let validity = self.wanted.lifetime.intermediate(self.now);
+        let intermediate = root.intermediate_over(pair, &name, validity, Below::Leaves)?;
         write(&certificate, intermediate.cert_pem().as_bytes(), Access::Folder)?;
         Ok(intermediate)
     }
 
     /// The key that an interrupted run left without a certificate, or a new one, written before its certificate is.
-    fn key(&self, path: &std::path::Path, common_name: &str) -> Result<rcgen::KeyPair, IdentityError> {
+    fn key(&self, path: &Path, common_name: &str) -> Result<rcgen::KeyPair, IdentityError> {
         if exists(path)? {
             return Ok(key_pair(&load::read(path)?, &load::named(path))?);
         }
-        let pair = KeyType::P256.generate(common_name)?;
+        let pair = self.wanted.key_type.generate(common_name)?;
         write(
             path,
             zeroize::Zeroizing::new(pair.serialize_pem()).as_bytes(),
@@ -155,20 +180,24 @@ impl Place<'_> {
         Ok(pair)
     }
 
-    /// Cut where the group's id is too long for a common name.
-    fn common_name(&self, kind: &str) -> String {
-        let group: String = self.group.chars().take(48).collect();
-        format!("{group} {kind}")
+    /// Cut where the group's id is too long for a common name. No two generations share one: whoever judges a chain
+    /// looks for the issuer by its name.
+    fn common_name(&self, which: Issuer) -> String {
+        let group = |most: usize| self.wanted.group.chars().take(most).collect::<String>();
+        match self.generation {
+            Generation::FIRST => format!("{} {which}", group(48)),
+            later => format!("{} {which} {later}", group(40)),
+        }
     }
 
     fn check_issued_by(
         &self,
         intermediate: &CertificateAuthority,
-        path: &std::path::Path,
+        path: &Path,
         root: &CertificateAuthority,
     ) -> Result<(), IdentityError> {
-        let (root_path, _) = self.folder.ca_paths("root");
-        let one = |authority: &CertificateAuthority, path: &std::path::Path| {
+        let (root_path, _) = self.paths(Issuer::Root);
+        let one = |authority: &CertificateAuthority, path: &Path| {
             pem::certificates(authority.cert_pem().as_bytes(), &load::named(path)).map(|mut all| all.swap_remove(0))
         };
         let (child, parent) = (one(intermediate, path)?, one(root, &root_path)?);

@@ -2,24 +2,25 @@
 
 use jiff::Timestamp;
 
-use super::Report;
 use super::authorities::Signing;
+use super::{Progress, Report, WantedGroup};
 use crate::certificate::load::{self, Identity};
-use crate::certificate::make::{KeyType, Validity, key_pair};
+use crate::certificate::make::key_pair;
 use crate::certificate::{inspect, pem};
 use crate::identities::files::{Access, check_name, exists, write};
-use crate::identities::{GroupFolder, IdentityError, LeafPaths, Problems, on_every_core};
+use crate::identities::{Generation, GroupFolder, IdentityError, LeafPaths, Problems, on_every_core};
 
 pub(super) fn open_or_create(
-    folder: &GroupFolder,
-    generation: &str,
+    wanted: &WantedGroup,
+    generation: Generation,
     signing: &Signing<'_>,
     ids: &[String],
     now: Timestamp,
-    progress: &(dyn Fn(usize, usize) + Sync),
+    progress: Progress<'_>,
 ) -> Result<Report, Problems> {
     let work = Work {
-        folder,
+        wanted,
+        folder: wanted.folder(),
         generation,
         signing,
         now,
@@ -28,8 +29,9 @@ pub(super) fn open_or_create(
 }
 
 struct Work<'a> {
-    folder: &'a GroupFolder,
-    generation: &'a str,
+    wanted: &'a WantedGroup,
+    folder: GroupFolder,
+    generation: Generation,
     signing: &'a Signing<'a>,
     now: Timestamp,
 }
@@ -68,9 +70,12 @@ impl Work<'_> {
         let pair = if has_key {
             key_pair(&load::read(&paths.key)?, &load::named(&paths.key))?
         } else {
-            KeyType::P256.generate(id)?
+            self.wanted.key_type.generate(id)?
         };
-        let leaf = self.signing.authority.leaf_over(&pair, id, Validity::leaf(self.now))?;
+        let leaf = self
+            .signing
+            .authority
+            .leaf_over(&pair, id, self.wanted.lifetime.leaf(self.now))?;
         if !has_key {
             write(&paths.key, leaf.key_pem().as_bytes(), Access::Owner)?;
         }
