@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use provisioning::central::{Central, NewDevice};
-use provisioning::enroll::{GroupDescription, Step, enroll_group, enroll_individual};
+use provisioning::enroll::{GroupCa, GroupDescription, Step, enroll_group, enroll_individual};
 use provisioning::identities::Slot;
 
 use crate::identities::{Identities, issuer};
@@ -27,11 +27,16 @@ pub async fn enroll(
 ) -> anyhow::Result<()> {
     let tell = |step: Step| story.tell(step);
     for (group, identities) in manifest.group.iter().zip(&identities.groups) {
-        let ca = identities
-            .authority(issuer(group.enroll))
-            .ok_or_else(|| anyhow!("the {} of group {} has no key here", group.enroll.word(), group.id))?;
+        let with_key = |ca: Option<_>| {
+            ca.ok_or_else(|| anyhow!("the {} of group {} has no key here", group.enroll.word(), group.id))
+        };
+        let which = issuer(group.enroll);
         let name = format!("{} {}", manifest.fleet.name, group.id);
-        enroll_group(central, &GroupDescription::new(&group.id, &name, ca), now, &tell).await?;
+        let mut wanted = GroupDescription::new(&group.id, &name, with_key(identities.authority(which))?);
+        if let Some(secondary) = &identities.secondary {
+            wanted.secondary = Some(GroupCa::with_key(with_key(secondary.authority(which))?));
+        }
+        enroll_group(central, &wanted, now, &tell).await?;
     }
     let silent = |_: Step| {};
     for (index, (id, identities)) in identities.individuals.iter().enumerate() {

@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+mod certificates;
 mod configs;
 mod page;
 mod refusals;
