@@ -89,7 +89,7 @@ pub struct DeviceLine {
     /// The hub that it is assigned to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<String>,
-    /// SHA-256 of the leaf certificate that it uses, in lower-case hex.
+    /// SHA-256 of the leaf certificate that it has registered with and uses, in lower-case hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaf_sha256: Option<String>,
     /// How long it had been offline, when it comes online again.

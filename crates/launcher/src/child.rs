@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
@@ -93,6 +93,15 @@ impl Child {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Writes a line to its stdin. One that has ended hears nothing, which its end tells.
+    pub async fn say(&mut self, line: &str) {
+        if let Some(stdin) = &mut self.stdin
+            && stdin.write_all(format!("{line}\n").as_bytes()).await.is_err()
+        {
+            self.stdin = None;
+        }
     }
 
     /// Asks it to stop, by the end of its stdin.

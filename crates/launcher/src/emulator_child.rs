@@ -11,6 +11,7 @@ use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 
 use crate::child::Child;
+use crate::control::Service;
 
 /// Making a certificate authority and opening three ports takes a moment, not this long.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -49,6 +50,22 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// The address of its REST interface.
+    #[must_use]
+    pub fn app(&self) -> String {
+        format!("https://{}:{}", self.hostname, self.https.port())
+    }
+
+    /// What somebody else needs to speak to its REST interface.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        Service {
+            app: self.app(),
+            ca: self.ca.clone(),
+            api_token_file: self.api_token_file.clone(),
+        }
+    }
+
     /// Where devices connect with `transport`.
     #[must_use]
     pub fn port(&self, transport: Transport) -> Option<u16> {

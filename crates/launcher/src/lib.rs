@@ -13,14 +13,14 @@
 //! | [`pre_flight`] | what is checked before anything is started |
 //! | [`identities`], [`enrollment`] | certificates made or found; the target told which to trust |
 //! | [`target`], [`application`] | the target made ready; who can be asked about the devices |
+//! | [`control`] | what a live run can be asked, through a socket in its state folder |
 //! | [`child`], [`emulator_child`], [`shard`] | the programs that a run starts |
 //! | [`interrupts`] | Ctrl-C: the first asks, the second insists |
 //! | [`stats`], [`story`], [`summary`], [`report`] | figures put together, and all that is told |
 //!
 //! # Not covered
 //!
-//! Two runs that share a state folder at the same time are not kept apart, except that the emulator refuses a folder that
-//! another one uses. Manifest keys that are planned but not built are refused as such, among them events and thresholds;
+//! On Windows a run has no control socket, and two runs that share a state folder at the same time are not kept apart. Manifest keys that are planned but not built are refused as such, among them events and thresholds;
 //! exit code 99 is therefore never given.
 //!
 //! # Example
@@ -48,6 +48,7 @@ pub mod application;
 pub mod cert;
 pub mod child;
 pub mod cli;
+pub mod control;
 pub mod emulator_child;
 pub mod enrollment;
 pub mod exit;

@@ -8,6 +8,9 @@ use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 
 use crate::application::Application;
+use crate::control::desk::Desk;
+use crate::control::place::Held;
+use crate::control::{Live, Status};
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED};
 use crate::identities::{self, Identities};
 use crate::interrupts::Interrupts;
@@ -59,6 +62,8 @@ pub fn resolve(path: &Path, set: &[String], duration: Option<Span>) -> Result<Ma
 pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let manifest = resolve(&options.manifest, &options.set, options.duration)?;
     let (start, token) = Start::check(manifest)?;
+    let state = roster::absolute(&start.manifest.fleet.state)?;
+    let _held = Held::for_run(&state).map_err(Failure::refused)?;
     let story = Story::begin();
     story.tell(start.words());
 
@@ -80,10 +85,22 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         application,
         mut emulator,
     } = ready;
-    let plan = start.write_plan(plan)?;
+    let (plan, run_id) = start.write_plan(plan)?;
+    let (live, questions) = Live::pair();
+    let _serving = listen(&state, live, story);
     let (shards, events) = Shards::start(&options.executable, &plan, start.processes)?;
-    let mut watch = Watch::new(start.devices, start.processes, start.first_device.clone(), story);
-    let mut outcome = watch.run(shards, events, &mut emulator, &mut interrupts).await;
+    let status = Status {
+        run_id,
+        pid: std::process::id(),
+        devices: start.devices,
+        plan,
+        service: emulator.as_ref().map(|emulator| emulator.ready.service()),
+    };
+    let desk = Desk::new(status, start.processes as usize);
+    let mut watch = Watch::new(start.devices, start.processes, start.first_device.clone(), desk, story);
+    let mut outcome = watch
+        .run(shards, events, questions, &mut emulator, &mut interrupts)
+        .await;
     if outcome.left_at_once {
         return Err(Failure::Interrupted);
     }
@@ -121,6 +138,22 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         story,
     )
 }
+
+/// Lets others ask this run. It goes on without, since its devices do not depend on it.
+#[cfg(unix)]
+fn listen(state: &Path, live: Live, story: Story) -> Option<crate::control::Serving> {
+    crate::control::serve(state, live)
+        .inspect_err(|error| {
+            story.tell(format!(
+                "no control socket, so `fleet roll` can't reach this run: {error}"
+            ))
+        })
+        .ok()
+}
+
+/// There are no such sockets here, so `fleet roll` can't reach a live run.
+#[cfg(not(unix))]
+fn listen(_: &Path, _: Live, _: Story) {}
 
 async fn received(application: Option<&Application>) -> Option<Received> {
     application?.received().await
@@ -193,14 +226,14 @@ impl Start {
             .context("making certificates failed")?
     }
 
-    fn write_plan(&self, target: device_sim::plan::Target) -> anyhow::Result<PathBuf> {
+    fn write_plan(&self, target: device_sim::plan::Target) -> anyhow::Result<(PathBuf, String)> {
         let plan = roster::plan(&self.manifest, target, self.now)?;
         let state = roster::absolute(&self.manifest.fleet.state)?;
         let path = state.join("plan.json");
         std::fs::create_dir_all(&state).with_context(|| format!("can't make the folder `{}`", state.display()))?;
         let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
         write_whole(&path, &text)?;
-        Ok(path)
+        Ok((path, plan.run_id))
     }
 }
 

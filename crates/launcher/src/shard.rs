@@ -1,8 +1,9 @@
 //! The device-sim processes of a run, and what they say.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use device_sim::lines::{Line, State};
+use device_sim::lines::{Control, Line, State};
 use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
@@ -44,8 +45,9 @@ pub struct Shards {
     tasks: Vec<JoinHandle<()>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Order {
+    Say(Arc<str>),
     Stop,
     Kill,
 }
@@ -81,24 +83,30 @@ impl Shards {
         Ok((Self { orders, tasks }, received))
     }
 
+    /// Sends a control line to all of them.
+    pub fn say(&self, control: &Control) {
+        let line = serde_json::to_string(control).expect("a control line can be written");
+        self.order(&Order::Say(line.into()));
+    }
+
     /// Lets all of them drain and stop.
     pub fn stop(&self) {
-        self.order(Order::Stop);
+        self.order(&Order::Stop);
     }
 
     /// Ends all of them at once. They are gone when this returns.
     pub async fn kill(self) {
-        self.order(Order::Kill);
+        self.order(&Order::Kill);
         for task in self.tasks {
             // A task that panicked has dropped its process, which kills it.
             let _ = task.await;
         }
     }
 
-    fn order(&self, order: Order) {
+    fn order(&self, order: &Order) {
         for one in &self.orders {
             // A process that has ended takes no orders.
-            let _ = one.send(order);
+            let _ = one.send(order.clone());
         }
     }
 }
@@ -130,6 +138,7 @@ async fn follow(
                 Ok(None) | Err(_) => break,
             },
             order = orders.recv(), if obeying => match order {
+                Some(Order::Say(line)) => child.say(&line).await,
                 Some(Order::Stop) => child.stop(),
                 Some(Order::Kill) => child.kill(),
                 None => obeying = false,
@@ -142,7 +151,7 @@ async fn follow(
             how = child.ended() => break how,
             order = orders.recv(), if obeying => match order {
                 Some(Order::Kill) => child.kill(),
-                Some(Order::Stop) => child.stop(),
+                Some(Order::Stop | Order::Say(_)) => child.stop(),
                 None => obeying = false,
             },
         }

@@ -95,7 +95,7 @@ impl Preparation<'_> {
         let ready = emulator.ready.clone();
         let port = ready.port(transport).context("the emulator does not speak WebSocket")?;
         let dps_endpoint = ready.hostname.clone();
-        let app = format!("https://{dps_endpoint}:{}", ready.https.port());
+        let app = ready.app();
         self.story.tell(format!(
             "emulator ready: DPS and hub on {dps_endpoint}:{port}, IoT Central on {app}"
         ));

@@ -107,9 +107,12 @@ impl Device {
         if !std::mem::replace(&mut self.registered, true) {
             self.context.metrics.count(Counter::DevicesRegistered);
         }
-        let hub = assigned.hub.to_string();
+        let (hub, leaf_sha256) = (assigned.hub.to_string(), assigned.leaf_sha256.clone());
         self.assigned = Some(assigned);
-        self.say(State::Pending, |line| line.hub = Some(hub));
+        self.say(State::Pending, |line| {
+            line.hub = Some(hub);
+            line.leaf_sha256 = Some(leaf_sha256);
+        });
         self.settle();
     }
 

@@ -7,6 +7,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::child::Ended;
+use crate::control::Question;
+use crate::control::desk::Desk;
 use crate::emulator_child::EmulatorChild;
 use crate::interrupts::Interrupts;
 use crate::shard::{Event, News, Shards, states};
@@ -59,10 +61,11 @@ pub(super) struct Watch {
     assigned: bool,
     all_online: bool,
     troubles: u32,
+    desk: Desk,
 }
 
 impl Watch {
-    pub(super) fn new(devices: u32, processes: u32, first_device: String, story: Story) -> Self {
+    pub(super) fn new(devices: u32, processes: u32, first_device: String, desk: Desk, story: Story) -> Self {
         Self {
             totals: Totals::new(processes as usize),
             devices,
@@ -74,6 +77,7 @@ impl Watch {
             assigned: false,
             all_online: false,
             troubles: 0,
+            desk,
         }
     }
 
@@ -87,6 +91,7 @@ impl Watch {
         &mut self,
         shards: Shards,
         mut events: UnboundedReceiver<Event>,
+        mut questions: UnboundedReceiver<Question>,
         emulator: &mut Option<EmulatorChild>,
         interrupts: &mut Interrupts,
     ) -> Outcome {
@@ -104,6 +109,9 @@ impl Watch {
                     self.outcome.failed = true;
                     shards.stop();
                 }
+                Some(question) = questions.recv() => if let Some(control) = self.desk.ask(question) {
+                    shards.say(&control);
+                },
                 _ = progress.tick() => self.tell_progress(),
                 () = interrupts.next() => {
                     if self.outcome.interrupted {
@@ -126,16 +134,23 @@ impl Watch {
                 self.totals.add(event.process, stats);
                 self.tell_all_online();
             }
-            News::Said(Line::Device(device)) => self.hear_of(device),
-            News::Said(Line::Refused { message, .. }) => {
-                self.story.tell(format!("a control line was refused: {message}"));
+            News::Said(Line::Device(device)) => {
+                self.desk.device(&device);
+                self.hear_of(device);
             }
-            News::Said(Line::Ready { .. } | Line::Done { .. } | Line::End { .. }) => {}
+            News::Said(Line::Done { id, devices }) => self.desk.done(event.process, id, devices),
+            News::Said(Line::Refused { id, message }) => {
+                if !self.desk.refused(event.process, id, &message) {
+                    self.story.tell(format!("a control line was refused: {message}"));
+                }
+            }
+            News::Said(Line::Ready { .. } | Line::End { .. }) => {}
             News::Garbled(line) => self.story.tell(format!(
                 "process {}/{} said what is no line of ours: {line}",
                 event.process, self.processes
             )),
             News::Ended { name, finished, how } => {
+                self.desk.ended(event.process);
                 let died = match how {
                     Ok(Ended { status, .. }) if finished && status.success() => return,
                     Ok(ended) => ended.to_string(),

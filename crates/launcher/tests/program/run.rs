@@ -315,3 +315,27 @@ fn a_running_emulator_is_an_iot_central_application_and_a_dps() {
     emulator.interrupt();
     assert_eq!(emulator.end().0, Some(0));
 }
+
+#[test]
+fn a_second_run_on_the_same_state_is_refused_and_leaves_the_first_alone_and_a_killed_one_stands_in_nobodys_way() {
+    let fleet = Fleet::new(&manifest(EMULATOR, LONG));
+    let mut first = fleet.start(&["run", "fleet.toml"]);
+    first.wait_for("all 6 devices online");
+    assert!(fleet.path("state/small/control.sock").exists());
+    let second = fleet.fleet(&["run", "fleet.toml"]).expect(2);
+    assert!(
+        second
+            .stderr
+            .contains("is in use by another `fleet run` or `fleet roll`"),
+        "{}",
+        second.stderr
+    );
+    first.kill();
+    fleet.wait_until_nothing_runs();
+    assert!(
+        fleet.path("state/small/control.sock").exists(),
+        "nobody could remove it"
+    );
+    fleet.fleet(&["run", "fleet.toml", "--duration=3s"]).expect(0);
+    assert!(!fleet.path("state/small/control.sock").exists());
+}

@@ -1,0 +1,140 @@
+//! Talking to a live run: what can be asked of it, by a socket in its state folder or from within.
+//!
+//! The socket carries JSON lines. In: the control lines of device-sim ([`Control`]), which go on to every process of the
+//! run, and `{"id":1,"do":"status"}` and `{"id":2,"do":"watch"}`. Out: an [`Answer`] to each, and after `watch` the lines of
+//! all devices, first the last one of each and then the new ones as they come.
+//!
+//! [`Live`] is the same on both sides of the socket: who holds one need not know whether the run is this very process.
+
+pub(crate) mod desk;
+pub mod place;
+#[cfg(unix)]
+mod socket;
+pub mod status;
+
+use device_sim::lines::{Control, DeviceLine};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+pub use status::{Service, Status};
+
+#[cfg(unix)]
+pub use socket::{Serving, connect, serve};
+
+/// What is answered on the socket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Answer {
+    /// Every process has carried the line out.
+    Done {
+        /// The line's id.
+        id: u64,
+        /// How many devices it reached.
+        devices: u32,
+    },
+    /// Nothing was done, or not by all.
+    Refused {
+        /// The line's id, where it was readable.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+        /// Why.
+        message: String,
+    },
+    /// What the run is.
+    Status {
+        /// The line's id.
+        id: u64,
+        /// The run.
+        #[serde(flatten)]
+        status: Box<Status>,
+    },
+    /// A device changed its state, or had it when the watching began.
+    Device(DeviceLine),
+}
+
+/// Something that a live run is asked.
+#[derive(Debug)]
+pub enum Question {
+    /// A control line for every process; its id is the asker's own business.
+    Order {
+        /// The line.
+        control: Control,
+        /// How many devices it reached, or why it did not.
+        answer: oneshot::Sender<Result<u32, String>>,
+    },
+    /// What the run is.
+    Status {
+        /// The run.
+        answer: oneshot::Sender<Status>,
+    },
+    /// All lines of devices from now on, after the last one of each.
+    Watch {
+        /// Where they go.
+        lines: mpsc::UnboundedSender<DeviceLine>,
+        /// Given when the devices of this moment have been told.
+        answer: oneshot::Sender<()>,
+    },
+}
+
+/// Why a live run did not do what it was asked to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LiveError {
+    /// The run has ended.
+    #[error("the run has ended")]
+    Gone,
+    /// It refused.
+    #[error("the run refused: {0}")]
+    Refused(String),
+}
+
+/// A live run that can be asked.
+#[derive(Debug, Clone)]
+pub struct Live {
+    questions: mpsc::UnboundedSender<Question>,
+}
+
+impl Live {
+    /// The asking end, and the end where the questions arrive.
+    #[must_use]
+    pub fn pair() -> (Self, mpsc::UnboundedReceiver<Question>) {
+        let (questions, asked) = mpsc::unbounded_channel();
+        (Self { questions }, asked)
+    }
+
+    /// Gives an order to all processes. Returns how many devices it reached when all of them have been told.
+    ///
+    /// # Errors
+    ///
+    /// The run refused, or is over.
+    pub async fn order(&self, control: Control) -> Result<u32, LiveError> {
+        self.ask(|answer| Question::Order { control, answer })
+            .await?
+            .map_err(LiveError::Refused)
+    }
+
+    /// What the run is.
+    ///
+    /// # Errors
+    ///
+    /// The run is over.
+    pub async fn status(&self) -> Result<Status, LiveError> {
+        self.ask(|answer| Question::Status { answer }).await
+    }
+
+    /// The lines of all devices: first the last one of each, which have arrived when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The run is over.
+    pub async fn watch(&self) -> Result<mpsc::UnboundedReceiver<DeviceLine>, LiveError> {
+        let (lines, received) = mpsc::unbounded_channel();
+        self.ask(|answer| Question::Watch { lines, answer }).await?;
+        Ok(received)
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, LiveError> {
+        let (answer, answered) = oneshot::channel();
+        self.questions.send(question(answer)).map_err(|_| LiveError::Gone)?;
+        answered.await.map_err(|_| LiveError::Gone)
+    }
+}

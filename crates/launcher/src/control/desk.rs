@@ -1,0 +1,226 @@
+//! Where the questions to a live run are answered: control lines go out to all processes, and what these say about them
+//! comes back as one answer. It does no I/O; whoever watches the processes tells it what they say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use device_sim::lines::{Control, DeviceLine};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Question, Status};
+
+/// The desk of one run.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    status: Status,
+    alive: BTreeSet<usize>,
+    next_id: u64,
+    orders: BTreeMap<u64, Order>,
+    devices: BTreeMap<String, DeviceLine>,
+    watchers: Vec<mpsc::UnboundedSender<DeviceLine>>,
+}
+
+/// A control line that not all processes have answered.
+#[derive(Debug)]
+struct Order {
+    missing: BTreeSet<usize>,
+    devices: u32,
+    refused: Option<String>,
+    answer: oneshot::Sender<Result<u32, String>>,
+}
+
+impl Desk {
+    pub(crate) fn new(status: Status, processes: usize) -> Self {
+        Self {
+            status,
+            alive: (0..processes).collect(),
+            next_id: 0,
+            orders: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            watchers: Vec::new(),
+        }
+    }
+
+    /// Takes a question. What it returns is to be sent to every process.
+    pub(crate) fn ask(&mut self, question: Question) -> Option<Control> {
+        // Whoever has asked may have gone away; then the answer goes nowhere.
+        match question {
+            Question::Status { answer } => {
+                let _ = answer.send(self.status.clone());
+                None
+            }
+            Question::Watch { lines, answer } => {
+                let told = self.devices.values().all(|device| lines.send(device.clone()).is_ok());
+                if told {
+                    self.watchers.push(lines);
+                }
+                let _ = answer.send(());
+                None
+            }
+            Question::Order { answer, .. } if self.alive.is_empty() => {
+                let _ = answer.send(Err("no process is left".to_owned()));
+                None
+            }
+            Question::Order { control, answer } => {
+                self.next_id += 1;
+                let order = Order {
+                    missing: self.alive.clone(),
+                    devices: 0,
+                    refused: None,
+                    answer,
+                };
+                self.orders.insert(self.next_id, order);
+                // Askers number their lines as they like, and there may be several of them.
+                Some(Control {
+                    id: self.next_id,
+                    ..control
+                })
+            }
+        }
+    }
+
+    pub(crate) fn done(&mut self, process: usize, id: u64, devices: u32) {
+        self.answered(process, id, |order| order.devices += devices);
+    }
+
+    /// Whether it was about a line of ours.
+    pub(crate) fn refused(&mut self, process: usize, id: Option<u64>, message: &str) -> bool {
+        let Some(id) = id.filter(|id| self.orders.contains_key(id)) else {
+            return false;
+        };
+        self.answered(process, id, |order| {
+            order.refused.get_or_insert_with(|| message.to_owned());
+        });
+        true
+    }
+
+    pub(crate) fn device(&mut self, device: &DeviceLine) {
+        self.watchers.retain(|lines| lines.send(device.clone()).is_ok());
+        let known = self.devices.entry(device.id.clone()).or_insert_with(|| device.clone());
+        // Which certificate a device uses stays true until it says another.
+        let leaf_sha256 = device.leaf_sha256.clone().or_else(|| known.leaf_sha256.take());
+        *known = DeviceLine {
+            leaf_sha256,
+            ..device.clone()
+        };
+    }
+
+    /// A process that has ended answers no more.
+    pub(crate) fn ended(&mut self, process: usize) {
+        self.alive.remove(&process);
+        let waiting: Vec<u64> = self.orders.keys().copied().collect();
+        for id in waiting {
+            self.answered(process, id, |_| {});
+        }
+    }
+
+    fn answered(&mut self, process: usize, id: u64, note: impl FnOnce(&mut Order)) {
+        let Some(order) = self.orders.get_mut(&id) else { return };
+        if order.missing.remove(&process) {
+            note(order);
+        }
+        if order.missing.is_empty()
+            && let Some(order) = self.orders.remove(&id)
+        {
+            let _ = order.answer.send(order.refused.map_or(Ok(order.devices), Err));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use device_sim::lines::{Action, State};
+
+    use super::*;
+
+    fn desk(processes: usize) -> Desk {
+        let status = Status {
+            run_id: "r1".into(),
+            pid: 1,
+            devices: 4,
+            plan: PathBuf::from("plan.json"),
+            service: None,
+        };
+        Desk::new(status, processes)
+    }
+
+    fn order(desk: &mut Desk) -> (u64, oneshot::Receiver<Result<u32, String>>) {
+        let (answer, answered) = oneshot::channel();
+        let control = Control {
+            id: 77,
+            action: Action::Reregister,
+            devices: None,
+            over: None,
+        };
+        let sent = desk.ask(Question::Order { control, answer }).unwrap();
+        (sent.id, answered)
+    }
+
+    fn line(id: &str, state: State, leaf: Option<&str>) -> DeviceLine {
+        DeviceLine {
+            id: id.into(),
+            state,
+            hub: None,
+            leaf_sha256: leaf.map(Into::into),
+            offline_ms: None,
+            reason: None,
+            message: None,
+        }
+    }
+
+    #[test]
+    fn an_order_is_answered_when_all_processes_have_answered_with_the_sum_of_their_devices() {
+        let mut desk = desk(2);
+        let (first, mut answered) = order(&mut desk);
+        let (second, mut other) = order(&mut desk);
+        assert_ne!(first, second, "two askers with the same id are kept apart");
+        desk.done(0, first, 3);
+        desk.done(0, first, 3);
+        assert!(answered.try_recv().is_err(), "one process is missing");
+        desk.done(1, first, 2);
+        assert_eq!(answered.try_recv().unwrap(), Ok(5));
+        assert!(other.try_recv().is_err());
+        assert!(desk.refused(0, Some(second), "no"));
+        desk.done(1, second, 2);
+        assert_eq!(other.try_recv().unwrap(), Err("no".to_owned()));
+        assert!(!desk.refused(0, Some(second), "no"), "nobody waits for it any more");
+        assert!(!desk.refused(0, None, "no"));
+    }
+
+    #[test]
+    fn a_process_that_ends_keeps_nobody_waiting() {
+        let mut desk = desk(2);
+        let (id, mut answered) = order(&mut desk);
+        desk.done(1, id, 2);
+        desk.ended(0);
+        assert_eq!(answered.try_recv().unwrap(), Ok(2));
+        desk.ended(1);
+        let (answer, mut answered) = oneshot::channel();
+        let control = Control {
+            id: 1,
+            action: Action::Stop,
+            devices: None,
+            over: None,
+        };
+        assert_eq!(desk.ask(Question::Order { control, answer }), None);
+        assert!(answered.try_recv().unwrap().is_err());
+    }
+
+    #[test]
+    fn who_watches_hears_the_last_line_of_each_device_with_its_certificate_and_then_what_comes() {
+        let mut desk = desk(1);
+        desk.device(&line("b", State::Online, Some("aa")));
+        desk.device(&line("a", State::Registering, None));
+        desk.device(&line("b", State::BackingOff, None));
+        let (lines, mut heard) = mpsc::unbounded_channel();
+        let (answer, mut answered) = oneshot::channel();
+        desk.ask(Question::Watch { lines, answer });
+        answered.try_recv().unwrap();
+        assert_eq!(heard.try_recv().unwrap(), line("a", State::Registering, None));
+        assert_eq!(heard.try_recv().unwrap(), line("b", State::BackingOff, Some("aa")));
+        assert!(heard.try_recv().is_err());
+        desk.device(&line("a", State::Online, Some("bb")));
+        assert_eq!(heard.try_recv().unwrap(), line("a", State::Online, Some("bb")));
+    }
+}

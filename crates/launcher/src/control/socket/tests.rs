@@ -1,0 +1,121 @@
+use device_sim::lines::{Action, State};
+
+use super::*;
+use crate::control::desk::Desk;
+
+fn status() -> Status {
+    Status {
+        run_id: "r1".into(),
+        pid: 7,
+        devices: 2,
+        plan: PathBuf::from("/somewhere/plan.json"),
+        service: None,
+    }
+}
+
+fn order(action: Action) -> Control {
+    Control {
+        id: 0,
+        action,
+        devices: None,
+        over: None,
+    }
+}
+
+fn online(id: &str) -> DeviceLine {
+    DeviceLine {
+        id: id.into(),
+        state: State::Online,
+        hub: None,
+        leaf_sha256: Some("aa".into()),
+        offline_ms: None,
+        reason: None,
+        message: None,
+    }
+}
+
+/// A run of one process with a device, which refuses to stop.
+fn run() -> (Live, mpsc::UnboundedSender<DeviceLine>) {
+    let (live, mut questions) = Live::pair();
+    let (says, mut said) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut desk = Desk::new(status(), 1);
+        desk.device(&online("a"));
+        loop {
+            tokio::select! {
+                Some(question) = questions.recv() => match desk.ask(question) {
+                    Some(control) if control.action == Action::Stop => {
+                        desk.refused(0, Some(control.id), "not now");
+                    }
+                    Some(control) => desk.done(0, control.id, 2),
+                    None => {}
+                },
+                Some(device) = said.recv() => desk.device(&device),
+                else => break,
+            }
+        }
+    });
+    (live, says)
+}
+
+async fn through_the_socket(folder: &Path) {
+    let (served, says) = run();
+    let serving = serve(folder, served).unwrap();
+    let mode = std::fs::metadata(folder.join(SOCKET)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let live = connect(folder).await.unwrap().expect("a live run");
+    assert_eq!(live.status().await.unwrap(), status());
+    assert_eq!(live.order(order(Action::Reconnect)).await, Ok(2));
+    let refusal = LiveError::Refused("not now".into());
+    assert_eq!(live.order(order(Action::Stop)).await, Err(refusal));
+    let mut lines = live.watch().await.unwrap();
+    assert_eq!(lines.try_recv().unwrap(), online("a"));
+    says.send(online("b")).unwrap();
+    assert_eq!(lines.recv().await.unwrap(), online("b"));
+
+    drop(serving);
+    assert!(!folder.join(SOCKET).exists());
+    assert!(connect(folder).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_is_asked_through_the_socket_is_answered_as_from_within() {
+    let folder = tempfile::tempdir().unwrap();
+    through_the_socket(folder.path()).await;
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_folder_with_a_path_too_long_for_a_socket_serves_as_well() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("a-long-name".repeat(12));
+    std::fs::create_dir(&folder).unwrap();
+    assert!(folder.as_os_str().len() > 108);
+    through_the_socket(&folder).await;
+}
+
+#[tokio::test]
+async fn the_socket_of_a_dead_run_is_no_run_and_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    // As the system leaves it behind when a process is killed.
+    drop(std::os::unix::net::UnixListener::bind(folder.path().join(SOCKET)).unwrap());
+    assert!(connect(folder.path()).await.unwrap().is_none());
+    through_the_socket(folder.path()).await;
+}
+
+#[tokio::test]
+async fn a_line_that_is_none_is_refused_and_the_next_one_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let (live, _says) = run();
+    let _serving = serve(folder.path(), live).unwrap();
+    let stream = UnixStream::connect(folder.path().join(SOCKET)).await.unwrap();
+    let (reader, mut writer) = stream.into_split();
+    let asked = "nonsense\n{\"id\":4,\"do\":\"explode\"}\n\n{\"id\":5,\"do\":\"reconnect\",\"over\":\"0s\"}\n";
+    writer.write_all(asked.as_bytes()).await.unwrap();
+    let mut lines = BufReader::new(reader).lines();
+    let mut next = async || -> Answer { serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap() };
+    assert!(matches!(next().await, Answer::Refused { id: None, .. }));
+    assert!(matches!(next().await, Answer::Refused { id: Some(4), .. }));
+    assert_eq!(next().await, Answer::Done { id: 5, devices: 2 });
+}

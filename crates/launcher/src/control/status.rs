@@ -1,0 +1,32 @@
+//! What a live run tells about itself. It holds paths, never a secret.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A live run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its id, with which its message ids begin.
+    pub run_id: String,
+    /// Its process.
+    pub pid: u32,
+    /// How many devices it has.
+    pub devices: u32,
+    /// The plan that its processes read.
+    pub plan: PathBuf,
+    /// The application, where the run has started one for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
+}
+
+/// Where an application is that lives as long as a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// The address of its REST API.
+    pub app: String,
+    /// The certificate to trust.
+    pub ca: PathBuf,
+    /// The file with its API token.
+    pub api_token_file: PathBuf,
+}
