@@ -1,12 +1,14 @@
 //! The fleet's certificates: what is on disk is checked, what is missing is made.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use provisioning::certificate::make::CertificateAuthority;
 use provisioning::identities::{
-    GroupAuthorities, GroupIdentities, IndividualIdentities, Issuer, Problems, WantedGroup, WantedIndividual,
+    GroupAuthorities, GroupIdentities, IndividualIdentities, Issuer, Lifetime, Problems, WantedGroup, WantedIndividual,
 };
 
 use crate::exit::Failure;
@@ -34,22 +36,27 @@ pub struct Identities {
 pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Result<Identities, Failure> {
     let certs = &manifest.fleet.certs;
     let mut problems = Vec::new();
-    let mut groups = Vec::new();
-    for group in &manifest.group {
-        match open_group(certs, group, now, story) {
-            Ok(identities) => groups.push(identities),
-            Err(Problems(more)) => problems.extend(more),
+    let mut groups: Vec<Option<GroupIdentities>> = manifest.group.iter().map(|_| None).collect();
+    // Whose root is another group's comes after that group.
+    for shares_root in [false, true] {
+        for (slot, group) in groups.iter_mut().zip(&manifest.group) {
+            if group.root.is_some() != shares_root {
+                continue;
+            }
+            match open_group(certs, group, now, story) {
+                Ok(identities) => *slot = Some(identities),
+                Err(Problems(more)) => problems.extend(more),
+            }
         }
     }
     let mut individuals = Vec::new();
-    let (mut made, mut all) = (0, 0);
+    let mut told = SelfSigned::default();
     for individual in &manifest.individual {
         let ids = individual.ids().map_err(|error| Failure::refused(anyhow!(error)))?;
         for id in ids {
             match wanted_individual(certs, individual, id.as_str()).open_or_create(now) {
                 Ok(identities) => {
-                    made += identities.made;
-                    all += 1 + usize::from(identities.secondary.is_some());
+                    told.count(individual, &identities);
                     individuals.push((id.to_string(), identities));
                 }
                 Err(Problems(more)) => problems.extend(more),
@@ -59,10 +66,45 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
     if !problems.is_empty() {
         return Err(refusal(&problems));
     }
-    if !individuals.is_empty() {
-        story.tell(format!("{made} self-signed certificates made, {} reused", all - made));
+    told.tell(story);
+    let groups = groups.into_iter().flatten().collect();
+    let identities = Identities { groups, individuals };
+    one_enrollment_each(manifest, &identities)?;
+    Ok(identities)
+}
+
+/// What there is to tell of all self-signed certificates together.
+#[derive(Default)]
+struct SelfSigned {
+    made: usize,
+    reused: usize,
+    other_key: usize,
+}
+
+impl SelfSigned {
+    fn count(&mut self, individual: &Individual, identities: &IndividualIdentities) {
+        let certificates = || std::iter::once(&identities.primary).chain(&identities.secondary);
+        let wanted = Some(individual.key.key_type());
+        self.made += identities.made;
+        self.reused += certificates().count() - identities.made;
+        self.other_key += certificates().filter(|one| one.leaf.key_type != wanted).count();
     }
-    Ok(Identities { groups, individuals })
+
+    fn tell(&self, story: Story) {
+        let Self {
+            made,
+            reused,
+            other_key,
+        } = self;
+        if made + reused > 0 {
+            story.tell(format!("{made} self-signed certificates made, {reused} reused"));
+        }
+        if *other_key > 0 {
+            story.tell(format!(
+                "{other_key} of them have other keys than the manifest says, and stay as they are"
+            ));
+        }
+    }
 }
 
 fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Result<GroupIdentities, Problems> {
@@ -74,31 +116,78 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Resu
     let identities = wanted_group(certs, group).open_or_create(ids, now, &progress);
     bar.finish_and_clear();
     let identities = identities?;
-    for ca in [Some(&identities.ca), identities.secondary.as_ref()]
-        .into_iter()
-        .flatten()
-    {
-        tell_if_made(ca, story);
+    for ca in std::iter::once(&identities.ca).chain(&identities.secondary) {
+        tell_of_ca(ca, group, story);
     }
+    let leaves = identities.leaves;
     story.tell(format!(
         "{} leaves of {} made, {} reused",
-        identities.leaves.made, group.id, identities.leaves.reused
+        leaves.made, group.id, leaves.reused
     ));
+    if leaves.other_key > 0 {
+        story.tell(format!(
+            "{} of them have other keys than {}, and stay as they are",
+            leaves.other_key,
+            group.key.key_type()
+        ));
+    }
     Ok(identities)
 }
 
-fn tell_if_made(ca: &GroupAuthorities, story: Story) {
+fn tell_of_ca(ca: &GroupAuthorities, group: &Group, story: Story) {
+    let name = |ca: &CertificateAuthority| format!("`{}`", ca.name());
     if ca.made {
-        let names = [&ca.root, &ca.intermediate].map(|ca| ca.as_ref().map(|ca| format!("`{}`", ca.name())));
-        let names: Vec<_> = names.into_iter().flatten().collect();
-        story.tell(format!("test CA made: {}", names.join(" and below it ")));
+        let names = [&ca.root, &ca.intermediate].map(|ca| ca.as_ref().map(name));
+        match (names, &group.root) {
+            ([Some(root), Some(intermediate)], Some(_)) => {
+                story.tell(format!("test CA made below {root}: {intermediate}"));
+            }
+            (names, _) => {
+                let names: Vec<_> = names.into_iter().flatten().collect();
+                story.tell(format!("test CA made: {}", names.join(" and below it ")));
+            }
+        }
     }
+    let wanted = group.key.key_type();
+    let own_root = ca.root.as_ref().filter(|_| group.root.is_none());
+    for ca in own_root.into_iter().chain(&ca.intermediate) {
+        if ca.facts().key_type != Some(wanted) {
+            let name = name(ca);
+            story.tell(format!("CA {name} has another key than {wanted}, and stays as it is"));
+        }
+    }
+}
+
+/// A certificate may belong to one enrollment only: DPS takes the first that it finds on the way up from a leaf.
+/// <https://learn.microsoft.com/azure/iot-dps/concepts-x509-attestation>
+fn one_enrollment_each(manifest: &Manifest, identities: &Identities) -> Result<(), Failure> {
+    let mut owners: HashMap<&str, &str> = HashMap::new();
+    for (group, identities) in manifest.group.iter().zip(&identities.groups) {
+        for ca in std::iter::once(&identities.ca).chain(&identities.secondary) {
+            let Some(ca) = ca.authority(issuer(group.enroll)) else {
+                continue;
+            };
+            if let Some(other) = owners.insert(&ca.facts().sha1, &group.id) {
+                return Err(Failure::refused(anyhow!(
+                    "the groups `{other}` and `{}` would enroll the same CA `{}`, but a certificate may belong to only one \
+                     enrollment\n\
+                     hint: enroll = \"intermediate\" with an intermediate of its own for one of them; root = \"{other}\" makes one",
+                    group.id,
+                    ca.name()
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the manifest wants of a group's certificates.
 #[must_use]
 pub fn wanted_group(certs: &Path, group: &Group) -> WantedGroup {
     WantedGroup {
+        key_type: group.key.key_type(),
+        lifetime: Lifetime::of_leaves(group.validity.0),
+        root_of: group.root.clone(),
         secondary: group.secondary,
         ..WantedGroup::new(certs, &group.id, issuer(group.issuer))
     }
@@ -108,6 +197,8 @@ pub fn wanted_group(certs: &Path, group: &Group) -> WantedGroup {
 #[must_use]
 pub fn wanted_individual(certs: &Path, individual: &Individual, device_id: &str) -> WantedIndividual {
     WantedIndividual {
+        key_type: individual.key.key_type(),
+        lifetime: Lifetime::of_leaves(individual.validity.0),
         secondary: individual.secondary,
         ..WantedIndividual::new(certs, device_id)
     }

@@ -115,6 +115,12 @@ publish_duration = ["p(99)<500ms"]
     a_token_in_an_argument_is_refused_without_showing_it: with_group("").replace(
         "kind = \"emulator\"", "kind = \"iot-central\"\napp = \"https://contoso.azureiotcentral.com\""), set "target.api_token=s3cret";
     a_leaf_that_would_not_chain_is_refused: with_group("issuer = \"root\"\nenroll = \"intermediate\"\n");
+    a_root_that_is_nobodys_is_refused: with_group(
+        "root = \"thermostat\"\n\n[[group]]\nid = \"b\"\nroot = \"c\"\ndevices = { prefix = \"b-\", count = 1 }\n\n[[group]]\nid = \"c\"\nroot = \"d\"\ndevices = { prefix = \"c-\", count = 1 }\n\n[[group]]\nid = \"d\"\ndevices = { prefix = \"d-\", count = 1 }\n");
+    a_shared_root_is_neither_enrolled_twice_nor_signs_for_others: with_group(
+        "\n[[group]]\nid = \"b\"\nroot = \"thermostats\"\nenroll = \"root\"\ndevices = { prefix = \"b-\", count = 1 }\n\n[[group]]\nid = \"c\"\nroot = \"thermostats\"\nissuer = \"root\"\ndevices = { prefix = \"c-\", count = 1 }\n");
+    keys_and_validities_that_make_no_sense_are_refused: with_group(
+        "key = \"rsa1024\"\nvalidity = \"-1d\"\nsecondary = \"yes\"\n\n[[individual]]\ndevice_id = \"lab\"\nkey = 256\nvalidity = \"1y\"\n\n[[individual]]\ndevice_id = \"roof\"\nvalidity = \"40000d\"\n");
     an_individual_needs_one_kind_of_id: format!(
         "{HEAD}\n[[individual]]\nmodel = \"thermostat\"\n\n[[individual]]\ndevice_id = \"a\"\ndevices = {{ prefix = \"b-\", count = 1 }}\n");
     an_argument_that_is_wrong_is_named: with_group(""), set "load.register_rate=quick", set "load.regster_rate=5/s",
@@ -168,12 +174,16 @@ id = "floor-1"
 issuer = "root"
 enroll = "root"
 devices = { prefix = "f1-", count = 10, first = 0, width = 2 }
+key = "rsa2048"
+validity = "90d"
 secondary = true
 model = "thermostat"
 telemetry = { interval = "1m30s", jitter = 0 }
 
 [[individual]]
 devices = { prefix = "lab-", count = 2 }
+key = "p384"
+validity = "12h"
 secondary = true
 
 [load]

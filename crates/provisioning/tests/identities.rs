@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
 use provisioning::identities::{
-    Generation, GroupFolder, GroupIdentities, IdentityError, Issuer, Problems, WantedGroup,
+    Generation, GroupFolder, GroupIdentities, IdentityError, Issuer, Lifetime, Problems, WantedGroup,
 };
 
 fn now() -> Timestamp {
@@ -418,4 +418,79 @@ fn leaves_of_a_ca_that_was_never_made_are_refused() {
         "{problems}"
     );
     assert_eq!(snapshot(certs.path()), before);
+}
+
+#[test]
+fn a_shared_root_stands_above_an_intermediate_of_ones_own() {
+    let certs = tempfile::tempdir().unwrap();
+    let owner = open(certs.path(), Issuer::Intermediate, 1).unwrap();
+    let wanted = WantedGroup {
+        root_of: Some("thermostats".to_owned()),
+        ..WantedGroup::new(certs.path(), "annex", Issuer::Intermediate)
+    };
+    let annex = wanted.open_or_create(["annex-1"], now(), &|_, _| {}).unwrap();
+    let root = |group: &GroupIdentities| group.ca.root.as_ref().unwrap().facts().sha1.clone();
+    assert_eq!(root(&annex), root(&owner));
+    assert!(annex.ca.made);
+    assert!(!annex.folder.ca_cert(Generation::FIRST, Issuer::Root).exists());
+    assert_eq!(issuer_of(&annex.folder, "annex-1"), "annex intermediate");
+
+    // The root's group rolls to a new one; what the old root has signed stays good, and the next comes from the new one.
+    let owner = roll_of(certs.path());
+    let next = Generation::FIRST.next();
+    owner.open_or_create_ca(next, now()).unwrap();
+    owner
+        .issue(next, ids(1), now(), &|_, _| {})
+        .unwrap()
+        .make_current()
+        .unwrap();
+    let before = snapshot(&certs.path().join("annex"));
+    let again = wanted.open_or_create(["annex-1"], now(), &|_, _| {}).unwrap();
+    assert_eq!(root(&again), root(&annex));
+    assert_eq!(snapshot(&certs.path().join("annex")), before);
+    let rolled = wanted.open_or_create_ca(next, now()).unwrap();
+    assert_eq!(rolled.root.unwrap().name(), "thermostats root 0002");
+}
+
+#[test]
+fn an_intermediate_of_a_stranger_is_no_intermediate_of_a_shared_root() {
+    let certs = tempfile::tempdir().unwrap();
+    open(certs.path(), Issuer::Root, 1).unwrap();
+    // `annex` had a root of its own until now.
+    GroupIdentities::open_or_create(certs.path(), "annex", Issuer::Intermediate, ["a"], now(), &|_, _| {}).unwrap();
+    let wanted = WantedGroup {
+        root_of: Some("thermostats".to_owned()),
+        ..WantedGroup::new(certs.path(), "annex", Issuer::Intermediate)
+    };
+    let problems = wanted.open_or_create(["a"], now(), &|_, _| {}).unwrap_err();
+    assert!(
+        problems
+            .to_string()
+            .contains("annex/ca/intermediate_cert.pem` was not issued by `thermostats root`"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn key_and_lifetime_are_as_wanted_and_what_is_there_stays() {
+    let certs = tempfile::tempdir().unwrap();
+    open(certs.path(), Issuer::Intermediate, 1).unwrap();
+    let before = snapshot(certs.path());
+    let wanted = WantedGroup {
+        key_type: KeyType::P384,
+        lifetime: Lifetime::of_leaves(SignedDuration::from_hours(12)),
+        ..WantedGroup::new(certs.path(), "thermostats", Issuer::Intermediate)
+    };
+    let group = wanted.open_or_create(ids(2), now(), &|_, _| {}).unwrap();
+    assert_eq!(
+        (group.leaves.made, group.leaves.reused, group.leaves.other_key),
+        (1, 1, 1)
+    );
+    let after = snapshot(certs.path());
+    assert!(before.iter().all(|file| after.contains(file)));
+
+    let facts = |id: &str| group.folder.load_current(id).unwrap().leaf;
+    let (old, new) = (facts("thermo-0001"), facts("thermo-0002"));
+    assert_eq!((old.key_type, new.key_type), (Some(KeyType::P256), Some(KeyType::P384)));
+    assert_eq!(new.not_after, now() + SignedDuration::from_hours(12));
 }

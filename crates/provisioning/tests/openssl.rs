@@ -11,6 +11,7 @@ use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::load::{Identity, LoadOptions};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity, self_signed};
 use provisioning::certificate::{CertificateError, Password};
+use provisioning::identities::{Generation, Issuer, Lifetime, WantedGroup};
 
 struct OpenSsl {
     folder: tempfile::TempDir,
@@ -133,6 +134,44 @@ fn openssl_accepts_our_chains_and_reads_what_we_wrote() {
             .unwrap()
             .contains("P-256")
     );
+}
+
+#[test]
+fn openssl_accepts_the_folders_of_groups_that_share_a_root_whatever_their_keys() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    let certs = openssl.path("certs");
+    let main = WantedGroup {
+        secondary: true,
+        key_type: KeyType::P384,
+        ..WantedGroup::new(&certs, "main", Issuer::Root)
+    };
+    let annex = WantedGroup {
+        root_of: Some("main".to_owned()),
+        key_type: KeyType::Rsa2048,
+        lifetime: Lifetime::of_leaves(SignedDuration::from_hours(12)),
+        ..WantedGroup::new(&certs, "annex", Issuer::Intermediate)
+    };
+    main.open_or_create(["main-1"], now(), &|_, _| {}).unwrap();
+    annex.open_or_create(["annex-1"], now(), &|_, _| {}).unwrap();
+    let next = Generation::FIRST.next();
+    main.issue(next, ["main-1"], now(), &|_, _| {}).unwrap();
+
+    let verify = |root: &str, group: &str, leaf: &str, chain: &str| {
+        let folder = format!("certs/{group}/leaves/{leaf}");
+        openssl.run(&format!(
+            "verify -x509_strict -purpose sslclient -CAfile certs/main/{root}/root_cert.pem \
+             -untrusted {folder}_{chain}.pem {folder}_cert.pem"
+        ))
+    };
+    verify("ca", "main", "0001/main-1", "cert").unwrap();
+    verify("ca-0002", "main", "0002/main-1", "cert").unwrap();
+    verify("ca", "main", "0002/main-1", "cert").unwrap_err();
+    verify("ca", "annex", "0001/annex-1", "fullchain").unwrap();
+    let leaf = "certs/annex/leaves/0001/annex-1_cert.pem";
+    openssl.run(&format!("x509 -in {leaf} -noout -checkend 40000")).unwrap();
+    openssl
+        .run(&format!("x509 -in {leaf} -noout -checkend 44000"))
+        .unwrap_err();
 }
 
 #[test]

@@ -7,8 +7,8 @@ use iot_protocol::id::{IdScope, MAX_COMMON_NAME, RegistrationId};
 use toml::de::DeValue;
 
 use super::table::{Fault, Value};
-use super::types::Authority;
-use super::values::{RATE_FORM, Rate, SPAN_FORM, STAGE_FORM, Span, Stage};
+use super::types::{Authority, Key};
+use super::values::{LASTING_FORM, Lasting, RATE_FORM, Rate, SPAN_FORM, STAGE_FORM, Span, Stage};
 
 /// The most devices that one DPS instance holds, which also keeps a typing error from filling the memory.
 /// <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
@@ -180,6 +180,26 @@ impl Value for bool {
     const FORM: &'static str = "true or false";
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
         value.as_bool().ok_or(Fault::Type)
+    }
+}
+
+impl Value for Lasting {
+    const FORM: &'static str = LASTING_FORM;
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        Ok(text(value)?.parse()?)
+    }
+}
+
+impl Value for Key {
+    const FORM: &'static str = "\"p256\", \"p384\", \"rsa2048\" or \"rsa4096\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let words = [
+            ("p256", Self::P256),
+            ("p384", Self::P384),
+            ("rsa2048", Self::Rsa2048),
+            ("rsa4096", Self::Rsa4096),
+        ];
+        word(value, &words)
     }
 }
 

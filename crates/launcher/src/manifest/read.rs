@@ -1,5 +1,6 @@
 //! The walk over the document: top-down, in the order of the manifest.
 
+mod certificates;
 mod devices;
 mod target;
 
@@ -11,8 +12,8 @@ use device_sim::plan::Model;
 use super::document::Document;
 use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant};
 use super::problem::Problem;
-use super::table::Table;
-use super::types::{Authority, Fleet, Group, Individual, Load, Manifest, Room, Target, Telemetry};
+use super::table::{At, Table};
+use super::types::{Fleet, Group, Individual, Load, Manifest, Room, Target, Telemetry};
 use super::values::{Rate, Span, Stage};
 use devices::Taken;
 
@@ -99,6 +100,7 @@ impl Walk<'_> {
 
     fn groups(&self, tables: Vec<Table<'_>>, taken: &mut Taken, document: &Document<'_>) -> Option<Vec<Group>> {
         let mut ids: HashMap<String, String> = HashMap::new();
+        let mut roots = HashMap::new();
         let mut groups = Vec::new();
         for table in tables {
             let id = table.required::<GroupId>("id");
@@ -112,27 +114,23 @@ impl Walk<'_> {
                     );
                 }
             }
-            groups.push(self.group(table, id.map(|id| id.value.0), taken, document));
+            groups.push(self.group(table, id.map(|id| id.value.0), taken, &mut roots, document));
         }
-        groups.into_iter().collect()
+        let groups: Vec<Group> = groups.into_iter().collect::<Option<_>>()?;
+        certificates::check_shared_roots(&groups, &roots, document);
+        Some(groups)
     }
 
-    fn group(&self, table: Table<'_>, id: Option<String>, taken: &mut Taken, document: &Document<'_>) -> Option<Group> {
-        let issuer = table.optional::<Authority>("issuer");
-        let enroll = table.optional::<Authority>("enroll");
-        let issuer_is = issuer.map_or(Authority::Intermediate, |issuer| issuer.value);
-        if let Some(enroll) = &enroll
-            && (issuer_is, enroll.value) == (Authority::Root, Authority::Intermediate)
-        {
-            document.report.push(
-                enroll.span.clone(),
-                format!(
-                    "`{}`: no leaf would chain to the intermediate, since the root signs them",
-                    enroll.key
-                ),
-                vec!["accepted: enroll = \"root\", or issuer = \"intermediate\"".into()],
-            );
-        }
+    fn group(
+        &self,
+        table: Table<'_>,
+        id: Option<String>,
+        taken: &mut Taken,
+        roots: &mut HashMap<String, At<String>>,
+        document: &Document<'_>,
+    ) -> Option<Group> {
+        let authorities = certificates::authorities(&table, document);
+        let common = certificates::common(&table);
         let devices = table
             .required_table("devices", devices::FORM)
             .and_then(|inner| devices::range(inner, taken, document));
@@ -141,14 +139,22 @@ impl Walk<'_> {
             .map_or(Model::Thermostat, |at| at.value);
         let telemetry = self.telemetry(&table);
         let room = self.room(&table);
-        let secondary = table.optional::<bool>("secondary").is_some_and(|at| at.value);
         table.not_built(&["kind", "via"]);
         table.finish();
+        let id = id?;
+        let root = authorities.root.map(|root| {
+            let named = root.value.clone();
+            roots.insert(id.clone(), root);
+            named
+        });
         Some(Group {
-            id: id?,
-            issuer: issuer_is,
-            enroll: enroll.map_or(Authority::Root, |enroll| enroll.value),
-            secondary,
+            id,
+            issuer: authorities.issuer,
+            enroll: authorities.enroll,
+            root,
+            key: common.key,
+            validity: common.validity,
+            secondary: common.secondary,
             devices: devices?,
             model,
             telemetry,
@@ -176,13 +182,15 @@ impl Walk<'_> {
             .map_or(Model::Thermostat, |at| at.value);
         let telemetry = self.telemetry(&table);
         let room = self.room(&table);
-        let secondary = table.optional::<bool>("secondary").is_some_and(|at| at.value);
+        let common = certificates::common(&table);
         table.not_built(&["kind", "via"]);
         table.finish();
         (device_id.is_some() || devices.is_some()).then_some(Individual {
             device_id,
             devices,
-            secondary,
+            key: common.key,
+            validity: common.validity,
+            secondary: common.secondary,
             model,
             telemetry,
             room,

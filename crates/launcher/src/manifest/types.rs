@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use device_sim::plan::{Model, Range, Transport};
 use device_sim::room::Overrides;
 use iot_protocol::id::{IdScope, RegistrationId};
+use provisioning::certificate::make::KeyType;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::values::{Rate, Span, Stage};
+use super::values::{Lasting, Rate, Span, Stage};
 
 /// A fleet of simulated thermostats, where it registers, and how much it does.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -155,9 +156,18 @@ pub struct Group {
     /// Which CA signs the leaves.
     #[schemars(with = "Option<Authority>")]
     pub issuer: Authority,
-    /// Which CA is uploaded to the enrollment.
+    /// Which CA is uploaded to the enrollment; root when left out, intermediate below the root of another group.
     #[schemars(with = "Option<Authority>")]
     pub enroll: Authority,
+    /// Another group, whose root is used instead of one of its own; the intermediate is the group's own, and is enrolled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// The keys of CAs and leaves; p256 when left out. What is on disk already stays as it is.
+    #[schemars(with = "Option<Key>")]
+    pub key: Key,
+    /// How long leaves are valid; 365d when left out. CAs are valid longer.
+    #[schemars(with = "Option<Lasting>")]
+    pub validity: Lasting,
     /// Whether a second CA is enrolled beside the first, ready to be rolled to; no leaf comes from it until then.
     #[schemars(with = "Option<bool>")]
     pub secondary: bool,
@@ -186,6 +196,21 @@ pub enum Authority {
     Intermediate,
 }
 
+/// The kind of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Key {
+    /// ECDSA over P-256.
+    #[default]
+    P256,
+    /// ECDSA over P-384.
+    P384,
+    /// RSA with 2048 bits.
+    Rsa2048,
+    /// RSA with 4096 bits, of which each takes a second or more to make.
+    Rsa4096,
+}
+
 /// Individually enrolled devices.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["device_id"] }, { "required": ["devices"] }]))]
@@ -198,6 +223,12 @@ pub struct Individual {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DeviceRange>")]
     pub devices: Option<Range>,
+    /// The keys of the certificates; p256 when left out. What is on disk already stays as it is.
+    #[schemars(with = "Option<Key>")]
+    pub key: Key,
+    /// How long the certificates are valid; 365d when left out.
+    #[schemars(with = "Option<Lasting>")]
+    pub validity: Lasting,
     /// Whether each device has a second certificate of the same common name, and DPS takes either.
     #[schemars(with = "Option<bool>")]
     pub secondary: bool,
@@ -362,6 +393,19 @@ impl Authority {
         match self {
             Self::Root => "root",
             Self::Intermediate => "intermediate",
+        }
+    }
+}
+
+impl Key {
+    /// In the words of the certificates' crate.
+    #[must_use]
+    pub fn key_type(self) -> KeyType {
+        match self {
+            Self::P256 => KeyType::P256,
+            Self::P384 => KeyType::P384,
+            Self::Rsa2048 => KeyType::Rsa2048,
+            Self::Rsa4096 => KeyType::Rsa4096,
         }
     }
 }

@@ -5,12 +5,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::{SignedDuration, SpanRelativeTo};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 /// A time such as `5s`, `1m30s` or `250ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
+
+/// How long a certificate is valid, such as `365d` or `12h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lasting(pub SignedDuration);
 
 /// How often something may happen, such as `200/min` or `50/s`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +42,7 @@ pub struct Stage {
 
 /// The accepted forms, as problems and the JSON Schema name them.
 pub(super) const SPAN_FORM: &str = r#"a time such as "5s", "1m30s" or "250ms""#;
+pub(super) const LASTING_FORM: &str = r#"a time from "1m" to "36500d", such as "365d" or "12h""#;
 pub(super) const RATE_FORM: &str = r#"a rate such as "200/min" or "50/s", above 0"#;
 pub(super) const STAGE_FORM: &str = r#"a share of the fleet and the time in which it is reached, such as "100%@10s""#;
 
@@ -81,6 +87,59 @@ impl fmt::Display for Span {
             }
         }
         if total == 0 { f.write_str("0s") } else { Ok(()) }
+    }
+}
+
+impl FromStr for Lasting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+            return Err(format!("`{text}` has no unit"));
+        }
+        let span: jiff::Span = text.parse().map_err(|_| format!("`{text}` is not a time"))?;
+        if span.get_months() != 0 || span.get_years() != 0 {
+            return Err(format!(
+                "`{text}`: months and years are not all of one length; say days"
+            ));
+        }
+        // Days of 24 hours: a certificate knows neither time zones nor summer time.
+        let lasting = span
+            .to_duration(SpanRelativeTo::days_are_24_hours())
+            .map_err(|_| format!("`{text}` is too long"))?;
+        match lasting {
+            _ if lasting.is_negative() => Err(format!("`{text}` is negative")),
+            _ if lasting < SignedDuration::from_mins(1) => Err(format!("`{text}` is shorter than a minute")),
+            _ if lasting > SignedDuration::from_hours(36_500 * 24) => {
+                Err(format!("`{text}` is longer than a hundred years"))
+            }
+            _ => Ok(Self(lasting)),
+        }
+    }
+}
+
+impl fmt::Display for Lasting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.0.as_mins();
+        let seconds = self.0.as_secs() % 60;
+        for (count, unit) in [
+            (minutes / 1440, "d"),
+            (minutes / 60 % 24, "h"),
+            (minutes % 60, "m"),
+            (seconds, "s"),
+        ] {
+            if count > 0 {
+                write!(f, "{count}{unit}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for Lasting {
+    /// A year.
+    fn default() -> Self {
+        Self(SignedDuration::from_hours(365 * 24))
     }
 }
 
@@ -205,6 +264,7 @@ macro_rules! written_as_text {
 }
 
 written_as_text!(Span, SPAN_FORM, r"^\s*([0-9.]+\s*[a-zµ]+\s*)+$");
+written_as_text!(Lasting, LASTING_FORM, r"^\s*([0-9.]+\s*[a-z]+\s*)+$");
 written_as_text!(Rate, RATE_FORM, r"^[0-9.]+\s*/\s*(s|sec|second|m|min|minute|h|hour)$");
 written_as_text!(Stage, STAGE_FORM, r"^[0-9.]+\s*%\s*@\s*([0-9.]+\s*[a-zµ]+\s*)+$");
 
@@ -228,6 +288,38 @@ mod tests {
         }
         for text in ["", "5", "-5s", "5 fortnights", "s"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn validities_are_days_hours_and_minutes() {
+        for (text, hours, shown) in [
+            ("365d", 8760, "365d"),
+            ("12h", 12, "12h"),
+            ("90d 12h", 2172, "90d12h"),
+            ("2w", 336, "14d"),
+            ("36500d", 876_000, "36500d"),
+            ("48h", 48, "2d"),
+        ] {
+            let lasting: Lasting = text.parse().unwrap();
+            let read = (lasting.0.as_hours(), lasting.to_string());
+            assert_eq!(read, (hours, shown.to_owned()), "{text}");
+        }
+        assert_eq!("90s".parse::<Lasting>().unwrap().to_string(), "1m30s");
+        for text in [
+            "",
+            "365",
+            "-1d",
+            "0d",
+            "59s",
+            "36501d",
+            "1y",
+            "3mo",
+            "999999999d",
+            "soon",
+            "d",
+        ] {
+            assert!(text.parse::<Lasting>().is_err(), "{text}");
         }
     }
 

@@ -8,6 +8,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
+use super::make::KeyType;
 use super::{CertificateError, pem};
 
 /// What stands in one certificate.
@@ -29,6 +30,8 @@ pub struct CertificateFacts {
     pub sha256: String,
     /// Whether the basic constraints allow it to sign other certificates.
     pub is_ca: bool,
+    /// The kind of its key; `None` for one that is not made here.
+    pub key_type: Option<KeyType>,
 }
 
 impl CertificateFacts {
@@ -60,6 +63,7 @@ impl CertificateFacts {
             sha1: hex(&Sha1::digest(der)),
             sha256: hex(&Sha256::digest(der)),
             is_ca: certificate.is_ca(),
+            key_type: KeyType::of(certificate.public_key()),
         }
     }
 

@@ -9,6 +9,7 @@ mod authority;
 mod sealed;
 mod validity;
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +18,8 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize,
     SerialNumber,
 };
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 use zeroize::Zeroizing;
 
 pub use authority::CertificateAuthority;
@@ -42,7 +45,35 @@ pub enum KeyType {
     Rsa4096,
 }
 
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::Rsa2048 => "RSA 2048",
+            Self::Rsa4096 => "RSA 4096",
+        })
+    }
+}
+
 impl KeyType {
+    /// The kind of a public key; `None` for one that is not made here.
+    pub(super) fn of(key: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
+        match key.parsed().ok()? {
+            PublicKey::EC(point) => match point.key_size() {
+                256 => Some(Self::P256),
+                384 => Some(Self::P384),
+                _ => None,
+            },
+            PublicKey::RSA(key) => match key.key_size() {
+                2048 => Some(Self::Rsa2048),
+                4096 => Some(Self::Rsa4096),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     pub(crate) fn generate(self, common_name: &str) -> Result<KeyPair, CertificateError> {
         match self {
             Self::P256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),

@@ -58,6 +58,8 @@ pub struct Report {
     pub made: usize,
     /// Leaves that were there, and were checked.
     pub reused: usize,
+    /// Those of them whose keys are of another kind than wanted. They stay as they are.
+    pub other_key: usize,
 }
 
 /// The identities of a group as they are wanted. What is there is taken as it is, also where it is not as wanted.
@@ -73,6 +75,9 @@ pub struct WantedGroup {
     pub key_type: KeyType,
     /// How long certificates are valid.
     pub lifetime: Lifetime,
+    /// Another group whose root is used instead of one of its own. The intermediate below it has to be the issuer, and
+    /// the other group has to be opened first.
+    pub root_of: Option<String>,
     /// Whether one more generation of CAs than the one in use is to stand ready.
     pub secondary: bool,
 }
@@ -120,13 +125,18 @@ impl WantedGroup {
             issuer,
             key_type: KeyType::default(),
             lifetime: Lifetime::default(),
+            root_of: None,
             secondary: false,
         }
     }
 
     /// The group's folder.
     pub fn folder(&self) -> GroupFolder {
-        GroupFolder::new(&self.certs, &self.group)
+        self.folder_of(&self.group)
+    }
+
+    fn folder_of(&self, group: &str) -> GroupFolder {
+        GroupFolder::new(&self.certs, group)
     }
 
     /// Checks what is in the group's folder and makes what is missing: CAs, and a leaf of the generation in use for each

@@ -80,6 +80,9 @@ pub(super) fn open_or_create(
     create_folder(&place.folder.ca_folder(generation))?;
     let (intermediate_cert, _) = place.paths(Issuer::Intermediate);
     let has_intermediate = wanted.issuer == Issuer::Intermediate;
+    if let Some(owner) = &wanted.root_of {
+        return place.below_shared_root(&wanted.folder_of(owner));
+    }
     // An intermediate that somebody put there is not ours to explain: its root may live elsewhere, with or without its key.
     let intermediate_is_there = has_intermediate && exists(&intermediate_cert)?;
     let (root, made_root) = if intermediate_is_there {
@@ -104,7 +107,7 @@ pub(super) fn open_or_create(
             }
         };
         if let Some(root) = &authorities.root {
-            place.check_issued_by(&intermediate, &intermediate_cert, root)?;
+            check_issued_by(&intermediate, &intermediate_cert, root, &place.paths(Issuer::Root).0)?;
         }
         authorities.intermediate = Some(intermediate);
         authorities.made |= made;
@@ -124,8 +127,59 @@ impl Place<'_> {
         self.folder.ca_paths(self.generation, which)
     }
 
+    /// An intermediate below a root of another group: the one that signed it, or for a new one the root in use there.
+    fn below_shared_root(&self, owner: &GroupFolder) -> Result<GroupAuthorities, IdentityError> {
+        let (certificate, _) = self.paths(Issuer::Intermediate);
+        let made = !exists(&certificate)?;
+        let (root, intermediate) = if made {
+            let (root_cert, root_key) = owner.ca_paths(owner.current_ca()?, Issuer::Root);
+            let root = self.load_at(root_cert, root_key)?;
+            let intermediate = self.new_intermediate(&root)?;
+            (Some(root), intermediate)
+        } else {
+            let intermediate = self.load(Issuer::Intermediate)?;
+            (
+                self.shared_root_above(&intermediate, &certificate, owner)?,
+                intermediate,
+            )
+        };
+        Ok(GroupAuthorities {
+            generation: self.generation,
+            root,
+            intermediate: Some(intermediate),
+            made,
+            folder: self.folder.clone(),
+        })
+    }
+
+    /// Whichever of the other group's roots has signed the intermediate; `None` where its key is kept elsewhere.
+    fn shared_root_above(
+        &self,
+        intermediate: &CertificateAuthority,
+        path: &Path,
+        owner: &GroupFolder,
+    ) -> Result<Option<CertificateAuthority>, IdentityError> {
+        let mut refusal = None;
+        for generation in owner.ca_generations()? {
+            let (certificate, key) = owner.ca_paths(generation, Issuer::Root);
+            if !exists(&certificate)? || !exists(&key)? {
+                return Ok(None);
+            }
+            let root = self.load_at(certificate.clone(), key)?;
+            match check_issued_by(intermediate, path, &root, &certificate) {
+                Ok(()) => return Ok(Some(root)),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        refusal.map_or(Ok(None), Err)
+    }
+
     fn load(&self, which: Issuer) -> Result<CertificateAuthority, IdentityError> {
         let (certificate, key) = self.paths(which);
+        self.load_at(certificate, key)
+    }
+
+    fn load_at(&self, certificate: PathBuf, key: PathBuf) -> Result<CertificateAuthority, IdentityError> {
         if !exists(&key)? {
             return Err(IdentityError::WithoutKey { certificate, key });
         }
@@ -189,25 +243,24 @@ impl Place<'_> {
             later => format!("{} {which} {later}", group(40)),
         }
     }
+}
 
-    fn check_issued_by(
-        &self,
-        intermediate: &CertificateAuthority,
-        path: &Path,
-        root: &CertificateAuthority,
-    ) -> Result<(), IdentityError> {
-        let (root_path, _) = self.paths(Issuer::Root);
-        let one = |authority: &CertificateAuthority, path: &Path| {
-            pem::certificates(authority.cert_pem().as_bytes(), &load::named(path)).map(|mut all| all.swap_remove(0))
-        };
-        let (child, parent) = (one(intermediate, path)?, one(root, &root_path)?);
-        if inspect::issued_by(&child, &parent, &load::named(path))? {
-            return Ok(());
-        }
-        Err(IdentityError::NotIssuedBy {
-            certificate: path.to_owned(),
-            issuer: root.name().to_owned(),
-            ca: root_path,
-        })
+fn check_issued_by(
+    intermediate: &CertificateAuthority,
+    path: &Path,
+    root: &CertificateAuthority,
+    root_path: &Path,
+) -> Result<(), IdentityError> {
+    let one = |authority: &CertificateAuthority, path: &Path| {
+        pem::certificates(authority.cert_pem().as_bytes(), &load::named(path)).map(|mut all| all.swap_remove(0))
+    };
+    let (child, parent) = (one(intermediate, path)?, one(root, root_path)?);
+    if inspect::issued_by(&child, &parent, &load::named(path))? {
+        return Ok(());
     }
+    Err(IdentityError::NotIssuedBy {
+        certificate: path.to_owned(),
+        issuer: root.name().to_owned(),
+        ca: root_path.to_owned(),
+    })
 }

@@ -1,5 +1,7 @@
 //! A leaf per device.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use jiff::Timestamp;
 
 use super::authorities::Signing;
@@ -24,8 +26,13 @@ pub(super) fn open_or_create(
         generation,
         signing,
         now,
+        other_key: AtomicUsize::new(0),
     };
-    on_every_core::for_each(ids, progress, |id| work.leaf(id))
+    let report = on_every_core::for_each(ids, progress, |id| work.leaf(id))?;
+    Ok(Report {
+        other_key: work.other_key.into_inner(),
+        ..report
+    })
 }
 
 struct Work<'a> {
@@ -34,6 +41,7 @@ struct Work<'a> {
     generation: Generation,
     signing: &'a Signing<'a>,
     now: Timestamp,
+    other_key: AtomicUsize,
 }
 
 impl Work<'_> {
@@ -92,6 +100,9 @@ impl Work<'_> {
     fn check(&self, id: &str, paths: &LeafPaths) -> Result<(), IdentityError> {
         let identity = Identity::load(&paths.fullchain, &paths.key)?;
         identity.check(id, self.now)?;
+        if identity.leaf.key_type != Some(self.wanted.key_type) {
+            self.other_key.fetch_add(1, Ordering::Relaxed);
+        }
         let (leaf, above) = identity.chain().split_first().expect("a loaded identity has a leaf");
         let issuer = self.signing.authority.name();
         if !inspect::issued_by(leaf, &self.signing.der, &load::named(&paths.fullchain))? {
