@@ -10,5 +10,5 @@ mod upstream;
 
 pub use downstream::FromHub;
 pub use subscription::{MAX_SUBSCRIPTIONS, Subscription};
-pub use telemetry::TelemetryTopic;
+pub use telemetry::{Telemetry, TelemetryTopic};
 pub use upstream::ToHub;

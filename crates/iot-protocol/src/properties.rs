@@ -10,6 +10,10 @@ use serde::Serialize;
 
 use crate::query;
 
+mod written;
+
+pub use written::WrittenProperties;
+
 /// Message id: unique per device, kept when a message is sent again.
 pub const MESSAGE_ID: &str = "$.mid";
 /// Correlation id.
@@ -107,19 +111,7 @@ impl FromStr for PropertyBag {
     type Err = PropertyBagError;
 
     fn from_str(text: &str) -> Result<Self, PropertyBagError> {
-        let unreadable = || PropertyBagError(text.into());
-        let mut bag = Self::new();
-        for (key, value) in query::pairs(text) {
-            let key = query::decode(key)
-                .filter(|key| !key.is_empty())
-                .ok_or_else(unreadable)?;
-            let value = value
-                .map(query::decode)
-                .map(|value| value.ok_or_else(unreadable))
-                .transpose()?;
-            bag.0.push((key, value));
-        }
-        Ok(bag)
+        WrittenProperties::new(text).map(Into::into)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Percent encoding and `key=value&…` lists, as topics and user names hold them.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::TopicError;
@@ -15,21 +17,40 @@ pub(crate) fn encode(text: &str) -> impl std::fmt::Display {
 
 /// Decodes a key or a value; `None` when it is not UTF-8. A `%` that starts no escape stands for itself, as some
 /// clients send raw text.
-pub(crate) fn decode(text: &str) -> Option<String> {
-    percent_decode_str(text)
-        .decode_utf8()
-        .ok()
-        .map(std::borrow::Cow::into_owned)
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(text).decode_utf8().ok()
+}
+
+/// Whether a key or a value can be decoded. Most tell without being decoded: an escape of an ASCII character leaves UTF-8
+/// what it is.
+pub(crate) fn is_readable(text: &str) -> bool {
+    let is_beyond_ascii = |start: &[u8]| start[0] == b'%' && start[1] >= b'8';
+    !text.as_bytes().windows(2).any(is_beyond_ascii) || decode(text).is_some()
+}
+
+/// Whether a key is `plain` when it is decoded.
+pub(crate) fn says(key: &str, plain: &str) -> bool {
+    percent_decode_str(key).eq(plain.bytes())
 }
 
 /// The raw pairs of a list; a key without `=` has no value.
 pub(crate) fn pairs(list: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
-    list.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| match pair.split_once('=') {
-            Some((key, value)) => (key, Some(value)),
-            None => (pair, None),
-        })
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let (pair, others) = cut(rest?, b'&');
+        rest = others;
+        Some(cut(pair, b'='))
+    })
+    .filter(|(key, value)| !key.is_empty() || value.is_some())
+}
+
+/// The text before the first `mark`, and the text after it if there is one. Keys and values are a few characters long, and
+/// the standard library's search is made for long texts.
+fn cut(text: &str, mark: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == mark) {
+        Some(place) => (&text[..place], Some(&text[place + 1..])),
+        None => (text, None),
+    }
 }
 
 /// The raw value of `key` in a topic's list.

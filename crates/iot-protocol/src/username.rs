@@ -6,6 +6,7 @@
 //! Sources: [MQTT with DPS](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-dps),
 //! [MQTT with IoT Hub](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -200,11 +201,12 @@ struct Parameters<'a>(&'a str);
 
 impl Parameters<'_> {
     fn value(&self, key: &str) -> Option<String> {
-        let mut found = query::pairs(self.0).filter(|(k, _)| query::decode(k).as_deref() == Some(key));
+        let mut found = query::pairs(self.0).filter(|(k, _)| query::says(k, key));
         found
             .next()
             .and_then(|(_, value)| query::decode(value?))
             .filter(|value| !value.is_empty())
+            .map(Cow::into_owned)
     }
 }
 

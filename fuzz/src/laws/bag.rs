@@ -3,7 +3,7 @@
 
 use iot_protocol::hub::{FromHub, TelemetryTopic, ToHub};
 use iot_protocol::id::DeviceId;
-use iot_protocol::properties::{MESSAGE_ID, PropertyBag};
+use iot_protocol::properties::{MESSAGE_ID, PropertyBag, WrittenProperties};
 
 /// The law.
 ///
@@ -13,6 +13,7 @@ use iot_protocol::properties::{MESSAGE_ID, PropertyBag};
 pub fn law(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(bag) = text.parse::<PropertyBag>() else { return };
+    let unread = WrittenProperties::new(text).expect("a bag was made of it");
     let written = bag.to_string();
     assert_eq!(written.parse().as_ref(), Ok(&bag), "written as {written:?}");
     assert!(written.is_ascii(), "nothing but ASCII goes over the wire: {written:?}");
@@ -21,6 +22,7 @@ pub fn law(data: &[u8]) {
     for (key, _) in bag.iter() {
         let last = bag.iter().filter(|(other, _)| *other == key).last();
         assert_eq!(bag.value(key), last.and_then(|(_, value)| value));
+        assert_eq!(bag.value(key), unread.value(key).as_deref());
     }
 
     let device_id: DeviceId = "t-1".parse().expect("the constant is a device id");

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -68,7 +69,8 @@ impl FromStr for RequestTopic {
             .ok_or_else(|| TopicError::Unknown(topic.into()))?;
         let operation_id = query::value(list, "operationId")
             .and_then(query::decode)
-            .filter(|id| !id.is_empty());
+            .filter(|id| !id.is_empty())
+            .map(Cow::into_owned);
         Ok(Self::Poll {
             request_id: query::request_id(topic, list)?,
             operation_id: operation_id.ok_or_else(|| TopicError::Malformed {

@@ -98,7 +98,8 @@ impl FromStr for FromHub {
             let (name, list) = rest.split_once("/?").ok_or_else(|| malformed("$rid"))?;
             let name = query::decode(name)
                 .filter(|name| !name.is_empty())
-                .ok_or_else(|| malformed("method name"))?;
+                .ok_or_else(|| malformed("method name"))?
+                .into_owned();
             return Ok(Self::MethodCall {
                 name,
                 request_id: query::request_id(topic, list)?,

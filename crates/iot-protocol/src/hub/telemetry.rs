@@ -1,9 +1,59 @@
 use std::fmt;
 
 use super::ToHub;
+use crate::TopicError;
 use crate::id::DeviceId;
-use crate::properties::{MESSAGE_ID, PropertyBag};
+use crate::properties::{MESSAGE_ID, PropertyBag, WrittenProperties};
 use crate::query;
+
+/// What the topic of telemetry says, as it stands there: a hub reads one for each message, and [`ToHub`] would copy all of
+/// it. The ids are not checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Telemetry<'a> {
+    /// The sender.
+    pub device_id: &'a str,
+    /// The module, where one sends.
+    pub module_id: Option<&'a str>,
+    /// System and application properties.
+    pub properties: WrittenProperties<'a>,
+}
+
+impl<'a> Telemetry<'a> {
+    /// Reads a topic; none if it is no topic of a device's messages.
+    ///
+    /// # Errors
+    ///
+    /// The topic begins like one of telemetry, and does not go on so.
+    pub fn read(topic: &'a str) -> Result<Option<Self>, TopicError> {
+        let Some(rest) = topic.strip_prefix("devices/") else {
+            return Ok(None);
+        };
+        let unknown = || TopicError::Unknown(topic.into());
+        let (device_id, rest) = rest.split_once('/').ok_or_else(unknown)?;
+        let (module_id, rest) = match rest.strip_prefix("modules/") {
+            Some(rest) => {
+                let (module_id, rest) = rest.split_once('/').ok_or_else(unknown)?;
+                (Some(module_id), rest)
+            }
+            None => (None, rest),
+        };
+        // The slash before the bag may be missing when there is no bag.
+        let bag = match rest.strip_prefix("messages/events") {
+            Some("") => "",
+            Some(rest) => rest.strip_prefix('/').ok_or_else(unknown)?,
+            None => return Err(unknown()),
+        };
+        let malformed = |_| TopicError::Malformed {
+            topic: topic.into(),
+            part: "property bag",
+        };
+        Ok(Some(Self {
+            device_id,
+            module_id,
+            properties: WrittenProperties::new(bag).map_err(malformed)?,
+        }))
+    }
+}
 
 /// The topic of a stream of messages that differ only in their message id: everything but the id is written once, so
 /// that a message costs one copy.

@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::Telemetry;
 use crate::TopicError;
 use crate::id::{DeviceId, RequestId};
 use crate::properties::PropertyBag;
@@ -96,37 +97,19 @@ impl FromStr for ToHub {
                 request_id: request_id(topic, list)?,
             });
         }
-        telemetry(topic)
+        let telemetry = Telemetry::read(topic)?.ok_or_else(|| TopicError::Unknown(topic.into()))?;
+        let malformed = |part| TopicError::Malformed {
+            topic: topic.into(),
+            part,
+        };
+        Ok(Self::Telemetry {
+            device_id: telemetry.device_id.parse().map_err(|_| malformed("device id"))?,
+            module_id: telemetry
+                .module_id
+                .map(str::parse)
+                .transpose()
+                .map_err(|_| malformed("module id"))?,
+            properties: telemetry.properties.into(),
+        })
     }
-}
-
-fn telemetry(topic: &str) -> Result<ToHub, TopicError> {
-    let unknown = || TopicError::Unknown(topic.into());
-    let malformed = |part| TopicError::Malformed {
-        topic: topic.into(),
-        part,
-    };
-    let rest = topic.strip_prefix("devices/").ok_or_else(unknown)?;
-    let (device_id, rest) = rest.split_once('/').ok_or_else(unknown)?;
-    let (module_id, rest) = match rest.strip_prefix("modules/") {
-        Some(rest) => {
-            let (module_id, rest) = rest.split_once('/').ok_or_else(unknown)?;
-            (Some(module_id), rest)
-        }
-        None => (None, rest),
-    };
-    // The slash before the bag may be missing when there is no bag.
-    let bag = match rest.strip_prefix("messages/events") {
-        Some("") => "",
-        Some(rest) => rest.strip_prefix('/').ok_or_else(unknown)?,
-        None => return Err(unknown()),
-    };
-    Ok(ToHub::Telemetry {
-        device_id: device_id.parse().map_err(|_| malformed("device id"))?,
-        module_id: module_id
-            .map(str::parse)
-            .transpose()
-            .map_err(|_| malformed("module id"))?,
-        properties: bag.parse().map_err(|_| malformed("property bag"))?,
-    })
 }
