@@ -26,10 +26,8 @@ impl Seen {
         if self.runs.len() == RUNS {
             self.runs.remove(0);
         }
-        let mut ranges = Ranges::default();
-        ranges.insert(number);
         self.runs.reserve_exact(1);
-        self.runs.push((run.into(), ranges));
+        self.runs.push((run.into(), Ranges::of(number)));
         true
     }
 }
@@ -40,6 +38,11 @@ impl Seen {
 struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
+    /// One number, with room for no more than the one range that it will be.
+    fn of(number: u64) -> Self {
+        Self(vec![(number, number)])
+    }
+
     /// Whether the number was not in yet.
     fn insert(&mut self, number: u64) -> bool {
         let place = self.0.partition_point(|(first, _)| *first <= number);
