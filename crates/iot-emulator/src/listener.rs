@@ -62,17 +62,22 @@ pub(crate) async fn accept(
 ) {
     let port = Arc::new(port);
     let mut failing = false;
+    // Ends the connections of today: with the emulator, or at a restart of the service that it pretends to be.
+    let mut era = services.weather.outages.era();
     loop {
-        // Ends the connections of today: with the emulator, or at a restart of the service that it pretends to be.
-        let era = services.weather.outages.era();
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
             () = era.cancelled() => {
+                // Sessions with a hub do not wait for the era, they are told.
+                services.registry.hang_up();
                 drop(listener);
+                if stop.is_cancelled() {
+                    return;
+                }
                 match reopened(port.address, &services, &stop).await {
                     Some(opened) => listener = opened,
                     None => return,
                 }
+                era = services.weather.outages.era();
                 continue;
             }
             accepted = listener.accept() => accepted,
@@ -81,8 +86,7 @@ pub(crate) async fn accept(
             Ok((tcp, _)) => {
                 failing = false;
                 count(&services.counters.accepted);
-                // A token of its own, since everybody who waits for the same one takes the same lock.
-                let stop = era.child_token();
+                let stop = era.clone();
                 if let Err(error) = tcp.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY is not set");
                 }

@@ -51,10 +51,9 @@ pub(crate) struct Peer {
 /// Serves one connection until either side ends it.
 pub(crate) async fn serve<S: Stream>(stream: S, peer: Peer, services: Arc<Services>, stop: CancellationToken) {
     // On a heap of its own, like the handshake: what comes before is over soon, and a session with the hub stays.
-    let Some(session) = Box::pin(arrive(stream, peer, &services, &stop)).await else {
-        return;
-    };
-    hub::serve(session, &stop).await;
+    if let Some(session) = Box::pin(arrive(stream, peer, &services, &stop)).await {
+        hub::serve(session).await;
+    }
 }
 
 /// Hears what a client wants, and gives the session of one that may have one with the hub. All others have been seen to.
@@ -95,7 +94,7 @@ async fn arrive<'a, S: Stream>(
         Ok(UserName::Hub(user)) => match hub::admit(connect, &user, &peer, services) {
             Ok(admitted) => {
                 let wire = at_connect(wire, services, Service::Hub, user.device_id.as_str()).await?;
-                return Some(hub::begin(wire, admitted, services));
+                return Some(hub::begin(wire, admitted, services, stop));
             }
             Err(refused) => {
                 let device = Some(user.device_id.as_str());

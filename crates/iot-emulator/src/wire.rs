@@ -1,16 +1,16 @@
 //! MQTT 3.1.1 packets over a byte stream.
 
 use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_util::{SinkExt, StreamExt};
-use rumqttc::mqttbytes::v4::{Codec, ConnAck, ConnectReturnCode, Packet};
+use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet};
 use rumqttc::mqttbytes::{Error as CodecError, QoS};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
-use tokio_util::codec::Framed;
 
 use crate::websocket::WebSocketFault;
 
@@ -29,7 +29,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
 /// One connection.
 pub(crate) struct Wire<S> {
-    framed: Framed<S, Codec>,
+    stream: S,
+    unread: BytesMut,
+    unsent: BytesMut,
     withheld: Option<Withheld>,
 }
 
@@ -57,23 +59,27 @@ pub(crate) enum WireError {
 impl From<CodecError> for WireError {
     fn from(error: CodecError) -> Self {
         match error {
-            CodecError::Io(error) => match error.downcast() {
-                Ok(fault) => Self::WebSocket(fault),
-                Err(_) => Self::Lost,
-            },
+            CodecError::Io(error) => error.into(),
             other => Self::Malformed(other),
+        }
+    }
+}
+
+impl From<io::Error> for WireError {
+    fn from(error: io::Error) -> Self {
+        match error.downcast() {
+            Ok(fault) => Self::WebSocket(fault),
+            Err(_) => Self::Lost,
         }
     }
 }
 
 impl<S: Stream> Wire<S> {
     pub(crate) fn new(stream: S) -> Self {
-        let codec = Codec {
-            max_incoming_size: MAX_PACKET,
-            max_outgoing_size: MAX_PACKET,
-        };
         Self {
-            framed: Framed::with_capacity(stream, codec, BUFFER),
+            stream,
+            unread: BytesMut::new(),
+            unsent: BytesMut::new(),
             withheld: None,
         }
     }
@@ -85,45 +91,70 @@ impl<S: Stream> Wire<S> {
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Packet, WireError>> {
-        let unread = self.framed.read_buffer_mut();
-        if unread.capacity() == 0 {
-            unread.reserve(BUFFER);
-        }
-        match self.framed.poll_next_unpin(context) {
-            Poll::Ready(Some(packet)) => Poll::Ready(Ok(packet?)),
-            Poll::Ready(None) => Poll::Ready(Err(WireError::Lost)),
-            Poll::Pending => {
-                // Most connections are quiet at any moment, and a quiet one has no buffers.
-                if self.framed.read_buffer().is_empty() {
-                    *self.framed.read_buffer_mut() = BytesMut::new();
+        loop {
+            if !self.unread.is_empty() {
+                match Packet::read(&mut self.unread, MAX_PACKET) {
+                    Err(CodecError::InsufficientBytes(missing)) => self.unread.reserve(missing),
+                    read => return Poll::Ready(Ok(read?)),
                 }
-                ready!(self.framed.poll_flush_unpin(context))?;
-                *self.framed.write_buffer_mut() = BytesMut::new();
-                Poll::Pending
+            } else if self.unread.capacity() == 0 {
+                self.unread.reserve(BUFFER);
+            }
+            match pin!(self.stream.read_buf(&mut self.unread)).poll(context)? {
+                Poll::Ready(0) => return Poll::Ready(Err(WireError::Lost)),
+                Poll::Ready(_) => {}
+                Poll::Pending => break,
             }
         }
+        // Most connections are quiet at any moment, and a quiet one has no buffers.
+        if self.unread.is_empty() {
+            self.unread = BytesMut::new();
+        }
+        ready!(self.poll_flush(context))?;
+        Poll::Pending
     }
 
-    /// Puts a packet into the buffer; it leaves with the next wait for a packet. When too much waits already, this waits
-    /// until the peer has read.
+    /// Writes out what waits to be sent, and gives its room back.
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            if ready!(pin!(self.stream.write_buf(&mut self.unsent)).poll(context))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.unsent = BytesMut::new();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts a packet into the buffer; it leaves with the next wait for a packet. Whoever puts more than a few in has to
+    /// wait for [`Wire::room`] between them.
+    pub(crate) fn put(&mut self, packet: Packet) -> Result<(), WireError> {
+        if !self.withheld.is_some_and(|kind| kind.is(&packet)) {
+            packet.write(&mut self.unsent, MAX_PACKET)?;
+        }
+        Ok(())
+    }
+
+    /// When too much waits to be sent, this waits until the peer has read.
+    pub(crate) async fn room(&mut self) -> Result<(), WireError> {
+        if self.unsent.len() >= BACKLOG {
+            Box::pin(self.drain()).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a packet into the buffer, and waits until there is room again.
     pub(crate) fn send(&mut self, packet: Packet) -> impl Future<Output = Result<(), WireError>> {
         // Outside the future, so that whoever waits for it has no room for a packet.
-        let put = if self.withheld.is_some_and(|kind| kind.is(&packet)) {
-            Ok(())
-        } else {
-            self.framed.start_send_unpin(packet)
-        };
+        let put = self.put(packet);
         async move {
             put?;
-            if self.framed.write_buffer().len() >= BACKLOG {
-                Box::pin(self.drain()).await?;
-            }
-            Ok(())
+            self.room().await
         }
     }
 
     async fn drain(&mut self) -> Result<(), WireError> {
-        match timeout(WRITE_LIMIT, SinkExt::<Packet>::flush(&mut self.framed)).await {
+        match timeout(WRITE_LIMIT, poll_fn(|context| self.poll_flush(context))).await {
             Ok(flushed) => Ok(flushed?),
             Err(_) => Err(WireError::TooSlow),
         }
@@ -152,7 +183,11 @@ impl<S: Stream> Wire<S> {
 
     /// Sends what is left, and closes. A peer that is gone already does not matter any more.
     pub(crate) async fn close(mut self) {
-        if !matches!(timeout(WRITE_LIMIT, self.framed.close()).await, Ok(Ok(()))) {
+        let farewell = async {
+            poll_fn(|context| self.poll_flush(context)).await?;
+            self.stream.shutdown().await
+        };
+        if !matches!(timeout(WRITE_LIMIT, farewell).await, Ok(Ok(()))) {
             tracing::debug!("peer was gone before the connection was closed");
         }
     }
@@ -180,8 +215,7 @@ pub(crate) fn granted_qos(asked: QoS) -> QoS {
 mod tests {
     use proptest::prelude::*;
     use rumqttc::mqttbytes::v4::Publish;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-    use tokio_util::codec::Decoder;
+    use tokio::io::duplex;
 
     use super::*;
 
@@ -200,8 +234,7 @@ mod tests {
         let waiting = poll_fn(|context| Poll::Ready(wire.poll_next(context).is_pending())).await;
         assert!(waiting);
         peer.read_exact(&mut bytes).await.unwrap();
-        assert_eq!(wire.framed.read_buffer().capacity(), 0);
-        assert_eq!(wire.framed.write_buffer().capacity(), 0);
+        assert_eq!((wire.unread.capacity(), wire.unsent.capacity()), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -215,33 +248,29 @@ mod tests {
             sent += 1;
             assert!(sent < 100, "{sent} messages are kept");
         }
-        assert!(wire.framed.write_buffer().len() <= BACKLOG + body + 16);
+        assert!(wire.unsent.len() <= BACKLOG + body + 16);
         assert!(matches!(wire.send(publish()).await, Err(WireError::TooSlow)));
     }
 
     #[test]
     fn a_packet_that_announces_256_mb_is_refused_without_room_for_it() {
-        let mut codec = Codec {
-            max_incoming_size: MAX_PACKET,
-            max_outgoing_size: MAX_PACKET,
-        };
         let mut buffer = BytesMut::with_capacity(BUFFER);
         buffer.extend_from_slice(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F]);
-        assert!(codec.decode(&mut buffer).is_err());
+        let read = Packet::read(&mut buffer, MAX_PACKET);
+        assert!(matches!(read, Err(CodecError::PayloadSizeLimitExceeded(_))), "{read:?}");
         assert!(buffer.capacity() <= BUFFER);
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_the_codec_panic(kind in 0u8..=255, body in proptest::collection::vec(any::<u8>(), 0..120)) {
-            let mut codec = Codec { max_incoming_size: MAX_PACKET, max_outgoing_size: MAX_PACKET };
             // Arbitrary bytes as they are, and the same as the body of a well-framed packet of every kind.
             let mut raw = BytesMut::from(&body[..]);
-            while let Ok(Some(_)) = codec.decode(&mut raw) {}
+            while Packet::read(&mut raw, MAX_PACKET).is_ok() {}
             let mut framed = BytesMut::new();
             framed.extend_from_slice(&[kind, u8::try_from(body.len()).unwrap()]);
             framed.extend_from_slice(&body);
-            if let Err(error) = codec.decode(&mut framed) {
+            if let Err(error) = Packet::read(&mut framed, MAX_PACKET) {
                 prop_assert!(!matches!(error, CodecError::Io(_)));
             }
         }

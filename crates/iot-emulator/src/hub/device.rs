@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use rumqttc::mqttbytes::QoS;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::inbox::Inbox;
 use super::mailbox::{Receiver, Sender, mailbox};
@@ -63,6 +64,8 @@ pub(crate) struct Connection {
     pub(crate) takes_methods: bool,
     /// The gateway that it came through.
     pub(super) gateway: Option<Arc<Gateway>>,
+    /// Ends the connection with all others of its time.
+    pub(super) era: CancellationToken,
 }
 
 /// What a session is told to do.
@@ -114,6 +117,14 @@ impl Device {
     pub(super) fn disconnect(&self, why: Why) {
         if let Some(connection) = self.lock().connection.take() {
             connection.tell(Command::Close(why));
+        }
+    }
+
+    /// Ends the live connection if its era is over.
+    pub(super) fn hang_up(&self) {
+        let is_over = |connection: &mut Connection| connection.era.is_cancelled();
+        if let Some(connection) = self.lock().connection.take_if(is_over) {
+            connection.tell(Command::Close(Why::ShuttingDown));
         }
     }
 
@@ -256,16 +267,23 @@ impl DeviceState {
     }
 
     /// Makes a new connection the live one; the older one is dropped.
-    pub(super) fn connect(&mut self, gateway: Option<Arc<Gateway>>) -> (u64, Receiver<Command>) {
+    pub(super) fn connect(
+        &mut self,
+        gateway: Option<Arc<Gateway>>,
+        era: CancellationToken,
+    ) -> (u64, Receiver<Command>) {
         self.connections += 1;
         let (commands, receiver) = mailbox();
+        // Whoever hangs up when the era is over has not met this connection.
+        let is_late = era.is_cancelled();
         let connection = Connection {
             serial: self.connections,
             commands,
             takes_methods: false,
             gateway,
+            era,
         };
-        if let Some(why) = self.barred() {
+        if let Some(why) = self.barred().or(is_late.then_some(Why::ShuttingDown)) {
             connection.tell(Command::Close(why));
         }
         if let Some(older) = self.connection.replace(connection) {
@@ -307,12 +325,36 @@ mod tests {
         for (bar, expected) in bars {
             let device = Device::new(DeviceId::new("t-1").unwrap(), None, Arc::clone(&hub));
             bar(&mut device.lock());
-            let (_, mut commands) = device.lock().connect(None);
+            let (_, mut commands) = device.lock().connect(None, CancellationToken::new());
             let told = commands.recv().await;
             assert!(
                 matches!(&told, Some(Command::Close(why)) if *why == expected),
                 "{told:?}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_with_its_era_and_not_with_another() {
+        let hub = Arc::new(HubHost::new("hub").unwrap());
+        let device = Device::new(DeviceId::new("t-1").unwrap(), None, hub);
+        let [over, goes_on] = [(); 2].map(|()| CancellationToken::new());
+
+        let (_, mut commands) = device.lock().connect(None, over.clone());
+        over.cancel();
+        device.hang_up();
+        let told = commands.recv().await;
+        assert!(matches!(told, Some(Command::Close(Why::ShuttingDown))), "{told:?}");
+
+        let (_, mut commands) = device.lock().connect(None, over);
+        let told = commands.recv().await;
+        assert!(
+            matches!(told, Some(Command::Close(Why::ShuttingDown))),
+            "who comes late: {told:?}"
+        );
+
+        device.lock().connect(None, goes_on);
+        device.hang_up();
+        assert!(device.lock().connection.is_some());
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use iot_protocol::properties::{COMPONENT, MESSAGE_ID, PropertyBag};
+use iot_protocol::properties::{COMPONENT, MESSAGE_ID, PropertyBag, WrittenProperties};
 use jiff::Timestamp;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -69,19 +69,19 @@ impl<'de> Deserialize<'de> for Values<'de> {
 }
 
 impl Inbox {
-    /// Takes a message in and says whether its id is new. `written` is what `properties` are on the wire.
-    pub(super) fn receive(&mut self, properties: &PropertyBag, written: &str, body: &[u8], now: Timestamp) -> bool {
+    /// Takes a message in and says whether its id is new.
+    pub(super) fn receive(&mut self, properties: WrittenProperties<'_>, body: &[u8], now: Timestamp) -> bool {
         self.received += 1;
         // A body that is no JSON object is a message all the same; it has just no values to show.
         if let Ok(Values(values)) = serde_json::from_slice(body) {
             let component = properties.value(COMPONENT);
             for (name, value) in values {
-                self.keep(component, &name, value.get(), now);
+                self.keep(component.as_deref(), &name, value.get(), now);
             }
         }
         self.last = Some(now);
-        written.clone_into(&mut self.properties);
-        self.seen.is_new(properties.value(MESSAGE_ID))
+        properties.as_str().clone_into(&mut self.properties);
+        self.seen.is_new(properties.value(MESSAGE_ID).as_deref())
     }
 
     fn keep(&mut self, component: Option<&str>, name: &str, json: &str, now: Timestamp) {
@@ -146,29 +146,32 @@ mod tests {
     fn the_last_value_of_each_name_of_each_component_is_kept() {
         let mut inbox = Inbox::default();
         let at = |second| Timestamp::from_second(second).unwrap();
-        let component = PropertyBag::new().with(COMPONENT, "c");
-        let mut receive = |bag: &PropertyBag, body: &[u8], now| inbox.receive(bag, &bag.to_string(), body, now);
-        receive(&PropertyBag::new(), br#"{"\u0061":1,"b":{"x":[1, 2]}}"#, at(1));
-        receive(&component, br#"{"a":"one"}"#, at(2));
-        receive(&PropertyBag::new(), br#"{"a":2.5}"#, at(3));
-        receive(&component, b"no JSON", at(4));
+        let [root, component] = ["", "%24.sub=c"].map(|text| WrittenProperties::new(text).unwrap());
+        inbox.receive(root, br#"{"\u0061":1,"b":{"x":[1, 2]}}"#, at(1));
+        inbox.receive(component, br#"{"a":"one"}"#, at(2));
+        inbox.receive(root, br#"{"a":2.5}"#, at(3));
+        inbox.receive(component, b"no JSON", at(4));
         assert_eq!(inbox.value(None, "a"), Some((at(3), json!(2.5))));
         assert_eq!(inbox.value(None, "b"), Some((at(1), json!({"x": [1, 2]}))));
         assert_eq!(inbox.value(Some("c"), "a"), Some((at(2), json!("one"))));
         assert_eq!(inbox.value(Some("c"), "b"), None);
         assert_eq!(inbox.received(), 4);
-        assert_eq!((inbox.last(), inbox.last_properties()), (Some(at(4)), component));
+        assert_eq!(
+            (inbox.last(), inbox.last_properties()),
+            (Some(at(4)), PropertyBag::from(component))
+        );
     }
 
     #[test]
     fn names_without_end_take_no_memory_without_end() {
         let mut inbox = Inbox::default();
+        let none = WrittenProperties::new("").unwrap();
         let long = format!(r#"{{"long":"{}"}}"#, "x".repeat(VALUE));
-        inbox.receive(&PropertyBag::new(), "", long.as_bytes(), Timestamp::UNIX_EPOCH);
+        inbox.receive(none, long.as_bytes(), Timestamp::UNIX_EPOCH);
         assert_eq!(inbox.value(None, "long"), None);
         for number in 0..2 * NAMES {
             let body = json!({ format!("n{number}"): number }).to_string();
-            inbox.receive(&PropertyBag::new(), "", body.as_bytes(), Timestamp::UNIX_EPOCH);
+            inbox.receive(none, body.as_bytes(), Timestamp::UNIX_EPOCH);
         }
         assert_eq!(inbox.values.len(), NAMES);
         assert!(inbox.value(None, "n0").is_some());

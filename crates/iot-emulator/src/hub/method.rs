@@ -85,6 +85,7 @@ mod tests {
     use std::sync::Arc;
 
     use iot_protocol::id::{DeviceId, HubHost};
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
 
@@ -106,7 +107,7 @@ mod tests {
         let (answer, took) = call(&device).await;
         assert_eq!((answer, took.as_secs()), (Err(InvokeError::NotOnline), 7));
 
-        let (serial, mut commands) = device.lock().connect(None);
+        let (serial, mut commands) = device.lock().connect(None, CancellationToken::new());
         device.lock().connection_mut(serial).unwrap().takes_methods = true;
         let (answer, took) = call(&device).await;
         assert_eq!((answer, took.as_secs()), (Err(InvokeError::NoAnswer), 5));

@@ -197,6 +197,14 @@ impl Registry {
         }
     }
 
+    /// Drops the connections whose era is over.
+    pub(crate) fn hang_up(&self) {
+        let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        for device in devices.by_id.values() {
+            device.hang_up();
+        }
+    }
+
     /// Drops the connection of a device that is no longer a child of this gateway's, if it came through it.
     pub(crate) fn orphan(&self, id: &DeviceId, gateway: &DeviceId) {
         if let Some(device) = self.device(id) {

@@ -34,8 +34,14 @@ use crate::wire::{Stream, Wire};
 /// The hub's own limit for how long a client may be silent.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1767);
 
-/// Begins the session of a device that was admitted. It is on the heap, and is handed on from one owner to the next.
-pub(crate) fn begin<S: Stream>(wire: Wire<S>, admitted: Admitted, services: &Services) -> Box<Session<'_, S>> {
+/// Begins the session of a device that was admitted, which `era` ends. It is on the heap, and is handed on from one owner
+/// to the next.
+pub(crate) fn begin<'a, S: Stream>(
+    wire: Wire<S>,
+    admitted: Admitted,
+    services: &'a Services,
+    era: &CancellationToken,
+) -> Box<Session<'a, S>> {
     let device = Arc::clone(&admitted.device);
     let id = device.id.as_str();
     count(&services.counters.connects);
@@ -49,7 +55,7 @@ pub(crate) fn begin<S: Stream>(wire: Wire<S>, admitted: Admitted, services: &Ser
         .record(Some(id), Event::Connected { service: Service::Hub });
 
     let gateway = admitted.gateway.clone();
-    let session = Box::new(Session::begin(wire, admitted, services));
+    let session = Box::new(Session::begin(wire, admitted, services, era));
     // Whoever ended the relationship after the look at it has not seen this connection.
     if let Some(gateway) = gateway.filter(|gateway| !is_child(&device, &gateway.device, services)) {
         device.orphan(&gateway.device);
@@ -58,8 +64,8 @@ pub(crate) fn begin<S: Stream>(wire: Wire<S>, admitted: Admitted, services: &Ser
 }
 
 /// Serves a device until either side ends its session.
-pub(crate) async fn serve<S: Stream>(mut session: Box<Session<'_, S>>, stop: &CancellationToken) {
-    let Err(why) = session.run(stop).await;
+pub(crate) async fn serve<S: Stream>(mut session: Box<Session<'_, S>>) {
+    let Err(why) = session.run().await;
     session.end();
     let services = session.services;
     if let Some(will) = session.will.take().filter(|_| why != Why::Disconnect) {
@@ -119,7 +125,7 @@ struct Call {
 
 impl<'a, S: Stream> Session<'a, S> {
     /// Takes the device's connection over.
-    fn begin(wire: Wire<S>, admitted: Admitted, services: &'a Services) -> Self {
+    fn begin(wire: Wire<S>, admitted: Admitted, services: &'a Services, era: &CancellationToken) -> Self {
         let Admitted {
             device,
             model_id,
@@ -129,7 +135,7 @@ impl<'a, S: Stream> Session<'a, S> {
             gateway,
         } = admitted;
         let mut state = device.lock();
-        let (serial, commands) = state.connect(gateway);
+        let (serial, commands) = state.connect(gateway, era.clone());
         let mut changed = false;
         if model_id.is_some() && model_id != state.model_id {
             state.model_id = model_id;
@@ -192,18 +198,16 @@ impl<'a, S: Stream> Session<'a, S> {
     }
 
     /// Ends only with a reason to end.
-    async fn run(&mut self, stop: &CancellationToken) -> Result<Infallible, Why> {
+    async fn run(&mut self) -> Result<Infallible, Why> {
         self.stored().await?;
         self.wire.accept(self.resumed).await?;
         Box::pin(self.deliver()).await?;
         let mut heard = Instant::now();
-        // Both are begun once and not for every packet: a timer that begins enters a wheel that all share.
-        let mut stopped = pin!(stop.cancelled());
+        // It is begun once and not for every packet: a timer that begins enters a wheel that all share.
         let mut silence = pin!(sleep_until(heard + self.patience));
         loop {
             let news = tokio::select! {
                 biased;
-                () = &mut stopped => return Err(Why::ShuttingDown),
                 // Whoever took the sender away has said why before.
                 command = self.commands.recv() => News::Command(command.ok_or(Why::Replaced)?),
                 packet = self.wire.next() => {
@@ -220,8 +224,17 @@ impl<'a, S: Stream> Session<'a, S> {
                     continue;
                 }
             };
-            // On a heap of its own for the moment that it takes: a task that waits for days has no room for it.
-            Box::pin(self.take_up(news)).await?;
+            let is_taken = match &news {
+                News::Packet(Packet::Publish(publish)) if self.services.weather.is_calm() => {
+                    self.take_telemetry(publish)?
+                }
+                _ => false,
+            };
+            if !is_taken {
+                // On a heap of its own for the moment that it takes: a task that waits for days has no room for it.
+                Box::pin(self.take_up(news)).await?;
+            }
+            self.wire.room().await?;
         }
     }
 

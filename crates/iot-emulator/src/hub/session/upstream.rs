@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 use iot_protocol::TopicError;
 use iot_protocol::dps::ServiceError;
-use iot_protocol::hub::{FromHub, Subscription, ToHub};
+use iot_protocol::hub::{FromHub, Subscription, Telemetry, ToHub};
 use iot_protocol::id::RequestId;
-use iot_protocol::properties::PropertyBag;
+use iot_protocol::properties::{PropertyBag, WrittenProperties};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, PubAck, Publish};
 
@@ -24,59 +24,59 @@ use crate::wire::Stream;
 const MAX_MESSAGE: usize = 256 * 1024;
 
 impl<S: Stream> Session<'_, S> {
-    pub(super) async fn publish(&mut self, publish: &Publish) -> Result<(), Why> {
-        if publish.qos == QoS::ExactlyOnce {
-            return Err(Why::Violation("published with QoS 2".into()));
+    /// Takes a message in if it is telemetry, as most are; says whether it was. Nothing is waited for.
+    pub(super) fn take_telemetry(&mut self, publish: &Publish) -> Result<bool, Why> {
+        refuse_qos_2(publish)?;
+        let Some(telemetry) = Telemetry::read(&publish.topic).map_err(unreadable)? else {
+            return Ok(false);
+        };
+        if telemetry.module_id.is_some() || telemetry.device_id != self.device.id.as_str() {
+            let reason = format!("published as another device: `{}`", publish.topic);
+            return Err(Why::Violation(reason));
         }
-        let topic: ToHub = publish
-            .topic
-            .parse()
-            .map_err(|error: TopicError| Why::Violation(error.to_string()))?;
+        let properties = telemetry.properties;
+        let size = publish.payload.len() + properties.as_str().len();
+        if size > MAX_MESSAGE {
+            return Err(Why::Violation(format!("a message of {size} bytes")));
+        }
+        if publish.retain {
+            let mut properties = PropertyBag::from(properties);
+            properties.push(RETAIN_PROPERTY.0, Some(RETAIN_PROPERTY.1));
+            receive_written_anew(&self.device, self.services, &properties, &publish.payload);
+        } else {
+            receive(&self.device, self.services, properties, &publish.payload);
+        }
+        self.acknowledge(publish)?;
+        Ok(true)
+    }
+
+    pub(super) async fn publish(&mut self, publish: &Publish) -> Result<(), Why> {
+        refuse_qos_2(publish)?;
+        let topic: ToHub = publish.topic.parse().map_err(unreadable)?;
         match topic {
-            ToHub::Telemetry {
-                device_id,
-                module_id: None,
-                mut properties,
-            } if device_id == self.device.id => {
-                // Behind `devices/<id>/messages/events/`.
-                let written = publish.topic.splitn(5, '/').nth(4).unwrap_or_default();
-                let size = publish.payload.len() + written.len();
-                if size > MAX_MESSAGE {
-                    return Err(Why::Violation(format!("a message of {size} bytes")));
-                }
-                if publish.retain {
-                    properties.push(RETAIN_PROPERTY.0, Some(RETAIN_PROPERTY.1));
-                    receive_written_anew(&self.device, self.services, &properties, &publish.payload);
-                } else {
-                    receive(&self.device, self.services, &properties, written, &publish.payload);
-                }
-                self.acknowledge(publish).await
-            }
-            ToHub::Telemetry { .. } => Err(Why::Violation(format!(
-                "published as another device: `{}`",
-                publish.topic
-            ))),
+            ToHub::Telemetry { .. } => self.take_telemetry(publish).map(drop),
             ToHub::TwinGet { request_id } => {
-                self.acknowledge(publish).await?;
+                self.acknowledge(publish)?;
                 self.stored().await?;
                 let document = self.device.lock().twin.document_json();
                 self.answer_twin(200, request_id, None, document.into()).await
             }
             ToHub::TwinReport { request_id } => {
-                self.acknowledge(publish).await?;
+                self.acknowledge(publish)?;
                 self.report(request_id, &publish.payload).await
             }
             ToHub::MethodResponse { status, request_id } => {
-                self.acknowledge(publish).await?;
+                self.acknowledge(publish)?;
                 self.answered(status, &request_id, publish.payload.clone());
                 Ok(())
             }
         }
     }
 
-    pub(super) async fn acknowledge(&mut self, publish: &Publish) -> Result<(), Why> {
+    /// Acknowledges a message, if that is wanted.
+    pub(super) fn acknowledge(&mut self, publish: &Publish) -> Result<(), Why> {
         if publish.qos == QoS::AtLeastOnce {
-            self.wire.send(Packet::PubAck(PubAck::new(publish.pkid))).await?;
+            self.wire.put(Packet::PubAck(PubAck::new(publish.pkid)))?;
         }
         Ok(())
     }
@@ -131,15 +131,28 @@ impl<S: Stream> Session<'_, S> {
     }
 }
 
-/// Takes telemetry in whose properties are not what the device wrote.
-pub(super) fn receive_written_anew(device: &Device, services: &Services, properties: &PropertyBag, body: &[u8]) {
-    receive(device, services, properties, &properties.to_string(), body);
+fn refuse_qos_2(publish: &Publish) -> Result<(), Why> {
+    if publish.qos == QoS::ExactlyOnce {
+        return Err(Why::Violation("published with QoS 2".into()));
+    }
+    Ok(())
 }
 
-/// Takes telemetry in; `written` is what its properties are on the wire. No lock but the device's own is taken.
-fn receive(device: &Device, services: &Services, properties: &PropertyBag, written: &str, body: &[u8]) {
+fn unreadable(error: TopicError) -> Why {
+    Why::Violation(error.to_string())
+}
+
+/// Takes telemetry in whose properties are not what the device wrote.
+pub(super) fn receive_written_anew(device: &Device, services: &Services, properties: &PropertyBag, body: &[u8]) {
+    let written = properties.to_string();
+    let written = WrittenProperties::new(&written).expect("what a bag writes can be read");
+    receive(device, services, written, body);
+}
+
+/// Takes telemetry in. No lock but the device's own is taken.
+fn receive(device: &Device, services: &Services, properties: WrittenProperties<'_>, body: &[u8]) {
     let now = clock::now();
-    let is_new = device.lock().inbox.receive(properties, written, body, now);
+    let is_new = device.lock().inbox.receive(properties, body, now);
     count(&services.counters.telemetry_received);
     services
         .counters

@@ -82,7 +82,7 @@ impl<S: Stream> Session<'_, S> {
         else {
             return Ok(());
         };
-        self.acknowledge(publish).await?;
+        self.acknowledge(publish)?;
         let error = ServiceError {
             error_code: answer.error_code,
             tracking_id: String::new(),
