@@ -1,5 +1,6 @@
 //! The command line of `device-sim`, which is also `fleet device-sim`.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,10 +13,12 @@ use tracing::{info, warn};
 use crate::context::load_files;
 
 use crate::fleet::{Fleet, Input, Settings};
+use crate::lease::Lease;
 use crate::limits::ensure_file_handles;
 use crate::lines::{Control, Line, counter};
 use crate::plan::{Plan, Shard};
 use crate::proxies::Proxies;
+use crate::shard::{ShardChoice, host_name};
 use crate::{output, single};
 
 /// Simulate the devices of a plan, or a single device by its certificate.
@@ -27,9 +30,17 @@ pub struct Args {
     /// The plan, as `fleet plan --json` prints it
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
-    /// Simulate only every n-th device, beginning with the i-th (from 0), at an n-th of every rate
-    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
-    pub shard: Shard,
+    /// Simulate only every n-th device, beginning with the i-th (from 0), at an n-th of every rate; auto/N takes the number
+    /// from JOB_COMPLETION_INDEX, or from the end of the host's name (sim-0, sim-1, …)
+    #[arg(long, value_name = "I/N", default_value_t = ShardChoice::Fixed(Shard::WHOLE))]
+    pub shard: ShardChoice,
+    /// Simulate only while holding the lock on this file; another process that holds it is a reason not to start
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub lease: Option<PathBuf>,
+    /// The how-manieth process, from 1, that simulates this shard in this run. It becomes part of message ids, so that none
+    /// is used twice
+    #[arg(long, value_name = "NUMBER", default_value = "1", requires = "plan")]
+    pub incarnation: NonZeroU32,
     /// Where control lines come from
     #[arg(long, value_name = "WHERE", default_value = "none")]
     pub control: ControlSource,
@@ -107,16 +118,26 @@ async fn run_plan(
     inputs: mpsc::UnboundedSender<Input>,
     input: mpsc::UnboundedReceiver<Input>,
 ) -> Result<(), RunError> {
-    let plan = Plan::read(path).map_err(anyhow::Error::from)?;
+    let mut plan = Plan::read(path).map_err(anyhow::Error::from)?;
+    if args.incarnation.get() > 1 {
+        plan.run_id = format!("{}.{}", plan.run_id, args.incarnation);
+    }
+    let shard = args
+        .shard
+        .resolve(|name| std::env::var(name).ok(), host_name().as_deref())
+        .map_err(anyhow::Error::from)?;
+    // Held until the last device has stopped.
+    let lease = args.lease.as_deref().map(Lease::take).transpose();
+    let _lease = lease.map_err(anyhow::Error::from)?;
     let devices = plan
-        .devices(args.shard)
+        .devices(shard)
         .context("the plan holds a device id that can't be")?
         .len();
     ensure_file_handles(devices as u64)
         .context("hint: raise the limit before starting, e.g. `ulimit -n 65536`, or use more processes")?;
 
     let (lines, received) = mpsc::unbounded_channel();
-    let fleet = Fleet::new(plan, args.shard, settings(), lines.clone()).map_err(anyhow::Error::from)?;
+    let fleet = Fleet::new(plan, shard, settings(), lines.clone()).map_err(anyhow::Error::from)?;
     let writer = output::write_to_stdout(received, {
         let inputs = inputs.clone();
         // Nobody reads what the devices do, so nobody wants them.

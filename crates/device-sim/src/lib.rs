@@ -18,6 +18,7 @@
 //! | [`recovery`], [`ticks`], [`ramp`], [`pacer`] | when things happen. Pure; the time is handed in |
 //! | [`random`] | seed + device id decide every random choice |
 //! | [`metrics`], [`mailbox`] | what devices tell, and what they are told |
+//! | [`shard`], [`lease`] | which part of the fleet a process has, and the right to have it |
 //! | [`limits`], [`proxies`] | what this machine allows, and what its environment says |
 //! | [`single`] | one device by environment or flags, as the how-to runs the samples |
 //! | [`cli`] | the command line |
@@ -43,6 +44,7 @@ mod control;
 mod device;
 pub mod fleet;
 pub mod history;
+pub mod lease;
 pub mod limits;
 pub mod lines;
 pub mod mailbox;
@@ -58,6 +60,7 @@ pub mod random;
 pub mod recovery;
 pub mod reporter;
 pub mod room;
+pub mod shard;
 mod signal;
 pub mod single;
 pub mod ticks;

@@ -336,3 +336,31 @@ async fn a_single_device_says_everything_that_is_missing_at_once() {
         "{said}"
     );
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_shard_under_a_lease_runs_once_and_goes_on_elsewhere_when_its_process_is_killed() {
+    let world = World::new().await;
+    world.enroll_group(2).await;
+    let plan = world.write_plan(&world.plan(2));
+    let lease = world.path().join("0-of-1.lease");
+    let leased = ["--lease", lease.to_str().unwrap()];
+    let mut first = Process::start(&plan, &leased);
+    let before = first.stats(|stats| common::counter(stats, "telemetry_acked") > 4).await;
+
+    let (code, words) = refused(&plan, &leased).await;
+    assert_eq!(code, Some(2), "{words}");
+    assert!(words.ends_with("0-of-1.lease is held by another process\n"), "{words}");
+
+    first.child.kill().await.unwrap();
+    let second = [leased[0], leased[1], "--incarnation", "2", "--control", "stdin"];
+    let mut second = Process::start(&plan, &second);
+    second
+        .stats(|stats| common::counter(stats, "telemetry_acked") > 4)
+        .await;
+    drop(second.child.stdin.take());
+    let (after, _) = second.end().await;
+    // Ids that the first process had used would count as seen before.
+    let acked = common::counter(&before, "telemetry_acked") + common::counter(&after, "telemetry_acked");
+    assert!(world.emulator.stats().telemetry_received_unique >= acked);
+}

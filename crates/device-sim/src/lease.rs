@@ -1,0 +1,166 @@
+//! A lease: the right to simulate a shard, which one process at a time has.
+//!
+//! It is a lock on a file, held by the very process that the devices live in. The kernel gives it back when that process
+//! is gone, however it went, and not before: no clock decides, so there is neither a moment with two owners nor a time
+//! to wait after a death. The folder of the leases is locked by all of them together, so that whoever wants to share the
+//! fleet otherwise can wait until nobody has a lease.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The right to simulate a shard, until this is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lease {
+    _shard: File,
+    _folder: File,
+}
+
+/// Why there is no lease.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// Another process has it.
+    #[error("the lease {path} is held by another process")]
+    Held {
+        /// The lease's file or folder.
+        path: PathBuf,
+    },
+    /// The file can't be opened or locked.
+    #[error("can't lock {path}")]
+    Lock {
+        /// The lease's file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl Lease {
+    /// Takes the lease `path`, whose folder must be there. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// Another process has it, or the file system has no locks.
+    pub fn take(path: &Path) -> Result<Self, LeaseError> {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = parent.unwrap_or(Path::new("."));
+        let folder = lock_folder(folder, Sharing::Shared)?;
+        let failed = |source| LeaseError::Lock {
+            path: path.into(),
+            source,
+        };
+        let shard = File::options().create(true).append(true).open(path).map_err(failed)?;
+        lock(&shard, path, Sharing::Exclusive)?;
+        Ok(Self {
+            _shard: shard,
+            _folder: folder,
+        })
+    }
+
+    /// Whether nobody has the lease `path`. It may be taken a moment later.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be opened or locked.
+    pub fn is_free(path: &Path) -> Result<bool, LeaseError> {
+        match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(source) => Err(LeaseError::Lock {
+                path: path.into(),
+                source,
+            }),
+            Ok(file) => match lock(&file, path, Sharing::Shared) {
+                Ok(()) => Ok(true),
+                Err(LeaseError::Held { .. }) => Ok(false),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+/// With whom a lock is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// With everybody who shares it, too.
+    Shared,
+    /// With nobody.
+    Exclusive,
+}
+
+/// Locks a folder until what is returned is dropped. Does not wait.
+///
+/// # Errors
+///
+/// Somebody has a lock that forbids it, or the file system has no locks.
+pub fn lock_folder(folder: &Path, sharing: Sharing) -> Result<File, LeaseError> {
+    let file = File::open(folder).map_err(|source| LeaseError::Lock {
+        path: folder.into(),
+        source,
+    })?;
+    lock(&file, folder, sharing)?;
+    Ok(file)
+}
+
+/// Locks an open file, or changes the lock that it has. Does not wait.
+///
+/// # Errors
+///
+/// Somebody has a lock that forbids it, or the file system has no locks.
+#[cfg(unix)]
+pub fn lock(file: &File, path: &Path, sharing: Sharing) -> Result<(), LeaseError> {
+    use rustix::fs::{FlockOperation, flock};
+    let operation = match sharing {
+        Sharing::Shared => FlockOperation::NonBlockingLockShared,
+        Sharing::Exclusive => FlockOperation::NonBlockingLockExclusive,
+    };
+    match flock(file, operation) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(LeaseError::Held { path: path.into() }),
+        Err(error) => Err(LeaseError::Lock {
+            path: path.into(),
+            source: error.into(),
+        }),
+    }
+}
+
+/// Other systems lock in other ways, which nobody has asked for yet.
+#[cfg(not(unix))]
+pub fn lock(_file: &File, path: &Path, _sharing: Sharing) -> Result<(), LeaseError> {
+    Err(LeaseError::Lock {
+        path: path.into(),
+        source: io::Error::new(io::ErrorKind::Unsupported, "leases are built for Unix only"),
+    })
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_has_one_holder_and_is_free_when_he_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0-of-2.lease");
+        assert!(Lease::is_free(&path).unwrap());
+        let lease = Lease::take(&path).unwrap();
+        assert!(matches!(Lease::take(&path), Err(LeaseError::Held { .. })));
+        assert!(!Lease::is_free(&path).unwrap());
+        let other = Lease::take(&folder.path().join("1-of-2.lease")).unwrap();
+        drop((lease, other));
+        assert!(Lease::is_free(&path).unwrap());
+        Lease::take(&path).unwrap();
+    }
+
+    #[test]
+    fn nobody_else_has_the_folder_while_there_is_a_lease() {
+        let folder = tempfile::tempdir().unwrap();
+        let lease = Lease::take(&folder.path().join("0-of-1.lease")).unwrap();
+        let refused = lock_folder(folder.path(), Sharing::Exclusive);
+        assert!(matches!(refused, Err(LeaseError::Held { .. })));
+        drop(lease);
+        let alone = lock_folder(folder.path(), Sharing::Exclusive).unwrap();
+        let refused = Lease::take(&folder.path().join("0-of-1.lease"));
+        assert!(matches!(refused, Err(LeaseError::Held { .. })));
+        drop(alone);
+    }
+}
