@@ -71,6 +71,16 @@ impl Application {
         })
     }
 
+    /// All that an emulator counts.
+    ///
+    /// # Errors
+    ///
+    /// It is no emulator, or it does not answer.
+    pub async fn figures(&self) -> anyhow::Result<serde_json::Value> {
+        let operator = self.operator.as_ref().context("only an emulator tells its figures")?;
+        Ok(operator.ask(Method::GET, "stats").await?)
+    }
+
     /// The path of a link to the emulator's page that lets one person in, once. It is a secret.
     ///
     /// # Errors

@@ -2,18 +2,20 @@
 
 use std::future::Future;
 use std::io::IsTerminal;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, Parser, Subcommand};
+use device_sim::shard::ShardChoice;
 use tracing_subscriber::EnvFilter;
 
 use crate::cert::{self, CertArgs};
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::manifest::values::Span;
-use crate::{plan_command, preview, run};
+use crate::{health, merge, plan_command, preview, run, sim};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
 #[derive(Debug, Parser)]
@@ -41,6 +43,16 @@ enum Command {
     Plan(PlanArgs),
     /// Make, inspect and renew test certificates
     Cert(CertArgs),
+    /// Do what `run` does before its devices start, and write the plan for `sim`: make certificates, enroll
+    Prepare(PrepareArgs),
+    /// Simulate a part of a plan, beside other processes that share a folder with this one
+    Sim(SimArgs),
+    /// Put reports together
+    #[command(subcommand)]
+    Report(ReportCommand),
+    /// Tell whether a part of a fleet is well, for a container's health check
+    #[command(subcommand)]
+    Health(HealthCommand),
     /// Simulate the devices of a plan, as `run` does in each of its processes
     DeviceSim(device_sim::cli::Args),
     /// Run DPS, IoT Hub and the IoT Central REST API on this machine
@@ -81,6 +93,73 @@ struct PlanArgs {
     preview: Option<String>,
 }
 
+#[derive(Debug, Args)]
+struct PrepareArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// Where the plan goes
+    #[arg(long, value_name = "FILE")]
+    plan: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct SimArgs {
+    /// The plan
+    #[arg(long, value_name = "FILE")]
+    plan: PathBuf,
+    /// The folder where all processes of the fleet meet: leases, and the figures of each shard
+    #[arg(long, value_name = "DIR")]
+    results: PathBuf,
+    /// Cut the fleet into so many shards and take a fair part of them, as many as processes come
+    #[arg(long, value_name = "N", env = "FLEET_SHARDS", required_unless_present = "shard")]
+    shards: Option<NonZeroU32>,
+    /// Take this shard only; auto/N takes the number from JOB_COMPLETION_INDEX, or from the end of the host's name (sim-0,
+    /// sim-1, …)
+    #[arg(long, value_name = "I/N", env = "FLEET_SHARD", conflicts_with = "shards")]
+    shard: Option<ShardChoice>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ReportCommand {
+    /// Make one report of what the processes of `fleet sim` wrote; says which shards are missing
+    Merge(MergeArgs),
+}
+
+#[derive(Debug, Args)]
+struct MergeArgs {
+    /// Folders that `fleet sim --results` wrote to
+    #[arg(value_name = "DIR", required = true)]
+    results: Vec<PathBuf>,
+    /// The run, where there are several; the newest when left out
+    #[arg(long, value_name = "RUN_ID")]
+    run: Option<String>,
+    /// Write the report into this folder: report.json
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum HealthCommand {
+    /// Ask a running emulator for its figures and print them; fails where it does not answer
+    Emulator {
+        /// The emulator's state folder, with its CA and its API token
+        #[arg(long, value_name = "DIR", default_value = "state/emulator")]
+        state: PathBuf,
+        /// Where its REST API listens with TLS
+        #[arg(long, value_name = "URL", default_value = "https://localhost:8443")]
+        app: String,
+    },
+    /// Look whether a `fleet sim` of this host has a part of the fleet and is at work
+    Sim {
+        /// Its folder of results
+        #[arg(long, value_name = "DIR")]
+        results: PathBuf,
+        /// Its process; in a container it is the first
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        pid: u32,
+    },
+}
+
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -88,6 +167,15 @@ pub fn main() -> ExitCode {
         Command::Run(args) => code(in_runtime(fleet_run(args))),
         Command::Plan(args) => code(plan(&args)),
         Command::Cert(args) => code(cert::run(&args)),
+        Command::Prepare(args) => code(in_runtime(fleet_prepare(args))),
+        Command::Sim(args) => code(in_runtime(fleet_sim(args))),
+        Command::Report(ReportCommand::Merge(args)) => {
+            code(merge::run(&args.results, args.run.as_deref(), args.report.as_deref()))
+        }
+        Command::Health(HealthCommand::Emulator { state, app }) => {
+            code(in_runtime(async move { health::emulator(&state, &app).await }))
+        }
+        Command::Health(HealthCommand::Sim { results, pid }) => code(health::sim(&results, pid)),
         Command::DeviceSim(args) => {
             log_to_stderr(args.log_filter());
             let done = in_runtime(async {
@@ -127,6 +215,34 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         executable,
     };
     run::run(options, interrupts).await
+}
+
+async fn fleet_prepare(args: PrepareArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    let options = run::prepare::Options {
+        manifest: args.manifest.manifest,
+        set: args.manifest.set,
+        duration: args.manifest.duration,
+        plan: args.plan,
+        executable: std::env::current_exe().context("can't find out where this program is")?,
+    };
+    run::prepare::prepare(options, interrupts).await
+}
+
+async fn fleet_sim(args: SimArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    let part = match (args.shard, args.shards) {
+        (Some(choice), _) => sim::Part::One(choice),
+        (None, Some(shards)) => sim::Part::Fair(shards),
+        (None, None) => return Err(Failure::refused(anyhow!("neither --shards nor --shard is given"))),
+    };
+    let options = sim::Options {
+        plan: args.plan,
+        part,
+        results: args.results,
+        executable: std::env::current_exe().context("can't find out where this program is")?,
+    };
+    sim::run(options, interrupts).await
 }
 
 fn plan(args: &PlanArgs) -> Result<u8, Failure> {

@@ -7,7 +7,9 @@
 //! | [`cli`], [`exit`] | the command line, and the numbers with which it ends |
 //! | [`manifest`] | what a person writes, checked |
 //! | [`plan_command`], [`preview`] | `fleet plan`: what a manifest asks for; a simulated day of one device |
-//! | [`run`] | `fleet run`: the life of a run, from the manifest to the report |
+//! | [`run`] | `fleet run`: the life of a run, from the manifest to the report; `fleet prepare`: its first part |
+//! | [`sim`], [`merge`] | `fleet sim`: shards shared with other processes; `fleet report merge`: one report of all |
+//! | [`health`] | `fleet health`: whether an emulator, or a `fleet sim`, is well |
 //! | [`cert`] | `fleet cert`: test certificates, made, looked at, renewed |
 //! | [`load`], [`roster`] | `--duration`; who is in the fleet, and the plan for device-sim |
 //! | [`pre_flight`] | what is checked before anything is started |
@@ -52,10 +54,12 @@ pub mod control;
 pub mod emulator_child;
 pub mod enrollment;
 pub mod exit;
+pub mod health;
 pub mod identities;
 pub mod interrupts;
 pub mod load;
 pub mod manifest;
+pub mod merge;
 pub mod plan_command;
 pub mod pre_flight;
 pub mod preview;
@@ -63,6 +67,7 @@ pub mod report;
 pub mod roster;
 pub mod run;
 pub mod shard;
+pub mod sim;
 pub mod stats;
 pub mod story;
 pub mod summary;

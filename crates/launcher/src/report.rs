@@ -19,8 +19,12 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// The resolved manifest: with defaults and overrides, without secrets.
-    pub manifest: Manifest,
+    /// The resolved manifest: with defaults and overrides, without secrets. A merged report has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Manifest>,
+    /// Where the figures of a merged report come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
     /// The devices.
     pub devices: DeviceCounts,
     /// The telemetry as the devices saw it.
@@ -48,6 +52,23 @@ pub struct Report {
     /// The phases in the order of a device's life; in the summary only.
     #[serde(skip)]
     pub phases: Vec<&'static str>,
+}
+
+/// Where the figures of a merged report come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Merged {
+    /// The run that all of them are of.
+    pub run_id: String,
+    /// In how many shards its plan was simulated.
+    pub shards: u32,
+    /// Shards, counted from 0, of which there is nothing.
+    pub missing: Vec<u32>,
+    /// Shards whose last process is still there or was killed: of their last second nothing is known.
+    pub open: Vec<u32>,
+    /// How many processes had a part in it.
+    pub processes: u32,
+    /// Telemetry that was neither acknowledged nor given up when its process was killed.
+    pub telemetry_lost: u64,
 }
 
 /// Counts of devices.
@@ -109,7 +130,13 @@ pub struct Latency {
 impl Report {
     /// Puts the report together. `lost` are devices of processes that died and were not online until then.
     #[must_use]
-    pub fn new(manifest: Manifest, asked: u64, totals: &Totals, lost: u64, target: Option<Received>) -> Self {
+    pub fn new(
+        manifest: impl Into<Option<Manifest>>,
+        asked: u64,
+        totals: &Totals,
+        lost: u64,
+        target: Option<Received>,
+    ) -> Self {
         let mut failed_by_reason = totals.by_reason(counter::DEVICES_FAILED);
         if lost > 0 {
             *failed_by_reason.entry("process_died".to_owned()).or_insert(0) += lost;
@@ -117,7 +144,8 @@ impl Report {
         let dropped_by_reason = totals.by_reason(counter::TELEMETRY_DROPPED);
         Self {
             schema_version: SCHEMA_VERSION,
-            manifest,
+            manifest: manifest.into(),
+            merged: None,
             devices: DeviceCounts {
                 asked,
                 registered: totals.counter(counter::DEVICES_REGISTERED),

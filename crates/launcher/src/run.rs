@@ -1,5 +1,6 @@
 //! The life of a run, from the manifest to the report.
 
+pub mod prepare;
 mod watch;
 
 use std::path::{Path, PathBuf};

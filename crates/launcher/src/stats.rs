@@ -130,7 +130,8 @@ impl Totals {
     }
 }
 
-fn decode(encoded: &str) -> Option<Histogram<u64>> {
+/// A histogram as lines and records have it.
+pub(crate) fn decode(encoded: &str) -> Option<Histogram<u64>> {
     let bytes = STANDARD.decode(encoded).ok()?;
     Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
 }

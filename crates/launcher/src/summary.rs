@@ -10,11 +10,29 @@ use crate::report::{Latency, Report};
 pub fn summary(report: &Report) -> String {
     let mut text = String::new();
     // Writing into a string can't fail.
+    let _ = merged(&mut text, report);
     let _ = devices(&mut text, report);
     let _ = telemetry(&mut text, report);
     let _ = latencies(&mut text, report);
     let _ = errors(&mut text, report);
     text
+}
+
+fn merged(text: &mut String, report: &Report) -> std::fmt::Result {
+    let Some(merged) = &report.merged else {
+        return Ok(());
+    };
+    let list = |shards: &[u32]| shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    writeln!(text, "Run {}", merged.run_id)?;
+    writeln!(text, "  shards          {:>9}", merged.shards)?;
+    writeln!(text, "  processes       {:>9}", merged.processes)?;
+    if !merged.missing.is_empty() {
+        writeln!(text, "  nothing of shard {}", list(&merged.missing))?;
+    }
+    if !merged.open.is_empty() {
+        writeln!(text, "  no end of shard {}", list(&merged.open))?;
+    }
+    writeln!(text)
 }
 
 fn devices(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -48,6 +66,13 @@ fn telemetry(text: &mut String, report: &Report) -> std::fmt::Result {
         telemetry.dropped,
         in_brackets(&report.dropped_by_reason)
     )?;
+    if let Some(merged) = report.merged.as_ref().filter(|merged| merged.telemetry_lost > 0) {
+        writeln!(
+            text,
+            "  lost            {:>9}  (with processes that were killed)",
+            merged.telemetry_lost
+        )?;
+    }
     if let Some(target) = report.target {
         writeln!(
             text,

@@ -13,4 +13,5 @@ mod configs;
 mod page;
 mod refusals;
 mod run;
+mod sims;
 mod support;

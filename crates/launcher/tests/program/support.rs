@@ -82,15 +82,7 @@ impl Fleet {
 
     /// Starts the program; its stderr can be listened to.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self
-            .command(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = child.stderr.take().unwrap();
-        Running::listen(child, stderr)
+        Running::spawn(self.command(arguments))
     }
 
     /// Starts the program; its stdout can be listened to.
@@ -162,6 +154,22 @@ fn processes_of(folder: &Path) -> Vec<(i32, String)> {
 }
 
 impl Running {
+    /// Starts a program; its stderr can be listened to.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        Self::listen(child, stderr)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn listen(child: Child, output: impl Read + Send + 'static) -> Self {
         let (heard, lines) = channel();
         std::thread::spawn(move || {

@@ -1,0 +1,38 @@
+//! `fleet health`: whether a part of a fleet is well, asked by the program itself, so that a container's image needs no
+//! other.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::application::Application;
+use crate::exit::{Failure, PASSED};
+use crate::sim;
+
+/// Asks the emulator at `app`, whose state folder is `state`, and prints what it counts.
+///
+/// # Errors
+///
+/// It does not answer, or the folder is not one of an emulator.
+pub async fn emulator(state: &Path, app: &str) -> Result<u8, Failure> {
+    let token_file = state.join("api_token");
+    let token = std::fs::read_to_string(&token_file)
+        .with_context(|| format!("can't read the API token from `{}`", token_file.display()))?;
+    let application = Application::new(app, token.trim(), Some(&state.join("ca_cert.pem")))?;
+    let figures = application
+        .figures()
+        .await
+        .with_context(|| format!("the emulator at {app} does not answer"))?;
+    println!("{figures}");
+    Ok(PASSED)
+}
+
+/// Looks whether the `fleet sim` that is the process `pid` of this host is at work.
+///
+/// # Errors
+///
+/// It is not.
+pub fn sim(results: &Path, pid: u32) -> Result<u8, Failure> {
+    sim::health(results, pid, jiff::Timestamp::now())?;
+    Ok(PASSED)
+}

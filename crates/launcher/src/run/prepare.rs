@@ -1,0 +1,60 @@
+//! `fleet prepare`: what a run does before its devices start, for devices that others start: certificates, enrollment,
+//! and the plan.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+
+use super::{Start, resolve};
+use crate::exit::{Failure, PASSED};
+use crate::interrupts::Interrupts;
+use crate::manifest::types::Target;
+use crate::manifest::values::Span;
+use crate::report::write_whole;
+use crate::story::Story;
+
+/// What to prepare.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The manifest's file.
+    pub manifest: PathBuf,
+    /// `path=value`, each over a key of the manifest.
+    pub set: Vec<String>,
+    /// How long the stages take together.
+    pub duration: Option<Span>,
+    /// Where the plan goes.
+    pub plan: PathBuf,
+    /// Our own program.
+    pub executable: PathBuf,
+}
+
+/// Makes certificates, enrolls and writes the plan.
+///
+/// # Errors
+///
+/// The manifest can't be used, or the target does not agree.
+pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+    let manifest = resolve(&options.manifest, &options.set, options.duration)?;
+    if matches!(manifest.target, Target::Emulator(_)) {
+        return Err(Failure::refused(anyhow!(
+            "a target of kind `emulator` lives only as long as the `fleet run` that starts it\n\
+             hint: start `fleet emulator`, and describe it as a target of kind `iot-central` with its CA"
+        )));
+    }
+    let (start, token) = Start::check(manifest)?;
+    let story = Story::begin();
+    story.tell(start.words());
+    let ready = tokio::select! {
+        ready = start.prepare(&options.executable, token, story) => ready?,
+        () = interrupts.next() => return Err(Failure::Interrupted),
+    };
+    let plan = crate::roster::plan(&start.manifest, ready.plan, start.now)?;
+    let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
+    write_whole(&options.plan, &text)?;
+    story.tell(format!(
+        "run {}: the plan is in {}",
+        plan.run_id,
+        options.plan.display()
+    ));
+    Ok(PASSED)
+}

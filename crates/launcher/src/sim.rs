@@ -1,0 +1,311 @@
+//! `fleet sim`: simulates shards of a plan, together with other processes that share a folder with it.
+//!
+//! How many processes there are is nobody's setting: each takes its fair part of the shards, takes over what others leave
+//! and gives back what is more than its part.
+
+mod keeper;
+pub mod place;
+pub mod record;
+pub mod share;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use device_sim::lease::Lease;
+use device_sim::limits::ensure_file_handles;
+use device_sim::lines::EndReason;
+use device_sim::plan::Plan;
+use device_sim::shard::{ShardChoice, host_name};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::exit::{Failure, PASSED};
+use crate::interrupts::Interrupts;
+use crate::story::Story;
+use keeper::{How, News, Order, Start};
+use place::Place;
+use share::{Seen, Share, Step};
+
+/// How often a process looks around. Locks tell nobody that they are free again.
+const LOOK: Duration = Duration::from_millis(500);
+/// A shard whose process died is left alone for so long, or a mistake in the plan would keep the machine busy.
+const BREATH: Duration = Duration::from_secs(2);
+/// After so many processes in a row that did not even get ready, something is wrong that will not pass.
+const FALSE_STARTS: u32 = 5;
+
+/// What to simulate, and where to meet the others.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The plan's file.
+    pub plan: PathBuf,
+    /// Which shards.
+    pub part: Part,
+    /// The folder for leases and figures.
+    pub results: PathBuf,
+    /// Our own program.
+    pub executable: PathBuf,
+}
+
+/// Which shards a process wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// This one.
+    One(ShardChoice),
+    /// A fair part of so many.
+    Fair(NonZeroU32),
+}
+
+/// Simulates until all shards are finished or somebody says stop, which is a good end, too.
+///
+/// # Errors
+///
+/// The plan or the folder can't be used, or device-sim processes can't be started again and again.
+pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+    let plan = Plan::read(&options.plan).map_err(Failure::refused)?;
+    let (shards, only) = match options.part {
+        Part::Fair(shards) => (shards, None),
+        Part::One(choice) => {
+            let shard = choice.resolve(|name| std::env::var(name).ok(), host_name().as_deref());
+            let shard = shard.map_err(Failure::refused)?;
+            (shard.count, Some(shard.index))
+        }
+    };
+    // Children inherit the limit, and one of them has at most so many devices.
+    let devices = u64::from(plan.device_count().div_ceil(shards.get()));
+    ensure_file_handles(devices).map_err(Failure::refused)?;
+    let story = Story::begin();
+    let place = Place::open(&options.results, &plan.run_id, shards).map_err(Failure::Refused)?;
+    let joined = tokio::select! {
+        joined = join(&place, story) => joined?,
+        () = interrupts.next() => return Ok(PASSED),
+    };
+    let member = place.enter()?;
+    story.tell(match only {
+        None => format!("run {}: taking a part of {shards} shards", plan.run_id),
+        Some(index) => format!("run {}: taking shard {index}/{shards}", plan.run_id),
+    });
+    let (news, heard) = mpsc::unbounded_channel();
+    let crew = Crew {
+        options: &options,
+        plan: &plan,
+        place: &place,
+        member,
+        shards,
+        only,
+        story,
+        news,
+        running: BTreeMap::new(),
+        tired: BTreeMap::new(),
+        false_starts: 0,
+        stopping: false,
+    };
+    let done = crew.work(heard, &mut interrupts).await;
+    drop(joined);
+    done
+}
+
+async fn join(place: &Place, story: Story) -> anyhow::Result<place::Joined> {
+    let mut ticks = interval(LOOK);
+    let mut told = false;
+    loop {
+        ticks.tick().await;
+        if let Some(joined) = place.join()? {
+            return Ok(joined);
+        }
+        if !std::mem::replace(&mut told, true) {
+            story.tell("waiting: another run, or the same in another number of shards, is still going on here");
+        }
+    }
+}
+
+/// The shards of this process.
+struct Crew<'a> {
+    options: &'a Options,
+    plan: &'a Plan,
+    place: &'a Place,
+    member: place::Member,
+    shards: NonZeroU32,
+    only: Option<u32>,
+    story: Story,
+    news: mpsc::UnboundedSender<(u32, News)>,
+    running: BTreeMap<u32, Running>,
+    /// Shards whose process died, and until when they are left alone.
+    tired: BTreeMap<u32, Instant>,
+    false_starts: u32,
+    stopping: bool,
+}
+
+struct Running {
+    orders: mpsc::UnboundedSender<Order>,
+    /// It was told to stop.
+    leaving: bool,
+}
+
+impl Crew<'_> {
+    async fn work(
+        mut self,
+        mut heard: mpsc::UnboundedReceiver<(u32, News)>,
+        interrupts: &mut Interrupts,
+    ) -> Result<u8, Failure> {
+        let taste = self.taste();
+        let mut share = Share::new(Instant::now(), taste);
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut idle_told = false;
+        loop {
+            tokio::select! {
+                Some((index, news)) = heard.recv() => self.hear(index, news)?,
+                _ = ticks.tick() => {
+                    let mine: Vec<u32> = self.running.keys().copied().collect();
+                    self.member.beat(&mine)?;
+                    if !self.stopping {
+                        let seen = self.look()?;
+                        if seen.open == 0 && self.running.is_empty() {
+                            self.story.tell("all shards are finished");
+                            return Ok(PASSED);
+                        }
+                        self.step(share.next(Instant::now(), &seen))?;
+                        let idle = self.running.is_empty();
+                        if idle && !idle_told {
+                            self.story.tell("standing by: all shards have their processes");
+                        }
+                        idle_told = idle;
+                    }
+                }
+                () = interrupts.next() => {
+                    if self.stopping {
+                        self.order_all(Order::Kill);
+                        return Err(Failure::Interrupted);
+                    }
+                    self.story.tell("stopping: devices drain and disconnect; once more leaves at once");
+                    self.stopping = true;
+                    self.order_all(Order::Stop);
+                }
+            }
+            if self.stopping && self.running.is_empty() {
+                self.story.tell("stopped");
+                return Ok(PASSED);
+            }
+        }
+    }
+
+    fn hear(&mut self, index: u32, news: News) -> Result<(), Failure> {
+        let shards = self.shards;
+        let how = match news {
+            News::Ready { devices } => {
+                self.false_starts = 0;
+                self.story.tell(format!("shard {index}/{shards}: {devices} devices"));
+                return Ok(());
+            }
+            News::Ended(how) => how,
+        };
+        self.running.remove(&index);
+        match how {
+            How::Well(EndReason::StagesOver) => self.story.tell(format!("shard {index}/{shards} is finished")),
+            How::Well(EndReason::Stopped) => self.story.tell(format!("shard {index}/{shards} given back")),
+            // Somebody was quicker.
+            How::Taken => {}
+            How::Badly { started, words } => {
+                self.story.tell(format!("device-sim {index}/{shards} died: {words}"));
+                self.tired.insert(index, Instant::now() + BREATH);
+                self.false_starts += u32::from(!started);
+                if self.false_starts >= FALSE_STARTS {
+                    self.order_all(Order::Stop);
+                    return Err(anyhow!("device-sim does not start: {FALSE_STARTS} tries in a row failed").into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self) -> anyhow::Result<Seen> {
+        let now = Instant::now();
+        self.tired.retain(|_, until| *until > now);
+        let mut seen = Seen {
+            // Who wants one shard and no other has no part in the others'.
+            members: if self.only.is_some() { 1 } else { self.place.members()? },
+            mine: u32::try_from(self.running.len()).unwrap_or(u32::MAX),
+            ..Seen::default()
+        };
+        let indices = match self.only {
+            Some(index) => index..index + 1,
+            None => 0..self.shards.get(),
+        };
+        for index in indices {
+            let shard = self.place.shard(index);
+            if self.running.contains_key(&index) {
+                seen.open += 1;
+            } else if !self.place.is_finished(shard) {
+                seen.open += 1;
+                if !self.tired.contains_key(&index) && Lease::is_free(&self.place.lease(shard))? {
+                    seen.free.push(index);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    fn step(&mut self, step: Step) -> anyhow::Result<()> {
+        match step {
+            Step::Take(index) => {
+                let (orders, ordered) = mpsc::unbounded_channel();
+                let shard = self.place.shard(index);
+                let start = Start {
+                    executable: self.options.executable.clone(),
+                    plan_file: self.options.plan.clone(),
+                    shard,
+                    lease: self.place.lease(shard),
+                };
+                start
+                    .run(&self.options.results, self.plan, ordered, self.news.clone())
+                    .with_context(|| format!("shard {shard}"))?;
+                let leaving = false;
+                self.running.insert(index, Running { orders, leaving });
+            }
+            Step::GiveBack => {
+                // One at a time: the others may be gone before it is.
+                if let Some(last) = self.running.values_mut().next_back()
+                    && !last.leaving
+                {
+                    last.order(Order::Stop);
+                }
+            }
+            Step::Stay => {}
+        }
+        Ok(())
+    }
+
+    fn order_all(&mut self, order: Order) {
+        for running in self.running.values_mut() {
+            running.order(order);
+        }
+    }
+
+    /// Something that differs from process to process on one host and from host to host.
+    fn taste(&self) -> u32 {
+        let name = host_name().unwrap_or_default();
+        name.bytes().fold(std::process::id(), |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u32::from(byte))
+        })
+    }
+}
+
+impl Running {
+    fn order(&mut self, order: Order) {
+        self.leaving = true;
+        // A process that has ended takes no orders.
+        let _ = self.orders.send(order);
+    }
+}
+
+/// Whether the `fleet sim` that is the process `pid` of this host is well.
+///
+/// # Errors
+///
+/// It is not.
+pub fn health(results: &Path, pid: u32, now: jiff::Timestamp) -> anyhow::Result<()> {
+    place::health(results, pid, now)
+}

@@ -1,0 +1,203 @@
+//! One shard of this process: a device-sim process under a lease, and the file with its figures.
+
+use std::path::{Path, PathBuf};
+
+use device_sim::lease::Lease;
+use device_sim::lines::{EndReason, Line};
+use device_sim::plan::{Plan, Shard};
+use tokio::io::{BufReader, Lines};
+use tokio::process::ChildStdout;
+use tokio::sync::mpsc;
+
+use crate::child::{Child, Ended};
+use crate::sim::record::Recorder;
+
+/// What happened to a shard.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Its devices are there.
+    Ready {
+        /// How many.
+        devices: u32,
+    },
+    /// Its process has ended.
+    Ended(How),
+}
+
+/// How a shard's process ended.
+#[derive(Debug)]
+pub(super) enum How {
+    /// As it should.
+    Well(EndReason),
+    /// Somebody else has the lease; nothing was started.
+    Taken,
+    /// Otherwise, in words. `started` when its devices had been there.
+    Badly {
+        /// Whether it had said that it is ready.
+        started: bool,
+        /// What happened.
+        words: String,
+    },
+}
+
+/// An order to a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Drain and stop.
+    Stop,
+    /// End at once.
+    Kill,
+}
+
+/// What it takes to start a shard's process.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    /// Our own program.
+    pub(super) executable: PathBuf,
+    /// The plan's file.
+    pub(super) plan_file: PathBuf,
+    /// Which shard.
+    pub(super) shard: Shard,
+    /// Its lease.
+    pub(super) lease: PathBuf,
+}
+
+impl Start {
+    /// Starts the process. It obeys `orders` and tells `news`, the last of which is its end.
+    ///
+    /// # Errors
+    ///
+    /// It can't be started, or its figures can't be written.
+    pub(super) fn run(
+        self,
+        results: &Path,
+        plan: &Plan,
+        orders: mpsc::UnboundedReceiver<Order>,
+        news: mpsc::UnboundedSender<(u32, News)>,
+    ) -> anyhow::Result<()> {
+        let recorder = Recorder::begin(results, plan, self.shard)?;
+        let arguments = [
+            "device-sim".into(),
+            "--plan".into(),
+            self.plan_file.into(),
+            "--shard".into(),
+            self.shard.to_string().into(),
+            "--lease".into(),
+            self.lease.clone().into(),
+            "--incarnation".into(),
+            recorder.incarnation().to_string().into(),
+            "--control".into(),
+            "stdin".into(),
+        ];
+        let started = Child::start(&self.executable, format!("device-sim {}", self.shard), arguments);
+        let (child, stdout) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                recorder.discard();
+                return Err(error);
+            }
+        };
+        let mut keeper = Keeper {
+            index: self.shard.index,
+            lease: self.lease,
+            child,
+            recorder,
+            orders,
+            news,
+            started: false,
+            ended: None,
+            unwritten: None,
+        };
+        tokio::spawn(async move {
+            keeper.listen(stdout).await;
+            let how = keeper.end().await;
+            if matches!(how, How::Taken | How::Badly { started: false, .. }) {
+                keeper.recorder.discard();
+            }
+            keeper.tell(News::Ended(how));
+        });
+        Ok(())
+    }
+}
+
+struct Keeper {
+    index: u32,
+    lease: PathBuf,
+    child: Child,
+    recorder: Recorder,
+    orders: mpsc::UnboundedReceiver<Order>,
+    news: mpsc::UnboundedSender<(u32, News)>,
+    started: bool,
+    ended: Option<EndReason>,
+    unwritten: Option<String>,
+}
+
+impl Keeper {
+    /// Until its stdout ends.
+    async fn listen(&mut self, mut stdout: Lines<BufReader<ChildStdout>>) {
+        loop {
+            tokio::select! {
+                line = stdout.next_line() => match line {
+                    Ok(Some(line)) => self.hear(&line),
+                    Ok(None) | Err(_) => return,
+                },
+                Some(order) = self.orders.recv() => self.obey(order),
+            }
+        }
+    }
+
+    fn hear(&mut self, line: &str) {
+        let written = match serde_json::from_str(line) {
+            Ok(Line::Ready { devices, .. }) => {
+                self.started = true;
+                self.tell(News::Ready { devices });
+                Ok(())
+            }
+            Ok(Line::Stats(stats)) => self.recorder.add(stats),
+            Ok(Line::End { reason }) => {
+                self.ended = Some(reason);
+                self.recorder.end(reason)
+            }
+            Ok(Line::Device(_) | Line::Done { .. } | Line::Refused { .. }) => Ok(()),
+            Err(_) => Err(anyhow::anyhow!("it said what is no line of ours: {line}")),
+        };
+        if let Err(error) = written {
+            // Devices whose figures are lost are of no use: another process may be able to write them.
+            self.unwritten.get_or_insert(format!("{error:#}"));
+            self.child.stop();
+        }
+    }
+
+    /// Until the process is gone, and with it the lease.
+    async fn end(&mut self) -> How {
+        let ended = loop {
+            tokio::select! {
+                ended = self.child.ended() => break ended,
+                Some(order) = self.orders.recv() => self.obey(order),
+            }
+        };
+        let badly = |words| How::Badly {
+            started: self.started,
+            words,
+        };
+        match (ended, self.ended, self.unwritten.take()) {
+            (_, _, Some(unwritten)) => badly(unwritten),
+            (Ok(Ended { status, .. }), Some(reason), None) if status.success() => How::Well(reason),
+            (Ok(_), None, None) if !self.started && Lease::is_free(&self.lease).is_ok_and(|free| !free) => How::Taken,
+            (Ok(ended), ..) => badly(ended.to_string()),
+            (Err(error), ..) => badly(format!("{error:#}")),
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Stop => self.child.stop(),
+            Order::Kill => self.child.kill(),
+        }
+    }
+
+    fn tell(&self, news: News) {
+        // Nobody listens any more when the process leaves at once.
+        let _ = self.news.send((self.index, news));
+    }
+}

@@ -1,0 +1,173 @@
+//! What one process made of a shard: figures, written every second and whole, so that whoever is killed leaves what it
+//! had until then.
+//!
+//! ```text
+//! <results>/<run id>/<i>-of-<n>/0001.json   the first process that had the shard
+//!                               0002.json   the one that took it over, or that it was given to again
+//!                               finished    there is nothing left to do
+//! ```
+//! Every process writes a file of its own, so that nothing is counted twice and nothing is overwritten.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use device_sim::lines::{EndReason, Phase, Stats};
+use device_sim::plan::{Plan, Shard};
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+use serde::{Deserialize, Serialize};
+
+use crate::report::write_whole;
+use crate::stats::decode;
+
+/// The version of the files.
+pub const RECORD_VERSION: u32 = 1;
+
+/// The contents of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`RECORD_VERSION`].
+    pub version: u32,
+    /// The run, as its plan names it.
+    pub run_id: String,
+    /// Which shard, from 0.
+    pub index: u32,
+    /// Of how many.
+    pub count: NonZeroU32,
+    /// The how-manieth process that had it, from 1.
+    pub incarnation: NonZeroU32,
+    /// How many devices the whole fleet has.
+    pub fleet_devices: u32,
+    /// How it ended; nothing where the process is still there, or was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<EndReason>,
+    /// Its figures. Unlike those of a line, histograms hold everything since the process began.
+    pub stats: Stats,
+}
+
+/// A file under way.
+#[derive(Debug)]
+pub struct Recorder {
+    record: Record,
+    path: PathBuf,
+    histograms: BTreeMap<String, Histogram<u64>>,
+}
+
+impl Recorder {
+    /// Begins the next file of a shard. No other process gets the same number.
+    ///
+    /// # Errors
+    ///
+    /// It can't be written.
+    pub fn begin(results: &Path, plan: &Plan, shard: Shard) -> anyhow::Result<Self> {
+        let folder = shard_folder(results, &plan.run_id, shard);
+        let make = || -> io::Result<(NonZeroU32, PathBuf)> {
+            fs::create_dir_all(&folder)?;
+            let mut number = NonZeroU32::MIN;
+            loop {
+                let path = folder.join(format!("{number:04}.json"));
+                match fs::File::create_new(&path) {
+                    Ok(_) => return Ok((number, path)),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        number = number.saturating_add(1);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let (incarnation, path) = make().with_context(|| format!("can't write into `{}`", folder.display()))?;
+        let record = Record {
+            version: RECORD_VERSION,
+            run_id: plan.run_id.clone(),
+            index: shard.index,
+            count: shard.count,
+            incarnation,
+            fleet_devices: plan.device_count(),
+            ended: None,
+            stats: Stats::default(),
+        };
+        Ok(Self {
+            record,
+            path,
+            histograms: BTreeMap::new(),
+        })
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn incarnation(&self) -> NonZeroU32 {
+        self.record.incarnation
+    }
+
+    /// Takes a line of figures and writes all that is known until now.
+    ///
+    /// # Errors
+    ///
+    /// It can't be written.
+    pub fn add(&mut self, stats: Stats) -> anyhow::Result<()> {
+        for (name, encoded) in &stats.histograms {
+            if let Some(new) = decode(encoded) {
+                let all = self.histograms.entry(name.clone()).or_insert_with(Phase::histogram);
+                all.add(new)
+                    .with_context(|| format!("the histogram of {name} has other bounds"))?;
+            }
+        }
+        self.record.stats = stats;
+        self.write()
+    }
+
+    /// Takes note of the end.
+    ///
+    /// # Errors
+    ///
+    /// It can't be written.
+    pub fn end(&mut self, reason: EndReason) -> anyhow::Result<()> {
+        self.record.ended = Some(reason);
+        self.write()?;
+        if reason == EndReason::StagesOver {
+            let path = self.path.with_file_name(FINISHED);
+            fs::write(&path, []).with_context(|| format!("can't write `{}`", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file that nothing was written to: the process never began.
+    pub fn discard(&self) {
+        // An empty file left behind means the same to every reader.
+        let _ = fs::remove_file(&self.path);
+    }
+
+    fn write(&mut self) -> anyhow::Result<()> {
+        let mut serializer = V2Serializer::new();
+        self.record.stats.histograms.clear();
+        for (name, histogram) in &self.histograms {
+            let mut bytes = Vec::new();
+            serializer
+                .serialize(histogram, &mut bytes)
+                .with_context(|| format!("the histogram of {name} can't be written"))?;
+            let encoded = STANDARD.encode(bytes);
+            self.record.stats.histograms.insert(name.clone(), encoded);
+        }
+        let text = serde_json::to_vec(&self.record).context("the figures can't be put into JSON")?;
+        write_whole(&self.path, &text)
+    }
+}
+
+/// The name of the file that says that a shard has nothing left to do.
+const FINISHED: &str = "finished";
+
+/// Whether a shard has nothing left to do.
+#[must_use]
+pub fn is_finished(results: &Path, run_id: &str, shard: Shard) -> bool {
+    shard_folder(results, run_id, shard).join(FINISHED).exists()
+}
+
+fn shard_folder(results: &Path, run_id: &str, shard: Shard) -> PathBuf {
+    results.join(run_id).join(format!("{}-of-{}", shard.index, shard.count))
+}

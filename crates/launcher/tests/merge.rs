@@ -1,0 +1,131 @@
+//! `fleet report merge`, from files that processes of `fleet sim` could have written.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that can't go on has no other way to say so"
+)]
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use device_sim::lines::{EndReason, Phase, Stats};
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+use launcher::merge::merge;
+use launcher::sim::record::{RECORD_VERSION, Record};
+use launcher::summary::summary;
+
+fn record(index: u32, incarnation: u32, ended: Option<EndReason>, counters: &[(&str, u64)]) -> Record {
+    let mut histogram = Phase::histogram();
+    // Each process measured one connection of so many milliseconds as its shard's number, and one.
+    histogram.record(u64::from(index + 1) * 1_000).unwrap();
+    let mut bytes = Vec::new();
+    V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
+    Record {
+        version: RECORD_VERSION,
+        run_id: "20261124T020000000".to_owned(),
+        index,
+        count: NonZeroU32::new(3).unwrap(),
+        incarnation: NonZeroU32::new(incarnation).unwrap(),
+        fleet_devices: 30,
+        ended,
+        stats: Stats {
+            counters: counters
+                .iter()
+                .map(|(name, count)| ((*name).to_owned(), *count))
+                .collect(),
+            histograms: BTreeMap::from([("connect/thermostats".to_owned(), STANDARD.encode(bytes))]),
+            ..Stats::default()
+        },
+    }
+}
+
+fn telemetry(offered: u64, acked: u64, dropped: u64) -> [(&'static str, u64); 5] {
+    [
+        ("devices_registered", 10),
+        ("devices_connected", 10),
+        ("telemetry_offered", offered),
+        ("telemetry_acked", acked),
+        ("telemetry_dropped/stopped", dropped),
+    ]
+}
+
+#[test]
+fn a_shard_that_moved_is_summed_in_its_messages_and_counted_once_in_its_devices() {
+    let stopped = Some(EndReason::Stopped);
+    let report = merge(vec![
+        record(1, 2, stopped, &telemetry(50, 49, 1)),
+        record(0, 1, stopped, &telemetry(100, 98, 2)),
+        record(1, 1, None, &telemetry(100, 93, 0)),
+        record(2, 1, Some(EndReason::StagesOver), &telemetry(10, 10, 0)),
+    ])
+    .unwrap();
+    assert_eq!((report.devices.asked, report.devices.registered), (30, 30));
+    assert_eq!((report.devices.connected, report.devices.failed), (30, 0));
+    assert_eq!((report.telemetry.offered, report.telemetry.acked), (260, 250));
+    let merged = report.merged.as_ref().unwrap();
+    assert_eq!((merged.shards, merged.processes), (3, 4));
+    assert_eq!((&merged.missing, &merged.open), (&vec![], &vec![]));
+    assert_eq!(merged.telemetry_lost, 7);
+    assert_eq!(report.latency["connect"].count, 4);
+    assert_eq!(report.exit, 0);
+    insta::assert_snapshot!(summary(&report));
+}
+
+#[test]
+fn what_is_missing_or_has_no_end_is_named_and_the_exit_code_says_so() {
+    let report = merge(vec![
+        record(0, 1, Some(EndReason::Stopped), &telemetry(10, 10, 0)),
+        record(2, 1, None, &telemetry(10, 8, 0)),
+    ])
+    .unwrap();
+    let merged = report.merged.as_ref().unwrap();
+    assert_eq!((&merged.missing, &merged.open), (&vec![1], &vec![2]));
+    assert_eq!(report.exit, 1);
+    let words = summary(&report);
+    assert!(words.contains("nothing of shard 1\n  no end of shard 2\n"), "{words}");
+    // Only that nothing is missing makes it well.
+    let whole = (0..3).map(|index| record(index, 1, Some(EndReason::Stopped), &telemetry(1, 1, 0)));
+    assert_eq!(merge(whole.collect()).unwrap().exit, 0);
+}
+
+#[test]
+fn a_device_that_failed_in_the_shards_last_process_makes_the_report_fail() {
+    let mut failed = record(1, 2, Some(EndReason::Stopped), &telemetry(1, 1, 0));
+    failed
+        .stats
+        .counters
+        .insert("devices_failed/dps_disabled".to_owned(), 2);
+    let mut healed = record(0, 1, None, &telemetry(1, 1, 0));
+    healed.stats.counters.insert("devices_failed/tcp_refused".to_owned(), 5);
+    let stopped = Some(EndReason::Stopped);
+    let report = merge(vec![
+        healed,
+        record(0, 2, stopped, &telemetry(1, 1, 0)),
+        record(1, 1, None, &telemetry(1, 1, 0)),
+        failed,
+        record(2, 1, stopped, &telemetry(1, 1, 0)),
+    ])
+    .unwrap();
+    assert_eq!(report.devices.failed, 2);
+    assert_eq!(
+        report.failed_by_reason,
+        BTreeMap::from([("dps_disabled".to_owned(), 2)])
+    );
+    assert_eq!(report.exit, 1);
+}
+
+#[test]
+fn a_copy_counts_once_and_a_contradiction_is_refused() {
+    let one = || record(0, 1, None, &telemetry(10, 9, 0));
+    assert_eq!(merge(vec![one(), one()]).unwrap().telemetry.offered, 10);
+    let refused = merge(vec![one(), record(0, 1, None, &telemetry(20, 9, 0))]).unwrap_err();
+    assert!(refused.to_string().contains("two different files"), "{refused}");
+    let mut cut_otherwise = record(1, 1, None, &telemetry(1, 1, 0));
+    cut_otherwise.count = NonZeroU32::new(4).unwrap();
+    let refused = merge(vec![one(), cut_otherwise]).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "run 20261124T020000000 was cut into 3 shards and into 4; those can't be added"
+    );
+}

@@ -1,0 +1,156 @@
+//! `fleet prepare`, `fleet sim` in several processes, and `fleet report merge`, with a real emulator beside them.
+
+use serde_json::Value;
+
+use crate::support::{Fleet, LONG, Running, manifest};
+
+/// An emulator, and a fleet of six devices prepared for it.
+struct World {
+    fleet: Fleet,
+    app: String,
+    emulator: Running,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.emulator.kill();
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let fleet = Fleet::new("");
+        let mut emulator = fleet.start_service(&[
+            "emulator",
+            "--mqtt=127.0.0.1:0",
+            "--https=127.0.0.1:0",
+            "--http=127.0.0.1:0",
+            "--dps-retry-after=1",
+            "--state=emulator",
+        ]);
+        let ready: Value = serde_json::from_str(&emulator.wait_for("ready")).unwrap();
+        let port = |service: &str| {
+            let address = ready[service].as_str().unwrap();
+            address.rsplit_once(':').unwrap().1.to_owned()
+        };
+        let app = format!("https://localhost:{}", port("https"));
+        let target = format!(
+            "kind = \"iot-central\"\napp = \"{app}\"\napi_token = {{ file = \"emulator/api_token\" }}\n\
+             dps_endpoint = \"localhost\"\nport = {}\nca = \"emulator/ca_cert.pem\"",
+            port("mqtt")
+        );
+        let text = manifest(&target, LONG) + "register_rate = \"50/s\"\n";
+        std::fs::write(fleet.path("fleet.toml"), text).unwrap();
+        fleet.fleet(&["prepare", "fleet.toml", "--plan", "plan.json"]).expect(0);
+        Self { fleet, app, emulator }
+    }
+
+    fn sim(&self, arguments: &[&str]) -> Running {
+        let (plan, results) = (self.fleet.path("plan.json"), self.fleet.path("results"));
+        let (plan, results) = (plan.to_str().unwrap(), results.to_str().unwrap());
+        let fixed = ["sim", "--plan", plan, "--results", results];
+        self.fleet.start(&[&fixed, arguments].concat())
+    }
+
+    /// What the emulator counts, asked until `enough`.
+    fn figures(&self, enough: impl Fn(&Value) -> bool) -> Value {
+        let ask = ["health", "emulator", "--state", "emulator", "--app", &self.app];
+        for _ in 0..3_000 {
+            let figures: Value = serde_json::from_str(&self.fleet.fleet(&ask).expect(0).stdout).unwrap();
+            if enough(&figures) {
+                return figures;
+            }
+        }
+        panic!("the emulator never counted enough");
+    }
+
+    /// What a sim says that it has.
+    fn shards_of(&self, sim: &Running) -> String {
+        let members = std::fs::read_dir(self.fleet.path("results/leases/members")).unwrap();
+        let name = format!("-{}", sim.pid());
+        let path = members.map(|entry| entry.unwrap().path());
+        let mut path = path.filter(|path| path.to_str().unwrap().ends_with(&name));
+        std::fs::read_to_string(path.next().unwrap()).unwrap()
+    }
+
+    fn wait_until_all_are_connected(&self) {
+        self.figures(|figures| figures["connected"] == 6);
+    }
+}
+
+#[test]
+fn sims_share_a_fleet_take_over_from_the_dead_and_their_merged_account_closes() {
+    let world = World::new();
+    let mut first = world.sim(&["--shards", "3"]);
+    first.wait_for(": 2 devices");
+    let mut second = world.sim(&["--shards", "3"]);
+    second.wait_for(": 2 devices");
+    world.wait_until_all_are_connected();
+    let health = ["health", "sim", "--results", "results", "--pid"];
+    world
+        .fleet
+        .fleet(&[&health[..], &[&second.pid().to_string()]].concat())
+        .expect(0);
+
+    // Whoever has devices keeps others from sharing them otherwise.
+    let mut other = world.sim(&["--shards", "2"]);
+    other.wait_for("waiting: another run, or the same in another number of shards, is still going on here");
+    other.interrupt();
+    assert_eq!(other.end().0, Some(0));
+
+    let before = first.pid();
+    first.kill();
+    let all_of_them = || world.shards_of(&second) == "[0,1,2]";
+    world.figures(|figures| all_of_them() && figures["connected"] == 6);
+    let dead = world
+        .fleet
+        .fleet(&[&health[..], &[&before.to_string()]].concat())
+        .expect(1);
+    assert!(dead.stderr.contains("has ended"), "{}", dead.stderr);
+
+    second.interrupt();
+    let (code, words) = second.end();
+    assert_eq!(code, Some(0), "{words}");
+    let figures = world.figures(|figures| figures["connected"] == 0);
+
+    let merged = world
+        .fleet
+        .fleet(&["report", "merge", "results", "--report", "report"])
+        .expect(0);
+    for (word, count) in [("asked", 6), ("registered", 6), ("connected", 6), ("failed", 0)] {
+        assert_eq!(merged.figure(word), count, "{word} in\n{}", merged.stdout);
+    }
+    let (received, acked) = (&figures["telemetry_received_unique"], merged.figure("acknowledged"));
+    assert!(
+        acked > 0 && acked <= received.as_u64().unwrap(),
+        "{acked} of {received}"
+    );
+    assert_eq!(world.fleet.report()["merged"]["missing"], serde_json::json!([]));
+}
+
+#[test]
+fn a_sim_of_one_shard_takes_its_number_from_the_job_and_a_report_names_what_is_missing() {
+    let world = World::new();
+    let refused = world.fleet.fleet(&["report", "merge", "."]).expect(2);
+    assert!(
+        refused.stderr.contains("there is nothing of a run in `.`"),
+        "{}",
+        refused.stderr
+    );
+
+    let plan = world.fleet.path("plan.json");
+    let arguments = ["sim", "--results", "results", "--shard", "auto/2", "--plan"];
+    let mut job = world.fleet.command(&arguments);
+    job.arg(&plan).env("JOB_COMPLETION_INDEX", "1");
+    let mut sim = Running::spawn(job);
+    sim.wait_for("taking shard 1/2");
+    sim.wait_for("shard 1/2: 3 devices");
+    world.figures(|figures| figures["connected"] == 3);
+    sim.interrupt();
+    assert_eq!(sim.end().0, Some(0));
+
+    let merged = world.fleet.fleet(&["report", "merge", "results"]).expect(1);
+    assert!(merged.stdout.contains("nothing of shard 0\n"), "{}", merged.stdout);
+    assert_eq!(merged.figure("asked"), 6);
+    assert_eq!(merged.figure("connected"), 3);
+}
