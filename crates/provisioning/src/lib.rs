@@ -15,6 +15,7 @@
 //! | [`register`] | asking DPS which hub a device belongs to |
 //! | [`central`] | a client of IoT Central's REST API |
 //! | [`enroll`] | the steps of IoT Central's X.509 how-to on top of it, safe to repeat |
+//! | [`explain`] | what a refusal means, and what to do |
 //! | [`assignment`] | which hub a device was assigned, remembered from run to run |
 //!
 //! # Example
@@ -38,5 +39,6 @@ pub mod assignment;
 pub mod central;
 pub mod certificate;
 pub mod enroll;
+pub mod explain;
 pub mod identities;
 pub mod register;

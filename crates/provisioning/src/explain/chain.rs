@@ -1,0 +1,174 @@
+//! The usual reason for 401002, found without asking anybody: does what a device sends lead to the CA that is enrolled?
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::CertificateDer;
+
+use crate::certificate::inspect::{CertificateFacts, issued_by};
+use crate::certificate::load::{self, read};
+use crate::certificate::{CertificateError, pem};
+
+/// How far a device's chain goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// Up to the enrolled CA.
+    Reaches {
+        /// Its common name.
+        ca: String,
+    },
+    /// Not that far.
+    Ends {
+        /// The device.
+        device: String,
+        /// Certificates that it sends beyond its leaf.
+        beyond_leaf: usize,
+        /// Who has signed the last one.
+        issuer: String,
+        /// The CAs that are enrolled, by their common names.
+        enrolled: Vec<String>,
+    },
+}
+
+/// Follows `chain`, what the device sends with its leaf first, upwards until one of the `enrolled` CAs has signed. A CA that is
+/// enrolled and sent along counts as well.
+///
+/// # Errors
+///
+/// A certificate can't be read.
+pub fn reach(
+    device: &str,
+    chain: &[CertificateDer<'_>],
+    enrolled: &[CertificateDer<'_>],
+) -> Result<Reach, CertificateError> {
+    let file = format!("what {device} sends");
+    let name = |der: &CertificateDer<'_>| CertificateFacts::from_der(der, &file).map(|facts| named(facts.common_name));
+    let mut at = chain.first();
+    let mut left: Vec<_> = chain.iter().skip(1).collect();
+    let mut issuer = String::new();
+    while let Some(child) = at {
+        for ca in enrolled {
+            if child == ca || issued_by(child, ca, &file)? {
+                return Ok(Reach::Reaches { ca: name(ca)? });
+            }
+        }
+        issuer = named(CertificateFacts::from_der(child, &file)?.issuer_common_name);
+        at = None;
+        for index in 0..left.len() {
+            if issued_by(child, left[index], &file)? {
+                at = Some(left.swap_remove(index));
+                break;
+            }
+        }
+    }
+    Ok(Reach::Ends {
+        device: device.to_owned(),
+        beyond_leaf: chain.len().saturating_sub(1),
+        issuer,
+        enrolled: enrolled.iter().map(name).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The same for files: a device's chain, and the certificates of CAs.
+///
+/// # Errors
+///
+/// A file can't be read, or is no certificate.
+pub fn reach_of_files(device: &str, fullchain: &Path, enrolled: &[PathBuf]) -> Result<Reach, CertificateError> {
+    let certificates = |path: &Path| pem::certificates(&read(path)?, &load::named(path));
+    let mut cas = Vec::new();
+    for path in enrolled {
+        cas.extend(certificates(path)?.into_iter().take(1));
+    }
+    reach(device, &certificates(fullchain)?, &cas)
+}
+
+fn named(common_name: Option<String>) -> String {
+    common_name.unwrap_or_else(|| "a CA without a common name".to_owned())
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reaches { ca } => write!(f, "its chain leads to the enrolled CA `{ca}`"),
+            Self::Ends {
+                device,
+                beyond_leaf,
+                issuer,
+                enrolled,
+            } => {
+                match beyond_leaf {
+                    0 => write!(f, "{device} sends its leaf only; ")?,
+                    1 => write!(f, "{device} sends its leaf and one more certificate; ")?,
+                    more => write!(f, "{device} sends its leaf and {more} more certificates; ")?,
+                }
+                let [first, others @ ..] = enrolled.as_slice() else {
+                    return write!(f, "no CA is enrolled");
+                };
+                write!(f, "the enrolled CA is `{first}`")?;
+                for other in others {
+                    write!(f, " or `{other}`")?;
+                }
+                if enrolled.contains(issuer) {
+                    write!(f, ", and what it sends is signed by another one of the name `{issuer}`")
+                } else {
+                    write!(f, "; the intermediate `{issuer}` is missing from its chain file")
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::certificate::make::{CertificateAuthority, KeyType, Validity};
+    use crate::certificate::pem::certificates;
+
+    fn now() -> Timestamp {
+        "2026-11-23T15:00:00Z".parse().unwrap()
+    }
+
+    fn root() -> CertificateAuthority {
+        CertificateAuthority::root("root", KeyType::P256, Validity::root(now())).unwrap()
+    }
+
+    fn of(chain: &str, enrolled: &[&CertificateAuthority]) -> String {
+        let chain = certificates(chain.as_bytes(), "chain").unwrap();
+        let ders: Vec<_> = enrolled
+            .iter()
+            .map(|ca| certificates(ca.cert_pem().as_bytes(), "ca").unwrap().swap_remove(0))
+            .collect();
+        reach("thermo-0001", &chain, &ders).unwrap().to_string()
+    }
+
+    #[test]
+    fn what_is_missing_between_a_device_and_its_ca_is_named() {
+        let (root, other) = (root(), root());
+        let between = root
+            .intermediate("between", KeyType::P256, Validity::intermediate(now()))
+            .unwrap();
+        let leaf = between
+            .leaf("thermo-0001", KeyType::P256, Validity::leaf(now()))
+            .unwrap();
+        let (alone, full) = (leaf.cert_pem(), leaf.fullchain_pem());
+
+        assert_eq!(of(&full, &[&root]), "its chain leads to the enrolled CA `root`");
+        assert_eq!(of(alone, &[&between]), "its chain leads to the enrolled CA `between`");
+        // A root that is sent along without need does no harm.
+        let with_root = format!("{full}{}", root.cert_pem());
+        assert_eq!(of(&with_root, &[&root]), "its chain leads to the enrolled CA `root`");
+        assert_eq!(
+            of(alone, &[&root]),
+            "thermo-0001 sends its leaf only; the enrolled CA is `root`; the intermediate `between` is missing from its chain file"
+        );
+        assert_eq!(
+            of(&full, &[&other]),
+            "thermo-0001 sends its leaf and one more certificate; the enrolled CA is `root`, and what it sends is signed by \
+             another one of the name `root`"
+        );
+        assert_eq!(of(alone, &[]), "thermo-0001 sends its leaf only; no CA is enrolled");
+    }
+}
