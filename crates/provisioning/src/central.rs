@@ -4,11 +4,12 @@
 //! to IoT Central and to our emulator of it.
 //!
 //! Requests that were throttled (429) or met a failing service are repeated, waiting as long as `retry-after` says; a command
-//! is repeated only where it certainly was not executed. The token goes into one header and nowhere else.
+//! is repeated only where it certainly was not executed. A pace, where one is set, keeps it from being throttled at all. The token goes into one header and nowhere else.
 
 mod devices;
 mod enrollment_groups;
 mod error;
+mod pace;
 mod retry;
 pub mod schema;
 mod templates;
@@ -16,7 +17,7 @@ mod token;
 mod transport;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -26,6 +27,7 @@ use rustls::{ClientConfig, RootCertStore};
 pub use devices::NewDevice;
 pub use enrollment_groups::GroupType;
 pub use error::CentralError;
+pub use pace::Pace;
 pub use retry::RetryPolicy;
 pub use token::ApiToken;
 
@@ -38,6 +40,8 @@ pub struct Central {
     base: Url,
     authorization: HeaderValue,
     retry: RetryPolicy,
+    /// Shared by all clones: the service counts what comes from all of them.
+    gate: Option<Arc<Mutex<pace::Gate>>>,
 }
 
 impl Central {
@@ -72,7 +76,15 @@ impl Central {
             base,
             authorization,
             retry: RetryPolicy::default(),
+            gate: None,
         })
+    }
+
+    /// The same client, which sends no more than this.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Pace) -> Self {
+        self.gate = Some(Arc::new(Mutex::new(pace::Gate::new(pace))));
+        self
     }
 
     /// The same client with another patience.

@@ -9,19 +9,25 @@
 mod description;
 mod error;
 mod group;
+mod id_scope;
 mod individual;
 mod needed;
+mod remove;
 mod step;
+mod template;
 
 pub use description::{Attest, GroupCa, GroupDescription};
 pub use error::EnrollError;
 pub use group::{CaInSlot, enroll_group, examine_group, put_ca, remove_ca};
+pub use id_scope::find_id_scope;
 pub use individual::{
     IndividualNeeds, OwnCertificates, enroll_individual, examine_individual, own_thumbprints, put_individual,
     set_device_enabled,
 };
 pub use needed::{Needed, Work};
+pub use remove::{Claim, claim_device, claim_group, remove_device, remove_group};
 pub use step::Step;
+pub use template::{has_template, publish_template};
 
 /// Whether enrolling changed anything in the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,6 +38,12 @@ impl Central {
         self.list(&[DEVICES], "devices").await
     }
 
+    /// Any device, without reading all of them; `None` where there is none.
+    pub async fn any_device(&self) -> Result<Option<response::Device>, CentralError> {
+        let page: response::Page<response::Device> = self.request(Method::GET, &[DEVICES], "devices").json().await?;
+        Ok(page.value.into_iter().next())
+    }
+
     /// One device.
     pub async fn device(&self, id: &str) -> Result<response::Device, CentralError> {
         self.request(Method::GET, &[DEVICES, id], subject(id)).json().await

@@ -1,5 +1,6 @@
 //! One request: its address, its repetition, its answer.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
@@ -9,6 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::error::{story, untrusted};
+use super::pace::Gate;
 use super::schema::response::{ErrorBody, Page};
 use super::{Central, CentralError};
 
@@ -142,6 +144,10 @@ impl Request<'_> {
                 Err(error) => error,
             };
             failed += 1;
+            if let (Some(gate), Some(asked)) = (&self.central.gate, error.retry_after()) {
+                let then = Instant::now().checked_add(asked.min(policy.overall));
+                then.into_iter().for_each(|then| lock(gate).close_until(then));
+            }
             let again = match self.repeat {
                 Repeat::Freely => error.is_retryable(),
                 Repeat::IfNotExecuted => error.was_not_executed(),
@@ -156,6 +162,10 @@ impl Request<'_> {
     }
 
     async fn attempt(&self) -> Result<Vec<u8>, CentralError> {
+        if let Some(gate) = &self.central.gate {
+            let at = lock(gate).take(Instant::now());
+            tokio::time::sleep_until(at).await;
+        }
         tracing::debug!(method = %self.method, path = self.url.path(), "request to IoT Central");
         let mut request = self
             .central
@@ -214,6 +224,11 @@ impl Request<'_> {
             retry_after,
         }
     }
+}
+
+/// Nothing panics while it holds the gate, and a gate can't be half open.
+fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The beginning of an answer that is not in the API's own form, for instance a proxy's page.

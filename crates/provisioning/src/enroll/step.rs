@@ -7,6 +7,26 @@ use crate::identities::Slot;
 /// A step that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// The application has a template of a model.
+    TemplateFound {
+        /// The model's id.
+        model: String,
+    },
+    /// A template was published.
+    TemplatePublished {
+        /// The model's id.
+        model: String,
+    },
+    /// A group was removed.
+    GroupRemoved {
+        /// The group.
+        group: String,
+    },
+    /// A device was removed.
+    DeviceRemoved {
+        /// The device.
+        device: String,
+    },
     /// The group did not exist and was created.
     GroupCreated {
         /// The group.
@@ -110,6 +130,10 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TemplateFound { model } => write!(f, "device template of {model} exists"),
+            Self::TemplatePublished { model } => write!(f, "device template of {model} published"),
+            Self::GroupRemoved { group } => write!(f, "enrollment group {group} removed"),
+            Self::DeviceRemoved { device } => write!(f, "device {device} removed"),
             Self::GroupCreated { group } => write!(f, "enrollment group {group} created"),
             Self::GroupFound { group } => write!(f, "enrollment group {group} exists"),
             Self::CaUploaded {

@@ -4,3 +4,4 @@
 mod client;
 mod enroll;
 mod script;
+mod whole;
