@@ -15,7 +15,7 @@ use crate::cert::{self, CertArgs};
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::manifest::values::Span;
-use crate::{health, merge, plan_command, preview, run, sim};
+use crate::{enroll, health, merge, plan_command, preview, run, sim, unenroll};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
 #[derive(Debug, Parser)]
@@ -41,6 +41,10 @@ enum Command {
     Run(RunArgs),
     /// Check a manifest and tell what it asks for; starts nothing
     Plan(PlanArgs),
+    /// Enroll the groups and devices of a manifest, and print the id scope
+    Enroll(EnrollArgs),
+    /// Take back what `enroll` has enrolled
+    Unenroll(UnenrollArgs),
     /// Make, inspect and renew test certificates
     Cert(CertArgs),
     /// Do what `run` does before its devices start, and write the plan for `sim`: make certificates, enroll
@@ -60,13 +64,19 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct ManifestArgs {
+struct ManifestFile {
     /// The fleet manifest
     #[arg(value_name = "MANIFEST")]
     manifest: PathBuf,
     /// Override a key of the manifest, e.g. `load.register_rate=5/s` or `group.thermostats.devices.count=10`
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct ManifestArgs {
+    #[command(flatten)]
+    file: ManifestFile,
     /// Cut the stages short, or hold the fleet online longer, so that they take this time, e.g. `1m30s`
     #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
     duration: Option<Span>,
@@ -160,12 +170,53 @@ enum HealthCommand {
     },
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = ENROLL)]
+struct EnrollArgs {
+    #[command(flatten)]
+    manifest: ManifestFile,
+    /// Only look, and print what would be done; makes no certificates either
+    #[arg(long)]
+    dry_run: bool,
+    /// Upload CA certificates as verified: give your word that they are yours, instead of a proof
+    #[arg(long)]
+    verified: bool,
+    /// Write the files to upload into DIR, and print what to do with them in IoT Central's pages [default: NAME-enrollment]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    manual: Option<Option<PathBuf>>,
+}
+
+const ENROLL: &str = "\
+Publishes missing device templates, creates enrollment groups, uploads and verifies their CA certificates, creates \
+individually enrolled devices, and reads everything back. What is there already stays as it is, so a second run changes \
+nothing and an interrupted one is completed. The id scope goes to stdout.
+
+With target kind \"emulator\", the emulator that `fleet run` would start is started on its state folder, and stopped again: \
+the next run finds everything enrolled. With kind \"dps\", a script for the Azure CLI goes to stdout.";
+
+#[derive(Debug, Args)]
+struct UnenrollArgs {
+    #[command(flatten)]
+    manifest: ManifestFile,
+    /// Remove the devices of the manifest's groups as well, with what the application knows of them
+    #[arg(long)]
+    devices: bool,
+    /// Only look, and print what would be removed
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => code(in_runtime(fleet_run(args))),
         Command::Plan(args) => code(plan(&args)),
+        Command::Enroll(args) => code(in_runtime(fleet_enroll(args))),
+        Command::Unenroll(args) => code(in_runtime(fleet_unenroll(args))),
         Command::Cert(args) => code(cert::run(&args)),
         Command::Prepare(args) => code(in_runtime(fleet_prepare(args))),
         Command::Sim(args) => code(in_runtime(fleet_sim(args))),
@@ -206,13 +257,12 @@ pub fn main() -> ExitCode {
 async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
     let interrupts = Interrupts::listen().context("can't listen to signals")?;
     let RunArgs { manifest, report } = args;
-    let executable = std::env::current_exe().context("can't find out where this program is")?;
     let options = run::Options {
-        manifest: manifest.manifest,
-        set: manifest.set,
+        manifest: manifest.file.manifest,
+        set: manifest.file.set,
         duration: manifest.duration,
         report,
-        executable,
+        executable: executable()?,
     };
     run::run(options, interrupts).await
 }
@@ -220,11 +270,11 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
 async fn fleet_prepare(args: PrepareArgs) -> Result<u8, Failure> {
     let interrupts = Interrupts::listen().context("can't listen to signals")?;
     let options = run::prepare::Options {
-        manifest: args.manifest.manifest,
-        set: args.manifest.set,
+        manifest: args.manifest.file.manifest,
+        set: args.manifest.file.set,
         duration: args.manifest.duration,
         plan: args.plan,
-        executable: std::env::current_exe().context("can't find out where this program is")?,
+        executable: executable()?,
     };
     run::prepare::prepare(options, interrupts).await
 }
@@ -245,13 +295,39 @@ async fn fleet_sim(args: SimArgs) -> Result<u8, Failure> {
     sim::run(options, interrupts).await
 }
 
+async fn fleet_enroll(args: EnrollArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    let options = enroll::Options {
+        manifest: args.manifest.manifest,
+        set: args.manifest.set,
+        dry_run: args.dry_run,
+        verified: args.verified,
+        manual: args.manual.map(Option::unwrap_or_default),
+        executable: executable()?,
+    };
+    enroll::run(options, interrupts).await
+}
+
+async fn fleet_unenroll(args: UnenrollArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    let options = unenroll::Options {
+        manifest: args.manifest.manifest,
+        set: args.manifest.set,
+        devices: args.devices,
+        dry_run: args.dry_run,
+        yes: args.yes,
+        executable: executable()?,
+    };
+    unenroll::run(options, interrupts).await
+}
+
+fn executable() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("can't find out where this program is")
+}
+
 fn plan(args: &PlanArgs) -> Result<u8, Failure> {
-    let ManifestArgs {
-        manifest,
-        set,
-        duration,
-    } = &args.manifest;
-    let manifest = run::resolve(manifest, set, *duration)?;
+    let ManifestArgs { file, duration } = &args.manifest;
+    let manifest = run::resolve(&file.manifest, &file.set, *duration)?;
     let text = match &args.preview {
         Some(device) => preview::preview(&manifest, device).map_err(Failure::Refused)?,
         None if args.json => plan_command::to_json(&manifest, jiff::Timestamp::now())?,

@@ -1,105 +1,99 @@
 //! Telling the target which certificates to trust: by REST where there is an application, by word where there is none.
+//!
+//! `fleet run` and `fleet enroll` go the same way: [`Enrollments`] says what is to be there, [`enroll`] brings it about.
 
-use anyhow::{Context, anyhow};
+mod templates;
+mod wanted;
+
 use jiff::Timestamp;
-use provisioning::central::{Central, NewDevice};
-use provisioning::enroll::{GroupCa, GroupDescription, Step, enroll_group, enroll_individual};
+use provisioning::central::Central;
+use provisioning::enroll::{Attest, Outcome, Step, enroll_group, enroll_individual, find_id_scope, publish_template};
 use provisioning::identities::Slot;
 
 use crate::identities::{Identities, issuer};
 use crate::manifest::Manifest;
 use crate::story::Story;
 
+pub use templates::{model_ids, template};
+pub use wanted::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
+
 /// So many individual devices are told one by one; of the others only how many there are.
 const TOLD: usize = 3;
 
-/// Enrolls every group and every individual device. What is enrolled already is left alone.
+/// How to enroll.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// How the application comes to trust the CAs.
+    pub attest: Attest,
+    /// The date.
+    pub now: Timestamp,
+    /// Whether what was found as it should be is told, too.
+    pub tell_found: bool,
+    /// Where steps are told.
+    pub story: Story,
+}
+
+/// Makes sure that the application has the templates, and enrolls every group and every individual device. What is there
+/// already is left alone.
 ///
 /// # Errors
 ///
 /// The application refused, or holds something else under our names.
-pub async fn enroll(
-    central: &Central,
-    manifest: &Manifest,
-    identities: &Identities,
-    now: Timestamp,
-    story: Story,
-) -> anyhow::Result<()> {
+pub async fn enroll(central: &Central, wanted: &Enrollments<'_>, how: How) -> anyhow::Result<Outcome> {
+    let story = how.story;
     let tell = |step: Step| story.tell(step);
-    for (group, identities) in manifest.group.iter().zip(&identities.groups) {
-        let with_key = |ca: Option<_>| {
-            ca.ok_or_else(|| anyhow!("the {} of group {} has no key here", group.enroll.word(), group.id))
-        };
-        let which = issuer(group.enroll);
-        let name = format!("{} {}", manifest.fleet.name, group.id);
-        let mut wanted = GroupDescription::new(&group.id, &name, with_key(identities.authority(which))?);
-        if let Some(secondary) = &identities.secondary {
-            wanted.secondary = Some(GroupCa::with_key(with_key(secondary.authority(which))?));
+    let changes = |step: Step| {
+        if how.tell_found || !matches!(step, Step::TemplateFound { .. }) {
+            story.tell(step);
         }
-        enroll_group(central, &wanted, now, &tell).await?;
+    };
+    let mut outcome = Outcome::Unchanged;
+    for model in &wanted.models {
+        outcome |= publish_template(central, model, &template(model)?, &changes).await?;
+    }
+    for group in &wanted.groups {
+        outcome |= enroll_group(central, &group.describe(how.attest)?, how.now, &tell).await?;
     }
     let silent = |_: Step| {};
-    for (index, (id, identities)) in identities.individuals.iter().enumerate() {
+    for (index, device) in wanted.individuals.iter().enumerate() {
         let reporter: &(dyn Fn(Step) + Send + Sync) = if index < TOLD { &tell } else { &silent };
-        let secondary = identities.secondary_pem();
-        enroll_individual(
-            central,
-            id,
-            id,
-            &identities.primary_pem(),
-            secondary.as_deref(),
-            reporter,
-        )
-        .await?;
+        let (id, primary) = (&device.id, device.primary_pem()?);
+        outcome |= enroll_individual(central, id, id, primary, device.secondary.as_deref(), reporter).await?;
     }
-    if identities.individuals.len() > TOLD {
+    if wanted.individuals.len() > TOLD {
         story.tell(format!(
             "{} devices are enrolled individually",
-            identities.individuals.len()
+            wanted.individuals.len()
         ));
     }
-    Ok(())
+    Ok(outcome)
 }
 
-/// The application's id scope, which it tells with the credentials of any device.
+/// The application's id scope.
 ///
 /// # Errors
 ///
 /// The application refused.
-pub async fn id_scope(central: &Central, identities: &Identities, first_device: &str) -> anyhow::Result<String> {
-    let device = match identities.individuals.first() {
-        Some((id, _)) => id.clone(),
-        None => match central.devices().await?.into_iter().next() {
-            Some(device) => device.id,
-            None => {
-                // An empty application. The fleet's first device would appear there in a moment anyway.
-                let device = NewDevice {
-                    display_name: first_device,
-                    template: None,
-                    enabled: true,
-                };
-                central.put_device(first_device, &device).await?;
-                first_device.to_owned()
-            }
-        },
-    };
-    central
-        .id_scope(&device)
-        .await
-        .context("the id scope can't be found out\nhint: give it as `target.id_scope`\ncause")
+pub async fn id_scope(central: &Central, wanted: &Enrollments<'_>) -> anyhow::Result<String> {
+    let groups: Vec<_> = wanted.groups.iter().map(|group| group.id.as_str()).collect();
+    let devices: Vec<_> = wanted.individuals.iter().map(|device| device.id.as_str()).collect();
+    find_id_scope(central, &groups, &devices).await.map_err(|error| {
+        anyhow::Error::new(error).context("the id scope can't be found out\nhint: give it as `target.id_scope`\ncause")
+    })
 }
 
 /// Says what has to be uploaded where there is nobody to do it by REST.
 pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: Story) {
-    story.tell("with kind = \"dps\" nobody enrolls for you; DPS has to know already (Manage enrollments):");
+    story.tell(
+        "with kind = \"dps\" nobody enrolls for you; DPS has to know already (Manage enrollments, or `fleet enroll`):",
+    );
     for (group, identities) in manifest.group.iter().zip(&identities.groups) {
         for (slot, ca) in [
             (Slot::Primary, Some(&identities.ca)),
             (Slot::Secondary, identities.secondary.as_ref()),
         ] {
-            let Some(certificate) = ca.and_then(|ca| ca.cert_path(issuer(group.enroll))) else {
-                continue;
-            };
+            let Some(ca) = ca else { continue };
+            let certificate = identities.folder.ca_cert(ca.generation, issuer(group.enroll));
             story.tell(format!(
                 "  enrollment group {}: {slot} certificate {}",
                 group.id,

@@ -53,6 +53,11 @@ impl Failure {
             Self::Manifest(error) => eprint!("{}", error.render(crate::manifest::problem::Look::of_stderr())),
             other => eprintln!("error: {other}"),
         }
+        if let Self::Refused(error) | Self::Failed(error) = self
+            && let Some(advice) = crate::advice::on_error(error)
+        {
+            eprintln!("likely cause: {}\nhint: {}", advice.cause, advice.remedy);
+        }
         ExitCode::from(self.code())
     }
 }

@@ -10,14 +10,16 @@
 //! | [`run`] | `fleet run`: the life of a run, from the manifest to the report; `fleet prepare`: its first part |
 //! | [`sim`], [`merge`] | `fleet sim`: shards shared with other processes; `fleet report merge`: one report of all |
 //! | [`health`] | `fleet health`: whether an emulator, or a `fleet sim`, is well |
+//! | [`enroll`], [`unenroll`] | `fleet enroll` and `fleet unenroll`: what a target trusts, without running anything |
 //! | [`cert`] | `fleet cert`: test certificates, made, looked at, renewed |
 //! | [`load`], [`roster`] | `--duration`; who is in the fleet, and the plan for device-sim |
 //! | [`pre_flight`] | what is checked before anything is started |
-//! | [`identities`], [`brought`], [`enrollment`] | certificates made or found; those of somebody's own making; the target told which to trust |
+//! | [`identities`], [`enrollment`] | certificates made or found; the target told which to trust |
 //! | [`target`], [`application`] | the target made ready; who can be asked about the devices |
 //! | [`control`] | what a live run can be asked, through a socket in its state folder |
 //! | [`child`], [`emulator_child`], [`shard`] | the programs that a run starts |
 //! | [`interrupts`] | Ctrl-C: the first asks, the second insists |
+//! | [`advice`] | what a failure likely means, and what helps |
 //! | [`stats`], [`story`], [`summary`], [`report`] | figures put together, and all that is told |
 //!
 //! # Not covered
@@ -46,13 +48,14 @@
 //! # Ok::<(), launcher::manifest::ManifestError>(())
 //! ```
 
+pub mod advice;
 pub mod application;
-pub mod brought;
 pub mod cert;
 pub mod child;
 pub mod cli;
 pub mod control;
 pub mod emulator_child;
+pub mod enroll;
 pub mod enrollment;
 pub mod exit;
 pub mod health;
@@ -73,3 +76,4 @@ pub mod stats;
 pub mod story;
 pub mod summary;
 pub mod target;
+pub mod unenroll;

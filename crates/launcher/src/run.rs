@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 
+use crate::advice::Advisor;
 use crate::application::Application;
 use crate::control::desk::Desk;
 use crate::control::place::Held;
@@ -99,6 +100,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     };
     let desk = Desk::new(status, start.processes as usize);
     let mut watch = Watch::new(start.devices, start.processes, start.first_device.clone(), desk, story);
+    watch.advise(Advisor::new(start.manifest.clone()));
     let mut outcome = watch
         .run(shards, events, questions, &mut emulator, &mut interrupts)
         .await;
@@ -210,7 +212,6 @@ impl Start {
         let preparation = Preparation {
             manifest: &self.manifest,
             identities: &identities,
-            first_device: &self.first_device,
             executable,
             now: self.now,
             story,

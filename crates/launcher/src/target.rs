@@ -6,14 +6,16 @@ use anyhow::{Context, anyhow};
 use device_sim::plan;
 use iot_protocol::id::IdScope;
 use jiff::Timestamp;
+use provisioning::central::Pace;
+use provisioning::enroll::Attest;
 
 use crate::application::{Application, secret};
 use crate::emulator_child::{self, EmulatorChild};
-use crate::enrollment;
+use crate::enrollment::{self, Enrollments, How};
 use crate::exit::Failure;
 use crate::identities::Identities;
 use crate::manifest::Manifest;
-use crate::manifest::types::{DpsTarget, EmulatorTarget, Endpoint, IotCentralTarget, Target};
+use crate::manifest::types::{EmulatorTarget, Endpoint, Target};
 use crate::roster;
 use crate::story::Story;
 
@@ -35,8 +37,6 @@ pub struct Preparation<'a> {
     pub manifest: &'a Manifest,
     /// The certificates.
     pub identities: &'a Identities,
-    /// The first device of the fleet.
-    pub first_device: &'a str,
     /// Our own program.
     pub executable: &'a Path,
     /// The date of the run.
@@ -75,51 +75,33 @@ impl Preparation<'_> {
     ///
     /// The target can't be reached or does not agree.
     pub async fn run(self, token: Option<Token>) -> Result<Ready, Failure> {
-        match (&self.manifest.target, token) {
-            (Target::Emulator(target), _) => self.emulator(target).await,
-            (Target::IotCentral(target), Some(token)) => self.iot_central(target, &token).await,
-            (Target::IotCentral(_), None) => Err(anyhow!("there is no API token").into()),
-            (Target::Dps(target), _) => self.dps(target),
+        let opened = open(self.manifest, self.executable, token, self.story).await?;
+        let Some(application) = &opened.application else {
+            enrollment::tell_what_to_upload(self.manifest, self.identities, self.story);
+            return opened.ready(None);
+        };
+        if let Some(emulator) = &opened.emulator {
+            self.tell_page(application, &emulator.ready).await;
         }
-    }
-
-    async fn emulator(self, target: &EmulatorTarget) -> Result<Ready, Failure> {
-        let state = roster::absolute(&self.manifest.fleet.state)?.join("emulator");
-        let (transport, port) = (target.transport, target.port.unwrap_or(0));
-        let hubs = hub_names(target.hubs);
-        let mut weather = vec!["--seed".to_owned(), self.manifest.fleet.seed.to_string()];
-        for (flag, setting) in [("--quota", &target.quota), ("--faults", &target.faults)] {
-            weather.extend(setting.iter().flat_map(|setting| [flag.to_owned(), setting.clone()]));
-        }
-        let emulator = EmulatorChild::start(self.executable, &state, port, transport, &hubs, &weather).await?;
-        let ready = emulator.ready.clone();
-        let port = ready.port(transport).context("the emulator does not speak WebSocket")?;
-        let dps_endpoint = ready.hostname.clone();
-        let app = ready.app();
-        self.story.tell(format!(
-            "emulator ready: DPS and hub on {dps_endpoint}:{port}, IoT Central on {app}"
-        ));
-        let token = std::fs::read_to_string(&ready.api_token_file)
-            .with_context(|| format!("can't read `{}`", ready.api_token_file.display()))?;
-        let application = Application::new(&app, &token, Some(&ready.ca))?;
-        self.tell_page(&application, &ready).await;
-        self.enroll(&application).await?;
-        Ok(Ready {
-            plan: plan::Target {
-                id_scope: IdScope::new(&ready.id_scope).context("the emulator has no id scope")?,
-                // All hubs are where DPS is; their names need not lead anywhere.
-                connect_host: target
-                    .connect_host
-                    .clone()
-                    .or_else(|| (!hubs.is_empty()).then(|| dps_endpoint.clone())),
-                dps_endpoint,
-                port,
-                ca: Some(ready.ca),
-                transport,
-            },
-            application: Some(application),
-            emulator: Some(emulator),
-        })
+        let wanted = Enrollments::of(self.manifest, self.identities)?;
+        let how = How {
+            attest: Attest::Prove,
+            now: self.now,
+            tell_found: false,
+            story: self.story,
+        };
+        enrollment::enroll(&application.central, &wanted, how)
+            .await
+            .context("enrolling failed")?;
+        let found = match &opened.id_scope {
+            Some(_) => None,
+            None => {
+                let found = enrollment::id_scope(&application.central, &wanted).await?;
+                self.story.tell(format!("id scope {found} found"));
+                Some(found)
+            }
+        };
+        opened.ready(found)
     }
 
     /// Tells where a person can look. Its address is the one without TLS, as browsers do not know the emulator's CA.
@@ -133,45 +115,112 @@ impl Preparation<'_> {
             ),
         });
     }
+}
 
-    async fn iot_central(self, target: &IotCentralTarget, token: &Token) -> Result<Ready, Failure> {
-        let application =
-            Application::new(&target.app, &token.0, target.endpoint.ca.as_deref()).map_err(Failure::Refused)?;
-        self.enroll(&application).await?;
-        let id_scope = match &target.id_scope {
-            Some(id_scope) => id_scope.clone(),
-            None => {
-                let found = enrollment::id_scope(&application.central, self.identities, self.first_device).await?;
-                self.story.tell(format!("id scope {found} found"));
-                IdScope::new(&found).context("the application tells an id scope that is none")?
-            }
-        };
-        Ok(Ready {
-            plan: plan_target(id_scope, &target.endpoint)?,
-            application: Some(application),
-            emulator: None,
-        })
-    }
+/// A target that answers, with nothing enrolled yet.
+#[derive(Debug)]
+pub struct Opened {
+    /// The application, where there is one.
+    pub application: Option<Application>,
+    /// The emulator, where one was started.
+    pub emulator: Option<EmulatorChild>,
+    /// The id scope, where it is known.
+    pub id_scope: Option<IdScope>,
+    endpoint: Endpoint,
+}
 
-    fn dps(self, target: &DpsTarget) -> Result<Ready, Failure> {
-        enrollment::tell_what_to_upload(self.manifest, self.identities, self.story);
-        Ok(Ready {
-            plan: plan_target(target.id_scope.clone(), &target.endpoint)?,
+/// Reaches a target: starts the emulator where one is wanted, and finds out who can be asked.
+///
+/// # Errors
+///
+/// The emulator does not start, or what the manifest says of the application can't be used.
+pub async fn open(
+    manifest: &Manifest,
+    executable: &Path,
+    token: Option<Token>,
+    story: Story,
+) -> Result<Opened, Failure> {
+    match (&manifest.target, token) {
+        (Target::Emulator(target), _) => open_emulator(manifest, target, executable, story).await,
+        (Target::IotCentral(target), Some(token)) => {
+            let ca = target.endpoint.ca.as_deref();
+            let mut application = Application::new(&target.app, &token.0, ca).map_err(Failure::Refused)?;
+            application.central = application.central.with_pace(Pace::IOT_CENTRAL);
+            Ok(Opened {
+                application: Some(application),
+                emulator: None,
+                id_scope: target.id_scope.clone(),
+                endpoint: target.endpoint.clone(),
+            })
+        }
+        (Target::IotCentral(_), None) => Err(anyhow!("there is no API token").into()),
+        (Target::Dps(target), _) => Ok(Opened {
             application: None,
             emulator: None,
-        })
+            id_scope: Some(target.id_scope.clone()),
+            endpoint: target.endpoint.clone(),
+        }),
     }
+}
 
-    async fn enroll(&self, application: &Application) -> anyhow::Result<()> {
-        enrollment::enroll(
-            &application.central,
-            self.manifest,
-            self.identities,
-            self.now,
-            self.story,
-        )
-        .await
-        .context("enrolling failed")
+/// Where the emulator of a manifest keeps its state.
+pub(crate) fn emulator_state(manifest: &Manifest) -> anyhow::Result<PathBuf> {
+    Ok(roster::absolute(&manifest.fleet.state)?.join("emulator"))
+}
+
+async fn open_emulator(
+    manifest: &Manifest,
+    target: &EmulatorTarget,
+    executable: &Path,
+    story: Story,
+) -> Result<Opened, Failure> {
+    let state = emulator_state(manifest)?;
+    let (transport, port) = (target.transport, target.port.unwrap_or(0));
+    let hubs = hub_names(target.hubs);
+    let mut weather = vec!["--seed".to_owned(), manifest.fleet.seed.to_string()];
+    for (flag, setting) in [("--quota", &target.quota), ("--faults", &target.faults)] {
+        weather.extend(setting.iter().flat_map(|setting| [flag.to_owned(), setting.clone()]));
+    }
+    let emulator = EmulatorChild::start(executable, &state, port, transport, &hubs, &weather).await?;
+    let ready = emulator.ready.clone();
+    let port = ready.port(transport).context("the emulator does not speak WebSocket")?;
+    let dps_endpoint = ready.hostname.clone();
+    let app = ready.app();
+    story.tell(format!(
+        "emulator ready: DPS and hub on {dps_endpoint}:{port}, IoT Central on {app}"
+    ));
+    let token = std::fs::read_to_string(&ready.api_token_file)
+        .with_context(|| format!("can't read `{}`", ready.api_token_file.display()))?;
+    Ok(Opened {
+        application: Some(Application::new(&app, &token, Some(&ready.ca))?),
+        id_scope: Some(IdScope::new(&ready.id_scope).context("the emulator has no id scope")?),
+        endpoint: Endpoint {
+            // All hubs are where DPS is; their names need not lead anywhere.
+            connect_host: target
+                .connect_host
+                .clone()
+                .or_else(|| (!hubs.is_empty()).then(|| dps_endpoint.clone())),
+            dps_endpoint,
+            port,
+            ca: Some(ready.ca),
+            transport,
+        },
+        emulator: Some(emulator),
+    })
+}
+
+impl Opened {
+    /// With the id scope that was found, where it was not known before.
+    fn ready(self, found: Option<String>) -> Result<Ready, Failure> {
+        let found = found
+            .map(|found| IdScope::new(&found).context("the application tells an id scope that is none"))
+            .transpose()?;
+        let id_scope = self.id_scope.or(found).context("there is no id scope")?;
+        Ok(Ready {
+            plan: plan_target(id_scope, &self.endpoint)?,
+            application: self.application,
+            emulator: self.emulator,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use device_sim::lines::{DeviceLine, Line, State, counter};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use crate::advice::Advisor;
 use crate::child::Ended;
 use crate::control::Question;
 use crate::control::desk::Desk;
@@ -61,6 +62,7 @@ pub(super) struct Watch {
     assigned: bool,
     all_online: bool,
     troubles: u32,
+    advisor: Option<Advisor>,
     desk: Desk,
 }
 
@@ -77,8 +79,14 @@ impl Watch {
             assigned: false,
             all_online: false,
             troubles: 0,
+            advisor: None,
             desk,
         }
+    }
+
+    /// Troubles are to be explained, not only told.
+    pub(super) fn advise(&mut self, advisor: Advisor) {
+        self.advisor = Some(advisor);
     }
 
     /// A device that has been online, the fleet's first if possible.
@@ -203,6 +211,9 @@ impl Watch {
                 .unwrap_or("no reason given");
             let state = device.state.word().replace('_', " ");
             self.story.tell(format!("{} is {state}: {why}", device.id));
+            for line in self.advisor.iter_mut().flat_map(|advisor| advisor.on(device)) {
+                self.story.tell(line);
+            }
         }
         if self.troubles == TROUBLES_TOLD {
             self.story.tell("further devices in trouble are only counted");

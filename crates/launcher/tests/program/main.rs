@@ -7,10 +7,10 @@
     reason = "a helper of a test that can't go on has no other way to say so"
 )]
 
-mod brought;
 mod browser;
 mod certificates;
 mod configs;
+mod enroll;
 mod page;
 mod refusals;
 mod run;

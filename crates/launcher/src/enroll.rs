@@ -1,0 +1,193 @@
+//! `fleet enroll`: brings about what a manifest's enrollments are to be, or says how somebody else does it.
+
+mod azure_cli;
+mod dry_run;
+mod portal;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+use provisioning::enroll::{Attest, Outcome};
+
+use crate::enrollment::{self, Enrollments, How};
+use crate::exit::{Failure, PASSED};
+use crate::identities::{self, Identities};
+use crate::interrupts::Interrupts;
+use crate::manifest::Manifest;
+use crate::manifest::types::Target;
+use crate::story::Story;
+use crate::target::{self, Opened, Token};
+use crate::{run, target::emulator_state};
+
+/// What to enroll, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The manifest's file.
+    pub manifest: PathBuf,
+    /// `path=value`, each over a key of the manifest.
+    pub set: Vec<String>,
+    /// Only look, and say what would be done.
+    pub dry_run: bool,
+    /// Upload CAs as verified, by our word.
+    pub verified: bool,
+    /// Write the files into this folder and say what a person does with them; the empty path means a folder of the
+    /// fleet's name.
+    pub manual: Option<PathBuf>,
+    /// Our own program, which is started for the emulator.
+    pub executable: PathBuf,
+}
+
+/// Enrolls. Returns the number with which the process is to end.
+///
+/// # Errors
+///
+/// The manifest is none, the application refused, or it holds something else under our names.
+pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+    let manifest = run::resolve(&options.manifest, &options.set, None)?;
+    if manifest.group.is_empty() && manifest.individual.is_empty() {
+        return Err(Failure::refused(anyhow!("there is no device in the manifest")));
+    }
+    let story = Story::begin();
+    let by_hand = options.manual.is_some() || matches!(manifest.target, Target::Dps(_));
+    let token = match by_hand {
+        true => None,
+        false => target::token(&manifest.target, |name| std::env::var(name).ok())?,
+    };
+    let work = async {
+        if by_hand {
+            return instruct(&options, &manifest, story).await;
+        }
+        if options.dry_run {
+            return look(&options, &manifest, token, story).await;
+        }
+        act(&options, &manifest, token, story).await
+    };
+    tokio::select! {
+        done = work => done.map(|()| PASSED),
+        () = interrupts.next() => {
+            story.tell("interrupted; what is done stays done, and the same command goes on with the rest");
+            Err(Failure::Interrupted)
+        }
+    }
+}
+
+async fn act(options: &Options, manifest: &Manifest, token: Option<Token>, story: Story) -> Result<(), Failure> {
+    let now = Timestamp::now();
+    let identities = certificates(manifest, now, story).await?;
+    let wanted = Enrollments::of(manifest, &identities)?;
+    let opened = target::open(manifest, &options.executable, token, story).await?;
+    let application = opened.application.as_ref().context("nobody can be asked to enroll")?;
+    let how = How {
+        attest: attest(options.verified),
+        now,
+        tell_found: true,
+        story,
+    };
+    let outcome = enrollment::enroll(&application.central, &wanted, how)
+        .await
+        .context("enrolling failed")?;
+    let id_scope = match &opened.id_scope {
+        Some(id_scope) => id_scope.to_string(),
+        None => enrollment::id_scope(&application.central, &wanted).await?,
+    };
+    close(opened).await?;
+    match outcome {
+        Outcome::Changed => story.tell(format!("enrolled: {}", wanted.words())),
+        Outcome::Unchanged => story.tell(format!("nothing to change: {}", wanted.words())),
+    }
+    println!("{id_scope}");
+    Ok(())
+}
+
+async fn look(options: &Options, manifest: &Manifest, token: Option<Token>, story: Story) -> Result<(), Failure> {
+    let wanted = Enrollments::on_disk(manifest)?;
+    let never_started = matches!(manifest.target, Target::Emulator(_)) && !emulator_state(manifest)?.exists();
+    let found = if never_started {
+        story.tell("the emulator of this manifest has never run: there is nothing yet");
+        dry_run::from_nothing(&wanted, attest(options.verified))?
+    } else {
+        let opened = target::open(manifest, &options.executable, token, story).await?;
+        let application = opened.application.as_ref().context("nobody can be asked")?;
+        let found = dry_run::examine(&application.central, &wanted, attest(options.verified)).await;
+        close(opened).await?;
+        found?
+    };
+    for change in &found.changes {
+        println!("would {change}");
+    }
+    for obstacle in &found.obstacles {
+        story.tell(format!("in the way: {obstacle}"));
+    }
+    match found.changes.len() {
+        0 if found.obstacles.is_empty() => story.tell(format!("nothing to change: {}", wanted.words())),
+        0 => {}
+        1 => story.tell("dry run: 1 change, which was not made"),
+        changes => story.tell(format!("dry run: {changes} changes, none of which was made")),
+    }
+    match found.obstacles.len() {
+        0 => Ok(()),
+        _ => Err(Failure::refused(anyhow!(
+            "not everything could be enrolled as things are"
+        ))),
+    }
+}
+
+async fn instruct(options: &Options, manifest: &Manifest, story: Story) -> Result<(), Failure> {
+    let identities;
+    let wanted = if options.dry_run {
+        Enrollments::on_disk(manifest)?
+    } else {
+        identities = certificates(manifest, Timestamp::now(), story).await?;
+        Enrollments::of(manifest, &identities)?
+    };
+    let attest = attest(options.verified);
+    if let Target::Dps(target) = &manifest.target {
+        if options.manual.is_some() {
+            story.tell("for a DPS instance the steps are commands of the Azure CLI; no files are written");
+        }
+        print!("{}", azure_cli::script(&wanted, target.id_scope.as_str(), attest));
+        return Ok(());
+    }
+    let folder = match &options.manual {
+        Some(folder) if folder.as_os_str().is_empty() => PathBuf::from(format!("{}-enrollment", manifest.fleet.name)),
+        Some(folder) => folder.clone(),
+        None => return Ok(()),
+    };
+    let steps = portal::steps(&wanted, &folder, attest)?;
+    if options.dry_run {
+        for file in steps.files.keys() {
+            println!("would write {}", folder.join(file).display());
+        }
+        return Ok(());
+    }
+    portal::write(&folder, &steps).map_err(Failure::Refused)?;
+    print!("{}", steps.text);
+    story.tell(format!("{} files written into {}", steps.files.len(), folder.display()));
+    Ok(())
+}
+
+fn attest(verified: bool) -> Attest {
+    if verified { Attest::SelfAttest } else { Attest::Prove }
+}
+
+/// The emulator that was started for this has kept what it was told, and the next one on the same folder knows it.
+pub(crate) async fn close(opened: Opened) -> anyhow::Result<()> {
+    match opened.emulator {
+        Some(emulator) => emulator.stop().await,
+        None => Ok(()),
+    }
+}
+
+/// Signing is work for all cores, and must not keep Ctrl-C from being heard.
+async fn certificates(manifest: &Manifest, now: Timestamp, story: Story) -> Result<Identities, Failure> {
+    let manifest = manifest.clone();
+    tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, now, story))
+        .await
+        .context("making certificates failed")?
+}
+
+/// How a path is written where people copy it.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

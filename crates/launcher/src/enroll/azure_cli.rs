@@ -1,0 +1,157 @@
+//! The same for a DPS instance without IoT Central: commands of the Azure CLI with its `azure-iot` extension.
+//!
+//! Flags as documented: <https://learn.microsoft.com/cli/azure/iot/dps/certificate>,
+//! <https://learn.microsoft.com/cli/azure/iot/dps/enrollment-group>, <https://learn.microsoft.com/cli/azure/iot/dps/enrollment>.
+
+use std::fmt::{self, Write as _};
+
+use provisioning::central::GroupType;
+use provisioning::enroll::Attest;
+use provisioning::identities::Slot;
+
+use super::shown;
+use crate::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
+use crate::manifest::types::Authority;
+
+/// A script for a POSIX shell that enrolls what is wanted in the DPS instance with this id scope.
+pub(super) fn script(wanted: &Enrollments<'_>, id_scope: &str, attest: Attest) -> String {
+    let mut text = String::new();
+    // Writing into a string can't fail.
+    let _ = write_all(&mut text, wanted, id_scope, attest);
+    text
+}
+
+fn write_all(text: &mut String, wanted: &Enrollments<'_>, id_scope: &str, attest: Attest) -> fmt::Result {
+    let list =
+        |what: &str| format!("az iot dps list --query \"[?properties.idScope=='{id_scope}'].{what}\" --output tsv");
+    for line in [
+        "# For a POSIX shell in this folder, with `fleet`, the Azure CLI and its extension azure-iot, after `az login`.",
+        "# Nothing is overwritten: what exists already makes its command fail, and the script stops.",
+        "set -eu",
+    ] {
+        writeln!(text, "{line}")?;
+    }
+    writeln!(text, "DPS=$({})", list("name"))?;
+    writeln!(text, "GROUP=$({})", list("resourceGroup"))?;
+    writeln!(
+        text,
+        "[ -n \"$DPS\" ] || {{ echo \"no DPS instance of this subscription has the id scope {id_scope}\" >&2; exit 1; }}"
+    )?;
+    for group in &wanted.groups {
+        write_group(text, group, attest)?;
+    }
+    for device in &wanted.individuals {
+        write_individual(text, device)?;
+    }
+    Ok(())
+}
+
+fn write_group(text: &mut String, group: &GroupEnrollment<'_>, attest: Attest) -> fmt::Result {
+    writeln!(text, "\n# Enrollment group {}", group.id)?;
+    let slots = [
+        (Slot::Primary, group.primary.as_ref()),
+        (Slot::Secondary, group.secondary.as_ref()),
+    ];
+    let mut attestation = Vec::new();
+    for (slot, ca) in slots.into_iter().filter_map(|(slot, ca)| Some((slot, ca?))) {
+        let (by_name, by_path) = match slot {
+            Slot::Primary => ("--ca-name", "--certificate-path"),
+            Slot::Secondary => ("--secondary-ca-name", "--secondary-certificate-path"),
+        };
+        // DPS keeps roots by themselves and has each proved once; an intermediate goes into the enrollment as it is.
+        attestation.push(match group.authority {
+            Authority::Root => {
+                let name = format!("{}-{slot}", group.id);
+                write_root(text, &name, ca, attest)?;
+                format!("{by_name} {}", quoted(&name))
+            }
+            Authority::Intermediate => format!("{by_path} {}", quoted(&shown(&ca.path))),
+        });
+    }
+    let edge = match group.group_type {
+        GroupType::Iot => "",
+        GroupType::IotEdge => " --edge-enabled true",
+    };
+    writeln!(
+        text,
+        "az iot dps enrollment-group create --dps-name \"$DPS\" --resource-group \"$GROUP\" --enrollment-id {} {}{edge} \
+         --provisioning-status enabled",
+        quoted(&group.id),
+        attestation.join(" ")
+    )
+}
+
+fn write_root(text: &mut String, name: &str, ca: &Ca<'_>, attest: Attest) -> fmt::Result {
+    let at = format!(
+        "--dps-name \"$DPS\" --resource-group \"$GROUP\" --certificate-name {}",
+        quoted(name)
+    );
+    let certificate = shown(&ca.path);
+    let path = quoted(&certificate);
+    if attest == Attest::SelfAttest {
+        return writeln!(text, "az iot dps certificate create {at} --path {path} --verified true");
+    }
+    let etag = format!("ETAG=$(az iot dps certificate show {at} --query etag --output tsv)");
+    writeln!(text, "az iot dps certificate create {at} --path {path}")?;
+    writeln!(text, "{etag}")?;
+    writeln!(
+        text,
+        "CODE=$(az iot dps certificate generate-verification-code {at} --etag \"$ETAG\" \
+         --query properties.verificationCode --output tsv)"
+    )?;
+    writeln!(
+        text,
+        "fleet cert verification --ca {path} --key {} --nonce \"$CODE\" --force",
+        quoted(&certificate.replace("_cert.pem", "_key.pem"))
+    )?;
+    writeln!(text, "{etag}")?;
+    writeln!(
+        text,
+        "az iot dps certificate verify {at} --path verification_cert.pem --etag \"$ETAG\""
+    )
+}
+
+fn write_individual(text: &mut String, device: &IndividualEnrollment) -> fmt::Result {
+    let path = |slot| quoted(&shown(&device.folder.pair_paths(slot).cert));
+    writeln!(text, "\n# Individual enrollment {}", device.id)?;
+    write!(
+        text,
+        "az iot dps enrollment create --dps-name \"$DPS\" --resource-group \"$GROUP\" --enrollment-id {id} --device-id {id} \
+         --attestation-type x509 --certificate-path {}",
+        path(Slot::Primary),
+        id = quoted(&device.id)
+    )?;
+    if device.secondary.is_some() {
+        write!(text, " --secondary-certificate-path {}", path(Slot::Secondary))?;
+    }
+    writeln!(text, " --provisioning-status enabled")
+}
+
+/// One word of a POSIX shell's command line.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_take_it_apart() {
+        for (word, expected) in [
+            ("certs/demo/root_cert.pem", "certs/demo/root_cert.pem"),
+            ("my certs/a", "'my certs/a'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("a;rm -rf b", "'a;rm -rf b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! What the enrollments of a manifest are to be, with the certificates as they stand on disk.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use provisioning::central::GroupType;
+use provisioning::certificate::inspect::CertificateFacts;
+use provisioning::certificate::make::CertificateAuthority;
+use provisioning::enroll::{Attest, GroupCa, GroupDescription};
+use provisioning::identities::{GroupAuthorities, GroupFolder, IndividualFolder, Slot};
+
+use super::model_ids;
+use crate::identities::{Identities, issuer};
+use crate::manifest::Manifest;
+use crate::manifest::types::{Authority, Group};
+
+/// Everything that a manifest wants enrolled.
+#[derive(Debug)]
+pub struct Enrollments<'a> {
+    /// Ids of the models that devices announce.
+    pub models: Vec<String>,
+    /// The enrollment groups.
+    pub groups: Vec<GroupEnrollment<'a>>,
+    /// The devices with enrollments of their own.
+    pub individuals: Vec<IndividualEnrollment>,
+}
+
+/// An enrollment group.
+#[derive(Debug)]
+pub struct GroupEnrollment<'a> {
+    /// Its id.
+    pub id: String,
+    /// Its name in the user interface.
+    pub display_name: String,
+    /// What its devices are.
+    pub group_type: GroupType,
+    /// Which CA of the group it is, for names.
+    pub authority: Authority,
+    /// The CA of the leaves in use; `None` where it was not made yet.
+    pub primary: Option<Ca<'a>>,
+    /// The CA of the leaves to come.
+    pub secondary: Option<Ca<'a>>,
+    /// The places whose CAs are wanted and were not made yet.
+    pub unmade: Vec<Slot>,
+}
+
+/// A CA on disk.
+#[derive(Debug)]
+pub struct Ca<'a> {
+    /// The file of its certificate.
+    pub path: PathBuf,
+    /// The certificate.
+    pub pem: String,
+    /// The CA with its key, where that is here.
+    pub key: Option<&'a CertificateAuthority>,
+}
+
+/// A device with an enrollment of its own.
+#[derive(Debug)]
+pub struct IndividualEnrollment {
+    /// The device.
+    pub id: String,
+    /// Where its certificates are.
+    pub folder: IndividualFolder,
+    /// Its primary certificate; `None` where it was not made yet.
+    pub primary: Option<String>,
+    /// Its secondary certificate, where there is one.
+    pub secondary: Option<String>,
+    /// The places whose certificates are wanted and were not made yet.
+    pub unmade: Vec<Slot>,
+}
+
+impl<'a> Enrollments<'a> {
+    /// With certificates that are made and checked, and the CAs' keys.
+    ///
+    /// # Errors
+    ///
+    /// A certificate that has to be uploaded is not here.
+    pub fn of(manifest: &Manifest, identities: &'a Identities) -> anyhow::Result<Self> {
+        let mut wanted = Self::without_certificates(manifest);
+        for ((group, wanted), identities) in manifest.group.iter().zip(&mut wanted.groups).zip(&identities.groups) {
+            let which = issuer(group.enroll);
+            let ca = |of: &'a GroupAuthorities| {
+                let path = identities.folder.ca_cert(of.generation, which);
+                match of.authority(which) {
+                    Some(ca) => Ok(Ca {
+                        path,
+                        pem: ca.cert_pem().to_owned(),
+                        key: Some(ca),
+                    }),
+                    None => Ca::read(path),
+                }
+            };
+            wanted.primary = Some(ca(&identities.ca)?);
+            wanted.secondary = identities.secondary.as_ref().map(ca).transpose()?;
+        }
+        wanted.individuals = identities
+            .individuals
+            .iter()
+            .map(|(id, identities)| IndividualEnrollment {
+                id: id.clone(),
+                folder: identities.folder.clone(),
+                primary: Some(identities.primary_pem()),
+                secondary: identities.secondary_pem(),
+                unmade: Vec::new(),
+            })
+            .collect();
+        Ok(wanted)
+    }
+
+    /// With the certificates that happen to be on disk. Makes nothing and reads no key.
+    ///
+    /// # Errors
+    ///
+    /// A certificate is there and can't be read.
+    pub fn on_disk(manifest: &Manifest) -> anyhow::Result<Self> {
+        let certs = &manifest.fleet.certs;
+        let mut wanted = Self::without_certificates(manifest);
+        for (group, wanted) in manifest.group.iter().zip(&mut wanted.groups) {
+            let folder = GroupFolder::new(certs, &group.id);
+            let ca = |generation| {
+                let path = folder.ca_cert(generation, issuer(group.enroll));
+                path.exists().then(|| Ca::read(path)).transpose()
+            };
+            let current = folder.current_ca()?;
+            wanted.primary = ca(current)?;
+            if group.secondary {
+                wanted.secondary = ca(current.next())?;
+            }
+            wanted.unmade = unmade(wanted.primary.is_some(), wanted.secondary.is_some(), group.secondary);
+        }
+        for individual in &manifest.individual {
+            for id in individual.ids()? {
+                let folder = IndividualFolder::new(certs, id.as_str());
+                let pem = |slot| {
+                    let path = folder.pair_paths(slot).cert;
+                    path.exists().then(|| read(&path)).transpose()
+                };
+                let primary = pem(Slot::Primary)?;
+                let secondary = if individual.secondary {
+                    pem(Slot::Secondary)?
+                } else {
+                    None
+                };
+                wanted.individuals.push(IndividualEnrollment {
+                    id: id.to_string(),
+                    folder,
+                    unmade: unmade(primary.is_some(), secondary.is_some(), individual.secondary),
+                    primary,
+                    secondary,
+                });
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn without_certificates(manifest: &Manifest) -> Self {
+        let group = |group: &Group| GroupEnrollment {
+            id: group.id.clone(),
+            display_name: format!("{} {}", manifest.fleet.name, group.id),
+            group_type: GroupType::Iot,
+            authority: group.enroll,
+            primary: None,
+            secondary: None,
+            unmade: Vec::new(),
+        };
+        Self {
+            models: model_ids(manifest),
+            groups: manifest.group.iter().map(group).collect(),
+            individuals: Vec::new(),
+        }
+    }
+
+    /// What there is, for a sentence.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let count = |count: usize, one: &str, many: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            count => Some(format!("{count} {many}")),
+        };
+        let parts: Vec<_> = [
+            count(self.models.len(), "device template", "device templates"),
+            count(self.groups.len(), "enrollment group", "enrollment groups"),
+            count(
+                self.individuals.len(),
+                "individual enrollment",
+                "individual enrollments",
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        match parts.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+            None => "nothing".to_owned(),
+        }
+    }
+}
+
+impl GroupEnrollment<'_> {
+    /// As the application is to have it.
+    ///
+    /// # Errors
+    ///
+    /// Its CA is not here, or not a certificate.
+    pub fn describe(&self, attest: Attest) -> anyhow::Result<GroupDescription<'_>> {
+        let primary = self
+            .primary
+            .as_ref()
+            .ok_or_else(|| anyhow!("the certificates of group {} are not made yet", self.id))?;
+        Ok(GroupDescription {
+            id: &self.id,
+            display_name: &self.display_name,
+            group_type: self.group_type,
+            primary: primary.describe()?,
+            secondary: self.secondary.as_ref().map(Ca::describe).transpose()?,
+            attest,
+        })
+    }
+}
+
+impl Ca<'_> {
+    /// A CA of which only the certificate is read.
+    pub(super) fn read(path: PathBuf) -> anyhow::Result<Self> {
+        let pem = read(&path)?;
+        Ok(Self { path, pem, key: None })
+    }
+
+    fn describe(&self) -> anyhow::Result<GroupCa<'_>> {
+        Ok(match self.key {
+            Some(ca) => GroupCa::with_key(ca),
+            None => GroupCa::without_key(&self.pem, &self.path.display().to_string())?,
+        })
+    }
+
+    /// What stands in its certificate.
+    ///
+    /// # Errors
+    ///
+    /// It is no certificate.
+    pub fn facts(&self) -> anyhow::Result<CertificateFacts> {
+        Ok(CertificateFacts::from_pem(
+            self.pem.as_bytes(),
+            &self.path.display().to_string(),
+        )?)
+    }
+}
+
+impl IndividualEnrollment {
+    pub(super) fn primary_pem(&self) -> anyhow::Result<&str> {
+        self.primary
+            .as_deref()
+            .ok_or_else(|| anyhow!("the certificate of device {} is not made yet", self.id))
+    }
+}
+
+fn unmade(primary: bool, secondary: bool, secondary_wanted: bool) -> Vec<Slot> {
+    let missing = [
+        (Slot::Primary, !primary),
+        (Slot::Secondary, secondary_wanted && !secondary),
+    ];
+    missing
+        .into_iter()
+        .filter_map(|(slot, missing)| missing.then_some(slot))
+        .collect()
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("can't read the certificate `{}`", path.display()))
+}

@@ -1,0 +1,153 @@
+//! `fleet unenroll`: takes back what a manifest has enrolled, and nothing else.
+
+mod ours;
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use provisioning::central::Central;
+use provisioning::enroll::{Step, remove_device, remove_group};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::enroll::close;
+use crate::exit::{FAILED, Failure, PASSED};
+use crate::interrupts::Interrupts;
+use crate::manifest::Manifest;
+use crate::manifest::types::Target;
+use crate::story::Story;
+use crate::{run, target};
+use ours::Removals;
+
+/// So many devices are removed at once; how fast, the application's quota says.
+const AT_ONCE: usize = 8;
+/// So many removed devices are told one by one.
+const TOLD: usize = 3;
+
+/// What to take back, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The manifest's file.
+    pub manifest: PathBuf,
+    /// `path=value`, each over a key of the manifest.
+    pub set: Vec<String>,
+    /// Remove the devices of the groups as well.
+    pub devices: bool,
+    /// Only look, and say what would be removed.
+    pub dry_run: bool,
+    /// Do not ask.
+    pub yes: bool,
+    /// Our own program, which is started for the emulator.
+    pub executable: PathBuf,
+}
+
+/// Takes back. Returns the number with which the process is to end.
+///
+/// # Errors
+///
+/// The manifest is none, nobody said yes, or the application refused.
+pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+    let manifest = run::resolve(&options.manifest, &options.set, None)?;
+    if matches!(manifest.target, Target::Dps(_)) {
+        return Err(Failure::refused(anyhow!(
+            "with kind = \"dps\" there is no application that could be asked to remove something\n\
+             hint: `az iot dps enrollment-group delete` and `az iot dps enrollment delete` do it"
+        )));
+    }
+    let token = target::token(&manifest.target, |name| std::env::var(name).ok())?;
+    if !options.yes && !options.dry_run && !std::io::stdin().is_terminal() {
+        return Err(Failure::refused(anyhow!(
+            "nobody can be asked whether to remove it: stdin is no terminal\n\
+             hint: --yes removes without asking, --dry-run tells what would be removed"
+        )));
+    }
+    let story = Story::begin();
+    if matches!(manifest.target, Target::Emulator(_)) && !target::emulator_state(&manifest)?.exists() {
+        story.tell("nothing to remove: the emulator of this manifest has never run");
+        return Ok(PASSED);
+    }
+    let work = async {
+        let opened = target::open(&manifest, &options.executable, token, story).await?;
+        let application = opened.application.as_ref().context("nobody can be asked")?;
+        let done = take_back(&options, &application.central, &manifest, story).await;
+        close(opened).await?;
+        done
+    };
+    tokio::select! {
+        done = work => done,
+        () = interrupts.next() => {
+            story.tell("interrupted; what is removed stays removed, and the same command goes on with the rest");
+            Err(Failure::Interrupted)
+        }
+    }
+}
+
+async fn take_back(options: &Options, central: &Central, manifest: &Manifest, story: Story) -> Result<u8, Failure> {
+    let removals = ours::find(central, manifest, options.devices).await?;
+    for kept in &removals.kept {
+        story.tell(format!("left alone: {kept}"));
+    }
+    let code = if removals.kept.is_empty() { PASSED } else { FAILED };
+    if removals.is_empty() {
+        story.tell("nothing to remove");
+        return Ok(code);
+    }
+    if options.dry_run {
+        for line in removals.lines() {
+            println!("would remove {line}");
+        }
+        return Ok(code);
+    }
+    if !options.yes && !agreed(&removals).await? {
+        return Err(Failure::refused(anyhow!("nothing was removed")));
+    }
+    remove(central, &removals, story).await?;
+    story.tell(format!("removed: {}", removals.words()));
+    Ok(code)
+}
+
+async fn agreed(removals: &Removals) -> anyhow::Result<bool> {
+    let question = format!("Remove {}? [y/N] ", removals.words());
+    // A read of stdin can't be called off; it ends with the process.
+    tokio::task::spawn_blocking(move || {
+        eprint!("{question}");
+        std::io::stderr().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    })
+    .await
+    .context("can't ask")?
+}
+
+/// Groups first: a device that is removed while its group is there comes back with its next registration.
+async fn remove(central: &Central, removals: &Removals, story: Story) -> anyhow::Result<()> {
+    let tell = |step: Step| story.tell(step);
+    for group in &removals.groups {
+        remove_group(central, group, &tell).await?;
+    }
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut work = JoinSet::new();
+    for (index, device) in removals.devices().cloned().enumerate() {
+        let permit = Arc::clone(&room).acquire_owned().await?;
+        let central = central.clone();
+        work.spawn(async move {
+            let _permit = permit;
+            let tell = |step: Step| {
+                if index < TOLD {
+                    story.tell(step);
+                }
+            };
+            remove_device(&central, &device, &tell).await
+        });
+        while let Some(done) = work.try_join_next() {
+            done??;
+        }
+    }
+    while let Some(done) = work.join_next().await {
+        done??;
+    }
+    Ok(())
+}
