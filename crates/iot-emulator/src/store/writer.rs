@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use super::database::Database;
 use super::{Change, NotStored, Ticket, unpoisoned};
 
-/// Transactions begin at least this far apart. One costs about the same whatever it holds, so that in a storm few large ones
-/// cost a fraction of many small ones. Where things are quiet, nobody waits for this.
-const PACE: Duration = Duration::from_millis(10);
+/// For each change of a transaction, the next one begins so much later.
+const PAUSE: Duration = Duration::from_millis(5);
+/// But never later than this.
+const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 /// The ticket of what is no longer taken.
 const NEVER: Ticket = Ticket(u64::MAX);
 
@@ -135,11 +136,30 @@ fn commit_all(queue: &Queue, database: Database, progress: &watch::Sender<Ticket
     let _closed = ClosedAtEnd(queue);
     let mut next = Instant::now();
     while let Some((changes, last)) = queue.next(next) {
-        next = Instant::now() + PACE;
+        next = Instant::now() + pause(changes.len());
         if let Err(error) = database.commit(&changes) {
             tracing::error!(%error, "the state can't be stored; nothing is taken any more");
             return;
         }
         progress.send_replace(last);
+    }
+}
+
+/// How far apart the beginnings of a transaction and of the next one are. A transaction costs about the same whatever it
+/// holds, so that in a storm few large ones cost a fraction of many small ones; where things are quiet, nobody waits for
+/// long.
+fn pause(changes: usize) -> Duration {
+    let changes = u32::try_from(changes).unwrap_or(u32::MAX);
+    PAUSE.saturating_mul(changes).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_as_long_as_there_was_much_to_store_but_not_endless() {
+        let milliseconds = [1, 3, 5, 6, usize::MAX].map(|changes| pause(changes).as_millis());
+        assert_eq!(milliseconds, [5, 15, 25, 25, 25]);
     }
 }
