@@ -190,7 +190,9 @@ pub struct Journal {
 impl Journal {
     pub(crate) fn new() -> Self {
         Self {
-            entries: Mutex::default(),
+            // All the room at once, of which memory is taken only as it fills. One that grows by itself takes two thirds
+            // more in the end.
+            entries: Mutex::new(VecDeque::with_capacity(CAPACITY)),
             last: watch::Sender::new(0),
         }
     }
