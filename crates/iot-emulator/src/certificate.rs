@@ -171,13 +171,8 @@ impl fmt::Debug for Certificate {
 }
 
 pub(crate) fn hex_upper(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-            write!(hex, "{byte:02X}").expect("writing to a string does not fail");
-            hex
-        })
+    let digits = |byte: &u8| [byte >> 4, byte & 0xF].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+    bytes.iter().flat_map(digits).collect()
 }
 
 #[cfg(test)]
