@@ -7,6 +7,7 @@ use std::time::Duration;
 use iot_protocol::dps::{Registration, RegistrationState, Status};
 use iot_protocol::id::RegistrationId;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
 use crate::error::StartError;
@@ -22,29 +23,70 @@ const POLL_WINDOW: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(crate) struct Registrations(Mutex<BTreeMap<String, Box<Operation>>>);
 
-/// The last operation of a device.
+/// The last operation of a device. How it ended is kept as the text that is stored and answered: it is asked for once, and
+/// taken apart it would be twice as much.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 struct Operation {
-    id: String,
-    /// How it will have ended when it is ready. After a restart it is.
-    outcome: RegistrationState,
+    id: Box<str>,
+    /// The registration state with which it will have ended when it is ready. After a restart it is.
+    outcome: Box<RawValue>,
+    #[serde(skip)]
+    status: Status,
     #[serde(skip)]
     ready_at: Option<Instant>,
     #[serde(skip)]
     polls: VecDeque<Instant>,
 }
 
+/// An operation as it was stored.
+#[derive(Deserialize)]
+struct Stored {
+    id: Box<str>,
+    outcome: RegistrationState,
+}
+
+impl From<Stored> for Operation {
+    fn from(Stored { id, outcome }: Stored) -> Self {
+        Self {
+            id,
+            status: outcome.status,
+            outcome: to_raw_value(&outcome).expect("its keys are texts"),
+            ready_at: None,
+            polls: VecDeque::new(),
+        }
+    }
+}
+
+/// The final answer to a poll.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ended<'a> {
+    operation_id: &'a str,
+    status: Status,
+    registration_state: &'a RawValue,
+}
+
 impl Record for Operation {
     const TABLE: Table = Table::Registrations;
+}
+
+/// What DPS says to a request that it takes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answer {
+    /// The status in the topic.
+    pub(crate) status: u16,
+    /// JSON.
+    pub(crate) body: Vec<u8>,
 }
 
 /// What a poll finds.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Polled {
     /// The final answer.
-    Done(Box<Registration>),
+    Done(Answer),
     /// Not yet.
-    Assigning(Box<Registration>),
+    Assigning(Answer),
     /// Asked too often.
     Throttled,
     /// No such operation of this device.
@@ -73,14 +115,17 @@ impl Registrations {
         let mut polls = VecDeque::new();
         if let Some(last) = operations.remove(&folded) {
             // A device that registers again keeps the date of its first registration.
-            outcome.created_date_time_utc = last.outcome.created_date_time_utc;
+            let first: RegistrationState = serde_json::from_str(last.outcome.get()).expect("it was written from one");
+            outcome.created_date_time_utc = first.created_date_time_utc;
             polls = last.polls;
         }
         let operation = Operation {
-            id: operation_id.into(),
-            outcome,
             ready_at: Some(ready_at),
             polls,
+            ..Operation::from(Stored {
+                id: operation_id.into(),
+                outcome,
+            })
         };
         changes.put(&folded, &operation);
         operations.insert(folded, Box::new(operation));
@@ -92,7 +137,7 @@ impl Registrations {
         let mut operations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(operation) = operations
             .get_mut(&id.folded())
-            .filter(|operation| operation.id == operation_id)
+            .filter(|operation| *operation.id == *operation_id)
         else {
             return Polled::Unknown;
         };
@@ -108,13 +153,32 @@ impl Registrations {
         }
         operation.polls.push_back(now);
         if operation.ready_at.is_some_and(|at| now < at) {
-            return Polled::Assigning(Box::new(assigning(operation_id)));
+            return Polled::Assigning(Answer::from(&assigning(operation_id)));
         }
-        Polled::Done(Box::new(Registration {
-            operation_id: operation_id.into(),
-            status: operation.outcome.status,
-            registration_state: Some(operation.outcome.clone()),
-        }))
+        let ended = Ended {
+            operation_id,
+            status: operation.status,
+            registration_state: &operation.outcome,
+        };
+        Polled::Done(Answer::new(200, &ended))
+    }
+}
+
+impl Answer {
+    fn new(status: u16, body: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(body).expect("its keys are texts");
+        Self { status, body }
+    }
+}
+
+impl From<&Registration> for Answer {
+    fn from(registration: &Registration) -> Self {
+        let status = if registration.status == Status::Assigning {
+            202
+        } else {
+            200
+        };
+        Self::new(status, registration)
     }
 }
 
@@ -151,7 +215,8 @@ mod tests {
             let Polled::Done(done) = registrations.poll(&id, "op", after(3)) else {
                 panic!("it is ready")
             };
-            assert_eq!(done.status, Status::Assigned);
+            let done_with: Registration = serde_json::from_slice(&done.body).unwrap();
+            assert_eq!((done.status, done_with.status), (200, Status::Assigned));
         }
         assert_eq!(registrations.poll(&id, "op", after(10)), Polled::Throttled);
         assert!(

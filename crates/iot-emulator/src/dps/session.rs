@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use iot_protocol::dps::{RESPONSE_FILTER, Registration, RequestTopic, ResponseTopic, ServiceError, Status};
+use iot_protocol::dps::{RESPONSE_FILTER, RequestTopic, ResponseTopic, ServiceError};
 use iot_protocol::id::{RegistrationId, RequestId};
 use iot_protocol::username::DpsUserName;
 use rumqttc::mqttbytes::QoS;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::register::{error, register};
-use super::registrations::Polled;
+use super::registrations::{Answer, Polled};
 use crate::certificate::Certificate;
 use crate::clock;
 use crate::journal::{Event, Service, Why};
@@ -173,9 +173,9 @@ impl<S: Stream> Session<'_, S> {
         }
         let answer = match &topic {
             RequestTopic::Register { .. } => {
-                let answer = register(self.services, self.id, self.chain, &publish.payload);
+                let registered = register(self.services, self.id, self.chain, &publish.payload);
                 self.services.store.settled().await?;
-                answer
+                registered.map(|registration| Answer::from(&registration))
             }
             RequestTopic::Poll { operation_id, .. } => self.poll(operation_id),
         };
@@ -183,11 +183,10 @@ impl<S: Stream> Session<'_, S> {
         self.answer(topic.request_id(), answer, Some(retry_after)).await
     }
 
-    fn poll(&self, operation_id: &str) -> Result<Registration, ServiceError> {
+    fn poll(&self, operation_id: &str) -> Result<Answer, ServiceError> {
         let now = clock::now();
         match self.services.registrations.poll(self.id, operation_id, Instant::now()) {
-            Polled::Done(registration) => Ok(*registration),
-            Polled::Assigning(registration) => Ok(*registration),
+            Polled::Done(answer) | Polled::Assigning(answer) => Ok(answer),
             Polled::Throttled => Err(error(DPS_THROTTLED, "Operations are limited to 5 in 10 seconds.", now)),
             Polled::Unknown => Err(error(DPS_UNKNOWN_OPERATION, "Operation not found.", now)),
         }
@@ -197,16 +196,15 @@ impl<S: Stream> Session<'_, S> {
     pub(super) async fn answer(
         &mut self,
         request_id: &RequestId,
-        answer: Result<Registration, ServiceError>,
+        answer: Result<Answer, ServiceError>,
         retry_after: Option<u64>,
     ) -> Result<(), Why> {
         let Some(qos) = self.subscribed else {
             return Ok(());
         };
-        let (status, body) = match &answer {
-            Ok(registration) if registration.status == Status::Assigning => (202, serde_json::to_vec(registration)),
-            Ok(registration) => (200, serde_json::to_vec(registration)),
-            Err(error) => (error.status(), serde_json::to_vec(error)),
+        let (status, body) = match answer {
+            Ok(Answer { status, body }) => (status, Ok(body)),
+            Err(error) => (error.status(), serde_json::to_vec(&error)),
         };
         let retry_after = retry_after.filter(|_| matches!(status, 202 | 429 | 500..));
         let topic = ResponseTopic {
