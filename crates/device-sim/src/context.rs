@@ -7,7 +7,7 @@ use mqtt_link::{Endpoint, InvalidProxy, InvalidServerName, Tls};
 use provisioning::assignment::AssignmentCache;
 use provisioning::certificate::load::{Identity, LoadOptions};
 use provisioning::certificate::{CertificateError, Password};
-use provisioning::identities::{GroupFolder, IdentityError, IndividualFolder};
+use provisioning::identities::{BroughtFiles, GroupFolder, IdentityError, IndividualFolder, PasswordSource};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::fleet::Patience;
@@ -117,7 +117,10 @@ impl GroupContext {
     /// Whether loading takes so little that a worker of the runtime may do it. Somebody's own file may be locked, and to
     /// derive what opens it takes long on purpose.
     pub(crate) fn loads_at_once(&self) -> bool {
-        !matches!(self.credentials, CredentialSource::Files(_))
+        !matches!(
+            self.credentials,
+            CredentialSource::Files(_) | CredentialSource::Pattern(_)
+        )
     }
 
     /// Loads a device's current certificate and key; reads files and blocks meanwhile.
@@ -126,6 +129,7 @@ impl GroupContext {
             CredentialSource::Group(folder) => GroupFolder::at(folder).load_current(id.as_str()),
             CredentialSource::Individual(folder) => IndividualFolder::at(folder.join(id.as_str())).load_current(),
             CredentialSource::Files(files) => Ok(load_files(files)?),
+            CredentialSource::Pattern(files) => of_each_device(files).load(id.as_str()),
         }
     }
 }
@@ -139,6 +143,16 @@ pub(crate) fn load_files(files: &Files) -> Result<Identity, CertificateError> {
         key: files.key.as_deref(),
         password: password.as_ref(),
     })
+}
+
+/// Somebody's own certificates and keys of many devices. The password is looked up at each load: nothing keeps it.
+fn of_each_device(files: &Files) -> BroughtFiles {
+    let variable = files.password_variable.clone().map(PasswordSource::Variable);
+    BroughtFiles {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        password: variable.or_else(|| files.password_file.clone().map(PasswordSource::File)),
+    }
 }
 
 /// How many devices have finished their first registration, in whatever way.

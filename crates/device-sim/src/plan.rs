@@ -210,6 +210,8 @@ pub enum CredentialSource {
     Individual(PathBuf),
     /// Files of somebody's own making.
     Files(Files),
+    /// Such files for each device: `{device_id}` in a path stands for its id.
+    Pattern(Files),
 }
 
 /// A certificate and its key, wherever they come from.
@@ -224,6 +226,9 @@ pub struct Files {
     /// The environment variable that holds the password of a PFX file or of an encrypted key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_variable: Option<String>,
+    /// The file that holds it, where no environment variable does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
 }
 
 /// How fast devices may come. A shard takes its part of each rate.

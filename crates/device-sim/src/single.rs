@@ -256,6 +256,7 @@ pub fn files(args: &Args, certificate: &Path) -> Files {
         certificate: certificate.to_owned(),
         key: args.key.clone(),
         password_variable: Some(PASSWORD_VARIABLE.into()),
+        password_file: None,
     }
 }
 

@@ -92,8 +92,9 @@ pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: 
             (Slot::Primary, Some(&identities.ca)),
             (Slot::Secondary, identities.secondary.as_ref()),
         ] {
-            let Some(ca) = ca else { continue };
-            let certificate = identities.folder.ca_cert(ca.generation, issuer(group.enroll));
+            let Some(certificate) = ca.and_then(|ca| ca.cert_path(issuer(group.enroll))) else {
+                continue;
+            };
             story.tell(format!(
                 "  enrollment group {}: {slot} certificate {}",
                 group.id,

@@ -11,6 +11,7 @@ use provisioning::identities::{
     GroupAuthorities, GroupIdentities, IndividualIdentities, Issuer, Lifetime, Problems, WantedGroup, WantedIndividual,
 };
 
+use crate::brought;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::{Authority, Group, Individual};
@@ -54,7 +55,11 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
     for individual in &manifest.individual {
         let ids = individual.ids().map_err(|error| Failure::refused(anyhow!(error)))?;
         for id in ids {
-            match wanted_individual(certs, individual, id.as_str()).open_or_create(now) {
+            let opened = match &individual.certificates {
+                Some(own) => brought::open_individual(own, id.as_str(), now),
+                None => wanted_individual(certs, individual, id.as_str()).open_or_create(now),
+            };
+            match opened {
                 Ok(identities) => {
                     told.count(individual, &identities);
                     individuals.push((id.to_string(), identities));
@@ -64,7 +69,7 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
         }
     }
     if !problems.is_empty() {
-        return Err(refusal(&problems));
+        return Err(refusal(&problems, manifest));
     }
     told.tell(story);
     let groups = groups.into_iter().flatten().collect();
@@ -79,11 +84,16 @@ struct SelfSigned {
     made: usize,
     reused: usize,
     other_key: usize,
+    own: usize,
 }
 
 impl SelfSigned {
     fn count(&mut self, individual: &Individual, identities: &IndividualIdentities) {
         let certificates = || std::iter::once(&identities.primary).chain(&identities.secondary);
+        if individual.certificates.is_some() {
+            self.own += certificates().count();
+            return;
+        }
         let wanted = Some(individual.key.key_type());
         self.made += identities.made;
         self.reused += certificates().count() - identities.made;
@@ -95,6 +105,7 @@ impl SelfSigned {
             made,
             reused,
             other_key,
+            own,
         } = self;
         if made + reused > 0 {
             story.tell(format!("{made} self-signed certificates made, {reused} reused"));
@@ -103,6 +114,9 @@ impl SelfSigned {
             story.tell(format!(
                 "{other_key} of them have other keys than the manifest says, and stay as they are"
             ));
+        }
+        if *own > 0 {
+            story.tell(format!("{own} certificates of your own checked"));
         }
     }
 }
@@ -113,9 +127,17 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Resu
     let bar = ProgressBar::new(u64::from(group.devices.count)).with_style(bar_style());
     bar.set_message(format!("leaves of {}", group.id));
     let progress = |done: usize, _of: usize| bar.set_position(done as u64);
-    let identities = wanted_group(certs, group).open_or_create(ids, now, &progress);
+    let identities = match &group.certificates {
+        Some(own) => brought::open_group(certs, group, own, now, &progress),
+        None => wanted_group(certs, group).open_or_create(ids, now, &progress),
+    };
     bar.finish_and_clear();
     let identities = identities?;
+    if group.certificates.is_some() {
+        let count = identities.leaves.reused;
+        story.tell(format!("{count} leaves of {}, your own, checked", group.id));
+        return Ok(identities);
+    }
     for ca in std::iter::once(&identities.ca).chain(&identities.secondary) {
         tell_of_ca(ca, group, story);
     }
@@ -218,7 +240,7 @@ pub fn issuer(authority: Authority) -> Issuer {
     }
 }
 
-fn refusal(problems: &[provisioning::identities::IdentityError]) -> Failure {
+fn refusal(problems: &[provisioning::identities::IdentityError], manifest: &Manifest) -> Failure {
     let mut lines = vec!["the certificates on disk can't be used".to_owned()];
     lines.extend(
         problems
@@ -229,8 +251,16 @@ fn refusal(problems: &[provisioning::identities::IdentityError]) -> Failure {
     if problems.len() > PROBLEMS_TOLD {
         lines.push(format!("  and {} more", problems.len() - PROBLEMS_TOLD));
     }
+    let own = manifest.group.iter().any(|group| group.certificates.is_some())
+        || manifest.individual.iter().any(|one| one.certificates.is_some());
     lines.push(
-        "hint: nothing that exists is overwritten; move away what is wrong, and the next run makes it anew".to_owned(),
+        match own {
+            true => "hint: certificates of your own are only read; `fleet cert inspect FILE…` shows what is in them",
+            false => {
+                "hint: nothing that exists is overwritten; move away what is wrong, and the next run makes it anew"
+            }
+        }
+        .to_owned(),
     );
     Failure::refused(anyhow!(lines.join("\n")))
 }

@@ -14,7 +14,7 @@
 //! | [`cert`] | `fleet cert`: test certificates, made, looked at, renewed |
 //! | [`load`], [`roster`] | `--duration`; who is in the fleet, and the plan for device-sim |
 //! | [`pre_flight`] | what is checked before anything is started |
-//! | [`identities`], [`enrollment`] | certificates made or found; the target told which to trust |
+//! | [`identities`], [`brought`], [`enrollment`] | certificates made or found; those of somebody's own making; the target told which to trust |
 //! | [`target`], [`application`] | the target made ready; who can be asked about the devices |
 //! | [`control`] | what a live run can be asked, through a socket in its state folder |
 //! | [`child`], [`emulator_child`], [`shard`] | the programs that a run starts |
@@ -50,6 +50,7 @@
 
 pub mod advice;
 pub mod application;
+pub mod brought;
 pub mod cert;
 pub mod child;
 pub mod cli;

@@ -7,6 +7,7 @@ use device_sim::plan::{CredentialSource, Devices, Group, PLAN_VERSION, Plan, Rat
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
 
+use crate::brought;
 use crate::manifest::Manifest;
 use crate::manifest::types::Individual;
 
@@ -21,27 +22,48 @@ pub const INDIVIDUAL: &str = "individual";
 /// The current folder can't be read, so that no path can be made absolute.
 pub fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
     let certs = absolute(&manifest.fleet.certs)?;
-    let enrolled = manifest.group.iter().map(|group| Group {
-        name: group.id.clone(),
-        devices: Devices::Range(group.devices.clone()),
-        model: group.model,
-        room: group.room.overrides(),
-        telemetry: telemetry(&group.telemetry),
-        credentials: CredentialSource::Group(certs.join(&group.id)),
-        hub: None,
-    });
+    let mut credentials = Vec::new();
+    for group in &manifest.group {
+        credentials.push(match &group.certificates {
+            Some(own) => CredentialSource::Pattern(brought::group_source(own)?),
+            None => CredentialSource::Group(certs.join(&group.id)),
+        });
+    }
+    let enrolled = manifest
+        .group
+        .iter()
+        .zip(credentials)
+        .map(|(group, credentials)| Group {
+            name: group.id.clone(),
+            devices: Devices::Range(group.devices.clone()),
+            model: group.model,
+            room: group.room.overrides(),
+            telemetry: telemetry(&group.telemetry),
+            credentials,
+            hub: None,
+        });
     let mut groups: Vec<Group> = enrolled.collect();
     for individual in &manifest.individual {
         let ids = individual.ids().context("a device id became invalid")?;
-        add_individuals(&mut groups, individual, ids, &certs);
+        let credentials = match &individual.certificates {
+            Some(own) => CredentialSource::Pattern(brought::individual_source(own)?),
+            None => CredentialSource::Individual(certs.join(INDIVIDUAL)),
+        };
+        add_individuals(&mut groups, individual, ids, credentials);
     }
     Ok(groups)
 }
 
-fn add_individuals(groups: &mut Vec<Group>, individual: &Individual, ids: Vec<RegistrationId>, certs: &Path) {
+fn add_individuals(
+    groups: &mut Vec<Group>,
+    individual: &Individual,
+    ids: Vec<RegistrationId>,
+    credentials: CredentialSource,
+) {
     let (telemetry, room) = (telemetry(&individual.telemetry), individual.room.overrides());
     let alike = groups.iter_mut().find(|group| {
-        matches!(group.credentials, CredentialSource::Individual(_))
+        group.name == INDIVIDUAL
+            && group.credentials == credentials
             && (group.model, group.telemetry, group.room) == (individual.model, telemetry, room)
     });
     match alike.map(|group| &mut group.devices) {
@@ -52,7 +74,7 @@ fn add_individuals(groups: &mut Vec<Group>, individual: &Individual, ids: Vec<Re
             model: individual.model,
             room,
             telemetry,
-            credentials: CredentialSource::Individual(certs.join(INDIVIDUAL)),
+            credentials,
             hub: None,
         }),
     }

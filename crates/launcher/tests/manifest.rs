@@ -121,6 +121,25 @@ publish_duration = ["p(99)<500ms"]
         "\n[[group]]\nid = \"b\"\nroot = \"thermostats\"\nenroll = \"root\"\ndevices = { prefix = \"b-\", count = 1 }\n\n[[group]]\nid = \"c\"\nroot = \"thermostats\"\nissuer = \"root\"\ndevices = { prefix = \"c-\", count = 1 }\n");
     keys_and_validities_that_make_no_sense_are_refused: with_group(
         "key = \"rsa1024\"\nvalidity = \"-1d\"\nsecondary = \"yes\"\n\n[[individual]]\ndevice_id = \"lab\"\nkey = 256\nvalidity = \"1y\"\n\n[[individual]]\ndevice_id = \"roof\"\nvalidity = \"40000d\"\n");
+    certificates_of_ones_own_are_whole_and_leave_nothing_to_make: with_group(
+        r#"key = "p384"
+root = "b"
+certificates = { leaf = "leaf.pem", pfx = "{device_id}.pfx", password = "s3cret", ca_key = "ca_key.pem" }
+
+[[group]]
+id = "b"
+devices = { prefix = "b-", count = 1 }
+certificates = { key = "{device_id}_key.pem", ca = "ca.pem", secondary = { ca_key = "next_key.pem" } }
+
+[[individual]]
+device_id = "lab"
+secondary = true
+certificates = { cert = "lab.pem", secondary = { pfx = "lab.pfx", key = "lab_key.pem", password = { env = "A", file = "b" } } }
+
+[[individual]]
+devices = { prefix = "lab-", count = 2 }
+certificates = { cert = "lab.pem", key = "lab_key.pem" }
+"#);
     an_individual_needs_one_kind_of_id: format!(
         "{HEAD}\n[[individual]]\nmodel = \"thermostat\"\n\n[[individual]]\ndevice_id = \"a\"\ndevices = {{ prefix = \"b-\", count = 1 }}\n");
     an_argument_that_is_wrong_is_named: with_group(""), set "load.register_rate=quick", set "load.regster_rate=5/s",
@@ -135,6 +154,10 @@ fn a_token_is_never_shown() {
     );
     assert!(!refusal(&text, &[]).contains("s3cret"));
     assert!(!refusal(&with_group(""), &["target.api_token=s3cret"]).contains("s3cret"));
+    let argument = "group.0.certificates.password=s3cret";
+    assert!(!refusal(&with_group(""), &[argument]).contains("s3cret"));
+    let password = "certificates = { pfx = \"{device_id}.pfx\", password = \"s3cret\" }\n";
+    assert!(!refusal(&with_group(password), &[]).contains("s3cret"));
 }
 
 #[test]
@@ -247,6 +270,9 @@ fn the_schema_names_the_keys_that_are_read() {
         "\"emulator\"",
         "\"iot-central\"\napp = \"https://a\"\napi_token = { env = \"A\" }",
     );
+    let own = with_group(
+        "certificates = { pfx = \"{device_id}\", ca = \"ca\", ca_key = \"key\", secondary = { ca = \"b\", ca_key = \"k\" } }\n\n[[individual]]\ndevice_id = \"lab\"\ncertificates = { cert = \"a\", secondary = { pfx = \"b\" } }\n",
+    );
     let dps = full.replace("\"emulator\"", "\"dps\"\nid_scope = \"0ne1\"");
     for (definition, text, table) in [
         ("Fleet", &full, "fleet"),
@@ -258,6 +284,10 @@ fn the_schema_names_the_keys_that_are_read() {
         ("Telemetry", &full, "group.0.telemetry"),
         ("Individual", &full, "individual.0"),
         ("Load", &full, "load"),
+        ("GroupCertificates", &own, "group.0.certificates"),
+        ("AuthorityFiles", &own, "group.0.certificates.secondary"),
+        ("IndividualCertificates", &own, "individual.0.certificates"),
+        ("PairFiles", &own, "individual.0.certificates.secondary"),
     ] {
         let ManifestError::Invalid(problems) = read(text, &[&format!("{table}.qqqqqqqqqqqqqq=1")]).unwrap_err() else {
             panic!("the text can be read");

@@ -13,11 +13,14 @@
 //! written again; what an interrupted run left undone is done by the next. A CA that was put into `ca/` by hand is
 //! signed with instead of making one, and an intermediate is enough: its root's key may stay offline.
 //!
+//! Certificates of somebody's own making stay where they are: [`BroughtGroup`], [`BroughtIndividual`].
+//!
 //! [`CertFolder`] is another kind: a folder of test certificates as Microsoft's `create_test_cert.js` fills it.
 //!
 //! Device ids are file names as they are. Windows can't store the `:` that a registration id may contain.
 //! A group can't be called `individual`.
 
+mod brought;
 mod camel_case;
 mod cert_folder;
 mod error;
@@ -29,6 +32,9 @@ mod individual;
 mod lifetime;
 mod on_every_core;
 
+pub use brought::{
+    BroughtCa, BroughtFiles, BroughtGroup, BroughtIndividual, DEVICE_ID, PasswordSource, path_of_device,
+};
 pub use camel_case::camel_case;
 pub use cert_folder::{CertFolder, Renewed, Wanted, Written};
 pub use error::{IdentityError, Problems};

@@ -24,6 +24,27 @@ pub(super) struct Report {
     found: RefCell<Vec<(Range<usize>, Problem)>>,
 }
 
+/// The keys under which a person might write a secret itself instead of where it is.
+const SECRETS: [&str; 2] = ["api_token", "password"];
+
+/// Notes where a secret stands below `value`, which `key` has.
+fn find_secrets(key: &str, value: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<usize>>) {
+    match value.get_ref() {
+        DeValue::String(_) if SECRETS.contains(&key) => spans.push(value.span()),
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                find_secrets(key.get_ref(), value, spans);
+            }
+        }
+        DeValue::Array(array) => {
+            for value in array.iter() {
+                find_secrets(key, value, spans);
+            }
+        }
+        _ => {}
+    }
+}
+
 struct Text {
     begin: usize,
     length: usize,
@@ -43,7 +64,7 @@ impl<'a> Document<'a> {
                 found: RefCell::default(),
             },
         };
-        document.hide_token();
+        document.hide_secrets();
         let readable = errors.is_empty();
         for error in errors {
             let span = error.span().unwrap_or(0..0);
@@ -61,16 +82,14 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Problems are shown with the lines around them. A token that somebody wrote into the manifest is refused later, and
+    /// Problems are shown with the lines around them. A secret that somebody wrote into the manifest is refused later, and
     /// must not be shown until then.
-    fn hide_token(&mut self) {
-        let token = self
-            .root
-            .get("target")
-            .and_then(|target| target.get_ref().get("api_token"))
-            .filter(|token| token.get_ref().is_str())
-            .map(Spanned::span);
-        if let Some(span) = token {
+    fn hide_secrets(&mut self) {
+        let mut spans = Vec::new();
+        for (key, value) in &self.root {
+            find_secrets(key.get_ref(), value, &mut spans);
+        }
+        for span in spans {
             self.report.hide(span);
         }
     }
@@ -81,7 +100,7 @@ impl<'a> Document<'a> {
         let span = begin..begin + argument.len();
         self.report.texts.push(Text::new(begin, "--set", argument));
         if let Some((path, value)) = argument.split_once('=')
-            && path.trim() == "target.api_token"
+            && SECRETS.contains(&path.trim().rsplit('.').next().unwrap_or_default())
             && !value.trim_start().starts_with('{')
         {
             self.report.hide(begin + path.len() + 1..span.end);

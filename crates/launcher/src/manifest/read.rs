@@ -1,5 +1,6 @@
 //! The walk over the document: top-down, in the order of the manifest.
 
+mod brought;
 mod certificates;
 mod devices;
 mod target;
@@ -23,7 +24,10 @@ const PROCESSES: u32 = 2;
 
 pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifest, Vec<Problem>> {
     let root = Table::root(&document.root, &document.report);
-    let walk = Walk { folder };
+    let mut walk = Walk {
+        folder,
+        enrollments: Enrollments::Asked,
+    };
 
     let fleet = root
         .required_table("fleet", "a table [fleet] with a name")
@@ -32,6 +36,7 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
         .required_table("target", "a table [target] with a kind: emulator, iot-central or dps")
         .and_then(|table| walk.target(table));
 
+    walk.enrollments = Enrollments::at(target.as_ref());
     let mut taken = Taken::default();
     let groups = walk.groups(root.tables("group"), &mut taken, document);
     let individuals: Vec<_> = root
@@ -78,6 +83,28 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
 
 struct Walk<'a> {
     folder: &'a Path,
+    enrollments: Enrollments,
+}
+
+/// Who sees to the enrollments of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Enrollments {
+    /// We do, and there are none yet.
+    Made,
+    /// We do, and there may be some already.
+    Asked,
+    /// Somebody else does.
+    Others,
+}
+
+impl Enrollments {
+    fn at(target: Option<&Target>) -> Self {
+        match target {
+            Some(Target::Emulator(_)) => Self::Made,
+            Some(Target::IotCentral(_)) | None => Self::Asked,
+            Some(Target::Dps(_)) => Self::Others,
+        }
+    }
 }
 
 impl Walk<'_> {
@@ -129,8 +156,17 @@ impl Walk<'_> {
         roots: &mut HashMap<String, At<String>>,
         document: &Document<'_>,
     ) -> Option<Group> {
-        let authorities = certificates::authorities(&table, document);
-        let common = certificates::common(&table);
+        let certificates = self.group_certificates(&table);
+        let mut authorities = certificates::authorities(&table, document);
+        let mut common = certificates::common(&table);
+        if table.has("certificates") {
+            table.out_of_place(
+                &["issuer", "enroll", "root", "key", "validity", "secondary"],
+                brought::NOT_MADE,
+            );
+            authorities.root = None;
+            common.secondary = certificates.as_ref().is_some_and(|own| own.secondary.is_some());
+        }
         let devices = table
             .required_table("devices", devices::FORM)
             .and_then(|inner| devices::range(inner, taken, document));
@@ -151,6 +187,7 @@ impl Walk<'_> {
             id,
             issuer: authorities.issuer,
             enroll: authorities.enroll,
+            certificates,
             root,
             key: common.key,
             validity: common.validity,
@@ -182,12 +219,18 @@ impl Walk<'_> {
             .map_or(Model::Thermostat, |at| at.value);
         let telemetry = self.telemetry(&table);
         let room = self.room(&table);
-        let common = certificates::common(&table);
+        let certificates = self.individual_certificates(&table, devices.is_some());
+        let mut common = certificates::common(&table);
+        if table.has("certificates") {
+            table.out_of_place(&["key", "validity", "secondary"], brought::NOT_MADE);
+            common.secondary = certificates.as_ref().is_some_and(|own| own.secondary.is_some());
+        }
         table.not_built(&["kind", "via"]);
         table.finish();
         (device_id.is_some() || devices.is_some()).then_some(Individual {
             device_id,
             devices,
+            certificates,
             key: common.key,
             validity: common.validity,
             secondary: common.secondary,

@@ -100,6 +100,12 @@ impl<'a> Table<'a> {
         self.inner(self.path_of(key), entry, "a table")
     }
 
+    /// The table at `key`, which may be missing; something else in its place is told without being shown.
+    pub(super) fn table_of_form(&self, key: &'static str, form: &str) -> Option<Table<'a>> {
+        let entry = self.entry(key)?;
+        self.inner(self.path_of(key), entry, form)
+    }
+
     /// The table at `key`, which has to be there.
     pub(super) fn required_table(&self, key: &'static str, form: &str) -> Option<Table<'a>> {
         self.require(key, form)?;

@@ -159,6 +159,10 @@ pub struct Group {
     /// Which CA is uploaded to the enrollment; root when left out, intermediate below the root of another group.
     #[schemars(with = "Option<Authority>")]
     pub enroll: Authority,
+    /// Certificates of your own instead of those that are made; then none of the keys above and below that say how
+    /// certificates are made is of use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<GroupCertificates>,
     /// Another group, whose root is used instead of one of its own; the intermediate is the group's own, and is enrolled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
@@ -196,6 +200,83 @@ pub enum Authority {
     Intermediate,
 }
 
+/// Certificates of your own for the devices of a group. Paths are relative to the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["leaf"] }, { "required": ["pfx"] }]))]
+pub struct GroupCertificates {
+    /// PEM: a device's leaf, then the CAs above it; {device_id} stands for the device's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<PathBuf>,
+    /// PEM: its key; in the file of the leaf when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Instead of both: a PFX file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pfx: Option<PathBuf>,
+    /// Where the password of PFX files or encrypted keys is found. A manifest never holds the password itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// PEM: the CA that is uploaded to the enrollment. With kind = "dps" nobody uploads it, and it may be left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// PEM: the key of the CA, with which its possession is proved. Without it the enrollment has to be verified already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_key: Option<PathBuf>,
+    /// One more CA beside the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary: Option<AuthorityFiles>,
+}
+
+/// A CA of your own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct AuthorityFiles {
+    /// PEM: the CA.
+    pub ca: PathBuf,
+    /// PEM: its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_key: Option<PathBuf>,
+}
+
+/// Certificates of your own for individually enrolled devices. Paths are relative to the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["cert"] }, { "required": ["pfx"] }]))]
+pub struct IndividualCertificates {
+    /// PEM: a device's certificate; {device_id} stands for the device's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// PEM: its key; in the file of the certificate when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Instead of both: a PFX file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pfx: Option<PathBuf>,
+    /// Where the password of PFX files or encrypted keys is found. A manifest never holds the password itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// A second certificate, which DPS takes as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary: Option<PairFiles>,
+}
+
+/// A second certificate of your own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["cert"] }, { "required": ["pfx"] }]))]
+pub struct PairFiles {
+    /// PEM: a device's certificate; {device_id} stands for the device's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// PEM: its key; in the file of the certificate when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Instead of both: a PFX file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pfx: Option<PathBuf>,
+    /// Where the password is found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+}
+
 /// The kind of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -223,6 +304,9 @@ pub struct Individual {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DeviceRange>")]
     pub devices: Option<Range>,
+    /// Certificates of your own instead of those that are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<IndividualCertificates>,
     /// The keys of the certificates; p256 when left out. What is on disk already stays as it is.
     #[schemars(with = "Option<Key>")]
     pub key: Key,

@@ -7,6 +7,7 @@
     reason = "a helper of a test that can't go on has no other way to say so"
 )]
 
+mod brought;
 mod browser;
 mod certificates;
 mod configs;

@@ -54,6 +54,28 @@ pub enum IdentityError {
         /// The certificate that would sign.
         certificate: PathBuf,
     },
+    /// A chain that does not lead to the CA that the enrollment holds.
+    #[error(
+        "`{}` does not reach the CA in `{}`: `{common_name}` was issued by `{issuer}`, whose certificate does not follow it",
+        file.display(),
+        ca.display()
+    )]
+    ChainEnds {
+        /// The file of the chain.
+        file: PathBuf,
+        /// The common name of the last certificate that the chain leads to.
+        common_name: String,
+        /// The common name of its issuer.
+        issuer: String,
+        /// The CA.
+        ca: PathBuf,
+    },
+    /// The environment variable of a password is not set, or is not text.
+    #[error("there is no password in the environment variable {variable}")]
+    NoPassword {
+        /// Its name.
+        variable: String,
+    },
     /// Something would have been overwritten.
     #[error("`{}` exists already", path.display())]
     Exists {

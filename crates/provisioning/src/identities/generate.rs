@@ -251,7 +251,7 @@ impl WantedGroup {
         if folder.recorded_ca(generation)?.is_none() {
             folder.record_ca(generation, ca.generation)?;
         }
-        leaves::open_or_create(self, generation, &ca.signing(self.issuer)?, ids, now, progress)
+        leaves::open_or_create(self, generation, &ca.signing(&folder, self.issuer)?, ids, now, progress)
     }
 }
 

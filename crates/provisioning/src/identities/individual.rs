@@ -50,6 +50,8 @@ impl fmt::Display for Slot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndividualFolder {
     path: PathBuf,
+    /// Where the pairs are if they were not made here.
+    brought: Option<Box<[PairPaths; 2]>>,
 }
 
 /// The two files of one self-signed certificate.
@@ -117,7 +119,18 @@ impl IndividualFolder {
 
     /// The individual whose folder is `path` itself.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self {
+            path: path.into(),
+            brought: None,
+        }
+    }
+
+    /// The individual whose certificates are files of somebody's own making.
+    pub(super) fn brought(primary: PairPaths, secondary: Option<PairPaths>) -> Self {
+        Self {
+            path: primary.cert.parent().unwrap_or(Path::new("")).to_owned(),
+            brought: Some(Box::new([primary.clone(), secondary.unwrap_or(primary)])),
+        }
     }
 
     /// The folder.
@@ -127,6 +140,13 @@ impl IndividualFolder {
 
     /// The files of one pair.
     pub fn pair_paths(&self, slot: Slot) -> PairPaths {
+        if let Some(brought) = &self.brought {
+            let [primary, secondary] = brought.as_ref();
+            return match slot {
+                Slot::Primary => primary.clone(),
+                Slot::Secondary => secondary.clone(),
+            };
+        }
         PairPaths {
             cert: self.path.join(format!("{slot}_cert.pem")),
             key: self.path.join(format!("{slot}_key.pem")),

@@ -71,7 +71,7 @@ impl Walk<'_> {
         let app = table.required::<App>("app");
         let api_token = table
             .required_table("api_token", TOKEN_FORM)
-            .and_then(|inner| self.secret(inner));
+            .and_then(|inner| self.secret(inner, TOKEN_FORM));
         let id_scope = table.optional::<IdScope>("id_scope").map(|scope| scope.value);
         let endpoint = self.endpoint(table);
         Some(IotCentralTarget {
@@ -82,12 +82,12 @@ impl Walk<'_> {
         })
     }
 
-    fn secret(&self, table: Table<'_>) -> Option<Secret> {
+    pub(super) fn secret(&self, table: Table<'_>, form: &str) -> Option<Secret> {
         let env = table.optional::<Variable>("env");
         let file = table.optional::<PathBuf>("file");
         if table.has("env") == table.has("file") {
             let message = format!("`{}` says neither or both of env and file", table.path());
-            table.problem(message, &format!("accepted: {TOKEN_FORM}"));
+            table.problem(message, &format!("accepted: {form}"));
         }
         table.finish();
         match (env, file) {

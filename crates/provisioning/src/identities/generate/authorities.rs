@@ -22,7 +22,16 @@ pub struct GroupAuthorities {
     pub intermediate: Option<CertificateAuthority>,
     /// Whether a CA was made just now.
     pub made: bool,
-    folder: GroupFolder,
+    place: CaPlace,
+}
+
+/// Where CAs are.
+#[derive(Debug)]
+enum CaPlace {
+    /// In the group's folder.
+    Folder(GroupFolder),
+    /// In a file of somebody's own making, if anywhere.
+    Brought(Option<PathBuf>),
 }
 
 /// The CA that signs the leaves, with what is needed to check those that are there.
@@ -45,8 +54,27 @@ impl GroupAuthorities {
         }
     }
 
-    pub(super) fn signing(&self, issuer: Issuer) -> Result<Signing<'_>, IdentityError> {
-        let (certificate, key) = self.folder.ca_paths(self.generation, issuer);
+    /// The file of a CA's certificate; `None` where somebody else sees to the enrollment.
+    pub fn cert_path(&self, which: Issuer) -> Option<PathBuf> {
+        match &self.place {
+            CaPlace::Folder(folder) => Some(folder.ca_cert(self.generation, which)),
+            CaPlace::Brought(file) => file.clone(),
+        }
+    }
+
+    /// A CA of somebody's own making; without its key, if that is kept elsewhere.
+    pub(in crate::identities) fn brought(certificate: Option<PathBuf>, root: Option<CertificateAuthority>) -> Self {
+        Self {
+            generation: Generation::FIRST,
+            root,
+            intermediate: None,
+            made: false,
+            place: CaPlace::Brought(certificate),
+        }
+    }
+
+    pub(super) fn signing<'a>(&'a self, folder: &GroupFolder, issuer: Issuer) -> Result<Signing<'a>, IdentityError> {
+        let (certificate, key) = folder.ca_paths(self.generation, issuer);
         let Some(authority) = self.authority(issuer) else {
             return Err(IdentityError::WithoutKey { certificate, key });
         };
@@ -95,7 +123,7 @@ pub(super) fn open_or_create(
         root,
         intermediate: None,
         made: made_root,
-        folder: wanted.folder(),
+        place: CaPlace::Folder(wanted.folder()),
     };
     if has_intermediate {
         let (intermediate, made) = match &authorities.root {
@@ -148,7 +176,7 @@ impl Place<'_> {
             root,
             intermediate: Some(intermediate),
             made,
-            folder: self.folder.clone(),
+            place: CaPlace::Folder(self.folder.clone()),
         })
     }
 

@@ -1,0 +1,115 @@
+//! Certificates of somebody's own making: what the manifest says of them, for the crate that checks them and for the plan.
+
+use std::path::{Path, PathBuf};
+
+use device_sim::plan::Files;
+use jiff::Timestamp;
+use provisioning::identities::{
+    BroughtCa, BroughtFiles, BroughtGroup, BroughtIndividual, GroupFolder, GroupIdentities, IndividualIdentities,
+    PasswordSource, Problems, Progress,
+};
+
+use crate::manifest::types::{Group, GroupCertificates, IndividualCertificates, Secret};
+use crate::roster::absolute;
+
+/// Checks a group's own certificates.
+///
+/// # Errors
+///
+/// All that is wrong with them.
+pub fn open_group(
+    certs: &Path,
+    group: &Group,
+    own: &GroupCertificates,
+    now: Timestamp,
+    progress: Progress<'_>,
+) -> Result<GroupIdentities, Problems> {
+    let ids = (0..group.devices.count).map(|index| group.devices.id(index));
+    group_of(own).open(GroupFolder::new(certs, &group.id), ids, now, progress)
+}
+
+/// Checks the own certificates of an individually enrolled device.
+///
+/// # Errors
+///
+/// All that is wrong with them.
+pub fn open_individual(
+    own: &IndividualCertificates,
+    device_id: &str,
+    now: Timestamp,
+) -> Result<IndividualIdentities, Problems> {
+    let wanted = BroughtIndividual {
+        primary: individual_files(own),
+        secondary: own
+            .secondary
+            .as_ref()
+            .map(|own| files(&own.cert, &own.pfx, &own.key, own.password.as_ref())),
+    };
+    wanted.open(device_id, now)
+}
+
+/// Where the devices of a group find their certificates.
+///
+/// # Errors
+///
+/// The current folder can't be read, so that no path can be made absolute.
+pub fn group_source(own: &GroupCertificates) -> anyhow::Result<Files> {
+    source(&files(&own.leaf, &own.pfx, &own.key, own.password.as_ref()))
+}
+
+/// Where individually enrolled devices find theirs.
+///
+/// # Errors
+///
+/// The current folder can't be read, so that no path can be made absolute.
+pub fn individual_source(own: &IndividualCertificates) -> anyhow::Result<Files> {
+    source(&individual_files(own))
+}
+
+fn group_of(own: &GroupCertificates) -> BroughtGroup {
+    let ca = |certificate: &PathBuf, key: &Option<PathBuf>| BroughtCa {
+        certificate: certificate.clone(),
+        key: key.clone(),
+    };
+    BroughtGroup {
+        files: files(&own.leaf, &own.pfx, &own.key, own.password.as_ref()),
+        ca: own.ca.as_ref().map(|path| ca(path, &own.ca_key)),
+        secondary: own.secondary.as_ref().map(|own| ca(&own.ca, &own.ca_key)),
+    }
+}
+
+fn individual_files(own: &IndividualCertificates) -> BroughtFiles {
+    files(&own.cert, &own.pfx, &own.key, own.password.as_ref())
+}
+
+/// A read manifest has one of certificate and PFX.
+fn files(
+    certificate: &Option<PathBuf>,
+    pfx: &Option<PathBuf>,
+    key: &Option<PathBuf>,
+    password: Option<&Secret>,
+) -> BroughtFiles {
+    BroughtFiles {
+        certificate: certificate.clone().or_else(|| pfx.clone()).unwrap_or_default(),
+        key: key.clone(),
+        password: password.map(|secret| match secret {
+            Secret::Env(variable) => PasswordSource::Variable(variable.clone()),
+            Secret::File(path) => PasswordSource::File(path.clone()),
+        }),
+    }
+}
+
+/// For the plan: paths and the name of a variable, no secret.
+fn source(files: &BroughtFiles) -> anyhow::Result<Files> {
+    let (variable, file) = match &files.password {
+        Some(PasswordSource::Variable(name)) => (Some(name.clone()), None),
+        Some(PasswordSource::File(path)) => (None, Some(absolute(path)?)),
+        None => (None, None),
+    };
+    Ok(Files {
+        certificate: absolute(&files.certificate)?,
+        key: files.key.as_deref().map(absolute).transpose()?,
+        password_variable: variable,
+        password_file: file,
+    })
+}

@@ -1,0 +1,177 @@
+//! Certificates of somebody's own making, as the real program takes them.
+
+use std::fs;
+
+use jiff::{SignedDuration, Timestamp};
+use provisioning::certificate::Password;
+use provisioning::certificate::make::{CertificateAuthority, KeyType, Made, Validity, self_signed, to_pfx};
+
+use crate::support::Fleet;
+
+const MANIFEST: &str = r#"
+[fleet]
+name = "own"
+
+[target]
+kind = "emulator"
+
+[[group]]
+id = "brought"
+devices = { prefix = "byo-", count = 3 }
+certificates = { leaf = "byo/{device_id}_fullchain.pem", key = "byo/{device_id}_key.pem", ca = "byo/ca_cert.pem", ca_key = "byo/ca_key.pem" }
+
+[[group]]
+id = "sealed"
+devices = { prefix = "pfx-", count = 2 }
+
+[group.certificates]
+pfx = "byo/{device_id}.pfx"
+password = { env = "OWN_PFX_PASSWORD" }
+ca = "byo/other_cert.pem"
+ca_key = "byo/other_key.pem"
+secondary = { ca = "byo/next_cert.pem", ca_key = "byo/next_key.pem" }
+
+[[individual]]
+device_id = "lab"
+certificates = { cert = "byo/lab_cert.pem", key = "byo/lab_key.pem", secondary = { pfx = "byo/{device_id}.pfx", password = { file = "byo/password" } } }
+
+[load]
+stages = ["100%@1s", "100%@1s", "0%@500ms"]
+processes = 1
+"#;
+
+struct Own {
+    fleet: Fleet,
+    ca: CertificateAuthority,
+}
+
+impl Own {
+    fn new() -> Self {
+        let fleet = Fleet::new(MANIFEST);
+        fs::create_dir(fleet.path("byo")).unwrap();
+        let now = Timestamp::now();
+        let ca = CertificateAuthority::root("own root", KeyType::P256, Validity::root(now)).unwrap();
+        let own = Self { fleet, ca };
+        own.put("ca_cert.pem", own.ca.cert_pem());
+        own.put("ca_key.pem", own.ca.key_pem());
+        let below = own
+            .ca
+            .intermediate("own intermediate", KeyType::P256, Validity::intermediate(now))
+            .unwrap();
+        for id in ["byo-0001", "byo-0002", "byo-0003"] {
+            own.put_leaf(id, &below.leaf(id, KeyType::P256, Validity::leaf(now)).unwrap());
+        }
+        let other = CertificateAuthority::root("other root", KeyType::P384, Validity::root(now)).unwrap();
+        own.put("other_cert.pem", other.cert_pem());
+        own.put("other_key.pem", other.key_pem());
+        let next = CertificateAuthority::root("next root", KeyType::P256, Validity::root(now)).unwrap();
+        own.put("next_cert.pem", next.cert_pem());
+        own.put("next_key.pem", next.key_pem());
+        // One of them has been issued by the CA to come already.
+        for (id, ca) in [("pfx-0001", &other), ("pfx-0002", &next)] {
+            own.put_pfx(
+                id,
+                &ca.leaf(id, KeyType::P256, Validity::leaf(now)).unwrap(),
+                "from-env",
+            );
+        }
+        let lab = || self_signed("lab", KeyType::P256, Validity::leaf(now)).unwrap();
+        let primary = lab();
+        own.put("lab_cert.pem", primary.cert_pem());
+        own.put("lab_key.pem", primary.key_pem());
+        own.put_pfx("lab", &lab(), "from-file");
+        own.put("password", "from-file\n");
+        own
+    }
+
+    fn put(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.fleet.path("byo").join(name), content).unwrap();
+    }
+
+    fn put_leaf(&self, id: &str, leaf: &Made) {
+        self.put(&format!("{id}_fullchain.pem"), leaf.fullchain_pem());
+        self.put(&format!("{id}_key.pem"), leaf.key_pem());
+    }
+
+    fn put_pfx(&self, id: &str, leaf: &Made, password: &str) {
+        let pfx = to_pfx(&leaf.fullchain_pem(), leaf.key_pem(), &Password::new(password), id).unwrap();
+        self.put(&format!("{id}.pfx"), pfx.as_slice());
+    }
+
+    fn run(&self) -> crate::support::Finished {
+        let mut command = self.fleet.command(&["run", "fleet.toml"]);
+        command.env("OWN_PFX_PASSWORD", "from-env").output().unwrap().into()
+    }
+}
+
+#[test]
+fn a_fleet_comes_with_certificates_of_its_own_and_nothing_is_made() {
+    let own = Own::new();
+    let finished = own.run().expect(0);
+    for words in [
+        "3 leaves of brought, your own, checked",
+        "2 leaves of sealed, your own, checked",
+        "2 certificates of your own checked",
+        "CA `own root` uploaded as primary certificate of group brought",
+        "CA `next root` uploaded as secondary certificate of group sealed",
+        "2 certificates of device lab uploaded",
+    ] {
+        assert!(finished.stderr.contains(words), "no `{words}` in\n{}", finished.stderr);
+    }
+    assert_eq!(finished.figure("connected"), 6, "{}", finished.stdout);
+    own.fleet.wait_until_nothing_runs();
+    assert_eq!(own.fleet.entries(), ["byo", "fleet.toml", "state"]);
+    let plan = fs::read_to_string(own.fleet.path("state/own/plan.json")).unwrap();
+    assert!(plan.contains("OWN_PFX_PASSWORD"), "{plan}");
+    assert!(!plan.contains("from-env") && !plan.contains("from-file"), "{plan}");
+}
+
+#[test]
+fn everything_that_is_wrong_with_them_is_told_before_anything_starts() {
+    let own = Own::new();
+    let now = Timestamp::now();
+    let stranger = CertificateAuthority::root("a stranger", KeyType::P256, Validity::root(now)).unwrap();
+    own.put_leaf(
+        "byo-0001",
+        &stranger.leaf("byo-0001", KeyType::P256, Validity::leaf(now)).unwrap(),
+    );
+    own.put_leaf(
+        "byo-0002",
+        &own.ca.leaf("byo-2", KeyType::P256, Validity::leaf(now)).unwrap(),
+    );
+    let long_ago = now - SignedDuration::from_hours(24 * 400);
+    let ca = CertificateAuthority::root("own root", KeyType::P256, Validity::root(long_ago)).unwrap();
+    own.put_leaf(
+        "byo-0003",
+        &ca.leaf("byo-0003", KeyType::P256, Validity::leaf(long_ago)).unwrap(),
+    );
+    fs::remove_file(own.fleet.path("byo/pfx-0001.pfx")).unwrap();
+    own.put("next_key.pem", stranger.key_pem());
+    own.put("lab_key.pem", stranger.key_pem());
+    own.put("password", "wrong\n");
+
+    let refused = own.run().expect(2);
+    for words in [
+        "byo-0001_fullchain.pem` does not reach the CA in ",
+        "`byo-0001` was issued by `a stranger`",
+        "has the common name `byo-2`, but the registration id is `byo-0002`",
+        "byo-0003_fullchain.pem` expired on ",
+        "pfx-0001.pfx`: ",
+        "next_key.pem` does not belong to the certificate in ",
+        "lab_key.pem` does not belong to the certificate in ",
+        "lab.pfx`",
+        "hint: certificates of your own are only read",
+    ] {
+        assert!(refused.stderr.contains(words), "no `{words}` in\n{}", refused.stderr);
+    }
+    assert!(!refused.stderr.contains("emulator ready"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("wrong\n") && !refused.stderr.contains("from-env"));
+}
+
+#[test]
+fn a_password_that_is_not_there_is_named() {
+    let own = Own::new();
+    let refused = own.fleet.fleet(&["run", "fleet.toml"]).expect(2);
+    let words = "there is no password in the environment variable OWN_PFX_PASSWORD";
+    assert!(refused.stderr.contains(words), "{}", refused.stderr);
+}
