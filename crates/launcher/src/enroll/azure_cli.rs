@@ -52,6 +52,12 @@ fn write_group(text: &mut String, group: &GroupEnrollment<'_>, attest: Attest) -
         (Slot::Primary, group.primary.as_ref()),
         (Slot::Secondary, group.secondary.as_ref()),
     ];
+    if group.primary.is_none() {
+        return writeln!(
+            text,
+            "# The manifest names no CA for it (`certificates.ca`): whoever has it sees to the enrollment."
+        );
+    }
     let mut attestation = Vec::new();
     for (slot, ca) in slots.into_iter().filter_map(|(slot, ca)| Some((slot, ca?))) {
         let (by_name, by_path) = match slot {
@@ -99,10 +105,11 @@ fn write_root(text: &mut String, name: &str, ca: &Ca<'_>, attest: Attest) -> fmt
         "CODE=$(az iot dps certificate generate-verification-code {at} --etag \"$ETAG\" \
          --query properties.verificationCode --output tsv)"
     )?;
+    let key = ca.key_path.as_deref().map_or_else(|| "KEY".to_owned(), shown);
     writeln!(
         text,
         "fleet cert verification --ca {path} --key {} --nonce \"$CODE\" --force",
-        quoted(&certificate.replace("_cert.pem", "_key.pem"))
+        quoted(&key)
     )?;
     writeln!(text, "{etag}")?;
     writeln!(
@@ -114,6 +121,13 @@ fn write_root(text: &mut String, name: &str, ca: &Ca<'_>, attest: Attest) -> fmt
 fn write_individual(text: &mut String, device: &IndividualEnrollment) -> fmt::Result {
     let path = |slot| quoted(&shown(&device.folder.pair_paths(slot).cert));
     writeln!(text, "\n# Individual enrollment {}", device.id)?;
+    let primary = device.folder.pair_paths(Slot::Primary).cert;
+    if primary.extension().is_some_and(|extension| extension == "pfx") {
+        writeln!(
+            text,
+            "# The file has a key in it: take the certificate out first, e.g. with `openssl pkcs12 -clcerts -nokeys`."
+        )?;
+    }
     write!(
         text,
         "az iot dps enrollment create --dps-name \"$DPS\" --resource-group \"$GROUP\" --enrollment-id {id} --device-id {id} \

@@ -124,7 +124,12 @@ impl Steps {
                     text = step(
                         text,
                         &format!(
-                            "With the code in the place of CODE, run:\n\n{}\n",
+                            "With the code in the place of CODE{}, run:\n\n{}\n",
+                            if ca.key_path.is_some() {
+                                ""
+                            } else {
+                                " and the CA's key in the place of KEY"
+                            },
                             verification(ca, folder)
                         ),
                     );
@@ -173,7 +178,7 @@ impl Steps {
 }
 
 fn verification(ca: &Ca<'_>, folder: &Path) -> String {
-    let key = shown(&ca.path).replace("_cert.pem", "_key.pem");
+    let key = ca.key_path.as_deref().map_or_else(|| "KEY".to_owned(), shown);
     format!(
         "       fleet cert verification --ca {} --key {} --nonce CODE --out {} --force",
         quoted(&shown(&ca.path)),

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use jiff::Timestamp;
 use provisioning::central::GroupType;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::make::CertificateAuthority;
 use provisioning::enroll::{Attest, GroupCa, GroupDescription};
-use provisioning::identities::{GroupAuthorities, GroupFolder, IndividualFolder, Slot};
+use provisioning::identities::{GroupAuthorities, GroupFolder, IndividualFolder, IndividualIdentities, Slot};
 
 use super::model_ids;
+use crate::brought;
 use crate::identities::{Identities, issuer};
 use crate::manifest::Manifest;
 use crate::manifest::types::{Authority, Group};
@@ -53,6 +55,8 @@ pub struct Ca<'a> {
     pub pem: String,
     /// The CA with its key, where that is here.
     pub key: Option<&'a CertificateAuthority>,
+    /// The file of the key, where it is known.
+    pub key_path: Option<PathBuf>,
 }
 
 /// A device with an enrollment of its own.
@@ -80,30 +84,36 @@ impl<'a> Enrollments<'a> {
         let mut wanted = Self::without_certificates(manifest);
         for ((group, wanted), identities) in manifest.group.iter().zip(&mut wanted.groups).zip(&identities.groups) {
             let which = issuer(group.enroll);
-            let ca = |of: &'a GroupAuthorities| {
-                let path = identities.folder.ca_cert(of.generation, which);
-                match of.authority(which) {
-                    Some(ca) => Ok(Ca {
-                        path,
+            let ca = |of: &'a GroupAuthorities, own_key: Option<PathBuf>| {
+                // A CA of somebody's own making may be left out where nobody uploads it.
+                let Some(path) = of.cert_path(which) else {
+                    return Ok(None);
+                };
+                let key_path = group.certificates.is_none().then(|| beside(&path)).or(own_key);
+                Ok::<_, anyhow::Error>(Some(match of.authority(which) {
+                    Some(ca) => Ca {
                         pem: ca.cert_pem().to_owned(),
                         key: Some(ca),
-                    }),
-                    None => Ca::read(path),
-                }
+                        key_path,
+                        path,
+                    },
+                    None => Ca::read(path, key_path)?,
+                }))
             };
-            wanted.primary = Some(ca(&identities.ca)?);
-            wanted.secondary = identities.secondary.as_ref().map(ca).transpose()?;
+            let own = group.certificates.as_ref();
+            let own_keys = (
+                own.and_then(|own| own.ca_key.clone()),
+                own.and_then(|own| own.secondary.as_ref()?.ca_key.clone()),
+            );
+            wanted.primary = ca(&identities.ca, own_keys.0)?;
+            if let Some(secondary) = &identities.secondary {
+                wanted.secondary = ca(secondary, own_keys.1)?;
+            }
         }
         wanted.individuals = identities
             .individuals
             .iter()
-            .map(|(id, identities)| IndividualEnrollment {
-                id: id.clone(),
-                folder: identities.folder.clone(),
-                primary: Some(identities.primary_pem()),
-                secondary: identities.secondary_pem(),
-                unmade: Vec::new(),
-            })
+            .map(|(id, identities)| IndividualEnrollment::of(id, identities))
             .collect();
         Ok(wanted)
     }
@@ -117,10 +127,19 @@ impl<'a> Enrollments<'a> {
         let certs = &manifest.fleet.certs;
         let mut wanted = Self::without_certificates(manifest);
         for (group, wanted) in manifest.group.iter().zip(&mut wanted.groups) {
+            if let Some(own) = &group.certificates {
+                let ca = |path: &PathBuf, key: &Option<PathBuf>| Ca::read(path.clone(), key.clone());
+                wanted.primary = own.ca.as_ref().map(|path| ca(path, &own.ca_key)).transpose()?;
+                let secondary = own.secondary.as_ref();
+                wanted.secondary = secondary.map(|own| ca(&own.ca, &own.ca_key)).transpose()?;
+                continue;
+            }
             let folder = GroupFolder::new(certs, &group.id);
             let ca = |generation| {
                 let path = folder.ca_cert(generation, issuer(group.enroll));
-                path.exists().then(|| Ca::read(path)).transpose()
+                path.exists()
+                    .then(|| Ca::read(path.clone(), Some(beside(&path))))
+                    .transpose()
             };
             let current = folder.current_ca()?;
             wanted.primary = ca(current)?;
@@ -131,6 +150,13 @@ impl<'a> Enrollments<'a> {
         }
         for individual in &manifest.individual {
             for id in individual.ids()? {
+                if let Some(own) = &individual.certificates {
+                    let identities = brought::open_individual(own, id.as_str(), Timestamp::now())?;
+                    wanted
+                        .individuals
+                        .push(IndividualEnrollment::of(id.as_str(), &identities));
+                    continue;
+                }
                 let folder = IndividualFolder::new(certs, id.as_str());
                 let pem = |slot| {
                     let path = folder.pair_paths(slot).cert;
@@ -209,7 +235,7 @@ impl GroupEnrollment<'_> {
         let primary = self
             .primary
             .as_ref()
-            .ok_or_else(|| anyhow!("the certificates of group {} are not made yet", self.id))?;
+            .ok_or_else(|| anyhow!("there is no CA certificate of group {} to enroll", self.id))?;
         Ok(GroupDescription {
             id: &self.id,
             display_name: &self.display_name,
@@ -223,9 +249,14 @@ impl GroupEnrollment<'_> {
 
 impl Ca<'_> {
     /// A CA of which only the certificate is read.
-    pub(super) fn read(path: PathBuf) -> anyhow::Result<Self> {
+    fn read(path: PathBuf, key_path: Option<PathBuf>) -> anyhow::Result<Self> {
         let pem = read(&path)?;
-        Ok(Self { path, pem, key: None })
+        Ok(Self {
+            path,
+            pem,
+            key: None,
+            key_path,
+        })
     }
 
     fn describe(&self) -> anyhow::Result<GroupCa<'_>> {
@@ -249,6 +280,16 @@ impl Ca<'_> {
 }
 
 impl IndividualEnrollment {
+    fn of(id: &str, identities: &IndividualIdentities) -> Self {
+        Self {
+            id: id.to_owned(),
+            folder: identities.folder.clone(),
+            primary: Some(identities.primary_pem()),
+            secondary: identities.secondary_pem(),
+            unmade: Vec::new(),
+        }
+    }
+
     pub(super) fn primary_pem(&self) -> anyhow::Result<&str> {
         self.primary
             .as_deref()
@@ -265,6 +306,12 @@ fn unmade(primary: bool, secondary: bool, secondary_wanted: bool) -> Vec<Slot> {
         .into_iter()
         .filter_map(|(slot, missing)| missing.then_some(slot))
         .collect()
+}
+
+/// Where the key of a CA is that was made here.
+fn beside(certificate: &Path) -> PathBuf {
+    let name = certificate.file_name().unwrap_or_default().to_string_lossy();
+    certificate.with_file_name(name.replace("_cert.pem", "_key.pem"))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -61,7 +61,10 @@ pub(super) async fn find(central: &Central, manifest: &Manifest, with_devices: b
     let mut removals = Removals::default();
     let mut ranges = Vec::new();
     for (group, wanted) in manifest.group.iter().zip(&wanted.groups) {
-        let ours = thumbprints(&GroupFolder::new(&manifest.fleet.certs, &group.id))?;
+        let mut ours = thumbprints(&GroupFolder::new(&manifest.fleet.certs, &group.id))?;
+        for ca in wanted.primary.iter().chain(&wanted.secondary) {
+            ours.push(ca.facts()?.sha1);
+        }
         match claim_group(central, &group.id, &wanted.display_name, &ours).await? {
             Claim::Absent => ranges.push(group),
             Claim::Ours => {
@@ -114,9 +117,16 @@ fn thumbprints(folder: &GroupFolder) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
-/// The SHA-1 thumbprints of the device's own certificates, also of one that the manifest does not ask for any more.
+/// The SHA-1 thumbprints of the device's own certificates, also of one in its folder that the manifest asks for no more.
 fn own_thumbprints(device: &IndividualEnrollment) -> anyhow::Result<Vec<String>> {
-    let paths = [Slot::Primary, Slot::Secondary].map(|slot| device.folder.pair_paths(slot).cert);
-    let there = paths.iter().filter(|path| path.exists());
-    there.map(|path| Ok(CertificateFacts::load(path)?.sha1)).collect()
+    let mut found = Vec::new();
+    for pem in device.primary.iter().chain(&device.secondary) {
+        let name = format!("the certificate of device {}", device.id);
+        found.push(CertificateFacts::from_pem(pem.as_bytes(), &name)?.sha1);
+    }
+    let forgotten = device.folder.path().join(format!("{}_cert.pem", Slot::Secondary));
+    if forgotten.exists() {
+        found.push(CertificateFacts::load(&forgotten)?.sha1);
+    }
+    Ok(found)
 }
