@@ -9,7 +9,7 @@ use provisioning::identities::{
     PasswordSource, Problems, Progress,
 };
 
-use crate::manifest::types::{Group, GroupCertificates, IndividualCertificates, Secret};
+use crate::manifest::types::{Group, GroupCertificates, IndividualCertificates, PairFiles, Secret};
 use crate::roster::absolute;
 
 /// Checks a group's own certificates.
@@ -38,14 +38,24 @@ pub fn open_individual(
     device_id: &str,
     now: Timestamp,
 ) -> Result<IndividualIdentities, Problems> {
-    let wanted = BroughtIndividual {
+    individual_of(own).open(device_id, now)
+}
+
+/// Loads them as they are, whatever is to be said about dates and names.
+///
+/// # Errors
+///
+/// A file can't be read.
+pub fn load_individual(own: &IndividualCertificates, device_id: &str) -> Result<IndividualIdentities, Problems> {
+    individual_of(own).load(device_id)
+}
+
+fn individual_of(own: &IndividualCertificates) -> BroughtIndividual {
+    let second = |own: &PairFiles| files(&own.cert, &own.pfx, &own.key, own.password.as_ref());
+    BroughtIndividual {
         primary: individual_files(own),
-        secondary: own
-            .secondary
-            .as_ref()
-            .map(|own| files(&own.cert, &own.pfx, &own.key, own.password.as_ref())),
-    };
-    wanted.open(device_id, now)
+        secondary: own.secondary.as_ref().map(second),
+    }
 }
 
 /// Where the devices of a group find their certificates.

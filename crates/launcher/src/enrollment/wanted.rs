@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use jiff::Timestamp;
 use provisioning::central::GroupType;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::make::CertificateAuthority;
@@ -151,7 +150,7 @@ impl<'a> Enrollments<'a> {
         for individual in &manifest.individual {
             for id in individual.ids()? {
                 if let Some(own) = &individual.certificates {
-                    let identities = brought::open_individual(own, id.as_str(), Timestamp::now())?;
+                    let identities = brought::load_individual(own, id.as_str())?;
                     wanted
                         .individuals
                         .push(IndividualEnrollment::of(id.as_str(), &identities));

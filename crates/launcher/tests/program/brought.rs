@@ -175,3 +175,26 @@ fn a_password_that_is_not_there_is_named() {
     let words = "there is no password in the environment variable OWN_PFX_PASSWORD";
     assert!(refused.stderr.contains(words), "{}", refused.stderr);
 }
+
+#[test]
+fn they_are_enrolled_found_again_and_taken_back_by_hand_as_well() {
+    let own = Own::new();
+    let fleet = |arguments: &[&str]| -> crate::support::Finished {
+        let mut command = own.fleet.command(arguments);
+        command.env("OWN_PFX_PASSWORD", "from-env").output().unwrap().into()
+    };
+    let first = fleet(&["enroll", "fleet.toml"]).expect(0);
+    assert!(first.stderr.contains("enrolled: "), "{}", first.stderr);
+    let again = fleet(&["enroll", "fleet.toml", "--dry-run"]).expect(0);
+    assert!(!again.stdout.contains("upload"), "{}", again.stdout);
+    let gone = fleet(&["unenroll", "fleet.toml", "--yes"]).expect(0);
+    for words in ["brought", "sealed", "lab"] {
+        assert!(gone.stderr.contains(words), "no `{words}` in\n{}", gone.stderr);
+    }
+    let dps = ["--set", "target.kind=dps", "--set", "target.id_scope=0ne00ABCDEF"];
+    let script = fleet(&[&["enroll", "fleet.toml"], &dps[..]].concat()).expect(0);
+    for words in ["byo/other_cert.pem", "--key byo/other_key.pem", "byo/lab_cert.pem"] {
+        assert!(script.stdout.contains(words), "no `{words}` in\n{}", script.stdout);
+    }
+    own.fleet.wait_until_nothing_runs();
+}

@@ -240,8 +240,21 @@ pub struct BroughtIndividual {
 impl BroughtIndividual {
     /// Checks files, keys, common names and dates; everything that is wrong is returned at once.
     pub fn open(&self, device_id: &str, now: Timestamp) -> Result<IndividualIdentities, Problems> {
-        let primary = self.primary.load_checked(device_id, now);
-        let secondary = self.secondary.as_ref().map(|files| files.load_checked(device_id, now));
+        self.load_with(device_id, |files| files.load_checked(device_id, now))
+    }
+
+    /// Loads both as they are, whatever is to be said about dates and names.
+    pub fn load(&self, device_id: &str) -> Result<IndividualIdentities, Problems> {
+        self.load_with(device_id, |files| files.load(device_id))
+    }
+
+    fn load_with(
+        &self,
+        device_id: &str,
+        load: impl Fn(&BroughtFiles) -> Result<Identity, IdentityError>,
+    ) -> Result<IndividualIdentities, Problems> {
+        let primary = load(&self.primary);
+        let secondary = self.secondary.as_ref().map(load);
         let (primary, secondary) = match (primary, secondary.transpose()) {
             (Ok(primary), Ok(secondary)) => (primary, secondary),
             (primary, secondary) => {
