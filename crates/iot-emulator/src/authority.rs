@@ -132,7 +132,11 @@ fn authority_parameters(
     Ok(parameters)
 }
 
-fn server_parameters(names: Vec<String>, hostname: &str, now: Timestamp) -> Result<CertificateParams, rcgen::Error> {
+pub(crate) fn server_parameters(
+    names: Vec<String>,
+    hostname: &str,
+    now: Timestamp,
+) -> Result<CertificateParams, rcgen::Error> {
     let mut parameters = CertificateParams::new(names)?;
     parameters.distinguished_name.push(DnType::CommonName, hostname);
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

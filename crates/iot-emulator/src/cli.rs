@@ -13,7 +13,7 @@ use iot_protocol::id::{HubHost, IdScope};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::{Approval, Config, Emulator, FaultRules, Gateway, Quota, Reprovision};
+use crate::{Approval, Config, EdgeCa, Emulator, FaultRules, Gateway, Quota, Reprovision};
 
 /// Runs DPS, IoT Hub and the IoT Central REST API on this machine. Not for production.
 ///
@@ -31,6 +31,10 @@ pub struct Args {
     /// whose parent is the Edge device DEVICE; without DEVICE, that is the first label of NAME. May be given more than once.
     #[arg(long = "gateway", value_name = "[DEVICE@]NAME=ADDR")]
     pub gateways: Vec<Gateway>,
+    /// The Edge CA of the Edge device DEVICE, which signs the certificate of its gateway instead of one that is made for it:
+    /// DIR holds edge_ca_fullchain.pem and edge_ca_key.pem. May be given more than once.
+    #[arg(long = "edge-ca", value_name = "DEVICE=DIR")]
+    pub edge_cas: Vec<EdgeCa>,
     /// Let devices use TLS 1.3, too. Azure's usual endpoints speak 1.2 only.
     #[arg(long = "tls-1.3")]
     pub tls13: bool,
@@ -122,6 +126,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
         mqtt: args.mqtt,
         ws: args.ws,
         gateways: args.gateways,
+        edge_cas: args.edge_cas,
         tls13: args.tls13,
         require_sni: args.require_sni,
         https: Some(args.https),

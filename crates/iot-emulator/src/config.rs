@@ -6,6 +6,7 @@ use iot_protocol::id::{HubHost, IdScope};
 
 use crate::central::Approval;
 use crate::dps::Reprovision;
+use crate::edge_ca::EdgeCa;
 use crate::faults::FaultRules;
 use crate::gateway::Gateway;
 use crate::quota::Quota;
@@ -19,6 +20,8 @@ pub struct Config {
     pub ws: Option<SocketAddr>,
     /// Transparent gateways, for the children of IoT Edge devices.
     pub gateways: Vec<Gateway>,
+    /// Edge CAs for gateways; one that is not named here gets an Edge CA of its own below the emulator's.
+    pub edge_cas: Vec<EdgeCa>,
     /// Whether devices may use TLS 1.3, too, as Azure's usual endpoints don't.
     pub tls13: bool,
     /// Whether a device that names no server in its handshake (SNI) is refused.
@@ -58,6 +61,7 @@ impl Default for Config {
             mqtt: any_port,
             ws: None,
             gateways: Vec::new(),
+            edge_cas: Vec::new(),
             tls13: false,
             require_sni: false,
             https: Some(any_port),

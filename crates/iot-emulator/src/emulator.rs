@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use iot_protocol::id::{HubHost, IdScope};
+use iot_protocol::id::{DeviceId, HubHost, IdScope};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -101,14 +101,24 @@ impl Emulator {
             ws = Some(address);
             ports.push((listener, port(address, Carrier::WebSocket)));
         }
-        if let Some(state) = state.as_ref().filter(|_| !config.gateways.is_empty())
+        let edge_ca = |device: &DeviceId| config.edge_cas.iter().find(|edge_ca| edge_ca.device == *device);
+        let stands_for = |device: &DeviceId| config.gateways.iter().any(|gateway| gateway.device == *device);
+        if let Some(unused) = config.edge_cas.iter().find(|edge_ca| !stands_for(&edge_ca.device)) {
+            return Err(StartError::EdgeCaWithoutGateway(unused.device.clone()));
+        }
+        let own = |gateway: &Gateway| edge_ca(&gateway.device).is_none();
+        if let Some(state) = state.as_ref().filter(|_| config.gateways.iter().any(own))
             && !authority.may_have_authorities_below()
         {
             return Err(StartError::NoRoomForEdgeCa(state.ca_cert()));
         }
-        let mut gateways = config.gateways;
+        let mut gateways = config.gateways.clone();
         for gateway in &mut gateways {
-            let identity = authority.gateway_identity(gateway.hostname.as_str(), now)?;
+            let hostname = gateway.hostname.as_str();
+            let identity = match edge_ca(&gateway.device) {
+                Some(edge_ca) => edge_ca.gateway_identity(hostname, now)?,
+                None => authority.gateway_identity(hostname, now)?,
+            };
             let (listener, address) = listen("gateway", gateway.mqtt)?;
             gateway.mqtt = address;
             let port = Port {

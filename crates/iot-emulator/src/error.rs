@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use iot_protocol::IdError;
-use iot_protocol::id::HubHost;
+use iot_protocol::id::{DeviceId, HubHost};
 
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,17 @@ pub enum StartError {
          key, and let clients trust the new one"
     )]
     NoRoomForEdgeCa(PathBuf),
+    /// The Edge CA that somebody brings can't be used.
+    #[error("`--edge-ca`: {path} can't be used: {reason}")]
+    EdgeCa {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// An Edge CA was brought for a device that no gateway stands for.
+    #[error("`--edge-ca` names `{0}`, and no `--gateway` stands for that device")]
+    EdgeCaWithoutGateway(DeviceId),
     /// A file of the state folder can't be read or written.
     #[error("state file {path} can't be read or written")]
     State {

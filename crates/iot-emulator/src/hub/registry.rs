@@ -183,12 +183,23 @@ impl Registry {
         }
     }
 
-    /// Makes an identity for a device behind a gateway, if there is none: it need never register.
-    pub(crate) fn adopt(&self, id: &DeviceId, enabled: bool, policy: Reprovision, changes: &mut Changes) {
+    /// Makes an identity for a device behind a gateway, if there is none: it need never register. It belongs to the hub of
+    /// its parent, if that has one.
+    pub(crate) fn adopt(
+        &self,
+        id: &DeviceId,
+        parent: &DeviceId,
+        enabled: bool,
+        policy: Reprovision,
+        changes: &mut Changes,
+    ) {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
         let Devices { by_id, loads } = &mut *devices;
+        let of_parent = by_id
+            .get(parent)
+            .and_then(|parent| self.hubs.position(&parent.lock().hub));
         if let btree_map::Entry::Vacant(new) = by_id.entry(id.clone()) {
-            let hub = place(None, loads, policy).hub;
+            let hub = of_parent.unwrap_or_else(|| place(None, loads, policy).hub);
             loads[hub] += 1;
             let device = new.insert(Arc::new(Device::new(id.clone(), None, Arc::clone(&self.hubs.0[hub]))));
             let mut state = device.lock();

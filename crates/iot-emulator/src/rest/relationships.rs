@@ -141,9 +141,13 @@ fn write(
     let enabled = application
         .device(relationship.target.as_str())
         .is_some_and(|device| device.enabled);
-    services
-        .registry
-        .adopt(&relationship.target, enabled, services.reprovision, &mut changes);
+    services.registry.adopt(
+        &relationship.target,
+        &relationship.source,
+        enabled,
+        services.reprovision,
+        &mut changes,
+    );
     if let Some(twin) = application.take_prepared(relationship.target.as_str(), &mut changes) {
         services.registry.prepare(&relationship.target, twin, &mut changes);
     }

@@ -333,6 +333,66 @@ async fn an_authority_without_room_for_an_edge_ca_is_not_made_to_look_as_if_it_h
     without.shutdown().await;
 }
 
+#[tokio::test]
+async fn an_edge_ca_that_can_not_be_one_is_refused_with_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |device: &str| {
+        let edge_ca = format!("{device}={}", folder.path().display());
+        let config = Config {
+            edge_cas: vec![edge_ca.parse().unwrap()],
+            ..with_gateway()
+        };
+        match Emulator::start(config).await {
+            Ok(_) => panic!("it started"),
+            Err(error) => error.to_string(),
+        }
+    };
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    assert_eq!(
+        start("other").await,
+        "`--edge-ca` names `other`, and no `--gateway` stands for that device"
+    );
+    let error = start("gw").await;
+    assert!(error.contains("edge_ca_fullchain.pem can't be used"), "{error}");
+    write("edge_ca_fullchain.pem", &Party::root("Edge CA").pem);
+    write("edge_ca_key.pem", "nothing");
+    let error = start("gw").await;
+    assert!(
+        error.ends_with("edge_ca_key.pem can't be used: it is no private key in PEM"),
+        "{error}"
+    );
+    write("edge_ca_key.pem", &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    let error = start("gw").await;
+    assert!(error.ends_with("it is not the key of the CA beside it"), "{error}");
+    write("edge_ca_fullchain.pem", &Party::self_signed("gw").pem);
+    let error = start("gw").await;
+    assert!(error.ends_with("its first certificate is not that of a CA"), "{error}");
+}
+
+#[tokio::test]
+async fn a_child_that_never_registered_belongs_to_the_hub_of_its_parent() {
+    let emulator = Emulator::start(Config {
+        hubs: ["hub-a.localhost", "hub-b.localhost"]
+            .map(|hub| hub.parse().unwrap())
+            .into(),
+        ..with_gateway()
+    })
+    .await
+    .unwrap();
+    let rest = Rest::new(&emulator);
+    let root = Party::root("Contoso Root");
+    rest.enroll_group("fleet", &root).await;
+    let answer = Device::register(&emulator, &root.leaf("gw"), "gw").await;
+    assert_eq!(answer["registrationState"]["assignedHub"], "hub-a.localhost");
+    // Spread evenly, the first of them would be at the other hub.
+    for id in ["t-1", "t-2"] {
+        know(&rest, id).await;
+        make_child(&rest, id).await;
+        let hello = Hello::new(id, &format!("hub-a.localhost/{id}/?api-version=2021-04-12"));
+        connect(&emulator, &root.leaf(id), hello).await;
+    }
+}
+
 /// An authority as emulators without gateways made it.
 fn write_old_authority(folder: &Path) {
     let key = rcgen::KeyPair::generate().unwrap();
