@@ -10,6 +10,7 @@ mod devices;
 mod enrollment_groups;
 mod error;
 mod pace;
+mod relationships;
 mod retry;
 pub mod schema;
 mod templates;

@@ -6,6 +6,7 @@
 //! <certs>/<group>/leaves/0001/<device id>_cert.pem _key.pem _fullchain.pem     a generation of leaves
 //! <certs>/<group>/leaves/0001/ca                                               "0001": the CAs that have signed it
 //! <certs>/<group>/current                                                      "0001": the leaves in use
+//! <certs>/<group>/edge/0001/<device id>/edge_ca_cert.pem _key.pem _fullchain.pem  of an IoT Edge device, below the CAs "0001"
 //! <certs>/individual/<device id>/primary_cert.pem primary_key.pem secondary_… current
 //! ```
 //!
@@ -23,6 +24,7 @@
 mod brought;
 mod camel_case;
 mod cert_folder;
+mod edge;
 mod error;
 mod files;
 mod generate;
@@ -37,6 +39,7 @@ pub use brought::{
 };
 pub use camel_case::camel_case;
 pub use cert_folder::{CertFolder, Renewed, Wanted, Written};
+pub use edge::{EdgeCa, EdgeCaPaths};
 pub use error::{IdentityError, Problems};
 pub use generate::{GroupAuthorities, GroupIdentities, Issued, Issuer, Progress, Report, WantedGroup};
 pub use generation::Generation;

@@ -216,6 +216,17 @@ pub mod response {
         pub simulated: bool,
     }
 
+    /// That a device is behind a gateway.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct Relationship {
+        /// Tells apart the relationships of one gateway.
+        pub id: String,
+        /// The gateway.
+        pub source: String,
+        /// The device behind it.
+        pub target: String,
+    }
+
     /// What a device needs to reach DPS. Keys that may stand beside it are not read.
     #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
     #[serde(rename_all = "camelCase")]
