@@ -77,27 +77,50 @@ impl Way {
     }
 }
 
+/// The gateway that stands between devices and their hub.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    /// The IoT Edge device whose children they have to be.
+    pub(crate) device: DeviceId,
+    pub(crate) endpoint: Endpoint,
+}
+
+impl Way {
+    /// Where a gateway is, which has certificates of its own and speaks MQTT as it is.
+    pub(crate) fn to_gateway(&self, gateway: &plan::Gateway, tls: Tls) -> Result<Gateway, WayError> {
+        let proxy = self.proxies.to(&gateway.connect_host, gateway.port)?;
+        let endpoint = Endpoint::new(&gateway.server_name, gateway.port, tls)?;
+        Ok(Gateway {
+            device: gateway.device.clone(),
+            endpoint: endpoint.via(&gateway.connect_host).through(proxy),
+        })
+    }
+}
+
 /// What the devices of a group share.
 #[derive(Debug)]
 pub(crate) struct GroupContext {
-    pub(crate) model_id: ModelId,
+    pub(crate) model_id: Option<ModelId>,
     pub(crate) telemetry: Telemetry,
     /// The components that send telemetry.
     pub(crate) components: &'static [Option<&'static str>],
     /// The hub, where it is known without DPS.
     pub(crate) hub: Option<HubHost>,
+    /// The gateway, where they are behind one.
+    pub(crate) gateway: Option<Gateway>,
     model: plan::Model,
     room: Overrides,
     credentials: CredentialSource,
 }
 
 impl GroupContext {
-    pub(crate) fn new(group: &Group) -> Self {
+    pub(crate) fn new(group: &Group, gateway: Option<Gateway>) -> Self {
         Self {
             model_id: group.model.id(),
             telemetry: group.telemetry,
             components: components(group.model),
             hub: group.hub.clone(),
+            gateway,
             model: group.model,
             room: group.room,
             credentials: group.credentials.clone(),

@@ -1,7 +1,7 @@
 //! A process's part of the fleet: starts a task per device, moves them by the stages and by control lines, and ends.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +44,14 @@ pub enum FleetError {
     /// The roots to trust are not usable.
     #[error("TLS can't be set up")]
     Tls(#[from] TlsSetupError),
+    /// A gateway has an impossible name, or the environment an impossible proxy.
+    #[error("the gateway of group {group} can't be reached")]
+    Gateway {
+        /// The group behind it.
+        group: String,
+        /// Why not.
+        source: WayError,
+    },
     /// DPS has an impossible name, or the environment an impossible proxy.
     #[error("DPS can't be reached")]
     DpsEndpoint(#[from] WayError),
@@ -120,17 +128,10 @@ impl Fleet {
         settings: Settings,
         lines: mpsc::UnboundedSender<Line>,
     ) -> Result<Self, FleetError> {
-        let roots = match &plan.target.ca {
-            None => TrustRoots::WebPki,
-            Some(path) => TrustRoots::Pem(fs::read(path).map_err(|source| FleetError::Ca {
-                path: path.clone(),
-                source,
-            })?),
-        };
         let Target { port, transport, .. } = plan.target;
         let Settings { proxies, patience } = settings;
         let way = Way {
-            tls: Tls::new(roots)?,
+            tls: tls(plan.target.ca.as_deref())?,
             port,
             transport,
             proxies,
@@ -145,10 +146,24 @@ impl Fleet {
         };
         let assignments = plan.state.clone().map(open).transpose()?;
         let devices = plan.devices(shard)?;
+        let groups = plan.groups.iter().map(|group| {
+            let gateway = group.gateway.as_ref().map(|gateway| {
+                let tls = match &gateway.ca {
+                    Some(ca) => tls(Some(ca))?,
+                    None => way.tls.clone(),
+                };
+                way.to_gateway(gateway, tls).map_err(|source| FleetError::Gateway {
+                    group: group.name.clone(),
+                    source,
+                })
+            });
+            Ok::<_, FleetError>(GroupContext::new(group, gateway.transpose()?))
+        });
+        let groups = groups.collect::<Result<_, _>>()?;
         let names = plan.groups.iter().map(|group| group.name.clone());
         let roster = Roster::new(plan.seed, names.clone().collect(), &devices);
         let context = Arc::new(Context {
-            groups: plan.groups.iter().map(GroupContext::new).collect(),
+            groups,
             register_pacer: Pacer::new(shard.part_of(plan.rates.register_per_s)),
             connect_pacer: Pacer::new(shard.part_of(plan.rates.connect_per_s)),
             metrics: Metrics::new(devices.len() as u64, names),
@@ -217,6 +232,18 @@ impl Fleet {
         context.say(Line::End { reason });
         reason
     }
+}
+
+/// Trust in the roots of a file, or in the public ones.
+fn tls(ca: Option<&Path>) -> Result<Tls, FleetError> {
+    let roots = match ca {
+        None => TrustRoots::WebPki,
+        Some(path) => TrustRoots::Pem(fs::read(path).map_err(|source| FleetError::Ca {
+            path: path.to_owned(),
+            source,
+        })?),
+    };
+    Ok(Tls::new(roots)?)
 }
 
 /// Moves the devices.

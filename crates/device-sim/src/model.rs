@@ -38,6 +38,8 @@ pub struct Model {
 enum Kind {
     Thermostat(Thermostat),
     TemperatureController(Box<TemperatureController>),
+    /// There is nothing in it: what an IoT Edge device does beside having an identity is not simulated.
+    EdgeIdentity,
 }
 
 /// What a tick produced.
@@ -94,6 +96,7 @@ pub fn components(model: plan::Model) -> &'static [Option<&'static str>] {
     match model {
         plan::Model::Thermostat => &[None],
         plan::Model::TemperatureController => controller::COMPONENTS,
+        plan::Model::EdgeIdentity => &[],
     }
 }
 
@@ -106,6 +109,7 @@ impl Model {
             plan::Model::TemperatureController => {
                 Kind::TemperatureController(Box::new(TemperatureController::new(overrides, weather, random)))
             }
+            plan::Model::EdgeIdentity => Kind::EdgeIdentity,
         };
         Self {
             kind,
@@ -124,6 +128,7 @@ impl Model {
                 }
             }
             Kind::TemperatureController(controller) => controller.measure(seconds, now),
+            Kind::EdgeIdentity => Measured::default(),
         }
     }
 
@@ -137,6 +142,7 @@ impl Model {
             Kind::TemperatureController(controller) => {
                 controller.take_up(&desired.properties, reported, desired.version)
             }
+            Kind::EdgeIdentity => Map::new(),
         }
     }
 
@@ -152,6 +158,7 @@ impl Model {
         Desired::Report(match &mut self.kind {
             Kind::Thermostat(thermostat) => thermostat.desired_changed(&patch.properties, patch.version),
             Kind::TemperatureController(controller) => controller.desired_changed(&patch.properties, patch.version),
+            Kind::EdgeIdentity => Map::new(),
         })
     }
 
@@ -160,6 +167,7 @@ impl Model {
         let (root, components) = match &self.kind {
             Kind::Thermostat(thermostat) => (Some((None, thermostat)), None),
             Kind::TemperatureController(controller) => (None, Some(controller.thermostats())),
+            Kind::EdgeIdentity => (None, None),
         };
         root.into_iter().chain(components.into_iter().flatten())
     }
@@ -169,7 +177,7 @@ impl Model {
     pub fn command(&self, command: &CommandName, payload: &[u8]) -> Answer {
         let answer = match &self.kind {
             Kind::Thermostat(thermostat) if command.component.is_none() => thermostat.command(&command.name, payload),
-            Kind::Thermostat(_) => None,
+            Kind::Thermostat(_) | Kind::EdgeIdentity => None,
             Kind::TemperatureController(controller) => controller.command(command, payload),
         };
         answer.unwrap_or_else(|| Answer::error(404, &format!("command {command} is not in the model")))
@@ -183,6 +191,7 @@ impl Model {
                 Map::new()
             }
             Kind::TemperatureController(controller) => controller.rebooted(now),
+            Kind::EdgeIdentity => Map::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use iot_protocol::id::{HubHost, IdScope, ModelId, RegistrationId};
+use iot_protocol::id::{DeviceId, HubHost, IdScope, ModelId, RegistrationId};
 use serde::{Deserialize, Serialize};
 
 use crate::room::Overrides;
@@ -118,6 +118,28 @@ pub struct Group {
     /// Their hub, where it is known without DPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<HubHost>,
+    /// The gateway that they are behind, if they are: they connect to that and nowhere else, and name `hub` in their
+    /// user names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
+}
+
+/// A transparent gateway, as the devices behind it see it. They speak MQTT over TLS to it, whatever the target's
+/// transport is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// The IoT Edge device whose children they are.
+    pub device: DeviceId,
+    /// Host for TCP.
+    pub connect_host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Name for SNI, which the gateway's certificate must carry.
+    pub server_name: String,
+    /// PEM file with the root of the gateway's certificate; what the target has when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
 }
 
 fn is_default(room: &Overrides) -> bool {
@@ -176,17 +198,21 @@ pub enum Model {
     Thermostat,
     /// `dtmi:com:example:TemperatureController;2`
     TemperatureController,
+    /// The identity of an IoT Edge device and nothing else: it connects and stays, announces no model and sends nothing.
+    #[value(skip)]
+    EdgeIdentity,
 }
 
 impl Model {
-    /// The model id that the device announces.
+    /// The model id that the device announces, if it announces any.
     #[must_use]
-    pub fn id(self) -> ModelId {
+    pub fn id(self) -> Option<ModelId> {
         let id = match self {
             Self::Thermostat => "dtmi:com:example:Thermostat;1",
             Self::TemperatureController => "dtmi:com:example:TemperatureController;2",
+            Self::EdgeIdentity => return None,
         };
-        ModelId::new(id).expect("the literal is a model id")
+        Some(ModelId::new(id).expect("the literal is a model id"))
     }
 }
 
@@ -402,6 +428,12 @@ impl Plan {
             if let Some((key, accepted)) = group.room.problems().next() {
                 return Err(format!("`room.{key}` of group `{}` must be {accepted}", group.name));
             }
+            if group.gateway.is_some() && group.hub.is_none() {
+                return Err(format!(
+                    "group `{}` has a gateway and no `hub`, which its devices would have to name there",
+                    group.name
+                ));
+            }
             if group.telemetry.interval_ms == 0 {
                 return Err(format!("`telemetry.interval_ms` of group `{}` is 0", group.name));
             }
@@ -486,6 +518,30 @@ mod tests {
         let path = folder.path().join("plan.json");
         std::fs::write(&path, r#"{"version":2,"something":"new"}"#).unwrap();
         assert!(matches!(Plan::read(&path), Err(PlanError::Version { found: 2, .. })));
+    }
+
+    #[test]
+    fn devices_behind_a_gateway_need_to_know_their_hub() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.json");
+        let mut plan = plan();
+        plan.groups[0].gateway = Some(Gateway {
+            device: "gw-1".parse().unwrap(),
+            connect_host: "127.0.0.1".into(),
+            port: 8883,
+            server_name: "gw-1.gw.local".into(),
+            ca: None,
+        });
+        let write = |plan: &Plan| std::fs::write(&path, serde_json::to_vec(plan).unwrap()).unwrap();
+        write(&plan);
+        let error = Plan::read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("group `thermostats` has a gateway and no `hub`"),
+            "{error}"
+        );
+        plan.groups[0].hub = Some("hub-1.example".parse().unwrap());
+        write(&plan);
+        assert_eq!(Plan::read(&path).unwrap(), plan);
     }
 
     #[test]

@@ -234,6 +234,7 @@ pub fn plan(
             },
             credentials: CredentialSource::Files(files),
             hub,
+            gateway: None,
         }],
         rates: Rates {
             register_per_s: 1.0,

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use device_sim::plan::Files;
 use jiff::Timestamp;
+use provisioning::certificate::load::Identity;
 use provisioning::identities::{
-    BroughtCa, BroughtFiles, BroughtGroup, BroughtIndividual, GroupFolder, GroupIdentities, IndividualIdentities,
-    PasswordSource, Problems, Progress,
+    BroughtCa, BroughtFiles, BroughtGroup, BroughtIndividual, GroupFolder, GroupIdentities, IdentityError,
+    IndividualIdentities, PasswordSource, Problems, Progress,
 };
 
 use crate::manifest::types::{Group, GroupCertificates, IndividualCertificates, PairFiles, Secret};
@@ -56,6 +57,15 @@ fn individual_of(own: &IndividualCertificates) -> BroughtIndividual {
         primary: individual_files(own),
         secondary: own.secondary.as_ref().map(second),
     }
+}
+
+/// Loads what belongs to one device of a group.
+///
+/// # Errors
+///
+/// It can't be read or opened.
+pub fn load(own: &GroupCertificates, device_id: &str) -> Result<Identity, IdentityError> {
+    group_of(own).files.load(device_id)
 }
 
 /// Where the devices of a group find their certificates.

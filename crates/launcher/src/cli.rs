@@ -9,13 +9,15 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use clap::{Args, Parser, Subcommand};
 use device_sim::shard::ShardChoice;
+use iot_protocol::id::IdScope;
 use tracing_subscriber::EnvFilter;
 
 use crate::cert::{self, CertArgs};
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::manifest::values::Span;
-use crate::{enroll, health, merge, plan_command, preview, run, sim, unenroll};
+use crate::report::write_whole;
+use crate::{edge_config, enroll, health, merge, plan_command, preview, run, sim, unenroll};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
 #[derive(Debug, Parser)]
@@ -57,6 +59,8 @@ enum Command {
     /// Tell whether a part of a fleet is well, for a container's health check
     #[command(subcommand)]
     Health(HealthCommand),
+    /// Write the config.toml of a real IoT Edge device that takes up an identity of the fleet
+    EdgeConfig(EdgeConfigArgs),
     /// Simulate the devices of a plan, as `run` does in each of its processes
     DeviceSim(device_sim::cli::Args),
     /// Run DPS, IoT Hub and the IoT Central REST API on this machine
@@ -209,6 +213,32 @@ struct UnenrollArgs {
     yes: bool,
 }
 
+#[derive(Debug, Args)]
+struct EdgeConfigArgs {
+    /// The fleet manifest
+    #[arg(value_name = "MANIFEST")]
+    manifest: PathBuf,
+    /// Override a key of the manifest, e.g. `group.gateways.hostname=gw.local`
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// The IoT Edge device
+    #[arg(long, value_name = "ID")]
+    device: String,
+    /// Write into this file instead of stdout; one that exists is left alone
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Folder on the device into which you copy its files, e.g. /var/aziot: certificates into `certs`, keys into `secrets`;
+    /// they are named where they are here when left out
+    #[arg(long, value_name = "DIR")]
+    prefix: Option<PathBuf>,
+    /// The id scope, instead of the one that the manifest or the application tells
+    #[arg(long, value_name = "ID")]
+    id_scope: Option<IdScope>,
+    /// Leave the registration id out: IoT Edge then takes the common name of the certificate
+    #[arg(long)]
+    no_registration_id: bool,
+}
+
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -227,6 +257,7 @@ pub fn main() -> ExitCode {
             code(in_runtime(async move { health::emulator(&state, &app).await }))
         }
         Command::Health(HealthCommand::Sim { results, pid }) => code(health::sim(&results, pid)),
+        Command::EdgeConfig(args) => code(in_runtime(edge_config(args))),
         Command::DeviceSim(args) => {
             log_to_stderr(args.log_filter());
             let done = in_runtime(async {
@@ -323,6 +354,35 @@ async fn fleet_unenroll(args: UnenrollArgs) -> Result<u8, Failure> {
 
 fn executable() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("can't find out where this program is")
+}
+
+async fn edge_config(args: EdgeConfigArgs) -> Result<u8, Failure> {
+    let manifest = run::resolve(&args.manifest, &args.set, None)?;
+    let options = edge_config::Options {
+        device: args.device,
+        prefix: args.prefix,
+        id_scope: args.id_scope,
+        registration_id: !args.no_registration_id,
+    };
+    if let Some(out) = args.out.as_deref().filter(|out| out.exists()) {
+        return Err(Failure::refused(anyhow!("`{}` exists already", out.display())));
+    }
+    let variables = |name: &str| std::env::var(name).ok();
+    let config = edge_config::write(&manifest, &options, jiff::Timestamp::now(), variables).await?;
+    match &args.out {
+        Some(out) => write_whole(out, config.text.as_bytes())?,
+        None => print!("{}", config.text),
+    }
+    for note in &config.notes {
+        eprintln!("note: {note}");
+    }
+    if options.prefix.is_some() {
+        eprintln!("copy these files to the device:");
+        for (here, there) in &config.files {
+            eprintln!("  {} -> {}", here.display(), there.display());
+        }
+    }
+    Ok(PASSED)
 }
 
 fn plan(args: &PlanArgs) -> Result<u8, Failure> {

@@ -35,6 +35,9 @@ pub struct Ready {
     pub mqtt: SocketAddr,
     /// Where devices connect with MQTT over WebSocket, if it was asked for.
     pub ws: Option<SocketAddr>,
+    /// The gateways that were asked for.
+    #[serde(default)]
+    pub gateways: Vec<GatewayReady>,
     /// Where its REST interface listens with TLS.
     pub https: SocketAddr,
     /// Where it listens without TLS, for this machine only.
@@ -47,6 +50,15 @@ pub struct Ready {
     pub ca: PathBuf,
     /// The file with its API token.
     pub api_token_file: PathBuf,
+}
+
+/// A gateway of a running emulator.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct GatewayReady {
+    /// The Edge device that it stands for.
+    pub device: String,
+    /// Where devices connect with MQTT.
+    pub mqtt: SocketAddr,
 }
 
 impl Ready {
@@ -78,8 +90,8 @@ impl Ready {
 
 impl EmulatorChild {
     /// Starts one and waits until it is ready. `port` is where devices connect with `transport`, 0 for any. Without names of
-    /// `hubs`, it has one that is named like the machine. `weather` are
-    /// more arguments: its quota, its faults and their seed.
+    /// `hubs`, it has one that is named like the machine. `more` are
+    /// more arguments: its quota, its faults and their seed, its gateways.
     ///
     /// # Errors
     ///
@@ -90,7 +102,7 @@ impl EmulatorChild {
         port: u16,
         transport: Transport,
         hubs: &[String],
-        weather: &[String],
+        more: &[String],
     ) -> anyhow::Result<Self> {
         let mut arguments: Vec<std::ffi::OsString> = vec!["emulator".into(), "--state".into(), state.into()];
         let (port, free) = (format!("127.0.0.1:{port}"), "127.0.0.1:0");
@@ -105,7 +117,7 @@ impl EmulatorChild {
         if !hubs.is_empty() {
             arguments.extend(["--hubs".into(), hubs.join(",").into()]);
         }
-        arguments.extend(weather.iter().map(Into::into));
+        arguments.extend(more.iter().map(Into::into));
         arguments.push("--stop-on-stdin-eof".into());
         let (mut child, mut stdout) = Child::start(executable, "the emulator", arguments)?;
         let line = tokio::time::timeout(READY_WITHIN, stdout.next_line())

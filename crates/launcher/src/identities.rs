@@ -12,6 +12,7 @@ use provisioning::identities::{
 };
 
 use crate::brought;
+use crate::edge;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::{Authority, Group, Individual};
@@ -45,7 +46,14 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
                 continue;
             }
             match open_group(certs, group, now, story) {
-                Ok(identities) => *slot = Some(identities),
+                Ok(identities) => {
+                    match edge::open_or_create_cas(group, &identities, now) {
+                        Ok(0) => {}
+                        Ok(made) => story.tell(format!("{made} Edge CAs of {} made", group.id)),
+                        Err(more) => problems.extend(more),
+                    }
+                    *slot = Some(identities);
+                }
                 Err(Problems(more)) => problems.extend(more),
             }
         }

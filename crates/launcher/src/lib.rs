@@ -15,6 +15,7 @@
 //! | [`load`], [`roster`] | `--duration`; who is in the fleet, and the plan for device-sim |
 //! | [`pre_flight`] | what is checked before anything is started |
 //! | [`identities`], [`brought`], [`enrollment`] | certificates made or found; those of somebody's own making; the target told which to trust |
+//! | [`edge`], [`edge_config`] | IoT Edge: gateways made ready; the configuration of a real Edge device |
 //! | [`target`], [`application`] | the target made ready; who can be asked about the devices |
 //! | [`control`] | what a live run can be asked, through a socket in its state folder |
 //! | [`child`], [`emulator_child`], [`shard`] | the programs that a run starts |
@@ -55,6 +56,8 @@ pub mod cert;
 pub mod child;
 pub mod cli;
 pub mod control;
+pub mod edge;
+pub mod edge_config;
 pub mod emulator_child;
 pub mod enroll;
 pub mod enrollment;

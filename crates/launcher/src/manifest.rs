@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`types`] | the manifest itself; the JSON Schema and the resolved manifest of a report are generated from it |
 //! | [`values`] | durations, rates and stages, written as people write them |
+//! | [`edge`] | gateways, and who is behind them |
 //! | `document` | the TOML text with its `--set` overrides, each value knowing where it stands |
 //! | `forms` | each kind of value and the form in which it is written |
 //! | `table` | the small readers with which `read` takes a document apart |
@@ -12,6 +13,7 @@
 //! | [`schema`] | the JSON Schema |
 
 mod document;
+pub mod edge;
 mod forms;
 pub mod problem;
 mod read;

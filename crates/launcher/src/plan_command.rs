@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::anyhow;
-use device_sim::plan::{Devices, Group, Plan, Target as PlanTarget};
+use device_sim::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
 use iot_protocol::id::IdScope;
 use jiff::Timestamp;
 
+use crate::edge::Gateways;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
@@ -42,7 +43,8 @@ pub fn describe(manifest: &Manifest) -> anyhow::Result<String> {
 ///
 /// Something in it is only known when the run has begun.
 pub fn to_json(manifest: &Manifest, now: Timestamp) -> Result<String, Failure> {
-    let plan: Plan = roster::plan(manifest, plan_target(manifest)?, now)?;
+    let gateways = Gateways::in_manifest(manifest).map_err(Failure::Refused)?;
+    let plan: Plan = roster::plan(manifest, plan_target(manifest)?, &gateways, now)?;
     serde_json::to_string_pretty(&plan)
         .map(|text| text + "\n")
         .map_err(|error| Failure::Failed(error.into()))
@@ -78,12 +80,19 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group]) -> std::f
     writeln!(text, "\nDevices")?;
     for group in groups {
         let telemetry = Span(std::time::Duration::from_millis(group.telemetry.interval_ms));
+        let does = match group.model {
+            Model::EdgeIdentity => "IoT Edge, no telemetry".to_owned(),
+            Model::Thermostat | Model::TemperatureController => format!("telemetry every {telemetry}"),
+        };
+        let behind = group.gateway.as_ref();
+        let behind = behind.map(|gateway| format!(", behind {}", gateway.device));
         writeln!(
             text,
-            "  {:<16} {:>8}  {}, telemetry every {telemetry}",
+            "  {:<16} {:>8}  {}, {does}{}",
             group.name,
             group.devices.count(),
-            ids(&group.devices)
+            ids(&group.devices),
+            behind.unwrap_or_default()
         )?;
     }
     writeln!(text, "  in {}", plural(processes, "process", "processes"))?;
@@ -192,7 +201,9 @@ fn messages_per_second(groups: &[Group]) -> f64 {
         let interval = std::time::Duration::from_millis(group.telemetry.interval_ms);
         f64::from(group.devices.count()) / interval.as_secs_f64()
     };
-    groups.iter().map(of).sum()
+    let mut groups: Vec<&Group> = groups.iter().collect();
+    groups.retain(|group| group.model != Model::EdgeIdentity);
+    groups.into_iter().map(of).sum()
 }
 
 fn plural(count: u32, one: &str, many: &str) -> String {

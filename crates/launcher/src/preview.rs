@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, bail};
 use device_sim::model::Model;
-use device_sim::plan::{Devices, Group};
+use device_sim::plan::{self, Devices, Group};
 use device_sim::random::{Purpose, stream};
 use device_sim::weather::Weather;
 use jiff::Timestamp;
@@ -29,6 +29,9 @@ pub fn preview(manifest: &Manifest, device: &str) -> anyhow::Result<String> {
         let first = roster::first_device(&groups).context("there is no device in the manifest")?;
         bail!("there is no device `{device}` in the manifest; the first one is `{first}`");
     };
+    if group.model == plan::Model::EdgeIdentity {
+        bail!("{device} is an IoT Edge device, of which only the identity is simulated: it has no room");
+    }
     let seed = manifest.fleet.seed;
     let random = stream(seed, device, Purpose::Physics);
     let mut model = Model::new(group.model, &group.room, Weather::new(seed), random);

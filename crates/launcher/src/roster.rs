@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use device_sim::plan::{CredentialSource, Devices, Group, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry};
+use device_sim::plan::{
+    CredentialSource, Devices, Gateway, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
+};
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
+use provisioning::identities::GroupFolder;
 
 use crate::brought;
+use crate::edge::Gateways;
 use crate::manifest::Manifest;
-use crate::manifest::types::Individual;
+use crate::manifest::types::{GroupKind, Individual};
 
 /// The name under which individually enrolled devices appear among the groups.
 pub const INDIVIDUAL: &str = "individual";
@@ -22,49 +26,69 @@ pub const INDIVIDUAL: &str = "individual";
 /// The current folder can't be read, so that no path can be made absolute.
 pub fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
     let certs = absolute(&manifest.fleet.certs)?;
-    let mut credentials = Vec::new();
-    for group in &manifest.group {
-        credentials.push(match &group.certificates {
-            Some(own) => CredentialSource::Pattern(brought::group_source(own)?),
-            None => CredentialSource::Group(certs.join(&group.id)),
-        });
-    }
     let enrolled = manifest
         .group
         .iter()
-        .zip(credentials)
-        .map(|(group, credentials)| Group {
-            name: group.id.clone(),
-            devices: Devices::Range(group.devices.clone()),
-            model: group.model,
-            room: group.room.overrides(),
-            telemetry: telemetry(&group.telemetry),
-            credentials,
-            hub: None,
+        .filter(|group| manifest.simulates(group))
+        .map(|group| {
+            Ok(Group {
+                name: group.id.clone(),
+                devices: Devices::Range(group.devices.clone()),
+                model: match group.kind {
+                    GroupKind::Iot => group.model,
+                    GroupKind::Edge => Model::EdgeIdentity,
+                },
+                room: group.room.overrides(),
+                telemetry: telemetry(&group.telemetry),
+                credentials: match &group.certificates {
+                    Some(own) => CredentialSource::Pattern(brought::group_source(own)?),
+                    None => CredentialSource::Group(certs.join(&group.id)),
+                },
+                hub: None,
+                gateway: gateway(manifest, group.via.as_ref(), &certs)?,
+            })
         });
-    let mut groups: Vec<Group> = enrolled.collect();
+    let mut groups = enrolled.collect::<anyhow::Result<Vec<Group>>>()?;
     for individual in &manifest.individual {
         let ids = individual.ids().context("a device id became invalid")?;
+        let gateway = gateway(manifest, individual.via.as_ref(), &certs)?;
         let credentials = match &individual.certificates {
             Some(own) => CredentialSource::Pattern(brought::individual_source(own)?),
             None => CredentialSource::Individual(certs.join(INDIVIDUAL)),
         };
-        add_individuals(&mut groups, individual, ids, credentials);
+        add_individuals(&mut groups, individual, ids, (credentials, gateway));
     }
     Ok(groups)
+}
+
+/// The gateway that devices are behind, as far as the manifest knows it. Where it is and what its hub is, a run finds out.
+fn gateway(manifest: &Manifest, via: Option<&RegistrationId>, certs: &Path) -> anyhow::Result<Option<Gateway>> {
+    let Some((via, (_, edge))) = via.and_then(|via| Some((via, manifest.edge_group(via.as_str())?))) else {
+        return Ok(None);
+    };
+    let (connect_host, port) = edge.gateway_address_of(via.as_str());
+    let folder = GroupFolder::new(certs, &edge.id);
+    Ok(Some(Gateway {
+        device: via.clone().into(),
+        connect_host,
+        port,
+        server_name: edge.hostname_of(via.as_str()),
+        ca: Some(folder.edge_ca_paths(folder.current_ca()?, via.as_str()).trust_bundle),
+    }))
 }
 
 fn add_individuals(
     groups: &mut Vec<Group>,
     individual: &Individual,
     ids: Vec<RegistrationId>,
-    credentials: CredentialSource,
+    (credentials, gateway): (CredentialSource, Option<Gateway>),
 ) {
     let (telemetry, room) = (telemetry(&individual.telemetry), individual.room.overrides());
     let alike = groups.iter_mut().find(|group| {
         group.name == INDIVIDUAL
             && group.credentials == credentials
             && (group.model, group.telemetry, group.room) == (individual.model, telemetry, room)
+            && group.gateway == gateway
     });
     match alike.map(|group| &mut group.devices) {
         Some(Devices::Ids(others)) => others.extend(ids),
@@ -76,8 +100,24 @@ fn add_individuals(
             telemetry,
             credentials,
             hub: None,
+            gateway,
         }),
     }
+}
+
+/// Whether some group has the device.
+#[must_use]
+pub fn holds(groups: &[Group], device: &str) -> bool {
+    groups.iter().any(|group| match &group.devices {
+        Devices::Range(range) => (0..range.count).any(|index| range.id(index) == device),
+        Devices::Ids(ids) => ids.iter().any(|id| id.as_str() == device),
+    })
+}
+
+/// The ids of all IoT Edge devices.
+pub fn edge_devices(manifest: &Manifest) -> impl Iterator<Item = String> {
+    let groups = manifest.group.iter().filter(|group| group.kind == GroupKind::Edge);
+    groups.flat_map(|group| (0..group.devices.count).map(|index| group.devices.id(index)))
 }
 
 /// How many devices there are.
@@ -88,13 +128,15 @@ pub fn device_count(groups: &[Group]) -> u32 {
         .fold(0, |sum, group| sum.saturating_add(group.devices.count()))
 }
 
-/// The id of the first device.
+/// The id of the first device, of the first that measures something if there is one.
 #[must_use]
 pub fn first_device(groups: &[Group]) -> Option<String> {
-    groups.iter().find_map(|group| match &group.devices {
+    let first = |group: &Group| match &group.devices {
         Devices::Range(range) => (range.count > 0).then(|| range.id(0)),
         Devices::Ids(ids) => ids.first().map(ToString::to_string),
-    })
+    };
+    let mut measuring = groups.iter().filter(|group| group.model != Model::EdgeIdentity);
+    measuring.find_map(first).or_else(|| groups.iter().find_map(first))
 }
 
 /// How many processes share the fleet: what the manifest says, but never more than there are devices.
@@ -107,8 +149,10 @@ pub fn processes(manifest: &Manifest, groups: &[Group]) -> u32 {
 ///
 /// # Errors
 ///
-/// The current folder can't be read, so that no path can be made absolute.
-pub fn plan(manifest: &Manifest, target: Target, now: Timestamp) -> anyhow::Result<Plan> {
+/// The current folder can't be read, so that no path can be made absolute; or a gateway was not looked for.
+pub fn plan(manifest: &Manifest, target: Target, gateways: &Gateways, now: Timestamp) -> anyhow::Result<Plan> {
+    let mut groups = groups(manifest)?;
+    gateways.complete(&mut groups)?;
     Ok(Plan {
         version: PLAN_VERSION,
         run_id: run_id(now),
@@ -116,7 +160,7 @@ pub fn plan(manifest: &Manifest, target: Target, now: Timestamp) -> anyhow::Resu
         start: now,
         state: Some(absolute(&manifest.fleet.state)?),
         target,
-        groups: groups(manifest)?,
+        groups,
         rates: Rates {
             register_per_s: manifest.load.register_rate.hertz(),
             connect_per_s: manifest.load.connect_rate.hertz(),

@@ -13,6 +13,7 @@ use crate::application::Application;
 use crate::control::desk::Desk;
 use crate::control::place::Held;
 use crate::control::{Live, Status};
+use crate::edge::Gateways;
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED};
 use crate::identities::{self, Identities};
 use crate::interrupts::Interrupts;
@@ -84,10 +85,11 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     };
     let Ready {
         plan,
+        gateways,
         application,
         mut emulator,
     } = ready;
-    let (plan, run_id) = start.write_plan(plan)?;
+    let (plan, run_id) = start.write_plan(plan, &gateways)?;
     let (live, questions) = Live::pair();
     let _serving = listen(&state, live, story);
     let (shards, events) = Shards::start(&options.executable, &plan, start.processes)?;
@@ -228,8 +230,8 @@ impl Start {
             .context("making certificates failed")?
     }
 
-    fn write_plan(&self, target: device_sim::plan::Target) -> anyhow::Result<(PathBuf, String)> {
-        let plan = roster::plan(&self.manifest, target, self.now)?;
+    fn write_plan(&self, target: device_sim::plan::Target, gateways: &Gateways) -> anyhow::Result<(PathBuf, String)> {
+        let plan = roster::plan(&self.manifest, target, gateways, self.now)?;
         let state = roster::absolute(&self.manifest.fleet.state)?;
         let path = state.join("plan.json");
         std::fs::create_dir_all(&state).with_context(|| format!("can't make the folder `{}`", state.display()))?;

@@ -10,6 +10,7 @@ use provisioning::central::Pace;
 use provisioning::enroll::Attest;
 
 use crate::application::{Application, secret};
+use crate::edge::{self, Gateways};
 use crate::emulator_child::{self, EmulatorChild};
 use crate::enrollment::{self, Enrollments, How};
 use crate::exit::Failure;
@@ -24,6 +25,8 @@ use crate::story::Story;
 pub struct Ready {
     /// For the plan.
     pub plan: plan::Target,
+    /// The gateways that devices are behind.
+    pub gateways: Gateways,
     /// The application, where there is one.
     pub application: Option<Application>,
     /// The emulator, where the run has started one.
@@ -75,10 +78,11 @@ impl Preparation<'_> {
     ///
     /// The target can't be reached or does not agree.
     pub async fn run(self, token: Option<Token>) -> Result<Ready, Failure> {
-        let opened = open(self.manifest, self.executable, token, self.story).await?;
+        let gateways = edge::emulator_arguments(self.manifest, self.identities)?;
+        let opened = open_with(self.manifest, self.executable, token, &gateways, self.story).await?;
         let Some(application) = &opened.application else {
             enrollment::tell_what_to_upload(self.manifest, self.identities, self.story);
-            return opened.ready(None);
+            return self.with_gateways(opened.ready(None)?).await;
         };
         if let Some(emulator) = &opened.emulator {
             self.tell_page(application, &emulator.ready).await;
@@ -101,7 +105,21 @@ impl Preparation<'_> {
                 Some(found)
             }
         };
-        opened.ready(found)
+        self.with_gateways(opened.ready(found)?).await
+    }
+
+    /// Finds the gateways that devices are behind, and makes them ready.
+    async fn with_gateways(&self, ready: Ready) -> Result<Ready, Failure> {
+        let preparation = edge::Preparation {
+            manifest: self.manifest,
+            identities: self.identities,
+            target: &ready.plan,
+            central: ready.application.as_ref().map(|application| &application.central),
+            listeners: ready.emulator.as_ref().map_or(&[], |emulator| &emulator.ready.gateways),
+            story: self.story,
+        };
+        let gateways = preparation.run().await.context("the gateways can't be made ready")?;
+        Ok(Ready { gateways, ..ready })
     }
 
     /// Tells where a person can look. Its address is the one without TLS, as browsers do not know the emulator's CA.
@@ -140,8 +158,19 @@ pub async fn open(
     token: Option<Token>,
     story: Story,
 ) -> Result<Opened, Failure> {
+    open_with(manifest, executable, token, &[], story).await
+}
+
+/// The same, with more arguments for the emulator.
+async fn open_with(
+    manifest: &Manifest,
+    executable: &Path,
+    token: Option<Token>,
+    more: &[String],
+    story: Story,
+) -> Result<Opened, Failure> {
     match (&manifest.target, token) {
-        (Target::Emulator(target), _) => open_emulator(manifest, target, executable, story).await,
+        (Target::Emulator(target), _) => open_emulator(manifest, target, executable, more, story).await,
         (Target::IotCentral(target), Some(token)) => {
             let ca = target.endpoint.ca.as_deref();
             let mut application = Application::new(&target.app, &token.0, ca).map_err(Failure::Refused)?;
@@ -172,16 +201,18 @@ async fn open_emulator(
     manifest: &Manifest,
     target: &EmulatorTarget,
     executable: &Path,
+    more: &[String],
     story: Story,
 ) -> Result<Opened, Failure> {
     let state = emulator_state(manifest)?;
     let (transport, port) = (target.transport, target.port.unwrap_or(0));
     let hubs = hub_names(target.hubs);
-    let mut weather = vec!["--seed".to_owned(), manifest.fleet.seed.to_string()];
+    let mut arguments = vec!["--seed".to_owned(), manifest.fleet.seed.to_string()];
     for (flag, setting) in [("--quota", &target.quota), ("--faults", &target.faults)] {
-        weather.extend(setting.iter().flat_map(|setting| [flag.to_owned(), setting.clone()]));
+        arguments.extend(setting.iter().flat_map(|setting| [flag.to_owned(), setting.clone()]));
     }
-    let emulator = EmulatorChild::start(executable, &state, port, transport, &hubs, &weather).await?;
+    arguments.extend_from_slice(more);
+    let emulator = EmulatorChild::start(executable, &state, port, transport, &hubs, &arguments).await?;
     let ready = emulator.ready.clone();
     let port = ready.port(transport).context("the emulator does not speak WebSocket")?;
     let dps_endpoint = ready.hostname.clone();
@@ -218,6 +249,7 @@ impl Opened {
         let id_scope = self.id_scope.or(found).context("there is no id scope")?;
         Ok(Ready {
             plan: plan_target(id_scope, &self.endpoint)?,
+            gateways: Gateways::default(),
             application: self.application,
             emulator: self.emulator,
         })

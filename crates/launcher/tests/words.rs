@@ -31,6 +31,7 @@ fn help_names_only_what_is_built() {
     insta::assert_snapshot!("help_of_plan", fleet(&["plan", "--help"]));
     insta::assert_snapshot!("help_of_enroll", fleet(&["enroll", "--help"]));
     insta::assert_snapshot!("help_of_unenroll", fleet(&["unenroll", "--help"]));
+    insta::assert_snapshot!("help_of_edge_config", fleet(&["edge-config", "--help"]));
     insta::assert_snapshot!("help_of_cert", fleet(&["cert", "--help"]));
     insta::assert_snapshot!("help_of_cert_device", fleet(&["cert", "device", "--help"]));
     insta::assert_snapshot!("help_of_cert_inspect", fleet(&["cert", "inspect", "--help"]));

@@ -121,14 +121,17 @@ async fn open(
     assigned: &Assigned,
     credentials: &Credentials,
 ) -> Result<(Link, ConnectTimings), Trouble> {
-    let target = &context.target;
-    let host = target.connect_host.as_deref().unwrap_or(assigned.hub.as_str());
-    let endpoint = context
-        .way
-        .to(host)
-        .map_err(|error| Trouble::operator("endpoint", &error))?;
+    let gateway = context.groups[group].gateway.as_ref();
+    let endpoint = match gateway {
+        Some(gateway) => gateway.endpoint.clone(),
+        None => {
+            let host = context.target.connect_host.as_deref();
+            let way = context.way.to(host.unwrap_or(assigned.hub.as_str()));
+            way.map_err(|error| Trouble::operator("endpoint", &error))?
+        }
+    };
     let model_id = context.groups[group].model_id.clone();
-    let user_name = HubUserName::new(assigned.hub.clone(), assigned.device_id.clone(), Some(model_id));
+    let user_name = HubUserName::new(assigned.hub.clone(), assigned.device_id.clone(), model_id);
     let options = ConnectOptions {
         user_name: Some(user_name.to_string()),
         // Cloud-to-device messages that were queued while the device was away are to be kept.
@@ -140,5 +143,8 @@ async fn open(
     };
     Link::connect(&endpoint, credentials, &options)
         .await
-        .map_err(|error| Trouble::connection(&error))
+        .map_err(|error| match gateway {
+            Some(gateway) => Trouble::at_gateway(&error, &gateway.device),
+            None => Trouble::connection(&error),
+        })
 }

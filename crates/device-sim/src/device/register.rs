@@ -62,7 +62,7 @@ impl Device {
             endpoint: &context.dps,
             id_scope: &context.target.id_scope,
             registration_id: &self.id.clone(),
-            model_id: Some(&context.groups[self.group].model_id),
+            model_id: context.groups[self.group].model_id.as_ref(),
             credentials: &Credentials::X509(identity.certified_key()),
             jitter_seed: self.random.next_u64(),
         };

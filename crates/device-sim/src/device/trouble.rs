@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use iot_protocol::id::DeviceId;
 use mqtt_link::{ConnectError, ConnectRefusal, LinkError};
 use provisioning::certificate::CertificateError;
 use provisioning::identities::IdentityError;
@@ -52,6 +53,23 @@ impl Trouble {
             failure: classify(error),
             reason: error.reason(),
             message: sentence(error),
+        }
+    }
+
+    /// The same behind a gateway. There is no DPS that would know better, so whoever is refused there needs a person.
+    pub(super) fn at_gateway(error: &ConnectError, gateway: &DeviceId) -> Self {
+        let trouble = Self::connection(error);
+        if trouble.failure != Failure::HubRefused {
+            return trouble;
+        }
+        Self {
+            failure: Failure::OperatorMustAct,
+            reason: "gateway_refused",
+            message: format!(
+                "the gateway {gateway} does not let it in ({}): it has to be a child of {gateway}, with a certificate that \
+                 its hub knows",
+                trouble.message
+            ),
         }
     }
 

@@ -76,6 +76,11 @@ impl World {
         Self::start(tempfile::tempdir().unwrap(), config).await
     }
 
+    /// The same, in a folder in which something stands already.
+    pub(crate) async fn within(folder: TempDir, config: Config) -> Self {
+        Self::start(folder, config).await
+    }
+
     async fn start(folder: TempDir, config: Config) -> Self {
         let config = Config {
             dps_retry_after: Duration::from_millis(0),
@@ -212,6 +217,7 @@ pub(crate) fn plan(folder: &Path, id_scope: IdScope, port: u16, count: u32) -> P
             },
             credentials: CredentialSource::Group(folder.join("certs").join(GROUP)),
             hub: None,
+            gateway: None,
         }],
         rates: Rates {
             register_per_s: 1_000.0,

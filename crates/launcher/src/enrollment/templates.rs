@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 
 use crate::manifest::Manifest;
+use crate::manifest::types::GroupKind;
 
 /// The models themselves, as they stand in `configs/models`.
 const MODELS: [(&str, &str); 4] = [
@@ -30,9 +31,10 @@ const MODELS: [(&str, &str); 4] = [
 /// The ids of the models that the devices of a manifest announce.
 #[must_use]
 pub fn model_ids(manifest: &Manifest) -> Vec<String> {
-    let groups = manifest.group.iter().map(|group| group.model);
+    let groups = manifest.group.iter().filter(|group| group.kind == GroupKind::Iot);
+    let groups = groups.map(|group| group.model);
     let all = groups.chain(manifest.individual.iter().map(|individual| individual.model));
-    let ids: BTreeSet<_> = all.map(|model| model.id().to_string()).collect();
+    let ids: BTreeSet<_> = all.filter_map(|model| Some(model.id()?.to_string())).collect();
     ids.into_iter().collect()
 }
 

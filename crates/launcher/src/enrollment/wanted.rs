@@ -13,7 +13,7 @@ use super::model_ids;
 use crate::brought;
 use crate::identities::{Identities, issuer};
 use crate::manifest::Manifest;
-use crate::manifest::types::{Authority, Group};
+use crate::manifest::types::{Authority, Group, GroupKind};
 
 /// Everything that a manifest wants enrolled.
 #[derive(Debug)]
@@ -183,7 +183,10 @@ impl<'a> Enrollments<'a> {
         let group = |group: &Group| GroupEnrollment {
             id: group.id.clone(),
             display_name: format!("{} {}", manifest.fleet.name, group.id),
-            group_type: GroupType::Iot,
+            group_type: match group.kind {
+                GroupKind::Iot => GroupType::Iot,
+                GroupKind::Edge => GroupType::IotEdge,
+            },
             authority: group.enroll,
             primary: None,
             secondary: None,

@@ -3,6 +3,7 @@
 mod brought;
 mod certificates;
 mod devices;
+mod edge;
 mod target;
 
 use std::collections::HashMap;
@@ -44,6 +45,9 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
         .into_iter()
         .map(|table| walk.individual(table, &mut taken, document))
         .collect();
+    if let Some(groups) = &groups {
+        edge::check(groups, target.as_ref(), &taken, document);
+    }
     if !root.has("group") && !root.has("individual") {
         root.problem(
             "there is no device in the manifest".into(),
@@ -175,7 +179,10 @@ impl Walk<'_> {
             .map_or(Model::Thermostat, |at| at.value);
         let telemetry = self.telemetry(&table);
         let room = self.room(&table);
-        table.not_built(&["kind", "via"]);
+        let edge = edge::keys(&table, taken, document);
+        if let Some(devices) = &devices {
+            edge::check_hostnames(&table, &edge, devices);
+        }
         table.finish();
         let id = id?;
         let root = authorities.root.map(|root| {
@@ -196,6 +203,12 @@ impl Walk<'_> {
             model,
             telemetry,
             room,
+            kind: edge.kind,
+            hostname: edge.hostname,
+            gateway_address: edge.gateway_address,
+            hub: edge.hub,
+            simulated: edge.simulated,
+            via: edge.via,
         })
     }
 
@@ -225,7 +238,11 @@ impl Walk<'_> {
             table.out_of_place(&["key", "validity", "secondary"], brought::NOT_MADE);
             common.secondary = certificates.as_ref().is_some_and(|own| own.secondary.is_some());
         }
-        table.not_built(&["kind", "via"]);
+        let via = edge::via(&table, taken);
+        table.out_of_place(
+            &["kind"],
+            "is of no use here: IoT Edge devices come in groups, [[group]] with kind = \"edge\"",
+        );
         table.finish();
         (device_id.is_some() || devices.is_some()).then_some(Individual {
             device_id,
@@ -237,6 +254,7 @@ impl Walk<'_> {
             model,
             telemetry,
             room,
+            via,
         })
     }
 

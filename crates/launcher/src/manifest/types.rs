@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use device_sim::plan::{Model, Range, Transport};
 use device_sim::room::Overrides;
-use iot_protocol::id::{IdScope, RegistrationId};
+use iot_protocol::id::{HubHost, IdScope, RegistrationId};
 use provisioning::certificate::make::KeyType;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -188,6 +188,29 @@ pub struct Group {
     #[serde(skip_serializing_if = "Room::is_drawn")]
     #[schemars(with = "Option<Room>")]
     pub room: Room,
+    /// What its devices are: iot, or edge for IoT Edge devices, which are gateways for others; iot when left out.
+    #[serde(skip_serializing_if = "GroupKind::is_iot")]
+    #[schemars(with = "Option<GroupKind>")]
+    pub kind: GroupKind,
+    /// Edge only: the name by which devices behind the gateway know it, with {device_id} in it; "{device_id}.gw.local"
+    /// when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Edge only: where the gateway is reached, host and port, with {device_id} in it; the hostname and 8883 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_address: Option<String>,
+    /// Edge only: the hub to which its devices belong; when left out, `fleet run` asks DPS as the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub hub: Option<HubHost>,
+    /// Edge only: whether the identity of its devices is simulated, or left to real ones; when left out, only the emulator's
+    /// are simulated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<bool>,
+    /// The IoT Edge device that these devices are behind: they connect through its gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub via: Option<RegistrationId>,
 }
 
 /// A certification authority of a group.
@@ -292,6 +315,23 @@ pub enum Key {
     Rsa4096,
 }
 
+/// What the devices of a group are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupKind {
+    /// IoT devices.
+    #[default]
+    Iot,
+    /// IoT Edge devices.
+    Edge,
+}
+
+impl GroupKind {
+    fn is_iot(&self) -> bool {
+        *self == Self::Iot
+    }
+}
+
 /// Individually enrolled devices.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["device_id"] }, { "required": ["devices"] }]))]
@@ -326,6 +366,10 @@ pub struct Individual {
     #[serde(skip_serializing_if = "Room::is_drawn")]
     #[schemars(with = "Option<Room>")]
     pub room: Room,
+    /// The IoT Edge device that these devices are behind: they connect through its gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub via: Option<RegistrationId>,
 }
 
 /// What a device sends.

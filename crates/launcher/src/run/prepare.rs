@@ -48,7 +48,7 @@ pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8,
         ready = start.prepare(&options.executable, token, story) => ready?,
         () = interrupts.next() => return Err(Failure::Interrupted),
     };
-    let plan = crate::roster::plan(&start.manifest, ready.plan, start.now)?;
+    let plan = crate::roster::plan(&start.manifest, ready.plan, &ready.gateways, start.now)?;
     let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
     write_whole(&options.plan, &text)?;
     story.tell(format!(

@@ -11,6 +11,7 @@ mod brought;
 mod browser;
 mod certificates;
 mod configs;
+mod edge;
 mod enroll;
 mod page;
 mod refusals;

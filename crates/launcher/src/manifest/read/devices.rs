@@ -7,7 +7,7 @@ use iot_protocol::id::RegistrationId;
 
 use crate::manifest::document::Document;
 use crate::manifest::forms::{Count, MAX_DEVICES, Natural, Prefix, Width, device_id};
-use crate::manifest::table::{Table, Value};
+use crate::manifest::table::{At, Table, Value};
 
 pub(super) const FORM: &str = "devices = { prefix = \"thermo-\", count = 100 }";
 
@@ -16,6 +16,10 @@ pub(super) const FORM: &str = "devices = { prefix = \"thermo-\", count = 100 }";
 pub(super) struct Taken {
     ids: HashMap<String, String>,
     total: u64,
+    /// The gateways that devices are to be behind, of which nobody has been looked for yet.
+    pub(super) vias: Vec<At<RegistrationId>>,
+    /// Where addresses of gateways stand.
+    pub(super) gateway_addresses: Vec<(String, std::ops::Range<usize>)>,
 }
 
 impl Taken {
@@ -25,6 +29,11 @@ impl Taken {
             Some(other) => Err(other),
             None => Ok(()),
         }
+    }
+
+    /// Whether some device has it.
+    pub(super) fn has(&self, id: &RegistrationId) -> bool {
+        self.ids.contains_key(&id.folded())
     }
 
     pub(super) fn too_many(&self) -> Option<String> {
