@@ -17,7 +17,7 @@ pub(super) const VERSION: u64 = 1;
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const VERSION_KEY: &str = "version";
 /// Memory is the source for reads, so the database's own cache has next to nothing to do.
-const CACHE: usize = 2 << 20;
+const CACHE: usize = 1 << 20;
 /// Everything after a first start that was killed early: redb writes the first bytes last.
 const UNFINISHED: [u8; 4] = [0; 4];
 
