@@ -85,3 +85,63 @@ fn compared(manifest: &Manifest, group: &Group, device: &str) -> Result<Option<S
     let reach = explain::reach_of_files(device, &folder.leaf_paths(leaves, device).fullchain, &enrolled)?;
     Ok(matches!(reach, explain::Reach::Ends { .. }).then(|| reach.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use jiff::Timestamp;
+    use provisioning::identities::{GroupIdentities, Issuer};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_told_with_its_cause_and_what_helps() {
+        let mut words = String::new();
+        for code in [400_207, 400_208, 400_209, 401_002, 404_201, 412_000, 429_001, 500_000] {
+            let _ = writeln!(words, "DPS {code}: {}", told(explain::of_dps(code)));
+        }
+        for status in [400, 401, 403, 404, 409, 412, 422, 429, 503] {
+            let _ = writeln!(words, "REST {status}: {}", told(explain::of_central(status)));
+        }
+        for reason in ["dps_disabled", "certificate_expired", "tcp_refused"] {
+            let _ = writeln!(words, "{reason}: {}", told(explain::of_reason(reason)));
+        }
+        insta::assert_snapshot!(words);
+    }
+
+    fn told(advice: Option<Advice>) -> String {
+        advice.map_or_else(|| "-".to_owned(), |advice| advice.to_string())
+    }
+
+    #[test]
+    fn a_device_that_is_not_let_in_is_compared_with_what_is_enrolled_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[fleet]\nname = \"f\"\n[target]\nkind = \"emulator\"\n[[group]]\nid = \"g\"\n\
+                    devices = { prefix = \"t-\", count = 2 }\nissuer = \"intermediate\"\nenroll = \"root\"\n";
+        let manifest = crate::manifest::parse("f.toml", text, folder.path(), &[]).unwrap();
+        let certs = &manifest.fleet.certs;
+        let ids = ["t-0001", "t-0002"];
+        GroupIdentities::open_or_create(certs, "g", Issuer::Intermediate, ids, Timestamp::now(), &|_, _| {}).unwrap();
+        let leaf = |kind: &str| certs.join(Path::new("g/leaves/0001").join(format!("t-0001_{kind}.pem")));
+        std::fs::copy(leaf("cert"), leaf("fullchain")).unwrap();
+
+        let line = |id: &str, state: &str| -> DeviceLine {
+            serde_json::from_value(json!({"id": id, "state": state, "reason": "mqtt_not_authorized"})).unwrap()
+        };
+        let mut advisor = Advisor::new(manifest.clone());
+        assert!(advisor.on(&line("t-0001", "backing_off")).is_empty());
+        let said = advisor.on(&line("t-0001", "parked"));
+        assert_eq!(
+            said[0],
+            "  likely cause: t-0001 sends its leaf only; the enrolled CA is `g root`; the intermediate `g intermediate` is \
+             missing from its chain file"
+        );
+        assert!(advisor.on(&line("t-0002", "parked")).is_empty());
+        // A chain that is whole is not the cause.
+        let said = Advisor::new(manifest).on(&line("t-0002", "parked"));
+        assert!(said[0].starts_with("  likely cause: no enrollment has"), "{said:?}");
+    }
+}
