@@ -5,6 +5,7 @@
 //! ```
 //! The task looks at its orders and at what it has, does the one next step, and looks again.
 
+mod ahead;
 mod connect;
 mod messages;
 mod register;
@@ -187,25 +188,9 @@ impl Device {
         }
     }
 
-    /// Loads the certificate and key that are current now, and checks what DPS and the hub will check.
+    /// Loads the certificate and key that are current now.
     async fn load_identity(&self) -> Result<Identity, Trouble> {
-        let (context, group, id) = (Arc::clone(&self.context), self.group, self.id.clone());
-        let load = move || {
-            let identity = context.groups[group].load(&id)?;
-            identity.check(id.as_str(), Timestamp::now())?;
-            Ok(identity)
-        };
-        let loaded = if self.group().loads_at_once() {
-            // Three small files take less than it takes to hand them to another thread and to be woken by it.
-            load()
-        } else {
-            // Without a bound, a fleet that comes at once would start a thread for each of its devices.
-            let turn = self.context.loading.acquire().await;
-            let _turn = turn.expect("nobody closes this semaphore");
-            let loading = tokio::task::spawn_blocking(load);
-            loading.await.expect("loading an identity does not panic")
-        };
-        loaded.map_err(|error| Trouble::identity(&error))
+        load_identity(&self.context, self.group, &self.id).await
     }
 
     /// Waits for `future` and keeps measuring meanwhile. `None` when an order came that `interrupts`.
@@ -345,6 +330,29 @@ impl Device {
         details(&mut line);
         self.context.say(Line::Device(line));
     }
+}
+
+/// Loads the certificate and key that are current now, and checks what DPS and the hub will check.
+async fn load_identity(context: &Arc<Context>, group: usize, id: &RegistrationId) -> Result<Identity, Trouble> {
+    let load = {
+        let (context, id) = (Arc::clone(context), id.clone());
+        move || {
+            let identity = context.groups[group].load(&id)?;
+            identity.check(id.as_str(), Timestamp::now())?;
+            Ok(identity)
+        }
+    };
+    let loaded = if context.groups[group].loads_at_once() {
+        // Three small files take less than it takes to hand them to another thread and to be woken by it.
+        load()
+    } else {
+        // Without a bound, a fleet that comes at once would start a thread for each of its devices.
+        let turn = context.loading.acquire().await;
+        let _turn = turn.expect("nobody closes this semaphore");
+        let loading = tokio::task::spawn_blocking(load);
+        loading.await.expect("loading an identity does not panic")
+    };
+    loaded.map_err(|error| Trouble::identity(&error))
 }
 
 #[cfg(test)]

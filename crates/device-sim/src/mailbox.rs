@@ -55,6 +55,11 @@ impl Mailbox {
         self.has(STOP)
     }
 
+    /// Whether an order ends even a session in which the device is online: to register again it need not leave.
+    pub fn ends_even_online(&self) -> bool {
+        !self.has(ONLINE) || self.has(STOP | RECONNECT)
+    }
+
     /// Whether a session has to end because of an order.
     pub fn ends_session(&self) -> bool {
         !self.has(ONLINE) || self.has(STOP | RECONNECT | REREGISTER)

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Running, World, assert_account_closes, counter, soon, with_reasons};
-use device_sim::lines::{EndReason, State};
+use device_sim::lines::{EndReason, Line, State};
 use device_sim::plan::{Model, Stage};
 use iot_emulator::{Event, Service};
 use iot_protocol::username::HubUserName;
@@ -410,8 +410,32 @@ async fn control_lines_reach_the_devices_that_they_mean() {
     assert_eq!(world.emulator.stats().registrations, 3, "a reconnect does not register");
 
     running.control(r#"{"id":2,"do":"reregister","devices":["thermo-1"]}"#);
-    running.device("thermo-1", State::Registering).await;
-    running.device("thermo-1", State::Online).await;
+    let mut states = Vec::new();
+    let returned = running.line("thermo-1 to be back", |line| match line {
+        Line::Device(device) if device.id == "thermo-1" => {
+            states.push(device.state);
+            (device.state == State::Online).then_some(())
+        }
+        _ => None,
+    });
+    returned.await;
+    let expected = [State::Pending, State::Connecting, State::Online];
+    assert_eq!(states, expected, "it registers before it leaves");
+    assert_eq!(world.emulator.stats().registrations, 4);
+
+    // Where that fails, it stays as it is.
+    let leaf = world.path().join("certs/thermostats/leaves/0001/thermo-1_key.pem");
+    std::fs::rename(&leaf, leaf.with_extension("away")).unwrap();
+    running.control(r#"{"id":6,"do":"reregister","devices":["thermo-1"]}"#);
+    let stays = running.line("thermo-1 to say what is wrong", |line| match line {
+        Line::Device(device) if device.id == "thermo-1" => Some(device),
+        _ => None,
+    });
+    let stays = stays.await;
+    assert_eq!(
+        (stays.state, stays.reason.as_deref()),
+        (State::Online, Some("identity"))
+    );
     assert_eq!(world.emulator.stats().registrations, 4);
 
     running.control(r#"{"id":3,"do":"disconnect","devices":["thermo-3"]}"#);

@@ -3,17 +3,17 @@
 use std::io;
 use std::sync::Arc;
 
-use iot_protocol::id::DeviceId;
+use iot_protocol::id::{DeviceId, RegistrationId};
 use mqtt_link::Credentials;
 use provisioning::assignment::{Assignment, AssignmentCache, AssignmentKey};
 use provisioning::certificate::load::Identity;
-use provisioning::register::{Registered, Registration, RegistrationOptions};
+use provisioning::register::{Registered, Registration, RegistrationError, RegistrationOptions};
 use rand::Rng;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Device, Loaded, Trouble};
-use crate::context::Assigned;
+use crate::context::{Assigned, Context};
 use crate::lines::{Phase, State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
@@ -58,23 +58,10 @@ impl Device {
         }
         info!(device_id = %self.id, "registers with {}", context.target.dps_endpoint);
         let begun = Instant::now();
-        let registration = Registration {
-            endpoint: &context.dps,
-            id_scope: &context.target.id_scope,
-            registration_id: &self.id.clone(),
-            model_id: context.groups[self.group].model_id.as_ref(),
-            credentials: &Credentials::X509(identity.certified_key()),
-            jitter_seed: self.random.next_u64(),
-        };
-        let options = RegistrationOptions {
-            connect_timeout: context.patience.connect,
-            answer_timeout: context.patience.answer,
-            ..RegistrationOptions::default()
-        };
-        match self
-            .alongside(registration.run_with(&options), Mailbox::wants_stop)
-            .await
-        {
+        let credentials = Credentials::X509(identity.certified_key());
+        let (id, jitter_seed) = (self.id.clone(), self.random.next_u64());
+        let asking = ask_dps(&context, self.group, &id, &credentials, jitter_seed);
+        match self.alongside(asking, Mailbox::wants_stop).await {
             None => {}
             Some(Ok(registered)) => {
                 self.measure_registration(begun, &registered);
@@ -124,14 +111,14 @@ impl Device {
         self.settle();
     }
 
-    fn measure_registration(&self, begun: Instant, registered: &Registered) {
+    pub(super) fn measure_registration(&self, begun: Instant, registered: &Registered) {
         let metrics = &self.context.metrics;
         metrics.record(self.group, Phase::Register, begun.elapsed());
         metrics.record(self.group, Phase::DpsWait, registered.waited);
         metrics.add(Counter::DpsThrottled, registered.throttled.into());
     }
 
-    fn assignment_key(&self, identity: &Identity) -> AssignmentKey {
+    pub(super) fn assignment_key(&self, identity: &Identity) -> AssignmentKey {
         let target = &self.context.target;
         AssignmentKey {
             dps_endpoint: target.dps_endpoint.clone(),
@@ -142,7 +129,7 @@ impl Device {
     }
 
     /// Writes to the assignment cache, where there is one. A run goes on without it.
-    fn remember(&self, write: impl FnOnce(&AssignmentCache) -> io::Result<()>) {
+    pub(super) fn remember(&self, write: impl FnOnce(&AssignmentCache) -> io::Result<()>) {
         if let Some(Err(error)) = self.context.assignments.as_ref().map(write) {
             warn!(device_id = %self.id, "assignment cache can't be written: {error}");
         }
@@ -157,4 +144,28 @@ impl Device {
             leaf_sha256: key.leaf_sha256.clone(),
         })
     }
+}
+
+/// The whole conversation with DPS.
+pub(super) async fn ask_dps(
+    context: &Context,
+    group: usize,
+    id: &RegistrationId,
+    credentials: &Credentials,
+    jitter_seed: u64,
+) -> Result<Registered, RegistrationError> {
+    let registration = Registration {
+        endpoint: &context.dps,
+        id_scope: &context.target.id_scope,
+        registration_id: id,
+        model_id: context.groups[group].model_id.as_ref(),
+        credentials,
+        jitter_seed,
+    };
+    let options = RegistrationOptions {
+        connect_timeout: context.patience.connect,
+        answer_timeout: context.patience.answer,
+        ..RegistrationOptions::default()
+    };
+    registration.run_with(&options).await
 }

@@ -1,5 +1,6 @@
 //! A session with the hub: subscribe, take up the twin, then telemetry until something ends it.
 
+use std::future::Future;
 use std::time::Duration;
 
 use iot_protocol::hub::{Subscription, TelemetryTopic, ToHub};
@@ -9,6 +10,7 @@ use mqtt_link::{Link, PublishError, Qos, SubscribeError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, info};
 
+use super::ahead::Ahead;
 use super::{Device, Trouble};
 use crate::lines::{State, counter};
 use crate::mailbox::Mailbox;
@@ -27,6 +29,8 @@ pub(super) struct Session {
     requests: u64,
     /// The twin that was asked for and has not come.
     pub(super) twin_request: Option<(u64, Instant)>,
+    /// A registration while the session goes on.
+    pub(super) ahead: Option<Ahead>,
     /// The newest desired change that came while the twin was being fetched.
     pub(super) desired_meanwhile: u64,
 }
@@ -55,6 +59,7 @@ impl Session {
             device_id,
             requests: 0,
             twin_request: None,
+            ahead: None,
             desired_meanwhile: 0,
         })
     }
@@ -98,7 +103,13 @@ impl Device {
                 }
                 () = &mut self.timer, if self.ticks.is_some() => self.tick(),
                 () = self.mailbox.changed() => {
-                    if self.mailbox.ends_session() {
+                    if self.leaves(session) {
+                        return Box::pin(self.drain(session, Ended::Ordered)).await;
+                    }
+                }
+                ended = of(&mut session.ahead), if session.ahead.is_some() => {
+                    session.ahead = None;
+                    if self.registered_ahead(ended) || self.leaves(session) {
                         return Box::pin(self.drain(session, Ended::Ordered)).await;
                     }
                 }
@@ -107,6 +118,18 @@ impl Device {
                 }
             }
         }
+    }
+
+    /// Whether an order ends the session now. One to register again does not: that is done beside it.
+    fn leaves(&mut self, session: &mut Session) -> bool {
+        if self.mailbox.ends_even_online() {
+            return true;
+        }
+        // The hub of some is known without DPS.
+        if session.ahead.is_none() && self.group().hub.is_none() && self.mailbox.take_reregister() {
+            session.ahead = Some(self.register_ahead());
+        }
+        session.ahead.is_none() && self.mailbox.ends_session()
     }
 
     /// Subscribes and takes up the twin. `None` when an order came first.
@@ -251,6 +274,14 @@ async fn at(instant: Option<Instant>) {
     match instant {
         // On the heap, since hardly a device ever waits for it.
         Some(instant) => Box::pin(sleep_until(instant)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a registration that may not be there; without one, for ever.
+async fn of(ahead: &mut Option<Ahead>) -> <Ahead as Future>::Output {
+    match ahead {
+        Some(ahead) => ahead.await,
         None => std::future::pending().await,
     }
 }

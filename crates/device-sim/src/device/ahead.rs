@@ -1,0 +1,110 @@
+//! Registering again while the session with the hub goes on: the device is offline only for the change from one connection
+//! to the next, and not for as long as DPS takes. The hub that hears of another certificate meanwhile keeps the session that
+//! is there; it looks at certificates when a device connects. Should a hub end the session, the device registers as usual.
+//!
+//! Where DPS refuses, the device stays as it is: what it has still works.
+
+use std::sync::Arc;
+
+use mqtt_link::Credentials;
+use provisioning::assignment::Assignment;
+use provisioning::certificate::load::Identity;
+use provisioning::register::Registered;
+use rand::Rng;
+use tokio::task::JoinError;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::info;
+
+use super::register::ask_dps;
+use super::{Device, Loaded, Trouble, load_identity};
+use crate::context::Assigned;
+use crate::lines::{State, counter};
+use crate::metrics::Counter;
+
+/// A registration beside a session. It ends with whoever holds it.
+pub(super) type Ahead = AbortOnDropHandle<Result<Box<Done>, Box<Failed>>>;
+
+/// It went well.
+pub(super) struct Done {
+    identity: Identity,
+    loaded: Instant,
+    begun: Instant,
+    registered: Registered,
+}
+
+/// It did not.
+pub(super) struct Failed {
+    trouble: Trouble,
+    throttled: u32,
+}
+
+impl Device {
+    /// Begins to register beside the session.
+    pub(super) fn register_ahead(&mut self) -> Ahead {
+        let (context, group, id) = (Arc::clone(&self.context), self.group, self.id.clone());
+        let jitter_seed = self.random.next_u64();
+        info!(device_id = %self.id, "registers again with {} while it stays online", context.target.dps_endpoint);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            context.register_pacer.turn().await;
+            let failed = |trouble, throttled| Box::new(Failed { trouble, throttled });
+            let loading = load_identity(&context, group, &id).await;
+            let identity = loading.map_err(|trouble| failed(trouble, 0))?;
+            let (loaded, credentials) = (Instant::now(), Credentials::X509(identity.certified_key()));
+            let begun = Instant::now();
+            match ask_dps(&context, group, &id, &credentials, jitter_seed).await {
+                Ok(registered) => Ok(Box::new(Done {
+                    identity,
+                    loaded,
+                    begun,
+                    registered,
+                })),
+                Err(error) => Err(failed(Trouble::registration(&error), error.throttled())),
+            }
+        }))
+    }
+
+    /// Takes up what came of it. Whether the device now has to connect again.
+    pub(super) fn registered_ahead(&mut self, ended: Result<Result<Box<Done>, Box<Failed>>, JoinError>) -> bool {
+        match ended.expect("registering does not panic, and nobody ends it while it is waited for") {
+            Ok(done) => {
+                let Done {
+                    identity,
+                    loaded,
+                    begun,
+                    registered,
+                } = *done;
+                self.measure_registration(begun, &registered);
+                let key = self.assignment_key(&identity);
+                let assignment = Assignment {
+                    assigned_hub: registered.assigned_hub.to_string(),
+                    device_id: registered.device_id.to_string(),
+                };
+                self.remember(|cache| cache.store(&key, assignment));
+                info!(device_id = %self.id, assigned_hub = %registered.assigned_hub, "registered");
+                self.assigned = Some(Assigned {
+                    hub: registered.assigned_hub,
+                    device_id: registered.device_id,
+                    leaf_sha256: key.leaf_sha256,
+                });
+                self.identity = Some(Box::new(Loaded { identity, at: loaded }));
+                true
+            }
+            Err(failed) => {
+                let Failed { trouble, throttled } = *failed;
+                let metrics = &self.context.metrics;
+                metrics.add(Counter::DpsThrottled, throttled.into());
+                metrics.count_reason(counter::REGISTER_FAILED, trouble.reason);
+                info!(device_id = %self.id, reason = trouble.reason, "{}; stays as it is", trouble.message);
+                let assigned = self.assigned.clone();
+                self.say(State::Online, |line| {
+                    line.hub = assigned.as_ref().map(|assigned| assigned.hub.to_string());
+                    line.leaf_sha256 = assigned.map(|assigned| assigned.leaf_sha256);
+                    line.reason = Some(trouble.reason.to_owned());
+                    line.message = Some(trouble.message);
+                });
+                false
+            }
+        }
+    }
+}
