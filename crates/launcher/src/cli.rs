@@ -18,6 +18,7 @@ use crate::interrupts::Interrupts;
 use crate::manifest::values::Span;
 use crate::report::write_whole;
 use crate::{edge_config, enroll, health, merge, plan_command, preview, run, sim, unenroll};
+use crate::roll::{self, RollArgs};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
 #[derive(Debug, Parser)]
@@ -61,6 +62,8 @@ enum Command {
     Health(HealthCommand),
     /// Write the config.toml of a real IoT Edge device that takes up an identity of the fleet
     EdgeConfig(EdgeConfigArgs),
+    /// Roll certificates while the fleet runs: a group's CA or single devices, before they expire or after a breach
+    Roll(RollArgs),
     /// Simulate the devices of a plan, as `run` does in each of its processes
     DeviceSim(device_sim::cli::Args),
     /// Run DPS, IoT Hub and the IoT Central REST API on this machine
@@ -258,6 +261,7 @@ pub fn main() -> ExitCode {
         }
         Command::Health(HealthCommand::Sim { results, pid }) => code(health::sim(&results, pid)),
         Command::EdgeConfig(args) => code(in_runtime(edge_config(args))),
+        Command::Roll(args) => code(in_runtime(roll::run(args.into()))),
         Command::DeviceSim(args) => {
             log_to_stderr(args.log_filter());
             let done = in_runtime(async {

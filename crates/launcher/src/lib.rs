@@ -11,6 +11,7 @@
 //! | [`sim`], [`merge`] | `fleet sim`: shards shared with other processes; `fleet report merge`: one report of all |
 //! | [`health`] | `fleet health`: whether an emulator, or a `fleet sim`, is well |
 //! | [`enroll`], [`unenroll`] | `fleet enroll` and `fleet unenroll`: what a target trusts, without running anything |
+//! | [`roll`] | `fleet roll`: other certificates for devices that run, in the how-to's four cases |
 //! | [`cert`] | `fleet cert`: test certificates, made, looked at, renewed |
 //! | [`load`], [`roster`] | `--duration`; who is in the fleet, and the plan for device-sim |
 //! | [`pre_flight`] | what is checked before anything is started |
@@ -72,6 +73,7 @@ pub mod plan_command;
 pub mod pre_flight;
 pub mod preview;
 pub mod report;
+pub mod roll;
 pub mod roster;
 pub mod run;
 pub mod shard;

@@ -65,6 +65,13 @@ pub fn token(target: &Target, variables: impl Fn(&str) -> Option<String>) -> Res
 /// An API token, which nobody prints by mistake.
 pub struct Token(String);
 
+impl Token {
+    /// The token itself, for the one header that it belongs into.
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token(****)")

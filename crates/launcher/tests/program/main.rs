@@ -15,6 +15,7 @@ mod edge;
 mod enroll;
 mod page;
 mod refusals;
+mod roll;
 mod run;
 mod sims;
 mod support;

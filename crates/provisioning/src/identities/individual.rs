@@ -1,5 +1,7 @@
 //! The folder of one individual enrollment: a self-signed primary pair and, where asked for, a secondary.
 
+mod replace;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -223,7 +225,9 @@ impl WantedIndividual {
             }
         };
         let primary = pair(Slot::Primary);
-        let secondary = if self.secondary { pair(Slot::Secondary) } else { None };
+        // After a roll a device has one that nobody asked for, and its enrollment holds it.
+        let has_secondary = self.secondary || exists(&folder.pair_paths(Slot::Secondary).cert)?;
+        let secondary = if has_secondary { pair(Slot::Secondary) } else { None };
         let Some(primary) = primary.filter(|_| problems.is_empty()) else {
             return Err(Problems(problems));
         };

@@ -1,0 +1,186 @@
+//! `fleet roll`: other certificates for devices that run, in the how-to's four cases.
+//!
+//! What comes next is decided by a pure function (`steps.rs`) from what is found on disk, at the service and among the devices.
+//! What can't be found there (which certificates were the old ones, who was blocked) stands in a journal in the state folder.
+//! So a roll that was interrupted anywhere goes on when it is run again.
+
+mod args;
+mod case;
+mod crowd;
+mod drive;
+mod group;
+mod individuals;
+mod journal;
+mod report;
+mod scope;
+mod service;
+mod steps;
+mod trial;
+mod work;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use provisioning::identities::Slot;
+
+use crate::application::Application;
+use crate::control::Live;
+use crate::control::place::Held;
+use crate::exit::{FAILED, Failure, PASSED};
+use crate::manifest::Manifest;
+use crate::manifest::types::Target;
+use crate::story::Story;
+use crate::{manifest, roster, target};
+
+pub(crate) use args::RollArgs;
+pub use case::Case;
+pub use report::{Outcome, Report};
+
+/// What is to be rolled, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Why, and where.
+    pub case: Case,
+    /// Which group; the only one, when left out.
+    pub group: Option<String>,
+    /// Which individually enrolled devices; when left out, all for an expiry, and for a breach the only one.
+    pub devices: Vec<String>,
+    /// Which place of the enrollment the new certificate gets.
+    pub slot: Option<Slot>,
+    /// Which share of the devices is asked at once; a tenth and at least ten devices, when left out.
+    pub wave: Option<f64>,
+    /// Over which time the devices of a wave are asked.
+    pub over: Option<Duration>,
+    /// How long devices of a wave have for coming over.
+    pub return_within: Duration,
+    /// Whether the old CA may stay in the enrollment after an expiry.
+    pub keep_old: bool,
+    /// Whether an individual enrollment forgets the old certificate after an expiry.
+    pub remove_old: bool,
+    /// Whether the old certificates go although devices have not come over.
+    pub leave_behind: bool,
+}
+
+/// Longer than a device waits between its attempts while it is not parked.
+pub const RETURN_WITHIN: Duration = Duration::from_secs(120);
+
+impl Request {
+    /// A roll of all that the case means, as it is usually done.
+    #[must_use]
+    pub fn new(case: Case) -> Self {
+        Self {
+            case,
+            group: None,
+            devices: Vec::new(),
+            slot: None,
+            wave: None,
+            over: None,
+            return_within: RETURN_WITHIN,
+            keep_old: false,
+            remove_old: false,
+            leave_behind: false,
+        }
+    }
+}
+
+/// The command line of `fleet roll`, read.
+#[derive(Debug)]
+pub struct Options {
+    /// The manifest's file.
+    pub manifest: PathBuf,
+    /// `path=value`, each over a key of the manifest.
+    pub set: Vec<String>,
+    /// What is to be rolled.
+    pub request: Request,
+    /// Where the report goes.
+    pub report: Option<PathBuf>,
+}
+
+/// Rolls, through the live run where there is one. Returns the number with which the process is to end.
+///
+/// # Errors
+///
+/// Nothing was changed, or it stopped on the way and can be run again.
+pub async fn run(options: Options) -> Result<u8, Failure> {
+    let manifest = manifest::load(&options.manifest, &options.set)?;
+    scope::check(&options.request, &manifest).map_err(Failure::Refused)?;
+    let state = roster::absolute(&manifest.fleet.state)?;
+    let live = live(&state).await?;
+    // Without a run nobody may begin one meanwhile: it would read what is being changed.
+    let _no_run = match live {
+        Some(_) => None,
+        None => Some(Held::for_run(&state).map_err(Failure::refused)?),
+    };
+    let story = Story::begin();
+    let report = perform(&options.request, &manifest, live, story).await?;
+    if let Some(folder) = &options.report {
+        story.tell(format!("report written to {}", report.write(folder)?.display()));
+    }
+    print!("{}", report.summary());
+    Ok(match report.outcome {
+        Outcome::Done | Outcome::DoneWithout | Outcome::Unasked => PASSED,
+        Outcome::Unfinished | Outcome::NotProved => FAILED,
+    })
+}
+
+#[cfg(unix)]
+async fn live(state: &Path) -> Result<Option<Live>, Failure> {
+    let found = crate::control::connect(state).await;
+    Ok(found.with_context(|| format!("can't reach the run whose state is in `{}`", state.display()))?)
+}
+
+#[cfg(not(unix))]
+async fn live(_: &Path) -> Result<Option<Live>, Failure> {
+    Err(Failure::refused(anyhow!(
+        "a live run can't be reached on this system\nhint: let the run roll by itself, with an [[event]]"
+    )))
+}
+
+/// Rolls, from wherever the live run can be asked.
+///
+/// # Errors
+///
+/// Nothing was changed, or it stopped on the way and can be run again.
+pub async fn perform(
+    request: &Request,
+    manifest: &Manifest,
+    live: Option<Live>,
+    story: Story,
+) -> Result<Report, Failure> {
+    let state = roster::absolute(&manifest.fleet.state)?;
+    let _alone = Held::for_roll(&state).map_err(Failure::refused)?;
+    let status = match &live {
+        Some(live) => Some(live.status().await.context("can't ask the run")?),
+        None => None,
+    };
+    let application = application(&manifest.target, status.as_ref())?;
+    drive::drive(request, manifest, &state, application, live, status, story).await
+}
+
+/// The application, as the manifest names it or as the run has started it.
+fn application(target: &Target, status: Option<&crate::control::Status>) -> Result<Application, Failure> {
+    let refused = |why: &str| Err(Failure::refused(anyhow!("{why}")));
+    match target {
+        Target::IotCentral(named) => {
+            let token = target::token(target, |name| std::env::var(name).ok())?
+                .ok_or_else(|| Failure::refused(anyhow!("there is no API token")))?;
+            Application::new(&named.app, token.secret(), named.endpoint.ca.as_deref()).map_err(Failure::Refused)
+        }
+        Target::Emulator(_) => {
+            let Some(service) = status.and_then(|status| status.service.as_ref()) else {
+                return refused(
+                    "there is no run of this manifest, and its emulator lives only as long as one\n\
+                     hint: begin with `fleet run` in another terminal, and roll while it runs",
+                );
+            };
+            let path = &service.api_token_file;
+            let token = std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", path.display()))?;
+            Ok(Application::new(&service.app, &token, Some(&service.ca))?)
+        }
+        Target::Dps(_) => refused(
+            "with kind = \"dps\" there is no application whose enrollments could be changed by REST\n\
+             hint: put the new certificate into the enrollment by `az iot dps`, replace the files, and let the devices register again",
+        ),
+    }
+}

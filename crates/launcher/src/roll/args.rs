@@ -1,0 +1,124 @@
+//! The command line of `fleet roll`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use provisioning::identities::Slot;
+
+use super::{Case, Options, Request};
+use crate::manifest::values::Span;
+
+/// Which place of an enrollment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Place {
+    Primary,
+    Secondary,
+}
+
+impl From<Place> for Slot {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Primary => Self::Primary,
+            Place::Secondary => Self::Secondary,
+        }
+    }
+}
+
+/// What `fleet roll` is told.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct RollArgs {
+    /// The fleet manifest
+    #[arg(value_name = "MANIFEST")]
+    manifest: PathBuf,
+    /// Which certificates are replaced, and why
+    #[arg(long, value_name = "CASE")]
+    case: Case,
+    /// The enrollment group whose CA is rolled; may be left out where there is only one
+    #[arg(long, value_name = "ID")]
+    group: Option<String>,
+    /// An individually enrolled device; may be given several times. For an expiry all of them, when left out
+    #[arg(long, value_name = "ID")]
+    device: Vec<String>,
+    /// The place of the enrollment for the new certificate; the one not in use, when left out
+    #[arg(long, value_name = "PLACE")]
+    slot: Option<Place>,
+    /// How many devices are asked to register again at once, e.g. `10%`; a tenth, at least ten, when left out
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    wave: Option<f64>,
+    /// Over which time the devices of a wave are asked, e.g. `10s`; as fast as `load.register_rate` lets them, when left out
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
+    over: Option<Span>,
+    /// How long the devices of a wave have to come online with their new certificates
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = |text: &str| text.parse::<Span>())]
+    return_within: Span,
+    /// group-expiry: leave the old CA in the enrollment
+    #[arg(long)]
+    keep_old: bool,
+    /// individual-expiry: replace the old certificate too, by a spare one that no device uses yet
+    #[arg(long)]
+    remove_old: bool,
+    /// Remove the old certificates although devices have not come over
+    #[arg(long)]
+    leave_behind: bool,
+    /// Override a key of the manifest, as for `run`
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Write what was done into this folder: roll.json
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+}
+
+const AFTER_HELP: &str = "\
+Roll while `fleet run` of the same manifest goes on in another terminal: the devices are asked through it to register
+again, wave by wave. Without a run (IoT Central only) the enrollment and the files are made ready, and to finish, the
+same command is given again once the fleet runs. Whatever interrupts a roll, the same command goes on with it.
+
+At the end old certificates are tried at DPS and at the hub: both have to refuse them, or it ends with 1.";
+
+impl From<RollArgs> for Options {
+    fn from(args: RollArgs) -> Self {
+        Self {
+            manifest: args.manifest,
+            set: args.set,
+            report: args.report,
+            request: Request {
+                case: args.case,
+                group: args.group,
+                devices: args.device,
+                slot: args.slot.map(Into::into),
+                wave: args.wave,
+                over: args.over.map(|over| over.0),
+                return_within: args.return_within.0,
+                keep_old: args.keep_old,
+                remove_old: args.remove_old,
+                leave_behind: args.leave_behind,
+            },
+        }
+    }
+}
+
+/// A share such as `10%`.
+fn share(text: &str) -> Result<f64, String> {
+    let percent = text
+        .strip_suffix('%')
+        .and_then(|number| number.trim().parse::<f64>().ok());
+    match percent {
+        Some(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),
+        _ => Err("expected a share above 0% and up to 100%, such as 10%".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_written_in_percent() {
+        assert_eq!(share("10%"), Ok(0.1));
+        assert_eq!(share("100 %"), Ok(1.0));
+        for text in ["", "%", "10", "0%", "101%", "-1%", "NaN%", "ten%"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
+}

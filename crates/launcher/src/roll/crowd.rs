@@ -1,0 +1,215 @@
+//! The devices of a live run during a roll: which certificate each uses, and a wave of them that comes over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use device_sim::lines::{Action, Control, DeviceLine, Selection, State};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use crate::control::{Live, LiveError};
+
+/// The devices, as far as they have been heard of.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    live: Live,
+    lines: mpsc::UnboundedReceiver<DeviceLine>,
+    seen: BTreeMap<String, DeviceLine>,
+}
+
+/// What became of a wave.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// Who has come over, and how long it was offline, if it was online at all.
+    pub(crate) over: BTreeMap<String, Option<u64>>,
+    /// Who has not, and why as far as it was told.
+    pub(crate) missing: BTreeMap<String, String>,
+}
+
+impl Crowd {
+    pub(crate) async fn watch(live: Live) -> Result<Self, LiveError> {
+        let lines = live.watch().await?;
+        let mut crowd = Self {
+            live,
+            lines,
+            seen: BTreeMap::new(),
+        };
+        crowd.catch_up();
+        Ok(crowd)
+    }
+
+    /// Takes up what has been said meanwhile.
+    pub(crate) fn catch_up(&mut self) {
+        while let Ok(line) = self.lines.try_recv() {
+            self.hear(line);
+        }
+    }
+
+    fn hear(&mut self, mut line: DeviceLine) {
+        if let Some(known) = self.seen.remove(&line.id) {
+            line.leaf_sha256 = line.leaf_sha256.or(known.leaf_sha256);
+            line.hub = line.hub.or(known.hub);
+        }
+        self.seen.insert(line.id.clone(), line);
+    }
+
+    /// Whether a device is online with this certificate, and how long it had been offline before.
+    pub(crate) fn online_with(&self, id: &str, leaf: &str) -> Option<Option<u64>> {
+        let line = self.seen.get(id)?;
+        (line.state == State::Online && line.leaf_sha256.as_deref() == Some(leaf)).then_some(line.offline_ms)
+    }
+
+    /// The hub that a device is assigned to.
+    pub(crate) fn hub(&self, id: &str) -> Option<&str> {
+        self.seen.get(id)?.hub.as_deref()
+    }
+
+    /// Lets devices go to DPS again.
+    pub(crate) async fn reregister(&self, ids: &[String], over: Option<Duration>) -> Result<u32, LiveError> {
+        let control = Control {
+            id: 0,
+            action: Action::Reregister,
+            devices: Some(Selection::Ids(ids.to_vec())),
+            over: over.and_then(|over| over.try_into().ok()),
+        };
+        self.live.order(control).await
+    }
+
+    /// Lets a wave go to DPS again, and waits until each is online with its new certificate, or `within` is over. One that
+    /// nobody wants online at the moment has done enough when it has registered.
+    pub(crate) async fn bring_over(
+        &mut self,
+        wave: &[String],
+        leaves: &BTreeMap<String, String>,
+        over: Option<Duration>,
+        within: Duration,
+    ) -> Result<Moved, LiveError> {
+        self.catch_up();
+        let state = |id: &String| self.seen.get(id).map(|line| line.state);
+        let resting: BTreeSet<&String> = wave.iter().filter(|id| state(id) == Some(State::Pending)).collect();
+        let mut waiting: BTreeSet<&String> = wave.iter().collect();
+        let mut moved = Moved::default();
+        self.reregister(wave, over).await?;
+        let deadline = Instant::now() + within;
+        while !waiting.is_empty() {
+            let line = match timeout_at(deadline, self.lines.recv()).await {
+                Ok(Some(line)) => line,
+                Ok(None) => return Err(LiveError::Gone),
+                Err(_) => break,
+            };
+            let (id, offline) = (line.id.clone(), line.offline_ms);
+            self.hear(line);
+            let Some(now) = self.seen.get(&id).filter(|_| waiting.contains(&id)) else {
+                continue;
+            };
+            let uses_new = now.leaf_sha256.is_some() && now.leaf_sha256.as_ref() == leaves.get(&id);
+            let is_there = match now.state {
+                State::Online => true,
+                State::Pending => resting.contains(&id),
+                State::Stopped => {
+                    waiting.remove(&id);
+                    moved.missing.insert(id, "it has stopped".to_owned());
+                    continue;
+                }
+                _ => false,
+            };
+            if uses_new && is_there {
+                waiting.remove(&id);
+                moved.over.insert(id, offline);
+            }
+        }
+        for id in waiting {
+            let why = match self.seen.get(id) {
+                None => "the run does not know it".to_owned(),
+                Some(line) => match line.message.as_deref().or(line.reason.as_deref()) {
+                    Some(why) => format!("{}: {why}", line.state.word().replace('_', " ")),
+                    None => line.state.word().replace('_', " "),
+                },
+            };
+            moved.missing.insert(id.clone(), why);
+        }
+        Ok(moved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Question;
+
+    fn line(id: &str, state: State, leaf: Option<&str>, offline_ms: Option<u64>) -> DeviceLine {
+        DeviceLine {
+            id: id.into(),
+            state,
+            hub: None,
+            leaf_sha256: leaf.map(Into::into),
+            offline_ms,
+            reason: None,
+            message: None,
+        }
+    }
+
+    /// A run that begins with `before`, and answers an order with `after`.
+    fn run(before: Vec<DeviceLine>, after: Vec<DeviceLine>) -> Live {
+        let (live, mut questions) = Live::pair();
+        tokio::spawn(async move {
+            let mut watching = None;
+            while let Some(question) = questions.recv().await {
+                match question {
+                    Question::Watch { lines, answer } => {
+                        for line in &before {
+                            lines.send(line.clone()).unwrap();
+                        }
+                        watching = Some(lines);
+                        answer.send(()).unwrap();
+                    }
+                    Question::Order { answer, .. } => {
+                        answer.send(Ok(1)).unwrap();
+                        for line in &after {
+                            watching.as_ref().unwrap().send(line.clone()).unwrap();
+                        }
+                    }
+                    Question::Status { .. } => {}
+                }
+            }
+        });
+        live
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_device_has_come_over_when_it_is_online_with_the_new_certificate_or_registered_while_nobody_wants_it() {
+        let before = vec![
+            line("awake", State::Online, Some("old"), None),
+            line("slow", State::Online, Some("old"), None),
+            line("resting", State::Pending, None, None),
+            line("stopped", State::Online, Some("old"), None),
+        ];
+        let after = vec![
+            line("slow", State::Online, Some("old"), Some(5)),
+            line("awake", State::Pending, Some("new-awake"), None),
+            line("resting", State::Pending, Some("new-resting"), None),
+            line("stopped", State::Stopped, None, None),
+            line("awake", State::Connecting, None, None),
+            line("awake", State::Online, Some("new-awake"), Some(120)),
+        ];
+        let mut crowd = Crowd::watch(run(before, after)).await.unwrap();
+        assert_eq!(crowd.online_with("awake", "old"), Some(None));
+        let wave: Vec<String> = ["awake", "slow", "resting", "stopped", "stranger"]
+            .map(Into::into)
+            .into();
+        let leaves = wave.iter().map(|id| (id.clone(), format!("new-{id}"))).collect();
+        let moved = crowd
+            .bring_over(&wave, &leaves, None, Duration::from_secs(60))
+            .await
+            .unwrap();
+        let over = BTreeMap::from([("awake".to_owned(), Some(120)), ("resting".to_owned(), None)]);
+        assert_eq!(moved.over, over);
+        let missing = BTreeMap::from([
+            ("slow".to_owned(), "online".to_owned()),
+            ("stopped".to_owned(), "it has stopped".to_owned()),
+            ("stranger".to_owned(), "the run does not know it".to_owned()),
+        ]);
+        assert_eq!(moved.missing, missing);
+        assert_eq!(crowd.online_with("awake", "new-awake"), Some(Some(120)));
+    }
+}

@@ -1,0 +1,416 @@
+//! The driver of a roll: looks, asks what comes next, does it, and looks again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+
+use super::Request;
+use super::crowd::{Crowd, Moved};
+use super::group::GroupWork;
+use super::individuals::IndividualsWork;
+use super::journal::{Journal, What};
+use super::report::{Findings, Outcome, Report};
+use super::scope::{self, Scope};
+use super::service::Service;
+use super::steps::{End, Facts, Orders, Step, next};
+use super::trial::{Trial, Trials, Verdict, sample};
+use super::work::Work;
+use crate::application::Application;
+use crate::control::{Live, Status};
+use crate::exit::Failure;
+use crate::identities::issuer;
+use crate::manifest::Manifest;
+use crate::story::Story;
+
+/// A wave that nobody chose has at least so many devices.
+const SMALLEST_WAVE: usize = 10;
+/// Devices that were let in again and have not registered yet can be imitated with a stolen key: never many at once.
+const LARGEST_WAVE_AFTER_BREACH: usize = 50;
+/// So many old certificates are tried.
+const TRIED: usize = 5;
+/// So many devices that did not come over are told one by one.
+const MISSING_TOLD: usize = 5;
+
+/// A roll on its way.
+struct Roll<'a> {
+    request: &'a Request,
+    orders: Orders,
+    journal: Journal,
+    path: PathBuf,
+    service: &'a Service,
+    work: Work<'a>,
+    crowd: Option<Crowd>,
+    trials: Option<Trials>,
+    story: Story,
+    /// The certificates that devices are to use; known when they are issued.
+    leaves: BTreeMap<String, String>,
+    missing: BTreeMap<String, String>,
+    tried: Option<Vec<Trial>>,
+}
+
+/// Rolls to the end, or as far as it gets.
+pub(super) async fn drive(
+    request: &Request,
+    manifest: &Manifest,
+    state: &Path,
+    application: Application,
+    live: Option<Live>,
+    status: Option<Status>,
+    story: Story,
+) -> Result<Report, Failure> {
+    let now = Timestamp::now();
+    let service = Service::new(application.central, story);
+    let scope = scope::scope(request, manifest).map_err(Failure::Refused)?;
+    let path = Journal::path(state, scope.group());
+    let found = Journal::read(&path).with_context(|| format!("can't read the journal `{}`", path.display()))?;
+    let found = found.filter(|found| {
+        let superseded = request.case.is_breach() && !found.case.is_breach();
+        if superseded {
+            story.tell(format!(
+                "the {} that was begun at {} is given up for this",
+                found.case, found.begun
+            ));
+        }
+        !superseded
+    });
+    let what = scope.words();
+    let work = match scope {
+        Scope::Group(group) => Work::Group(GroupWork {
+            wanted: scope::wanted(manifest, group),
+            enroll: issuer(group.enroll),
+            ids: (0..group.devices.count).map(|index| group.devices.id(index)).collect(),
+            service: &service,
+            now,
+        }),
+        Scope::Individuals(wanted) => Work::Individuals(IndividualsWork::new(wanted, &service, now)),
+    };
+    let (journal, work) = match found {
+        Some(journal) => {
+            let work = resumed(&journal, request, work, &path).map_err(Failure::Refused)?;
+            story.tell(format!(
+                "goes on with the {} of {what} that was begun at {}",
+                journal.case, journal.begun
+            ));
+            (journal, work)
+        }
+        None => {
+            story.tell(format!("{} of {what}", request.case));
+            (begun(request, &work, &service, &path, now).await?, work)
+        }
+    };
+    let roll = Roll {
+        request,
+        orders: orders(request, work.ids().len()),
+        path,
+        service: &service,
+        crowd: match live {
+            Some(live) => Some(Crowd::watch(live).await.context("can't ask the run")?),
+            None => None,
+        },
+        trials: status.map(|status| Trials::of_plan(&status.plan)).transpose()?,
+        journal,
+        work,
+        story,
+        leaves: BTreeMap::new(),
+        missing: BTreeMap::new(),
+        tried: None,
+    };
+    Ok(roll.run(what).await?)
+}
+
+/// Chooses, and writes the choice down before anything is changed.
+async fn begun(
+    request: &Request,
+    work: &Work<'_>,
+    service: &Service,
+    path: &Path,
+    now: Timestamp,
+) -> Result<Journal, Failure> {
+    let what = work
+        .plan(request.case, request.slot, request.remove_old)
+        .await
+        .map_err(Failure::Refused)?;
+    let blocked: BTreeSet<String> = if request.case.is_breach() {
+        // Whom somebody else has blocked is not for this roll to let in again.
+        let enabled = service.enabled().await.context("can't ask which devices are blocked")?;
+        let ours = work.ids().into_iter();
+        ours.filter(|id| enabled.get(id) == Some(&true)).collect()
+    } else {
+        BTreeSet::new()
+    };
+    let journal = Journal::begin(request.case, what, blocked, now);
+    write(&journal, path)?;
+    Ok(journal)
+}
+
+fn write(journal: &Journal, path: &Path) -> anyhow::Result<()> {
+    journal
+        .write(path)
+        .with_context(|| format!("can't write the journal `{}`", path.display()))
+}
+
+/// The same roll as the journal's, or a reason why not.
+fn resumed<'a>(journal: &Journal, request: &Request, work: Work<'a>, path: &Path) -> anyhow::Result<Work<'a>> {
+    let unfinished = |whose: &str| {
+        anyhow!(
+            "the {} of {whose} that was begun at {} is not finished\n\
+             hint: run it again with --case {} first; its journal is `{}`",
+            journal.case,
+            journal.begun,
+            journal.case,
+            path.display()
+        )
+    };
+    match (&journal.what, work) {
+        (What::Group(notes), work @ Work::Group(_)) if journal.case == request.case => {
+            debug_assert!(path.to_string_lossy().contains(&notes.group));
+            Ok(work)
+        }
+        (What::Individuals(notes), Work::Individuals(mut work)) => {
+            let asked: BTreeSet<&String> = request.devices.iter().collect();
+            let same = asked.is_empty() || asked == notes.keys().collect();
+            let whose: Vec<&str> = notes.keys().map(String::as_str).collect();
+            if journal.case != request.case || !same {
+                return Err(unfinished(&whose.join(", ")));
+            }
+            work.wanted.retain(|id, _| notes.contains_key(id));
+            Ok(Work::Individuals(work))
+        }
+        (What::Group(notes), _) => Err(unfinished(&format!("group {}", notes.group))),
+        (What::Individuals(_), Work::Group(_)) => Err(unfinished("individually enrolled devices")),
+    }
+}
+
+fn orders(request: &Request, devices: usize) -> Orders {
+    let case = request.case;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a few million devices"
+    )]
+    let share = |share: f64| ((devices as f64 * share).ceil() as usize).max(1);
+    let wave = request.wave.map_or_else(|| share(0.1).max(SMALLEST_WAVE), share);
+    Orders {
+        case,
+        remove_old: match case {
+            super::Case::GroupExpiry => !request.keep_old,
+            super::Case::IndividualExpiry => request.remove_old,
+            super::Case::GroupBreach | super::Case::IndividualBreach => true,
+        },
+        leave_behind: request.leave_behind,
+        wave: if case.is_breach() {
+            wave.min(LARGEST_WAVE_AFTER_BREACH)
+        } else {
+            wave
+        },
+    }
+}
+
+impl Roll<'_> {
+    async fn run(mut self, what: String) -> anyhow::Result<Report> {
+        loop {
+            let facts = self.look().await?;
+            match next(self.orders, &facts) {
+                Step::Block(ids) => self.service.set_enabled(&ids, false).await?,
+                Step::Make => {
+                    let made = self.work.make(&self.journal.what).await?;
+                    self.story.tell(made);
+                }
+                Step::Enroll => self.work.enroll(&self.journal.what).await?,
+                Step::RemoveOld => self.work.remove_old(&self.journal.what).await?,
+                Step::Issue => {
+                    let issued = self.work.issue(&self.journal.what).await?;
+                    self.story.tell(issued);
+                }
+                Step::Move(wave) => self.bring_over(&wave).await?,
+                Step::Try => self.try_old(facts.old_taken).await,
+                Step::End(end) => return self.end(end, what),
+            }
+        }
+    }
+
+    async fn look(&mut self) -> anyhow::Result<Facts> {
+        let what = &self.journal.what;
+        let issued = self.work.issued(what)?;
+        let let_in = if self.journal.blocked.is_empty() || issued {
+            Vec::new()
+        } else {
+            let enabled = self.service.enabled().await?;
+            let blocked = self.journal.blocked.iter();
+            blocked.filter(|id| enabled.get(*id) == Some(&true)).cloned().collect()
+        };
+        let facts = Facts {
+            let_in,
+            made: self.work.made(what)?,
+            enrolled: self.work.enrolled(what).await?,
+            issued,
+            old_taken: self.work.old_taken(what).await?,
+            live: self.crowd.is_some(),
+            waiting: Vec::new(),
+            missing: self.missing.keys().cloned().collect(),
+            tried: self.tried.is_some(),
+        };
+        if !issued {
+            return Ok(facts);
+        }
+        if self.leaves.is_empty() {
+            self.leaves = self.work.leaves()?;
+        }
+        if let Some(crowd) = &mut self.crowd {
+            crowd.catch_up();
+            // Who was brought over just before an interruption, or came over by itself.
+            for (id, leaf) in &self.leaves {
+                if let Some(offline) = crowd.online_with(id, leaf) {
+                    self.journal.over.entry(id.clone()).or_insert(offline);
+                    self.missing.remove(id);
+                }
+            }
+        }
+        let is_waiting = |id: &String| !self.journal.over.contains_key(id) && !self.missing.contains_key(id);
+        Ok(Facts {
+            waiting: self.work.ids().into_iter().filter(is_waiting).collect(),
+            missing: self.missing.keys().cloned().collect(),
+            ..facts
+        })
+    }
+
+    /// Lets a wave of devices register with their new certificates, and waits for it.
+    async fn bring_over(&mut self, wave: &[String]) -> anyhow::Result<()> {
+        let breach = self.journal.case.is_breach();
+        let blocked = |ids: &mut dyn Iterator<Item = &String>| -> Vec<String> {
+            ids.filter(|id| self.journal.blocked.contains(*id)).cloned().collect()
+        };
+        let let_in = blocked(&mut wave.iter());
+        if !let_in.is_empty() {
+            self.service.set_enabled(&let_in, true).await?;
+        }
+        let crowd = self.crowd.as_mut().context("there is no run to ask")?;
+        let (over, within) = (self.request.over, self.request.return_within);
+        let within = over.unwrap_or_default() + within;
+        let Moved { over, missing } = crowd.bring_over(wave, &self.leaves, over, within).await?;
+        let none = over.is_empty();
+        let (done, all) = (over.len() + self.journal.over.len(), self.leaves.len());
+        self.story.tell(format!(
+            "{} of a wave of {} use their new certificate, {done} of {all} in all",
+            over.len(),
+            wave.len()
+        ));
+        for (id, why) in missing.iter().take(MISSING_TOLD.saturating_sub(self.missing.len())) {
+            self.story.tell(format!("{id} did not come over: {why}"));
+        }
+        self.journal.over.extend(over);
+        write(&self.journal, &self.path)?;
+        if breach && !missing.is_empty() {
+            let again: Vec<_> = missing
+                .keys()
+                .filter(|id| self.journal.blocked.contains(*id))
+                .cloned()
+                .collect();
+            self.service.set_enabled(&again, false).await?;
+        }
+        self.missing.extend(missing);
+        if none && !breach {
+            anyhow::bail!(
+                "none of a wave of {} devices came over, so no other device is asked; the old certificates still work\n\
+                 hint: look at what the devices say, then run this again: it goes on where it stopped",
+                wave.len()
+            );
+        }
+        Ok(())
+    }
+
+    /// Tries the old certificates of some devices.
+    async fn try_old(&mut self, old_taken: bool) {
+        let over: Vec<String> = self.journal.over.keys().cloned().collect();
+        let mut tried = Vec::new();
+        let (Some(trials), Some(crowd)) = (&self.trials, &self.crowd) else {
+            self.tried = Some(tried);
+            return;
+        };
+        for id in sample(&over, TRIED) {
+            let identity = match self.work.old_identity(&self.journal.what, id) {
+                Ok(Some(identity)) => identity,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.story
+                        .tell(format!("the old certificate of {id} can't be tried: {error:#}"));
+                    continue;
+                }
+            };
+            let hub = trials.hub(id, &identity, crowd.hub(id)).await;
+            let dps = if old_taken {
+                // It would be taken, as it has to be, and the device would lose its hub.
+                Verdict::NotTried("its enrollment keeps the old certificate".to_owned())
+            } else {
+                trials.dps(id, &identity).await
+            };
+            let trial = Trial {
+                device: id.clone(),
+                old_sha256: identity.leaf.sha256.clone(),
+                dps,
+                hub,
+            };
+            self.story.tell(&trial);
+            if trial.dps == Verdict::Accepted
+                && let Err(error) = crowd.reregister(std::slice::from_ref(id), None).await
+            {
+                self.story
+                    .tell(format!("{id} has to register again, and can't be asked: {error}"));
+            }
+            tried.push(trial);
+        }
+        self.tried = Some(tried);
+    }
+
+    fn end(mut self, end: End, what: String) -> anyhow::Result<Report> {
+        let case = self.journal.case;
+        let blocked: BTreeSet<String> = match (end, case.is_breach()) {
+            (_, false) => BTreeSet::new(),
+            (End::Unasked, true) => self.journal.blocked.clone(),
+            (_, true) => self
+                .journal
+                .blocked
+                .iter()
+                .filter(|id| self.missing.contains_key(*id))
+                .cloned()
+                .collect(),
+        };
+        match end {
+            End::Unasked if case.is_breach() => self.story.tell(
+                "no run is there to be asked, so the devices stay blocked: begin one, and run this again; it lets each in when it \
+                 registers",
+            ),
+            End::Unasked => self.story.tell(
+                "no run is there to be asked: devices register with their new certificates when they start next; run this again \
+                 then, and it finishes",
+            ),
+            End::Missing => self.story.tell(format!(
+                "{} devices did not come over, so the old certificates stay: run this again when they are back, or with \
+                 --leave-behind",
+                self.missing.len()
+            )),
+            End::Done | End::DoneWithout => {}
+        }
+        let report = Report::new(Findings {
+            case,
+            what,
+            begun: self.journal.begun,
+            ended: Timestamp::now(),
+            end,
+            over: std::mem::take(&mut self.journal.over),
+            leaves: self.leaves,
+            missing: self.missing,
+            blocked,
+            trials: self.tried.unwrap_or_default(),
+        });
+        // What was not proved can be tried again.
+        if matches!(report.outcome, Outcome::Done | Outcome::DoneWithout) {
+            std::fs::remove_file(&self.path)
+                .with_context(|| format!("can't remove the journal `{}`", self.path.display()))?;
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,376 @@
+//! Rolling a group: its CA in the enrollment and on disk, and the leaves below.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+use provisioning::certificate::inspect::CertificateFacts;
+use provisioning::certificate::load::Identity;
+use provisioning::enroll::{Attest, CaInSlot, GroupCa, put_ca, remove_ca};
+use provisioning::identities::{Generation, GroupAuthorities, GroupFolder, Issuer, Slot, WantedGroup};
+
+use super::case::Case;
+use super::journal::{GroupNotes, Place};
+use super::service::Service;
+
+/// A group, on disk and at the service.
+#[derive(Debug)]
+pub(crate) struct GroupWork<'a> {
+    pub(crate) wanted: WantedGroup,
+    /// Which of the CAs is enrolled.
+    pub(crate) enroll: Issuer,
+    pub(crate) ids: Vec<String>,
+    pub(crate) service: &'a Service,
+    pub(crate) now: Timestamp,
+}
+
+impl GroupWork<'_> {
+    fn folder(&self) -> GroupFolder {
+        self.wanted.folder()
+    }
+
+    fn name(&self) -> &str {
+        &self.wanted.group
+    }
+
+    /// Decides what is rolled to where, before anything is changed.
+    pub(crate) async fn plan(&self, case: Case, slot: Option<Slot>) -> anyhow::Result<GroupNotes> {
+        let folder = self.folder();
+        let leaves = folder.current_generation()?;
+        if leaves.is_none() {
+            return Err(anyhow!(
+                "group {} has no certificates yet, so there is nothing to roll\nhint: `fleet run` makes the first ones",
+                self.name()
+            ));
+        }
+        let (current, known) = (folder.current_ca()?, folder.ca_generations()?);
+        let new = match case {
+            // What may lie beside a stolen key is no better than that.
+            Case::GroupBreach => known.last().copied().unwrap_or(current).next(),
+            // The one that stands ready, where there is one.
+            _ => current.next(),
+        };
+        let ours: BTreeMap<String, Generation> = known
+            .iter()
+            .filter_map(|generation| Some((self.sha1(*generation).transpose()?, *generation)))
+            .map(|(sha1, generation)| Ok((sha1?, generation)))
+            .collect::<anyhow::Result<_>>()?;
+        let held = self.held().await?;
+        let slot =
+            choose(case, &held, &ours, current, new, slot).map_err(|why| anyhow!("group {}: {why}", self.name()))?;
+        let old = held
+            .into_iter()
+            .filter_map(|(slot, sha1)| {
+                let generation = ours.get(&sha1).copied()?;
+                (generation != new).then_some((Place::from(slot), sha1))
+            })
+            .collect();
+        Ok(GroupNotes {
+            group: self.name().to_owned(),
+            ca: new.to_string(),
+            slot: slot.into(),
+            old,
+            leaves: leaves.map(|leaves| leaves.to_string()),
+        })
+    }
+
+    /// What stands in the enrollment.
+    async fn held(&self) -> anyhow::Result<Vec<(Slot, String)>> {
+        let group = self.service.central.enrollment_group(self.name()).await?;
+        let provisioning::central::schema::response::GroupAttestation::X509 { x509 } = group.attestation else {
+            return Err(anyhow!("enrollment group {} does not use X.509", self.name()));
+        };
+        let slots = &x509.signing_certificates;
+        Ok([Slot::Primary, Slot::Secondary]
+            .into_iter()
+            .filter_map(|slot| Some((slot, slots.get(slot)?.sha1()?)))
+            .collect())
+    }
+
+    fn sha1(&self, generation: Generation) -> anyhow::Result<Option<String>> {
+        let path = self.folder().ca_cert(generation, self.enroll);
+        if !path.try_exists()? {
+            return Ok(None);
+        }
+        let pem = std::fs::read(&path).with_context(|| format!("can't read `{}`", path.display()))?;
+        Ok(Some(
+            CertificateFacts::from_pem(&pem, &path.display().to_string())?.sha1,
+        ))
+    }
+
+    pub(crate) fn made(&self, notes: &GroupNotes) -> anyhow::Result<bool> {
+        Ok(self.sha1(generation(&notes.ca)?)?.is_some())
+    }
+
+    pub(crate) async fn enrolled(&self, notes: &GroupNotes) -> anyhow::Result<bool> {
+        let Some(ours) = self.sha1(generation(&notes.ca)?)? else {
+            return Ok(false);
+        };
+        let group = self.service.central.enrollment_group(self.name()).await?;
+        let provisioning::central::schema::response::GroupAttestation::X509 { x509 } = group.attestation else {
+            return Ok(false);
+        };
+        Ok(matches!(x509.signing_certificates.place_of(&ours), Some((_, true))))
+    }
+
+    /// Whether an old CA still stands in the enrollment.
+    pub(crate) async fn old_taken(&self, notes: &GroupNotes) -> anyhow::Result<bool> {
+        let held = self.held().await?;
+        Ok(notes
+            .old
+            .iter()
+            .any(|(_, old)| held.iter().any(|(_, sha1)| sha1 == old)))
+    }
+
+    pub(crate) fn issued(&self, notes: &GroupNotes) -> anyhow::Result<bool> {
+        Ok(self.folder().current_ca()? == generation(&notes.ca)?)
+    }
+
+    pub(crate) async fn make(&self, notes: &GroupNotes) -> anyhow::Result<String> {
+        let authorities = self.authorities(notes).await?;
+        Ok(format!(
+            "CA `{}` stands in {}",
+            self.ca(&authorities)?.name(),
+            self.folder().ca_folder(authorities.generation).display()
+        ))
+    }
+
+    async fn authorities(&self, notes: &GroupNotes) -> anyhow::Result<GroupAuthorities> {
+        let (wanted, now, ca) = (self.wanted.clone(), self.now, generation(&notes.ca)?);
+        Ok(tokio::task::spawn_blocking(move || wanted.open_or_create_ca(ca, now)).await??)
+    }
+
+    fn ca<'b>(
+        &self,
+        authorities: &'b GroupAuthorities,
+    ) -> anyhow::Result<&'b provisioning::certificate::make::CertificateAuthority> {
+        authorities
+            .authority(self.enroll)
+            .ok_or_else(|| anyhow!("the {} of group {} has no key here", self.enroll, self.name()))
+    }
+
+    /// Brings the new CA into its place, and proves it.
+    pub(crate) async fn enroll(&self, notes: &GroupNotes) -> anyhow::Result<()> {
+        let authorities = self.authorities(notes).await?;
+        let instead_of: Vec<String> = notes.old.iter().map(|(_, sha1)| sha1.clone()).collect();
+        let wanted = CaInSlot {
+            slot: notes.slot.slot(),
+            ca: GroupCa::with_key(self.ca(&authorities)?),
+            attest: Attest::Prove,
+            instead_of: &instead_of,
+        };
+        let tell = |step| self.service.tell(step);
+        put_ca(&self.service.central, self.name(), &wanted, self.now, &tell).await?;
+        Ok(())
+    }
+
+    /// Makes the next generation of leaves, and lets devices use it.
+    pub(crate) async fn issue(&self, notes: &GroupNotes) -> anyhow::Result<String> {
+        let (wanted, now, ca, ids) = (self.wanted.clone(), self.now, generation(&notes.ca)?, self.ids.clone());
+        let issued = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+            let issued = wanted.issue(ca, ids, now, &|_, _| {})?;
+            issued.make_current()?;
+            Ok(issued)
+        });
+        let issued = issued.await??;
+        Ok(format!(
+            "{} leaves issued as generation {}, which devices use from now on when they connect",
+            issued.leaves.made + issued.leaves.reused,
+            issued.generation
+        ))
+    }
+
+    pub(crate) async fn remove_old(&self, notes: &GroupNotes) -> anyhow::Result<()> {
+        let held = self.held().await?;
+        let tell = |step| self.service.tell(step);
+        for (slot, sha1) in held {
+            if notes.old.iter().any(|(_, old)| *old == sha1) {
+                remove_ca(&self.service.central, self.name(), slot, &sha1, &tell).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The SHA-256 thumbprints of the leaves in use.
+    pub(crate) fn leaves(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let folder = self.folder();
+        let Some(generation) = folder.current_generation()? else {
+            return Ok(BTreeMap::new());
+        };
+        let leaf = |id: &String| Ok((id.clone(), sha256(&folder.leaf_paths(generation, id).cert)?));
+        self.ids.iter().map(leaf).collect()
+    }
+
+    /// What a device used before; `None` where that is not there any more.
+    pub(crate) fn old_identity(&self, notes: &GroupNotes, id: &str) -> anyhow::Result<Option<Identity>> {
+        let Some(leaves) = &notes.leaves else { return Ok(None) };
+        let paths = self.folder().leaf_paths(generation(leaves)?, id);
+        if !paths.key.try_exists()? {
+            return Ok(None);
+        }
+        Ok(Some(Identity::load(&paths.fullchain, &paths.key)?))
+    }
+}
+
+fn generation(word: &str) -> anyhow::Result<Generation> {
+    word.parse()
+        .map_err(|why: String| anyhow!("the journal of the roll: {why}"))
+}
+
+/// The SHA-256 thumbprint of the first certificate of a file, as devices tell it.
+pub(crate) fn sha256(path: &PathBuf) -> anyhow::Result<String> {
+    let pem = std::fs::read(path).with_context(|| format!("can't read `{}`", path.display()))?;
+    Ok(CertificateFacts::from_pem(&pem, &path.display().to_string())?.sha256)
+}
+
+/// The place for the new CA. Places are taken in turn and nothing is swapped.
+fn choose(
+    case: Case,
+    held: &[(Slot, String)],
+    ours: &BTreeMap<String, Generation>,
+    current: Generation,
+    new: Generation,
+    asked: Option<Slot>,
+) -> Result<Slot, String> {
+    let generation_in = |slot| {
+        let (_, sha1) = held.iter().find(|(held, _)| *held == slot)?;
+        Some((sha1, ours.get(sha1).copied()))
+    };
+    let slots = [Slot::Primary, Slot::Secondary];
+    let place_of = |wanted| {
+        slots
+            .into_iter()
+            .find(|slot| generation_in(*slot).is_some_and(|(_, held)| held == Some(wanted)))
+    };
+    if let Some(there) = place_of(new) {
+        // It was enrolled beforehand.
+        return match asked {
+            Some(asked) if asked != there => Err(format!(
+                "the CA that stands ready is enrolled as {there} certificate, not as {asked}\nhint: leave --slot out"
+            )),
+            _ => Ok(there),
+        };
+    }
+    // After a breach the new CA drives the old one out at once; otherwise the old one has to stay until the end.
+    let may_have = |slot| match generation_in(slot) {
+        None => true,
+        Some((_, Some(generation))) => case == Case::GroupBreach || generation != current,
+        Some((_, None)) => false,
+    };
+    if let Some(asked) = asked {
+        return match generation_in(asked) {
+            _ if may_have(asked) => Ok(asked),
+            Some((sha1, Some(_))) => Err(format!(
+                "the {asked} certificate {sha1} is the CA whose leaves the devices use, which has to stay until all have come over\n\
+                 hint: leave --slot out, and the other place is used"
+            )),
+            Some((sha1, None)) => Err(foreign(asked, sha1)),
+            None => Ok(asked),
+        };
+    }
+    let preferred = match case {
+        Case::GroupBreach => place_of(current),
+        _ => None,
+    };
+    let empty = || slots.into_iter().find(|slot| generation_in(*slot).is_none());
+    preferred
+        .or_else(empty)
+        .or_else(|| slots.into_iter().find(|slot| may_have(*slot)))
+        .ok_or_else(|| {
+            let foreigner = slots.into_iter().find_map(|slot| Some((slot, generation_in(slot)?)));
+            match foreigner {
+                Some((slot, (sha1, _))) if place_of(current).is_none() => foreign(slot, sha1),
+                _ => "both places of the enrollment are taken, one of them by a certificate that is not ours\nhint: remove that first".to_owned(),
+            }
+        })
+}
+
+fn foreign(slot: Slot, sha1: &str) -> String {
+    format!("the {slot} certificate {sha1} is none that stands on disk here\nhint: remove it first, if nobody needs it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Generation = Generation::FIRST;
+
+    fn chosen(
+        case: Case,
+        held: &[(Slot, &str)],
+        current: Generation,
+        new: Generation,
+        asked: Option<Slot>,
+    ) -> Result<Slot, String> {
+        let ours = BTreeMap::from([
+            ("C1".to_owned(), FIRST),
+            ("C2".to_owned(), FIRST.next()),
+            ("C3".to_owned(), FIRST.next().next()),
+        ]);
+        let held: Vec<_> = held.iter().map(|(slot, sha1)| (*slot, (*sha1).to_owned())).collect();
+        choose(case, &held, &ours, current, new, asked)
+    }
+
+    #[test]
+    fn the_new_ca_gets_the_place_that_is_not_in_use_and_places_alternate() {
+        use Slot::{Primary, Secondary};
+        let (second, third) = (FIRST.next(), FIRST.next().next());
+        for (held, current, new, expected) in [
+            (&[(Primary, "C1")][..], FIRST, second, Secondary),
+            (&[(Secondary, "C2")], second, third, Primary),
+            // Enrolled beforehand.
+            (&[(Primary, "C1"), (Secondary, "C2")], FIRST, second, Secondary),
+            // The last roll left its old CA.
+            (&[(Primary, "C1"), (Secondary, "C2")], second, third, Primary),
+        ] {
+            assert_eq!(
+                chosen(Case::GroupExpiry, held, current, new, None),
+                Ok(expected),
+                "{held:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn after_a_breach_the_new_ca_takes_the_place_of_the_stolen_one() {
+        use Slot::{Primary, Secondary};
+        let (second, third) = (FIRST.next(), FIRST.next().next());
+        for (held, current, new, expected) in [
+            (&[(Primary, "C1")][..], FIRST, second, Primary),
+            (&[(Primary, "C1"), (Secondary, "C2")], FIRST, third, Primary),
+            (&[(Primary, "C1"), (Secondary, "C2")], second, third, Secondary),
+        ] {
+            assert_eq!(
+                chosen(Case::GroupBreach, held, current, new, None),
+                Ok(expected),
+                "{held:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_place_that_is_needed_or_not_ours_is_refused() {
+        use Slot::{Primary, Secondary};
+        let second = FIRST.next();
+        let chosen = |held: &[(Slot, &str)], asked| chosen(Case::GroupExpiry, held, FIRST, second, asked);
+        assert_eq!(chosen(&[(Primary, "C1")], Some(Secondary)), Ok(Secondary));
+        for (held, asked, words) in [
+            (&[(Primary, "C1")][..], Some(Primary), "whose leaves the devices use"),
+            (
+                &[(Primary, "C1"), (Secondary, "C2")],
+                Some(Primary),
+                "stands ready is enrolled as secondary",
+            ),
+            (
+                &[(Primary, "C1"), (Secondary, "XX")],
+                Some(Secondary),
+                "none that stands on disk",
+            ),
+            (&[(Primary, "C1"), (Secondary, "XX")], None, "not ours"),
+        ] {
+            let error = chosen(held, asked).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Rolling devices that are enrolled individually: their pairs on disk, and both places of their enrollments.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, anyhow, bail};
+use jiff::Timestamp;
+use provisioning::certificate::load::Identity;
+use provisioning::enroll::{OwnCertificates, own_thumbprints, put_individual};
+use provisioning::identities::{IndividualFolder, Slot, WantedIndividual};
+use tokio::sync::Mutex;
+
+use super::case::Case;
+use super::group::sha256;
+use super::journal::PairNotes;
+use super::service::Service;
+
+const SLOTS: [Slot; 2] = [Slot::Primary, Slot::Secondary];
+
+/// Devices, on disk and at the service.
+#[derive(Debug)]
+pub(crate) struct IndividualsWork<'a> {
+    pub(crate) wanted: BTreeMap<String, WantedIndividual>,
+    pub(crate) service: &'a Service,
+    pub(crate) now: Timestamp,
+    /// What the service was last seen to hold of each: asking is slow where there are many.
+    seen: Mutex<BTreeMap<String, [Option<String>; 2]>>,
+}
+
+type Notes = BTreeMap<String, PairNotes>;
+
+impl<'a> IndividualsWork<'a> {
+    pub(crate) fn new(wanted: BTreeMap<String, WantedIndividual>, service: &'a Service, now: Timestamp) -> Self {
+        Self {
+            wanted,
+            service,
+            now,
+            seen: Mutex::default(),
+        }
+    }
+
+    fn wanted(&self, id: &str) -> anyhow::Result<&WantedIndividual> {
+        let missing = || anyhow!("the roll was begun with device {id}, which is not in the manifest any more");
+        self.wanted.get(id).with_context(missing)
+    }
+
+    fn folder(&self, id: &str) -> anyhow::Result<IndividualFolder> {
+        Ok(self.wanted(id)?.folder())
+    }
+
+    /// Decides which pairs are replaced, before anything is changed.
+    pub(crate) fn plan(&self, case: Case, asked: Option<Slot>, remove_old: bool) -> anyhow::Result<Notes> {
+        let one = |(id, wanted): (&String, &WantedIndividual)| {
+            let folder = wanted.folder();
+            let in_use = folder.current_slot()?;
+            let sha1 = |slot| anyhow::Ok(folder.facts(slot)?.map(|facts| facts.sha1));
+            let (Some(in_use), Some(old)) = (in_use, in_use.map(sha1).transpose()?.flatten()) else {
+                bail!(
+                    "device {id} has no certificate yet, so there is nothing to roll\nhint: `fleet run` makes the first one"
+                );
+            };
+            let other = if in_use == Slot::Primary {
+                Slot::Secondary
+            } else {
+                Slot::Primary
+            };
+            let notes = if case.is_breach() {
+                if asked.is_some_and(|asked| asked != in_use) {
+                    bail!(
+                        "device {id} uses its {in_use} certificate, and that is the one to replace\nhint: leave --slot out"
+                    );
+                }
+                // What may lie beside a stolen key is no better than that.
+                let beside = sha1(other)?.map(|sha1| (other.into(), Some(sha1)));
+                PairNotes {
+                    slot: in_use.into(),
+                    replaced: [Some((in_use.into(), Some(old.clone()))), beside]
+                        .into_iter()
+                        .flatten()
+                        .collect(),
+                    old,
+                    replaced_last: None,
+                }
+            } else {
+                if asked == Some(in_use) {
+                    bail!(
+                        "device {id} uses its {in_use} certificate, which stays until the device has the new one\n\
+                         hint: leave --slot out, and the other slot is used"
+                    );
+                }
+                PairNotes {
+                    slot: other.into(),
+                    old,
+                    replaced: vec![(other.into(), sha1(other)?)],
+                    replaced_last: remove_old.then_some(in_use.into()),
+                }
+            };
+            Ok((id.clone(), notes))
+        };
+        self.wanted.iter().map(one).collect()
+    }
+
+    pub(crate) fn made(&self, notes: &Notes) -> anyhow::Result<bool> {
+        for (id, notes) in notes {
+            let folder = self.folder(id)?;
+            for (place, old) in &notes.replaced {
+                match folder.facts(place.slot())? {
+                    Some(facts) if Some(&facts.sha1) != old.as_ref() => {}
+                    _ => return Ok(false),
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) async fn enrolled(&self, notes: &Notes) -> anyhow::Result<bool> {
+        for id in notes.keys() {
+            if self.held(id).await? != self.on_disk(id)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) async fn old_taken(&self, notes: &Notes) -> anyhow::Result<bool> {
+        for (id, notes) in notes {
+            if self.held(id).await?.iter().flatten().any(|sha1| *sha1 == notes.old) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn issued(&self, notes: &Notes) -> anyhow::Result<bool> {
+        for (id, notes) in notes {
+            if self.folder(id)?.current_slot()? != Some(notes.slot.slot()) {
+                return Ok(false);
+            }
+        }
+        self.made(notes)
+    }
+
+    async fn held(&self, id: &str) -> anyhow::Result<[Option<String>; 2]> {
+        let mut seen = self.seen.lock().await;
+        if let Some(held) = seen.get(id) {
+            return Ok(held.clone());
+        }
+        self.service.turn().await;
+        let held = own_thumbprints(&self.service.central, id).await?;
+        seen.insert(id.to_owned(), held.clone());
+        Ok(held)
+    }
+
+    fn on_disk(&self, id: &str) -> anyhow::Result<[Option<String>; 2]> {
+        let folder = self.folder(id)?;
+        let sha1 = |slot| anyhow::Ok(folder.facts(slot)?.map(|facts| facts.sha1));
+        Ok([sha1(Slot::Primary)?, sha1(Slot::Secondary)?])
+    }
+
+    pub(crate) async fn make(&self, notes: &Notes) -> anyhow::Result<String> {
+        let mut work = Vec::new();
+        for (id, notes) in notes {
+            for (place, old) in &notes.replaced {
+                work.push((self.wanted(id)?.clone(), place.slot(), old.clone()));
+            }
+        }
+        let (count, kept) = (work.len(), work.iter().any(|(_, _, old)| old.is_some()));
+        self.replace(work).await?;
+        Ok(format!(
+            "{count} self-signed {} made{}",
+            if count == 1 { "certificate" } else { "certificates" },
+            if kept {
+                "; what stood there is kept in retired/"
+            } else {
+                ""
+            }
+        ))
+    }
+
+    /// Signing is not for the threads that serve the network.
+    async fn replace(&self, work: Vec<(WantedIndividual, Slot, Option<String>)>) -> anyhow::Result<()> {
+        let now = self.now;
+        let made = tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
+            for (wanted, slot, old) in work {
+                wanted.replace(slot, old.as_deref(), now)?;
+            }
+            Ok(())
+        });
+        made.await?
+    }
+
+    /// Gives each enrollment what stands on disk.
+    pub(crate) async fn enroll(&self, notes: &Notes) -> anyhow::Result<()> {
+        for id in notes.keys() {
+            self.put(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, id: &str) -> anyhow::Result<()> {
+        let folder = self.folder(id)?;
+        let mut pems = [None, None];
+        for (slot, pem) in SLOTS.into_iter().zip(&mut pems) {
+            let path = folder.pair_paths(slot).cert;
+            if path.try_exists()? {
+                *pem =
+                    Some(std::fs::read_to_string(&path).with_context(|| format!("can't read `{}`", path.display()))?);
+            }
+        }
+        let [primary, secondary] = &pems;
+        let certificates = OwnCertificates {
+            primary: primary.as_deref(),
+            secondary: secondary.as_deref(),
+        };
+        self.service.turn().await;
+        self.seen.lock().await.remove(id);
+        let tell = |step| self.service.tell(step);
+        put_individual(&self.service.central, id, &certificates, &tell).await?;
+        Ok(())
+    }
+
+    pub(crate) fn issue(&self, notes: &Notes) -> anyhow::Result<String> {
+        for (id, notes) in notes {
+            self.folder(id)?.use_slot(notes.slot.slot())?;
+        }
+        Ok(format!(
+            "{} devices use their new certificate from now on when they connect",
+            notes.len()
+        ))
+    }
+
+    /// Puts a spare certificate into the place of the old one, since the primary place can't be empty.
+    pub(crate) async fn remove_old(&self, notes: &Notes) -> anyhow::Result<()> {
+        for (id, notes) in notes {
+            if let Some(place) = notes.replaced_last {
+                self.replace(vec![(self.wanted(id)?.clone(), place.slot(), Some(notes.old.clone()))])
+                    .await?;
+                self.put(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The SHA-256 thumbprints of the certificates in use.
+    pub(crate) fn leaves(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let leaf = |id: &String| {
+            let folder = self.folder(id)?;
+            let slot = folder.current_slot()?.unwrap_or(Slot::Primary);
+            Ok((id.clone(), sha256(&folder.pair_paths(slot).cert)?))
+        };
+        self.wanted.keys().map(leaf).collect()
+    }
+
+    /// What a device used before; `None` where that is not there any more.
+    pub(crate) fn old_identity(&self, notes: &Notes, id: &str) -> anyhow::Result<Option<Identity>> {
+        let Some(notes) = notes.get(id) else { return Ok(None) };
+        match self.folder(id)?.pair_of(&notes.old)? {
+            Some(paths) if paths.key.try_exists()? => Ok(Some(Identity::load(&paths.cert, &paths.key)?)),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What a roll writes down, because it can't be found again after an interruption: what was chosen, which certificates were
+//! the old ones, and which devices it has blocked. It holds no secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use provisioning::identities::Slot;
+use serde::{Deserialize, Serialize};
+
+use super::case::Case;
+
+const VERSION: u32 = 1;
+
+/// A roll that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Journal {
+    version: u32,
+    pub(crate) case: Case,
+    pub(crate) begun: Timestamp,
+    pub(crate) what: What,
+    /// Devices that are let in by nobody but this roll.
+    #[serde(default)]
+    pub(crate) blocked: BTreeSet<String>,
+    /// Devices that have come over, and how long they were offline, where that is known.
+    #[serde(default)]
+    pub(crate) over: BTreeMap<String, Option<u64>>,
+}
+
+/// Whose certificates are rolled, and what was found out about the old ones before anything was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum What {
+    Group(GroupNotes),
+    Individuals(BTreeMap<String, PairNotes>),
+}
+
+/// About a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GroupNotes {
+    pub(crate) group: String,
+    /// The generation of CAs to which it is rolled.
+    pub(crate) ca: String,
+    /// The place that it gets in the enrollment.
+    pub(crate) slot: Place,
+    /// What stood in the enrollment and is to go: place and SHA-1 thumbprint.
+    pub(crate) old: Vec<(Place, String)>,
+    /// The generation of leaves that was in use.
+    pub(crate) leaves: Option<String>,
+}
+
+/// About a device that is enrolled individually.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PairNotes {
+    /// The slot that the device uses in the end.
+    pub(crate) slot: Place,
+    /// The certificate that it used: its SHA-1 thumbprint.
+    pub(crate) old: String,
+    /// The slots that get a new pair, and the SHA-1 thumbprint of what stood there.
+    pub(crate) replaced: Vec<(Place, Option<String>)>,
+    /// The slot that gets a new pair at the end, so that the old one is gone everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replaced_last: Option<Place>,
+}
+
+/// A [`Slot`], as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    Primary,
+    Secondary,
+}
+
+impl From<Slot> for Place {
+    fn from(slot: Slot) -> Self {
+        match slot {
+            Slot::Primary => Self::Primary,
+            Slot::Secondary => Self::Secondary,
+        }
+    }
+}
+
+impl Place {
+    pub(crate) fn slot(self) -> Slot {
+        match self {
+            Self::Primary => Slot::Primary,
+            Self::Secondary => Slot::Secondary,
+        }
+    }
+}
+
+impl Journal {
+    pub(crate) fn begin(case: Case, what: What, blocked: BTreeSet<String>, now: Timestamp) -> Self {
+        Self {
+            version: VERSION,
+            case,
+            begun: now,
+            what,
+            blocked,
+            over: BTreeMap::new(),
+        }
+    }
+
+    /// Where the journal of a group is, or that of all individually enrolled devices.
+    pub(crate) fn path(state: &Path, group: Option<&str>) -> PathBuf {
+        // No group can be called so.
+        state.join(format!("roll-{}.json", group.unwrap_or("individual")))
+    }
+
+    /// The journal at `path`, if a roll is unfinished.
+    pub(crate) fn read(path: &Path) -> io::Result<Option<Self>> {
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let journal: Self = serde_json::from_slice(&text)?;
+        if journal.version != VERSION {
+            let message = format!("version {} of the journal is not known here", journal.version);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(Some(journal))
+    }
+
+    /// Writes it, whole or not at all, for the owner alone.
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+        let partial = path.with_extension("json.partial");
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        let mut file = options.open(&partial)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        drop(file);
+        std::fs::rename(&partial, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_is_read_as_it_was_written_and_only_its_owner_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Journal::path(folder.path(), Some("thermostats"));
+        assert_eq!(Journal::read(&path).unwrap(), None);
+        let what = What::Group(GroupNotes {
+            group: "thermostats".into(),
+            ca: "0002".into(),
+            slot: Place::Secondary,
+            old: vec![(Place::Primary, "AA".into())],
+            leaves: Some("0001".into()),
+        });
+        let begun = "2026-11-23T15:00:00Z".parse().unwrap();
+        let mut journal = Journal::begin(Case::GroupBreach, what, BTreeSet::from(["a".to_owned()]), begun);
+        journal.over.insert("b".into(), Some(120));
+        journal.write(&path).unwrap();
+        assert_eq!(Journal::read(&path).unwrap(), Some(journal));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        std::fs::write(&path, r#"{"version":2}"#).unwrap();
+        assert!(Journal::read(&path).is_err());
+    }
+}

@@ -1,0 +1,238 @@
+//! Whom a roll is about, checked against the manifest before anything is asked or changed.
+
+use std::collections::BTreeMap;
+
+use anyhow::{anyhow, bail};
+use provisioning::identities::WantedIndividual;
+
+use super::Request;
+use super::case::Case;
+use crate::identities::{wanted_group, wanted_individual};
+use crate::manifest::Manifest;
+use crate::manifest::types::Group;
+
+/// Whom a roll is about.
+#[derive(Debug)]
+pub(crate) enum Scope<'a> {
+    Group(&'a Group),
+    Individuals(BTreeMap<String, WantedIndividual>),
+}
+
+impl Scope<'_> {
+    /// The name of the journal, and of what is rolled.
+    pub(crate) fn group(&self) -> Option<&str> {
+        match self {
+            Self::Group(group) => Some(&group.id),
+            Self::Individuals(_) => None,
+        }
+    }
+
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Group(group) => format!("group {}", group.id),
+            Self::Individuals(devices) => match devices.keys().next() {
+                Some(only) if devices.len() == 1 => format!("device {only}"),
+                _ => format!("{} devices", devices.len()),
+            },
+        }
+    }
+}
+
+/// Whether the request makes sense for this manifest.
+pub(crate) fn check(request: &Request, manifest: &Manifest) -> anyhow::Result<()> {
+    let Request {
+        case,
+        group,
+        devices,
+        keep_old,
+        remove_old,
+        wave,
+        ..
+    } = request;
+    let mut wrong = Vec::new();
+    if case.is_of_group() && !devices.is_empty() {
+        wrong.push(format!("{case} is about a whole group, and takes no --device"));
+    }
+    if !case.is_of_group() && group.is_some() {
+        wrong.push(format!("{case} is about devices, and takes no --group"));
+    }
+    if *keep_old && *case != Case::GroupExpiry {
+        wrong.push("only group-expiry can leave the old CA in the enrollment (--keep-old)".to_owned());
+    }
+    if *remove_old && *case != Case::IndividualExpiry {
+        wrong.push(format!(
+            "only individual-expiry leaves the old certificate, and {case} needs no --remove-old"
+        ));
+    }
+    if wave.is_some_and(|wave| !(wave > 0.0 && wave <= 1.0)) {
+        wrong.push("a wave is a share above 0 % and up to 100 %".to_owned());
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    scope(request, manifest).map(|_| ())
+}
+
+/// Whom the request means.
+pub(crate) fn scope<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Result<Scope<'a>> {
+    if request.case.is_of_group() {
+        return group(request, manifest).map(Scope::Group);
+    }
+    let mut all = BTreeMap::new();
+    for individual in &manifest.individual {
+        for id in individual.ids()? {
+            let wanted = wanted_individual(&manifest.fleet.certs, individual, id.as_str());
+            all.insert(id.to_string(), wanted);
+        }
+    }
+    if all.is_empty() {
+        bail!(
+            "the manifest has no [[individual]] devices, so {} has nothing to roll",
+            request.case
+        );
+    }
+    let unknown: Vec<_> = request
+        .devices
+        .iter()
+        .filter(|id| !all.contains_key(*id))
+        .cloned()
+        .collect();
+    if !unknown.is_empty() {
+        bail!(
+            "no such individually enrolled device: {}\naccepted: {}",
+            unknown.join(", "),
+            some_of(all.keys())
+        );
+    }
+    if !request.devices.is_empty() {
+        all.retain(|id, _| request.devices.contains(id));
+    } else if request.case.is_breach() && all.len() > 1 {
+        // A breach is about keys that somebody has, and blocks whoever it names.
+        bail!(
+            "which devices? there are {}\naccepted: --device with one of {}",
+            all.len(),
+            some_of(all.keys())
+        );
+    }
+    Ok(Scope::Individuals(all))
+}
+
+fn group<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Result<&'a Group> {
+    let names = || some_of(manifest.group.iter().map(|group| &group.id));
+    match (&request.group, manifest.group.as_slice()) {
+        (_, []) => Err(anyhow!(
+            "the manifest has no [[group]], so {} has nothing to roll",
+            request.case
+        )),
+        (None, [only]) => Ok(only),
+        (None, groups) => Err(anyhow!(
+            "which group? there are {}\naccepted: --group with one of {}",
+            groups.len(),
+            names()
+        )),
+        (Some(id), groups) => groups
+            .iter()
+            .find(|group| group.id == *id)
+            .ok_or_else(|| anyhow!("there is no group `{id}`\naccepted: {}", names())),
+    }
+}
+
+fn some_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
+    const MOST: usize = 8;
+    let more = names.len().saturating_sub(MOST);
+    let names: Vec<_> = names.take(MOST).map(String::as_str).collect();
+    match more {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+/// What the group's certificates are to be like.
+pub(crate) fn wanted(manifest: &Manifest, group: &Group) -> provisioning::identities::WantedGroup {
+    wanted_group(&manifest.fleet.certs, group)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let text = r#"
+            [fleet]
+            name = "demo"
+            [target]
+            kind = "emulator"
+            [[group]]
+            id = "a"
+            devices = { prefix = "a-", count = 2 }
+            [[group]]
+            id = "b"
+            devices = { prefix = "b-", count = 2 }
+            [[individual]]
+            devices = { prefix = "lab-", count = 2 }
+        "#;
+        crate::manifest::parse("fleet.toml", text, Path::new("."), &[]).unwrap()
+    }
+
+    fn request(case: Case, change: impl FnOnce(&mut Request)) -> anyhow::Result<()> {
+        let mut request = Request::new(case);
+        change(&mut request);
+        check(&request, &manifest())
+    }
+
+    #[test]
+    fn a_request_that_makes_sense_is_taken() {
+        request(Case::GroupExpiry, |request| request.group = Some("b".into())).unwrap();
+        request(Case::IndividualExpiry, |request| request.remove_old = true).unwrap();
+        request(Case::IndividualBreach, |request| {
+            request.devices = vec!["lab-0002".into()]
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_request_that_makes_none_is_refused_with_what_would() {
+        type Change = fn(&mut Request);
+        let cases: [(Case, Change, &str); 9] = [
+            (
+                Case::GroupExpiry,
+                |_| {},
+                "which group? there are 2\naccepted: --group with one of a, b",
+            ),
+            (
+                Case::GroupExpiry,
+                |r| r.group = Some("c".into()),
+                "there is no group `c`\naccepted: a, b",
+            ),
+            (
+                Case::GroupBreach,
+                |r| r.devices = vec!["a-0001".into()],
+                "takes no --device",
+            ),
+            (
+                Case::IndividualExpiry,
+                |r| r.group = Some("a".into()),
+                "takes no --group",
+            ),
+            (Case::IndividualBreach, |_| {}, "which devices? there are 2"),
+            (
+                Case::IndividualBreach,
+                |r| r.devices = vec!["a-0001".into()],
+                "no such individually enrolled device: a-0001\naccepted: lab-0001, lab-0002",
+            ),
+            (
+                Case::GroupBreach,
+                |r| r.keep_old = true,
+                "only group-expiry can leave the old CA",
+            ),
+            (Case::GroupBreach, |r| r.remove_old = true, "needs no --remove-old"),
+            (Case::IndividualExpiry, |r| r.wave = Some(1.5), "a wave is a share"),
+        ];
+        for (case, change, words) in cases {
+            let error = request(case, change).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}
