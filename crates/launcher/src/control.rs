@@ -112,6 +112,11 @@ impl Live {
             .map_err(LiveError::Refused)
     }
 
+    /// Waits for the end of the run.
+    pub async fn gone(&self) {
+        self.questions.closed().await;
+    }
+
     /// What the run is.
     ///
     /// # Errors

@@ -35,7 +35,9 @@ use crate::{manifest, roster, target};
 
 pub(crate) use args::RollArgs;
 pub use case::Case;
+pub use journal::Place;
 pub use report::{Outcome, Report};
+pub(crate) use scope::check;
 
 /// What is to be rolled, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,13 +117,13 @@ pub async fn run(options: Options) -> Result<u8, Failure> {
     let story = Story::begin();
     let report = perform(&options.request, &manifest, live, story).await?;
     if let Some(folder) = &options.report {
-        story.tell(format!("report written to {}", report.write(folder)?.display()));
+        story.tell(format!(
+            "report written to {}",
+            report.write(folder, "roll.json")?.display()
+        ));
     }
     print!("{}", report.summary());
-    Ok(match report.outcome {
-        Outcome::Done | Outcome::DoneWithout | Outcome::Unasked => PASSED,
-        Outcome::Unfinished | Outcome::NotProved => FAILED,
-    })
+    Ok(if report.passed() { PASSED } else { FAILED })
 }
 
 #[cfg(unix)]

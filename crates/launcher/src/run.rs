@@ -1,9 +1,11 @@
 //! The life of a run, from the manifest to the report.
 
+mod agenda;
 pub mod prepare;
 mod watch;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
@@ -27,6 +29,7 @@ use crate::story::Story;
 use crate::summary::summary;
 use crate::target::{Preparation, Ready, Token};
 use crate::{load, pre_flight, roster, target};
+use agenda::{Agenda, Results};
 use watch::{Outcome, Watch};
 
 /// What to run, and how.
@@ -91,7 +94,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     } = ready;
     let (plan, run_id) = start.write_plan(plan, &gateways)?;
     let (live, questions) = Live::pair();
-    let _serving = listen(&state, live, story);
+    let _serving = listen(&state, live.clone(), story);
     let (shards, events) = Shards::start(&options.executable, &plan, start.processes)?;
     let status = Status {
         run_id,
@@ -101,7 +104,15 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         service: emulator.as_ref().map(|emulator| emulator.ready.service()),
     };
     let desk = Desk::new(status, start.processes as usize);
-    let mut watch = Watch::new(start.devices, start.processes, start.first_device.clone(), desk, story);
+    let agenda = Agenda::new(Arc::new(start.manifest.clone()), live, story);
+    let mut watch = Watch::new(
+        start.devices,
+        start.processes,
+        start.first_device.clone(),
+        desk,
+        agenda,
+        story,
+    );
     watch.advise(Advisor::new(start.manifest.clone()));
     let mut outcome = watch
         .run(shards, events, questions, &mut emulator, &mut interrupts)
@@ -110,9 +121,16 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         return Err(Failure::Interrupted);
     }
 
+    let shown = watch.device_to_show().map(str::to_owned);
+    let (totals, agenda) = watch.into_parts();
+    let results = tokio::select! {
+        results = agenda.finish() => results,
+        () = interrupts.next() => return Err(Failure::Interrupted),
+    };
+    outcome.failed |= results.failed;
     let after = async {
         let application = application.as_ref()?;
-        if let Some(device) = watch.device_to_show() {
+        if let Some(device) = &shown {
             match application.temperature(device).await {
                 Some(temperature) => story.tell(format!("Central shows {device} at {temperature:.1} °C")),
                 None => story.tell(format!("Central shows no temperature of {device}")),
@@ -134,14 +152,31 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         received: after.received.saturating_sub(before.received),
         received_unique: after.received_unique.saturating_sub(before.received_unique),
     });
-    finish(
+    let code = finish(
         &start,
-        &watch.totals,
+        &totals,
         &outcome,
         received_between,
         options.report.as_deref(),
         story,
-    )
+    )?;
+    tell_rolls(&results, options.report.as_deref())?;
+    Ok(code)
+}
+
+/// What the rolls of a run came to, after the run's own summary.
+fn tell_rolls(results: &Results, folder: Option<&Path>) -> anyhow::Result<()> {
+    for (index, report) in results.rolls.iter().enumerate() {
+        if let Some(folder) = folder {
+            let name = match index {
+                0 => "roll.json".to_owned(),
+                more => format!("roll-{}.json", more + 1),
+            };
+            report.write(folder, &name)?;
+        }
+        print!("\n{}", report.summary());
+    }
+    Ok(())
 }
 
 /// Lets others ask this run. It goes on without, since its devices do not depend on it.

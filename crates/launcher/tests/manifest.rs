@@ -94,6 +94,7 @@ device_id = "lab"
 
 [[event]]
 at = "30s"
+action = "storm"
 
 [thresholds]
 publish_duration = ["p(99)<500ms"]
@@ -102,6 +103,10 @@ publish_duration = ["p(99)<500ms"]
         "via = \"gw-001\"\n\n[[group]]\nid = \"edge\"\nkind = \"edge\"\nvia = \"gw-0001\"\nmodel = \"thermostat\"\ngateway_address = \"lan:8883\"\ndevices = { prefix = \"gw-\", count = 2 }\n\n[[individual]]\nkind = \"edge\"\ndevice_id = \"a\"\nvia = \"thermo-0001\"\n\n[[individual]]\ndevice_id = \"b\"\nvia = \"something-else\"\n");
     what_a_gateway_can_not_be_called_is_refused: with_group(
         "kind = \"gateway\"\n\n[[group]]\nid = \"a\"\nkind = \"edge\"\nhostname = \"gw.local\"\ndevices = { prefix = \"a-\", count = 2 }\n\n[[group]]\nid = \"b\"\nkind = \"edge\"\ndevices = { prefix = \"b_\", count = 2 }\n\n[[group]]\nid = \"c\"\nkind = \"edge\"\nhostname = \"-gw.{device_id}..local\"\nhub = \"a b\"\ndevices = { prefix = \"c-\", count = 2 }\n\n[[group]]\nid = \"d\"\nhostname = \"gw.local\"\nhub = \"h\"\nsimulated = true\ndevices = { prefix = \"d-\", count = 2 }\n\n[[group]]\nid = \"e\"\nkind = \"edge\"\nhostname = \"{device_id}.a-name-that-is-much-too-long-for-the-common-name-of-a-certificate\"\ngateway_address = \"https://lan\"\ndevices = { prefix = \"e-\", count = 2 }\n");
+    events_that_make_no_sense_are_refused: with_group(
+        "\n[[event]]\naction = \"roll\"\ncase = \"expiry\"\nwave = 0\nshare = 1\n\n[[event]]\nat = \"1s\"\naction = \"explode\"\n\n[[event]]\nat = \"1s\"\naction = \"reconnect\"\nshare = 2\n");
+    events_about_nobody_are_refused: with_group(
+        "\n[[event]]\nat = \"1s\"\naction = \"roll\"\ncase = \"group-expiry\"\ngroup = \"nobody\"\n\n[[event]]\nat = \"1s\"\naction = \"roll\"\ncase = \"individual-breach\"\n\n[[event]]\nat = \"1s\"\naction = \"disconnect\"\ngroup = \"nobody\"\n");
     text_that_is_not_toml_is_refused: "[fleet\nname = \"demo\"\n";
     values_out_of_range_are_refused: with_group(
         "telemetry = { interval = \"0s\", jitter = 1.5 }\n\n[load]\nregister_rate = \"0/s\"\nconnect_rate = \"5/fortnight\"\nprocesses = 0\nstages = [\"120%@5s\", \"50%\"]\n");

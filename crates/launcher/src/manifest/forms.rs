@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use super::table::{Fault, Value};
 use super::types::{Authority, Key};
 use super::values::{LASTING_FORM, Lasting, RATE_FORM, Rate, SPAN_FORM, STAGE_FORM, Span, Stage};
+use crate::roll::{Case, Place};
 
 /// The most devices that one DPS instance holds, which also keeps a typing error from filling the memory.
 /// <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
@@ -32,6 +33,16 @@ pub(super) struct Processes(pub(super) u32);
 pub(super) struct Seed(pub(super) u64);
 /// A number from 0 to 1.
 pub(super) struct Fraction(pub(super) f64);
+/// A number above 0 and up to 1.
+pub(super) struct Share(pub(super) f64);
+/// What an event does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EventAction {
+    Roll,
+    Disconnect,
+    Reconnect,
+    Reregister,
+}
 /// A number from 0.
 pub(super) struct Amount(pub(super) f64);
 /// A time that is not zero.
@@ -274,6 +285,48 @@ impl Value for Fraction {
         } else {
             Err(Fault::Value(format!("{number} is not from 0 to 1")))
         }
+    }
+}
+
+impl Value for Share {
+    const FORM: &'static str = "a number above 0 and up to 1";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        let Fraction(share) = Fraction::read(value)?;
+        if share > 0.0 {
+            Ok(Self(share))
+        } else {
+            Err(Fault::Value("it is 0".into()))
+        }
+    }
+}
+
+impl Value for EventAction {
+    const FORM: &'static str = "\"roll\", \"disconnect\", \"reconnect\" or \"reregister\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        if let Ok(action @ ("reboot" | "storm" | "churn")) = text(value) {
+            return Err(Fault::Value(format!("`{action}` is planned, but not built yet")));
+        }
+        let words = [
+            ("roll", Self::Roll),
+            ("disconnect", Self::Disconnect),
+            ("reconnect", Self::Reconnect),
+            ("reregister", Self::Reregister),
+        ];
+        word(value, &words)
+    }
+}
+
+impl Value for Case {
+    const FORM: &'static str = "\"group-expiry\", \"group-breach\", \"individual-expiry\" or \"individual-breach\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        word(value, &Self::ALL.map(|case| (case.word(), case)))
+    }
+}
+
+impl Value for Place {
+    const FORM: &'static str = "\"primary\" or \"secondary\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        word(value, &[("primary", Self::Primary), ("secondary", Self::Secondary)])
     }
 }
 

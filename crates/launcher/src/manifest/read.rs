@@ -4,6 +4,7 @@ mod brought;
 mod certificates;
 mod devices;
 mod edge;
+mod events;
 mod target;
 
 use std::collections::HashMap;
@@ -65,10 +66,10 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
         Some(table) => walk.load(table),
         None => Some(LoadKeys::default()),
     };
-    root.not_built(&["event", "thresholds"]);
+    let events: Vec<_> = root.tables("event").into_iter().filter_map(events::event).collect();
+    root.not_built(&["thresholds"]);
     root.finish();
 
-    let problems = document.report.take();
     let whole = || {
         let target = target?;
         Some(Manifest {
@@ -77,9 +78,15 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
             target,
             group: groups?,
             individual: individuals.into_iter().collect::<Option<_>>()?,
+            event: events.iter().map(|placed| placed.event.clone()).collect(),
         })
     };
-    match whole() {
+    let manifest = whole();
+    if let Some(manifest) = &manifest {
+        events::check(&events, manifest, document);
+    }
+    let problems = document.report.take();
+    match manifest {
         Some(manifest) if problems.is_empty() => Ok(manifest),
         _ => Err(problems),
     }

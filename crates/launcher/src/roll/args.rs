@@ -2,27 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use provisioning::identities::Slot;
+use clap::Args;
 
-use super::{Case, Options, Request};
+use super::{Case, Options, Place, Request};
 use crate::manifest::values::Span;
-
-/// Which place of an enrollment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Place {
-    Primary,
-    Secondary,
-}
-
-impl From<Place> for Slot {
-    fn from(place: Place) -> Self {
-        match place {
-            Place::Primary => Self::Primary,
-            Place::Secondary => Self::Secondary,
-        }
-    }
-}
 
 /// What `fleet roll` is told.
 #[derive(Debug, Args)]
@@ -86,7 +69,7 @@ impl From<RollArgs> for Options {
                 case: args.case,
                 group: args.group,
                 devices: args.device,
-                slot: args.slot.map(Into::into),
+                slot: args.slot.map(Place::slot),
                 wave: args.wave,
                 over: args.over.map(|over| over.0),
                 return_within: args.return_within.0,

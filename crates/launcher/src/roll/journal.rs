@@ -6,8 +6,10 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use jiff::Timestamp;
 use provisioning::identities::Slot;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::case::Case;
@@ -65,11 +67,13 @@ pub(crate) struct PairNotes {
     pub(crate) replaced_last: Option<Place>,
 }
 
-/// A [`Slot`], as it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Place {
+/// Which of the two certificates of an enrollment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// The first.
     Primary,
+    /// The second.
     Secondary,
 }
 
@@ -83,7 +87,9 @@ impl From<Slot> for Place {
 }
 
 impl Place {
-    pub(crate) fn slot(self) -> Slot {
+    /// The same for the certificates on disk and in the enrollment.
+    #[must_use]
+    pub fn slot(self) -> Slot {
         match self {
             Self::Primary => Slot::Primary,
             Self::Secondary => Slot::Secondary,

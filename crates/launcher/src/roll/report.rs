@@ -140,17 +140,23 @@ impl Report {
         }
     }
 
-    /// Writes `roll.json` into `folder`, whole or not at all.
+    /// Writes it as `name` into `folder`, whole or not at all.
     ///
     /// # Errors
     ///
     /// The folder can't be made or the file can't be written.
-    pub fn write(&self, folder: &Path) -> anyhow::Result<PathBuf> {
-        let path = folder.join("roll.json");
+    pub fn write(&self, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
+        let path = folder.join(name);
         let text = serde_json::to_string_pretty(self).context("the report can't be put into JSON")? + "\n";
         std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", folder.display()))?;
         write_whole(&path, text.as_bytes())?;
         Ok(path)
+    }
+
+    /// Whether all went as asked.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        matches!(self.outcome, Outcome::Done | Outcome::DoneWithout | Outcome::Unasked)
     }
 
     /// The same for a person.

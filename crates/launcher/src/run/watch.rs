@@ -1,5 +1,6 @@
 //! Watching the device-sim processes: adding up what they say, telling it, and stopping them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use device_sim::lines::{DeviceLine, Line, State, counter};
@@ -15,6 +16,8 @@ use crate::interrupts::Interrupts;
 use crate::shard::{Event, News, Shards, states};
 use crate::stats::Totals;
 use crate::story::Story;
+
+use super::agenda::Agenda;
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
@@ -64,10 +67,20 @@ pub(super) struct Watch {
     troubles: u32,
     advisor: Option<Advisor>,
     desk: Desk,
+    agenda: Agenda,
+    /// Devices that have registered once, or failed to, until all have: then the stages begin.
+    settled: BTreeSet<String>,
 }
 
 impl Watch {
-    pub(super) fn new(devices: u32, processes: u32, first_device: String, desk: Desk, story: Story) -> Self {
+    pub(super) fn new(
+        devices: u32,
+        processes: u32,
+        first_device: String,
+        desk: Desk,
+        agenda: Agenda,
+        story: Story,
+    ) -> Self {
         Self {
             totals: Totals::new(processes as usize),
             devices,
@@ -81,6 +94,24 @@ impl Watch {
             troubles: 0,
             advisor: None,
             desk,
+            agenda,
+            settled: BTreeSet::new(),
+        }
+    }
+
+    /// The events, when no device is left.
+    pub(super) fn into_parts(self) -> (Totals, Agenda) {
+        (self.totals, self.agenda)
+    }
+
+    /// Notes that a device has registered once or failed to.
+    fn settle(&mut self, device: &DeviceLine) {
+        let over = device.hub.is_some() || matches!(device.state, State::BackingOff | State::Parked);
+        if over && self.settled.len() < self.devices as usize {
+            self.settled.insert(device.id.clone());
+            if self.settled.len() == self.devices as usize {
+                self.agenda.begin();
+            }
         }
     }
 
@@ -144,6 +175,7 @@ impl Watch {
             }
             News::Said(Line::Device(device)) => {
                 self.desk.device(&device);
+                self.settle(&device);
                 self.hear_of(device);
             }
             News::Said(Line::Done { id, devices }) => self.desk.done(event.process, id, devices),

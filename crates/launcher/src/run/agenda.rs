@@ -1,0 +1,135 @@
+//! The events of a run: each begins at its time, and the run hears how it went.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use device_sim::lines::{Action, Control, Selection, ShareOf};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::control::Live;
+use crate::manifest::Manifest;
+use crate::manifest::types::{DevicesEvent, Event};
+use crate::roll;
+use crate::story::Story;
+
+/// What an event still does when the devices have gone is soon over: it hears that the run has ended.
+const OVER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The events of a run.
+#[derive(Debug)]
+pub(super) struct Agenda {
+    manifest: Arc<Manifest>,
+    live: Live,
+    story: Story,
+    begun: bool,
+    tasks: JoinSet<Happened>,
+}
+
+/// How an event went.
+#[derive(Debug)]
+enum Happened {
+    Rolled(Box<roll::Report>),
+    Done(String),
+    Failed(String),
+}
+
+/// What the events of a run came to.
+#[derive(Debug, Default)]
+pub(super) struct Results {
+    pub(super) rolls: Vec<roll::Report>,
+    pub(super) failed: bool,
+}
+
+impl Agenda {
+    pub(super) fn new(manifest: Arc<Manifest>, live: Live, story: Story) -> Self {
+        Self {
+            manifest,
+            live,
+            story,
+            begun: false,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// The stages begin now, and the events count from here.
+    pub(super) fn begin(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let now = Instant::now();
+        for (index, event) in self.manifest.event.iter().enumerate() {
+            let (manifest, live, story) = (Arc::clone(&self.manifest), self.live.clone(), self.story);
+            let at = now + event.at().0;
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = sleep_until(at) => happen(&manifest, index, live, story).await,
+                    () = live.gone() => Happened::Done(format!("event.{index} did not happen: the run was over before")),
+                }
+            });
+        }
+    }
+
+    /// The run is over: what has not begun does not happen, what is on its way comes to its end.
+    pub(super) async fn finish(mut self) -> Results {
+        let mut results = Results::default();
+        if !self.begun && !self.manifest.event.is_empty() {
+            self.story
+                .tell("no event has happened: not all devices had registered once");
+        }
+        let late = timeout(OVER_WITHIN, async {
+            while let Some(happened) = self.tasks.join_next().await {
+                match happened {
+                    Ok(Happened::Rolled(report)) => results.rolls.push(*report),
+                    Ok(Happened::Done(words)) => self.story.tell(words),
+                    Ok(Happened::Failed(words)) => {
+                        self.story.tell(words);
+                        results.failed = true;
+                    }
+                    Err(error) => {
+                        self.story.tell(format!("an event failed: {error}"));
+                        results.failed = true;
+                    }
+                }
+            }
+        });
+        if late.await.is_err() {
+            self.story.tell("an event was still going on and is given up");
+            results.failed = true;
+        }
+        results.failed |= results.rolls.iter().any(|report| !report.passed());
+        results
+    }
+}
+
+async fn happen(manifest: &Manifest, index: usize, live: Live, story: Story) -> Happened {
+    let Some(event) = manifest.event.get(index) else {
+        return Happened::Failed(format!("there is no event {index}"));
+    };
+    let name = format!("event.{index}");
+    match event {
+        Event::Roll(event) => match roll::perform(&event.request(), manifest, Some(live), story).await {
+            Ok(report) => Happened::Rolled(Box::new(report)),
+            Err(error) => Happened::Failed(format!("{name}, the {}, failed: {error}", event.case)),
+        },
+        Event::Disconnect(event) => order(&name, Action::Disconnect, event, &live).await,
+        Event::Reconnect(event) => order(&name, Action::Reconnect, event, &live).await,
+        Event::Reregister(event) => order(&name, Action::Reregister, event, &live).await,
+    }
+}
+
+async fn order(name: &str, action: Action, event: &DevicesEvent, live: &Live) -> Happened {
+    let control = Control {
+        id: 0,
+        action,
+        devices: Some(Selection::Share(ShareOf {
+            group: event.group.clone(),
+            share: Some(event.share),
+        })),
+        over: event.over.and_then(|over| over.0.try_into().ok()),
+    };
+    match live.order(control).await {
+        Ok(devices) => Happened::Done(format!("{name} reached {devices} devices")),
+        Err(error) => Happened::Failed(format!("{name} failed: {error}")),
+    }
+}
