@@ -54,8 +54,9 @@ pub(crate) struct RollArgs {
 
 const AFTER_HELP: &str = "\
 Roll while `fleet run` of the same manifest goes on in another terminal: the devices are asked through it to register
-again, wave by wave. Without a run (IoT Central only) the enrollment and the files are made ready, and to finish, the
-same command is given again once the fleet runs. Whatever interrupts a roll, the same command goes on with it.
+again, wave by wave. Without a run (IoT Central only) the enrollment and the files are made ready before an expiry, and
+the same command, given again once the fleet runs, finishes; after a breach each device is registered from here.
+Whatever interrupts a roll, the same command goes on with it.
 
 At the end old certificates are tried at DPS and at the hub: both have to refuse them, or it ends with 1.";
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use iot_protocol::id::IdScope;
 use jiff::Timestamp;
 
 use super::Request;
@@ -22,7 +23,9 @@ use crate::control::{Live, Status};
 use crate::exit::Failure;
 use crate::identities::issuer;
 use crate::manifest::Manifest;
+use crate::manifest::types::Target;
 use crate::story::Story;
+use crate::target::plan_target;
 
 /// A wave that nobody chose has at least so many devices.
 const SMALLEST_WAVE: usize = 10;
@@ -109,7 +112,10 @@ pub(super) async fn drive(
             Some(live) => Some(Crowd::watch(live).await.context("can't ask the run")?),
             None => None,
         },
-        trials: status.map(|status| Trials::of_plan(&status.plan)).transpose()?,
+        trials: match &status {
+            Some(status) => Some(Trials::of_plan(&status.plan)?),
+            None => trials_without_run(manifest, &service, work.ids().first()).await?,
+        },
         journal,
         work,
         story,
@@ -118,6 +124,26 @@ pub(super) async fn drive(
         tried: None,
     };
     Ok(roll.run(what).await?)
+}
+
+/// Where devices go, where no run can tell.
+async fn trials_without_run(
+    manifest: &Manifest,
+    service: &Service,
+    device: Option<&String>,
+) -> anyhow::Result<Option<Trials>> {
+    let (Target::IotCentral(target), Some(device)) = (&manifest.target, device) else {
+        return Ok(None);
+    };
+    let id_scope = match &target.id_scope {
+        Some(id_scope) => id_scope.clone(),
+        None => {
+            let found = service.central.id_scope(device).await;
+            let found = found.context("the id scope can't be found out\nhint: give it as `target.id_scope`\ncause")?;
+            IdScope::new(&found).context("the application tells an id scope that is none")?
+        }
+    };
+    Trials::of(plan_target(id_scope, &target.endpoint)?).map(Some)
 }
 
 /// Chooses, and writes the choice down before anything is changed.
@@ -248,7 +274,8 @@ impl Roll<'_> {
             enrolled: self.work.enrolled(what).await?,
             issued,
             old_taken: self.work.old_taken(what).await?,
-            live: self.crowd.is_some(),
+            // Blocked devices could not come back by themselves; without a run they are registered from here.
+            live: self.crowd.is_some() || (self.journal.case.is_breach() && self.trials.is_some()),
             waiting: Vec::new(),
             missing: self.missing.keys().cloned().collect(),
             tried: self.tried.is_some(),
@@ -287,10 +314,14 @@ impl Roll<'_> {
         if !let_in.is_empty() {
             self.service.set_enabled(&let_in, true).await?;
         }
-        let crowd = self.crowd.as_mut().context("there is no run to ask")?;
-        let (over, within) = (self.request.over, self.request.return_within);
-        let within = over.unwrap_or_default() + within;
-        let Moved { over, missing } = crowd.bring_over(wave, &self.leaves, over, within).await?;
+        let Moved { over, missing } = match &mut self.crowd {
+            Some(crowd) => {
+                let (over, within) = (self.request.over, self.request.return_within);
+                let within = over.unwrap_or_default() + within;
+                crowd.bring_over(wave, &self.leaves, over, within).await?
+            }
+            None => self.register_from_here(wave).await?,
+        };
         let none = over.is_empty();
         let (done, all) = (over.len() + self.journal.over.len(), self.leaves.len());
         self.story.tell(format!(
@@ -322,11 +353,29 @@ impl Roll<'_> {
         Ok(())
     }
 
+    /// Registers devices that no run simulates at the moment, so that the hub forgets their old certificates.
+    async fn register_from_here(&self, wave: &[String]) -> anyhow::Result<Moved> {
+        let trials = self.trials.as_ref().context("there is no run to ask")?;
+        let mut moved = Moved::default();
+        for id in wave {
+            self.service.turn().await;
+            match trials.register(id, &self.work.new_identity(id)?).await? {
+                Ok(()) => drop(moved.over.insert(id.clone(), None)),
+                Err(error) => drop(
+                    moved
+                        .missing
+                        .insert(id.clone(), format!("{:#}", anyhow::Error::new(error))),
+                ),
+            }
+        }
+        Ok(moved)
+    }
+
     /// Tries the old certificates of some devices.
     async fn try_old(&mut self, old_taken: bool) {
         let over: Vec<String> = self.journal.over.keys().cloned().collect();
         let mut tried = Vec::new();
-        let (Some(trials), Some(crowd)) = (&self.trials, &self.crowd) else {
+        let Some(trials) = &self.trials else {
             self.tried = Some(tried);
             return;
         };
@@ -340,7 +389,8 @@ impl Roll<'_> {
                     continue;
                 }
             };
-            let hub = trials.hub(id, &identity, crowd.hub(id)).await;
+            let hub = self.crowd.as_ref().and_then(|crowd| crowd.hub(id));
+            let hub = trials.hub(id, &identity, hub).await;
             let dps = if old_taken {
                 // It would be taken, as it has to be, and the device would lose its hub.
                 Verdict::NotTried("its enrollment keeps the old certificate".to_owned())
@@ -354,35 +404,35 @@ impl Roll<'_> {
                 hub,
             };
             self.story.tell(&trial);
-            if trial.dps == Verdict::Accepted
-                && let Err(error) = crowd.reregister(std::slice::from_ref(id), None).await
-            {
-                self.story
-                    .tell(format!("{id} has to register again, and can't be asked: {error}"));
+            if trial.dps == Verdict::Accepted {
+                self.heal(id).await;
             }
             tried.push(trial);
         }
         self.tried = Some(tried);
     }
 
+    /// The hub has taken an old certificate back: the device has to register again with its new one.
+    async fn heal(&self, id: &String) {
+        let healed = match &self.crowd {
+            Some(crowd) => crowd
+                .reregister(std::slice::from_ref(id), None)
+                .await
+                .map(drop)
+                .map_err(anyhow::Error::from),
+            None => self.register_from_here(std::slice::from_ref(id)).await.map(drop),
+        };
+        if let Err(error) = healed {
+            self.story
+                .tell(format!("{id} has to register again, and can't be asked: {error:#}"));
+        }
+    }
+
     fn end(mut self, end: End, what: String) -> anyhow::Result<Report> {
         let case = self.journal.case;
-        let blocked: BTreeSet<String> = match (end, case.is_breach()) {
-            (_, false) => BTreeSet::new(),
-            (End::Unasked, true) => self.journal.blocked.clone(),
-            (_, true) => self
-                .journal
-                .blocked
-                .iter()
-                .filter(|id| self.missing.contains_key(*id))
-                .cloned()
-                .collect(),
-        };
+        let stays = |id: &&String| self.missing.contains_key(*id);
+        let blocked: BTreeSet<String> = self.journal.blocked.iter().filter(stays).cloned().collect();
         match end {
-            End::Unasked if case.is_breach() => self.story.tell(
-                "no run is there to be asked, so the devices stay blocked: begin one, and run this again; it lets each in when it \
-                 registers",
-            ),
             End::Unasked => self.story.tell(
                 "no run is there to be asked: devices register with their new certificates when they start next; run this again \
                  then, and it finishes",

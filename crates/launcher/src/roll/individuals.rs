@@ -250,6 +250,10 @@ impl<'a> IndividualsWork<'a> {
         self.wanted.keys().map(leaf).collect()
     }
 
+    pub(crate) fn new_identity(&self, id: &str) -> anyhow::Result<Identity> {
+        Ok(self.folder(id)?.load_current()?)
+    }
+
     /// What a device used before; `None` where that is not there any more.
     pub(crate) fn old_identity(&self, notes: &Notes, id: &str) -> anyhow::Result<Option<Identity>> {
         let Some(notes) = notes.get(id) else { return Ok(None) };

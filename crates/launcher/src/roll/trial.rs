@@ -1,4 +1,4 @@
-//! Trying old certificates where devices use theirs: at DPS and at the hub. Both have to refuse them.
+//! DPS and the hub as a device meets them. Old certificates are tried there: both have to refuse them.
 //!
 //! It is harmless as long as they do: a CONNECT that is refused ends no other session of the device. Where DPS accepts one,
 //! the hub has taken the old certificate back, and the device has to register again.
@@ -91,7 +91,11 @@ impl std::fmt::Display for Verdict {
 impl Trials {
     /// Where the devices of the plan at `path` go.
     pub(crate) fn of_plan(path: &Path) -> anyhow::Result<Self> {
-        let target = Plan::read(path)?.target;
+        Self::of(Plan::read(path)?.target)
+    }
+
+    /// Where devices go.
+    pub(crate) fn of(target: Target) -> anyhow::Result<Self> {
         let roots = match &target.ca {
             None => TrustRoots::WebPki,
             Some(ca) => TrustRoots::Pem(std::fs::read(ca).with_context(|| format!("can't read `{}`", ca.display()))?),

@@ -89,6 +89,14 @@ impl Work<'_> {
         }
     }
 
+    /// What a device is to use when it connects.
+    pub(crate) fn new_identity(&self, id: &str) -> anyhow::Result<Identity> {
+        match self {
+            Self::Group(work) => Ok(work.wanted.folder().load_current(id)?),
+            Self::Individuals(work) => work.new_identity(id),
+        }
+    }
+
     /// What a device used before; `None` where that is not there any more.
     pub(crate) fn old_identity(&self, what: &What, id: &str) -> anyhow::Result<Option<Identity>> {
         both!(self, what, work, notes => work.old_identity(notes, id))

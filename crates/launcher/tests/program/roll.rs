@@ -210,3 +210,234 @@ fn after_a_breach_single_devices_are_blocked_until_they_register_with_another_ce
     assert!(!rolling.fleet.path("certs/small/individual/lab-0002/retired").exists());
     rolling.end();
 }
+
+/// Rolls with a roll that is killed as soon as it says something with `words`; the same command then finishes it.
+fn interrupted(rolling: &Rolling, case: &[&str], words: &str) {
+    let arguments = [&["roll", "fleet.toml", "--report", "roll", "--case"], case].concat();
+    let mut first = rolling.fleet.start(&arguments);
+    first.wait_for(words);
+    first.kill();
+    let name = if case[0].starts_with("group") {
+        "thermostats"
+    } else {
+        "individual"
+    };
+    // It may have come to its end between its words and ours.
+    let unfinished = rolling.fleet.path(&format!("state/small/roll-{name}.json")).exists();
+    let second = rolling.fleet.fleet(&arguments).expect(0);
+    assert_eq!(
+        second.stderr.contains(&format!("goes on with the {}", case[0])),
+        unfinished,
+        "{words}:\n{}",
+        second.stderr
+    );
+}
+
+#[test]
+fn a_roll_of_a_group_that_is_killed_after_any_step_finishes_when_it_is_run_again() {
+    let rolling = Rolling::begin();
+    for words in [
+        "stands in",
+        "verification code",
+        "signed by",
+        "leaves issued",
+        "5 of a wave of 5",
+        "removed",
+    ] {
+        interrupted(&rolling, &["group-expiry", "--wave", "50%"], words);
+        rolling.expect_done("group-expiry", 10);
+    }
+    rolling.end();
+}
+
+#[test]
+fn a_roll_after_a_breach_that_is_killed_after_any_step_finishes_and_leaves_nobody_blocked() {
+    let rolling = Rolling::begin();
+    for words in ["devices blocked", "uploaded as", "leaves issued", "let in again"] {
+        interrupted(&rolling, &["group-breach"], words);
+        rolling.expect_done("group-breach", 10);
+    }
+    let devices = ["individual-breach", "--device", "lab-0001", "--device", "lab-0002"];
+    for words in [
+        "devices blocked",
+        "certificates made",
+        "lab-0001 uploaded",
+        "let in again",
+    ] {
+        interrupted(&rolling, &devices, words);
+        rolling.expect_done("individual-breach", 2);
+    }
+    rolling.end();
+}
+
+#[test]
+fn another_roll_of_the_same_has_to_wait_until_the_one_that_was_begun_is_finished() {
+    let rolling = Rolling::begin();
+    let mut first = rolling
+        .fleet
+        .start(&["roll", "fleet.toml", "--case", "individual-expiry"]);
+    first.wait_for("certificates made");
+    first.kill();
+    let other = rolling
+        .roll(&["--case", "individual-expiry", "--device", "lab-0001"])
+        .expect(2);
+    assert!(
+        other
+            .stderr
+            .contains("the individual-expiry of lab-0001, lab-0002, lab-0003 that was begun at"),
+        "{}",
+        other.stderr
+    );
+    // After a breach there is no time for that.
+    let breach = rolling
+        .roll(&["--case", "individual-breach", "--device", "lab-0001"])
+        .expect(0);
+    assert!(breach.stderr.contains("is given up for this"), "{}", breach.stderr);
+    rolling.expect_done("individual-breach", 1);
+    rolling.end();
+}
+
+#[test]
+fn what_can_not_be_rolled_is_refused_before_anything_is_asked() {
+    let fleet = Fleet::new(&manifest(""));
+    for (arguments, words) in [
+        (&["--case", "group-expiry"][..], "there is no run of this manifest"),
+        (
+            &["--case", "group-expiry", "--device", "lab-0001"],
+            "group-expiry is about a whole group",
+        ),
+        (&["--case", "individual-breach"], "which devices? there are 3"),
+        (
+            &["--case", "group-breach", "--group", "others"],
+            "there is no group `others`",
+        ),
+        (&["--case", "expiry"], "possible values: group-expiry"),
+        (
+            &["--case", "group-expiry", "--wave", "120%"],
+            "expected a share above 0%",
+        ),
+    ] {
+        let refused = fleet.fleet(&[&["roll", "fleet.toml"], arguments].concat()).expect(2);
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        assert_eq!(refused.stdout, "");
+    }
+}
+
+#[test]
+fn a_run_rolls_by_itself_when_its_manifest_says_so_and_reports_it() {
+    let events = r#"
+[load]
+stages = ["100%@1s", "100%@12s", "0%@500ms"]
+
+[[event]]
+at = "1s"
+action = "roll"
+case = "group-expiry"
+
+[[event]]
+at = "7s"
+action = "reconnect"
+group = "thermostats"
+share = 0.5
+
+[[event]]
+at = "1h"
+action = "disconnect"
+"#;
+    let fleet = Fleet::new(&manifest(events));
+    let run = fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(0);
+    assert!(
+        run.stdout.contains("roll of group thermostats (group-expiry): done\n"),
+        "{}",
+        run.stdout
+    );
+    for words in ["event.1 reached ", "event.2 did not happen"] {
+        assert!(run.stderr.contains(words), "no `{words}` in\n{}", run.stderr);
+    }
+    let roll: Value = serde_json::from_slice(&std::fs::read(fleet.path("report/roll.json")).unwrap()).unwrap();
+    assert_eq!(roll["outcome"], "done");
+    let telemetry = &fleet.report()["telemetry"];
+    assert_eq!(telemetry["offered"], telemetry["acked"], "{telemetry:#}");
+
+    // The next run takes the rolled certificates as they are.
+    std::fs::write(fleet.path("next.toml"), manifest("")).unwrap();
+    let next = fleet.fleet(&["run", "next.toml", "--duration=3s"]).expect(0);
+    assert!(
+        next.stderr.contains("0 leaves of thermostats made, 10 reused"),
+        "{}",
+        next.stderr
+    );
+}
+
+#[test]
+fn without_a_run_an_expiry_is_made_ready_and_finished_later_and_a_breach_is_dealt_with_at_once() {
+    let fleet = Fleet::new("");
+    let mut emulator = fleet.start_service(&[
+        "emulator",
+        "--mqtt=127.0.0.1:0",
+        "--https=127.0.0.1:0",
+        "--http=127.0.0.1:0",
+        "--dps-retry-after=1",
+        "--state=emulator",
+    ]);
+    let ready: Value = serde_json::from_str(&emulator.wait_for("ready")).unwrap();
+    let port = |service: &str| ready[service].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
+    let central = format!(
+        "kind = \"iot-central\"\napp = \"https://localhost:{}\"\napi_token = {{ file = \"emulator/api_token\" }}\n\
+         dps_endpoint = \"localhost\"\nport = {}\nca = \"emulator/ca_cert.pem\"",
+        port("https"),
+        port("mqtt")
+    );
+    let stages = format!("[load]\nregister_rate = \"50/s\"\nstages = [{LONG}]\n");
+    std::fs::write(fleet.path("fleet.toml"), manifest(&stages).replace(EMULATOR, &central)).unwrap();
+    fleet.fleet(&["run", "fleet.toml", "--duration=3s"]).expect(0);
+
+    let expiry = ["roll", "fleet.toml", "--report", "roll", "--case", "group-expiry"];
+    let ready = fleet.fleet(&expiry).expect(0);
+    assert!(
+        ready.stdout.contains("ready; the devices have not been asked yet"),
+        "{}",
+        ready.stdout
+    );
+    assert!(!ready.stderr.contains("removed"), "{}", ready.stderr);
+    let breach = fleet
+        .fleet(&[
+            "roll",
+            "fleet.toml",
+            "--case",
+            "individual-breach",
+            "--device",
+            "lab-0001",
+        ])
+        .expect(0);
+    assert!(
+        breach
+            .stderr
+            .contains("the old certificate of lab-0001: DPS refused it"),
+        "{}",
+        breach.stderr
+    );
+    assert!(
+        breach
+            .stdout
+            .contains("roll of device lab-0001 (individual-breach): done"),
+        "{}",
+        breach.stdout
+    );
+
+    let mut run = fleet.start(&["run", "fleet.toml", "--report", "report"]);
+    run.wait_for("all 13 devices online");
+    let rolling = Rolling { fleet, run };
+    // They have registered with their new certificates when they started, so nobody has to be asked.
+    let finished = rolling.fleet.fleet(&expiry).expect(0);
+    assert!(!finished.stderr.contains("wave"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("goes on with the group-expiry"),
+        "{}",
+        finished.stderr
+    );
+    rolling.expect_done("group-expiry", 10);
+    rolling.run.interrupt();
+    assert_eq!(rolling.run.end().0, Some(130));
+    emulator.kill();
+}
