@@ -358,7 +358,6 @@ impl Roll<'_> {
         let trials = self.trials.as_ref().context("there is no run to ask")?;
         let mut moved = Moved::default();
         for id in wave {
-            self.service.turn().await;
             match trials.register(id, &self.work.new_identity(id)?).await? {
                 Ok(()) => drop(moved.over.insert(id.clone(), None)),
                 Err(error) => drop(

@@ -144,7 +144,6 @@ impl<'a> IndividualsWork<'a> {
         if let Some(held) = seen.get(id) {
             return Ok(held.clone());
         }
-        self.service.turn().await;
         let held = own_thumbprints(&self.service.central, id).await?;
         seen.insert(id.to_owned(), held.clone());
         Ok(held)
@@ -211,7 +210,6 @@ impl<'a> IndividualsWork<'a> {
             primary: primary.as_deref(),
             secondary: secondary.as_deref(),
         };
-        self.service.turn().await;
         self.seen.lock().await.remove(id);
         let tell = |step| self.service.tell(step);
         put_individual(&self.service.central, id, &certificates, &tell).await?;
