@@ -109,6 +109,10 @@ pub async fn run(options: Options) -> Result<u8, Failure> {
     scope::check(&options.request, &manifest).map_err(Failure::Refused)?;
     let state = roster::absolute(&manifest.fleet.state)?;
     let live = live(&state).await?;
+    if live.is_none() {
+        // A roll that can't begin leaves no state.
+        application(&manifest.target, None)?;
+    }
     // Without a run nobody may begin one meanwhile: it would read what is being changed.
     let _no_run = match live {
         Some(_) => None,

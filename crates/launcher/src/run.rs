@@ -69,16 +69,18 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let manifest = resolve(&options.manifest, &options.set, options.duration)?;
     let (start, token) = Start::check(manifest)?;
     let state = roster::absolute(&start.manifest.fleet.state)?;
-    let _held = Held::for_run(&state).map_err(Failure::refused)?;
     let story = Story::begin();
     story.tell(start.words());
 
     let prepared = async {
-        let ready = start.prepare(&options.executable, token, story).await?;
+        let identities = start.identities(story).await?;
+        // A run that can't begin leaves no state.
+        let held = Held::for_run(&state).map_err(Failure::refused)?;
+        let ready = start.prepare(&identities, &options.executable, token, story).await?;
         let before = received(ready.application.as_ref()).await;
-        Ok::<_, Failure>((ready, before))
+        Ok::<_, Failure>((held, ready, before))
     };
-    let (ready, before) = tokio::select! {
+    let (_held, ready, before) = tokio::select! {
         prepared = prepared => prepared?,
         () = interrupts.next() => {
             // What had been started is killed by being dropped; there is nothing to drain yet.
@@ -244,11 +246,16 @@ impl Start {
         )
     }
 
-    async fn prepare(&self, executable: &Path, token: Option<Token>, story: Story) -> Result<Ready, Failure> {
-        let identities = self.identities(story).await?;
+    async fn prepare(
+        &self,
+        identities: &Identities,
+        executable: &Path,
+        token: Option<Token>,
+        story: Story,
+    ) -> Result<Ready, Failure> {
         let preparation = Preparation {
             manifest: &self.manifest,
-            identities: &identities,
+            identities,
             executable,
             now: self.now,
             story,

@@ -44,8 +44,12 @@ pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8,
     let (start, token) = Start::check(manifest)?;
     let story = Story::begin();
     story.tell(start.words());
+    let prepared = async {
+        let identities = start.identities(story).await?;
+        start.prepare(&identities, &options.executable, token, story).await
+    };
     let ready = tokio::select! {
-        ready = start.prepare(&options.executable, token, story) => ready?,
+        ready = prepared => ready?,
         () = interrupts.next() => return Err(Failure::Interrupted),
     };
     let plan = crate::roster::plan(&start.manifest, ready.plan, &ready.gateways, start.now)?;

@@ -321,6 +321,7 @@ fn what_can_not_be_rolled_is_refused_before_anything_is_asked() {
         assert!(refused.stderr.contains(words), "{}", refused.stderr);
         assert_eq!(refused.stdout, "");
     }
+    assert_eq!(fleet.entries(), ["fleet.toml"], "it leaves nothing behind");
 }
 
 #[test]
