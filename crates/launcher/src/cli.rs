@@ -17,9 +17,8 @@ use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::manifest::values::Span;
 use crate::report::write_whole;
-use crate::{edge_config, enroll, health, merge, plan_command, preview, run, sim, unenroll};
 use crate::roll::{self, RollArgs};
-use crate::{enroll, health, merge, plan_command, preview, run, sim, unenroll};
+use crate::{edge_config, enroll, health, merge, plan_command, preview, run, sim, unenroll};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
 #[derive(Debug, Parser)]
