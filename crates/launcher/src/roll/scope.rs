@@ -9,7 +9,7 @@ use super::Request;
 use super::case::Case;
 use crate::identities::{wanted_group, wanted_individual};
 use crate::manifest::Manifest;
-use crate::manifest::types::Group;
+use crate::manifest::types::{Group, GroupKind};
 
 /// Whom a roll is about.
 #[derive(Debug)]
@@ -76,20 +76,38 @@ pub(crate) fn check(request: &Request, manifest: &Manifest) -> anyhow::Result<()
 /// Whom the request means.
 pub(crate) fn scope<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Result<Scope<'a>> {
     if request.case.is_of_group() {
-        return group(request, manifest).map(Scope::Group);
+        let group = group(request, manifest)?;
+        group_can_be_rolled(group)?;
+        return Ok(Scope::Group(group));
     }
     let mut all = BTreeMap::new();
+    let mut others = BTreeMap::new();
     for individual in &manifest.individual {
+        let obstacle = obstacle(individual.certificates.is_some(), individual.via.is_some());
         for id in individual.ids()? {
+            if let Some(obstacle) = obstacle {
+                others.insert(id.to_string(), obstacle);
+                continue;
+            }
             let wanted = wanted_individual(&manifest.fleet.certs, individual, id.as_str());
             all.insert(id.to_string(), wanted);
         }
     }
+    let named = request
+        .devices
+        .iter()
+        .find_map(|id| others.get(id).map(|obstacle| (id, obstacle)));
+    if let Some((id, obstacle)) = named {
+        bail!("{id} can't be rolled: {obstacle}");
+    }
     if all.is_empty() {
-        bail!(
-            "the manifest has no [[individual]] devices, so {} has nothing to roll",
-            request.case
-        );
+        match others.values().next() {
+            None => bail!(
+                "the manifest has no [[individual]] devices, so {} has nothing to roll",
+                request.case
+            ),
+            Some(obstacle) => bail!("no [[individual]] device can be rolled: {obstacle}"),
+        }
     }
     let unknown: Vec<_> = request
         .devices
@@ -134,6 +152,33 @@ fn group<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Result<&'a Gr
             .iter()
             .find(|group| group.id == *id)
             .ok_or_else(|| anyhow!("there is no group `{id}`\naccepted: {}", names())),
+    }
+}
+
+/// What keeps us from rolling certificates in good faith.
+fn obstacle(are_brought: bool, is_behind_gateway: bool) -> Option<&'static str> {
+    if are_brought {
+        Some(
+            "its certificates are of somebody else's making (`certificates`)\nhint: put the new files in their places, \
+             run `fleet enroll`, and let the devices register again",
+        )
+    } else if is_behind_gateway {
+        Some("devices behind a gateway (`via`) do not register with DPS, so the hub would not hear of new certificates")
+    } else {
+        None
+    }
+}
+
+fn group_can_be_rolled(group: &Group) -> anyhow::Result<()> {
+    let obstacle = match group.kind {
+        GroupKind::Edge => Some(
+            "its Edge CAs, and the devices that trust them, would have to follow (`kind = \"edge\"`); that is not built",
+        ),
+        GroupKind::Iot => obstacle(group.certificates.is_some(), group.via.is_some()),
+    };
+    match obstacle {
+        Some(obstacle) => Err(anyhow!("group {} can't be rolled: {obstacle}", group.id)),
+        None => Ok(()),
     }
 }
 
@@ -190,6 +235,70 @@ mod tests {
             request.devices = vec!["lab-0002".into()]
         })
         .unwrap();
+    }
+
+    #[test]
+    fn certificates_that_are_not_ours_to_make_are_refused_with_the_reason() {
+        let text = r#"
+            [fleet]
+            name = "demo"
+            [target]
+            kind = "emulator"
+            [[group]]
+            id = "edges"
+            kind = "edge"
+            devices = { prefix = "edge-", count = 1 }
+            [[group]]
+            id = "behind"
+            via = "edge-0001"
+            devices = { prefix = "b-", count = 2 }
+            [[group]]
+            id = "brought"
+            devices = { prefix = "c-", count = 2 }
+            certificates = { leaf = "{device_id}.pem", key = "{device_id}_key.pem", ca = "ca.pem", ca_key = "ca_key.pem" }
+            [[individual]]
+            device_id = "lab-1"
+            certificates = { cert = "lab.pem", key = "lab_key.pem" }
+            [[individual]]
+            device_id = "lab-2"
+            via = "edge-0001"
+        "#;
+        let manifest = crate::manifest::parse("fleet.toml", text, Path::new("."), &[]).unwrap();
+        let refusal = |case: Case, change: fn(&mut Request)| {
+            let mut request = Request::new(case);
+            change(&mut request);
+            check(&request, &manifest).unwrap_err().to_string()
+        };
+        for (case, change, words) in [
+            (
+                Case::GroupExpiry,
+                (|r| r.group = Some("edges".into())) as fn(&mut Request),
+                "group edges can't be rolled: its Edge CAs",
+            ),
+            (
+                Case::GroupBreach,
+                |r| r.group = Some("behind".into()),
+                "group behind can't be rolled: devices behind a gateway",
+            ),
+            (
+                Case::GroupExpiry,
+                |r| r.group = Some("brought".into()),
+                "group brought can't be rolled: its certificates are of somebody else's making",
+            ),
+            (
+                Case::IndividualBreach,
+                |r| r.devices = vec!["lab-2".into()],
+                "lab-2 can't be rolled: devices behind a gateway",
+            ),
+            (
+                Case::IndividualExpiry,
+                |_| {},
+                "no [[individual]] device can be rolled: its certificates are of somebody else's making",
+            ),
+        ] {
+            let error = refusal(case, change);
+            assert!(error.contains(words), "{error}");
+        }
     }
 
     #[test]
