@@ -190,3 +190,50 @@ fn application(target: &Target, status: Option<&crate::control::Status>) -> Resu
         ),
     }
 }
+
+/// What is to be said before a run whose devices a roll may have left between two certificates, or blocked.
+pub(crate) fn unfinished(manifest: &Manifest, state: &Path) -> Vec<String> {
+    let groups = manifest.group.iter().map(|group| Some(group.id.as_str()));
+    groups
+        .chain([None])
+        .filter_map(|group| {
+            // A journal that can't be read is for the roll to complain about.
+            let case = journal::Journal::read(&journal::Journal::path(state, group))
+                .ok()??
+                .case;
+            let (of, flag) = match group {
+                Some(group) => (format!("group {group}"), format!(" --group {group}")),
+                None => ("individual devices".to_owned(), String::new()),
+            };
+            Some(format!(
+                "a roll of {of} is not finished; during this run, `fleet roll … --case {case}{flag}` goes on with it"
+            ))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    #[test]
+    fn a_run_hears_of_rolls_that_were_left() {
+        let text = "[fleet]\nname = \"demo\"\n[target]\nkind = \"emulator\"\n[[individual]]\ndevice_id = \"lab\"";
+        let manifest = manifest::parse("fleet.toml", text, Path::new("."), &[]).unwrap();
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(unfinished(&manifest, state.path()), [""; 0]);
+
+        let what = journal::What::Individuals(BTreeMap::new());
+        let begun = "2026-11-23T15:00:00Z".parse().unwrap();
+        let left = journal::Journal::begin(Case::IndividualBreach, what, BTreeSet::new(), begun);
+        left.write(&journal::Journal::path(state.path(), None)).unwrap();
+        assert_eq!(
+            unfinished(&manifest, state.path()),
+            [
+                "a roll of individual devices is not finished; during this run, `fleet roll … --case individual-breach` goes on with it"
+            ]
+        );
+    }
+}

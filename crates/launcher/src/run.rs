@@ -28,7 +28,7 @@ use crate::stats::Totals;
 use crate::story::Story;
 use crate::summary::summary;
 use crate::target::{Preparation, Ready, Token};
-use crate::{load, pre_flight, roster, target};
+use crate::{load, pre_flight, roll, roster, target};
 use agenda::{Agenda, Results};
 use watch::{Outcome, Watch};
 
@@ -71,6 +71,9 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let state = roster::absolute(&start.manifest.fleet.state)?;
     let story = Story::begin();
     story.tell(start.words());
+    for roll in roll::unfinished(&start.manifest, &state) {
+        story.tell(roll);
+    }
 
     let prepared = async {
         let identities = start.identities(story).await?;

@@ -11,6 +11,7 @@ use super::case::Case;
 use super::steps::End;
 use super::trial::Trial;
 use crate::report::write_whole;
+use crate::summary::readable;
 
 const SCHEMA_VERSION: u32 = 1;
 
@@ -166,8 +167,9 @@ impl Report {
         let mut lines = vec![format!("roll of {what} ({case}): {}", self.outcome.words())];
         lines.push(format!("  use their new certificate  {}", self.devices.len()));
         if let Some(Offline { count, p50, p99, max }) = &self.offline {
+            let [p50, p99, max] = [p50, p99, max].map(|seconds| readable(*seconds));
             lines.push(format!(
-                "  offline                    p50 {p50:.1} s, p99 {p99:.1} s, max {max:.1} s of {count}"
+                "  offline                    p50 {p50}, p99 {p99}, max {max} of {count}"
             ));
         }
         for (word, count) in [
@@ -253,7 +255,7 @@ mod tests {
             report.summary(),
             "roll of group thermostats (group-expiry): done\n  \
              use their new certificate  3\n  \
-             offline                    p50 1.0 s, p99 3.0 s, max 3.0 s of 2\n  \
+             offline                    p50 1.00 s, p99 3.00 s, max 3.00 s of 2\n  \
              old certificates refused   1 of 1 tried\n"
         );
         assert_eq!(report.offline.unwrap().count, 2);
