@@ -75,7 +75,7 @@ async fn register(fleet: &Fleet, device_id: &DeviceId, tls: &TlsConnector) -> an
     wire::packet(&mut stream, wire::SUBACK).await?;
 
     let model_id = fleet.plan.groups[0].model.id();
-    let mut body = serde_json::to_vec(&RegistrationRequest::new(&id, Some(&model_id)))?;
+    let mut body = serde_json::to_vec(&RegistrationRequest::new(&id, model_id.as_ref()))?;
     let mut request = RequestTopic::Register {
         request_id: RequestId::from_number(1),
     };
@@ -114,7 +114,7 @@ async fn leave(mut stream: Stream) -> anyhow::Result<()> {
 /// A session with the hub, up to the point where telemetry begins.
 async fn connect(fleet: &Fleet, device_id: &DeviceId, hub: HubHost, tls: &TlsConnector) -> anyhow::Result<Stream> {
     let host = hub.to_string();
-    let user_name = HubUserName::new(hub, device_id.clone(), Some(fleet.plan.groups[0].model.id())).to_string();
+    let user_name = HubUserName::new(hub, device_id.clone(), fleet.plan.groups[0].model.id()).to_string();
     let connect = wire::connect(device_id.as_str(), user_name, HUB_KEEP_ALIVE, false)?;
     let mut stream = open(fleet, &host, tls, &connect).await?;
     stream

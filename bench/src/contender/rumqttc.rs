@@ -65,7 +65,7 @@ fn options(fleet: &Fleet, index: usize) -> anyhow::Result<MqttOptions> {
     let target = &fleet.plan.target;
     let device_id = fleet.devices[index].clone();
     let hub: HubHost = target.dps_endpoint.parse()?;
-    let user_name = HubUserName::new(hub, device_id, Some(fleet.plan.groups[0].model.id()));
+    let user_name = HubUserName::new(hub, device_id, fleet.plan.groups[0].model.id());
     let mut options = MqttOptions::new(user_name.client_id(), &target.dps_endpoint, target.port);
     options.set_credentials(user_name.to_string(), "");
     Ok(options)
