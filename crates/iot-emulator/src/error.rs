@@ -5,6 +5,23 @@ use std::path::PathBuf;
 use iot_protocol::IdError;
 use iot_protocol::id::{DeviceId, HubHost};
 
+/// What helps where a file of the state folder is spoilt. Never the removal of the folder: the enrollments are in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Remedy {
+    /// The database is spoilt.
+    #[error("restore it from a copy, or move it away to begin without what was enrolled, registered and stored")]
+    Database,
+    /// The certificate authority is spoilt, or a half of it is missing.
+    #[error(
+        "restore ca_cert.pem and ca_key.pem from a copy, or remove both for a new authority, which every client has to \
+         trust anew; enrollments and devices stay"
+    )]
+    Authority,
+    /// The API token is spoilt.
+    #[error("restore it from a copy, or remove this file alone for a new token; enrollments and devices stay")]
+    ApiToken,
+}
+
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -53,12 +70,14 @@ pub enum StartError {
         source: io::Error,
     },
     /// A file of the state folder holds something else than it should.
-    #[error("state file {path} is not usable: {reason}; remove the folder to start afresh")]
+    #[error("state file {path} is not usable: {reason}; {remedy}")]
     BadState {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// What helps, and what it costs.
+        remedy: Remedy,
     },
     /// A state folder is for one emulator at a time.
     #[error("state file {0} is in use by another emulator")]

@@ -82,7 +82,7 @@ pub use config::Config;
 pub use dps::Reprovision;
 pub use edge_ca::{EdgeCa, InvalidEdgeCa};
 pub use emulator::Emulator;
-pub use error::StartError;
+pub use error::{Remedy, StartError};
 pub use faults::FaultRules;
 pub use gateway::{Gateway, InvalidGateway};
 pub use journal::{Entry, Event, Journal, Service, Why};

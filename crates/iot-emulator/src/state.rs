@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::authority::Authority;
 use crate::certificate::Certificate;
-use crate::error::StartError;
+use crate::error::{Remedy, StartError};
 use crate::token::ApiToken;
 
 /// What clients trust.
@@ -54,22 +54,28 @@ impl StateFolder {
     /// The authority of this folder, made when there is none or when it has expired.
     pub(crate) fn authority(&self, now: Timestamp) -> Result<Authority, StartError> {
         let (cert_path, key_path) = (self.ca_cert(), self.0.join(CA_KEY));
-        if let (Some(certificate), Some(key)) = (read(&cert_path)?, read(&key_path)?) {
-            let parsed = Certificate::from_text(&certificate).map_err(|error| StartError::BadState {
-                path: cert_path.clone(),
-                reason: error.to_string(),
-            })?;
-            if parsed.is_valid_at(now) {
-                let bad = |reason: String| StartError::BadState {
-                    path: key_path.clone(),
-                    reason,
-                };
-                let authority = Authority::load(certificate, &key).map_err(|error| bad(error.to_string()))?;
-                if !parsed.is_for(authority.public_key()) {
-                    return Err(bad(format!("not the key of {CA_CERT}")));
+        let bad = |path: &Path, reason: String| StartError::BadState {
+            path: path.into(),
+            reason,
+            remedy: Remedy::Authority,
+        };
+        match (read(&cert_path)?, read(&key_path)?) {
+            (Some(certificate), Some(key)) => {
+                let parsed =
+                    Certificate::from_text(&certificate).map_err(|error| bad(&cert_path, error.to_string()))?;
+                if parsed.is_valid_at(now) {
+                    let authority = Authority::load(certificate, &key)
+                        .map_err(|_| bad(&key_path, "it is no private key".into()))?;
+                    if !parsed.is_for(authority.public_key()) {
+                        return Err(bad(&key_path, format!("it is not the key of {CA_CERT}")));
+                    }
+                    return Ok(authority);
                 }
-                return Ok(authority);
             }
+            // Clients trust the authority whose half is still there: a new one would lock all of them out.
+            (Some(_), None) => return Err(bad(&key_path, format!("it is missing, and {CA_CERT} is there"))),
+            (None, Some(_)) => return Err(bad(&cert_path, format!("it is missing, and {CA_KEY} is there"))),
+            (None, None) => {}
         }
         let authority = Authority::generate(now)?;
         write(&key_path, &authority.key_pem(), Readers::Owner)?;
@@ -83,7 +89,8 @@ impl StateFolder {
         match read(&path)? {
             Some(text) => ApiToken::parse(&text).ok_or_else(|| StartError::BadState {
                 path,
-                reason: "no token that fits into a header".into(),
+                reason: "it holds no token that fits into a header".into(),
+                remedy: Remedy::ApiToken,
             }),
             None => {
                 let token = ApiToken::generate();
@@ -172,7 +179,7 @@ mod tests {
         fs::write(folder.path().join(CA_KEY), other.key_pem()).unwrap();
         let error = state.authority(crate::clock::now()).err().unwrap().to_string();
         assert!(
-            error.contains("ca_key.pem is not usable: not the key of ca_cert.pem"),
+            error.contains("ca_key.pem is not usable: it is not the key of ca_cert.pem"),
             "{error}"
         );
         fs::write(state.ca_cert(), "nonsense").unwrap();
@@ -181,5 +188,30 @@ mod tests {
             error.contains(CA_CERT) && error.contains("not an X.509 certificate"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn half_an_authority_is_an_error_and_no_advice_costs_more_than_it_must() {
+        for (gone, there) in [(CA_KEY, CA_CERT), (CA_CERT, CA_KEY)] {
+            let folder = tempfile::tempdir().unwrap();
+            let state = StateFolder::open(folder.path()).unwrap();
+            state.authority(crate::clock::now()).unwrap();
+            let left = fs::read(folder.path().join(there)).unwrap();
+            fs::remove_file(folder.path().join(gone)).unwrap();
+            let error = state.authority(crate::clock::now()).err().unwrap().to_string();
+            assert!(
+                error.contains(&format!(
+                    "{gone} is not usable: it is missing, and {there} is there; restore"
+                )),
+                "{error}"
+            );
+            assert!(error.contains("enrollments and devices stay"), "{error}");
+            assert_eq!(fs::read(folder.path().join(there)).unwrap(), left);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(folder.path()).unwrap();
+        fs::write(state.api_token_file(), "").unwrap();
+        let error = state.api_token().err().unwrap().to_string();
+        assert!(error.contains("remove this file alone for a new token"), "{error}");
     }
 }

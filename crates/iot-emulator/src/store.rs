@@ -8,6 +8,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `record` | the records, and the form in which they are stored |
+//! | `asserting` | a library's panic, taken for an answer |
 //! | `database` | the file: opening, checking, loading, committing |
 //! | `writer` | the thread, and what waits for it |
 
@@ -16,6 +17,7 @@ use std::sync::PoisonError;
 
 use crate::error::StartError;
 
+mod asserting;
 mod database;
 mod record;
 mod writer;

@@ -1,15 +1,14 @@
 //! The database file.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{ReadableTable, TableDefinition};
 
-use super::{Change, Record, Table};
-use crate::error::StartError;
+use super::{Change, Record, Table, asserting};
+use crate::error::{Remedy, StartError};
 
 /// The form of the records. A database of another version is refused, never guessed at.
 pub(super) const VERSION: u64 = 1;
@@ -18,8 +17,8 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const VERSION_KEY: &str = "version";
 /// Memory is the source for reads, so the database's own cache has next to nothing to do.
 const CACHE: usize = 1 << 20;
-/// Everything after a first start that was killed early: redb writes the first bytes last.
-const UNFINISHED: [u8; 4] = [0; 4];
+/// A database that is made has this after its name until it is whole.
+const UNFINISHED: &str = "new";
 
 #[derive(Debug)]
 pub(super) struct Database(redb::Database);
@@ -42,6 +41,13 @@ pub(super) enum Failure {
     Damaged(String),
 }
 
+/// Whether a database was there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    New,
+    Old,
+}
+
 /// Records by table, each with its key.
 type Tables = BTreeMap<Table, Vec<(String, Vec<u8>)>>;
 
@@ -49,12 +55,15 @@ impl Database {
     /// Opens or makes the database at `path`, for this process alone.
     pub(super) fn open(path: &Path) -> Result<(Self, Content), StartError> {
         // redb asserts, here and there, what a damaged file can break.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            let database = Self(open(path)?);
-            let tables = database.load()?;
-            Ok((database, tables))
-        }));
-        let opened = opened.unwrap_or_else(|_| Err(Failure::Damaged("the database is damaged".into())));
+        let opened = asserting::try_to(|| match existing(path)? {
+            Some(file) => {
+                let database = Self(open(file, path)?);
+                let tables = database.load(Age::Old)?;
+                Ok((database, tables))
+            }
+            None => Self::make(path),
+        });
+        let opened = opened.unwrap_or_else(|| Err(Failure::Damaged("the database is damaged".into())));
         let (database, tables) = opened.map_err(|unusable| match unusable {
             Failure::InUse => StartError::StateInUse(path.into()),
             Failure::Io(source) => StartError::State {
@@ -64,10 +73,32 @@ impl Database {
             Failure::Damaged(reason) => StartError::BadState {
                 path: path.into(),
                 reason,
+                remedy: Remedy::Database,
             },
         })?;
         let path = path.into();
         Ok((database, Content { path, tables }))
+    }
+
+    /// Makes an empty database under another name and renames it, so that a file at `path` is always a whole one: an empty
+    /// or half one there has been damaged, and is never taken for a first start.
+    fn make(path: &Path) -> Result<(Self, Tables), Failure> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{UNFINISHED}"));
+        let unfinished = PathBuf::from(name);
+        let file = options().create(true).truncate(false).open(&unfinished)?;
+        lock(&file)?;
+        // What a first start that was killed has left.
+        file.set_len(0)?;
+        let database = Self(open(file, &unfinished)?);
+        let tables = database.load(Age::New)?;
+        if path.exists() {
+            // Another emulator was faster.
+            return Err(Failure::InUse);
+        }
+        fs::rename(&unfinished, path)?;
+        sync_folder(path)?;
+        Ok((database, tables))
     }
 
     /// A database on something else than a file.
@@ -78,12 +109,11 @@ impl Database {
     }
 
     /// Checks the version, and reads every record.
-    fn load(&self) -> Result<Tables, Failure> {
+    fn load(&self, age: Age) -> Result<Tables, Failure> {
         let transaction = self.0.begin_write().map_err(failure)?;
-        let is_new = transaction.list_tables().map_err(failure)?.next().is_none();
         {
             let mut meta = transaction.open_table(META).map_err(failure)?;
-            if is_new {
+            if age == Age::New {
                 meta.insert(VERSION_KEY, VERSION).map_err(failure)?;
             }
             let found = meta.get(VERSION_KEY).map_err(failure)?;
@@ -94,7 +124,11 @@ impl Database {
                         "it has version {other}, and this emulator knows version {VERSION} only"
                     )));
                 }
-                None => return Err(Failure::Damaged("it is another program's database".into())),
+                None => {
+                    return Err(Failure::Damaged(
+                        "it is another program's database, or a damaged one".into(),
+                    ));
+                }
             }
         }
         let mut tables = BTreeMap::new();
@@ -107,10 +141,9 @@ impl Database {
             }
             tables.insert(table, records);
         }
-        if is_new {
-            transaction.commit().map_err(failure)?;
-        } else {
-            transaction.abort().map_err(failure)?;
+        match age {
+            Age::New => transaction.commit().map_err(failure)?,
+            Age::Old => transaction.abort().map_err(failure)?,
         }
         Ok(tables)
     }
@@ -152,6 +185,7 @@ impl Content {
         StartError::BadState {
             path: self.path.clone(),
             reason: format!("record `{key}` of table `{}`: {reason}", R::TABLE.name()),
+            remedy: Remedy::Database,
         }
     }
 }
@@ -160,21 +194,48 @@ fn definition(table: Table) -> TableDefinition<'static, &'static str, &'static [
     TableDefinition::new(table.name())
 }
 
-fn open(path: &Path) -> Result<redb::Database, Failure> {
+fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    let file = options.open(path)?;
+    options
+}
+
+/// The file at `path`, for this process alone; `None` if there is none.
+fn existing(path: &Path) -> Result<Option<File>, Failure> {
+    let file = match options().open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     lock(&file)?;
-    let mut start = Vec::new();
-    (&file).take(UNFINISHED.len() as u64).read_to_end(&mut start)?;
-    if start == UNFINISHED {
-        file.set_len(0)?;
+    let mut start = [0; 4];
+    match (&file).read_exact(&mut start) {
+        // redb would take a file whose beginning is zero for a new one, and write over it.
+        Ok(()) if start == [0; 4] => Err(Failure::Damaged(
+            "its beginning is zero: the database is damaged".into(),
+        )),
+        Ok(()) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Failure::Damaged(
+            "it is empty or cut off: the database is damaged".into(),
+        )),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Makes a rename last, where the system lets folders be synchronized.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) && !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+fn open(file: File, path: &Path) -> Result<redb::Database, Failure> {
     let mut database = redb::Builder::new()
         .set_cache_size(CACHE)
         .create_with_file_format_v3(true)

@@ -136,7 +136,7 @@ fn set_version(path: &Path, version: u64) {
 fn a_file_that_is_no_database_is_named_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("emulator.redb");
-    for nonsense in [&b"n"[..], b"nonsense", &[b'x'; 100_000]] {
+    for nonsense in [&b"n"[..], b"nonsense", &[b'x'; 100_000], b"", &[0; 3], &[0; 100_000]] {
         fs::write(&path, nonsense).unwrap();
         let words = refusal(&path);
         assert!(words.contains("emulator.redb is not usable"), "{words}");
@@ -146,11 +146,32 @@ fn a_file_that_is_no_database_is_named_and_left_as_it_is() {
 
 #[test]
 fn a_first_start_that_was_killed_early_is_a_first_start_again() {
+    for unfinished in [&[][..], &[0; 100_000], b"whatever stands there"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        fs::write(folder.path().join("db.new"), unfinished).unwrap();
+        assert!(notes(&path).is_empty());
+        assert!(notes(&path).is_empty());
+        assert!(!folder.path().join("db.new").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_database_whose_beginning_is_lost_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
-    for unfinished in [&[][..], &[0; 100_000]] {
-        fs::write(&path, unfinished).unwrap();
-        assert!(notes(&path).is_empty());
+    let (store, _) = Store::open(&path).unwrap();
+    put(&store, "a", "1");
+    store.close().await;
+    let whole = fs::read(&path).unwrap();
+    for zeroed in [4, 4096] {
+        let mut spoilt = whole.clone();
+        spoilt[..zeroed].fill(0);
+        fs::write(&path, &spoilt).unwrap();
+        let words = refusal(&path);
+        assert!(words.contains("its beginning is zero"), "{words}");
+        assert!(words.contains("restore it from a copy"), "{words}");
+        assert_eq!(fs::read(&path).unwrap(), spoilt);
     }
 }
 
