@@ -32,12 +32,14 @@ impl TwinDocument {
 /// One half of a twin, or a patch of one: properties and the version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
-    /// Counts up with every change.
-    #[serde(rename = "$version", default)]
-    pub version: u64,
-    /// The properties. In a patch, `null` deletes one.
+    /// The properties, in the order in which they were written. In a patch, `null` deletes one.
     #[serde(flatten)]
     pub properties: Map<String, Value>,
+    /// Counts up with every change. It comes last, as in every example of Microsoft's: the Python sample for components
+    /// takes the first member of a patch for the component's name
+    /// (<https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub#receive-desired-properties-update-notifications>).
+    #[serde(rename = "$version", default)]
+    pub version: u64,
 }
 
 impl Section {
@@ -62,7 +64,7 @@ pub fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
     for (key, change) in patch {
         match change {
             Value::Null => {
-                target.remove(key);
+                target.shift_remove(key);
             }
             Value::Object(change) => {
                 let slot = target.entry(key).or_insert_with(|| Value::Object(Map::new()));

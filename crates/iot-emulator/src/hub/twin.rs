@@ -83,7 +83,7 @@ impl Twin {
     /// Merges what the device reports; gives the new version.
     pub(crate) fn report(&mut self, body: &[u8], now: Timestamp) -> Result<u64, BadPatch> {
         let mut patch: Map<String, Value> = serde_json::from_slice(body).map_err(|_| BadPatch::NotAnObject)?;
-        patch.remove("$version");
+        patch.shift_remove("$version");
         self.reported.change(&patch, now)
     }
 
@@ -94,6 +94,8 @@ impl Twin {
         now: Timestamp,
     ) -> Result<(u64, Bytes), BadPatch> {
         let version = self.desired.change(&patch, now)?;
+        // Last, also where the patch brought one of its own.
+        patch.shift_remove("$version");
         patch.insert("$version".into(), version.into());
         Ok((version, Bytes::from(Value::Object(patch).to_string())))
     }
@@ -124,11 +126,11 @@ impl Half {
         }
     }
 
-    /// The text of the section, version and all.
+    /// The text of the section, with the version as its last member.
     fn json(&self) -> String {
-        let rest = self.properties.strip_prefix('{').unwrap_or(&self.properties);
-        let comma = if rest == "}" { "" } else { "," };
-        format!(r#"{{"$version":{}{comma}{rest}"#, self.version)
+        let members = self.properties.strip_suffix('}').unwrap_or(&self.properties);
+        let comma = if members == "{" { "" } else { "," };
+        format!(r#"{members}{comma}"$version":{}}}"#, self.version)
     }
 
     /// Applies a patch if patch and result keep the limits; gives the new version.

@@ -54,7 +54,7 @@ pub(super) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) 
     for (key, value) in patch {
         match value {
             Value::Null => {
-                target.remove(&key);
+                target.shift_remove(&key);
             }
             Value::Object(patch) => {
                 let inner = target.entry(key).or_insert(Value::Null);

@@ -133,20 +133,20 @@ fn write(
 
 fn write_root(rest: &Rest, id: &str, body: &Bytes, mode: Mode) -> Result<(StatusCode, Json<Value>), ApiError> {
     let mut patch = object(body)?;
-    patch.remove(METADATA);
+    patch.shift_remove(METADATA);
     write(rest, id, |twin, is_component| {
         let mut answer = Map::new();
         let mut metadata = Map::new();
         for (name, value) in &mut patch {
             match value {
                 Value::Object(component) if is_component(name) => {
-                    component.remove(METADATA);
-                    component.remove(COMPONENT_MARKER);
+                    component.shift_remove(METADATA);
+                    component.shift_remove(COMPONENT_MARKER);
                     answer.insert(name.clone(), json!({ METADATA: desired_metadata(component) }));
                     if mode == Mode::Replace {
                         remove_others(component, desired_of(twin, name));
                     }
-                    component.insert(COMPONENT_MARKER.into(), COMPONENT_MARKER_VALUE.into());
+                    mark(component);
                 }
                 _ => {
                     metadata.insert(name.clone(), json!({ "desiredValue": value }));
@@ -162,6 +162,11 @@ fn write_root(rest: &Rest, id: &str, body: &Bytes, mode: Mode) -> Result<(Status
     })
 }
 
+/// Marks an object as a component, in front of its properties as in Microsoft's examples.
+fn mark(component: &mut Map<String, Value>) {
+    component.shift_insert(0, COMPONENT_MARKER.into(), COMPONENT_MARKER_VALUE.into());
+}
+
 fn write_component(
     rest: &Rest,
     id: &str,
@@ -170,14 +175,14 @@ fn write_component(
     mode: Mode,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let mut properties = object(body)?;
-    properties.remove(METADATA);
-    properties.remove(COMPONENT_MARKER);
+    properties.shift_remove(METADATA);
+    properties.shift_remove(COMPONENT_MARKER);
     write(rest, id, |twin, _| {
         let answer = json!({ METADATA: desired_metadata(&properties) });
         if mode == Mode::Replace {
             remove_others(&mut properties, desired_of(twin, &component));
         }
-        properties.insert(COMPONENT_MARKER.into(), COMPONENT_MARKER_VALUE.into());
+        mark(&mut properties);
         let patch = Map::from_iter([(component, Value::Object(properties))]);
         Write { patch, answer }
     })

@@ -67,7 +67,7 @@ fn write(
         return Err(ApiError::invalid("@id: must be the id of the path, or left out"));
     }
     document.insert("@id".into(), id.into());
-    let given = document.remove("etag");
+    let given = document.shift_remove("etag");
     check_etag(
         given.as_ref().and_then(Value::as_str),
         current.map(|template| template.etag.as_str()),

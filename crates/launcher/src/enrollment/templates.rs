@@ -51,11 +51,11 @@ pub fn template(model_id: &str) -> anyhow::Result<Value> {
         if let Some(id) = component["schema"].as_str() {
             let mut schema = interface(id)?;
             // The language is said once, at the top.
-            schema.as_object_mut().map(|schema| schema.remove("@context"));
+            schema.as_object_mut().map(|schema| schema.shift_remove("@context"));
             component["schema"] = schema;
         }
     }
-    model.as_object_mut().map(|model| model.remove("@context"));
+    model.as_object_mut().map(|model| model.shift_remove("@context"));
     Ok(json!({
         "@id": model_id,
         "@type": ["ModelDefinition", "DeviceModel"],
