@@ -1,8 +1,9 @@
 //! Who a client is, by its certificates. Pure: enrollments, chain and date are handed in.
 //!
-//! First the individual enrollment whose primary or secondary certificate is the leaf; otherwise the chain is climbed
-//! from the leaf, and the first authority that belongs to an enrollment group decides. The first hit decides: a
-//! disabled entry refuses the device even if a higher one would let it in.
+//! First the individual enrollment for the registration id, whose primary or secondary certificate the leaf has to be;
+//! only where there is none, the chain is climbed from the leaf, and the first authority that belongs to an enrollment
+//! group decides. The first hit decides: a disabled entry refuses the device even if a higher one would let it in.
+//! What each certificate on the way may be used for is judged in `path`.
 //!
 //! Sources: [X.509 attestation](https://learn.microsoft.com/azure/iot-dps/concepts-x509-attestation),
 //! [Revoke device access](https://learn.microsoft.com/azure/iot-dps/how-to-revoke-device-access-portal).
@@ -11,7 +12,9 @@ use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
 
 use crate::certificate::{Certificate, Thumbprint};
+use crate::unconfirmed::INDIVIDUAL_COMES_FIRST;
 
+mod path;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +22,8 @@ mod tests;
 pub(crate) trait Enrollments {
     /// The individual enrollment with this certificate, primary or secondary.
     fn individual(&self, leaf: &Thumbprint) -> Option<Individual>;
+    /// Whether there is an individual enrollment for this registration id, folded.
+    fn has_individual(&self, registration_id: &str) -> bool;
     /// The verified certificates of all groups, primary and secondary.
     fn authorities(&self) -> impl Iterator<Item = Authority<'_>>;
 }
@@ -57,6 +62,10 @@ pub(crate) enum Refusal {
     NotValidNow,
     #[error("no enrollment matches the certificate")]
     NotEnrolled,
+    #[error("the device is enrolled individually, with another certificate")]
+    EnrolledIndividually,
+    #[error("the certificate `{subject}` {why}")]
+    Unusable { subject: String, why: path::Why },
     #[error("the enrollment is disabled")]
     Disabled,
     #[error("the certificate is not the one that the device registered with")]
@@ -81,6 +90,7 @@ pub(crate) fn attest(
     if !leaf.is_valid_at(now) {
         return Err(Refusal::NotValidNow);
     }
+    path::check_client(leaf)?;
     if let Some(individual) = enrollments.individual(&leaf.thumbprint()) {
         return if individual.registration_id == registration_id.folded() {
             Ok(Attested::Individual {
@@ -90,16 +100,23 @@ pub(crate) fn attest(
             Err(Refusal::NotEnrolled)
         };
     }
-    climb(chain, now, |current| {
+    // The enrollment for a device comes before that for a group: otherwise every leaf below any enrolled authority could
+    // take over a device that is enrolled with a certificate of its own.
+    if INDIVIDUAL_COMES_FIRST && enrollments.has_individual(&registration_id.folded()) {
+        return Err(Refusal::EnrolledIndividually);
+    }
+    let attested = climb(chain, now, |current| {
         let authority = enrollments.authorities().find(|a| is_anchor(a.certificate, current))?;
         Some((
-            authority.certificate.is_valid_at(now),
+            authority.certificate,
             Attested::Group {
                 id: authority.group.to_owned(),
                 enabled: authority.enabled,
             },
         ))
-    })
+    })?;
+    path::check_below_authority(leaf)?;
+    Ok(attested)
 }
 
 /// Checks the certificates of a device that connects to its hub: `registered` is the thumbprint that DPS wrote at the
@@ -124,26 +141,33 @@ fn is_anchor(authority: &Certificate, current: &Certificate) -> bool {
 
 /// Goes from the leaf from issuer to issuer, until `anchor` knows who signed the current one. The order of the
 /// presented certificates does not count, and none is used twice.
-fn climb<T>(
-    chain: &[Certificate],
+fn climb<'a, T>(
+    chain: &'a [Certificate],
     now: Timestamp,
-    mut anchor: impl FnMut(&Certificate) -> Option<(bool, T)>,
+    mut anchor: impl FnMut(&Certificate) -> Option<(&'a Certificate, T)>,
 ) -> Result<T, Refusal> {
-    let (mut current, others) = chain.split_first().ok_or(Refusal::NoCertificate)?;
+    let (leaf, others) = chain.split_first().ok_or(Refusal::NoCertificate)?;
+    let mut path = vec![leaf];
     let mut left: Vec<&Certificate> = others.iter().collect();
     loop {
-        match anchor(current) {
-            Some((true, found)) => return Ok(found),
-            Some((false, _)) => return Err(Refusal::NotValidNow),
-            None => {}
-        }
-        let issuer = left
-            .iter()
-            .position(|candidate| is_anchor(candidate, current))
-            .ok_or(Refusal::NotEnrolled)?;
-        current = left.swap_remove(issuer);
-        if !current.is_valid_at(now) {
+        let current = path.last().copied().unwrap_or(leaf);
+        let (issuer, found) = match anchor(current) {
+            Some((anchor, found)) => (anchor, Some(found)),
+            None => {
+                let issuer = left
+                    .iter()
+                    .position(|candidate| is_anchor(candidate, current))
+                    .ok_or(Refusal::NotEnrolled)?;
+                (left.swap_remove(issuer), None)
+            }
+        };
+        if !issuer.is_valid_at(now) {
             return Err(Refusal::NotValidNow);
+        }
+        path::check_issuer(issuer, &path)?;
+        match found {
+            Some(found) => return Ok(found),
+            None => path.push(issuer),
         }
     }
 }

@@ -332,6 +332,11 @@ impl Enrollments for Application {
         })
     }
 
+    fn has_individual(&self, registration_id: &str) -> bool {
+        let device = self.devices.get(registration_id);
+        device.is_some_and(|device| device.attestation.is_some())
+    }
+
     fn authorities(&self) -> impl Iterator<Item = Authority<'_>> {
         self.groups.values().flat_map(|group| {
             let verified = group.certificates().filter(|(_, signing)| signing.verified);

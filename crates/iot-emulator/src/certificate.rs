@@ -13,6 +13,10 @@ use sha1::Digest;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
 
+use self::usage::Usage;
+
+pub(crate) mod usage;
+
 /// SHA-256 over the DER, the emulator's own way to recognise a certificate.
 pub(crate) type Thumbprint = [u8; 32];
 
@@ -23,8 +27,8 @@ pub(crate) struct Certificate {
     der: Vec<u8>,
     /// The only common name of the subject; a subject with several names nobody.
     pub(crate) common_name: Option<String>,
-    /// Whether it may sign others. A missing key usage does not count, as test tools leave it out.
-    pub(crate) is_authority: bool,
+    /// What its version and its extensions let it be used for.
+    pub(crate) usage: Usage,
     subject: Vec<u8>,
     issuer: Vec<u8>,
     not_before: i64,
@@ -50,11 +54,10 @@ impl Certificate {
             (Some(name), None) => name.as_str().ok().map(Into::into),
             _ => None,
         };
-        let is_authority = matches!(parsed.basic_constraints(), Ok(Some(constraints)) if constraints.value.ca);
         Ok(Self {
             der: der.to_vec(),
             common_name,
-            is_authority,
+            usage: Usage::of(&parsed),
             subject: parsed.subject().as_raw().to_vec(),
             issuer: parsed.issuer().as_raw().to_vec(),
             not_before: parsed.validity().not_before.timestamp(),
@@ -97,6 +100,16 @@ impl Certificate {
         Timestamp::from_second(self.not_after).ok()
     }
 
+    /// Whether subject and issuer are the same name.
+    pub(crate) fn is_self_issued(&self) -> bool {
+        self.subject == self.issuer
+    }
+
+    /// All of it, for what is asked seldom.
+    pub(crate) fn parsed(&self) -> Option<X509Certificate<'_>> {
+        X509Certificate::from_der(&self.der).ok().map(|(_, parsed)| parsed)
+    }
+
     /// The subject in words.
     pub(crate) fn subject(&self) -> String {
         match X509Name::from_der(&self.subject) {
@@ -105,9 +118,9 @@ impl Certificate {
         }
     }
 
-    /// Whether `authority` may sign others and did sign this one.
+    /// Whether `authority` did sign this one, by name and by signature; whether it might, [`Usage`] says.
     pub(crate) fn is_signed_by(&self, authority: &Self) -> bool {
-        if self.issuer != authority.subject || !authority.is_authority {
+        if self.issuer != authority.subject {
             return false;
         }
         let signer = authority.thumbprint();
@@ -165,7 +178,7 @@ impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificate")
             .field("common_name", &self.common_name)
-            .field("is_authority", &self.is_authority)
+            .field("usage", &self.usage)
             .finish_non_exhaustive()
     }
 }

@@ -6,12 +6,16 @@
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::version::TLS12;
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::asn1_rs::Sequence;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::ServerIdentity;
 
@@ -45,6 +49,41 @@ pub(crate) fn rest_config(identity: &ServerIdentity) -> Result<ServerConfig, rus
     Ok(config)
 }
 
+/// Checks the proof of the private key where rustls does not even read the certificate: X.509 version 1, or a critical
+/// extension that it does not know. Azure's answer to those comes at CONNECT, so the handshake must not be the one to end.
+fn by_key_alone(
+    error: rustls::Error,
+    algorithms: &WebPkiSupportedAlgorithms,
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    // What is wrong with the scheme, no certificate can mend.
+    if !matches!(error, rustls::Error::InvalidCertificate(_)) {
+        return Err(error);
+    }
+    let is_proved = || {
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let (_, candidates) = algorithms
+            .mapping
+            .iter()
+            .find(|(scheme, _)| *scheme == signature.scheme)?;
+        let key = parsed.public_key();
+        let (_, info) = Sequence::from_der(key.raw).ok()?;
+        let (_, identifier) = Sequence::from_der(&info.content).ok()?;
+        let bits = key.subject_public_key.data.as_ref();
+        let fits = candidates
+            .iter()
+            .filter(|candidate| candidate.public_key_alg_id().as_ref() == &*identifier.content)
+            .any(|candidate| candidate.verify_signature(bits, message, signature.signature()).is_ok());
+        Some(fits)
+    };
+    match is_proved() {
+        Some(true) => Ok(HandshakeSignatureValid::assertion()),
+        _ => Err(error),
+    }
+}
+
 /// Takes any certificate, as long as the client has its private key.
 #[derive(Debug)]
 struct AnyClientCertificate {
@@ -75,12 +114,9 @@ impl ClientCertVerifier for AnyClientCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+            .or_else(|error| by_key_alone(error, algorithms, message, certificate, signature))
     }
 
     fn verify_tls13_signature(
@@ -89,12 +125,9 @@ impl ClientCertVerifier for AnyClientCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+            .or_else(|error| by_key_alone(error, algorithms, message, certificate, signature))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

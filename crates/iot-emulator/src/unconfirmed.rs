@@ -10,6 +10,14 @@ use rumqttc::mqttbytes::v4::ConnectReturnCode;
 /// A client whose certificate has expired, is not valid yet, or is unknown. Observed for unknown ones, assumed for the
 /// others: the handshake succeeds and CONNACK says no.
 pub(crate) const BAD_CERTIFICATE: ConnectReturnCode = ConnectReturnCode::NotAuthorized;
+/// A client's certificate without any extended key usage. Microsoft's quickstarts and embedded SDKs call `clientAuth`
+/// mandatory (GitHub Azure/azure-sdk-for-c, pull request 2006), RFC 5280 takes a missing extension for no restriction, and
+/// devices with such certificates are known to work.
+pub(crate) const NO_EXTENDED_KEY_USAGE_IS_A_CLIENT: bool = true;
+/// DPS: whether an individual enrollment for a registration id keeps a leaf of an enrolled group away from that id. The
+/// order of operations says that the entry for the device applies where there is one; what becomes of another leaf, no
+/// source says in words: <https://learn.microsoft.com/azure/iot-dps/concepts-x509-attestation#dps-order-of-operations-with-certificates>.
+pub(crate) const INDIVIDUAL_COMES_FIRST: bool = true;
 /// A user name that names another id scope or another hub than the device's own.
 pub(crate) const WRONG_TENANT: ConnectReturnCode = ConnectReturnCode::NotAuthorized;
 /// A user name that can't be read, or a version of the DPS interface that nobody has published.

@@ -1,7 +1,11 @@
 use std::collections::BTreeMap;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
+};
 
+use super::path::Why;
 use super::*;
 
 /// Enrollments as a test writes them down.
@@ -30,6 +34,12 @@ impl Enrolled {
 impl Enrollments for Enrolled {
     fn individual(&self, leaf: &Thumbprint) -> Option<Individual> {
         self.individuals.get(leaf).cloned()
+    }
+
+    fn has_individual(&self, registration_id: &str) -> bool {
+        self.individuals
+            .values()
+            .any(|one| one.registration_id == registration_id)
     }
 
     fn authorities(&self) -> impl Iterator<Item = Authority<'_>> {
@@ -192,7 +202,137 @@ fn an_issuer_that_is_no_certificate_authority_signs_nothing() {
     let middle = make("middle", false, GOOD, Some(&root));
     let leaf = leaf("t-1", &middle);
     let enrolled = Enrolled::default().group("g", true, &root);
-    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &middle]), Err(Refusal::NotEnrolled));
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf, &middle]),
+        unusable("CN=middle", Why::NotAnAuthority)
+    );
+}
+
+#[test]
+fn an_individual_enrollment_keeps_leaves_of_groups_away_from_its_device() {
+    let root = root("root");
+    let (own, of_group) = (make("lab-1", false, GOOD, None), leaf("lab-1", &root));
+    let group = || Enrolled::default().group("g", true, &root);
+    let both = group().individual("lab-1", true, &own);
+    assert_eq!(
+        judge(&both, "lab-1", &[&own]),
+        Ok(Attested::Individual { enabled: true })
+    );
+    for id in ["lab-1", "LAB-1"] {
+        assert_eq!(judge(&both, id, &[&of_group]), Err(Refusal::EnrolledIndividually));
+    }
+    let blocked = group().individual("lab-1", false, &own);
+    assert_eq!(
+        judge(&blocked, "lab-1", &[&of_group]),
+        Err(Refusal::EnrolledIndividually)
+    );
+    assert_eq!(judge(&group(), "lab-1", &[&of_group]), by_group("g", true));
+}
+
+/// A certificate with what `change` makes of its parameters.
+fn made(name: &str, by: Option<&Party>, change: impl FnOnce(&mut CertificateParams)) -> Party {
+    let mut parameters = parameters(name, by.is_none() || name.starts_with("CA"), GOOD);
+    change(&mut parameters);
+    let key = KeyPair::generate().unwrap();
+    let certificate = match by {
+        Some(by) => parameters.signed_by(&key, &by.issuer),
+        None => parameters.self_signed(&key),
+    };
+    Party {
+        certificate: Certificate::from_der(certificate.unwrap().der()).unwrap(),
+        issuer: Issuer::new(parameters, key),
+    }
+}
+
+fn unusable(subject: &str, why: Why) -> Result<Attested, Refusal> {
+    Err(Refusal::Unusable {
+        subject: subject.into(),
+        why,
+    })
+}
+
+#[test]
+fn what_a_certificate_may_not_be_used_for_is_refused_and_named() {
+    let root = root("root");
+    let enrolled = Enrolled::default().group("g", true, &root);
+    let judge = |chain: &[&Party]| judge(&enrolled, "t-1", chain);
+
+    let server = made("t-1", Some(&root), |p| {
+        p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]
+    });
+    assert_eq!(judge(&[&server]), unusable("CN=t-1", Why::NotForClients));
+    for usages in [
+        vec![],
+        vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth],
+        vec![ExtendedKeyUsagePurpose::Any],
+    ] {
+        let client = made("t-1", Some(&root), |p| p.extended_key_usages = usages);
+        assert_eq!(judge(&[&client]), by_group("g", true));
+    }
+    let authority = made("t-1", Some(&root), |p| {
+        p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)
+    });
+    assert_eq!(judge(&[&authority]), unusable("CN=t-1", Why::AuthorityAsLeaf));
+
+    let no_sign = made("CA 1", Some(&root), |p| p.key_usages = vec![KeyUsagePurpose::CrlSign]);
+    let below = leaf("t-1", &no_sign);
+    assert_eq!(judge(&[&below, &no_sign]), unusable("CN=CA 1", Why::NoCertSign));
+
+    let strange = made("t-1", Some(&root), |p| {
+        let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        p.custom_extensions = vec![extension];
+    });
+    assert_eq!(judge(&[&strange]), unusable("CN=t-1", Why::CriticalExtension));
+}
+
+#[test]
+fn a_path_length_counts_the_authorities_below() {
+    let root = root("root");
+    let enrolled = Enrolled::default().group("g", true, &root);
+    let upper = made("CA 1", Some(&root), |p| {
+        p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))
+    });
+    let at_once = leaf("t-1", &upper);
+    assert_eq!(judge(&enrolled, "t-1", &[&at_once, &upper]), by_group("g", true));
+    let lower = intermediate("CA 2", &upper);
+    let below = leaf("t-1", &lower);
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&below, &lower, &upper]),
+        unusable("CN=CA 1", Why::PathLength(0))
+    );
+}
+
+#[test]
+fn names_that_an_authority_excludes_are_refused_and_others_are_not() {
+    let directory = |name: &str| {
+        let mut names = rcgen::DistinguishedName::new();
+        names.push(DnType::CommonName, name);
+        GeneralSubtree::DirectoryName(names)
+    };
+    let root = root("root");
+    let enrolled = Enrolled::default().group("g", true, &root);
+    for (permitted, excluded, is_good) in [
+        (vec![], vec![directory("t-1")], false),
+        (vec![], vec![directory("t-2")], true),
+        (vec![directory("t-1")], vec![], true),
+        (vec![directory("t-2")], vec![], false),
+        (vec![GeneralSubtree::DnsName("example.com".into())], vec![], true),
+    ] {
+        let constraining = made("CA 1", Some(&root), |p| {
+            p.name_constraints = Some(NameConstraints {
+                permitted_subtrees: permitted,
+                excluded_subtrees: excluded,
+            });
+        });
+        let leaf = leaf("t-1", &constraining);
+        let expected = if is_good {
+            by_group("g", true)
+        } else {
+            unusable("CN=CA 1", Why::Name)
+        };
+        assert_eq!(judge(&enrolled, "t-1", &[&leaf, &constraining]), expected);
+    }
 }
 
 #[test]
@@ -241,7 +381,10 @@ fn a_self_signed_certificate_enters_as_primary_or_as_secondary() {
             Ok(Attested::Individual { enabled: true })
         );
     }
-    assert_eq!(judge(&enrolled, "lab", &[&stranger]), Err(Refusal::NotEnrolled));
+    assert_eq!(
+        judge(&enrolled, "lab", &[&stranger]),
+        Err(Refusal::EnrolledIndividually)
+    );
 }
 
 #[test]

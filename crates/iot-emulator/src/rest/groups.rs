@@ -316,7 +316,7 @@ fn signing_certificate(
         .as_deref()
         .ok_or_else(|| ApiError::invalid("body: missing field `certificate`"))?;
     let certificate = own_certificate(application, text, Owner::Group(id, entry))?;
-    if !certificate.is_authority {
+    if !certificate.usage.is_authority {
         return Err(ApiError::invalid(
             "the certificate is not one of a certificate authority",
         ));

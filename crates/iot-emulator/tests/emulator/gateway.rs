@@ -140,7 +140,7 @@ async fn a_child_that_never_registered_is_known_by_its_enrollment() {
     }
     for (party, hello, words) in [
         (None, lab(), "no client certificate"),
-        (Some(&Party::self_signed("lab-1")), lab(), "no enrollment"),
+        (Some(&Party::self_signed("lab-1")), lab(), "with another certificate"),
         (Some(&leaf), lab(), "common name"),
         (Some(&root.leaf("T-1")), Hello::hub("t-1"), "common name"),
         (Some(&root.expired_leaf("t-1")), Hello::hub("t-1"), "expired"),

@@ -7,6 +7,8 @@ use iot_emulator::Event;
 use reqwest::Method;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet, Subscribe, SubscribeReasonCode};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
 use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER};
@@ -321,4 +323,65 @@ async fn a_token_that_was_handed_out_outlives_a_restart_and_one_that_was_taken_b
         assert_eq!(rest.get("devices").await.0, status);
         assert_ne!(rest.get("apiTokens").await.0, 200, "an operator does not see tokens");
     }
+}
+
+#[tokio::test]
+async fn a_leaf_of_a_group_does_not_take_over_a_device_that_is_enrolled_with_its_own_certificate() {
+    let emulator = emulator().await;
+    let rest = Rest::new(&emulator);
+    let (root, own) = (Party::root("root"), Party::self_signed("lab-1"));
+    rest.enroll_group("g", &root).await;
+    rest.put("devices/lab-1", json!({})).await;
+    let attestation = json!({"type": "x509", "x509": {"clientCertificates": {
+        "primary": {"certificate": encode(&own.pem)}}}});
+    assert_eq!(rest.put("devices/lab-1/attestation", attestation.clone()).await.0, 200);
+    let mut owner = Device::online(&emulator, &own, "lab-1").await;
+
+    let mallory = root.leaf("lab-1");
+    for _ in 0..2 {
+        assert!(!is_let_in(&emulator, &mallory, "lab-1").await);
+        let (_, answer) = Device::greet(&emulator, Some(&mallory), Hello::hub("lab-1")).await;
+        assert_eq!(answer.code, ConnectReturnCode::NotAuthorized);
+        // Blocked, the device stays out by either certificate.
+        rest.patch("devices/lab-1", json!({"enabled": false})).await;
+    }
+    let journal = emulator.journal().since(0);
+    let refused = "the device is enrolled individually, with another certificate";
+    assert!(format!("{journal:?}").contains(refused), "{journal:?}");
+    rest.patch("devices/lab-1", json!({"enabled": true})).await;
+    drop(owner);
+
+    // Without the individual enrollment, the device is one of the group's.
+    assert_eq!(rest.delete("devices/lab-1/attestation").await, 204);
+    Device::register(&emulator, &mallory, "lab-1").await;
+    owner = Device::connect(&emulator, &mallory, Hello::hub("lab-1")).await;
+    owner.goodbye().await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_version_1_gets_its_answer_at_connect_and_its_key_must_be_proved() {
+    let data = |name: &str| {
+        let path = format!("{}/tests/data/version-1/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(path).unwrap()
+    };
+    let emulator = emulator().await;
+    let rest = Rest::new(&emulator);
+    let root = String::from_utf8(data("root_cert.pem")).unwrap();
+    let group = json!({"displayName": "g", "type": "iot", "attestation": {"type": "x509", "x509": {
+        "signingCertificates": {"primary": {"certificate": encode(&root), "verified": true}}}}});
+    assert_eq!(rest.put("enrollmentGroups/g", group).await.0, 200);
+    let chain = || vec![CertificateDer::from_pem_slice(&data("leaf_cert.pem")).unwrap()];
+    let key = || PrivateKeyDer::from_pem_slice(&data("leaf_key.pem")).unwrap();
+    let stream = Device::handshake(&emulator, chain(), key(), &rustls::version::TLS12).await;
+    let answer = Device::over(stream.unwrap()).hello(Hello::dps("t-1")).await;
+    assert_eq!(answer.code, ConnectReturnCode::NotAuthorized);
+    let journal = format!("{:?}", emulator.journal().since(0));
+    assert!(
+        journal.contains("the certificate `CN=t-1` is of X.509 version 1"),
+        "{journal}"
+    );
+
+    let thief = Party::self_signed("t-1").key();
+    let stolen = Device::handshake(&emulator, chain(), thief, &rustls::version::TLS12).await;
+    assert!(stolen.is_err());
 }

@@ -12,6 +12,7 @@ use rumqttc::mqttbytes::v4::{
     SubscribeReasonCode,
 };
 use rustls::ClientConfig;
+use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
@@ -151,24 +152,34 @@ impl Device {
         thief: &Party,
         version: &'static rustls::SupportedProtocolVersion,
     ) {
+        let stream = Self::handshake(emulator, party.chain(), thief.key(), version).await;
+        // With TLS 1.3 the client's side of the handshake is over before the server has looked at the signature.
+        if let Ok(mut stream) = stream {
+            let end = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 1]).await;
+            assert!(end.is_err(), "the server sends an alert");
+        }
+    }
+
+    /// A handshake in which the client looks at neither its certificate nor its key.
+    pub(crate) async fn handshake(
+        emulator: &impl Place,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        version: &'static rustls::SupportedProtocolVersion,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let key = provider.key_provider.load_private_key(thief.key()).unwrap();
-        let stolen = rustls::sign::CertifiedKey::new(party.chain(), key);
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let shown = rustls::sign::CertifiedKey::new(chain, key);
         let mut roots = rustls::RootCertStore::empty();
         roots.add(ca(emulator)).unwrap();
         let config = ClientConfig::builder_with_provider(provider.into())
             .with_protocol_versions(&[version])
             .unwrap()
             .with_root_certificates(roots)
-            .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(stolen)));
+            .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(shown)));
         let tcp = TcpStream::connect(emulator.mqtt()).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
-        // With TLS 1.3 the client's side of the handshake is over before the server has looked at the signature.
-        if let Ok(mut stream) = stream {
-            let end = tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 1]).await;
-            assert!(end.is_err(), "the server sends an alert");
-        }
+        TlsConnector::from(Arc::new(config)).connect(name, tcp).await
     }
 
     /// Dials, says CONNECT and gives the answer.
