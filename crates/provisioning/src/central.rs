@@ -43,6 +43,17 @@ pub struct Central {
     retry: RetryPolicy,
     /// Shared by all clones: the service counts what comes from all of them.
     gate: Option<Arc<Mutex<pace::Gate>>>,
+    tell: Option<Tell>,
+}
+
+/// Who hears of trouble that may pass.
+#[derive(Clone)]
+struct Tell(Arc<dyn Fn(String) + Send + Sync>);
+
+impl std::fmt::Debug for Tell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tell")
+    }
 }
 
 impl Central {
@@ -78,6 +89,7 @@ impl Central {
             authorization,
             retry: RetryPolicy::default(),
             gate: None,
+            tell: None,
         })
     }
 
@@ -86,6 +98,19 @@ impl Central {
     pub fn with_pace(mut self, pace: Pace) -> Self {
         self.gate = Some(Arc::new(Mutex::new(pace::Gate::new(pace))));
         self
+    }
+
+    /// The same client, which says when an answer is late, and why a request is repeated.
+    #[must_use]
+    pub fn on_trouble(mut self, tell: impl Fn(String) + Send + Sync + 'static) -> Self {
+        self.tell = Some(Tell(Arc::new(tell)));
+        self
+    }
+
+    fn tell(&self, words: impl FnOnce() -> String) {
+        if let Some(Tell(tell)) = &self.tell {
+            tell(words());
+        }
     }
 
     /// The same client with another patience.

@@ -139,7 +139,7 @@ impl Request<'_> {
         let begin = Instant::now();
         let mut failed = 0;
         loop {
-            let error = match self.attempt().await {
+            let error = match self.watched().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -157,8 +157,27 @@ impl Request<'_> {
                 return Err(error);
             };
             tracing::warn!(%error, pause_ms = pause.as_millis(), "request to IoT Central failed, will be repeated");
+            self.central
+                .tell(|| format!("{error}; trying again in {:.1} s", pause.as_secs_f64()));
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// An attempt, with a word when the answer is late: the time that it may take is longer than a person waits in silence.
+    async fn watched(&self) -> Result<Vec<u8>, CentralError> {
+        let mut attempt = std::pin::pin!(self.attempt());
+        if let Ok(answer) = tokio::time::timeout(LATE, &mut attempt).await {
+            return answer;
+        }
+        self.central.tell(|| {
+            let host = self.url.host_str().unwrap_or_default();
+            format!(
+                "no answer from {host} for {} s: {}; still waiting",
+                LATE.as_secs(),
+                self.subject
+            )
+        });
+        attempt.await
     }
 
     async fn attempt(&self) -> Result<Vec<u8>, CentralError> {
@@ -225,6 +244,9 @@ impl Request<'_> {
         }
     }
 }
+
+/// An answer that has not come by then is late.
+const LATE: Duration = Duration::from_secs(5);
 
 /// Nothing panics while it holds the gate, and a gate can't be half open.
 fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
