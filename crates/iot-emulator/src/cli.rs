@@ -13,7 +13,7 @@ use iot_protocol::id::{HubHost, IdScope};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::{Approval, Config, EdgeCa, Emulator, FaultRules, Gateway, Quota, Reprovision};
+use crate::{Approval, Config, EdgeCa, Emulator, FaultRules, Gateway, Quota, Reprovision, terminal};
 
 /// Runs DPS, IoT Hub and the IoT Central REST API on this machine. Not for production.
 ///
@@ -112,7 +112,7 @@ struct Ready<'a> {
 ///
 /// # Errors
 ///
-/// The emulator can't start, or nobody reads its stdout.
+/// The emulator can't start.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     // Whoever reads the ready line may stop this at once. A signal is caught only from the first look for it on, so the
     // first look comes before anything is said.
@@ -143,14 +143,17 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
         seed: args.seed,
     };
     let emulator = Emulator::start(config).await?;
-    announce(&emulator, &state).context("nobody reads stdout")?;
+    // Devices are served all the same: the addresses may have been given by number.
+    if let Err(error) = announce(&emulator, &state) {
+        terminal::note(format_args!(
+            "warning: the ready line can't be written to stdout: {error:#}"
+        ));
+    }
     // The program that started this one asks for a link itself when it wants one.
     if let Some(link) = emulator.sign_in_link().filter(|_| !args.stop_on_stdin_eof) {
-        // Nobody has to read it.
-        let _ = writeln!(
-            std::io::stderr(),
+        terminal::note(format_args!(
             "look at it: {link} (lets you in once, within ten minutes)"
-        );
+        ));
     }
     tokio::select! {
         () = &mut shutdown => {}
@@ -197,7 +200,7 @@ async fn stdin_ended() {
     }
 }
 
-/// Waits for Ctrl-C or, where there is such a thing, SIGTERM.
+/// Waits for Ctrl-C or, where there is such a thing, SIGTERM; and for SIGHUP unless it is ignored, as under `nohup`.
 pub async fn stop_signal() {
     let interrupt = async {
         if let Err(error) = tokio::signal::ctrl_c().await {
@@ -206,21 +209,41 @@ pub async fn stop_signal() {
         }
     };
     #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(error) => {
-                tracing::error!(%error, "SIGTERM can't be waited for");
-                std::future::pending::<()>().await;
-            }
-        }
+    let (terminate, hangup) = {
+        use tokio::signal::unix::SignalKind;
+        (
+            unix_signal(SignalKind::terminate(), false),
+            unix_signal(SignalKind::hangup(), hangup_is_ignored()),
+        )
     };
     #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
+    let (terminate, hangup) = (std::future::pending::<()>(), std::future::pending::<()>());
     tokio::select! {
         () = interrupt => {}
         () = terminate => {}
+        () = hangup => {}
     }
+}
+
+#[cfg(unix)]
+async fn unix_signal(kind: tokio::signal::unix::SignalKind, ignored: bool) {
+    if !ignored {
+        match tokio::signal::unix::signal(kind) {
+            Ok(mut signal) => {
+                signal.recv().await;
+                return;
+            }
+            Err(error) => tracing::error!(%error, ?kind, "this signal can't be waited for"),
+        }
+    }
+    std::future::pending().await
+}
+
+/// SIGHUP is the lowest bit of the mask of ignored signals. To listen to it would undo `nohup`. Only Linux tells.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }

@@ -11,7 +11,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`Emulator`], [`Config`] | starts all of it, on free ports unless told otherwise |
-//! | [`cli`] | the command line of the `iot-emulator` program |
+//! | [`cli`], [`terminal`] | the command line of the `iot-emulator` program, and its words to people |
 //! | `listener`, `tls`, `authority`, `state` | the ports for devices, and what clients trust |
 //! | `websocket` | MQTT's bytes in WebSocket frames |
 //! | [`Gateway`] | the devices behind an IoT Edge device |
@@ -42,7 +42,14 @@
 //! # }
 //! ```
 
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "either may be closed or full, and these panic then; use `terminal`"
+)]
+
 pub mod cli;
+pub mod terminal;
 
 mod attestation;
 mod authority;
