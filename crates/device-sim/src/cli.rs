@@ -2,17 +2,18 @@
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args as ClapArgs, ValueEnum};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::context::load_files;
 
-use crate::fleet::{Fleet, Input, Settings};
+use crate::fleet::{Fleet, Input, Patience, Settings};
 use crate::lease::Lease;
 use crate::limits::ensure_file_handles;
 use crate::lines::{Control, Line, counter};
@@ -44,6 +45,9 @@ pub struct Args {
     /// Where control lines come from
     #[arg(long, value_name = "WHERE", default_value = "none")]
     pub control: ControlSource,
+    /// How long a device that stops waits for the acknowledgements of what it has sent, e.g. 3s
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub drain_within: Duration,
     /// A single device.
     #[command(flatten)]
     pub single: single::Args,
@@ -108,7 +112,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send + 'static
     });
     match &args.plan {
         Some(path) => run_plan(path, &args, inputs, input).await,
-        None => run_single(&args.single, input).await,
+        None => run_single(&args, input).await,
     }
 }
 
@@ -137,7 +141,7 @@ async fn run_plan(
         .context("hint: raise the limit before starting, e.g. `ulimit -n 65536`, or use more processes")?;
 
     let (lines, received) = mpsc::unbounded_channel();
-    let fleet = Fleet::new(plan, shard, settings(), lines.clone()).map_err(anyhow::Error::from)?;
+    let fleet = Fleet::new(plan, shard, settings(args), lines.clone()).map_err(anyhow::Error::from)?;
     let writer = output::write_to_stdout(received, {
         let inputs = inputs.clone();
         // Nobody reads what the devices do, so nobody wants them.
@@ -153,7 +157,8 @@ async fn run_plan(
     writer.finished().await.map_err(RunError::Output)
 }
 
-async fn run_single(args: &single::Args, input: mpsc::UnboundedReceiver<Input>) -> Result<(), RunError> {
+async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result<(), RunError> {
+    let args = &all.single;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let connection_string = variable("IOTHUB_DEVICE_CONNECTION_STRING");
     if args.cert.is_none() && variable("IOTHUB_DEVICE_DPS_DEVICE_KEY").is_some() {
@@ -174,7 +179,7 @@ async fn run_single(args: &single::Args, input: mpsc::UnboundedReceiver<Input>) 
     )
     .map_err(anyhow::Error::from)?;
     let (lines, mut received) = mpsc::unbounded_channel();
-    let fleet = Fleet::new(plan, Shard::WHOLE, settings(), lines).map_err(anyhow::Error::from)?;
+    let fleet = Fleet::new(plan, Shard::WHOLE, settings(all), lines).map_err(anyhow::Error::from)?;
     // What the lines say, the log says in words.
     let figures = tokio::spawn(async move {
         let mut figures = None;
@@ -197,11 +202,19 @@ async fn run_single(args: &single::Args, input: mpsc::UnboundedReceiver<Input>) 
     Ok(())
 }
 
-fn settings() -> Settings {
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    duration.try_into().map_err(|_| "it is negative".to_owned())
+}
+
+fn settings(args: &Args) -> Settings {
     let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
     Settings {
         proxies,
-        ..Settings::default()
+        patience: Patience {
+            drain: args.drain_within,
+            ..Patience::default()
+        },
     }
 }
 

@@ -95,14 +95,17 @@ pub struct Patience {
     /// For any sign of life while an acknowledgement is outstanding: this is how a half-open connection is noticed. And for
     /// the answers of DPS, and the twin.
     pub answer: Duration,
+    /// For acknowledgements of what was sent before it leaves.
+    pub drain: Duration,
 }
 
 impl Default for Patience {
-    /// Half a minute for each.
+    /// Half a minute for each, and less for what it leaves behind.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(30),
             answer: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
         }
     }
 }

@@ -21,7 +21,7 @@
 //! | [`shard`], [`lease`] | which part of the fleet a process has, and the right to have it |
 //! | [`limits`], [`proxies`] | what this machine allows, and what its environment says |
 //! | [`single`] | one device by environment or flags, as the how-to runs the samples |
-//! | [`cli`] | the command line |
+//! | [`cli`], [`console`] | the command line, and what is said to whoever may be there |
 //!
 //! # Example
 //!
@@ -38,7 +38,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "either may be closed or full, and these panic then; use `console`"
+)]
+
 pub mod cli;
+pub mod console;
 mod context;
 mod control;
 mod device;
@@ -66,4 +73,4 @@ pub mod single;
 pub mod ticks;
 pub mod weather;
 
-pub use signal::shutdown_signal;
+pub use signal::{hangup_is_ignored, shutdown_signal};

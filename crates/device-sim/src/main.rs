@@ -1,9 +1,16 @@
 //! `device-sim`: simulates the thermostats of a plan until they are done or somebody says stop.
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "either may be closed or full, and these panic then; use `console`"
+)]
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use device_sim::console;
 use tracing_subscriber::EnvFilter;
 
 /// Simulates X.509 thermostats for Azure IoT Central
@@ -14,31 +21,37 @@ struct Command {
     args: device_sim::cli::Args,
 }
 
+/// Nobody may be reading stderr.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let Command { args } = Command::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(args.log_filter()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(std::io::stderr)
+        .with_writer(|| console::Log)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .init();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: can't start the runtime: {error}");
+            console::note(format_args!("error: can't start the runtime: {error}"));
+            console::flush(LAST_WORDS);
             return ExitCode::FAILURE;
         }
     };
     let result = runtime.block_on(device_sim::cli::run(args, device_sim::shutdown_signal()));
     // A read of stdin that is still under way must not keep the process from ending.
     runtime.shutdown_background();
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.exit_code();
-            eprintln!("error: {:#}", anyhow::Error::from(error));
+            console::note(format_args!("error: {:#}", anyhow::Error::from(error)));
             ExitCode::from(code)
         }
-    }
+    };
+    console::flush(LAST_WORDS);
+    code
 }

@@ -93,7 +93,8 @@ impl Device {
 
     /// Says goodbye. Whether it arrives does not matter: everything that had to be acknowledged has been.
     async fn leave(&mut self, link: Link) {
-        if let Err(error) = link.close(CLOSE_WITHIN).await {
+        let within = CLOSE_WITHIN.min(self.context.patience.drain);
+        if let Err(error) = link.close(within).await {
             debug!(device_id = %self.id, "connection did not close in order: {error}");
         }
     }

@@ -1,7 +1,6 @@
 //! A session with the hub: subscribe, take up the twin, then telemetry until something ends it.
 
 use std::future::Future;
-use std::time::Duration;
 
 use iot_protocol::hub::{Subscription, TelemetryTopic, ToHub};
 use iot_protocol::id::{DeviceId, RequestId};
@@ -15,9 +14,6 @@ use super::{Device, Trouble};
 use crate::lines::{State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
-
-/// How long a device that is to leave waits for its last acknowledgements.
-const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// What lasts as long as a connection.
 pub(super) struct Session {
@@ -203,7 +199,7 @@ impl Device {
         if self.mailbox.wants_stop() || !self.mailbox.wants_online() {
             self.ticks = None;
         }
-        let deadline = Instant::now() + DRAIN_WITHIN;
+        let deadline = Instant::now() + self.context.patience.drain;
         while self.outbox.outstanding() > 0 {
             self.write(session)?;
             match timeout_at(deadline, session.link.next()).await {

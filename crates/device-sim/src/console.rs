@@ -1,0 +1,117 @@
+//! What a program says to people and scripts, who may not be there: a terminal that was closed, a disk that is full, a
+//! reader that has gone, or one that has stopped reading.
+//!
+//! Notes go to stderr and are worth nothing to a run: what can't be written is dropped. They are written by a thread of
+//! their own, so that a terminal that was stopped with Ctrl-S stops nobody else. Data goes to stdout and is what was asked
+//! for: whoever prints it learns whether it was written.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::sync::LazyLock;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// So many notes wait for stderr; what comes while they do is dropped.
+const WAITING: usize = 4096;
+/// Notes that came before data are to be seen before it, if somebody reads them at all.
+const NOTES_FIRST: Duration = Duration::from_secs(1);
+
+enum Note {
+    Text(Vec<u8>),
+    /// All that came before is to be written.
+    Flush(SyncSender<()>),
+}
+
+static NOTES: LazyLock<Option<SyncSender<Note>>> = LazyLock::new(|| {
+    let (notes, received) = sync_channel(WAITING);
+    let write = move || {
+        for note in received {
+            match note {
+                Note::Text(text) => drop(io::stderr().write_all(&text)),
+                Note::Flush(written) => drop(written.send(())),
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("stderr".to_owned()).spawn(write);
+    thread.is_ok().then_some(notes)
+});
+
+/// Writes a line on stderr.
+pub fn note(line: impl Display) {
+    note_bytes(format!("{line}\n").into_bytes());
+}
+
+fn note_bytes(text: Vec<u8>) {
+    match &*NOTES {
+        Some(notes) => drop(notes.try_send(Note::Text(text))),
+        // This machine allows no further thread.
+        None => drop(io::stderr().write_all(&text)),
+    }
+}
+
+/// Asks on stderr, without an end of the line.
+pub fn ask(question: &str) {
+    note_bytes(question.as_bytes().to_vec());
+    flush(NOTES_FIRST);
+}
+
+/// Waits until all notes are written, or nobody has read them for so long. The last thing that a program does.
+pub fn flush(within: Duration) {
+    if let Some(notes) = &*NOTES {
+        let (written, wait) = sync_channel(1);
+        // With a full queue nobody reads.
+        if notes.try_send(Note::Flush(written)).is_ok() {
+            let _ = wait.recv_timeout(within);
+        }
+    }
+}
+
+/// Prints the data that a command was asked for. A reader that has gone has read enough, as `head` has.
+///
+/// # Errors
+///
+/// It can't be written: the disk is full, say.
+pub fn data(text: impl Display) -> io::Result<()> {
+    flush(NOTES_FIRST);
+    match write_stdout(&text.to_string()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Prints what is to be read in any case, or says why nobody can. Takes no longer than `within`.
+///
+/// # Errors
+///
+/// It can't be written, nobody reads it any more, or nobody has read it in time.
+pub fn result(text: String, within: Duration) -> io::Result<()> {
+    flush(NOTES_FIRST);
+    let (written, wait) = sync_channel(1);
+    thread::Builder::new()
+        .name("stdout".to_owned())
+        .spawn(move || drop(written.send(write_stdout(&text))))?;
+    wait.recv_timeout(within)
+        .unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it")))
+}
+
+fn write_stdout(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Where logs go: each event is a note.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Log;
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        note_bytes(text.to_vec());
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
