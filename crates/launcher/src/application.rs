@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use provisioning::central::{ApiToken, Central};
+use provisioning::central::{ApiToken, Central, CentralError};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use rustls::pki_types::CertificateDer;
@@ -71,6 +71,12 @@ impl Application {
         })
     }
 
+    /// Whether it says how much telemetry it has received.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.operator.is_some()
+    }
+
     /// All that an emulator counts.
     ///
     /// # Errors
@@ -93,13 +99,19 @@ impl Application {
     }
 
     /// The temperature of a device as the application shows it: its own, or that of its first thermostat.
-    pub async fn temperature(&self, device: &str) -> Option<f64> {
+    ///
+    /// # Errors
+    ///
+    /// The application does not say whether it shows one.
+    pub async fn temperature(&self, device: &str) -> Result<Option<f64>, CentralError> {
         for component in [None, Some("thermostat1")] {
-            if let Ok(telemetry) = self.central.telemetry(device, component, "temperature").await {
-                return telemetry.value.as_f64();
+            match self.central.telemetry(device, component, "temperature").await {
+                Ok(telemetry) => return Ok(telemetry.value.as_f64()),
+                Err(CentralError::Refused { status: 400 | 404, .. }) => {}
+                Err(error) => return Err(error),
             }
         }
-        None
+        Ok(None)
     }
 }
 

@@ -5,16 +5,19 @@ use std::io::IsTerminal;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Parser, Subcommand};
+use device_sim::console;
 use device_sim::shard::ShardChoice;
 use iot_protocol::id::IdScope;
 use tracing_subscriber::EnvFilter;
 
 use crate::cert::{self, CertArgs};
-use crate::exit::{Failure, PASSED};
+use crate::exit::{Failure, PASSED, print};
 use crate::interrupts::Interrupts;
+use crate::keep;
 use crate::manifest::values::Span;
 use crate::report::write_whole;
 use crate::roll::{self, RollArgs};
@@ -96,6 +99,16 @@ struct RunArgs {
     /// Write the report into this folder: report.json
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    stop: StopArgs,
+}
+
+#[derive(Debug, Args)]
+struct StopArgs {
+    /// How long the end may take, from Ctrl-C, SIGTERM, SIGHUP or the end of the stages on: what has not stopped or
+    /// answered by then is killed or unknown. `docker stop` kills after 10 s and Kubernetes after 30: give less, e.g. `9s`
+    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = |text: &str| text.parse::<Span>())]
+    stop_within: Span,
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +147,8 @@ struct SimArgs {
     /// sim-1, …)
     #[arg(long, value_name = "I/N", env = "FLEET_SHARD", conflicts_with = "shards")]
     shard: Option<ShardChoice>,
+    #[command(flatten)]
+    stop: StopArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -245,7 +260,16 @@ struct EdgeConfigArgs {
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Cli::parse().command {
+    let code = obey(Cli::parse().command);
+    console::flush(LAST_WORDS);
+    code
+}
+
+/// Nobody may be reading stderr.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+fn obey(command: Command) -> ExitCode {
+    match command {
         Command::Run(args) => code(in_runtime(fleet_run(args))),
         Command::Plan(args) => code(plan(&args)),
         Command::Enroll(args) => code(in_runtime(fleet_enroll(args))),
@@ -291,12 +315,13 @@ pub fn main() -> ExitCode {
 
 async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
     let interrupts = Interrupts::listen().context("can't listen to signals")?;
-    let RunArgs { manifest, report } = args;
+    let RunArgs { manifest, report, stop } = args;
     let options = run::Options {
         manifest: manifest.file.manifest,
         set: manifest.file.set,
         duration: manifest.duration,
         report,
+        stop_within: stop.stop_within.0,
         executable: executable()?,
     };
     run::run(options, interrupts).await
@@ -325,7 +350,8 @@ async fn fleet_sim(args: SimArgs) -> Result<u8, Failure> {
         plan: args.plan,
         part,
         results: args.results,
-        executable: std::env::current_exe().context("can't find out where this program is")?,
+        stop_within: args.stop.stop_within.0,
+        executable: executable()?,
     };
     sim::run(options, interrupts).await
 }
@@ -371,19 +397,22 @@ async fn edge_config(args: EdgeConfigArgs) -> Result<u8, Failure> {
     if let Some(out) = args.out.as_deref().filter(|out| out.exists()) {
         return Err(Failure::refused(anyhow!("`{}` exists already", out.display())));
     }
+    if let Some(out) = &args.out {
+        keep::try_file("--out", out)?;
+    }
     let variables = |name: &str| std::env::var(name).ok();
     let config = edge_config::write(&manifest, &options, jiff::Timestamp::now(), variables).await?;
     match &args.out {
         Some(out) => write_whole(out, config.text.as_bytes())?,
-        None => print!("{}", config.text),
+        None => print(&config.text)?,
     }
     for note in &config.notes {
-        eprintln!("note: {note}");
+        console::note(format_args!("note: {note}"));
     }
     if options.prefix.is_some() {
-        eprintln!("copy these files to the device:");
+        console::note("copy these files to the device:");
         for (here, there) in &config.files {
-            eprintln!("  {} -> {}", here.display(), there.display());
+            console::note(format_args!("  {} -> {}", here.display(), there.display()));
         }
     }
     Ok(PASSED)
@@ -397,7 +426,7 @@ fn plan(args: &PlanArgs) -> Result<u8, Failure> {
         None if args.json => plan_command::to_json(&manifest, jiff::Timestamp::now())?,
         None => plan_command::describe(&manifest)?,
     };
-    print!("{text}");
+    print(text)?;
     Ok(PASSED)
 }
 
@@ -425,7 +454,7 @@ fn log_to_stderr(usually: &str) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(std::io::stderr)
+        .with_writer(|| console::Log)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .init();
 }

@@ -9,6 +9,7 @@ use device_sim::plan::Transport;
 use serde::Deserialize;
 use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
+use tokio::time::Instant;
 
 use crate::child::Child;
 use crate::control::Service;
@@ -144,14 +145,23 @@ impl EmulatorChild {
         }
     }
 
-    /// Stops it.
+    /// Stops it, in the time that it usually needs.
     ///
     /// # Errors
     ///
     /// It had failed before, or did not stop in time and was killed.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop_until(Instant::now() + STOPPED_WITHIN).await
+    }
+
+    /// Stops it, and kills it at `until`.
+    ///
+    /// # Errors
+    ///
+    /// It had failed before, or did not stop in time and was killed.
+    pub async fn stop_until(mut self, until: Instant) -> anyhow::Result<()> {
         self.child.stop();
-        let ended = tokio::time::timeout(STOPPED_WITHIN, self.child.ended())
+        let ended = tokio::time::timeout_at(until.min(Instant::now() + STOPPED_WITHIN), self.child.ended())
             .await
             .context("the emulator did not stop and was killed")??;
         if !ended.status.success() {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use provisioning::enroll::{Attest, Outcome};
 
 use crate::enrollment::{self, Enrollments, How};
-use crate::exit::{Failure, PASSED};
+use crate::exit::{Failure, PASSED, print};
 use crate::identities::{self, Identities};
 use crate::interrupts::Interrupts;
 use crate::manifest::Manifest;
@@ -96,7 +96,7 @@ async fn act(options: &Options, manifest: &Manifest, token: Option<Token>, story
         Outcome::Changed => story.tell(format!("enrolled: {}", wanted.words())),
         Outcome::Unchanged => story.tell(format!("nothing to change: {}", wanted.words())),
     }
-    println!("{id_scope}");
+    print(format_args!("{id_scope}\n"))?;
     Ok(())
 }
 
@@ -114,7 +114,7 @@ async fn look(options: &Options, manifest: &Manifest, token: Option<Token>, stor
         found?
     };
     for change in &found.changes {
-        println!("would {change}");
+        print(format_args!("would {change}\n"))?;
     }
     for obstacle in &found.obstacles {
         story.tell(format!("in the way: {obstacle}"));
@@ -146,7 +146,7 @@ async fn instruct(options: &Options, manifest: &Manifest, story: Story) -> Resul
         if options.manual.is_some() {
             story.tell("for a DPS instance the steps are commands of the Azure CLI; no files are written");
         }
-        print!("{}", azure_cli::script(&wanted, target.id_scope.as_str(), attest));
+        print(azure_cli::script(&wanted, target.id_scope.as_str(), attest))?;
         return Ok(());
     }
     let folder = match &options.manual {
@@ -157,12 +157,12 @@ async fn instruct(options: &Options, manifest: &Manifest, story: Story) -> Resul
     let steps = portal::steps(&wanted, &folder, attest)?;
     if options.dry_run {
         for file in steps.files.keys() {
-            println!("would write {}", folder.join(file).display());
+            print(format_args!("would write {}\n", folder.join(file).display()))?;
         }
         return Ok(());
     }
     portal::write(&folder, &steps).map_err(Failure::Refused)?;
-    print!("{}", steps.text);
+    print(&steps.text)?;
     story.tell(format!("{} files written into {}", steps.files.len(), folder.display()));
     Ok(())
 }

@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
+use device_sim::console;
+
 /// Everything went as asked.
 pub const PASSED: u8 = 0;
 /// Something failed while running: also a device that never came online, or a device-sim process that died.
@@ -50,14 +53,26 @@ impl Failure {
     #[must_use]
     pub fn report(&self) -> ExitCode {
         match self {
-            Self::Manifest(error) => eprint!("{}", error.render(crate::manifest::problem::Look::of_stderr())),
-            other => eprintln!("error: {other}"),
+            Self::Manifest(error) => {
+                let look = crate::manifest::problem::Look::of_stderr();
+                console::note(error.render(look).trim_end_matches('\n'));
+            }
+            other => console::note(format_args!("error: {other}")),
         }
         if let Self::Refused(error) | Self::Failed(error) = self
             && let Some(advice) = crate::advice::on_error(error)
         {
-            eprintln!("likely cause: {}\nhint: {}", advice.cause, advice.remedy);
+            console::note(format_args!("likely cause: {}\nhint: {}", advice.cause, advice.remedy));
         }
         ExitCode::from(self.code())
     }
+}
+
+/// Prints the data that a command was asked for.
+///
+/// # Errors
+///
+/// It can't be written. A reader that has gone is none: it has read what it wanted.
+pub fn print(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    console::data(text).context("can't write to stdout")
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::application::Application;
-use crate::exit::{Failure, PASSED};
+use crate::exit::{Failure, PASSED, print};
 use crate::sim;
 
 /// Asks the emulator at `app`, whose state folder is `state`, and prints what it counts.
@@ -23,7 +23,7 @@ pub async fn emulator(state: &Path, app: &str) -> Result<u8, Failure> {
         .figures()
         .await
         .with_context(|| format!("the emulator at {app} does not answer"))?;
-    println!("{figures}");
+    print(format_args!("{figures}\n"))?;
     Ok(PASSED)
 }
 

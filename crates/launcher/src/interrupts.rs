@@ -1,13 +1,23 @@
 //! Ctrl-C and its kin: the first asks, the second insists.
 
-use tokio::sync::mpsc;
+use std::time::Duration;
 
-/// Hears how often somebody wanted the program to end.
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// `timeout`, and shells with a wrapper in between, signal a process and its group: signals that come so soon after the
+/// one that counted belong to it.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
+
+/// Hears how often the program was asked to end.
 #[derive(Debug)]
-pub struct Interrupts(mpsc::UnboundedReceiver<()>);
+pub struct Interrupts {
+    heard: mpsc::UnboundedReceiver<Instant>,
+    counted: Option<Instant>,
+}
 
 impl Interrupts {
-    /// Listens from now on: Ctrl-C, and on Unix also SIGTERM.
+    /// Listens from now on: Ctrl-C, and on Unix also SIGTERM, and SIGHUP unless it is ignored, as under `nohup`.
     ///
     /// # Errors
     ///
@@ -15,12 +25,16 @@ impl Interrupts {
     #[cfg(unix)]
     pub fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (heard, interrupts) = mpsc::unbounded_channel();
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let (mut signal, heard) = (signal(kind)?, heard.clone());
-            tokio::spawn(async move { while signal.recv().await.is_some() && heard.send(()).is_ok() {} });
+        let (say, heard) = mpsc::unbounded_channel();
+        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+        if !device_sim::hangup_is_ignored() {
+            kinds.push(SignalKind::hangup());
         }
-        Ok(Self(interrupts))
+        for kind in kinds {
+            let (mut signal, say) = (signal(kind)?, say.clone());
+            tokio::spawn(async move { while signal.recv().await.is_some() && say.send(Instant::now()).is_ok() {} });
+        }
+        Ok(Self::from(heard))
     }
 
     /// Listens from now on.
@@ -30,15 +44,52 @@ impl Interrupts {
     /// The system does not let us listen.
     #[cfg(not(unix))]
     pub fn listen() -> std::io::Result<Self> {
-        let (heard, interrupts) = mpsc::unbounded_channel();
-        tokio::spawn(async move { while tokio::signal::ctrl_c().await.is_ok() && heard.send(()).is_ok() {} });
-        Ok(Self(interrupts))
+        let (say, heard) = mpsc::unbounded_channel();
+        tokio::spawn(async move { while tokio::signal::ctrl_c().await.is_ok() && say.send(Instant::now()).is_ok() {} });
+        Ok(Self::from(heard))
     }
 
-    /// The next one.
+    /// The next request.
     pub async fn next(&mut self) {
-        if self.0.recv().await.is_none() {
-            std::future::pending::<()>().await;
+        loop {
+            let Some(at) = self.heard.recv().await else {
+                return std::future::pending().await;
+            };
+            if self
+                .counted
+                .is_none_or(|counted| at.duration_since(counted) >= SAME_REQUEST)
+            {
+                self.counted = Some(at);
+                return;
+            }
         }
+    }
+}
+
+impl From<mpsc::UnboundedReceiver<Instant>> for Interrupts {
+    fn from(heard: mpsc::UnboundedReceiver<Instant>) -> Self {
+        Self { heard, counted: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn signals_of_one_moment_are_one_request_and_a_later_one_is_another() {
+        let (say, heard) = mpsc::unbounded_channel();
+        let mut interrupts = Interrupts::from(heard);
+        let begun = Instant::now();
+        for after in [0, 1, 499, 600, 700] {
+            say.send(begun + Duration::from_millis(after)).unwrap();
+        }
+        drop(say);
+        interrupts.next().await;
+        assert_eq!(interrupts.counted, Some(begun));
+        interrupts.next().await;
+        assert_eq!(interrupts.counted, Some(begun + Duration::from_millis(600)));
+        let third = tokio::time::timeout(Duration::from_millis(10), interrupts.next()).await;
+        assert!(third.is_err(), "the last two are one");
     }
 }

@@ -20,7 +20,8 @@
 //! | [`target`], [`application`] | the target made ready; who can be asked about the devices |
 //! | [`control`] | what a live run can be asked, through a socket in its state folder |
 //! | [`child`], [`emulator_child`], [`shard`] | the programs that a run starts |
-//! | [`interrupts`] | Ctrl-C: the first asks, the second insists |
+//! | [`interrupts`], [`ending`] | Ctrl-C: the first asks, the second insists; how long an end may take |
+//! | [`keep`] | places for files, tried before anything starts; files and summary, neither lost with the other |
 //! | [`advice`] | what a failure likely means, and what helps |
 //! | [`stats`], [`story`], [`summary`], [`report`] | figures put together, and all that is told |
 //!
@@ -50,6 +51,12 @@
 //! # Ok::<(), launcher::manifest::ManifestError>(())
 //! ```
 
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "either may be closed or full, and these panic then; use `device_sim::console`"
+)]
+
 pub mod advice;
 pub mod application;
 pub mod brought;
@@ -60,12 +67,14 @@ pub mod control;
 pub mod edge;
 pub mod edge_config;
 pub mod emulator_child;
+pub mod ending;
 pub mod enroll;
 pub mod enrollment;
 pub mod exit;
 pub mod health;
 pub mod identities;
 pub mod interrupts;
+pub mod keep;
 pub mod load;
 pub mod manifest;
 pub mod merge;

@@ -8,9 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use device_sim::console;
 use device_sim::lines::{Stats, counter};
 
 use crate::exit::{FAILED, Failure, PASSED};
+use crate::keep::{self, deliver};
 use crate::report::{DeviceCounts, Merged, Report};
 use crate::sim::record::{RECORD_VERSION, Record};
 use crate::stats::Totals;
@@ -22,17 +24,19 @@ use crate::summary::summary;
 ///
 /// There is nothing to merge, or something that can't be read.
 pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Result<u8, Failure> {
+    if let Some(folder) = folder {
+        keep::try_folder("--report", folder)?;
+    }
     let records = read_all(results).map_err(Failure::Refused)?;
     let (records, others) = choose(records, run).map_err(Failure::Refused)?;
     if others > 0 {
-        eprintln!("{others} other runs are left out; --run takes one of them");
+        console::note(format_args!(
+            "{others} other runs are left out; --run takes one of them"
+        ));
     }
     let report = merge(records).map_err(Failure::Refused)?;
-    if let Some(folder) = folder {
-        let path = report.write(folder)?;
-        eprintln!("report written to {}", path.display());
-    }
-    print!("{}", summary(&report));
+    let written = folder.map(|folder| report.write(folder)).into_iter().collect();
+    deliver(written, summary(&report), console::note)?;
     Ok(report.exit)
 }
 

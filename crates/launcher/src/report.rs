@@ -40,6 +40,9 @@ pub struct Report {
     pub thresholds: Vec<serde_json::Value>,
     /// The number with which the process ends.
     pub exit: u8,
+    /// The target counts what it receives, and has not said it; in the summary only.
+    #[serde(skip)]
+    pub received_unknown: bool,
     /// Why devices never came online; in the summary only.
     #[serde(skip)]
     pub failed_by_reason: BTreeMap<String, u64>,
@@ -169,6 +172,7 @@ impl Report {
             exit: crate::exit::PASSED,
             assignments_reused: totals.counter(counter::DEVICES_ASSIGNMENT_REUSED),
             phases: totals.phases().map(|(phase, _)| phase.word()).collect(),
+            received_unknown: false,
             failed_by_reason,
             dropped_by_reason,
         }
@@ -193,6 +197,10 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     let partial = path.with_extension("json.partial");
     std::fs::write(&partial, content)
         .and_then(|()| std::fs::rename(&partial, path))
+        .inspect_err(|_| {
+            // What a full disk has taken of it is of no use, and what was not made can't be removed.
+            let _ = std::fs::remove_file(&partial);
+        })
         .with_context(|| format!("can't write `{}`", path.display()))
 }
 

@@ -28,6 +28,7 @@ use crate::application::Application;
 use crate::control::Live;
 use crate::control::place::Held;
 use crate::exit::{FAILED, Failure, PASSED};
+use crate::keep::{self, deliver};
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::story::Story;
@@ -107,6 +108,9 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<u8, Failure> {
     let manifest = manifest::load(&options.manifest, &options.set)?;
     scope::check(&options.request, &manifest).map_err(Failure::Refused)?;
+    if let Some(folder) = &options.report {
+        keep::try_folder("--report", folder)?;
+    }
     let state = roster::absolute(&manifest.fleet.state)?;
     let live = live(&state).await?;
     if live.is_none() {
@@ -120,13 +124,12 @@ pub async fn run(options: Options) -> Result<u8, Failure> {
     };
     let story = Story::begin();
     let report = perform(&options.request, &manifest, live, story).await?;
-    if let Some(folder) = &options.report {
-        story.tell(format!(
-            "report written to {}",
-            report.write(folder, "roll.json")?.display()
-        ));
-    }
-    print!("{}", report.summary());
+    let folder = options.report.as_deref();
+    let written = folder
+        .map(|folder| report.write(folder, "roll.json"))
+        .into_iter()
+        .collect();
+    deliver(written, report.summary(), |words| story.tell(words))?;
     Ok(if report.passed() { PASSED } else { FAILED })
 }
 

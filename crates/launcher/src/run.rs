@@ -6,9 +6,11 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
+use tokio::time::timeout_at;
 
 use crate::advice::Advisor;
 use crate::application::Application;
@@ -16,9 +18,11 @@ use crate::control::desk::Desk;
 use crate::control::place::Held;
 use crate::control::{Live, Status};
 use crate::edge::Gateways;
+use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED};
 use crate::identities::{self, Identities};
 use crate::interrupts::Interrupts;
+use crate::keep::{self, deliver};
 use crate::manifest::types::Target;
 use crate::manifest::values::Span;
 use crate::manifest::{self, Manifest};
@@ -43,6 +47,8 @@ pub struct Options {
     pub duration: Option<Span>,
     /// Where the report goes.
     pub report: Option<PathBuf>,
+    /// How long the end may take.
+    pub stop_within: Duration,
     /// Our own program, which is started for the emulator and the devices.
     pub executable: PathBuf,
 }
@@ -68,6 +74,9 @@ pub fn resolve(path: &Path, set: &[String], duration: Option<Span>) -> Result<Ma
 pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let manifest = resolve(&options.manifest, &options.set, options.duration)?;
     let (start, token) = Start::check(manifest)?;
+    if let Some(folder) = &options.report {
+        keep::try_folder("--report", folder)?;
+    }
     let state = roster::absolute(&start.manifest.fleet.state)?;
     let story = Story::begin();
     story.tell(start.words());
@@ -88,7 +97,8 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         () = interrupts.next() => {
             // What had been started is killed by being dropped; there is nothing to drain yet.
             let totals = Totals::new(0);
-            return finish(&start, &totals, &Outcome::interrupted_early(), None, options.report.as_deref(), story);
+            let results = Results::default();
+            return finish(&start, &totals, &Outcome::interrupted_early(), None, &results, options.report.as_deref(), story);
         }
     };
     let Ready {
@@ -100,7 +110,12 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let (plan, run_id) = start.write_plan(plan, &gateways)?;
     let (live, questions) = Live::pair();
     let _serving = listen(&state, live.clone(), story);
-    let (shards, events) = Shards::start(&options.executable, &plan, start.processes)?;
+    let (shards, events) = Shards::start(
+        &options.executable,
+        &plan,
+        start.processes,
+        ending::drain(options.stop_within),
+    )?;
     let status = Status {
         run_id,
         pid: std::process::id(),
@@ -116,72 +131,73 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         start.first_device.clone(),
         desk,
         agenda,
+        options.stop_within,
         story,
     );
     watch.advise(Advisor::new(start.manifest.clone()));
     let mut outcome = watch
         .run(shards, events, questions, &mut emulator, &mut interrupts)
         .await;
-    if outcome.left_at_once {
-        return Err(Failure::Interrupted);
-    }
-
     let shown = watch.device_to_show().map(str::to_owned);
-    let (totals, agenda) = watch.into_parts();
-    let results = tokio::select! {
-        results = agenda.finish() => results,
-        () = interrupts.next() => return Err(Failure::Interrupted),
+    let (totals, agenda, ending) = watch.into_parts();
+    let report = options.report.as_deref();
+    if outcome.left_at_once {
+        return finish(&start, &totals, &outcome, None, &Results::default(), report, story);
+    }
+    let questions = async {
+        let results = agenda.finish(ending.answered()).await;
+        let after = ask(application.as_ref(), shown.as_deref(), ending, story).await;
+        (results, after)
+    };
+    let (results, after) = tokio::select! {
+        answers = questions => answers,
+        () = interrupts.next() => {
+            story.tell("interrupted: what the application shows is not waited for");
+            outcome.interrupted = true;
+            (Results::default(), None)
+        }
     };
     outcome.failed |= results.failed;
-    let after = async {
-        let application = application.as_ref()?;
-        if let Some(device) = &shown {
-            match application.temperature(device).await {
-                Some(temperature) => story.tell(format!("Central shows {device} at {temperature:.1} °C")),
-                None => story.tell(format!("Central shows no temperature of {device}")),
-            }
-        }
-        received(Some(application)).await
-    };
-    let after = tokio::select! {
-        after = after => after,
-        () = interrupts.next() => return Err(Failure::Interrupted),
-    };
     if let Some(emulator) = emulator
-        && let Err(error) = emulator.stop().await
+        && let Err(error) = emulator.stop_until(ending.stopped()).await
     {
         story.tell(format!("{error:#}"));
         outcome.failed = true;
     }
+    outcome.received_unknown = after.is_none() && application.is_some_and(|application| application.counts());
     let received_between = before.zip(after).map(|(before, after)| Received {
         received: after.received.saturating_sub(before.received),
         received_unique: after.received_unique.saturating_sub(before.received_unique),
     });
-    let code = finish(
-        &start,
-        &totals,
-        &outcome,
-        received_between,
-        options.report.as_deref(),
-        story,
-    )?;
-    tell_rolls(&results, options.report.as_deref())?;
-    Ok(code)
+    finish(&start, &totals, &outcome, received_between, &results, report, story)
 }
 
-/// What the rolls of a run came to, after the run's own summary.
-fn tell_rolls(results: &Results, folder: Option<&Path>) -> anyhow::Result<()> {
-    for (index, report) in results.rolls.iter().enumerate() {
-        if let Some(folder) = folder {
-            let name = match index {
-                0 => "roll.json".to_owned(),
-                more => format!("roll-{}.json", more + 1),
-            };
-            report.write(folder, &name)?;
+/// Asks the application what it has seen, for as long as the end allows. What it does not answer is unknown.
+async fn ask(
+    application: Option<&Application>,
+    device: Option<&str>,
+    ending: Ending,
+    story: Story,
+) -> Option<Received> {
+    let application = application?;
+    let until = ending.answered();
+    let shown = async {
+        let Some(device) = device else { return };
+        story.tell(match timeout_at(until, application.temperature(device)).await {
+            Ok(Ok(Some(temperature))) => format!("Central shows {device} at {temperature:.1} °C"),
+            Ok(Ok(None)) => format!("Central shows no temperature of {device}"),
+            Ok(Err(error)) => format!("what Central shows of {device} is unknown: {error}"),
+            Err(_) => format!("what Central shows of {device} is unknown: no answer in time"),
+        });
+    };
+    let count = async {
+        let counted = timeout_at(until, application.received()).await.ok().flatten();
+        if counted.is_none() && application.counts() {
+            story.tell("how much telemetry was received is unknown: the emulator does not answer");
         }
-        print!("\n{}", report.summary());
-    }
-    Ok(())
+        counted
+    };
+    tokio::join!(shown, count).1
 }
 
 /// Lets others ask this run. It goes on without, since its devices do not depend on it.
@@ -291,11 +307,13 @@ fn finish(
     totals: &Totals,
     outcome: &Outcome,
     received: Option<Received>,
+    results: &Results,
     folder: Option<&Path>,
     story: Story,
 ) -> Result<u8, Failure> {
     let asked = u64::from(start.devices);
     let mut report = Report::new(start.manifest.clone(), asked, totals, outcome.lost, received);
+    report.received_unknown = outcome.received_unknown;
     report.exit = if outcome.interrupted {
         INTERRUPTED
     } else if outcome.failed || report.devices.failed > 0 {
@@ -303,10 +321,16 @@ fn finish(
     } else {
         PASSED
     };
-    if let Some(folder) = folder {
-        let path = report.write(folder)?;
-        story.tell(format!("report written to {}", path.display()));
+    let mut text = summary(&report);
+    let mut written: Vec<_> = folder.map(|folder| report.write(folder)).into_iter().collect();
+    for (index, roll) in results.rolls.iter().enumerate() {
+        let name = match index {
+            0 => "roll.json".to_owned(),
+            more => format!("roll-{}.json", more + 1),
+        };
+        written.extend(folder.map(|folder| roll.write(folder, &name)));
+        text += &format!("\n{}", roll.summary());
     }
-    print!("{}", summary(&report));
+    deliver(written, text, |words| story.tell(words))?;
     Ok(report.exit)
 }

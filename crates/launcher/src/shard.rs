@@ -2,14 +2,19 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use device_sim::lines::{Control, Line, State};
 use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::child::{Child, Ended};
+
+/// A process reads its orders as they come.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Something that a process said or that happened to it.
 #[derive(Debug)]
@@ -58,7 +63,12 @@ impl Shards {
     /// # Errors
     ///
     /// One of them can't be started; then none is left.
-    pub fn start(executable: &Path, plan: &Path, count: u32) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<Event>)> {
+    pub fn start(
+        executable: &Path,
+        plan: &Path,
+        count: u32,
+        drain: Duration,
+    ) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<Event>)> {
         let mut started = Vec::new();
         for index in 0..count {
             let shard = format!("{index}/{count}");
@@ -70,6 +80,8 @@ impl Shards {
                 shard.clone().into(),
                 "--control".into(),
                 "stdin".into(),
+                "--drain-within".into(),
+                format!("{}ms", drain.as_millis()).into(),
             ];
             started.push(Child::start(executable, format!("device-sim {shard}"), arguments)?);
         }
@@ -94,9 +106,14 @@ impl Shards {
         self.order(&Order::Stop);
     }
 
+    /// Ends all of them at once; their ends are told as events.
+    pub fn end(&self) {
+        self.order(&Order::Kill);
+    }
+
     /// Ends all of them at once. They are gone when this returns.
     pub async fn kill(self) {
-        self.order(&Order::Kill);
+        self.end();
         for task in self.tasks {
             // A task that panicked has dropped its process, which kills it.
             let _ = task.await;
@@ -138,7 +155,10 @@ async fn follow(
                 Ok(None) | Err(_) => break,
             },
             order = orders.recv(), if obeying => match order {
-                Some(Order::Say(line)) => child.say(&line).await,
+                Some(Order::Say(line)) => if timeout(TAKEN_WITHIN, child.say(&line)).await.is_err() {
+                    // Its pipe is full: it has not read for long, and would not hear that it is to stop either.
+                    child.kill();
+                },
                 Some(Order::Stop) => child.stop(),
                 Some(Order::Kill) => child.kill(),
                 None => obeying = false,

@@ -13,15 +13,16 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use device_sim::lease::Lease;
 use device_sim::limits::ensure_file_handles;
 use device_sim::lines::EndReason;
 use device_sim::plan::Plan;
 use device_sim::shard::{ShardChoice, host_name};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use crate::ending::{self, Ending};
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::story::Story;
@@ -31,8 +32,13 @@ use share::{Seen, Share, Step};
 
 /// How often a process looks around. Locks tell nobody that they are free again.
 const LOOK: Duration = Duration::from_millis(500);
-/// A shard whose process died is left alone for so long, or a mistake in the plan would keep the machine busy.
+/// A shard whose process died is left alone for so long, and twice as long each further time, or a mistake in the plan or a
+/// full disk would keep the machine busy.
 const BREATH: Duration = Duration::from_secs(2);
+/// A process that lived so long ends a row of deaths.
+const LIVED: Duration = Duration::from_secs(60);
+/// After so many deaths in a row there is no use in another process.
+const DEATHS: u32 = 5;
 /// After so many processes in a row that did not even get ready, something is wrong that will not pass.
 const FALSE_STARTS: u32 = 5;
 
@@ -47,6 +53,8 @@ pub struct Options {
     pub results: PathBuf,
     /// Our own program.
     pub executable: PathBuf,
+    /// How long the end may take.
+    pub stop_within: Duration,
 }
 
 /// Which shards a process wants.
@@ -77,7 +85,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let devices = u64::from(plan.device_count().div_ceil(shards.get()));
     ensure_file_handles(devices).map_err(Failure::refused)?;
     let story = Story::begin();
-    let place = Place::open(&options.results, &plan.run_id, shards).map_err(Failure::Refused)?;
+    let place = Place::open(&options.results, &plan.run_id, shards)?;
     let joined = tokio::select! {
         joined = join(&place, story) => joined?,
         () = interrupts.next() => return Ok(PASSED),
@@ -99,8 +107,11 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         news,
         running: BTreeMap::new(),
         tired: BTreeMap::new(),
+        deaths: BTreeMap::new(),
+        given_up: None,
+        unheard: false,
         false_starts: 0,
-        stopping: false,
+        ending: None,
     };
     let done = crew.work(heard, &mut interrupts).await;
     drop(joined);
@@ -134,14 +145,21 @@ struct Crew<'a> {
     running: BTreeMap<u32, Running>,
     /// Shards whose process died, and until when they are left alone.
     tired: BTreeMap<u32, Instant>,
+    /// How many processes of a shard died in a row, each soon.
+    deaths: BTreeMap<u32, u32>,
+    /// Why no shard is taken any more.
+    given_up: Option<anyhow::Error>,
+    /// The last line about this process could not be written.
+    unheard: bool,
     false_starts: u32,
-    stopping: bool,
+    ending: Option<Ending>,
 }
 
 struct Running {
     orders: mpsc::UnboundedSender<Order>,
     /// It was told to stop.
     leaving: bool,
+    since: Instant,
 }
 
 impl Crew<'_> {
@@ -157,18 +175,18 @@ impl Crew<'_> {
         let mut idle_told = false;
         loop {
             tokio::select! {
-                Some((index, news)) = heard.recv() => self.hear(index, news)?,
+                Some((index, news)) = heard.recv() => self.hear(index, news),
                 _ = ticks.tick() => {
                     let mine: Vec<u32> = self.running.keys().copied().collect();
-                    self.member.beat(&mine)?;
-                    if !self.stopping {
+                    self.beat(&mine);
+                    if self.ending.is_none() {
                         let seen = self.look()?;
                         if seen.open == 0 && self.running.is_empty() {
                             self.story.tell("all shards are finished");
                             return Ok(PASSED);
                         }
-                        self.step(share.next(Instant::now(), &seen))?;
-                        let idle = self.running.is_empty();
+                        self.step(share.next(Instant::now(), &seen));
+                        let idle = self.running.is_empty() && self.tired.is_empty();
                         if idle && !idle_told {
                             self.story.tell("standing by: all shards have their processes");
                         }
@@ -176,49 +194,98 @@ impl Crew<'_> {
                     }
                 }
                 () = interrupts.next() => {
-                    if self.stopping {
+                    if self.ending.is_some() {
                         self.order_all(Order::Kill);
                         return Err(Failure::Interrupted);
                     }
                     self.story.tell("stopping: devices drain and disconnect; once more leaves at once");
-                    self.stopping = true;
+                    self.ending = Some(Ending::begin(Instant::now(), self.options.stop_within));
                     self.order_all(Order::Stop);
                 }
+                () = at(self.ending.map(|ending| ending.stopped())) => {
+                    let left: Vec<_> = self.running.keys().map(u32::to_string).collect();
+                    self.order_all(Order::Kill);
+                    return Err(anyhow!(
+                        "shards {} of {} have not stopped within {:?} and are killed; their last figures are missing",
+                        left.join(", "),
+                        self.shards,
+                        self.options.stop_within
+                    )
+                    .into());
+                }
             }
-            if self.stopping && self.running.is_empty() {
+            if self.ending.is_some() && self.running.is_empty() {
                 self.story.tell("stopped");
-                return Ok(PASSED);
+                return self.given_up.map_or(Ok(PASSED), |reason| Err(reason.into()));
             }
         }
     }
 
-    fn hear(&mut self, index: u32, news: News) -> Result<(), Failure> {
+    fn hear(&mut self, index: u32, news: News) {
         let shards = self.shards;
         let how = match news {
             News::Ready { devices } => {
                 self.false_starts = 0;
                 self.story.tell(format!("shard {index}/{shards}: {devices} devices"));
-                return Ok(());
+                return;
             }
             News::Ended(how) => how,
         };
-        self.running.remove(&index);
+        let lived = self
+            .running
+            .remove(&index)
+            .map_or(Duration::ZERO, |running| running.since.elapsed());
         match how {
             How::Well(EndReason::StagesOver) => self.story.tell(format!("shard {index}/{shards} is finished")),
             How::Well(EndReason::Stopped) => self.story.tell(format!("shard {index}/{shards} given back")),
             // Somebody was quicker.
             How::Taken => {}
             How::Badly { started, words } => {
-                self.story.tell(format!("device-sim {index}/{shards} died: {words}"));
-                self.tired.insert(index, Instant::now() + BREATH);
-                self.false_starts += u32::from(!started);
-                if self.false_starts >= FALSE_STARTS {
-                    self.order_all(Order::Stop);
-                    return Err(anyhow!("device-sim does not start: {FALSE_STARTS} tries in a row failed").into());
+                self.died(index, started, lived, &words);
+            }
+        }
+    }
+
+    fn died(&mut self, index: u32, started: bool, lived: Duration, words: &str) {
+        let shards = self.shards;
+        self.story.tell(format!("device-sim {index}/{shards} died: {words}"));
+        let deaths = self.deaths.entry(index).or_insert(0);
+        *deaths = if lived < LIVED { *deaths + 1 } else { 1 };
+        let deaths = *deaths;
+        self.tired.insert(
+            index,
+            Instant::now() + BREATH * 2_u32.saturating_pow(deaths.min(DEATHS) - 1),
+        );
+        self.false_starts += u32::from(!started);
+        if self.false_starts >= FALSE_STARTS {
+            self.give_up(anyhow!(
+                "device-sim does not start: {FALSE_STARTS} tries in a row failed; at last: {words}"
+            ));
+        } else if deaths >= DEATHS {
+            self.give_up(anyhow!(
+                "shard {index}/{shards} is given up: {DEATHS} processes in a row died soon after their start; at last: {words}"
+            ));
+        }
+    }
+
+    /// The other shards drain, and are free for others.
+    fn give_up(&mut self, reason: anyhow::Error) {
+        self.given_up.get_or_insert(reason);
+        self.ending
+            .get_or_insert_with(|| Ending::begin(Instant::now(), self.options.stop_within));
+        self.order_all(Order::Stop);
+    }
+
+    /// Says that this process is well. Where that can't be written, `fleet health` finds it silent, which is true.
+    fn beat(&mut self, mine: &[u32]) {
+        match self.member.beat(mine) {
+            Ok(()) => self.unheard = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.unheard, true) {
+                    self.story.tell(format!("{error:#}"));
                 }
             }
         }
-        Ok(())
     }
 
     fn look(&mut self) -> anyhow::Result<Seen> {
@@ -248,7 +315,7 @@ impl Crew<'_> {
         Ok(seen)
     }
 
-    fn step(&mut self, step: Step) -> anyhow::Result<()> {
+    fn step(&mut self, step: Step) {
         match step {
             Step::Take(index) => {
                 let (orders, ordered) = mpsc::unbounded_channel();
@@ -258,12 +325,15 @@ impl Crew<'_> {
                     plan_file: self.options.plan.clone(),
                     shard,
                     lease: self.place.lease(shard),
+                    drain: ending::drain(self.options.stop_within),
                 };
-                start
-                    .run(&self.options.results, self.plan, ordered, self.news.clone())
-                    .with_context(|| format!("shard {shard}"))?;
+                if let Err(error) = start.run(&self.options.results, self.plan, ordered, self.news.clone()) {
+                    self.died(index, false, Duration::ZERO, &format!("{error:#}"));
+                    return;
+                }
                 let leaving = false;
-                self.running.insert(index, Running { orders, leaving });
+                let since = Instant::now();
+                self.running.insert(index, Running { orders, leaving, since });
             }
             Step::GiveBack => {
                 // One at a time: the others may be gone before it is.
@@ -275,7 +345,6 @@ impl Crew<'_> {
             }
             Step::Stay => {}
         }
-        Ok(())
     }
 
     fn order_all(&mut self, order: Order) {
@@ -298,6 +367,14 @@ impl Running {
         self.leaving = true;
         // A process that has ended takes no orders.
         let _ = self.orders.send(order);
+    }
+}
+
+/// Waits for an instant that may not be there; without one, for ever.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a run tells on stderr while it goes: a plain line per step.
 
+use device_sim::console;
 use tokio::time::Instant;
 
 /// Tells what happens, each line with the seconds since the start.
@@ -15,8 +16,8 @@ impl Story {
         Self { start: Instant::now() }
     }
 
-    /// Tells one line.
+    /// Tells one line, or drops it where nobody can take it.
     pub fn tell(&self, line: impl std::fmt::Display) {
-        eprintln!("[{:6.1}s] {line}", self.start.elapsed().as_secs_f64());
+        console::note(format_args!("[{:6.1}s] {line}", self.start.elapsed().as_secs_f64()));
     }
 }

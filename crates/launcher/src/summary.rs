@@ -79,6 +79,8 @@ fn telemetry(text: &mut String, report: &Report) -> std::fmt::Result {
             "  received        {:>9}  ({} unique, counted by the emulator)",
             target.received, target.received_unique
         )?;
+    } else if report.received_unknown {
+        writeln!(text, "  received          unknown  (the emulator did not answer)")?;
     }
     Ok(())
 }

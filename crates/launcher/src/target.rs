@@ -1,6 +1,8 @@
 //! The target of a run, made ready: an emulator started where one is wanted, everything enrolled, the id scope known.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use device_sim::plan;
@@ -8,6 +10,7 @@ use iot_protocol::id::IdScope;
 use jiff::Timestamp;
 use provisioning::central::Pace;
 use provisioning::enroll::Attest;
+use tokio::time::Instant;
 
 use crate::application::{Application, secret};
 use crate::edge::{self, Gateways};
@@ -181,7 +184,10 @@ async fn open_with(
         (Target::IotCentral(target), Some(token)) => {
             let ca = target.endpoint.ca.as_deref();
             let mut application = Application::new(&target.app, &token.0, ca).map_err(Failure::Refused)?;
-            application.central = application.central.with_pace(Pace::IOT_CENTRAL);
+            application.central = application
+                .central
+                .with_pace(Pace::IOT_CENTRAL)
+                .on_trouble(now_and_then(story));
             Ok(Opened {
                 application: Some(application),
                 emulator: None,
@@ -198,6 +204,22 @@ async fn open_with(
         }),
     }
 }
+
+/// Tells trouble, but not each of a thousand requests that have the same.
+fn now_and_then(story: Story) -> impl Fn(String) + Send + Sync + 'static {
+    let told = Mutex::new(None);
+    move |words| {
+        let now = Instant::now();
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| now.duration_since(told) >= APART) {
+            *told = Some(now);
+            story.tell(words);
+        }
+    }
+}
+
+/// Trouble is told no more often.
+const APART: Duration = Duration::from_secs(2);
 
 /// Where the emulator of a manifest keeps its state.
 pub(crate) fn emulator_state(manifest: &Manifest) -> anyhow::Result<PathBuf> {
@@ -229,8 +251,10 @@ async fn open_emulator(
     ));
     let token = std::fs::read_to_string(&ready.api_token_file)
         .with_context(|| format!("can't read `{}`", ready.api_token_file.display()))?;
+    let mut application = Application::new(&app, &token, Some(&ready.ca))?;
+    application.central = application.central.on_trouble(now_and_then(story));
     Ok(Opened {
-        application: Some(Application::new(&app, &token, Some(&ready.ca))?),
+        application: Some(application),
         id_scope: Some(IdScope::new(&ready.id_scope).context("the emulator has no id scope")?),
         endpoint: Endpoint {
             // All hubs are where DPS is; their names need not lead anywhere.

@@ -2,18 +2,19 @@
 
 mod ours;
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use device_sim::console;
 use provisioning::central::Central;
 use provisioning::enroll::{Step, remove_device, remove_group};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::enroll::close;
-use crate::exit::{FAILED, Failure, PASSED};
+use crate::exit::{FAILED, Failure, PASSED, print};
 use crate::interrupts::Interrupts;
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
@@ -96,7 +97,7 @@ async fn take_back(options: &Options, central: &Central, manifest: &Manifest, st
     }
     if options.dry_run {
         for line in removals.lines() {
-            println!("would remove {line}");
+            print(format_args!("would remove {line}\n"))?;
         }
         return Ok(code);
     }
@@ -112,8 +113,7 @@ async fn agreed(removals: &Removals) -> anyhow::Result<bool> {
     let question = format!("Remove {}? [y/N] ", removals.words());
     // A read of stdin can't be called off; it ends with the process.
     tokio::task::spawn_blocking(move || {
-        eprint!("{question}");
-        std::io::stderr().flush()?;
+        console::ask(&question);
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

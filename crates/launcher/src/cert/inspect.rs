@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 
 use super::Protection;
-use crate::exit::{FAILED, Failure, PASSED};
+use crate::exit::{FAILED, Failure, PASSED, print};
 
 /// `fleet cert inspect`
 #[derive(Debug, Args)]
@@ -75,11 +75,11 @@ pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
         .flat_map(|file| &file.findings)
         .any(|finding| finding.level == Level::Error);
     match args.format {
-        Format::Text => print!("{}", text(&files, good)),
+        Format::Text => print(text(&files, good))?,
         Format::Json => {
             let report = Report { good, files: &files };
             let json = serde_json::to_string_pretty(&report).map_err(|error| Failure::Failed(error.into()))?;
-            println!("{json}");
+            print(format_args!("{json}\n"))?;
         }
     }
     Ok(if good { PASSED } else { FAILED })

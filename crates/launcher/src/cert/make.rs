@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
+use device_sim::console;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use provisioning::certificate::make::{KeyType, Validity};
@@ -11,7 +12,7 @@ use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted, Writ
 
 use super::Protection;
 use super::when::When;
-use crate::exit::{Failure, PASSED};
+use crate::exit::{Failure, PASSED, print};
 use crate::identities::bar_style;
 
 /// More problems than this are counted, not told.
@@ -178,12 +179,12 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
     let report = folder.devices(&ids, parent, &wanted, &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();
     let report = report.map_err(refused)?;
-    println!(
-        "{} certificates made in {}, {} were there already",
+    print(format_args!(
+        "{} certificates made in {}, {} were there already\n",
         report.made,
         args.place.out.display(),
         report.reused
-    );
+    ))?;
     Ok(PASSED)
 }
 
@@ -204,15 +205,15 @@ fn wanted(key: Key, when: When, usually: Validity, place: &Place, now: Timestamp
 fn told(done: Result<Written, Problems>, wanted: &Wanted) -> Result<u8, Failure> {
     let written = done.map_err(refused)?;
     for file in &written.files {
-        println!("{}", file.display());
+        print(format_args!("{}\n", file.display()))?;
     }
     let end = written.facts.not_after;
     // X.509 knows whole seconds only.
     if end.as_second() < wanted.validity.not_after.as_second() {
-        eprintln!(
+        console::note(format_args!(
             "note: valid until {end} only, which is when its issuer `{}` ends",
             written.facts.issuer_common_name.as_deref().unwrap_or_default()
-        );
+        ));
     }
     Ok(PASSED)
 }

@@ -12,7 +12,7 @@ use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted};
 use super::Protection;
 use super::make::{Key, refused};
 use super::when::When;
-use crate::exit::{Failure, PASSED};
+use crate::exit::{Failure, PASSED, print};
 
 /// `fleet cert renew`
 #[derive(Debug, Args)]
@@ -47,20 +47,20 @@ pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
         None => stems(&folder, &args.names)?,
     };
     if stems.is_empty() {
-        println!("nothing to renew in {}", args.out.display());
+        print(format_args!("nothing to renew in {}\n", args.out.display()))?;
         return Ok(PASSED);
     }
     // Each on its own: what can't be renewed keeps nobody else from it.
     let mut problems = Vec::new();
     for stem in &stems {
         match folder.renew(stem, &wanted) {
-            Ok(renewed) => println!(
-                "{}: valid until {}, before until {}; the old files end in .{}",
+            Ok(renewed) => print(format_args!(
+                "{}: valid until {}, before until {}; the old files end in .{}\n",
                 renewed.written.facts.common_name.as_deref().unwrap_or(stem),
                 renewed.written.facts.not_after,
                 renewed.before.not_after,
                 renewed.before.sha1.get(..8).unwrap_or_default(),
-            ),
+            ))?,
             Err(Problems(more)) => problems.extend(more),
         }
     }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::Args;
+use device_sim::console;
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::inspect::CertificateFacts;
 
-use crate::exit::{FAILED, Failure, PASSED};
+use crate::exit::{FAILED, Failure, PASSED, print};
 
 /// Folders below folders are followed so deep, and no deeper: a fleet's are four deep.
 const DEEPEST: usize = 8;
@@ -47,26 +48,24 @@ pub(super) fn run(args: &StatusArgs, now: Timestamp) -> Result<u8, Failure> {
     let soon = SignedDuration::from_hours(i64::from(args.soon) * 24);
     let is_soon = |found: &Found| found.facts.not_after.duration_since(now) < soon;
 
+    let mut text = String::new();
     for Found { path, facts } in found.iter().filter(|found| args.all || is_soon(found)) {
         let what = if facts.not_after < now { "expired" } else { "expires" };
-        println!(
-            "{what} {}  {}  {}",
-            facts.not_after,
-            facts.common_name.as_deref().unwrap_or("-"),
-            path.display()
-        );
+        let name = facts.common_name.as_deref().unwrap_or("-");
+        text += &format!("{what} {}  {name}  {}\n", facts.not_after, path.display());
     }
     let expired = found.iter().filter(|found| found.facts.not_after < now).count();
     let ending = found.iter().filter(|found| is_soon(found)).count() - expired;
     if args.all || expired + ending > 0 {
-        println!();
+        text.push('\n');
     }
     for (folder, (count, first)) in by_folder(&found) {
-        println!("{count:>7} in {}, the first until {first}", folder.display());
+        text += &format!("{count:>7} in {}, the first until {first}\n", folder.display());
     }
-    println!("{expired} expired, {ending} ending within {} days", args.soon);
+    text += &format!("{expired} expired, {ending} ending within {} days\n", args.soon);
+    print(text)?;
     for problem in &problems {
-        eprintln!("error: {problem}");
+        console::note(format_args!("error: {problem}"));
     }
     Ok(if expired == 0 && problems.is_empty() {
         PASSED

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use device_sim::lines::{Action, Control, Selection, ShareOf};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::control::Live;
 use crate::manifest::Manifest;
@@ -52,10 +52,11 @@ impl Agenda {
         }
     }
 
-    /// The stages begin now, and the events count from here.
-    pub(super) fn begin(&mut self) {
+    /// The stages begin now, and the events count from here. Returns how long the stages take.
+    pub(super) fn begin(&mut self) -> Duration {
+        let stages = self.manifest.load.stages.iter().map(|stage| stage.over.0).sum();
         if std::mem::replace(&mut self.begun, true) {
-            return;
+            return stages;
         }
         let now = Instant::now();
         for (index, event) in self.manifest.event.iter().enumerate() {
@@ -68,16 +69,17 @@ impl Agenda {
                 }
             });
         }
+        stages
     }
 
-    /// The run is over: what has not begun does not happen, what is on its way comes to its end.
-    pub(super) async fn finish(mut self) -> Results {
+    /// The run is over: what has not begun does not happen, what is on its way comes to its end, or is given up at `until`.
+    pub(super) async fn finish(mut self, until: Instant) -> Results {
         let mut results = Results::default();
         if !self.begun && !self.manifest.event.is_empty() {
             self.story
                 .tell("no event has happened: not all devices had registered once");
         }
-        let late = timeout(OVER_WITHIN, async {
+        let late = timeout_at(until.min(Instant::now() + OVER_WITHIN), async {
             while let Some(happened) = self.tasks.join_next().await {
                 match happened {
                     Ok(Happened::Rolled(report)) => results.rolls.push(*report),

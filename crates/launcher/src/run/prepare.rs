@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow};
 use super::{Start, resolve};
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
+use crate::keep;
 use crate::manifest::types::Target;
 use crate::manifest::values::Span;
 use crate::report::write_whole;
@@ -42,6 +43,7 @@ pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8,
         )));
     }
     let (start, token) = Start::check(manifest)?;
+    keep::try_file("--plan", &options.plan)?;
     let story = Story::begin();
     story.tell(start.words());
     let prepared = async {

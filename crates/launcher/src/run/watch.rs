@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use device_sim::lines::{DeviceLine, Line, State, counter};
+use device_sim::lines::{Action, DeviceLine, Line, State, counter};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::advice::Advisor;
 use crate::child::Ended;
 use crate::control::Question;
 use crate::control::desk::Desk;
 use crate::emulator_child::EmulatorChild;
+use crate::ending::Ending;
 use crate::interrupts::Interrupts;
 use crate::shard::{Event, News, Shards, states};
 use crate::stats::Totals;
@@ -21,6 +22,8 @@ use super::agenda::Agenda;
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
+/// Processes say their figures every second.
+const SILENT_FOR: Duration = Duration::from_secs(15);
 /// So many troubled devices are told one by one; the summary counts them all.
 const TROUBLES_TOLD: u32 = 5;
 
@@ -31,8 +34,10 @@ pub(super) struct Outcome {
     pub(super) failed: bool,
     /// Somebody asked for the end.
     pub(super) interrupted: bool,
-    /// Somebody insisted.
+    /// The end was asked for again.
     pub(super) left_at_once: bool,
+    /// The application counts what it receives, and has not said it.
+    pub(super) received_unknown: bool,
     /// Devices of dead processes that had not been online.
     pub(super) lost: u64,
 }
@@ -44,6 +49,14 @@ impl Outcome {
             interrupted: true,
             ..Self::default()
         }
+    }
+}
+
+/// Waits for an instant that may not be there; without one, for ever.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -68,6 +81,14 @@ pub(super) struct Watch {
     advisor: Option<Advisor>,
     desk: Desk,
     agenda: Agenda,
+    stop_within: Duration,
+    ending: Option<Ending>,
+    /// When the stages are over, once they have begun.
+    stages_over: Option<Instant>,
+    /// By process: when it said its last line, until it has ended.
+    last_line: Vec<Option<Instant>>,
+    /// The processes that were left have been killed.
+    killed: bool,
     /// Devices that have registered once, or failed to, until all have: then the stages begin.
     settled: BTreeSet<String>,
 }
@@ -79,6 +100,7 @@ impl Watch {
         first_device: String,
         desk: Desk,
         agenda: Agenda,
+        stop_within: Duration,
         story: Story,
     ) -> Self {
         Self {
@@ -95,13 +117,56 @@ impl Watch {
             advisor: None,
             desk,
             agenda,
+            stop_within,
+            ending: None,
+            stages_over: None,
+            last_line: vec![Some(Instant::now()); processes as usize],
+            killed: false,
             settled: BTreeSet::new(),
         }
     }
 
-    /// The events, when no device is left.
-    pub(super) fn into_parts(self) -> (Totals, Agenda) {
-        (self.totals, self.agenda)
+    /// The figures, the events and what is left of the end's time, when no device is left.
+    pub(super) fn into_parts(self) -> (Totals, Agenda, Ending) {
+        let ending = self
+            .ending
+            .unwrap_or_else(|| Ending::begin(Instant::now(), self.stop_within));
+        (self.totals, self.agenda, ending)
+    }
+
+    /// The end begins; it has begun only once.
+    fn begin_end(&mut self) {
+        self.ending
+            .get_or_insert_with(|| Ending::begin(Instant::now(), self.stop_within));
+    }
+
+    /// Asks all processes to drain and stop.
+    fn stop(&mut self, shards: &Shards) {
+        self.begin_end();
+        shards.stop();
+    }
+
+    /// Where some processes have ended and the others say nothing any more, the run is over.
+    fn look_for_silence(&mut self) {
+        let now = Instant::now();
+        let silent = |last: &Instant| now.duration_since(*last) > SILENT_FOR;
+        if self.last_line.iter().any(Option::is_none) && self.last_line.iter().flatten().all(silent) {
+            self.begin_end();
+        }
+    }
+
+    /// Whoever has not stopped until now is stopped, and its devices are counted as they were last seen.
+    fn give_up(&mut self, shards: &Shards) {
+        self.killed = true;
+        let within = self.stop_within * 2 / 3;
+        for (process, _) in self.last_line.iter().enumerate().filter(|(_, last)| last.is_some()) {
+            self.story.tell(format!(
+                "device-sim {process}/{} has not stopped within {within:.0?} and is killed; its last figures are missing",
+                self.processes
+            ));
+        }
+        self.outcome.failed = true;
+        shards.end();
     }
 
     /// Notes that a device has registered once or failed to.
@@ -110,7 +175,7 @@ impl Watch {
         if over && self.settled.len() < self.devices as usize {
             self.settled.insert(device.id.clone());
             if self.settled.len() == self.devices as usize {
-                self.agenda.begin();
+                self.stages_over = Some(Instant::now() + self.agenda.begin());
             }
         }
     }
@@ -146,12 +211,21 @@ impl Watch {
                     self.story.tell(death);
                     *emulator = None;
                     self.outcome.failed = true;
-                    shards.stop();
+                    self.stop(&shards);
                 }
+                () = at(self.ending.map(|ending| ending.drained())), if !self.killed => self.give_up(&shards),
+                () = at(self.stages_over), if self.ending.is_none() => self.begin_end(),
                 Some(question) = questions.recv() => if let Some(control) = self.desk.ask(question) {
+                    if matches!(control.action, Action::PauseRamp | Action::ResumeRamp) {
+                        // When the stages end, the processes know alone now.
+                        self.stages_over = None;
+                    }
                     shards.say(&control);
                 },
-                _ = progress.tick() => self.tell_progress(),
+                _ = progress.tick() => {
+                    self.tell_progress();
+                    self.look_for_silence();
+                }
                 () = interrupts.next() => {
                     if self.outcome.interrupted {
                         self.story.tell("leaving at once");
@@ -161,13 +235,16 @@ impl Watch {
                     }
                     self.outcome.interrupted = true;
                     self.story.tell("interrupted: devices drain and disconnect; once more leaves at once");
-                    shards.stop();
+                    self.stop(&shards);
                 }
             }
         }
     }
 
     fn hear(&mut self, event: Event, shards: &Shards) {
+        if let Some(last) = self.last_line.get_mut(event.process) {
+            *last = (!matches!(event.news, News::Ended { .. })).then(Instant::now);
+        }
         match event.news {
             News::Said(Line::Stats(stats)) => {
                 self.totals.add(event.process, stats);
@@ -196,11 +273,13 @@ impl Watch {
                     Ok(ended) => ended.to_string(),
                     Err(error) => format!("{error:#}"),
                 };
-                self.story.tell(format!("{name} died: {died}"));
+                if !self.killed {
+                    self.story.tell(format!("{name} died: {died}"));
+                }
                 self.outcome.failed = true;
                 self.outcome.lost += self.never_online(event.process);
                 // Half a fleet proves nothing.
-                shards.stop();
+                self.stop(shards);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! One shard of this process: a device-sim process under a lease, and the file with its figures.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use device_sim::lease::Lease;
 use device_sim::lines::{EndReason, Line};
@@ -60,6 +61,8 @@ pub(super) struct Start {
     pub(super) shard: Shard,
     /// Its lease.
     pub(super) lease: PathBuf,
+    /// How long its devices wait for acknowledgements when they stop.
+    pub(super) drain: Duration,
 }
 
 impl Start {
@@ -88,6 +91,8 @@ impl Start {
             recorder.incarnation().to_string().into(),
             "--control".into(),
             "stdin".into(),
+            "--drain-within".into(),
+            format!("{}ms", self.drain.as_millis()).into(),
         ];
         let started = Child::start(&self.executable, format!("device-sim {}", self.shard), arguments);
         let (child, stdout) = match started {

@@ -20,6 +20,8 @@ use device_sim::shard::host_name;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::exit::Failure;
+use crate::keep;
 use crate::report::write_whole;
 use crate::sim::record::is_finished;
 
@@ -46,7 +48,7 @@ impl Place {
     /// # Errors
     ///
     /// They can't be made.
-    pub fn open(results: &Path, run_id: &str, shards: NonZeroU32) -> anyhow::Result<Self> {
+    pub fn open(results: &Path, run_id: &str, shards: NonZeroU32) -> Result<Self, Failure> {
         let place = Self {
             results: results.to_owned(),
             run: Run {
@@ -54,8 +56,7 @@ impl Place {
                 shards,
             },
         };
-        let members = members(results);
-        fs::create_dir_all(&members).with_context(|| format!("can't make the folder `{}`", members.display()))?;
+        keep::try_folder("--results", &members(results))?;
         Ok(place)
     }
 

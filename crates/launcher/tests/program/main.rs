@@ -12,6 +12,7 @@ mod browser;
 mod certificates;
 mod configs;
 mod edge;
+mod ends;
 mod enroll;
 mod page;
 mod refusals;

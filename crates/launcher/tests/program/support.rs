@@ -166,6 +166,30 @@ impl Running {
         Self::listen(child, stderr)
     }
 
+    /// Starts a program whose stdout goes into a file; its stderr can be listened to.
+    pub(crate) fn spawn_into(command: &mut Command, stdout: std::fs::File) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        Self::listen(child, stderr)
+    }
+
+    /// Waits for its end, which has to come by itself.
+    pub(crate) fn end_in_time(mut self) -> (Option<i32>, String) {
+        let deadline = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap() + PATIENCE;
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.heard.push(line);
+            let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+            assert!(now < deadline, "still running; it said {:#?}", self.heard);
+        }
+        assert!(
+            self.child.try_wait().is_ok(),
+            "it says nothing and does not end: {:#?}",
+            self.heard
+        );
+        self.end()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -1,0 +1,107 @@
+//! Where a command leaves what it has found out: tried before anything starts, and kept apart from what it prints, so that
+//! neither is lost with the other.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use device_sim::console;
+
+use crate::exit::Failure;
+
+/// A reader of the summary that takes longer has stopped reading.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// Makes sure that files can be written into `folder`, which is made where it is missing. `option` is what names it on the
+/// command line.
+///
+/// # Errors
+///
+/// They can't.
+pub fn try_folder(option: &str, folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("{option}: can't make the folder `{}`", folder.display()))
+        .and_then(|()| try_file_in(option, folder))
+        .map_err(Failure::Refused)
+}
+
+/// Makes sure that the file `path` can be written. Its folder is made where it is missing.
+///
+/// # Errors
+///
+/// It can't.
+pub fn try_file(option: &str, path: &Path) -> Result<(), Failure> {
+    if path.is_dir() {
+        return Err(Failure::refused(anyhow!("{option}: `{}` is a folder", path.display())));
+    }
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => try_folder(option, folder),
+        None => try_file_in(option, Path::new(".")).map_err(Failure::Refused),
+    }
+}
+
+/// A disk that is full takes an empty file, so something is written.
+fn try_file_in(option: &str, folder: &Path) -> anyhow::Result<()> {
+    let path = folder.join(format!(".fleet-{}.try", std::process::id()));
+    let written = std::fs::write(&path, "can this be written?\n");
+    // What could not be made can't be removed.
+    let _ = std::fs::remove_file(&path);
+    written.with_context(|| format!("{option}: can't write into the folder `{}`", folder.display()))
+}
+
+/// Says where the files are and prints the summary, whatever became of the files.
+///
+/// # Errors
+///
+/// A file is missing, or the summary could not be printed. All of it is in the message.
+pub fn deliver(written: Vec<anyhow::Result<PathBuf>>, summary: String, tell: impl Fn(String)) -> anyhow::Result<()> {
+    let mut missing = Vec::new();
+    for written in written {
+        match written {
+            Ok(path) => tell(format!("report written to {}", path.display())),
+            Err(error) => missing.push(format!("the report is missing: {error:#}")),
+        }
+    }
+    if let Err(error) = console::result(summary, READ_WITHIN) {
+        missing.push(format!("the summary can't be written to stdout: {error}"));
+    }
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(anyhow!(missing.join("\nerror: "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_can_be_written_is_made_and_left_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = folder.path().join("a/b");
+        try_folder("--report", &report).unwrap();
+        try_file("--plan", &report.join("c/plan.json")).unwrap();
+        let left: Vec<_> = std::fs::read_dir(&report)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["c"]);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_refused_with_its_option() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for refused in [
+            try_folder("--report", &file),
+            try_file("--plan", &file.join("plan.json")),
+        ] {
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.code(), crate::exit::REFUSED);
+            assert!(refused.to_string().contains("can't make the folder"), "{refused}");
+        }
+        let refused = try_file("--plan", folder.path()).unwrap_err();
+        assert!(refused.to_string().ends_with("is a folder"), "{refused}");
+    }
+}
