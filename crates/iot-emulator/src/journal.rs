@@ -1,7 +1,8 @@
 //! What happened, in order: the last events, for tests and for people who ask why a device is not online.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::mem::{Discriminant, discriminant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,13 +10,16 @@ use tokio::sync::watch;
 
 use crate::weather::Phase;
 
-/// How many events are kept.
+/// How many events are kept. With what is kept of each text, that is some 5 MB, whatever clients send.
 const CAPACITY: usize = 10_000;
+/// How many characters are kept of a text, part of which a client may have written: longer than any device id and any of
+/// our own reasons.
+const LONGEST: usize = 200;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
-    /// Counts up from 1 without gaps.
+    /// Counts up from 1.
     pub seq: u64,
     /// When.
     pub at: Timestamp,
@@ -180,54 +184,129 @@ pub enum Why {
     NotStored,
 }
 
-/// The last events. Older ones are forgotten.
+/// The last events. Older ones are forgotten, first those of the kind of which there are most: a flood of refusals does not
+/// push out what else has happened.
 #[derive(Debug)]
 pub struct Journal {
-    entries: Mutex<VecDeque<Entry>>,
+    kinds: Mutex<Vec<Kind>>,
     last: watch::Sender<u64>,
+}
+
+/// The last events of one kind, oldest first.
+#[derive(Debug)]
+struct Kind {
+    of: Discriminant<Event>,
+    entries: VecDeque<Entry>,
+}
+
+impl Event {
+    /// Cuts every text that a client may have written.
+    fn cut(&mut self) {
+        let texts: [Option<&mut String>; 2] = match self {
+            Self::Dropped { reason } | Self::Refused { reason, .. } | Self::RegistrationRefused { reason } => {
+                [Some(reason), None]
+            }
+            Self::ThroughGateway { gateway } => [Some(gateway), None],
+            Self::Disconnected { why, .. } => match why {
+                Why::Violation(detail) | Why::Fault(detail) => [Some(detail), None],
+                _ => [None, None],
+            },
+            Self::Registered { device_id, hub, .. } => [Some(device_id), Some(hub)],
+            Self::Reassigned { hub } => [Some(hub), None],
+            Self::MethodInvoked { name, .. } => [Some(name), None],
+            Self::Fault { rule, .. } => [Some(rule), None],
+            Self::MessageExpired { message_id } => [message_id.as_mut(), None],
+            Self::NoServerName
+            | Self::Connected { .. }
+            | Self::Will
+            | Self::Reported { .. }
+            | Self::DesiredChanged { .. }
+            | Self::Throttled { .. }
+            | Self::MessageQueued
+            | Self::MessageCompleted => [None, None],
+        };
+        texts.into_iter().flatten().for_each(cut);
+    }
+}
+
+/// Keeps the beginning of a text that is too long.
+fn cut(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+        text.shrink_to_fit();
+    }
 }
 
 impl Journal {
     pub(crate) fn new() -> Self {
         Self {
-            // All the room at once, of which memory is taken only as it fills. One that grows by itself takes two thirds
-            // more in the end.
-            entries: Mutex::new(VecDeque::with_capacity(CAPACITY)),
+            kinds: Mutex::default(),
             last: watch::Sender::new(0),
         }
     }
 
-    pub(crate) fn record(&self, device: Option<&str>, event: Event) {
+    pub(crate) fn record(&self, device: Option<&str>, mut event: Event) {
+        event.cut();
+        let device = device.map(|device| {
+            let mut device = device.to_owned();
+            cut(&mut device);
+            device
+        });
         tracing::info!(device_id = device, ?event);
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.kinds();
         let seq = *self.last.borrow() + 1;
-        if entries.len() == CAPACITY {
-            entries.pop_front();
+        if kinds.iter().map(|kind| kind.entries.len()).sum::<usize>() >= CAPACITY {
+            let largest = kinds.iter_mut().max_by_key(|kind| kind.entries.len());
+            largest.map(|kind| kind.entries.pop_front());
         }
-        entries.push_back(Entry {
+        let of = discriminant(&event);
+        let entry = Entry {
             seq,
             at: crate::clock::now(),
-            device: device.map(Into::into),
+            device,
             event,
-        });
+        };
+        match kinds.iter_mut().find(|kind| kind.of == of) {
+            Some(kind) => kind.entries.push_back(entry),
+            None => kinds.push(Kind {
+                of,
+                entries: [entry].into(),
+            }),
+        }
         self.last.send_replace(seq);
     }
 
-    /// The events after number `seq`, oldest first.
+    /// The events after number `seq` that are still kept, oldest first.
     #[must_use]
     pub fn since(&self, seq: u64) -> Vec<Entry> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let forgotten = entries.front().map_or(0, |oldest| oldest.seq - 1);
-        // Numbers have no gaps, so the place of an event follows from its number.
-        let known = usize::try_from(seq.saturating_sub(forgotten)).unwrap_or(usize::MAX);
-        entries.iter().skip(known).cloned().collect()
+        let kinds = self.kinds();
+        let mut later: Vec<Entry> = kinds
+            .iter()
+            .flat_map(|kind| {
+                let known = kind.entries.partition_point(|entry| entry.seq <= seq);
+                kind.entries.iter().skip(known).cloned()
+            })
+            .collect();
+        later.sort_unstable_by_key(|entry| entry.seq);
+        later
     }
 
     /// The last events that `keep` lets through, newest first, at most `count`.
     pub(crate) fn tail(&self, count: usize, keep: impl Fn(&Entry) -> bool) -> Vec<Entry> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest_first = entries.iter().rev();
-        newest_first.filter(|entry| keep(entry)).take(count).cloned().collect()
+        let kinds = self.kinds();
+        let newest = |kind: &Kind| -> Vec<Entry> {
+            let newest_first = kind.entries.iter().rev();
+            newest_first.filter(|entry| keep(entry)).take(count).cloned().collect()
+        };
+        let mut newest: Vec<Entry> = kinds.iter().flat_map(newest).collect();
+        newest.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.seq));
+        newest.truncate(count);
+        newest
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, Vec<Kind>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of the last event.
@@ -269,6 +348,61 @@ mod tests {
         assert_eq!(journal.since(0)[0].seq, 6);
         let last = u64::try_from(CAPACITY).unwrap() + 5;
         assert_eq!((journal.last(), journal.since(last - 1).len()), (last, 1));
+    }
+
+    #[test]
+    fn a_flood_of_one_kind_leaves_the_others_where_they_are() {
+        let journal = Journal::new();
+        for version in 0..100 {
+            journal.record(Some("t-1"), Event::Reported { version });
+        }
+        let throttled = || Event::Throttled {
+            limit: "registrations",
+            outcome: "refused",
+        };
+        for _ in 0..3 * CAPACITY {
+            journal.record(Some("t-2"), throttled());
+        }
+        let all = journal.since(0);
+        assert_eq!(all.len(), CAPACITY);
+        let others = all.iter().filter(|entry| entry.event != throttled()).count();
+        assert_eq!((others, all[0].seq, journal.last()), (100, 1, 30_100));
+        assert!(all.is_sorted_by_key(|entry| entry.seq));
+        assert_eq!(journal.since(30_099).len(), 1);
+        let tail = journal.tail(5, |_| true);
+        assert_eq!(
+            tail.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+            [30_100, 30_099, 30_098, 30_097, 30_096]
+        );
+    }
+
+    #[test]
+    fn what_a_client_wrote_is_cut_before_it_is_kept() {
+        let journal = Journal::new();
+        let long = "ü\u{1b}".repeat(30_000);
+        let events = [
+            Event::Dropped { reason: long.clone() },
+            Event::Refused {
+                service: None,
+                code: 4,
+                reason: long.clone(),
+            },
+            Event::Disconnected {
+                service: Service::Hub,
+                why: Why::Violation(long.clone()),
+            },
+            Event::MessageExpired {
+                message_id: Some(long.clone()),
+            },
+        ];
+        for event in events {
+            journal.record(Some(&long), event);
+        }
+        for entry in journal.since(0) {
+            let json = serde_json::to_string(&entry).unwrap();
+            assert!(json.len() < 4_000, "{}", json.len());
+            assert!(json.contains("ü\\u001b…"), "{json}");
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 /// How long the head of a request may take to arrive, and a connection be idle.
 const HEAD_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 /// Largest head of a request.
-const MAX_HEAD: usize = 64 * 1024;
+pub(super) const MAX_HEAD: usize = 64 * 1024;
 
 /// What every handler gets.
 #[derive(Debug, Clone)]
@@ -154,7 +154,9 @@ fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
         "http" => router.layer(middleware::from_fn_with_state(rest.clone(), guard::host)),
         _ => router,
     };
-    router.layer(middleware::from_fn_with_state(rest, guard::panics))
+    router
+        .layer(middleware::from_fn(guard::head))
+        .layer(middleware::from_fn_with_state(rest, guard::panics))
 }
 
 /// Everything that a token opens, not yet behind it.

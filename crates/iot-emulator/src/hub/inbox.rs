@@ -14,8 +14,11 @@ use super::seen::Seen;
 
 /// Names that are remembered of one device; more than a model would have.
 const NAMES: usize = 256;
-/// The longest value that is remembered, as text: all of them together are to stay small, whatever a device sends.
+/// The longest value that is remembered, as text, and the longest list of a message's properties: all of them together are
+/// to stay small, whatever a device sends.
 const VALUE: usize = 4096;
+/// The longest name of a value or a component that is remembered: that of DTDL version 3.
+const NAME: usize = 512;
 
 /// Received telemetry.
 #[derive(Debug, Default)]
@@ -80,12 +83,19 @@ impl Inbox {
             }
         }
         self.last = Some(now);
-        properties.as_str().clone_into(&mut self.properties);
+        self.properties.clear();
+        if properties.as_str().len() <= VALUE {
+            self.properties.push_str(properties.as_str());
+        }
         self.seen.is_new(properties.value(MESSAGE_ID).as_deref())
     }
 
     fn keep(&mut self, component: Option<&str>, name: &str, json: &str, now: Timestamp) {
-        if json.len() > VALUE || name.len() > VALUE {
+        if json.len() > VALUE
+            || [name, component.unwrap_or_default()]
+                .iter()
+                .any(|name| name.len() > NAME)
+        {
             return;
         }
         if let Some(known) = self.values.iter_mut().find(|known| known.is(component, name)) {
@@ -169,6 +179,15 @@ mod tests {
         let long = format!(r#"{{"long":"{}"}}"#, "x".repeat(VALUE));
         inbox.receive(none, long.as_bytes(), Timestamp::UNIX_EPOCH);
         assert_eq!(inbox.value(None, "long"), None);
+        let component = "c".repeat(60_000);
+        let text = format!("%24.sub={component}");
+        inbox.receive(
+            WrittenProperties::new(&text).unwrap(),
+            br#"{"a":1}"#,
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(inbox.value(Some(&component), "a"), None);
+        assert_eq!((inbox.values.len(), inbox.properties.len()), (0, 0));
         for number in 0..2 * NAMES {
             let body = json!({ format!("n{number}"): number }).to_string();
             inbox.receive(none, body.as_bytes(), Timestamp::UNIX_EPOCH);

@@ -54,8 +54,14 @@ fn comes_from_here(headers: &HeaderMap, scheme: &str) -> bool {
 }
 
 /// Shows the form, or follows a one-time link.
-pub(super) async fn ask(State(page): State<Page>, link: Result<Query<Link>, QueryRejection>) -> Response {
-    let Some(code) = link.ok().and_then(|Query(link)| link.code) else {
+pub(super) async fn ask(
+    State(page): State<Page>,
+    method: Method,
+    link: Result<Query<Link>, QueryRejection>,
+) -> Response {
+    let code = link.ok().and_then(|Query(link)| link.code);
+    // What previews a link asks with HEAD, and must not use it up.
+    let Some(code) = code.filter(|_| method == Method::GET) else {
         return form(None).into_response();
     };
     match page.shared().sign_in.exchange(&code, Instant::now()) {
@@ -74,10 +80,16 @@ pub(super) async fn sign_in(
     let given = credentials
         .map(|Form(credentials)| credentials.token)
         .unwrap_or_default();
+    let now = Instant::now();
+    if !page.shared().sign_in.may_try(now) {
+        let notice = "There were too many wrong tokens. Try again in a minute; a link still lets you in.";
+        return (StatusCode::TOO_MANY_REQUESTS, form(Some(notice))).into_response();
+    }
     if page.services.token.is(given.trim().as_bytes()) {
-        let session = page.shared().sign_in.begin(Instant::now());
+        let session = page.shared().sign_in.begin(now);
         return page.welcome(&session);
     }
+    page.shared().sign_in.failed(now);
     refused("That is not the API token of this emulator.")
 }
 

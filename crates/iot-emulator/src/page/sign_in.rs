@@ -16,6 +16,9 @@ use crate::certificate::hex_upper;
 pub(crate) const CODE_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// A session ends after a working day, whatever happens in it.
 const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+/// Wrong tokens within [`TRIES_WITHIN`], after which none is looked at any more.
+const TRIES: usize = 10;
+const TRIES_WITHIN: Duration = Duration::from_secs(60);
 /// Codes and sessions at a time. One more, and the oldest is forgotten.
 const LIMIT: usize = 64;
 
@@ -27,6 +30,8 @@ pub(crate) struct SignIn(Mutex<Issued>);
 struct Issued {
     codes: Secrets,
     sessions: Secrets,
+    /// When wrong tokens were given, oldest first.
+    failed: VecDeque<Instant>,
 }
 
 impl SignIn {
@@ -44,6 +49,19 @@ impl SignIn {
     /// Begins a session for somebody who has shown the API token.
     pub(super) fn begin(&self, now: Instant) -> String {
         self.issued(|issued| issued.begin(now))
+    }
+
+    /// Whether a token may be tried now.
+    pub(super) fn may_try(&self, now: Instant) -> bool {
+        self.issued(|issued| {
+            issued.failed.retain(|at| now.duration_since(*at) < TRIES_WITHIN);
+            issued.failed.len() < TRIES
+        })
+    }
+
+    /// Notes that a wrong token was given.
+    pub(super) fn failed(&self, now: Instant) {
+        self.issued(|issued| issued.failed.push_back(now));
     }
 
     /// Whether a session is in force.
@@ -129,6 +147,21 @@ mod tests {
 
         let late = sign_in.link(start);
         assert!(sign_in.exchange(code_of(&late), start + CODE_LIFETIME).is_none());
+    }
+
+    #[test]
+    fn ten_wrong_tokens_in_a_minute_are_enough() {
+        let (sign_in, start) = (SignIn::default(), Instant::now());
+        for second in 0..10 {
+            let now = start + Duration::from_secs(second);
+            assert!(sign_in.may_try(now));
+            sign_in.failed(now);
+        }
+        assert!(!sign_in.may_try(start + Duration::from_secs(59)));
+        assert!(
+            sign_in.may_try(start + Duration::from_secs(60)),
+            "the first one is a minute ago"
+        );
     }
 
     #[test]

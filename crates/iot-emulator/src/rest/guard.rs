@@ -7,15 +7,15 @@ use std::panic::AssertUnwindSafe;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use serde::Deserialize;
 
-use super::Rest;
 use super::error::ApiError;
 use super::extract::Query;
+use super::{MAX_HEAD, Rest};
 use crate::central::{Resource, Role};
 use crate::clock;
 use crate::stats::count;
@@ -35,6 +35,29 @@ const VERSIONS: [(&str, ApiVersion); 3] = [
 
 /// What a body may be. The specification allows both for PATCH.
 const BODIES: [&str; 2] = ["application/json", "application/merge-patch+json"];
+
+/// Refuses a head that is longer than may be sent, or that names its host twice or with a user. The server below refuses
+/// only what does not fit into its buffer, which grows in steps, and takes the first of two hosts
+/// ([RFC 9112](https://www.rfc-editor.org/rfc/rfc9112#section-3.2), 3.2, asks for 400).
+pub(super) async fn head(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    // A line has a colon, a blank and its end besides.
+    let lines = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let line = request.uri().to_string().len();
+    if line + lines.sum::<usize>() > MAX_HEAD {
+        let message = format!("the head of a request may have {MAX_HEAD} bytes");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return ApiError::new(status, "RequestHeaderFieldsTooLarge", message).into_response();
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    let has_user = |host: &HeaderValue| host.as_bytes().contains(&b'@');
+    if hosts.next().is_some_and(has_user) || hosts.next().is_some() {
+        return ApiError::bad_request("a request names one host, without a user").into_response();
+    }
+    next.run(request).await
+}
 
 /// Without TLS, a web page could make a browser take this machine for its own server (DNS rebinding): it would still
 /// lack the token, but it gets nothing at all.

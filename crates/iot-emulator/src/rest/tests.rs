@@ -216,6 +216,21 @@ async fn a_request_that_does_not_arrive_or_does_not_end_is_cut_off() {
     long.resize(MAX_HEAD + 1024, b'x');
     let long = converse(address, &long).await;
     assert!(long.is_empty() || long.starts_with("HTTP/1.1 431 "), "{long}");
+    for (host, code) in [
+        ("localhost", 401),
+        ("localhost\r\nHost: evil.example", 400),
+        ("evil@localhost", 400),
+        (&*format!("localhost\r\nX: {}", "x".repeat(MAX_HEAD + 1)), 431),
+        (&*format!("localhost\r\nX: {}", "x".repeat(MAX_HEAD - 1024)), 401),
+    ] {
+        let request = format!("GET /nothing HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = converse(address, request.as_bytes()).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {code} ")),
+            "{}: {answer}",
+            &host[..14]
+        );
+    }
     let slow = format!(
         "PUT /api/devices/x?{VERSION} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\
          Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{{"
