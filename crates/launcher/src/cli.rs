@@ -285,7 +285,7 @@ fn obey(command: Command) -> ExitCode {
         }
         Command::Health(HealthCommand::Sim { results, pid }) => code(health::sim(&results, pid)),
         Command::EdgeConfig(args) => code(in_runtime(edge_config(args))),
-        Command::Roll(args) => code(in_runtime(roll::run(args.into()))),
+        Command::Roll(args) => code(in_runtime(fleet_roll(args))),
         Command::DeviceSim(args) => {
             log_to_stderr(args.log_filter());
             let done = in_runtime(async {
@@ -325,6 +325,11 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         executable: executable()?,
     };
     run::run(options, interrupts).await
+}
+
+async fn fleet_roll(args: RollArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    roll::run(args.into(), interrupts).await
 }
 
 async fn fleet_prepare(args: PrepareArgs) -> Result<u8, Failure> {

@@ -12,6 +12,7 @@ mod group;
 mod individuals;
 mod journal;
 mod report;
+mod same;
 mod scope;
 mod service;
 mod steps;
@@ -28,6 +29,7 @@ use crate::application::Application;
 use crate::control::Live;
 use crate::control::place::Held;
 use crate::exit::{FAILED, Failure, PASSED};
+use crate::interrupts::Interrupts;
 use crate::keep::{self, deliver};
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
@@ -38,6 +40,7 @@ pub(crate) use args::RollArgs;
 pub use case::Case;
 pub use journal::Place;
 pub use report::{Outcome, Report};
+pub(crate) use same::figures;
 pub(crate) use scope::check;
 
 /// What is to be rolled, and how.
@@ -63,6 +66,8 @@ pub struct Request {
     pub remove_old: bool,
     /// Whether the old certificates go although devices have not come over.
     pub leave_behind: bool,
+    /// Whether, after a breach, devices are let in that were blocked before, and a damaged journal is set aside.
+    pub let_in: bool,
 }
 
 /// Longer than a device waits between its attempts while it is not parked.
@@ -83,6 +88,7 @@ impl Request {
             keep_old: false,
             remove_old: false,
             leave_behind: false,
+            let_in: false,
         }
     }
 }
@@ -105,14 +111,23 @@ pub struct Options {
 /// # Errors
 ///
 /// Nothing was changed, or it stopped on the way and can be run again.
-pub async fn run(options: Options) -> Result<u8, Failure> {
-    let manifest = manifest::load(&options.manifest, &options.set)?;
+pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+    let mut manifest = manifest::load(&options.manifest, &options.set)?;
     scope::check(&options.request, &manifest).map_err(Failure::Refused)?;
     if let Some(folder) = &options.report {
         keep::try_folder("--report", folder)?;
     }
     let state = roster::absolute(&manifest.fleet.state)?;
     let live = live(&state).await?;
+    let story = Story::begin();
+    if let Some(live) = &live {
+        let run = live.status().await.context("can't ask the run")?;
+        let with = |set: &[String]| Ok(manifest::load(&options.manifest, &[set, &options.set[..]].concat())?);
+        let (same, told) = same::as_the_run_has_it(manifest, &run.figures, &run.set, with)?;
+        manifest = same;
+        told.into_iter().for_each(|told| story.tell(told));
+        scope::check(&options.request, &manifest).map_err(Failure::Refused)?;
+    }
     if live.is_none() {
         // A roll that can't begin leaves no state.
         application(&manifest.target, None)?;
@@ -122,8 +137,17 @@ pub async fn run(options: Options) -> Result<u8, Failure> {
         Some(_) => None,
         None => Some(Held::for_run(&state).map_err(Failure::refused)?),
     };
-    let story = Story::begin();
-    let report = perform(&options.request, &manifest, live, story).await?;
+    let report = tokio::select! {
+        report = perform(&options.request, &manifest, live, story) => report?,
+        () = interrupts.next() => {
+            let left = unfinished(&manifest, &state);
+            story.tell(match left.is_empty() {
+                true => "stopped before anything was changed".to_owned(),
+                false => "stopped on the way: the same command goes on with it".to_owned(),
+            });
+            return Err(Failure::Interrupted);
+        }
+    };
     let folder = options.report.as_deref();
     let written = folder
         .map(|folder| report.write(folder, "roll.json"))
@@ -200,13 +224,24 @@ pub(crate) fn unfinished(manifest: &Manifest, state: &Path) -> Vec<String> {
     groups
         .chain([None])
         .filter_map(|group| {
-            // A journal that can't be read is for the roll to complain about.
-            let case = journal::Journal::read(&journal::Journal::path(state, group))
-                .ok()??
-                .case;
+            let path = journal::Journal::path(state, group);
             let (of, flag) = match group {
                 Some(group) => (format!("group {group}"), format!(" --group {group}")),
                 None => ("individual devices".to_owned(), String::new()),
+            };
+            let case = match journal::Journal::read(&path) {
+                Ok(found) => found?.case,
+                Err(error) => {
+                    let (case, flag) = match group {
+                        Some(_) => (Case::GroupBreach, flag),
+                        None => (Case::IndividualBreach, " --device …".to_owned()),
+                    };
+                    return Some(format!(
+                        "the journal `{}` of a roll of {of} can't be read ({error}): devices that the roll has blocked stay \
+                         blocked; during this run, `fleet roll … --case {case}{flag} --let-in` rolls anew and lets them in again",
+                        path.display()
+                    ));
+                }
             };
             Some(format!(
                 "a roll of {of} is not finished; during this run, `fleet roll … --case {case}{flag}` goes on with it"

@@ -121,6 +121,8 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         pid: std::process::id(),
         devices: start.devices,
         plan,
+        figures: roll::figures(&start.manifest)?,
+        set: options.set.clone(),
         service: emulator.as_ref().map(|emulator| emulator.ready.service()),
     };
     let desk = Desk::new(status, start.processes as usize);

@@ -140,6 +140,8 @@ mod tests {
             pid: 1,
             devices: 4,
             plan: PathBuf::from("plan.json"),
+            figures: serde_json::Value::Null,
+            set: Vec::new(),
             service: None,
         };
         Desk::new(status, processes)

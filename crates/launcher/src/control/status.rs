@@ -15,6 +15,12 @@ pub struct Status {
     pub devices: u32,
     /// The plan that its processes read.
     pub plan: PathBuf,
+    /// The devices and how their certificates are made, for a roll that is to mean the same; null in runs of old.
+    #[serde(default)]
+    pub figures: serde_json::Value,
+    /// What the run was told by `--set`.
+    #[serde(default)]
+    pub set: Vec<String>,
     /// The application, where the run has started one for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,

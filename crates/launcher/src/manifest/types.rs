@@ -564,6 +564,8 @@ impl RollEvent {
             keep_old: self.keep_old,
             remove_old: self.remove_old,
             leave_behind: self.leave_behind,
+            // Whoever finds devices blocked is to look first.
+            let_in: false,
         }
     }
 }

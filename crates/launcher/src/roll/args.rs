@@ -44,6 +44,10 @@ pub(crate) struct RollArgs {
     /// Remove the old certificates although devices have not come over
     #[arg(long)]
     leave_behind: bool,
+    /// After a breach: let in the devices too that are blocked already, as a roll leaves them whose journal was lost; a
+    /// journal that can't be read is set aside
+    #[arg(long)]
+    let_in: bool,
     /// Override a key of the manifest, as for `run`
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
@@ -77,6 +81,7 @@ impl From<RollArgs> for Options {
                 keep_old: args.keep_old,
                 remove_old: args.remove_old,
                 leave_behind: args.leave_behind,
+                let_in: args.let_in,
             },
         }
     }

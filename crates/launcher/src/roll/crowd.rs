@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use device_sim::lines::{Action, Control, DeviceLine, Selection, State};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, interval_at, sleep_until};
 
 use crate::control::{Live, LiveError};
+use crate::story::Story;
+
+/// While a roll waits, it says for whom.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The devices, as far as they have been heard of.
 #[derive(Debug)]
@@ -83,6 +87,7 @@ impl Crowd {
         leaves: &BTreeMap<String, String>,
         over: Option<Duration>,
         within: Duration,
+        story: Story,
     ) -> Result<Moved, LiveError> {
         self.catch_up();
         let state = |id: &String| self.seen.get(id).map(|line| line.state);
@@ -91,11 +96,18 @@ impl Crowd {
         let mut moved = Moved::default();
         self.reregister(wave, over).await?;
         let deadline = Instant::now() + within;
+        let mut told = interval_at(Instant::now() + TOLD_EVERY, TOLD_EVERY);
         while !waiting.is_empty() {
-            let line = match timeout_at(deadline, self.lines.recv()).await {
-                Ok(Some(line)) => line,
-                Ok(None) => return Err(LiveError::Gone),
-                Err(_) => break,
+            let line = tokio::select! {
+                line = self.lines.recv() => line.ok_or(LiveError::Gone)?,
+                () = sleep_until(deadline) => break,
+                _ = told.tick() => {
+                    if let Some(id) = waiting.first() {
+                        let (over, all) = (moved.over.len(), wave.len());
+                        story.tell(format!("{over} of {all} have come over; waiting for {id}: {}", self.why_not(id)));
+                    }
+                    continue;
+                }
             };
             let (id, offline) = (line.id.clone(), line.offline_ms);
             self.hear(line);
@@ -119,16 +131,20 @@ impl Crowd {
             }
         }
         for id in waiting {
-            let why = match self.seen.get(id) {
-                None => "the run does not know it".to_owned(),
-                Some(line) => match line.message.as_deref().or(line.reason.as_deref()) {
-                    Some(why) => format!("{}: {why}", line.state.word().replace('_', " ")),
-                    None => line.state.word().replace('_', " "),
-                },
-            };
-            moved.missing.insert(id.clone(), why);
+            moved.missing.insert(id.clone(), self.why_not(id));
         }
         Ok(moved)
+    }
+
+    /// What a device does instead of being online with its new certificate.
+    fn why_not(&self, id: &str) -> String {
+        match self.seen.get(id) {
+            None => "the run does not know it".to_owned(),
+            Some(line) => match line.message.as_deref().or(line.reason.as_deref()) {
+                Some(why) => format!("{}: {why}", line.state.word().replace('_', " ")),
+                None => line.state.word().replace('_', " "),
+            },
+        }
     }
 }
 
@@ -199,7 +215,7 @@ mod tests {
             .into();
         let leaves = wave.iter().map(|id| (id.clone(), format!("new-{id}"))).collect();
         let moved = crowd
-            .bring_over(&wave, &leaves, None, Duration::from_secs(60))
+            .bring_over(&wave, &leaves, None, Duration::from_secs(60), Story::begin())
             .await
             .unwrap();
         let over = BTreeMap::from([("awake".to_owned(), Some(120)), ("resting".to_owned(), None)]);

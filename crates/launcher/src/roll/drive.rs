@@ -67,7 +67,19 @@ pub(super) async fn drive(
     let service = Service::new(application.central, story);
     let scope = scope::scope(request, manifest).map_err(Failure::Refused)?;
     let path = Journal::path(state, scope.group());
-    let found = Journal::read(&path).with_context(|| format!("can't read the journal `{}`", path.display()))?;
+    let found = match Journal::read(&path) {
+        Ok(found) => found,
+        Err(_) if request.let_in => {
+            let aside = path.with_extension("json.damaged");
+            std::fs::rename(&path, &aside).with_context(|| format!("can't set `{}` aside", path.display()))?;
+            story.tell(format!(
+                "the journal of a roll can't be read and is set aside: {}",
+                aside.display()
+            ));
+            None
+        }
+        Err(error) => return Err(damaged(error, &path, &scope, &service).await.into()),
+    };
     let found = found.filter(|found| {
         let superseded = request.case.is_breach() && !found.case.is_breach();
         if superseded {
@@ -161,14 +173,62 @@ async fn begun(
     let blocked: BTreeSet<String> = if request.case.is_breach() {
         // Whom somebody else has blocked is not for this roll to let in again.
         let enabled = service.enabled().await.context("can't ask which devices are blocked")?;
-        let ours = work.ids().into_iter();
-        ours.filter(|id| enabled.get(id) == Some(&true)).collect()
+        let (ours, before): (BTreeSet<_>, BTreeSet<_>) = work
+            .ids()
+            .into_iter()
+            .filter(|id| enabled.contains_key(id))
+            .partition(|id| request.let_in || enabled.get(id) == Some(&true));
+        if !before.is_empty() {
+            service.say(format!(
+                "blocked already, so this roll does not let them in: {}; --let-in does",
+                some_of(&before)
+            ));
+        }
+        ours
     } else {
         BTreeSet::new()
     };
     let journal = Journal::begin(request.case, what, blocked, now);
     write(&journal, path)?;
     Ok(journal)
+}
+
+/// What is in the way when a journal can't be read: devices may be blocked, and nobody else knows by whom.
+async fn damaged(error: std::io::Error, path: &Path, scope: &Scope<'_>, service: &Service) -> anyhow::Error {
+    let (ids, case): (BTreeSet<String>, _) = match scope {
+        Scope::Group(group) => (
+            (0..group.devices.count).map(|index| group.devices.id(index)).collect(),
+            format!("group-breach --group {}", group.id),
+        ),
+        Scope::Individuals(wanted) => (
+            wanted.keys().cloned().collect(),
+            "individual-breach --device …".to_owned(),
+        ),
+    };
+    let blocked = match service.enabled().await {
+        Ok(enabled) => {
+            let blocked: BTreeSet<_> = ids.into_iter().filter(|id| enabled.get(id) == Some(&false)).collect();
+            match blocked.len() {
+                0 => "no device is blocked".to_owned(),
+                _ => format!("the roll may have blocked {}", some_of(&blocked)),
+            }
+        }
+        Err(error) => format!("which devices it has blocked is unknown ({error})"),
+    };
+    anyhow!(
+        "can't read the journal `{}`: {error}; {blocked}\n\
+         hint: `fleet roll … --case {case} --let-in` sets the journal aside, rolls anew and lets blocked devices in again",
+        path.display()
+    )
+}
+
+/// A few of them, and how many more.
+fn some_of(ids: &BTreeSet<String>) -> String {
+    let shown: Vec<&str> = ids.iter().take(MISSING_TOLD).map(String::as_str).collect();
+    match ids.len().saturating_sub(MISSING_TOLD) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 fn write(journal: &Journal, path: &Path) -> anyhow::Result<()> {
@@ -318,7 +378,7 @@ impl Roll<'_> {
             Some(crowd) => {
                 let (over, within) = (self.request.over, self.request.return_within);
                 let within = over.unwrap_or_default() + within;
-                crowd.bring_over(wave, &self.leaves, over, within).await?
+                crowd.bring_over(wave, &self.leaves, over, within, self.story).await?
             }
             None => self.register_from_here(wave).await?,
         };

@@ -130,11 +130,15 @@ impl Journal {
         Ok(Some(journal))
     }
 
-    /// Writes it, whole or not at all, for the owner alone.
+    /// Writes it, whole or not at all, for the owner alone; it is on the disk when this returns.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         let partial = path.with_extension("json.partial");
+        match std::fs::remove_file(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut options = File::options();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         {
             use std::os::unix::fs::OpenOptionsExt;
@@ -142,8 +146,14 @@ impl Journal {
         }
         let mut file = options.open(&partial)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        drop(file);
-        std::fs::rename(&partial, path)
+        // A device that was blocked before the power went must be found in it afterwards.
+        file.sync_all()?;
+        std::fs::rename(&partial, path)?;
+        #[cfg(unix)]
+        if let Some(folder) = path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn check(request: &Request, manifest: &Manifest) -> anyhow::Result<()
         keep_old,
         remove_old,
         wave,
+        let_in,
         ..
     } = request;
     let mut wrong = Vec::new();
@@ -62,6 +63,11 @@ pub(crate) fn check(request: &Request, manifest: &Manifest) -> anyhow::Result<()
     if *remove_old && *case != Case::IndividualExpiry {
         wrong.push(format!(
             "only individual-expiry leaves the old certificate, and {case} needs no --remove-old"
+        ));
+    }
+    if *let_in && !case.is_breach() {
+        wrong.push(format!(
+            "{case} blocks no device, so there is none to let in (--let-in)"
         ));
     }
     if wave.is_some_and(|wave| !(wave > 0.0 && wave <= 1.0)) {

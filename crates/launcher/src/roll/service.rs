@@ -23,6 +23,10 @@ impl Service {
         self.story.tell(step);
     }
 
+    pub(crate) fn say(&self, words: String) {
+        self.story.tell(words);
+    }
+
     /// Which of the application's devices are let in.
     pub(crate) async fn enabled(&self) -> Result<BTreeMap<String, bool>, EnrollError> {
         let devices = self.central.devices().await?;

@@ -442,3 +442,62 @@ fn without_a_run_an_expiry_is_made_ready_and_finished_later_and_a_breach_is_deal
     assert_eq!(rolling.run.end().0, Some(130));
     emulator.kill();
 }
+
+#[test]
+fn a_roll_beside_a_run_of_other_figures_takes_those_or_is_refused() {
+    let fleet = Fleet::new(&(manifest("") + &format!("[load]\nstages = [{LONG}]\n")));
+    let more = ["--set", "group.thermostats.devices.count=14"];
+    let mut run = fleet.start(&[&["run", "fleet.toml", "--report", "report"][..], &more].concat());
+    run.wait_for("all 17 devices online");
+    let rolling = Rolling { fleet, run };
+    let other = rolling
+        .roll(&["--case", "group-expiry", "--set", "group.thermostats.devices.count=12"])
+        .expect(2);
+    assert!(
+        other
+            .stderr
+            .contains("group.thermostats.devices.count is 14 in the run and 12 here"),
+        "{}",
+        other.stderr
+    );
+    let taken = rolling.roll(&["--case", "group-expiry", "--wave", "100%"]).expect(0);
+    assert!(
+        taken
+            .stderr
+            .contains("takes the figures of the run: --set group.thermostats.devices.count=14"),
+        "{}",
+        taken.stderr
+    );
+    rolling.expect_done("group-expiry", 14);
+    rolling.end();
+}
+
+#[test]
+fn a_breach_roll_that_was_stopped_and_whose_journal_is_damaged_still_lets_its_devices_in_again() {
+    let rolling = Rolling::begin();
+    let mut stopped = rolling.fleet.start(&["roll", "fleet.toml", "--case", "group-breach"]);
+    stopped.wait_for("10 devices blocked");
+    stopped.interrupt();
+    let (code, words) = stopped.end();
+    assert_eq!(code, Some(130), "{words}");
+    assert!(
+        words.contains("stopped on the way: the same command goes on with it"),
+        "{words}"
+    );
+
+    let journal = rolling.fleet.path("state/small/roll-thermostats.json");
+    let text = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, &text[..60]).unwrap();
+    let refused = rolling.roll(&["--case", "group-breach"]).expect(1);
+    for words in [
+        "can't read the journal",
+        "the roll may have blocked thermo-0001, thermo-0002, thermo-0003, thermo-0004, thermo-0005 and 5 more",
+        "hint: `fleet roll … --case group-breach --group thermostats --let-in`",
+    ] {
+        assert!(refused.stderr.contains(words), "no `{words}` in\n{}", refused.stderr);
+    }
+    let again = rolling.roll(&["--case", "group-breach", "--let-in"]).expect(0);
+    assert!(again.stderr.contains("10 devices let in again"), "{}", again.stderr);
+    rolling.expect_done("group-breach", 10);
+    rolling.end();
+}

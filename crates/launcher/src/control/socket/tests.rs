@@ -9,6 +9,8 @@ fn status() -> Status {
         pid: 7,
         devices: 2,
         plan: PathBuf::from("/somewhere/plan.json"),
+        figures: serde_json::Value::Null,
+        set: Vec::new(),
         service: None,
     }
 }
