@@ -9,18 +9,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use device_sim::lines::{Control, DeviceLine};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tokio_util::codec::{FramedRead, LinesCodec};
 
 use super::place::SOCKET;
 use super::{Answer, Live, LiveError, Question, Status};
 
 /// Longer paths don't fit into the system's address of a socket, with its last byte (Linux 108, macOS and the BSDs 104).
 const LONGEST_PATH: usize = 103;
+
+/// The longest line that a run reads: an order that names every device of a large fleet.
+const LONGEST_QUESTION: usize = 16 << 20;
+/// The longest line that is read from a run: its status, with a line for each device that failed.
+const LONGEST_ANSWER: usize = 64 << 20;
 
 /// What a live run is asked beside control lines.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -105,8 +112,8 @@ async fn attend(stream: UnixStream, live: Live) {
     let (reader, writer) = stream.into_split();
     let (answers, to_write) = mpsc::unbounded_channel();
     let writing = tokio::spawn(write_lines(writer, to_write));
-    let mut lines = BufReader::new(reader).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    let mut lines = FramedRead::new(reader, LinesCodec::new_with_max_length(LONGEST_QUESTION));
+    while let Some(Ok(line)) = lines.next().await {
         if line.trim().is_empty() {
             continue;
         }
@@ -279,8 +286,8 @@ fn note(waiting: &Mutex<Waiting>, id: u64, question: Question) -> serde_json::Re
 }
 
 async fn read_answers(reader: tokio::net::unix::OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
-    let mut lines = BufReader::new(reader).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    let mut lines = FramedRead::new(reader, LinesCodec::new_with_max_length(LONGEST_ANSWER));
+    while let Some(Ok(line)) = lines.next().await {
         // A run of another version may say more than we know.
         let Ok(answer) = serde_json::from_str::<Answer>(&line) else {
             continue;

@@ -14,6 +14,11 @@ use super::pace::Gate;
 use super::schema::response::{ErrorBody, Page};
 use super::{Central, CentralError};
 
+/// No answer of IoT Central is as long: a page of a list has at most 100 items.
+const LONGEST: usize = 16 << 20;
+/// How much is read of an answer that is an error.
+const LONGEST_ERROR: usize = 64 << 10;
+
 const API_VERSION: &str = "2022-07-31";
 /// Tells a little more, and may be withdrawn: only for what can be found out in another way too.
 const PREVIEW_VERSION: &str = "2022-10-31-preview";
@@ -202,7 +207,16 @@ impl Request<'_> {
         if !response.status().is_success() {
             return Err(self.refused(response).await);
         }
-        Ok(response.bytes().await.map_err(|error| self.unreachable(error))?.into())
+        let (body, is_whole) = beginning(response, LONGEST)
+            .await
+            .map_err(|error| self.unreachable(error))?;
+        if !is_whole {
+            return Err(CentralError::UnexpectedAnswer {
+                subject: self.subject.clone(),
+                reason: format!("it is longer than {} MB", LONGEST >> 20),
+            });
+        }
+        Ok(body)
     }
 
     fn unreachable(&self, error: reqwest::Error) -> CentralError {
@@ -226,7 +240,9 @@ impl Request<'_> {
             .and_then(|text| text.parse().ok())
             .map(Duration::from_secs);
         let (header_code, header_id) = (header("x-ms-error-code"), header("x-ms-request-id"));
-        let body = response.text().await.unwrap_or_default();
+        // Of an error, the beginning says enough.
+        let body = beginning(response, LONGEST_ERROR).await.unwrap_or_default().0;
+        let body = String::from_utf8_lossy(&body);
         let parsed = serde_json::from_str(&body)
             .map(|ErrorBody { error }| error)
             .unwrap_or_default();
@@ -247,6 +263,19 @@ impl Request<'_> {
 
 /// An answer that has not come by then is late.
 const LATE: Duration = Duration::from_secs(5);
+
+/// At most `limit` bytes of a body, and whether that is all of it. An answer without end must not take memory without end.
+async fn beginning(mut response: Response, limit: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = limit - body.len();
+        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if chunk.len() > room {
+            return Ok((body, false));
+        }
+    }
+    Ok((body, true))
+}
 
 /// Nothing panics while it holds the gate, and a gate can't be half open.
 fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {

@@ -277,6 +277,11 @@ async fn an_answer_that_is_not_the_services_own_is_shown_shortened() {
         "{text}"
     );
     script.finish();
+
+    let script = Script::play(|_| vec![step("GET /devices/a", 200, "x".repeat((16 << 20) + 1))]).await;
+    let text = is(script.central().device("a").await);
+    assert_eq!(text, "device a: unexpected answer: it is longer than 16 MB");
+    script.finish();
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 use device_sim::lines::{Action, State};
 
+use tokio::io::{AsyncBufReadExt, BufReader};
+
 use super::*;
 use crate::control::desk::Desk;
 
@@ -120,4 +122,25 @@ async fn a_line_that_is_none_is_refused_and_the_next_one_is_heard() {
     assert!(matches!(next().await, Answer::Refused { id: None, .. }));
     assert!(matches!(next().await, Answer::Refused { id: Some(4), .. }));
     assert_eq!(next().await, Answer::Done { id: 5, devices: 2 });
+}
+
+#[tokio::test]
+async fn a_line_without_end_ends_the_conversation_and_not_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (live, _says) = run();
+    let _serving = serve(folder.path(), live).unwrap();
+    let mut stream = UnixStream::connect(folder.path().join(SOCKET)).await.unwrap();
+    let piece = vec![b'x'; 1 << 20];
+    // As much as is read of a line, and more; the other end closes somewhere in it.
+    for _ in 0..LONGEST_QUESTION / piece.len() + 4 {
+        if stream.write_all(&piece).await.is_err() {
+            break;
+        }
+    }
+    let mut rest = Vec::new();
+    // A reset is an end, too.
+    drop(tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await);
+    assert!(rest.is_empty());
+    let live = connect(folder.path()).await.unwrap().expect("a live run");
+    assert_eq!(live.status().await.unwrap(), status());
 }
