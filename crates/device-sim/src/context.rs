@@ -9,6 +9,7 @@ use provisioning::certificate::load::{Identity, LoadOptions};
 use provisioning::certificate::{CertificateError, Password};
 use provisioning::identities::{BroughtFiles, GroupFolder, IdentityError, IndividualFolder, PasswordSource};
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::Instant;
 
 use crate::fleet::Patience;
 use crate::lines::Line;
@@ -37,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) lines: mpsc::UnboundedSender<Line>,
     pub(crate) settled: Settled,
+    /// Since when every device is wanted to be registered.
+    pub(crate) begun: Instant,
     /// How many identities are read at once.
     pub(crate) loading: Semaphore,
 }

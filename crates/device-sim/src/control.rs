@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use crate::context::Context;
 use crate::lines::{Action, Control, Line, Selection, ShareOf};
 use crate::mailbox::Mailbox;
+use crate::metrics::Counter;
 use crate::random::{Purpose, stream};
 
 /// The mailboxes of a process's devices, by index and by id.
@@ -99,7 +100,9 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
         let devices = u32::try_from(mailboxes.len()).unwrap_or(u32::MAX);
         let pause = over / devices.max(1);
         for mailbox in &mailboxes {
-            order(action, mailbox);
+            if order(action, mailbox) {
+                context.metrics.count(Counter::DevicesWanted);
+            }
             if !pause.is_zero() {
                 sleep(pause).await;
             }
@@ -108,15 +111,17 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
     });
 }
 
-fn order(action: Action, mailbox: &Mailbox) {
+/// Whether it wants the device online and nothing has before.
+fn order(action: Action, mailbox: &Mailbox) -> bool {
     match action {
-        Action::Reconnect => mailbox.reconnect(),
+        Action::Reconnect => return mailbox.reconnect(),
         Action::Reregister => mailbox.reregister(),
-        Action::Disconnect => mailbox.want_online(false),
+        Action::Disconnect => mailbox.want_offline(),
         Action::Stop => mailbox.stop(),
         // These are about the stages, not about devices.
         Action::PauseRamp | Action::ResumeRamp => {}
     }
+    false
 }
 
 #[cfg(test)]

@@ -25,11 +25,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use crate::context::{Assigned, Context, GroupContext};
-use crate::lines::{DeviceLine, Line, State, counter};
+use crate::lines::{DeviceLine, Line, Phase, State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 use crate::model::Model;
-use crate::outbox::Outbox;
+use crate::outbox::{Message, Outbox};
+use crate::outcome::{Outcome, Step};
 use crate::random::{DeviceRng, Purpose, stream};
 use crate::recovery::{Next, Recovery};
 use crate::reporter::Reporter;
@@ -65,7 +66,10 @@ pub(crate) struct Device {
     /// No step is taken before this instant.
     not_before: Option<Instant>,
     offline_since: Option<Instant>,
-    last_reason: Option<&'static str>,
+    /// Why it last failed.
+    last_failure: Option<&'static str>,
+    /// How far it has got on its way online.
+    step: Step,
     recovery: Recovery,
 
     model: Model,
@@ -85,15 +89,6 @@ struct Loaded {
     at: Instant,
 }
 
-/// How a device ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    /// It has been online at least once.
-    pub(crate) connected: bool,
-    /// Why it last failed.
-    pub(crate) last_reason: Option<&'static str>,
-}
-
 impl Device {
     /// On the heap from the start: a future that took it by value would hold it twice.
     pub(crate) fn new(context: Arc<Context>, mailbox: Arc<Mailbox>, id: RegistrationId, group: usize) -> Box<Self> {
@@ -108,7 +103,8 @@ impl Device {
             connected: false,
             not_before: None,
             offline_since: None,
-            last_reason: None,
+            last_failure: None,
+            step: Step::Registration,
             recovery: Recovery::default(),
             model: context.groups[group].model(seed, &id),
             reboot_at: None,
@@ -165,10 +161,21 @@ impl Device {
 
     fn stop(&mut self) -> Outcome {
         self.drop_outstanding("not_acknowledged");
+        let wanted_since = self.mailbox.wanted_since();
+        let waited = [
+            (Phase::Register, (!self.registered).then_some(self.context.begun)),
+            (Phase::TimeToOnline, wanted_since.filter(|_| !self.connected)),
+            (Phase::Report, self.reporter.unanswered_since()),
+        ];
+        for (phase, since) in waited {
+            self.unfinished(phase, since);
+        }
         self.move_to(State::Stopped);
         Outcome {
+            wanted: wanted_since.is_some(),
             connected: self.connected,
-            last_reason: self.last_reason,
+            last_failure: self.last_failure,
+            step: self.step,
         }
     }
 
@@ -236,24 +243,33 @@ impl Device {
             metrics.add(Counter::TicksMissed, tick.missed);
         }
         let expired = self.outbox.expire(Instant::now());
-        if expired > 0 {
-            metrics.add_reason(counter::TELEMETRY_DROPPED, "too_old", expired);
-        }
+        self.give_up(expired, "too_old");
         for (component, body) in measured.telemetry {
             debug!(device_id = %self.id, "telemetry {}", String::from_utf8_lossy(&body));
-            metrics.count(Counter::TelemetryOffered);
-            if self.outbox.offer(tick.due, component, body).is_some() {
-                metrics.count_reason(counter::TELEMETRY_DROPPED, "outbox_full");
-            }
+            self.context.metrics.count(Counter::TelemetryOffered);
+            let dropped = self.outbox.offer(tick.due, component, body);
+            self.give_up(dropped, "outbox_full");
         }
     }
 
     fn drop_outstanding(&mut self, reason: &str) {
         let dropped = self.outbox.clear();
-        if dropped > 0 {
-            self.context
-                .metrics
-                .add_reason(counter::TELEMETRY_DROPPED, reason, dropped);
+        self.give_up(dropped, reason);
+    }
+
+    /// Messages that will never be acknowledged.
+    fn give_up(&self, messages: impl IntoIterator<Item = Message>, reason: &str) {
+        for message in messages {
+            self.context.metrics.count_reason(counter::TELEMETRY_DROPPED, reason);
+            self.unfinished(Phase::Publish, Some(message.due));
+            self.unfinished(Phase::PublishSent, message.first_sent);
+        }
+    }
+
+    /// Something that was begun at this instant, if it was, will have no end.
+    fn unfinished(&self, phase: Phase, since: Option<Instant>) {
+        if let Some(since) = since {
+            self.context.metrics.unfinished(self.group, phase, since.elapsed());
         }
     }
 
@@ -262,6 +278,7 @@ impl Device {
         self.reboot_at = None;
         self.ticks = None;
         self.drop_outstanding("rebooted");
+        self.unfinished(Phase::Report, self.reporter.unanswered_since());
         self.reporter = Reporter::default();
         let report = self.model.rebooted(Timestamp::now());
         self.reporter.report(&report);
@@ -296,7 +313,7 @@ impl Device {
             self.assigned = None;
             self.ask_dps = true;
         }
-        self.last_reason = Some(trouble.reason);
+        self.last_failure = Some(trouble.reason);
         self.not_before = Some(Instant::now() + wait);
         if state == State::Parked {
             warn!(device_id = %self.id, reason = trouble.reason, "{}; tries again in {wait:.0?}", trouble.message);

@@ -15,9 +15,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::context::{Context, GroupContext, Settled, Way, WayError};
 use crate::control::{self, Roster};
-use crate::device::{Device, Outcome};
+use crate::device::Device;
 use crate::lines::{Action, Control, EndReason, LINES_VERSION, Line, counter};
-use crate::metrics::Metrics;
+use crate::metrics::{Counter, Metrics};
+use crate::outcome::Outcome;
 use crate::pacer::Pacer;
 use crate::plan::{Plan, Shard, Target};
 use crate::proxies::Proxies;
@@ -180,6 +181,7 @@ impl Fleet {
             patience,
             assignments,
             lines,
+            begun: Instant::now(),
         });
         Ok(Self {
             context,
@@ -227,7 +229,7 @@ impl Fleet {
             never = reporting.run() => match never {},
         };
         for outcome in &outcomes {
-            if let (false, Some(reason)) = (outcome.connected, outcome.last_reason) {
+            if let Some(reason) = outcome.failure() {
                 context.metrics.count_reason(counter::DEVICES_FAILED, reason);
             }
         }
@@ -300,10 +302,12 @@ impl Conductor {
     /// Moves the border between the devices that are to be online and those that are not.
     fn bring_online(&self, now: usize, wanted: usize) -> usize {
         for mailbox in self.roster.mailboxes().iter().take(wanted).skip(now) {
-            mailbox.want_online(true);
+            if mailbox.want_online() {
+                self.context.metrics.count(Counter::DevicesWanted);
+            }
         }
         for mailbox in self.roster.mailboxes().iter().take(now).skip(wanted) {
-            mailbox.want_online(false);
+            mailbox.want_offline();
         }
         wanted
     }

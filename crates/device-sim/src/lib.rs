@@ -15,6 +15,7 @@
 //! | [`model`] | what a device measures, reports, accepts and answers. Pure |
 //! | [`room`], [`weather`], [`history`] | what it measures it in, and what it remembers. Pure |
 //! | [`outbox`], [`reporter`] | what waits to be acknowledged. Pure |
+//! | [`outcome`] | whether a device failed the run, and why. Pure |
 //! | [`recovery`], [`ticks`], [`ramp`], [`pacer`] | when things happen. Pure; the time is handed in |
 //! | [`random`] | seed + device id decide every random choice |
 //! | [`metrics`], [`mailbox`] | what devices tell, and what they are told |
@@ -58,6 +59,7 @@ pub mod mailbox;
 pub mod metrics;
 pub mod model;
 pub mod outbox;
+pub mod outcome;
 mod output;
 pub mod pacer;
 pub mod plan;

@@ -74,9 +74,33 @@ pub struct Stats {
     pub counters: BTreeMap<String, u64>,
     /// State → devices in it.
     pub states: BTreeMap<State, u64>,
+    /// `<phase>/<group>` → what was begun since the process began and has been given up without an end. No histogram
+    /// holds it, so percentiles without it would be those of the survivors.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfinished: BTreeMap<String, Unfinished>,
     /// `<phase>/<group>` → base64 of an HDR histogram (V2, uncompressed) of microseconds since the line before. Phases
     /// without a new value are left out.
     pub histograms: BTreeMap<String, String>,
+}
+
+/// What was begun and never came to its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// How often.
+    pub count: u64,
+    /// How long the oldest of them had waited when it was given up.
+    pub oldest_ms: u64,
+}
+
+impl Unfinished {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            oldest_ms: self.oldest_ms.max(other.oldest_ms),
+        }
+    }
 }
 
 /// A change of a device's state.
@@ -164,9 +188,12 @@ pub mod counter {
     pub const DEVICES_REGISTERED: &str = "devices_registered";
     /// Those of them whose assignment came from the cache.
     pub const DEVICES_ASSIGNMENT_REUSED: &str = "devices_assignment_reused";
+    /// Devices that the stages, or an order to connect, have wanted online at any time.
+    pub const DEVICES_WANTED: &str = "devices_wanted";
     /// Devices that have been online at least once.
     pub const DEVICES_CONNECTED: &str = "devices_connected";
-    /// Devices that should have come online and never did, by the reason of their last failure. Only at the end.
+    /// Devices that were wanted and never came online, by the reason of their last failure or by what they still waited
+    /// for. Only at the end.
     pub const DEVICES_FAILED: &str = "devices_failed/";
     /// Telemetry that a tick produced.
     pub const TELEMETRY_OFFERED: &str = "telemetry_offered";
@@ -180,6 +207,8 @@ pub mod counter {
     pub const TELEMETRY_DROPPED: &str = "telemetry_dropped/";
     /// Ticks that came too late to be worth a message.
     pub const TICKS_MISSED: &str = "ticks_missed";
+    /// Values that were longer than a histogram reaches and are in it as its longest, by phase.
+    pub const CLIPPED: &str = "clipped/";
     /// Sessions that ended unasked and were begun again, by reason.
     pub const RECONNECTS: &str = "reconnects/";
     /// Times that DPS answered 429.
@@ -215,11 +244,13 @@ pub enum Phase {
     ConnectMqtt,
     /// Twin request to its answer.
     TwinGet,
+    /// The instant at which a device was first wanted online to the first at which it was.
+    TimeToOnline,
     /// The instant at which a message was due to its PUBACK.
     Publish,
-    /// Writing a message to its PUBACK.
+    /// The first writing of a message to its PUBACK, whatever came between.
     PublishSent,
-    /// Reported patch to its answer.
+    /// The first writing of a reported patch to its answer.
     Report,
     /// A command's arrival to its answer.
     Command,
@@ -227,7 +258,7 @@ pub enum Phase {
 
 impl Phase {
     /// All phases in the order of a device's life.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Register,
         Self::DpsWait,
         Self::Connect,
@@ -236,6 +267,7 @@ impl Phase {
         Self::ConnectTls,
         Self::ConnectMqtt,
         Self::TwinGet,
+        Self::TimeToOnline,
         Self::Publish,
         Self::PublishSent,
         Self::Report,
@@ -254,6 +286,7 @@ impl Phase {
             Self::ConnectTls => "connect_tls",
             Self::ConnectMqtt => "connect_mqtt",
             Self::TwinGet => "twin_get",
+            Self::TimeToOnline => "time_to_online",
             Self::Publish => "publish",
             Self::PublishSent => "publish_sent",
             Self::Report => "report",
@@ -261,10 +294,13 @@ impl Phase {
         }
     }
 
+    /// The longest time that a histogram tells from longer ones: 10 min, in microseconds.
+    pub const LONGEST_US: u64 = 600_000_000;
+
     /// An empty histogram of the range and precision that all sides use: 1 µs to 10 min, 3 digits.
     #[must_use]
     pub fn histogram() -> hdrhistogram::Histogram<u64> {
-        hdrhistogram::Histogram::new_with_bounds(1, 600_000_000, 3).expect("the bounds are valid")
+        hdrhistogram::Histogram::new_with_bounds(1, Self::LONGEST_US, 3).expect("the bounds are valid")
     }
 }
 

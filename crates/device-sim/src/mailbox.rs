@@ -1,10 +1,12 @@
 //! What a device is asked to do: a few bits, so that thousands of devices cost next to nothing while nobody asks.
 
 use std::future::poll_fn;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
 
 const ONLINE: u8 = 1;
 const STOP: u8 = 2;
@@ -15,19 +17,21 @@ const REREGISTER: u8 = 8;
 #[derive(Debug, Default)]
 pub struct Mailbox {
     orders: AtomicU8,
+    wanted_since: OnceLock<Instant>,
     changed: AtomicBool,
     waker: AtomicWaker,
 }
 
 impl Mailbox {
-    /// Wants the device online, or offline.
-    pub fn want_online(&self, online: bool) {
-        if online {
-            self.give(ONLINE);
-        } else {
-            self.orders.fetch_and(!ONLINE, Ordering::AcqRel);
-            self.notify();
-        }
+    /// Wants the device online. Whether that is the first time.
+    pub fn want_online(&self) -> bool {
+        self.want(ONLINE)
+    }
+
+    /// Wants the device offline.
+    pub fn want_offline(&self) {
+        self.orders.fetch_and(!ONLINE, Ordering::AcqRel);
+        self.notify();
     }
 
     /// Wants the device to drain and stop for good.
@@ -35,14 +39,20 @@ impl Mailbox {
         self.give(STOP);
     }
 
-    /// Wants a clean disconnect and a new connection; brings an offline device online.
-    pub fn reconnect(&self) {
-        self.give(RECONNECT | ONLINE);
+    /// Wants a clean disconnect and a new connection; brings an offline device online. Whether it is the first time that
+    /// the device is wanted online.
+    pub fn reconnect(&self) -> bool {
+        self.want(RECONNECT | ONLINE)
     }
 
     /// Wants a new registration with DPS.
     pub fn reregister(&self) {
         self.give(REREGISTER);
+    }
+
+    /// When the device was first wanted online; `None` while it never was.
+    pub fn wanted_since(&self) -> Option<Instant> {
+        self.wanted_since.get().copied()
     }
 
     /// Whether the device is to be online.
@@ -96,6 +106,12 @@ impl Mailbox {
         self.orders.fetch_and(!order, Ordering::AcqRel) & order != 0
     }
 
+    fn want(&self, orders: u8) -> bool {
+        let first = self.wanted_since.set(Instant::now()).is_ok();
+        self.give(orders);
+        first
+    }
+
     fn give(&self, order: u8) {
         self.orders.fetch_or(order, Ordering::AcqRel);
         self.notify();
@@ -116,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn an_order_wakes_the_device_whether_given_before_or_while_it_waits() {
         let mailbox = Arc::new(Mailbox::default());
-        mailbox.want_online(true);
+        assert!(mailbox.want_online());
         mailbox.changed().await;
         let waiting = tokio::spawn({
             let mailbox = Arc::clone(&mailbox);
@@ -132,7 +148,11 @@ mod tests {
     fn one_time_orders_are_taken_once_and_a_reconnect_brings_the_device_online() {
         let mailbox = Mailbox::default();
         assert!(mailbox.ends_session(), "nobody wants it online");
-        mailbox.reconnect();
+        assert_eq!(mailbox.wanted_since(), None);
+        assert!(mailbox.reconnect(), "wanted for the first time");
+        mailbox.want_offline();
+        assert!(!mailbox.want_online(), "it has been wanted before");
+        assert!(mailbox.wanted_since().is_some());
         assert!(mailbox.wants_online() && mailbox.ends_session());
         assert!(mailbox.take_reconnect());
         assert!(!mailbox.take_reconnect());

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
-use crate::lines::{Phase, State, Stats, counter};
+use crate::lines::{Phase, State, Stats, Unfinished, counter};
 
 /// Counters that move with every message, and therefore have a place of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Counter {
     DevicesRegistered,
     /// [`counter::DEVICES_ASSIGNMENT_REUSED`]
     DevicesAssignmentReused,
+    /// [`counter::DEVICES_WANTED`]
+    DevicesWanted,
     /// [`counter::DEVICES_CONNECTED`]
     DevicesConnected,
     /// [`counter::TELEMETRY_OFFERED`]
@@ -35,9 +37,10 @@ pub enum Counter {
     DpsThrottled,
 }
 
-const COUNTERS: [(Counter, &str); 9] = [
+const COUNTERS: [(Counter, &str); 10] = [
     (Counter::DevicesRegistered, counter::DEVICES_REGISTERED),
     (Counter::DevicesAssignmentReused, counter::DEVICES_ASSIGNMENT_REUSED),
+    (Counter::DevicesWanted, counter::DEVICES_WANTED),
     (Counter::DevicesConnected, counter::DEVICES_CONNECTED),
     (Counter::TelemetryOffered, counter::TELEMETRY_OFFERED),
     (Counter::TelemetrySent, counter::TELEMETRY_SENT),
@@ -55,6 +58,8 @@ pub struct Metrics {
     states: [AtomicU64; State::ALL.len()],
     /// `name/reason`: only failures come here, so a lock does no harm.
     reasons: Mutex<BTreeMap<String, u64>>,
+    /// By group and phase. What is given up comes here, and that is as rare.
+    unfinished: Mutex<BTreeMap<(usize, Phase), Unfinished>>,
     groups: Vec<GroupHistograms>,
 }
 
@@ -74,6 +79,7 @@ impl Metrics {
             counters: Default::default(),
             states: Default::default(),
             reasons: Mutex::default(),
+            unfinished: Mutex::default(),
             groups: groups
                 .into_iter()
                 .map(|name| GroupHistograms {
@@ -116,10 +122,24 @@ impl Metrics {
     /// Records how long a phase took for a device of a group.
     pub fn record(&self, group: usize, phase: Phase, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+        if micros > Phase::LONGEST_US {
+            self.count_reason(counter::CLIPPED, phase.word());
+        }
         let mut histogram = self.groups[group].phases[phase as usize]
             .lock()
             .expect("no holder of this lock panics");
         histogram.get_or_insert_with(Phase::histogram).saturating_record(micros);
+    }
+
+    /// Notes that a phase of a device of a group was given up without an end after this time.
+    pub fn unfinished(&self, group: usize, phase: Phase, waited: Duration) {
+        let one = Unfinished {
+            count: 1,
+            oldest_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+        };
+        let mut unfinished = self.unfinished.lock().expect("no holder of this lock panics");
+        let known = unfinished.entry((group, phase)).or_default();
+        *known = known.and(one);
     }
 
     /// The figures now. Histograms start again from nothing.
@@ -136,11 +156,17 @@ impl Metrics {
             .map(|&state| (state, self.states[state as usize].load(Ordering::Relaxed)))
             .filter(|&(_, devices)| devices > 0)
             .collect();
+        let unfinished = self.unfinished.lock().expect("no holder of this lock panics");
+        let unfinished = unfinished.iter().map(|(&(group, phase), &unfinished)| {
+            let name = format!("{}/{}", phase.word(), self.groups[group].name);
+            (name, unfinished)
+        });
         Stats {
             seq,
             t,
             counters,
             states,
+            unfinished: unfinished.collect(),
             histograms: self.take_histograms(),
         }
     }
@@ -205,8 +231,33 @@ mod tests {
         assert_eq!(histogram.len(), 1);
         assert!(histogram.max().abs_diff(5_000) <= 5);
         metrics.count(Counter::TelemetryAcked);
+        assert!(first.unfinished.is_empty());
         let second = metrics.stats(1, 2.0);
         assert_eq!(second.counters["telemetry_acked"], 2);
         assert!(second.histograms.is_empty());
+    }
+
+    #[test]
+    fn a_value_beyond_the_histogram_is_counted_as_clipped() {
+        let metrics = Metrics::new(1, ["g".to_owned()]);
+        metrics.record(0, Phase::Publish, Duration::from_secs(600));
+        assert!(!metrics.stats(0, 1.0).counters.contains_key("clipped/publish"));
+        metrics.record(0, Phase::Publish, Duration::from_secs(601));
+        assert_eq!(metrics.stats(1, 2.0).counters["clipped/publish"], 1);
+    }
+
+    #[test]
+    fn what_is_given_up_is_counted_with_the_age_of_the_oldest() {
+        let metrics = Metrics::new(1, ["g".to_owned(), "h".to_owned()]);
+        for seconds in [2, 13, 5] {
+            metrics.unfinished(1, Phase::Publish, Duration::from_secs(seconds));
+        }
+        let oldest = Unfinished {
+            count: 3,
+            oldest_ms: 13_000,
+        };
+        let expected = BTreeMap::from([("publish/h".to_owned(), oldest)]);
+        assert_eq!(metrics.stats(0, 1.0).unfinished, expected);
+        assert_eq!(metrics.stats(1, 2.0).unfinished, expected, "it is cumulative");
     }
 }

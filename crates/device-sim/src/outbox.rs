@@ -28,8 +28,8 @@ pub struct Message {
     pub component: u8,
     /// Its body.
     pub body: Bytes,
-    /// Whether it has been written to a connection before.
-    pub sent_before: bool,
+    /// When it was first written to a connection, if it was.
+    pub first_sent: Option<Instant>,
     in_flight: Option<u16>,
 }
 
@@ -54,7 +54,7 @@ impl Outbox {
             due,
             component,
             body,
-            sent_before: false,
+            first_sent: None,
             in_flight: None,
         });
         dropped
@@ -66,11 +66,11 @@ impl Outbox {
         self.messages.iter().find(|message| message.in_flight.is_none())
     }
 
-    /// Notes that the message which [`Outbox::next`] showed was written, under this MQTT packet id.
-    pub fn sent(&mut self, packet_id: u16) {
+    /// Notes that the message which [`Outbox::next`] showed was written `now`, under this MQTT packet id.
+    pub fn sent(&mut self, packet_id: u16, now: Instant) {
         if let Some(message) = self.messages.iter_mut().find(|message| message.in_flight.is_none()) {
             message.in_flight = Some(packet_id);
-            message.sent_before = true;
+            message.first_sent.get_or_insert(now);
         }
     }
 
@@ -95,19 +95,21 @@ impl Outbox {
         }
     }
 
-    /// Gives up what is too old, and says how much that was. A message that is on its way may still be acknowledged.
-    pub fn expire(&mut self, now: Instant) -> u64 {
-        let before = self.messages.len();
-        self.messages
-            .retain(|message| message.in_flight.is_some() || now - message.due <= MAX_AGE);
-        (before - self.messages.len()) as u64
+    /// Gives up what is too old, and hands it back. A message that is on its way may still be acknowledged.
+    pub fn expire(&mut self, now: Instant) -> Vec<Message> {
+        let is_too_old = |message: &Message| message.in_flight.is_none() && now - message.due > MAX_AGE;
+        // This is asked at every tick, and hardly ever there is something.
+        if !self.messages.iter().any(is_too_old) {
+            return Vec::new();
+        }
+        let (expired, kept) = std::mem::take(&mut self.messages).into_iter().partition(is_too_old);
+        self.messages = kept;
+        Vec::from(expired)
     }
 
-    /// Gives up everything, and says how much that was. Message ids go on from where they were.
-    pub fn clear(&mut self) -> u64 {
-        let dropped = self.messages.len() as u64;
-        self.messages = VecDeque::new();
-        dropped
+    /// Gives up everything, and hands it back. Message ids go on from where they were.
+    pub fn clear(&mut self) -> VecDeque<Message> {
+        std::mem::take(&mut self.messages)
     }
 
     /// How many messages are not acknowledged.
@@ -132,16 +134,21 @@ mod tests {
         outbox.offer(now, 0, body("a"));
         outbox.offer(now, 0, body("b"));
         let (first, second, third) = (1, 2, 3);
-        outbox.sent(first);
-        outbox.sent(second);
+        outbox.sent(first, now);
+        outbox.sent(second, now);
         assert_eq!(outbox.next(), None);
         assert_eq!(outbox.acknowledged(second).unwrap().seq, 2);
         outbox.connection_lost();
         let again = outbox.next().unwrap();
-        assert_eq!((again.seq, again.sent_before), (1, true));
-        outbox.sent(third);
+        assert_eq!((again.seq, again.first_sent), (1, Some(now)));
+        outbox.sent(third, now + Duration::from_secs(9));
         assert_eq!(outbox.acknowledged(first), None, "of the connection before");
-        assert_eq!(outbox.acknowledged(third).unwrap().seq, 1);
+        let acknowledged = outbox.acknowledged(third).unwrap();
+        assert_eq!(
+            (acknowledged.seq, acknowledged.first_sent),
+            (1, Some(now)),
+            "the first writing counts"
+        );
         assert_eq!(outbox.outstanding(), 0);
     }
 
@@ -150,7 +157,7 @@ mod tests {
         let mut outbox = Outbox::default();
         for id in 1..=CAPACITY as u16 {
             outbox.offer(Instant::now(), 0, body("x"));
-            outbox.sent(id);
+            outbox.sent(id, Instant::now());
         }
         assert!(outbox.messages.capacity() >= CAPACITY);
         for id in 1..=CAPACITY as u16 {
@@ -168,11 +175,15 @@ mod tests {
         let mut outbox = Outbox::default();
         let begin = Instant::now();
         outbox.offer(begin, 0, body("on its way"));
-        outbox.sent(1);
+        outbox.sent(1, begin);
         outbox.offer(begin, 0, body("old"));
         outbox.offer(begin + MAX_AGE, 0, body("new"));
-        assert_eq!(outbox.expire(begin + MAX_AGE), 0);
-        assert_eq!(outbox.expire(begin + MAX_AGE * 2), 1);
+        assert_eq!(outbox.expire(begin + MAX_AGE), []);
+        let expired = outbox.expire(begin + MAX_AGE * 2);
+        assert_eq!(
+            expired.iter().map(|message| &message.body[..]).collect::<Vec<_>>(),
+            [b"old"]
+        );
         assert_eq!(outbox.acknowledged(1).unwrap().body, "on its way");
         assert_eq!(outbox.next().unwrap().body, "new");
     }

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// Longer than any run.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// Hands out instants that are at least one interval apart. A turn that nobody took is not saved up, so a pause is not
 /// followed by a burst.
 #[derive(Debug)]
@@ -17,8 +20,8 @@ impl Turns {
     /// `rate` turns per second.
     #[must_use]
     pub fn new(rate: f64) -> Self {
-        // Rates are checked to be above zero; a rate of one in centuries still makes a legal interval.
-        let interval = Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX);
+        // An interval that no instant can be added to would be none at all.
+        let interval = Duration::try_from_secs_f64(1.0 / rate).map_or(LONGEST, |interval| interval.min(LONGEST));
         Self { interval, next: None }
     }
 
@@ -72,10 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn an_absurdly_slow_rate_does_not_overflow() {
+    fn an_absurdly_slow_rate_lets_one_through_and_no_more() {
         let now = Instant::now();
-        let mut turns = Turns::new(f64::MIN_POSITIVE);
-        turns.take(now);
-        turns.take(now);
+        for rate in [f64::MIN_POSITIVE, 1e-300, 1e-20, 0.0, f64::NAN] {
+            let mut turns = Turns::new(rate);
+            assert_eq!(turns.take(now), now, "{rate}");
+            for _ in 0..3 {
+                assert!(turns.take(now) >= now + LONGEST, "{rate}");
+            }
+        }
     }
 }

@@ -14,6 +14,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub struct Reporter {
     pending: Map<String, Value>,
     in_flight: Option<InFlight>,
+    /// When the oldest patch was first sent that has not been answered.
+    unanswered_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Reporter {
             return None;
         }
         let patch = std::mem::take(&mut self.pending);
+        self.unanswered_since.get_or_insert(now);
         Some(
             &self
                 .in_flight
@@ -54,11 +57,17 @@ impl Reporter {
         )
     }
 
-    /// The hub has answered. Returns when the patch was sent; `None` when the answer is for something else.
+    /// The hub has answered. Returns when the patch was first sent; `None` when the answer is for something else.
     pub fn answered(&mut self, request_id: u64) -> Option<Instant> {
         self.in_flight
             .take_if(|in_flight| in_flight.request_id == request_id)
-            .map(|in_flight| in_flight.sent)
+            .and_then(|_| self.unanswered_since.take())
+    }
+
+    /// When the patch was first sent that has not been answered, if there is one.
+    #[must_use]
+    pub fn unanswered_since(&self) -> Option<Instant> {
+        self.unanswered_since
     }
 
     /// The connection is gone: what was not answered has to be sent again, unless something newer replaces it.
@@ -126,5 +135,19 @@ mod tests {
         reporter.report(&properties(&json!({"a": 2})));
         reporter.connection_lost();
         assert_eq!(reporter.next(2, now), Some(&properties(&json!({"a": 2, "b": 1}))));
+    }
+
+    #[test]
+    fn a_patch_that_was_sent_again_has_waited_since_the_first_time() {
+        let mut reporter = Reporter::default();
+        let now = Instant::now();
+        reporter.report(&properties(&json!({"a": 1})));
+        assert_eq!(reporter.unanswered_since(), None, "not sent yet");
+        reporter.next(1, now);
+        reporter.connection_lost();
+        assert_eq!(reporter.unanswered_since(), Some(now));
+        reporter.next(2, now + Duration::from_secs(9));
+        assert_eq!(reporter.answered(2), Some(now));
+        assert_eq!(reporter.unanswered_since(), None);
     }
 }

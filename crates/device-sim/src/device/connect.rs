@@ -13,6 +13,7 @@ use super::{Device, Trouble, WELL_AFTER};
 use crate::context::{Assigned, Context};
 use crate::lines::{Phase, State, counter};
 use crate::mailbox::Mailbox;
+use crate::outcome::Step;
 
 /// What the C SDK uses; telemetry keeps a busy connection alive without pings.
 const KEEP_ALIVE: Duration = Duration::from_secs(240);
@@ -31,9 +32,11 @@ impl Device {
     async fn open_session(&mut self) -> Option<Box<Session>> {
         let assigned = self.assigned.clone()?;
         self.move_to(State::Connecting);
+        self.step = Step::ConnectTurn;
         let context = Arc::clone(&self.context);
         self.alongside(context.connect_pacer.turn(), Mailbox::ends_session)
             .await?;
+        self.step = Step::Connection;
         let identity = match self.identity().await {
             Ok(identity) => identity,
             Err(trouble) => {
@@ -49,8 +52,13 @@ impl Device {
         }
         let credentials = Credentials::X509(identity.certified_key());
         drop(identity);
+        let begun = Instant::now();
         let opening = open(&context, self.group, &assigned, &credentials);
-        match self.alongside(opening, Mailbox::ends_session).await? {
+        let opened = self.alongside(opening, Mailbox::ends_session).await;
+        if opened.is_none() {
+            self.unfinished(Phase::Connect, Some(begun));
+        }
+        match opened? {
             Ok((link, timings)) => {
                 self.measure_connection(timings);
                 let components = context.groups[self.group].components;
@@ -68,6 +76,7 @@ impl Device {
         let begun = Instant::now();
         let ended = self.serve(&mut session).await;
         self.offline_since = Some(Instant::now());
+        self.unfinished(Phase::TwinGet, session.twin_request.map(|(_, asked)| asked));
         self.outbox.connection_lost();
         self.reporter.connection_lost();
         match ended {

@@ -27,7 +27,8 @@ impl Device {
                     let metrics = &self.context.metrics;
                     metrics.count(Counter::TelemetryAcked);
                     metrics.record(self.group, Phase::Publish, message.due.elapsed());
-                    metrics.record(self.group, Phase::PublishSent, latency);
+                    let first_sent = message.first_sent.map_or(latency, |at| at.elapsed());
+                    metrics.record(self.group, Phase::PublishSent, first_sent);
                     debug!(device_id = %self.id, "message {} acknowledged after {latency:.1?}", message.seq);
                 }
                 return Ok(());

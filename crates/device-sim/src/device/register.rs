@@ -17,6 +17,7 @@ use crate::context::{Assigned, Context};
 use crate::lines::{Phase, State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
+use crate::outcome::Step;
 
 impl Device {
     pub(super) async fn register(&mut self) {
@@ -48,6 +49,7 @@ impl Device {
             return;
         }
         self.move_to(State::Registering);
+        self.step = Step::RegisterTurn;
         let context = Arc::clone(&self.context);
         if self
             .alongside(context.register_pacer.turn(), Mailbox::wants_stop)
@@ -57,12 +59,14 @@ impl Device {
             return;
         }
         info!(device_id = %self.id, "registers with {}", context.target.dps_endpoint);
+        self.step = Step::Registration;
         let begun = Instant::now();
         let credentials = Credentials::X509(identity.certified_key());
         let (id, jitter_seed) = (self.id.clone(), self.random.next_u64());
         let asking = ask_dps(&context, self.group, &id, &credentials, jitter_seed);
         match self.alongside(asking, Mailbox::wants_stop).await {
-            None => {}
+            // A first registration is counted where the device ends, with all that it has waited.
+            None => self.unfinished(Phase::Register, self.registered.then_some(begun)),
             Some(Ok(registered)) => {
                 self.measure_registration(begun, &registered);
                 let assignment = Assignment {
@@ -91,6 +95,7 @@ impl Device {
         self.identity = Some(Box::new(Loaded { identity, at: loaded }));
         self.ask_dps = false;
         self.not_before = None;
+        self.step = Step::ConnectTurn;
         if !std::mem::replace(&mut self.registered, true) {
             self.context.metrics.count(Counter::DevicesRegistered);
         }

@@ -11,7 +11,7 @@ use tracing::{debug, info};
 
 use super::ahead::Ahead;
 use super::{Device, Trouble};
-use crate::lines::{State, counter};
+use crate::lines::{Phase, State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 
@@ -166,13 +166,14 @@ impl Device {
                 None => return Ok(None),
                 Some(Ok(Ok(event))) => self.handle(session, event)?,
                 Some(Ok(Err(error))) => return Err(Trouble::link(&error, session.begun.elapsed())),
-                Some(Err(_)) => return Err(self.twin_timed_out()),
+                Some(Err(_)) => return Err(self.twin_timed_out(session)),
             }
         }
         Ok(Some(()))
     }
 
-    fn twin_timed_out(&self) -> Trouble {
+    fn twin_timed_out(&self, session: &mut Session) -> Trouble {
+        session.twin_request = None;
         self.context.metrics.count_reason(counter::TWIN_GET_FAILED, "timeout");
         let within = self.context.patience.answer;
         Trouble::hub("timeout_twin", format!("the twin did not come within {within:?}"))
@@ -181,6 +182,10 @@ impl Device {
     fn come_online(&mut self) {
         if !std::mem::replace(&mut self.connected, true) {
             self.context.metrics.count(Counter::DevicesConnected);
+            if let Some(wanted) = self.mailbox.wanted_since() {
+                let took = wanted.elapsed();
+                self.context.metrics.record(self.group, Phase::TimeToOnline, took);
+            }
         }
         self.begin_ticks();
         let offline = self.offline_since.take().map(|since| since.elapsed());
@@ -224,7 +229,7 @@ impl Device {
         let now = Instant::now();
         let within = self.context.patience.answer;
         if session.twin_request.is_some_and(|(_, asked)| now - asked > within) {
-            return Err(self.twin_timed_out());
+            return Err(self.twin_timed_out(session));
         }
         if session.link.can_publish()
             && let Some(patch) = self.reporter.next(session.requests + 1, now)
@@ -243,14 +248,14 @@ impl Device {
             let Some(message) = self.outbox.next() else { break };
             let message_id = format_args!("{}-{}", self.context.run_id, message.seq);
             let topic = session.telemetry[usize::from(message.component)].with_message_id(&message_id);
-            let (again, body) = (message.sent_before, message.body.clone());
+            let (again, body) = (message.first_sent.is_some(), message.body.clone());
             let published = if again {
                 session.link.publish_again(topic, body)
             } else {
                 session.link.publish(topic, body, Qos::AtLeastOnce)
             };
             match published {
-                Ok(Some(packet_id)) => self.outbox.sent(packet_id.get()),
+                Ok(Some(packet_id)) => self.outbox.sent(packet_id.get(), now),
                 Ok(None) => break,
                 Err(error) if error.is_retryable() => break,
                 Err(error) => return Err(not_taken(&error)),

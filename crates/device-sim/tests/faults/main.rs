@@ -20,3 +20,4 @@ mod moved;
 mod newcomers;
 mod refusals;
 mod silence;
+mod unfinished;

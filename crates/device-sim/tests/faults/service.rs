@@ -77,9 +77,10 @@ pub(crate) enum Admission {
     ClosedAtSubscribe,
 }
 
-#[derive(PartialEq)]
 pub(crate) enum Fate {
     Acknowledged,
+    /// There is never a PUBACK, and the connection stays.
+    Withheld,
     /// The connection ends without PUBACK.
     Closed,
     /// PUBACK, and then the connection ends.
@@ -299,7 +300,8 @@ impl Conversation {
                     }
                     ToHub::Telemetry { properties, .. } => {
                         let id = properties.value(MESSAGE_ID).unwrap();
-                        if self.telemetry(device, id, &publish).await? != Fate::Acknowledged {
+                        let fate = self.telemetry(device, id, &publish).await?;
+                        if matches!(fate, Fate::Closed | Fate::AcknowledgedAndClosed) {
                             return self.close().await;
                         }
                     }
@@ -322,7 +324,7 @@ impl Conversation {
             |event| matches!(event, Event::Received { device: d, id: i, .. } if d == device && i == id),
         );
         let fate = (self.rules.telemetry)(device, id, times);
-        if fate != Fate::Closed {
+        if !matches!(fate, Fate::Closed | Fate::Withheld) {
             // Before the client can know: what it counts as acknowledged must stand here.
             let acknowledged = Event::Acknowledged {
                 device: device.to_owned(),
