@@ -16,6 +16,12 @@ pub fn lasting(stages: &[Stage], duration: Span) -> Vec<Stage> {
     }
 }
 
+/// The largest share of the fleet that the stages want online.
+#[must_use]
+pub fn peak(stages: &[Stage]) -> f64 {
+    stages.iter().map(|stage| stage.share).fold(0.0, f64::max)
+}
+
 fn cut(stages: &[Stage], duration: Duration) -> Vec<Stage> {
     let mut left = duration;
     let mut share = 0.0;

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use device_sim::console;
 use device_sim::lines::{Stats, counter};
+use jiff::Timestamp;
 
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::keep::{self, deliver};
-use crate::report::{DeviceCounts, Merged, Report};
+use crate::report::{DeviceCounts, Losses, Merged, PROCESS_DIED, Report, Run};
 use crate::sim::record::{RECORD_VERSION, Record};
-use crate::stats::Totals;
+use crate::stats::{Totals, failed_by_reason};
 use crate::summary::summary;
 
 /// Merges the files in `results`, of the run `run` or the newest, and prints the summary.
@@ -144,58 +145,132 @@ pub fn merge(mut records: Vec<Record>) -> anyhow::Result<Report> {
         totals.add(process, record.stats.clone());
         shards.entry(record.index).or_default().push(record);
     }
-    let mut report = Report::new(None, u64::from(asked), &totals, 0, None);
+    let run = run_of(&records);
+    let killed = shards.values().flat_map(|processes| processes.iter());
+    let losses = Losses {
+        unreported: killed
+            .filter(|record| record.ended.is_none())
+            .map(|record| record.last_second)
+            .sum(),
+        ..Losses::default()
+    };
+    let mut report = Report::new(None, run, u64::from(asked), &totals, losses, None);
+    report.run.failures.clear();
+    report
+        .errors
+        .retain(|name, _| !name.starts_with(counter::DEVICES_FAILED));
+    report.failed_by_reason.clear();
+    report.assignments_reused = 0;
     let mut devices = DeviceCounts {
         asked: u64::from(asked),
         registered: 0,
+        wanted: 0,
         connected: 0,
         failed: 0,
     };
-    report.failed_by_reason.clear();
-    report.assignments_reused = 0;
     let mut open = Vec::new();
     for (index, processes) in &shards {
-        let most = |name: &str| {
-            processes
-                .iter()
-                .map(|record| of(&record.stats, name))
-                .max()
-                .unwrap_or(0)
-        };
-        devices.registered += most(counter::DEVICES_REGISTERED);
-        devices.connected += most(counter::DEVICES_CONNECTED);
+        let shard = Shard::of(processes);
+        devices.registered += shard.registered;
+        devices.wanted += shard.wanted;
+        devices.connected += shard.connected;
+        for (reason, failed) in shard.failed_by_reason {
+            devices.failed += failed;
+            let name = format!("{}{reason}", counter::DEVICES_FAILED);
+            *report.errors.entry(name).or_insert(0) += failed;
+            *report.failed_by_reason.entry(reason).or_insert(0) += failed;
+        }
         // An assignment that the shard's own first process got is no news.
         report.assignments_reused += processes
             .first()
             .map_or(0, |record| of(&record.stats, counter::DEVICES_ASSIGNMENT_REUSED));
-        let Some(last) = processes.last() else { continue };
-        if last.ended.is_none() {
+        if processes.last().is_some_and(|last| last.ended.is_none()) {
             open.push(*index);
         }
-        for (name, failed) in &last.stats.counters {
-            if let Some(reason) = name.strip_prefix(counter::DEVICES_FAILED) {
-                *report.failed_by_reason.entry(reason.to_owned()).or_insert(0) += failed;
-            }
-        }
     }
-    devices.failed = report.failed_by_reason.values().sum();
     report.devices = devices;
     let missing: Vec<u32> = (0..count).filter(|index| !shards.contains_key(index)).collect();
-    report.exit = if missing.is_empty() && open.is_empty() && devices.failed == 0 {
-        PASSED
-    } else {
-        FAILED
-    };
-    let telemetry = report.telemetry;
+    let named = |shards: &[u32]| shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    if !missing.is_empty() {
+        report
+            .run
+            .failures
+            .push(format!("there is nothing of shard {}", named(&missing)));
+    }
+    if !open.is_empty() {
+        let sentence = format!(
+            "the last process of shard {} is still there or was killed",
+            named(&open)
+        );
+        report.run.failures.push(sentence);
+    }
+    report.say_failed_devices();
+    report.exit = if report.run.failures.is_empty() { PASSED } else { FAILED };
     report.merged = Some(Merged {
         run_id,
         shards: count,
         missing,
         open,
         processes: u32::try_from(records.len()).unwrap_or(u32::MAX),
-        telemetry_lost: telemetry.offered.saturating_sub(telemetry.acked + telemetry.dropped),
+        telemetry_lost: report.telemetry.lost,
     });
     Ok(report)
+}
+
+/// Which run the records are of, and when it was, as far as they hold it.
+fn run_of(records: &[Record]) -> Run {
+    let started: Option<Timestamp> = records.iter().filter_map(|record| record.began).min();
+    let ended = records.iter().filter_map(|record| record.written).max();
+    let lasted = started.zip(ended).map(|(started, ended)| ended.duration_since(started));
+    Run {
+        id: records.first().map(|record| record.run_id.clone()).unwrap_or_default(),
+        started,
+        ended,
+        duration_s: lasted.map(|lasted| lasted.as_secs_f64()),
+        end_reason: None,
+        failures: Vec::new(),
+        command: None,
+    }
+}
+
+/// The devices of a shard, over all processes that had it, one after the other.
+struct Shard {
+    registered: u64,
+    wanted: u64,
+    connected: u64,
+    failed_by_reason: BTreeMap<String, u64>,
+}
+
+impl Shard {
+    /// No record says which devices it counts, so those of one process are taken to be among those of another that counts
+    /// more. What was wanted at most and what was online at most leave those that failed; the reasons are those of the last
+    /// process that gives so many.
+    fn of(processes: &[&Record]) -> Self {
+        let most = |name: &str| processes.iter().map(|record| of(&record.stats, name)).max();
+        let connected = most(counter::DEVICES_CONNECTED).unwrap_or(0);
+        let wanted = most(counter::DEVICES_WANTED).unwrap_or(0).max(connected);
+        let mut unexplained = wanted - connected;
+        let mut reasons = BTreeMap::new();
+        for record in processes.iter().rev() {
+            for (reason, failed) in failed_by_reason(&record.stats) {
+                let failed = failed.min(unexplained);
+                if failed > 0 {
+                    *reasons.entry(reason.to_owned()).or_insert(0) += failed;
+                    unexplained -= failed;
+                }
+            }
+        }
+        // A process that was killed has no last line, in which the reasons are.
+        if unexplained > 0 {
+            *reasons.entry(PROCESS_DIED.to_owned()).or_insert(0) += unexplained;
+        }
+        Self {
+            registered: most(counter::DEVICES_REGISTERED).unwrap_or(0),
+            wanted,
+            connected,
+            failed_by_reason: reasons,
+        }
+    }
 }
 
 fn of(stats: &Stats, name: &str) -> u64 {

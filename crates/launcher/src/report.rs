@@ -1,12 +1,17 @@
 //! The report of a run: what happened, in the words of design and metrics. It is written as `report.json` and told as the
 //! summary.
 
+mod latency;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use device_sim::lines::counter;
+use device_sim::lines::{Phase, counter};
+use jiff::Timestamp;
 use serde::Serialize;
+
+pub use latency::{Latency, Waiting};
 
 use crate::manifest::Manifest;
 use crate::stats::Totals;
@@ -14,11 +19,18 @@ use crate::stats::Totals;
 /// The version of `report.json`.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// The reason of devices whose process died before they were online.
+pub(crate) const PROCESS_DIED: &str = "process_died";
+
 /// What happened in a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
+    /// What wrote it.
+    pub tool: Tool,
+    /// The run: which, when, and how it ended.
+    pub run: Run,
     /// The resolved manifest: with defaults and overrides, without secrets. A merged report has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<Manifest>,
@@ -43,10 +55,10 @@ pub struct Report {
     /// The target counts what it receives, and has not said it; in the summary only.
     #[serde(skip)]
     pub received_unknown: bool,
-    /// Why devices never came online; in the summary only.
+    /// Why devices never came online; in the summary, and among the errors.
     #[serde(skip)]
     pub failed_by_reason: BTreeMap<String, u64>,
-    /// Why telemetry was given up; in the summary only.
+    /// Why telemetry was given up; in the summary, and among the errors.
     #[serde(skip)]
     pub dropped_by_reason: BTreeMap<String, u64>,
     /// How many devices were assigned from the cache; in the summary only.
@@ -54,7 +66,67 @@ pub struct Report {
     pub assignments_reused: u64,
     /// The phases in the order of a device's life; in the summary only.
     #[serde(skip)]
-    pub phases: Vec<&'static str>,
+    pub phases: Vec<Phase>,
+}
+
+/// What wrote a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Tool {
+    /// The version of `fleet`.
+    pub version: &'static str,
+}
+
+impl Tool {
+    /// This build.
+    pub const THIS: Self = Self {
+        version: env!("CARGO_PKG_VERSION"),
+    };
+}
+
+/// A run: which, when, and how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Run {
+    /// Its id, with which its message ids begin.
+    pub id: String,
+    /// When it began. A merged report knows it from the records of its processes, if they hold it.
+    pub started: Option<Timestamp>,
+    /// When it was over.
+    pub ended: Option<Timestamp>,
+    /// How long that is.
+    pub duration_s: Option<f64>,
+    /// What ended it. A merged report has as many ends as shards, and names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_reason: Option<EndReason>,
+    /// Why it failed, a sentence for each reason. Empty when it did not.
+    pub failures: Vec<String>,
+    /// The command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+/// What ended a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The stages were over.
+    StagesOver,
+    /// A signal asked for it.
+    Interrupted,
+    /// A device-sim process died.
+    ProcessDied,
+    /// The emulator of the run died.
+    EmulatorDied,
+}
+
+/// What went with processes that died, as far as they had not reported it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Devices that the stages would have wanted and that had not been wanted yet.
+    pub wanted: u64,
+    /// Devices that were wanted, or would have been, and had not been online.
+    pub failed: u64,
+    /// Telemetry that they may have sent after their last figures: as much as in the second before.
+    pub unreported: u64,
 }
 
 /// Where the figures of a merged report come from.
@@ -70,7 +142,7 @@ pub struct Merged {
     pub open: Vec<u32>,
     /// How many processes had a part in it.
     pub processes: u32,
-    /// Telemetry that was neither acknowledged nor given up when its process was killed.
+    /// Telemetry that was neither acknowledged nor given up when its process was killed: `telemetry.lost`.
     pub telemetry_lost: u64,
 }
 
@@ -81,9 +153,11 @@ pub struct DeviceCounts {
     pub asked: u64,
     /// Assigned to a hub.
     pub registered: u64,
+    /// Wanted online by the stages, or by an order to connect, at any time.
+    pub wanted: u64,
     /// Online at least once.
     pub connected: u64,
-    /// Should have come online and never did.
+    /// Wanted and never online.
     pub failed: u64,
 }
 
@@ -100,9 +174,13 @@ pub struct TelemetryCounts {
     pub resent: u64,
     /// Given up.
     pub dropped: u64,
+    /// Neither acknowledged nor given up: on its way in a process that died.
+    pub lost: u64,
+    /// What processes that died may have sent beyond all these figures, after the last ones that they reported.
+    pub unreported: u64,
 }
 
-/// What the target received during the run.
+/// What the target received of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Received {
     /// All messages.
@@ -111,47 +189,37 @@ pub struct Received {
     pub received_unique: u64,
 }
 
-/// The distribution of one phase, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Latency {
-    /// How often it was measured.
-    pub count: u64,
-    /// Half were quicker.
-    pub p50: f64,
-    /// 90 % were quicker.
-    pub p90: f64,
-    /// 95 % were quicker.
-    pub p95: f64,
-    /// 99 % were quicker.
-    pub p99: f64,
-    /// 99.9 % were quicker.
-    pub p999: f64,
-    /// The slowest.
-    pub max: f64,
-}
-
 impl Report {
-    /// Puts the report together. `lost` are devices of processes that died and were not online until then.
+    /// Puts the report together.
     #[must_use]
     pub fn new(
         manifest: impl Into<Option<Manifest>>,
+        run: Run,
         asked: u64,
         totals: &Totals,
-        lost: u64,
+        losses: Losses,
         target: Option<Received>,
     ) -> Self {
         let mut failed_by_reason = totals.by_reason(counter::DEVICES_FAILED);
-        if lost > 0 {
-            *failed_by_reason.entry("process_died".to_owned()).or_insert(0) += lost;
+        let mut errors = totals.errors();
+        if losses.failed > 0 {
+            failed_by_reason.insert(PROCESS_DIED.to_owned(), losses.failed);
+            errors.insert(format!("{}{PROCESS_DIED}", counter::DEVICES_FAILED), losses.failed);
         }
         let dropped_by_reason = totals.by_reason(counter::TELEMETRY_DROPPED);
-        Self {
+        let unfinished = totals.unfinished();
+        let latency = |phase: Phase| Some((phase, Latency::of(phase, totals, unfinished.get(&phase).copied())?));
+        let latency: Vec<_> = Phase::ALL.into_iter().filter_map(latency).collect();
+        let mut report = Self {
             schema_version: SCHEMA_VERSION,
+            tool: Tool::THIS,
+            run,
             manifest: manifest.into(),
             merged: None,
             devices: DeviceCounts {
                 asked,
                 registered: totals.counter(counter::DEVICES_REGISTERED),
+                wanted: totals.counter(counter::DEVICES_WANTED) + losses.wanted,
                 connected: totals.counter(counter::DEVICES_CONNECTED),
                 failed: failed_by_reason.values().sum(),
             },
@@ -161,20 +229,34 @@ impl Report {
                 acked: totals.counter(counter::TELEMETRY_ACKED),
                 resent: totals.counter(counter::TELEMETRY_RESENT),
                 dropped: dropped_by_reason.values().sum(),
+                lost: totals.outstanding(),
+                unreported: losses.unreported,
             },
             target,
-            latency: totals
-                .phases()
-                .map(|(phase, histogram)| (phase.word(), latency(histogram)))
+            phases: latency.iter().map(|(phase, _)| *phase).collect(),
+            latency: latency
+                .into_iter()
+                .map(|(phase, latency)| (phase.word(), latency))
                 .collect(),
-            errors: totals.errors(),
+            errors,
             thresholds: Vec::new(),
             exit: crate::exit::PASSED,
             assignments_reused: totals.counter(counter::DEVICES_ASSIGNMENT_REUSED),
-            phases: totals.phases().map(|(phase, _)| phase.word()).collect(),
             received_unknown: false,
             failed_by_reason,
             dropped_by_reason,
+        };
+        report.say_failed_devices();
+        report
+    }
+
+    /// Puts the devices that failed among the reasons for which the run did.
+    pub(crate) fn say_failed_devices(&mut self) {
+        let DeviceCounts { wanted, failed, .. } = self.devices;
+        if failed > 0 {
+            let devices = if wanted == 1 { "device" } else { "devices" };
+            let sentence = format!("{failed} of {wanted} wanted {devices} never came online");
+            self.run.failures.push(sentence);
         }
     }
 
@@ -202,20 +284,4 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
             let _ = std::fs::remove_file(&partial);
         })
         .with_context(|| format!("can't write `{}`", path.display()))
-}
-
-fn latency(histogram: &hdrhistogram::Histogram<u64>) -> Latency {
-    // An exact conversion: ten minutes in microseconds need thirty of the fifty-three bits.
-    #[expect(clippy::cast_precision_loss, reason = "the values are far below 2^53")]
-    let seconds = |micros: u64| micros as f64 / 1e6;
-    let at = |quantile| seconds(histogram.value_at_quantile(quantile));
-    Latency {
-        count: histogram.len(),
-        p50: at(0.5),
-        p90: at(0.9),
-        p95: at(0.95),
-        p99: at(0.99),
-        p999: at(0.999),
-        max: seconds(histogram.max()),
-    }
 }

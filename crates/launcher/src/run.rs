@@ -2,6 +2,7 @@
 
 mod agenda;
 pub mod prepare;
+mod silence;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ use crate::keep::{self, deliver};
 use crate::manifest::types::Target;
 use crate::manifest::values::Span;
 use crate::manifest::{self, Manifest};
-use crate::report::{Received, Report, write_whole};
+use crate::report::{EndReason, Received, Report, Run, write_whole};
 use crate::shard::Shards;
 use crate::stats::Totals;
 use crate::story::Story;
@@ -34,7 +35,7 @@ use crate::summary::summary;
 use crate::target::{Preparation, Ready, Token};
 use crate::{load, pre_flight, roll, roster, target};
 use agenda::{Agenda, Results};
-use watch::{Outcome, Watch};
+use watch::{Extent, Outcome, Watch};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -128,8 +129,11 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let desk = Desk::new(status, start.processes as usize);
     let agenda = Agenda::new(Arc::new(start.manifest.clone()), live, story);
     let mut watch = Watch::new(
-        start.devices,
-        start.processes,
+        Extent {
+            devices: start.devices,
+            processes: start.processes,
+            peak: load::peak(&start.manifest.load.stages),
+        },
         start.first_device.clone(),
         desk,
         agenda,
@@ -159,12 +163,17 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
             (Results::default(), None)
         }
     };
-    outcome.failed |= results.failed;
+    if results.failed {
+        outcome.failures.push("a roll of certificates failed".to_owned());
+    }
     if let Some(emulator) = emulator
         && let Err(error) = emulator.stop_until(ending.stopped()).await
     {
-        story.tell(format!("{error:#}"));
-        outcome.failed = true;
+        let words = format!("{error:#}");
+        outcome
+            .failures
+            .push(words.lines().next().unwrap_or_default().to_owned());
+        story.tell(words);
     }
     outcome.received_unknown = after.is_none() && application.is_some_and(|application| application.counts());
     let received_between = before.zip(after).map(|(before, after)| Received {
@@ -314,11 +323,23 @@ fn finish(
     story: Story,
 ) -> Result<u8, Failure> {
     let asked = u64::from(start.devices);
-    let mut report = Report::new(start.manifest.clone(), asked, totals, outcome.lost, received);
+    let run = Run {
+        id: roster::run_id(start.now),
+        started: Some(start.now),
+        ended: Some(Timestamp::now()),
+        duration_s: Some(story.elapsed().as_secs_f64()),
+        end_reason: Some(outcome.end_reason.unwrap_or(EndReason::StagesOver)),
+        failures: outcome.failures.clone(),
+        command: Some(command_line(
+            std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
+        )),
+    };
+    let manifest = start.manifest.clone();
+    let mut report = Report::new(manifest, run, asked, totals, outcome.losses, received);
     report.received_unknown = outcome.received_unknown;
     report.exit = if outcome.interrupted {
         INTERRUPTED
-    } else if outcome.failed || report.devices.failed > 0 {
+    } else if !report.run.failures.is_empty() {
         FAILED
     } else {
         PASSED
@@ -335,4 +356,32 @@ fn finish(
     }
     deliver(written, text, |words| story.tell(words))?;
     Ok(report.exit)
+}
+
+/// A command line as it can be typed again. No argument of ours holds a secret.
+fn command_line(arguments: impl Iterator<Item = String>) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,%@+".contains(c);
+    let words = arguments.skip(1).map(|word| {
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    std::iter::once("fleet".to_owned())
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_can_be_typed_again() {
+        let words = ["/usr/bin/fleet", "run", "my fleet.toml", "--set=a.b=1", "it's", ""];
+        let line = command_line(words.into_iter().map(str::to_owned));
+        assert_eq!(line, r"fleet run 'my fleet.toml' --set=a.b=1 'it'\''s' ''");
+    }
 }

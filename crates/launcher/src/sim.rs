@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::ending::{self, Ending};
-use crate::exit::{Failure, PASSED};
+use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::story::Story;
 use keeper::{How, News, Order, Start};
@@ -111,6 +111,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         given_up: None,
         unheard: false,
         false_starts: 0,
+        failed: 0,
         ending: None,
     };
     let done = crew.work(heard, &mut interrupts).await;
@@ -152,6 +153,8 @@ struct Crew<'a> {
     /// The last line about this process could not be written.
     unheard: bool,
     false_starts: u32,
+    /// Devices that never came online, of the shards that this process has finished.
+    failed: u64,
     ending: Option<Ending>,
 }
 
@@ -183,7 +186,7 @@ impl Crew<'_> {
                         let seen = self.look()?;
                         if seen.open == 0 && self.running.is_empty() {
                             self.story.tell("all shards are finished");
-                            return Ok(PASSED);
+                            return Ok(if self.failed == 0 { PASSED } else { FAILED });
                         }
                         self.step(share.next(Instant::now(), &seen));
                         let idle = self.running.is_empty() && self.tired.is_empty();
@@ -236,8 +239,15 @@ impl Crew<'_> {
             .remove(&index)
             .map_or(Duration::ZERO, |running| running.since.elapsed());
         match how {
-            How::Well(EndReason::StagesOver) => self.story.tell(format!("shard {index}/{shards} is finished")),
-            How::Well(EndReason::Stopped) => self.story.tell(format!("shard {index}/{shards} given back")),
+            How::Well {
+                reason: EndReason::StagesOver,
+                failed,
+            } => {
+                self.story
+                    .tell(format!("shard {index}/{shards} is finished{}", never_online(&failed)));
+                self.failed += failed.values().sum::<u64>();
+            }
+            How::Well { .. } => self.story.tell(format!("shard {index}/{shards} given back")),
             // Somebody was quicker.
             How::Taken => {}
             How::Badly { started, words } => {
@@ -376,6 +386,20 @@ async fn at(instant: Option<Instant>) {
         Some(instant) => sleep_until(instant).await,
         None => std::future::pending().await,
     }
+}
+
+/// The devices that failed in words, to be put behind others.
+fn never_online(failed: &BTreeMap<String, u64>) -> String {
+    let count: u64 = failed.values().sum();
+    if count == 0 {
+        return String::new();
+    }
+    let devices = if count == 1 { "device" } else { "devices" };
+    let reasons: Vec<_> = failed
+        .iter()
+        .map(|(reason, count)| format!("{reason} {count}"))
+        .collect();
+    format!(", {count} {devices} never came online ({})", reasons.join(", "))
 }
 
 /// Whether the `fleet sim` that is the process `pid` of this host is well.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use device_sim::lines::{Phase, State, Stats, counter};
+use device_sim::lines::{Phase, State, Stats, Unfinished, counter};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 
@@ -13,6 +13,8 @@ use hdrhistogram::serialization::Deserializer;
 pub struct Totals {
     /// The last line of each process.
     last: Vec<Stats>,
+    /// How many messages each process offered between its last two lines.
+    offered_last: Vec<u64>,
     histograms: BTreeMap<Phase, Histogram<u64>>,
     /// Values that could not be read; there are none unless a process is of another version.
     unreadable: u64,
@@ -24,6 +26,7 @@ impl Totals {
     pub fn new(processes: usize) -> Self {
         Self {
             last: vec![Stats::default(); processes],
+            offered_last: vec![0; processes],
             histograms: BTreeMap::new(),
             unreadable: 0,
         }
@@ -32,15 +35,15 @@ impl Totals {
     /// Takes a line of a process.
     pub fn add(&mut self, process: usize, stats: Stats) {
         for (name, encoded) in &stats.histograms {
-            let word = name.split_once('/').map_or(name.as_str(), |(phase, _group)| phase);
-            let phase = Phase::ALL.into_iter().find(|phase| phase.word() == word);
-            let added = phase.zip(decode(encoded)).is_some_and(|(phase, new)| {
+            let added = phase_of(name).zip(decode(encoded)).is_some_and(|(phase, new)| {
                 let all = self.histograms.entry(phase).or_insert_with(Phase::histogram);
                 all.add(new).is_ok()
             });
             self.unreadable += u64::from(!added);
         }
-        if let Some(last) = self.last.get_mut(process) {
+        let offered = |stats: &Stats| stats.counters.get(counter::TELEMETRY_OFFERED).copied().unwrap_or(0);
+        if let Some((last, offered_last)) = self.last.get_mut(process).zip(self.offered_last.get_mut(process)) {
+            *offered_last = offered(&stats).saturating_sub(offered(last));
             *last = stats;
         }
     }
@@ -61,14 +64,39 @@ impl Totals {
             .unwrap_or(0)
     }
 
-    /// Devices of one process that never came online, as far as it has told.
+    /// Devices of one process that never came online, as far as it has reported.
     #[must_use]
     pub fn failed_of(&self, process: usize) -> u64 {
-        let counters = self.last.get(process).into_iter().flat_map(|stats| &stats.counters);
-        counters
-            .filter(|(name, _)| name.starts_with(counter::DEVICES_FAILED))
-            .map(|(_, count)| count)
-            .sum()
+        self.last.get(process).map_or(0, failed)
+    }
+
+    /// How many messages one process offered in the last second that it reported: so many more it may have offered, and
+    /// sent, before it died.
+    #[must_use]
+    pub fn last_second_of(&self, process: usize) -> u64 {
+        self.offered_last.get(process).copied().unwrap_or(0)
+    }
+
+    /// Telemetry that is neither acknowledged nor given up: while a run lasts, what is on its way; at the end, what was
+    /// lost with processes that died.
+    #[must_use]
+    pub fn outstanding(&self) -> u64 {
+        let dropped: u64 = self.by_reason(counter::TELEMETRY_DROPPED).values().sum();
+        self.counter(counter::TELEMETRY_OFFERED)
+            .saturating_sub(self.counter(counter::TELEMETRY_ACKED) + dropped)
+    }
+
+    /// What was given up without an end, by phase.
+    #[must_use]
+    pub fn unfinished(&self) -> BTreeMap<Phase, Unfinished> {
+        let mut all = BTreeMap::new();
+        for (name, unfinished) in self.last.iter().flat_map(|stats| &stats.unfinished) {
+            if let Some(phase) = phase_of(name) {
+                let known: &mut Unfinished = all.entry(phase).or_default();
+                *known = known.and(*unfinished);
+            }
+        }
+        all
     }
 
     /// The counters that begin with `prefix`, by what follows it.
@@ -88,12 +116,14 @@ impl Totals {
     #[must_use]
     pub fn errors(&self) -> BTreeMap<String, u64> {
         let phases = [
+            counter::DEVICES_FAILED,
             counter::REGISTER_FAILED,
             counter::CONNECT_FAILED,
             counter::TWIN_GET_FAILED,
             counter::REPORT_FAILED,
             counter::COMMAND_FAILED,
             counter::RECONNECTS,
+            counter::TELEMETRY_DROPPED,
         ];
         let mut errors: BTreeMap<String, u64> = phases
             .iter()
@@ -121,13 +151,30 @@ impl Totals {
         self.last.iter().filter_map(|stats| stats.states.get(&state)).sum()
     }
 
-    /// Every phase in which something was measured, in the order of a device's life.
-    pub fn phases(&self) -> impl Iterator<Item = (Phase, &Histogram<u64>)> {
-        self.histograms
-            .iter()
-            .filter(|(_, histogram)| !histogram.is_empty())
-            .map(|(phase, histogram)| (*phase, histogram))
+    /// What was measured of a phase, if anything was.
+    #[must_use]
+    pub fn histogram(&self, phase: Phase) -> Option<&Histogram<u64>> {
+        self.histograms.get(&phase).filter(|histogram| !histogram.is_empty())
     }
+}
+
+/// Devices that never came online, of one line.
+pub(crate) fn failed(stats: &Stats) -> u64 {
+    failed_by_reason(stats).map(|(_, count)| count).sum()
+}
+
+/// The same by reason.
+pub(crate) fn failed_by_reason(stats: &Stats) -> impl Iterator<Item = (&str, u64)> {
+    stats
+        .counters
+        .iter()
+        .filter_map(|(name, count)| Some((name.strip_prefix(counter::DEVICES_FAILED)?, *count)))
+}
+
+/// The phase of `<phase>/<group>`.
+fn phase_of(name: &str) -> Option<Phase> {
+    let word = name.split_once('/').map_or(name, |(phase, _group)| phase);
+    Phase::ALL.into_iter().find(|phase| phase.word() == word)
 }
 
 /// A histogram as lines and records have it.
@@ -187,11 +234,30 @@ mod tests {
         totals.add(0, stats(0, 0, &[1_000; 49]));
         totals.add(0, stats(0, 0, &[1_000; 49]));
         totals.add(1, stats(0, 0, &[1_000_000; 2]));
-        let (phase, all) = totals.phases().next().unwrap();
-        assert_eq!(phase, Phase::Connect);
+        let all = totals.histogram(Phase::Connect).unwrap();
         assert_eq!(all.len(), 100);
         assert!(all.equivalent(all.value_at_quantile(0.5), 1_000));
         assert!(all.equivalent(all.value_at_quantile(0.99), 1_000_000));
+    }
+
+    #[test]
+    fn what_has_no_end_is_summed_over_processes_and_is_as_old_as_its_oldest() {
+        let mut totals = Totals::new(2);
+        for (process, count, oldest_ms) in [(0, 1, 500), (0, 3, 2_000), (1, 4, 9_000)] {
+            let unfinished = BTreeMap::from([("publish/thermostats".to_owned(), Unfinished { count, oldest_ms })]);
+            totals.add(
+                process,
+                Stats {
+                    unfinished,
+                    ..Stats::default()
+                },
+            );
+        }
+        let publish = Unfinished {
+            count: 7,
+            oldest_ms: 9_000,
+        };
+        assert_eq!(totals.unfinished(), BTreeMap::from([(Phase::Publish, publish)]));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a run tells on stderr while it goes: a plain line per step.
 
+use std::time::Duration;
+
 use device_sim::console;
 use tokio::time::Instant;
 
@@ -14,6 +16,12 @@ impl Story {
     #[must_use]
     pub fn begin() -> Self {
         Self { start: Instant::now() }
+    }
+
+    /// How long it has gone on.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// Tells one line, or drops it where nobody can take it.

@@ -1,8 +1,11 @@
-//! The summary of a run for a person, on stdout.
+//! The summary of a run for a person, on stdout: the verdict first.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use device_sim::lines::{Phase, counter};
+
+use crate::exit::{INTERRUPTED, PASSED};
 use crate::report::{Latency, Report};
 
 /// The report in words and figures.
@@ -10,7 +13,8 @@ use crate::report::{Latency, Report};
 pub fn summary(report: &Report) -> String {
     let mut text = String::new();
     // Writing into a string can't fail.
-    let _ = merged(&mut text, report);
+    let _ = verdict(&mut text, report);
+    let _ = run(&mut text, report);
     let _ = devices(&mut text, report);
     let _ = telemetry(&mut text, report);
     let _ = latencies(&mut text, report);
@@ -18,12 +22,38 @@ pub fn summary(report: &Report) -> String {
     text
 }
 
-fn merged(text: &mut String, report: &Report) -> std::fmt::Result {
+fn verdict(text: &mut String, report: &Report) -> std::fmt::Result {
+    let word = match report.exit {
+        PASSED => "PASSED",
+        INTERRUPTED => "INTERRUPTED",
+        _ => "FAILED",
+    };
+    match report.run.failures.split_first() {
+        None => writeln!(text, "{word}"),
+        Some((first, others)) => {
+            writeln!(text, "{word}: {first}")?;
+            let indent = word.len() + 2;
+            others
+                .iter()
+                .try_for_each(|failure| writeln!(text, "{:indent$}{failure}", ""))
+        }
+    }
+}
+
+fn run(text: &mut String, report: &Report) -> std::fmt::Result {
+    let run = &report.run;
+    writeln!(text, "\nRun {}", run.id)?;
+    if let Some(started) = run.started {
+        writeln!(text, "  began           {} UTC", started.strftime("%Y-%m-%d %H:%M:%S"))?;
+    }
+    if let Some(seconds) = run.duration_s {
+        writeln!(text, "  took            {seconds:.1} s")?;
+    }
+    writeln!(text, "  fleet           {}", report.tool.version)?;
     let Some(merged) = &report.merged else {
-        return Ok(());
+        return writeln!(text);
     };
     let list = |shards: &[u32]| shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    writeln!(text, "Run {}", merged.run_id)?;
     writeln!(text, "  shards          {:>9}", merged.shards)?;
     writeln!(text, "  processes       {:>9}", merged.processes)?;
     if !merged.missing.is_empty() {
@@ -44,6 +74,7 @@ fn devices(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text, "Devices")?;
     writeln!(text, "  asked           {:>9}", devices.asked)?;
     writeln!(text, "  registered      {:>9}{reused}", devices.registered)?;
+    writeln!(text, "  wanted          {:>9}", devices.wanted)?;
     writeln!(text, "  connected       {:>9}", devices.connected)?;
     writeln!(
         text,
@@ -66,17 +97,24 @@ fn telemetry(text: &mut String, report: &Report) -> std::fmt::Result {
         telemetry.dropped,
         in_brackets(&report.dropped_by_reason)
     )?;
-    if let Some(merged) = report.merged.as_ref().filter(|merged| merged.telemetry_lost > 0) {
+    if telemetry.lost > 0 {
         writeln!(
             text,
-            "  lost            {:>9}  (with processes that were killed)",
-            merged.telemetry_lost
+            "  lost            {:>9}  (with processes that died)",
+            telemetry.lost
+        )?;
+    }
+    if telemetry.unreported > 0 {
+        writeln!(
+            text,
+            "  not reported    {:>9}  (about so many in the last second of processes that died)",
+            telemetry.unreported
         )?;
     }
     if let Some(target) = report.target {
         writeln!(
             text,
-            "  received        {:>9}  ({} unique, counted by the emulator)",
+            "  received        {:>9}  ({} unique, counted by the emulator, of this run)",
             target.received, target.received_unique
         )?;
     } else if report.received_unknown {
@@ -95,7 +133,7 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
         "Latency", "count", "p50", "p90", "p99", "max"
     )?;
     for phase in &report.phases {
-        let Some(latency) = report.latency.get(phase) else {
+        let Some(latency) = report.latency.get(phase.word()) else {
             continue;
         };
         let Latency {
@@ -106,18 +144,80 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
             max,
             ..
         } = *latency;
-        let [p50, p90, p99, max] = [p50, p90, p99, max].map(readable);
-        writeln!(text, "  {phase:<14} {count:>10} {p50:>9} {p90:>9} {p99:>9} {max:>9}")?;
+        let [p50, p90, p99, max] = [p50, p90, p99, max].map(|value| value.map_or("-".to_owned(), readable));
+        let phase_word = phase.word();
+        writeln!(
+            text,
+            "  {phase_word:<14} {count:>10} {p50:>9} {p90:>9} {p99:>9} {max:>9}"
+        )?;
+        let beside = beside(*phase, latency);
+        if !beside.is_empty() {
+            writeln!(text, "    beside these: {beside}")?;
+        }
+    }
+    legend(text, &report.phases)
+}
+
+/// What the percentiles of a row leave out.
+fn beside(phase: Phase, latency: &Latency) -> String {
+    let mut parts = Vec::new();
+    if latency.failed > 0 {
+        let attempts = if latency.failed == 1 { "attempt" } else { "attempts" };
+        parts.push(format!("{} {attempts} failed", latency.failed));
+    }
+    if let Some(oldest) = latency.unfinished.oldest_s {
+        let what = match phase {
+            Phase::Register => "not assigned",
+            Phase::TimeToOnline => "never online",
+            Phase::Publish | Phase::PublishSent => "never acknowledged",
+            Phase::TwinGet | Phase::Report => "never answered",
+            _ => "not finished",
+        };
+        parts.push(format!(
+            "{} {what}, the oldest after {}",
+            latency.unfinished.count,
+            readable(oldest)
+        ));
+    }
+    if latency.clipped > 0 {
+        parts.push(format!("{} longer than 600 s, counted as 600 s", latency.clipped));
+    }
+    parts.join("; ")
+}
+
+fn legend(text: &mut String, phases: &[Phase]) -> std::fmt::Result {
+    writeln!(text, "\nWhat a row times, where it ended well")?;
+    for phase in phases {
+        let words = match phase {
+            Phase::Register => "the conversation with DPS, up to the assignment",
+            Phase::DpsWait => "the part of it in which DPS had told the device to wait",
+            Phase::Connect => "name look-up to CONNACK",
+            Phase::ConnectDns => "its parts: name look-up, …",
+            Phase::ConnectTcp => "… TCP, …",
+            Phase::ConnectTls => "… TLS handshake, …",
+            Phase::ConnectMqtt => "… CONNECT to CONNACK",
+            Phase::TwinGet => "the request for the twin to its answer",
+            Phase::TimeToOnline => "first wanted online to first online, whatever failed between",
+            Phase::Publish => "the instant a message was due to its acknowledgement",
+            Phase::PublishSent => "the first writing of a message to its acknowledgement",
+            Phase::Report => "the first writing of reported properties to their answer",
+            Phase::Command => "the arrival of a command to its answer",
+        };
+        writeln!(text, "  {:<14} {words}", phase.word())?;
     }
     Ok(())
 }
 
 fn errors(text: &mut String, report: &Report) -> std::fmt::Result {
-    if report.errors.is_empty() {
+    // Those of devices and of telemetry stand in brackets already.
+    let shown = [counter::DEVICES_FAILED, counter::TELEMETRY_DROPPED];
+    let others = report.errors.iter();
+    let mut others = others.filter(|(name, _)| !shown.iter().any(|prefix| name.starts_with(prefix)));
+    let Some(first) = others.next() else {
         return Ok(());
-    }
+    };
     writeln!(text, "\nErrors")?;
-    for (reason, count) in &report.errors {
+    for (reason, count) in std::iter::once(first).chain(others) {
         writeln!(text, "  {reason:<40} {count:>9}")?;
     }
     Ok(())

@@ -28,6 +28,9 @@ fn record(index: u32, incarnation: u32, ended: Option<EndReason>, counters: &[(&
         count: NonZeroU32::new(3).unwrap(),
         incarnation: NonZeroU32::new(incarnation).unwrap(),
         fleet_devices: 30,
+        began: Some("2026-11-24T02:00:00Z".parse().unwrap()),
+        written: Some("2026-11-24T02:00:41.5Z".parse().unwrap()),
+        last_second: 20,
         ended,
         stats: Stats {
             counters: counters
@@ -40,9 +43,10 @@ fn record(index: u32, incarnation: u32, ended: Option<EndReason>, counters: &[(&
     }
 }
 
-fn telemetry(offered: u64, acked: u64, dropped: u64) -> [(&'static str, u64); 5] {
+fn telemetry(offered: u64, acked: u64, dropped: u64) -> [(&'static str, u64); 6] {
     [
         ("devices_registered", 10),
+        ("devices_wanted", 10),
         ("devices_connected", 10),
         ("telemetry_offered", offered),
         ("telemetry_acked", acked),
@@ -53,7 +57,7 @@ fn telemetry(offered: u64, acked: u64, dropped: u64) -> [(&'static str, u64); 5]
 #[test]
 fn a_shard_that_moved_is_summed_in_its_messages_and_counted_once_in_its_devices() {
     let stopped = Some(EndReason::Stopped);
-    let report = merge(vec![
+    let mut report = merge(vec![
         record(1, 2, stopped, &telemetry(50, 49, 1)),
         record(0, 1, stopped, &telemetry(100, 98, 2)),
         record(1, 1, None, &telemetry(100, 93, 0)),
@@ -69,6 +73,8 @@ fn a_shard_that_moved_is_summed_in_its_messages_and_counted_once_in_its_devices(
     assert_eq!(merged.telemetry_lost, 7);
     assert_eq!(report.latency["connect"].count, 4);
     assert_eq!(report.exit, 0);
+    assert_eq!(report.telemetry.unreported, 20, "of the one that was killed");
+    report.tool.version = "0.0.0";
     insta::assert_snapshot!(summary(&report));
 }
 
@@ -96,13 +102,14 @@ fn a_device_that_failed_in_the_shards_last_process_makes_the_report_fail() {
         .stats
         .counters
         .insert("devices_failed/dps_disabled".to_owned(), 2);
+    failed.stats.counters.insert("devices_connected".to_owned(), 8);
     let mut healed = record(0, 1, None, &telemetry(1, 1, 0));
     healed.stats.counters.insert("devices_failed/tcp_refused".to_owned(), 5);
     let stopped = Some(EndReason::Stopped);
     let report = merge(vec![
         healed,
         record(0, 2, stopped, &telemetry(1, 1, 0)),
-        record(1, 1, None, &telemetry(1, 1, 0)),
+        record(1, 1, None, &[("devices_wanted", 7)]),
         failed,
         record(2, 1, stopped, &telemetry(1, 1, 0)),
     ])
@@ -113,6 +120,49 @@ fn a_device_that_failed_in_the_shards_last_process_makes_the_report_fail() {
         BTreeMap::from([("dps_disabled".to_owned(), 2)])
     );
     assert_eq!(report.exit, 1);
+    assert_eq!(report.run.failures, ["2 of 30 wanted devices never came online"]);
+    assert_eq!(report.errors["devices_failed/dps_disabled"], 2);
+}
+
+/// Devices: wanted, connected and failed.
+type Judged = [u64; 3];
+
+/// What each process of a shard counted; and what the shard came to, with the reasons.
+#[test]
+fn the_devices_of_a_shard_are_judged_over_all_its_processes() {
+    let cases: [(&[Judged], Judged, &str); 6] = [
+        (&[[10, 10, 0]], [10, 10, 0], ""),
+        (&[[10, 7, 3]], [10, 7, 3], "r1 3"),
+        // The second had hardly begun when it was stopped: its devices had been online in the first.
+        (&[[10, 10, 0], [10, 2, 8]], [10, 10, 0], ""),
+        (&[[10, 6, 4], [10, 8, 2]], [10, 8, 2], "r2 2"),
+        (&[[10, 6, 4], [4, 4, 0]], [10, 6, 4], "r1 4"),
+        // Killed: there is no last line with reasons.
+        (&[[10, 6, 0]], [10, 6, 4], "process_died 4"),
+    ];
+    for (processes, [wanted, connected, failed], reasons) in cases {
+        let records = (1u32..).zip(processes).map(|(number, &[wanted, connected, failed])| {
+            let reason = format!("devices_failed/r{number}");
+            let counters = [
+                ("devices_wanted", wanted),
+                ("devices_connected", connected),
+                (&reason, failed),
+            ];
+            record(0, number, Some(EndReason::Stopped), &counters)
+        });
+        let report = merge(records.collect()).unwrap();
+        let devices = report.devices;
+        assert_eq!(
+            [devices.wanted, devices.connected, devices.failed],
+            [wanted, connected, failed],
+            "{processes:?}"
+        );
+        let told = report
+            .failed_by_reason
+            .iter()
+            .map(|(reason, count)| format!("{reason} {count}"));
+        assert_eq!(told.collect::<Vec<_>>().join(", "), reasons, "{processes:?}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use device_sim::lines::{Line, Phase};
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use launcher::report::{Received, Report};
+use launcher::report::{EndReason, Losses, Received, Report, Run};
 use launcher::stats::Totals;
 use launcher::summary::summary;
 
@@ -38,7 +38,8 @@ fn lines() -> [(usize, String); 3] {
             .collect();
         let histograms = serde_json::to_string(&histograms).unwrap();
         format!(
-            r#"{{"type":"stats","seq":0,"t":1.0,"counters":{{{counters}}},"states":{{"online":4}},"histograms":{histograms}}}"#
+            r#"{{"type":"stats","seq":0,"t":1.0,"counters":{{{counters}}},"states":{{"online":4}},"histograms":{histograms},
+               "unfinished":{{"publish/thermostats":{{"count":2,"oldest_ms":13245}},"connect/thermostats":{{"count":1,"oldest_ms":800}}}}}}"#
         )
     };
     [
@@ -53,8 +54,9 @@ fn lines() -> [(usize, String); 3] {
             0,
             stats(
                 r#""devices_asked":5,"devices_registered":5,"devices_assignment_reused":1,"devices_connected":5,
+                   "devices_wanted":5,"clipped/register":1,
                    "telemetry_offered":70,"telemetry_sent":68,"telemetry_acked":66,"telemetry_resent":2,
-                   "telemetry_dropped/outbox_full":3,"ticks_missed":1,"reconnects/connection_lost":1"#,
+                   "telemetry_dropped/outbox_full":4,"ticks_missed":1,"reconnects/connection_lost":1"#,
                 &[
                     ("register/thermostats", &[3_050_000, 9_000_000]),
                     ("connect/thermostats", &[2_100, 2_200, 2_300, 2_400, 250_000]),
@@ -65,7 +67,7 @@ fn lines() -> [(usize, String); 3] {
         (
             1,
             stats(
-                r#""devices_asked":5,"devices_registered":4,"devices_connected":4,"devices_failed/dps_unauthorized":1,
+                r#""devices_asked":5,"devices_registered":4,"devices_wanted":5,"devices_connected":4,"devices_failed/dps_unauthorized":1,
                    "register_failed/dps_unauthorized":3,"telemetry_offered":52,"telemetry_sent":52,"telemetry_acked":52"#,
                 &[
                     ("register/thermostats", &[3_010_000; 4]),
@@ -87,7 +89,7 @@ fn encoded(values: &[u64]) -> String {
     STANDARD.encode(bytes)
 }
 
-fn report(lost: u64, received: Option<Received>) -> Report {
+fn report(losses: Losses, failures: &[&str], received: Option<Received>) -> Report {
     let manifest = launcher::manifest::parse("fleet.toml", MANIFEST, Path::new("/fleets"), &[]).unwrap();
     let mut totals = Totals::new(2);
     for (process, line) in lines() {
@@ -96,7 +98,19 @@ fn report(lost: u64, received: Option<Received>) -> Report {
         };
         totals.add(process, stats);
     }
-    Report::new(manifest, 10, &totals, lost, received)
+    let run = Run {
+        id: "20261124T020000000".to_owned(),
+        started: Some("2026-11-24T02:00:00Z".parse().unwrap()),
+        ended: Some("2026-11-24T02:00:41.5Z".parse().unwrap()),
+        duration_s: Some(41.5),
+        end_reason: Some(EndReason::StagesOver),
+        failures: failures.iter().map(|&failure| failure.to_owned()).collect(),
+        command: Some("fleet run fleet.toml".to_owned()),
+    };
+    let mut report = Report::new(manifest, run, 10, &totals, losses, received);
+    report.exit = 1;
+    report.tool.version = "0.0.0";
+    report
 }
 
 #[test]
@@ -105,19 +119,34 @@ fn the_summary_says_it_all_in_figures() {
         received: 121,
         received_unique: 118,
     };
-    insta::assert_snapshot!(summary(&report(0, Some(received))));
+    insta::assert_snapshot!(summary(&report(Losses::default(), &[], Some(received))));
 }
 
 #[test]
 fn the_report_has_its_documented_shape() {
-    insta::assert_json_snapshot!(report(1, None));
+    let report = report(Losses::default(), &[], None);
+    insta::assert_json_snapshot!(report);
+}
+
+#[test]
+fn what_a_process_took_with_it_is_in_the_verdict_and_in_the_account() {
+    let losses = Losses {
+        wanted: 1,
+        failed: 2,
+        unreported: 20,
+    };
+    let report = report(losses, &["device-sim 1/2 died: signal: 9 (SIGKILL)"], None);
+    assert_eq!((report.devices.wanted, report.devices.failed), (11, 3));
+    let words = summary(&report);
+    let (head, _) = words.split_once("\n\nLatency").unwrap();
+    insta::assert_snapshot!(head);
 }
 
 #[test]
 fn a_report_is_written_whole() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("made/for/it");
-    let path = report(0, None).write(&inner).unwrap();
+    let path = report(Losses::default(), &[], None).write(&inner).unwrap();
     assert_eq!(path, inner.join("report.json"));
     assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 1);
     let text = std::fs::read_to_string(path).unwrap();

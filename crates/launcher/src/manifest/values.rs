@@ -43,7 +43,7 @@ pub struct Stage {
 /// The accepted forms, as problems and the JSON Schema name them.
 pub(super) const SPAN_FORM: &str = r#"a time such as "5s", "1m30s" or "250ms""#;
 pub(super) const LASTING_FORM: &str = r#"a time from "1m" to "36500d", such as "365d" or "12h""#;
-pub(super) const RATE_FORM: &str = r#"a rate such as "200/min" or "50/s", above 0"#;
+pub(super) const RATE_FORM: &str = r#"a rate such as "200/min" or "50/s", at least "1/h""#;
 pub(super) const STAGE_FORM: &str = r#"a share of the fleet and the time in which it is reached, such as "100%@10s""#;
 
 impl Span {
@@ -144,6 +144,9 @@ impl Default for Lasting {
 }
 
 impl Rate {
+    /// One in an hour, as [`Rate::hertz`] gives it.
+    const LEAST: f64 = 1.0 / 3600.0;
+
     /// So many per second.
     #[must_use]
     pub const fn per_second(count: f64) -> Self {
@@ -192,10 +195,12 @@ impl FromStr for Rate {
             other => return Err(format!("`{other}` is not one of the units s, min and h")),
         };
         let count: f64 = count.trim().parse().map_err(|_| no_rate())?;
-        if count.is_finite() && count > 0.0 {
-            Ok(Self { count, unit })
+        let rate = Self { count, unit };
+        // Less is a slip of the pen: a run would not get beyond its first device.
+        if count.is_finite() && rate.hertz() >= Self::LEAST {
+            Ok(rate)
         } else {
-            Err(format!("`{text}` is not above 0"))
+            Err(format!("`{text}` is less than one in an hour"))
         }
     }
 }
@@ -330,12 +335,24 @@ mod tests {
             ("200/min", 200.0 / 60.0, "200/min"),
             ("0.5/s", 0.5, "0.5/s"),
             ("3600 / h", 1.0, "3600/h"),
+            ("1/h", 1.0 / 3600.0, "1/h"),
         ] {
             let rate: Rate = text.parse().unwrap();
             assert!((rate.hertz() - hertz).abs() < 1e-9, "{text}");
             assert_eq!(rate.to_string(), shown);
         }
-        for text in ["50", "0/s", "-1/s", "50/fortnight", "NaN/s", "inf/s", "/s"] {
+        for text in [
+            "50",
+            "0/s",
+            "-1/s",
+            "50/fortnight",
+            "NaN/s",
+            "inf/s",
+            "/s",
+            "1e-300/s",
+            "0.9/h",
+            "0.01/min",
+        ] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }
     }

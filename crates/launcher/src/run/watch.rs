@@ -14,11 +14,13 @@ use crate::control::desk::Desk;
 use crate::emulator_child::EmulatorChild;
 use crate::ending::Ending;
 use crate::interrupts::Interrupts;
+use crate::report::{EndReason, Losses};
 use crate::shard::{Event, News, Shards, states};
 use crate::stats::Totals;
 use crate::story::Story;
 
 use super::agenda::Agenda;
+use super::silence::Silence;
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
@@ -28,18 +30,20 @@ const SILENT_FOR: Duration = Duration::from_secs(15);
 const TROUBLES_TOLD: u32 = 5;
 
 /// How the processes ended.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Outcome {
-    /// A process died.
-    pub(super) failed: bool,
+    /// Why the run failed, whatever its devices did; empty when it did not.
+    pub(super) failures: Vec<String>,
+    /// What came before the end of the stages.
+    pub(super) end_reason: Option<EndReason>,
     /// Somebody asked for the end.
     pub(super) interrupted: bool,
     /// The end was asked for again.
     pub(super) left_at_once: bool,
     /// The application counts what it receives, and has not said it.
     pub(super) received_unknown: bool,
-    /// Devices of dead processes that had not been online.
-    pub(super) lost: u64,
+    /// What went with processes that died.
+    pub(super) losses: Losses,
 }
 
 impl Outcome {
@@ -47,9 +51,28 @@ impl Outcome {
     pub(super) fn interrupted_early() -> Self {
         Self {
             interrupted: true,
+            end_reason: Some(EndReason::Interrupted),
             ..Self::default()
         }
     }
+
+    /// Notes why the run is over before its stages are. The first reason counts: others follow from it.
+    fn ends(&mut self, reason: EndReason) {
+        self.end_reason.get_or_insert(reason);
+    }
+}
+
+/// Without the last words, which the story has.
+fn first_line(words: &str) -> String {
+    let line = words.lines().next().unwrap_or_default();
+    line.trim_end_matches("; its last words:").to_owned()
+}
+
+/// How many devices of a process the stages want online at their highest.
+fn wanted_of(process: usize, processes: u32, devices: u32, peak: f64) -> u64 {
+    // A share of at most 1 of a number stays in its range.
+    let wanted = (f64::from(devices) * peak).ceil() as usize;
+    (process..wanted).step_by(processes.max(1) as usize).count() as u64
 }
 
 /// Waits for an instant that may not be there; without one, for ever.
@@ -65,6 +88,15 @@ async fn death_of(emulator: &mut Option<EmulatorChild>) -> String {
         Some(emulator) => emulator.died().await,
         None => std::future::pending().await,
     }
+}
+
+/// How large a run is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) devices: u32,
+    pub(super) processes: u32,
+    /// The largest share of the fleet that the stages want online.
+    pub(super) peak: f64,
 }
 
 pub(super) struct Watch {
@@ -91,12 +123,18 @@ pub(super) struct Watch {
     killed: bool,
     /// Devices that have registered once, or failed to, until all have: then the stages begin.
     settled: BTreeSet<String>,
+    silence: Silence,
+    /// The largest share of the fleet that the stages want online.
+    peak: f64,
 }
 
 impl Watch {
     pub(super) fn new(
-        devices: u32,
-        processes: u32,
+        Extent {
+            devices,
+            processes,
+            peak,
+        }: Extent,
         first_device: String,
         desk: Desk,
         agenda: Agenda,
@@ -123,6 +161,8 @@ impl Watch {
             last_line: vec![Some(Instant::now()); processes as usize],
             killed: false,
             settled: BTreeSet::new(),
+            silence: Silence::new(processes, story.elapsed()),
+            peak,
         }
     }
 
@@ -160,12 +200,14 @@ impl Watch {
         self.killed = true;
         let within = self.stop_within * 2 / 3;
         for (process, _) in self.last_line.iter().enumerate().filter(|(_, last)| last.is_some()) {
-            self.story.tell(format!(
-                "device-sim {process}/{} has not stopped within {within:.0?} and is killed; its last figures are missing",
+            let words = format!(
+                "device-sim {process}/{} has not stopped within {within:.0?}",
                 self.processes
-            ));
+            );
+            self.story
+                .tell(format!("{words} and is killed; its last figures are missing"));
+            self.outcome.failures.push(format!("{words} and was killed"));
         }
-        self.outcome.failed = true;
         shards.end();
     }
 
@@ -205,12 +247,13 @@ impl Watch {
             tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.hear(event, &shards),
-                    None => return self.outcome,
+                    None => return self.outcome.clone(),
                 },
                 death = death_of(emulator) => {
+                    self.outcome.failures.push(first_line(&death));
+                    self.outcome.ends(EndReason::EmulatorDied);
                     self.story.tell(death);
                     *emulator = None;
-                    self.outcome.failed = true;
                     self.stop(&shards);
                 }
                 () = at(self.ending.map(|ending| ending.drained())), if !self.killed => self.give_up(&shards),
@@ -230,10 +273,12 @@ impl Watch {
                     if self.outcome.interrupted {
                         self.story.tell("leaving at once");
                         shards.kill().await;
+                        self.lose_all();
                         self.outcome.left_at_once = true;
-                        return self.outcome;
+                        return self.outcome.clone();
                     }
                     self.outcome.interrupted = true;
+                    self.outcome.ends(EndReason::Interrupted);
                     self.story.tell("interrupted: devices drain and disconnect; once more leaves at once");
                     self.stop(&shards);
                 }
@@ -248,6 +293,9 @@ impl Watch {
         match event.news {
             News::Said(Line::Stats(stats)) => {
                 self.totals.add(event.process, stats);
+                let (acked, outstanding) = (self.totals.counter(counter::TELEMETRY_ACKED), self.totals.outstanding());
+                self.silence
+                    .reported(event.process, acked, outstanding, self.story.elapsed());
                 self.tell_all_online();
             }
             News::Said(Line::Device(device)) => {
@@ -268,31 +316,45 @@ impl Watch {
             )),
             News::Ended { name, finished, how } => {
                 self.desk.ended(event.process);
+                self.silence.ended(event.process);
                 let died = match how {
                     Ok(Ended { status, .. }) if finished && status.success() => return,
                     Ok(ended) => ended.to_string(),
                     Err(error) => format!("{error:#}"),
                 };
                 if !self.killed {
-                    self.story.tell(format!("{name} died: {died}"));
+                    let died = format!("{name} died: {died}");
+                    self.outcome.failures.push(first_line(&died));
+                    self.outcome.ends(EndReason::ProcessDied);
+                    self.story.tell(died);
                 }
-                self.outcome.failed = true;
-                self.outcome.lost += self.never_online(event.process);
+                self.lose(event.process);
                 // Half a fleet proves nothing.
                 self.stop(shards);
             }
         }
     }
 
-    fn never_online(&self, process: usize) -> u64 {
-        // A process that said nothing at all still had its devices.
-        let share = (process as u64..u64::from(self.devices))
-            .step_by(self.processes as usize)
-            .count() as u64;
-        let told: u64 = self.totals.failed_of(process);
-        share
-            .saturating_sub(self.totals.counter_of(process, counter::DEVICES_CONNECTED))
-            .saturating_sub(told)
+    /// The processes that were there until now have been killed.
+    fn lose_all(&mut self) {
+        for process in 0..self.last_line.len() {
+            if self.last_line[process].take().is_some() {
+                self.lose(process);
+            }
+        }
+    }
+
+    /// Counts what a process has taken with it.
+    fn lose(&mut self, process: usize) {
+        let told = |name| self.totals.counter_of(process, name);
+        let wanted_until_then = told(counter::DEVICES_WANTED);
+        // A process that said nothing at all still had its devices, and the stages would have wanted them.
+        let wanted = wanted_of(process, self.processes, self.devices, self.peak).max(wanted_until_then);
+        let accounted = told(counter::DEVICES_CONNECTED) + self.totals.failed_of(process);
+        let losses = &mut self.outcome.losses;
+        losses.wanted += wanted - wanted_until_then;
+        losses.failed += wanted.saturating_sub(accounted);
+        losses.unreported += self.totals.last_second_of(process);
     }
 
     fn hear_of(&mut self, device: DeviceLine) {
@@ -341,11 +403,52 @@ impl Watch {
 
     fn tell_progress(&self) {
         let states = states(&self.totals);
+        let now = self.story.elapsed();
         if !states.is_empty() {
+            let answers = match self.silence.no_answer_since(now) {
+                Some(since) => format!(", no answer since {:.1}s", since.as_secs_f64()),
+                None => String::new(),
+            };
             self.story.tell(format!(
-                "{states}; telemetry {} acknowledged",
+                "{states}; telemetry {} acknowledged{answers}",
                 self.totals.counter(counter::TELEMETRY_ACKED)
             ));
         }
+        for (process, since) in self.silence.no_word_since(now) {
+            let (of, since) = (self.processes, since.as_secs_f64());
+            self.story
+                .tell(format!("no word from device-sim {process}/{of} since {since:.1}s"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_takes_with_it_the_devices_that_the_stages_would_have_wanted() {
+        for (process, processes, devices, peak, wanted) in [
+            (0, 2, 7, 1.0, 4),
+            (1, 2, 7, 1.0, 3),
+            (0, 2, 7, 0.5, 2),
+            (1, 2, 7, 0.5, 2),
+            (6, 7, 3, 1.0, 0),
+            (0, 1, 9, 0.0, 0),
+        ] {
+            assert_eq!(
+                wanted_of(process, processes, devices, peak),
+                wanted,
+                "{process}/{processes}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_failure_is_one_line_and_the_last_words_stay_in_the_story() {
+        assert_eq!(
+            first_line("device-sim 0/2 died: exit status: 1; its last words:\n  no"),
+            "device-sim 0/2 died: exit status: 1"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! One shard of this process: a device-sim process under a lease, and the file with its figures.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,7 +30,12 @@ pub(super) enum News {
 #[derive(Debug)]
 pub(super) enum How {
     /// As it should.
-    Well(EndReason),
+    Well {
+        /// Why.
+        reason: EndReason,
+        /// Its devices that were wanted and never came online, by reason.
+        failed: BTreeMap<String, u64>,
+    },
     /// Somebody else has the lease; nothing was started.
     Taken,
     /// Otherwise, in words. `started` when its devices had been there.
@@ -187,7 +193,10 @@ impl Keeper {
         };
         match (ended, self.ended, self.unwritten.take()) {
             (_, _, Some(unwritten)) => badly(unwritten),
-            (Ok(Ended { status, .. }), Some(reason), None) if status.success() => How::Well(reason),
+            (Ok(Ended { status, .. }), Some(reason), None) if status.success() => How::Well {
+                reason,
+                failed: self.recorder.failed_by_reason(),
+            },
             (Ok(_), None, None) if !self.started && Lease::is_free(&self.lease).is_ok_and(|free| !free) => How::Taken,
             (Ok(ended), ..) => badly(ended.to_string()),
             (Err(error), ..) => badly(format!("{error:#}")),

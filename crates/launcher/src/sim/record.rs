@@ -17,14 +17,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use device_sim::lines::{EndReason, Phase, Stats};
+use device_sim::lines::{EndReason, Phase, Stats, counter};
 use device_sim::plan::{Plan, Shard};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::report::write_whole;
-use crate::stats::decode;
+use crate::stats::{decode, failed_by_reason};
 
 /// The version of the files.
 pub const RECORD_VERSION: u32 = 1;
@@ -44,6 +45,15 @@ pub struct Record {
     pub incarnation: NonZeroU32,
     /// How many devices the whole fleet has.
     pub fleet_devices: u32,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
+    /// When this was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Timestamp>,
+    /// How many messages it offered between its last two lines: so many more it may have sent if it was killed.
+    #[serde(default)]
+    pub last_second: u64,
     /// How it ended; nothing where the process is still there, or was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndReason>,
@@ -89,6 +99,9 @@ impl Recorder {
             count: shard.count,
             incarnation,
             fleet_devices: plan.device_count(),
+            began: Some(Timestamp::now()),
+            written: None,
+            last_second: 0,
             ended: None,
             stats: Stats::default(),
         };
@@ -118,6 +131,8 @@ impl Recorder {
                     .with_context(|| format!("the histogram of {name} has other bounds"))?;
             }
         }
+        let offered = |stats: &Stats| stats.counters.get(counter::TELEMETRY_OFFERED).copied().unwrap_or(0);
+        self.record.last_second = offered(&stats).saturating_sub(offered(&self.record.stats));
         self.record.stats = stats;
         self.write()
     }
@@ -143,7 +158,16 @@ impl Recorder {
         let _ = fs::remove_file(&self.path);
     }
 
+    /// Devices that were wanted and never came online, by reason. It is known at the end.
+    #[must_use]
+    pub fn failed_by_reason(&self) -> BTreeMap<String, u64> {
+        failed_by_reason(&self.record.stats)
+            .map(|(reason, failed)| (reason.to_owned(), failed))
+            .collect()
+    }
+
     fn write(&mut self) -> anyhow::Result<()> {
+        self.record.written = Some(Timestamp::now());
         let mut serializer = V2Serializer::new();
         self.record.stats.histograms.clear();
         for (name, histogram) in &self.histograms {

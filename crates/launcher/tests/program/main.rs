@@ -14,6 +14,7 @@ mod configs;
 mod edge;
 mod ends;
 mod enroll;
+mod figures;
 mod page;
 mod refusals;
 mod roll;

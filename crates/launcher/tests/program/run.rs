@@ -49,10 +49,20 @@ fn a_fleet_registers_reports_and_leaves_nothing_behind_and_a_second_run_reuses_i
     }
 
     let report = fleet.report();
-    let devices = json!({ "asked": 6, "registered": 6, "connected": 6, "failed": 0 });
+    let devices = json!({ "asked": 6, "registered": 6, "wanted": 6, "connected": 6, "failed": 0 });
     assert_eq!(report["devices"], devices);
     assert_eq!(report["schema_version"], 1);
     assert_eq!(report["exit"], 0);
+    assert!(first.stdout.starts_with("PASSED\n\nRun 2"), "{}", first.stdout);
+    let run = &report["run"];
+    assert_eq!(
+        (&run["end_reason"], &run["failures"]),
+        (&json!("stages_over"), &json!([]))
+    );
+    assert_eq!(run["command"], "fleet run fleet.toml --report report");
+    assert!(run["duration_s"].as_f64().unwrap() > 3.0, "{run}");
+    assert_eq!(report["tool"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(report["latency"]["time_to_online"]["count"], 6);
     assert_eq!(report["telemetry"]["acked"], first.figure("acknowledged"));
     assert_eq!(report["target"]["received_unique"], report["telemetry"]["acked"]);
     assert_eq!(report["latency"]["register"]["count"], 6);
@@ -146,6 +156,7 @@ fn ctrl_c_drains_the_fleet_and_still_writes_the_report() {
 
     let report = fleet.report();
     assert_eq!(report["exit"], 130);
+    assert_eq!(report["run"]["end_reason"], "interrupted");
     assert_eq!(report["devices"]["connected"], 6);
     assert_eq!(report["devices"]["failed"], 0);
     assert!(report["telemetry"]["acked"].as_u64().unwrap() > 0);
@@ -203,7 +214,14 @@ fn a_device_sim_process_that_dies_is_named_and_fails_the_run() {
     let (code, story) = running.end();
     assert_eq!(code, Some(1), "{story}");
     assert!(story.contains("device-sim 1/2 died: signal: 9"), "{story}");
-    assert_eq!(fleet.report()["exit"], 1);
+    let report = fleet.report();
+    assert_eq!(report["exit"], 1);
+    assert_eq!(report["run"]["end_reason"], "process_died");
+    let failure = &report["run"]["failures"][0];
+    assert!(
+        failure.as_str().unwrap().starts_with("device-sim 1/2 died: signal: 9"),
+        "{failure}"
+    );
     fleet.wait_until_nothing_runs();
 }
 
@@ -216,7 +234,10 @@ fn an_emulator_that_dies_is_named_and_fails_the_run() {
     let (code, story) = running.end();
     assert_eq!(code, Some(1), "{story}");
     assert!(story.contains("the emulator died: signal: 9"), "{story}");
-    assert_eq!(fleet.report()["exit"], 1);
+    let report = fleet.report();
+    assert_eq!(report["exit"], 1);
+    assert_eq!(report["run"]["end_reason"], "emulator_died");
+    assert_eq!(report["devices"]["failed"], 0, "all had been online");
     fleet.wait_until_nothing_runs();
 }
 

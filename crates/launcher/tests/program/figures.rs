@@ -1,0 +1,131 @@
+//! What summary and report say of a run that did not go well.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{EMULATOR, Fleet, LONG, SHORT, manifest, signal};
+
+/// A fleet whose emulator obeys `rules`.
+fn with_rules(rules: &str, stages: &str) -> Fleet {
+    let fleet = Fleet::new(&manifest(&format!("{EMULATOR}\nfaults = \"rules.toml\""), stages));
+    std::fs::write(fleet.path("rules.toml"), rules).unwrap();
+    fleet
+}
+
+/// The hub never answers two of the six, and their patience is longer than the run.
+#[test]
+fn a_device_that_still_connects_when_the_stages_end_has_failed() {
+    let hole = "[[rule]]\nid = \"hole\"\ndevice = \"lab-*\"\nphase = \"hub-connect\"\nverdict = \"black-hole\"";
+    let fleet = with_rules(hole, r#""100%@1s", "100%@9s", "0%@1s""#);
+    let run = fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(1);
+    for (word, count) in [("asked", 6), ("wanted", 6), ("connected", 4), ("failed", 2)] {
+        assert_eq!(run.figure(word), count, "{word} in\n{}", run.stdout);
+    }
+    let head = "FAILED: 2 of 6 wanted devices never came online\n";
+    assert!(run.stdout.starts_with(head), "{}", run.stdout);
+    assert!(run.stdout.contains("(still_connecting 2)"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("2 never online, the oldest after "),
+        "{}",
+        run.stdout
+    );
+    let report = fleet.report();
+    assert_eq!(report["errors"]["devices_failed/still_connecting"], 2, "{report:#}");
+    let to_online = &report["latency"]["time_to_online"];
+    assert_eq!(
+        (&to_online["count"], &to_online["unfinished"]["count"]),
+        (&4.into(), &2.into())
+    );
+    assert!(
+        to_online["unfinished"]["oldest_s"].as_f64().unwrap() >= 9.0,
+        "{to_online}"
+    );
+}
+
+#[test]
+fn a_device_that_waits_for_the_connect_rate_when_the_stages_end_has_failed() {
+    let fleet = Fleet::new(&(manifest(EMULATOR, SHORT) + "connect_rate = \"1/h\"\n"));
+    let run = fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(1);
+    let (connected, failed) = (run.figure("connected"), run.figure("failed"));
+    assert!(failed > 0 && connected + failed == 6, "{}", run.stdout);
+    let waiting = &fleet.report()["errors"]["devices_failed/waiting_for_connect_rate"];
+    assert_eq!(*waiting, failed, "{}", run.stdout);
+}
+
+#[test]
+fn devices_that_the_stages_never_wanted_do_not_fail() {
+    let fleet = Fleet::new(&manifest(EMULATOR, r#""50%@1s", "50%@4s", "0%@500ms""#));
+    let run = fleet.fleet(&["run", "fleet.toml"]).expect(0);
+    assert_eq!((run.figure("asked"), run.figure("failed")), (6, 0), "{}", run.stdout);
+    assert!(run.figure("wanted") < 6, "{}", run.stdout);
+    assert_eq!(run.figure("wanted"), run.figure("connected"), "{}", run.stdout);
+}
+
+/// From the second second of a connection on, nothing is acknowledged.
+#[test]
+fn messages_that_are_never_acknowledged_stand_beside_the_percentiles_and_in_the_progress() {
+    let fleet = with_rules(
+        "[[rule]]\nid = \"deaf\"\nphase = \"telemetry\"\nverdict = \"no-ack\"",
+        r#""100%@1s", "100%@12s", "0%@500ms""#,
+    );
+    let run = fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(0);
+    assert!(run.stderr.contains(" acknowledged, no answer since "), "{}", run.stderr);
+    let report = fleet.report();
+    let telemetry = &report["telemetry"];
+    let (offered, acked) = (
+        telemetry["offered"].as_u64().unwrap(),
+        telemetry["acked"].as_u64().unwrap(),
+    );
+    assert!(acked < offered, "{telemetry}");
+    let unfinished = &report["latency"]["publish"]["unfinished"];
+    assert_eq!(unfinished["count"], offered - acked, "{}", run.stdout);
+    assert!(unfinished["oldest_s"].as_f64().unwrap() >= 10.0, "{unfinished}");
+    assert!(
+        run.stdout.contains("never acknowledged, the oldest after "),
+        "{}",
+        run.stdout
+    );
+    let dropped: u64 = report["errors"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| name.starts_with("telemetry_dropped/"))
+        .map(|(_, count)| count.as_u64().unwrap())
+        .sum();
+    assert_eq!(telemetry["dropped"], dropped, "{report:#}");
+}
+
+#[test]
+fn a_process_that_stops_reporting_is_named_while_the_run_goes_on() {
+    let fleet = Fleet::new(&manifest(EMULATOR, LONG));
+    let mut running = fleet.start(&["run", "fleet.toml"]);
+    running.wait_for("all 6 devices online");
+    let process = fleet.process("--shard 1/2");
+    signal(process, Signal::STOP);
+    running.wait_for("no word from device-sim 1/2 since ");
+    signal(process, Signal::CONT);
+    running.interrupt();
+    assert_eq!(running.end().0, Some(130));
+}
+
+#[test]
+fn a_death_tells_what_it_took_along_in_summary_and_report() {
+    let fleet = Fleet::new(&manifest(EMULATOR, LONG));
+    let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
+    running.wait_for("all 6 devices online");
+    running.wait_for("acknowledged");
+    signal(fleet.process("--shard 0/2"), Signal::KILL);
+    let (code, story) = running.end();
+    assert_eq!(code, Some(1), "{story}");
+    let report: Value = fleet.report();
+    let telemetry = |name: &str| report["telemetry"][name].as_u64().unwrap();
+    assert_eq!(
+        telemetry("offered"),
+        telemetry("acked") + telemetry("dropped") + telemetry("lost"),
+        "{report:#}"
+    );
+    // What was received beyond what was acknowledged is explained.
+    let received = report["target"]["received_unique"].as_u64().unwrap();
+    assert!(received >= telemetry("acked"), "{report:#}");
+    assert!(telemetry("unreported") > 0, "{report:#}");
+}
