@@ -192,10 +192,8 @@ fn legend(text: &mut String, phases: &[Phase]) -> std::fmt::Result {
             Phase::Register => "the conversation with DPS, up to the assignment",
             Phase::DpsWait => "the part of it in which DPS had told the device to wait",
             Phase::Connect => "name look-up to CONNACK",
-            Phase::ConnectDns => "its parts: name look-up, …",
-            Phase::ConnectTcp => "… TCP, …",
-            Phase::ConnectTls => "… TLS handshake, …",
-            Phase::ConnectMqtt => "… CONNECT to CONNACK",
+            Phase::ConnectDns => "its parts: name look-up, TCP, TLS, and CONNECT to CONNACK",
+            Phase::ConnectTcp | Phase::ConnectTls | Phase::ConnectMqtt => continue,
             Phase::TwinGet => "the request for the twin to its answer",
             Phase::TimeToOnline => "first wanted online to first online, whatever failed between",
             Phase::Publish => "the instant a message was due to its acknowledgement",
@@ -203,7 +201,11 @@ fn legend(text: &mut String, phases: &[Phase]) -> std::fmt::Result {
             Phase::Report => "the first writing of reported properties to their answer",
             Phase::Command => "the arrival of a command to its answer",
         };
-        writeln!(text, "  {:<14} {words}", phase.word())?;
+        let row = match phase {
+            Phase::ConnectDns => "connect_*",
+            other => other.word(),
+        };
+        writeln!(text, "  {row:<15} {words}")?;
     }
     Ok(())
 }
