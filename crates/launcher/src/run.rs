@@ -79,6 +79,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         keep::try_folder("--report", folder)?;
     }
     let state = roster::absolute(&start.manifest.fleet.state)?;
+    Held::check(&state).map_err(Failure::refused)?;
     let story = Story::begin();
     story.tell(start.words());
     for roll in roll::unfinished(&start.manifest, &state) {

@@ -121,13 +121,15 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
 
 async fn join(place: &Place, story: Story) -> anyhow::Result<place::Joined> {
     let mut ticks = interval(LOOK);
-    let mut told = false;
+    let mut tries = 0_u32;
     loop {
         ticks.tick().await;
         if let Some(joined) = place.join()? {
             return Ok(joined);
         }
-        if !std::mem::replace(&mut told, true) {
+        // Others of the same run that begin at this moment are in the way for less than that.
+        tries = tries.saturating_add(1);
+        if tries == 3 {
             story.tell("waiting: another run, or the same in another number of shards, is still going on here");
         }
     }

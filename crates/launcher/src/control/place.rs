@@ -1,6 +1,7 @@
 //! The state folder of a run, and that only one run at a time has it.
 //!
-//! The folder is made private, since whoever can open the control socket can stop the fleet. What decides whether a run
+//! A folder that is made here is private, since whoever can open the control socket can stop the fleet; one that is there
+//! already keeps its mode, and is refused where others can write. What decides whether a run
 //! is alive is a lock, which the system gives back however the run ends; a socket without a lock is stale.
 
 use std::fs::File;
@@ -32,6 +33,18 @@ pub enum PlaceError {
         /// By what.
         by: &'static str,
     },
+    /// Others could put files of theirs in the place of ours.
+    #[error(
+        "the state folder `{}` is used by others: they can write into it (mode {mode:04o}), and could replace what the run trusts\n\
+         hint: give it a folder of its own: --set fleet.state={}/fleet; or `chmod go-w` where it is yours alone",
+        folder.display(), folder.display()
+    )]
+    Shared {
+        /// The folder.
+        folder: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// The system refused.
     #[error("the state folder `{}` can't be used: {reason}", folder.display())]
     Unusable {
@@ -62,12 +75,29 @@ impl Held {
         Self::take(folder, ROLL_LOCK, "another roll")
     }
 
+    /// Looks whether a run could use the folder, and makes nothing. One that is not there yet can be made.
+    ///
+    /// # Errors
+    ///
+    /// Others can write into it.
+    pub fn check(folder: &Path) -> Result<(), PlaceError> {
+        match written_by_others(folder) {
+            Ok(Some(mode)) => Err(PlaceError::Shared {
+                folder: folder.to_owned(),
+                mode,
+            }),
+            // What can't be looked at can't be used either, and is told then.
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
     fn take(folder: &Path, name: &str, by: &'static str) -> Result<Self, PlaceError> {
         let unusable = |reason| PlaceError::Unusable {
             folder: folder.to_owned(),
             reason,
         };
         make_private(folder).map_err(unusable)?;
+        Self::check(folder)?;
         let lock = open_lock(&folder.join(name)).map_err(unusable)?;
         if !try_lock(&lock).map_err(unusable)? {
             return Err(PlaceError::InUse {
@@ -90,11 +120,31 @@ fn open_lock(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Makes the folder where it is missing. Only what is made here is private: one that is there belongs to whoever made it.
 #[cfg(unix)]
 fn make_private(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// The mode of a folder into which others may write.
+#[cfg(unix)]
+fn written_by_others(folder: &Path) -> io::Result<Option<u32>> {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::create_dir_all(folder)?;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+    let mode = std::fs::metadata(folder)?.permissions().mode() & 0o7777;
+    Ok((mode & 0o022 != 0).then_some(mode))
+}
+
+/// Who may write is not looked at here.
+#[cfg(not(unix))]
+fn written_by_others(_: &Path) -> io::Result<Option<u32>> {
+    Ok(None)
 }
 
 #[cfg(unix)]
@@ -123,6 +173,21 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_there_keeps_its_mode_and_one_that_others_write_into_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let set = |mode| std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let mode = || std::fs::metadata(parent.path()).unwrap().permissions().mode() & 0o7777;
+        set(0o755);
+        drop(Held::for_run(parent.path()).unwrap());
+        assert_eq!(mode(), 0o755);
+        set(0o1777);
+        let error = Held::for_run(parent.path()).unwrap_err().to_string();
+        assert!(error.contains("they can write into it (mode 1777)"), "{error}");
+        assert_eq!(mode(), 0o1777);
+        set(0o700);
+    }
 
     #[test]
     fn a_state_folder_is_private_and_serves_one_run_and_one_roll_at_a_time() {

@@ -50,11 +50,15 @@ pub(super) struct OwnFile {
 
 impl OwnFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(named(path))?;
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            // Which devices there are is nobody else's business, whatever the umask.
+            options.mode(0o600);
+        }
+        let mut file = options.open(path).map_err(named(path))?;
         // A process that was killed while writing leaves a torn line; ours must not become its end.
         let torn = fs::read(path)
             .map_err(named(path))?
