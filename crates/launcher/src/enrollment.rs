@@ -12,6 +12,7 @@ use provisioning::identities::Slot;
 
 use crate::identities::{Identities, issuer};
 use crate::manifest::Manifest;
+use crate::manifest::types::Authority;
 use crate::story::Story;
 
 pub use templates::{model_ids, template};
@@ -85,7 +86,7 @@ pub async fn id_scope(central: &Central, wanted: &Enrollments<'_>) -> anyhow::Re
 /// Says what has to be uploaded where there is nobody to do it by REST.
 pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: Story) {
     story.tell(
-        "with kind = \"dps\" nobody enrolls for you; DPS has to know already (Manage enrollments, or `fleet enroll`):",
+        "with kind = \"dps\" enrolling is up to you; DPS has to have already (Manage enrollments, or `fleet enroll`):",
     );
     for (group, identities) in manifest.group.iter().zip(&identities.groups) {
         for (slot, ca) in [
@@ -96,9 +97,14 @@ pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: 
                 continue;
             };
             story.tell(format!(
-                "  enrollment group {}: {slot} certificate {}",
+                "  enrollment group {}: {slot} certificate {}{}",
                 group.id,
-                certificate.display()
+                certificate.display(),
+                match group.enroll {
+                    Authority::Root => ", verified",
+                    // What devices send leads to it, and to no verified root: that one they leave out.
+                    Authority::Intermediate => ", which has to be uploaded among Certificates and verified as well",
+                }
             ));
         }
     }

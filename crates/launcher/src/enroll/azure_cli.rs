@@ -64,13 +64,14 @@ fn write_group(text: &mut String, group: &GroupEnrollment<'_>, attest: Attest) -
             Slot::Primary => ("--ca-name", "--certificate-path"),
             Slot::Secondary => ("--secondary-ca-name", "--secondary-certificate-path"),
         };
-        // DPS keeps roots by themselves and has each proved once; an intermediate goes into the enrollment as it is.
+        // Whichever CA is enrolled has to be verified as well: what a device sends has to lead to a verified certificate, and
+        // devices here send their chain without its root
+        // (https://learn.microsoft.com/azure/iot-dps/concepts-x509-attestation). An enrollment then names a root, and holds an
+        // intermediate itself.
+        let name = format!("{}-{slot}", group.id);
+        write_verified(text, &name, ca, attest)?;
         attestation.push(match group.authority {
-            Authority::Root => {
-                let name = format!("{}-{slot}", group.id);
-                write_root(text, &name, ca, attest)?;
-                format!("{by_name} {}", quoted(&name))
-            }
+            Authority::Root => format!("{by_name} {}", quoted(&name)),
             Authority::Intermediate => format!("{by_path} {}", quoted(&shown(&ca.path))),
         });
     }
@@ -87,7 +88,8 @@ fn write_group(text: &mut String, group: &GroupEnrollment<'_>, attest: Attest) -
     )
 }
 
-fn write_root(text: &mut String, name: &str, ca: &Ca<'_>, attest: Attest) -> fmt::Result {
+/// Uploads a CA and proves that its key is at hand.
+fn write_verified(text: &mut String, name: &str, ca: &Ca<'_>, attest: Attest) -> fmt::Result {
     let at = format!(
         "--dps-name \"$DPS\" --resource-group \"$GROUP\" --certificate-name {}",
         quoted(name)

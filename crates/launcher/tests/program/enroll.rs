@@ -395,6 +395,18 @@ fn for_dps_alone_there_is_a_script() {
         "{}",
         script.stdout
     );
+    // DPS refuses a chain that does not lead to a verified certificate.
+    let uploaded = script.stdout.find("certificate create").unwrap();
+    let verified = script.stdout.find("certificate verify").unwrap();
+    let enrolled = script.stdout.find("enrollment-group create").unwrap();
+    assert!(uploaded < verified && verified < enrolled, "{}", script.stdout);
+    assert!(
+        script
+            .stdout
+            .contains("--certificate-name thermostats-primary --path certs/small/thermostats/ca/intermediate_cert.pem"),
+        "{}",
+        script.stdout
+    );
     // A shell can read it.
     let path = fleet.path("enroll.sh");
     std::fs::write(&path, &script.stdout).unwrap();
