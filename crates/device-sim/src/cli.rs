@@ -21,6 +21,7 @@ use crate::plan::{Plan, Shard};
 use crate::proxies::Proxies;
 use crate::shard::{ShardChoice, host_name};
 use crate::{output, single};
+use single::Advisor;
 
 /// Simulate the devices of a plan, or a single device by its certificate.
 ///
@@ -164,13 +165,12 @@ async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result
     if args.cert.is_none() && variable("IOTHUB_DEVICE_DPS_DEVICE_KEY").is_some() {
         warn!("IOTHUB_DEVICE_DPS_DEVICE_KEY is not used: devices are simulated with X.509 certificates only");
     }
-    let common_name = match &args.cert {
-        None => None,
-        Some(certificate) => {
-            let identity = load_files(&single::files(args, certificate)).map_err(anyhow::Error::from)?;
-            identity.leaf.common_name
-        }
-    };
+    let identity = args
+        .cert
+        .as_deref()
+        .map(|certificate| load_files(&single::files(args, certificate)));
+    let identity = identity.transpose().map_err(anyhow::Error::from)?;
+    let common_name = identity.as_ref().and_then(|identity| identity.leaf.common_name.clone());
     let plan = single::plan(
         args,
         connection_string.as_deref(),
@@ -178,14 +178,26 @@ async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result
         Timestamp::now(),
     )
     .map_err(anyhow::Error::from)?;
+    let devices = plan.devices(Shard::WHOLE).map_err(anyhow::Error::from)?;
+    if let (Some(identity), [(_, id), ..]) = (&identity, devices.as_slice()) {
+        // It would be refused before each try, for ever.
+        let checked = identity.check_name(id.as_str()).map_err(anyhow::Error::from);
+        checked.context("the device can't be started")?;
+    }
+    let mut advisor = identity.map(|identity| Advisor::new(args, &identity));
     let (lines, mut received) = mpsc::unbounded_channel();
     let fleet = Fleet::new(plan, Shard::WHOLE, settings(all), lines).map_err(anyhow::Error::from)?;
     // What the lines say, the log says in words.
     let figures = tokio::spawn(async move {
         let mut figures = None;
         while let Some(line) = received.recv().await {
-            if let Line::Stats(stats) = line {
-                figures = Some(stats);
+            match line {
+                Line::Stats(stats) => figures = Some(stats),
+                Line::Device(device) => {
+                    let words = advisor.as_mut().map(|advisor| advisor.on(&device));
+                    words.into_iter().flatten().for_each(|words| warn!("{words}"));
+                }
+                _ => {}
             }
         }
         figures

@@ -73,6 +73,8 @@ pub mod shard;
 mod signal;
 pub mod single;
 pub mod ticks;
+mod variables;
 pub mod weather;
 
 pub use signal::{hangup_is_ignored, shutdown_signal};
+pub use variables::without_empty_variables;

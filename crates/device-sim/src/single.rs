@@ -5,6 +5,8 @@
 //! and of the SDKs' samples. What comes out is a plan like any other, of one device that stays online until it is
 //! stopped. Pure: the certificate's common name is looked up by whoever calls.
 
+mod advice;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,8 @@ use crate::plan::{
     CredentialSource, Devices, Files, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry, Transport,
 };
 use crate::room::Overrides;
+
+pub use advice::Advisor;
 
 /// Where the password of a PFX file or an encrypted key comes from. Never from the command line, which every process
 /// of the machine can read.

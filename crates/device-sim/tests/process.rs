@@ -337,6 +337,74 @@ async fn a_single_device_says_everything_that_is_missing_at_once() {
     );
 }
 
+/// What a single device says until a line with `words`; then it is ended.
+async fn said_until(mut command: Command, words: &str) -> String {
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut said = String::new();
+    while !said.contains(words) {
+        let line = soon("a line of the log", lines.next_line()).await.unwrap();
+        said.push_str(&line.unwrap_or_else(|| panic!("it ended, and said {said}")));
+        said.push('\n');
+    }
+    child.kill().await.unwrap();
+    said
+}
+
+#[tokio::test]
+async fn a_single_device_that_is_refused_says_what_is_likely_behind_it() {
+    let world = World::new().await;
+    world.enroll_group(1).await;
+    let leaf = |suffix: &str| {
+        world
+            .path()
+            .join(format!("certs/thermostats/leaves/0001/thermo-1_{suffix}.pem"))
+    };
+    let variables = [
+        // Without the intermediate between it and the enrolled root.
+        ("IOTHUB_DEVICE_X509_CERT", leaf("cert").display().to_string()),
+        ("IOTHUB_DEVICE_X509_KEY", leaf("key").display().to_string()),
+        ("IOTHUB_DEVICE_DPS_ENDPOINT", "localhost".to_owned()),
+        ("IOTHUB_DEVICE_DPS_ID_SCOPE", world.emulator.id_scope().to_string()),
+        // As compose makes them of what is not set.
+        ("IOTHUB_DEVICE_DPS_DEVICE_ID", String::new()),
+        ("IOTHUB_DEVICE_SECURITY_TYPE", String::new()),
+    ];
+    let said = said_until(single(&world, &variables), "hint: ").await;
+    for words in [
+        "likely cause: no enrollment has the device's certificate",
+        "it sends its leaf only, which leads to `thermostats intermediate`",
+        "thermo-1_cert.pem --ca ENROLLED_CA`",
+    ] {
+        assert!(said.contains(words), "no `{words}` in {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_registration_id_that_the_certificate_can_never_have_is_refused_at_the_start() {
+    let world = World::new().await;
+    world.make_group(1);
+    let leaf = |suffix: &str| {
+        world
+            .path()
+            .join(format!("certs/thermostats/leaves/0001/thermo-1_{suffix}.pem"))
+    };
+    let variables = [
+        ("IOTHUB_DEVICE_X509_CERT", leaf("fullchain").display().to_string()),
+        ("IOTHUB_DEVICE_X509_KEY", leaf("key").display().to_string()),
+        ("IOTHUB_DEVICE_DPS_ENDPOINT", "localhost".to_owned()),
+        ("IOTHUB_DEVICE_DPS_ID_SCOPE", world.emulator.id_scope().to_string()),
+        ("IOTHUB_DEVICE_DPS_DEVICE_ID", "pump-9".to_owned()),
+    ];
+    let refused = soon("the exit", single(&world, &variables).output()).await.unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("has the common name `thermo-1`, but the registration id is `pump-9`"),
+        "{said}"
+    );
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_shard_under_a_lease_runs_once_and_goes_on_elsewhere_when_its_process_is_killed() {

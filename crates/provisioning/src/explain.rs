@@ -5,8 +5,10 @@
 //! <https://learn.microsoft.com/azure/iot-central/core/troubleshooting>), the statuses those of IoT Central's REST API.
 
 mod chain;
+mod sent;
 
 pub use chain::{Reach, reach, reach_of_files};
+pub use sent::sent;
 
 use std::fmt;
 
@@ -89,7 +91,7 @@ pub fn of_reason(reason: &str) -> Option<Advice> {
         "dps_conflict" => of_dps(409_000),
         "certificate_expired" => advice(
             "its certificate has expired",
-            "`fleet cert status` shows what expires when; `fleet cert renew` makes a new one over the same key",
+            "`fleet cert status` shows what expires when; `fleet cert renew` issues a new one, with a new key",
         ),
         _ => None,
     }

@@ -1,0 +1,55 @@
+//! What keeps a single device away, and what helps: the words of `provisioning::explain` for a device whose enrollment is not
+//! at hand.
+
+use std::collections::BTreeSet;
+
+use provisioning::certificate::load::Identity;
+use provisioning::explain::{self, Advice};
+
+use super::Args;
+use crate::lines::{DeviceLine, State};
+
+/// Explains each reason once.
+#[derive(Debug)]
+pub struct Advisor {
+    /// Which enrollment would let the device in.
+    sent: Option<String>,
+    /// The command that compares its certificate with what is enrolled.
+    compare: String,
+    told: BTreeSet<String>,
+}
+
+impl Advisor {
+    /// For the device of these flags, with the certificates that it sends.
+    #[must_use]
+    pub fn new(args: &Args, identity: &Identity) -> Self {
+        let file = args.cert.as_deref().unwrap_or("CERT".as_ref()).display();
+        Self {
+            sent: explain::sent(identity.chain()).ok(),
+            compare: format!("`fleet cert inspect {file} --ca ENROLLED_CA` shows what is missing between the two"),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// What to say to its trouble, if that has not been said yet.
+    pub fn on(&mut self, device: &DeviceLine) -> Vec<String> {
+        // A device that only backs off helps itself.
+        let Some(reason) = device.reason.as_ref().filter(|_| device.state == State::Parked) else {
+            return Vec::new();
+        };
+        let Some(Advice { cause, remedy }) = explain::of_reason(reason) else {
+            return Vec::new();
+        };
+        if !self.told.insert(reason.clone()) {
+            return Vec::new();
+        }
+        let mut words = vec![format!("likely cause: {cause}")];
+        if explain::is_about_certificates(reason) {
+            words.extend(self.sent.clone());
+            words.push(format!("hint: {}", self.compare));
+        } else {
+            words.push(format!("hint: {remedy}"));
+        }
+        words
+    }
+}
