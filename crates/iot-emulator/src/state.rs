@@ -118,11 +118,14 @@ fn read(path: &Path) -> Result<Option<String>, StartError> {
     }
 }
 
-/// Writes under another name and renames, so that nobody ever reads half a file.
+/// Writes under another name and renames, so that no reader ever finds half a file.
+///
+/// What stands under that other name is removed, never opened: it could be a link to another place, or a file that someone
+/// else can read and holds open.
 fn write(path: &Path, text: &str, readers: Readers) -> Result<(), StartError> {
     let temporary = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
@@ -134,7 +137,13 @@ fn write(path: &Path, text: &str, readers: Readers) -> Result<(), StartError> {
     #[cfg(not(unix))]
     let _ = readers;
     let written = (|| {
-        let mut file = options.open(&temporary)?;
+        let mut file = match options.open(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&temporary)?;
+                options.open(&temporary)?
+            }
+            opened => opened?,
+        };
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, path)
@@ -213,5 +222,32 @@ mod tests {
         fs::write(state.api_token_file(), "").unwrap();
         let error = state.api_token().err().unwrap().to_string();
         assert!(error.contains("remove this file alone for a new token"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_planted_file_gets_no_secret() {
+        use std::io::Read;
+        use std::os::unix::fs::{PermissionsExt, symlink};
+
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(folder.path()).unwrap();
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        symlink(&victim, folder.path().join("ca_key.new")).unwrap();
+        let planted = folder.path().join("api_token.new");
+        fs::write(&planted, "").unwrap();
+        fs::set_permissions(&planted, fs::Permissions::from_mode(0o666)).unwrap();
+        let mut held = fs::File::open(&planted).unwrap();
+
+        state.authority(crate::clock::now()).unwrap();
+        state.api_token().unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(fs::symlink_metadata(folder.path().join(CA_KEY)).unwrap().is_file());
+        let mode = fs::metadata(state.api_token_file()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let mut seen = String::new();
+        held.read_to_string(&mut seen).unwrap();
+        assert_eq!(seen, "");
     }
 }
