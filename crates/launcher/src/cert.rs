@@ -10,8 +10,11 @@ mod status;
 mod when;
 
 use clap::{Args, Subcommand};
+use device_sim::console;
 use jiff::Timestamp;
 use provisioning::certificate::Password;
+use provisioning::certificate::make::PfxCipher;
+use provisioning::identities::{Notice, WantedPfx};
 
 use crate::exit::Failure;
 
@@ -49,9 +52,46 @@ struct Protection {
         value_name = "PASSWORD",
         env = "FLEET_PFX_PASSWORD",
         hide_env_values = true,
-        default_value = "1234"
+        default_value = DEFAULT_PASSWORD
     )]
     password: Password,
+}
+
+/// The password of `create_test_cert.js`, which everyone knows.
+const DEFAULT_PASSWORD: &str = "1234";
+
+/// The ciphers of new PFX files.
+#[derive(Debug, Args)]
+struct PfxArgs {
+    /// Write PFX files that Windows up to Server 2016 can import (triple DES and SHA-1: weak, for tests only)
+    #[arg(long)]
+    legacy_pfx: bool,
+}
+
+impl PfxArgs {
+    fn wanted(&self, protection: &Protection) -> WantedPfx {
+        WantedPfx {
+            password: protection.password.clone(),
+            cipher: if self.legacy_pfx {
+                PfxCipher::Legacy
+            } else {
+                PfxCipher::Modern
+            },
+        }
+    }
+}
+
+fn warn_of(notices: &[Notice]) {
+    for notice in notices {
+        let level = match notice {
+            Notice::ProofReplaced { .. } => "note",
+            Notice::Orphaned { .. } | Notice::OldIssuer { .. } => "warning",
+        };
+        console::note(format_args!("{level}: {notice}"));
+        if let Some(hint) = notice.hint() {
+            console::note(format_args!("hint: {hint}"));
+        }
+    }
 }
 
 /// Does what `fleet cert` is asked for.

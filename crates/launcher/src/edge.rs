@@ -30,6 +30,7 @@ use crate::manifest::edge::Gateway;
 use crate::manifest::types::{Group, GroupKind, Target};
 use crate::roster;
 use crate::story::Story;
+use crate::words::devices;
 
 /// So many children are told one by one; of the others only how many there are.
 const TOLD: usize = 3;
@@ -203,8 +204,8 @@ impl Preparation<'_> {
             match self.central {
                 Some(central) => self.relate(central, device, &children).await?,
                 None => self.story.tell(format!(
-                    "nobody makes relationships for you: the {} devices behind {device} have to be its children",
-                    children.len()
+                    "relationships are up to you: {} behind {device} to be attached as its children",
+                    devices(children.len())
                 )),
             }
             gateways.insert(device.to_string(), found);
@@ -261,8 +262,8 @@ impl Preparation<'_> {
             }
         }
         self.story.tell(format!(
-            "{} devices behind {gateway} registered past it: no DPS is reached through a gateway",
-            children.len()
+            "{} behind {gateway} registered past it: no DPS is reached through a gateway",
+            devices(children.len())
         ));
         Ok(())
     }

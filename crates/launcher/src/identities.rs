@@ -17,6 +17,7 @@ use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::{Authority, Group, Individual};
 use crate::story::Story;
+use crate::words::counted;
 
 /// More problems than this are counted, not told: one wrong CA makes every leaf below it wrong.
 const PROBLEMS_TOLD: usize = 10;
@@ -116,7 +117,10 @@ impl SelfSigned {
             own,
         } = self;
         if made + reused > 0 {
-            story.tell(format!("{made} self-signed certificates made, {reused} reused"));
+            story.tell(format!(
+                "{} made, {reused} reused",
+                counted(*made, "self-signed certificate", "self-signed certificates")
+            ));
         }
         if *other_key > 0 {
             story.tell(format!(
@@ -124,7 +128,10 @@ impl SelfSigned {
             ));
         }
         if *own > 0 {
-            story.tell(format!("{own} certificates of your own checked"));
+            story.tell(format!(
+                "{} of your own checked",
+                counted(*own, "certificate", "certificates")
+            ));
         }
     }
 }
@@ -143,7 +150,11 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Resu
     let identities = identities?;
     if group.certificates.is_some() {
         let count = identities.leaves.reused;
-        story.tell(format!("{count} leaves of {}, your own, checked", group.id));
+        story.tell(format!(
+            "{} of {}, your own, checked",
+            counted(count, "leaf", "leaves"),
+            group.id
+        ));
         return Ok(identities);
     }
     for ca in std::iter::once(&identities.ca).chain(&identities.secondary) {
@@ -151,8 +162,10 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Resu
     }
     let leaves = identities.leaves;
     story.tell(format!(
-        "{} leaves of {} made, {} reused",
-        leaves.made, group.id, leaves.reused
+        "{} of {} made, {} reused",
+        counted(leaves.made, "leaf", "leaves"),
+        group.id,
+        leaves.reused
     ));
     if leaves.other_key > 0 {
         story.tell(format!(

@@ -92,3 +92,4 @@ pub mod story;
 pub mod summary;
 pub mod target;
 pub mod unenroll;
+mod words;

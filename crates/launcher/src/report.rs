@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use device_sim::lines::{Phase, counter};
 use jiff::Timestamp;
+use provisioning::files::{self, Access, Durability};
 use serde::Serialize;
 
 pub use latency::{Latency, Waiting};
@@ -274,14 +275,8 @@ impl Report {
     }
 }
 
-/// Writes under a temporary name and renames: who reads the file reads all of it.
+/// Writes a file whole or not at all, with the words for its failure.
 pub(crate) fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let partial = path.with_extension("json.partial");
-    std::fs::write(&partial, content)
-        .and_then(|()| std::fs::rename(&partial, path))
-        .inspect_err(|_| {
-            // What a full disk has taken of it is of no use, and what was not made can't be removed.
-            let _ = std::fs::remove_file(&partial);
-        })
+    files::write_whole(path, content, Access::Folder, Durability::Synced)
         .with_context(|| format!("can't write `{}`", path.display()))
 }

@@ -26,6 +26,7 @@ use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::story::Story;
+use crate::words;
 use keeper::{How, News, Order, Start};
 use place::Place;
 use share::{Seen, Share, Step};
@@ -231,7 +232,8 @@ impl Crew<'_> {
         let how = match news {
             News::Ready { devices } => {
                 self.false_starts = 0;
-                self.story.tell(format!("shard {index}/{shards}: {devices} devices"));
+                self.story
+                    .tell(format!("shard {index}/{shards}: {}", words::devices(devices)));
                 return;
             }
             News::Ended(how) => how,

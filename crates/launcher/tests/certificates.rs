@@ -12,6 +12,12 @@ use tempfile::TempDir;
 
 struct Folder(TempDir);
 
+struct Said {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
 impl Folder {
     fn new() -> Self {
         Self(TempDir::new().unwrap())
@@ -30,6 +36,16 @@ impl Folder {
             .env_remove("FLEET_PFX_PASSWORD")
             .output()
             .unwrap()
+    }
+
+    /// Does it, or is refused.
+    fn fleet(&self, line: &[&str]) -> Said {
+        let output = self.cert(line);
+        Said {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
     }
 
     /// Does it, and gives what was said on stdout.
@@ -54,6 +70,7 @@ impl Folder {
         let mut names: Vec<_> = fs::read_dir(self.0.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != ".lock")
             .collect();
         names.sort();
         names
@@ -104,6 +121,126 @@ fn the_how_to_s_four_commands_leave_the_how_to_s_files() {
         let mode = fs::metadata(folder.path(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
+}
+
+#[test]
+fn what_is_made_is_named_with_its_password_unless_that_is_a_secret() {
+    let folder = Folder::new();
+    folder.done(&["root", "r"]);
+    let made = folder.fleet(&["device", "thermo-1", "r"]);
+    assert_eq!(made.stdout.lines().count(), 4, "{}", made.stdout);
+    assert_eq!(
+        made.stderr,
+        "made with the common name `thermo-1`; password of the PFX file: 1234\n"
+    );
+    let made = folder.fleet(&["device", "thermo-2", "r", "--password", "s3cret", "--legacy-pfx"]);
+    assert!(
+        made.stderr.ends_with("password of the PFX file: the one given\n"),
+        "{}",
+        made.stderr
+    );
+    let said = folder.done(&["inspect", "thermo2.pfx", "--password", "s3cret", "--ca", "r_cert.pem"]);
+    assert!(said.ends_with("Good.\n"), "{said}");
+}
+
+#[test]
+fn a_name_that_azure_does_not_take_is_warned_of_as_inspect_does() {
+    let folder = Folder::new();
+    for (name, words) in [
+        ("Device 42", "warning: `Device 42` can't be a registration id"),
+        ("Device43", "warning: `Device43` has capital letters"),
+        ("dev_44", "warning: IoT Central takes only letters, digits and `-`"),
+        ("dév-45", "warning: `dév-45` can't be a registration id"),
+    ] {
+        let made = folder.fleet(&["device", name]);
+        assert!(made.stderr.contains(words), "{}", made.stderr);
+    }
+    let many = folder.fleet(&["device", "pump_", "--count", "1"]);
+    assert!(many.stdout.starts_with("1 certificate made in ."), "{}", many.stdout);
+    assert!(many.stderr.contains("unlike `pump_0001`"), "{}", many.stderr);
+}
+
+#[test]
+fn a_ca_in_another_folder_and_one_that_was_made_again() {
+    let folder = Folder::new();
+    folder.done(&["root", "r"]);
+    folder.done(&["intermediate", "i", "r"]);
+    folder.done(&[
+        "device", "thermo-", "i", "--count", "3", "--out", "devices", "--ca-dir", ".",
+    ]);
+    folder.done(&["device", "b-1", "i"]);
+    let again = folder.fleet(&["root", "r", "--force"]);
+    assert!(
+        again.stderr.starts_with(
+            "warning: 2 certificates were signed below the former `r`, and no chain leads from them to the new one: \
+             ./b1_cert.pem ./i_cert.pem\nhint: "
+        ),
+        "{}",
+        again.stderr
+    );
+    let below = folder.fleet(&["device", "b-2", "i"]);
+    assert!(
+        below.stderr.contains("warning: `i` was signed by a former `r`")
+            && below
+                .stderr
+                .contains("hint: `fleet cert intermediate \"i\" \"r\" --force`"),
+        "{}",
+        below.stderr
+    );
+}
+
+#[test]
+fn a_second_proof_needs_no_force_and_its_code_may_come_with_braces() {
+    let folder = Folder::new();
+    folder.done(&["root", "r"]);
+    let proof = |code: &str| {
+        folder.fleet(&[
+            "verification",
+            "--ca",
+            "r_cert.pem",
+            "--key",
+            "r_key.pem",
+            "--nonce",
+            code,
+        ])
+    };
+    assert_eq!(proof("{AAAA} \n").code, Some(0));
+    let second = proof("BBBB");
+    assert_eq!(second.code, Some(0), "{}", second.stderr);
+    assert!(
+        second
+            .stderr
+            .contains("note: the verification certificate for the earlier code `AAAA` was replaced"),
+        "{}",
+        second.stderr
+    );
+    assert_eq!(proof("{ }").code, Some(2));
+}
+
+#[test]
+fn an_expired_certificate_can_be_made_and_wrong_dates_are_blamed_rightly() {
+    let folder = Folder::new();
+    folder.done(&["root", "old", "--not-before", "2026-01-01"]);
+    let past = ["--not-before", "2026-01-01", "--not-after", "2026-02-01"];
+    folder.done(&[&["device", "thermo-1", "old"][..], &past].concat());
+    let reversed = folder.fleet(&["device", "thermo-2", "old", "--not-after", "2026-01-01"]);
+    assert_eq!(reversed.code, Some(2));
+    assert!(
+        reversed
+            .stderr
+            .contains("it would end before it begins\nhint: without --not-before"),
+        "{}",
+        reversed.stderr
+    );
+    folder.done(&["root", "new"]);
+    let outside = folder.fleet(&[&["device", "thermo-3", "new"][..], &past].concat());
+    assert!(
+        outside
+            .stderr
+            .contains("hint: no certificate is valid when its issuer is not"),
+        "{}",
+        outside.stderr
+    );
 }
 
 #[test]

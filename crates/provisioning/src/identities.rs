@@ -38,7 +38,7 @@ pub use brought::{
     BroughtCa, BroughtFiles, BroughtGroup, BroughtIndividual, DEVICE_ID, PasswordSource, path_of_device,
 };
 pub use camel_case::camel_case;
-pub use cert_folder::{CertFolder, Renewed, Wanted, Written};
+pub use cert_folder::{Bulk, CertFolder, Notice, Renewed, Wanted, WantedPfx, Written};
 pub use edge::{EdgeCa, EdgeCaPaths};
 pub use error::{IdentityError, Problems};
 pub use generate::{GroupAuthorities, GroupIdentities, Issued, Issuer, Progress, Report, WantedGroup};

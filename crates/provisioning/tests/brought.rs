@@ -177,8 +177,13 @@ fn a_password_in_a_file_ends_before_the_end_of_its_line_and_is_never_shown() {
     let password = source.read().unwrap();
     assert_eq!(format!("{password:?} {source:?}").matches("s3cret").count(), 0);
     let made = self_signed("lab", KeyType::P256, Validity::leaf(now())).unwrap();
-    let pfx =
-        provisioning::certificate::make::to_pfx(made.cert_pem(), made.key_pem(), &" s3cret ".to_owned().into(), "lab");
+    let pfx = provisioning::certificate::make::to_pfx(
+        made.cert_pem(),
+        made.key_pem(),
+        &" s3cret ".to_owned().into(),
+        provisioning::certificate::make::PfxCipher::Modern,
+        "lab",
+    );
     fs::write(folder.0.path().join("lab.pfx"), pfx.unwrap()).unwrap();
     let files = BroughtFiles {
         certificate: folder.0.path().join("{device_id}.pfx"),

@@ -9,7 +9,7 @@ use std::process::Command;
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::load::{Identity, LoadOptions};
-use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity, self_signed};
+use provisioning::certificate::make::{CertificateAuthority, KeyType, PfxCipher, Validity, self_signed, to_pfx};
 use provisioning::certificate::{CertificateError, Password};
 use provisioning::identities::{Generation, Issuer, Lifetime, WantedGroup};
 
@@ -389,4 +389,38 @@ fn a_certificate_without_an_end_is_readable() {
     facts
         .check_validity("9999-01-01T00:00:00Z".parse().unwrap(), "x")
         .unwrap();
+}
+
+#[test]
+fn a_legacy_pfx_is_what_old_windows_imports() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    let made = self_signed("lab-1", KeyType::Rsa2048, Validity::leaf(Timestamp::now())).unwrap();
+    let password = Password::new("1234");
+    let put = |name: &str, cipher| {
+        let pfx = to_pfx(made.cert_pem(), made.key_pem(), &password, cipher, "lab-1").unwrap();
+        fs::write(openssl.path(name), pfx.as_slice()).unwrap();
+    };
+    put("legacy.pfx", PfxCipher::Legacy);
+    put("modern.pfx", PfxCipher::Modern);
+
+    let shown = openssl
+        .run("pkcs12 -legacy -in legacy.pfx -passin pass:1234 -nodes -info")
+        .unwrap();
+    for words in [
+        "MAC: sha1",
+        "pbeWithSHA1And3-KeyTripleDES-CBC",
+        "BEGIN PRIVATE KEY",
+        "CN = lab-1",
+    ] {
+        assert!(
+            shown.contains(words) || shown.replace("CN=", "CN = ").contains(words),
+            "no `{words}` in {shown}"
+        );
+    }
+    assert!(!shown.contains("PBES2"), "{shown}");
+    // Without `-legacy` it opens as well, since triple DES is still part of OpenSSL 3; the other kind has none of it.
+    let shown = openssl
+        .run("pkcs12 -in modern.pfx -passin pass:1234 -nodes -info")
+        .unwrap();
+    assert!(shown.contains("PBES2") && !shown.contains("TripleDES"), "{shown}");
 }

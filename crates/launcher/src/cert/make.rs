@@ -7,13 +7,16 @@ use clap::{Args, ValueEnum};
 use device_sim::console;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
+use provisioning::certificate::CertificateError;
+use provisioning::certificate::examine::name;
 use provisioning::certificate::make::{KeyType, Validity};
-use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted, Written};
+use provisioning::identities::{Bulk, CertFolder, IdentityError, Problems, Wanted, Written};
 
-use super::Protection;
 use super::when::When;
+use super::{DEFAULT_PASSWORD, PfxArgs, Protection, warn_of};
 use crate::exit::{Failure, PASSED, print};
 use crate::identities::bar_style;
+use crate::words::counted;
 
 /// More problems than this are counted, not told.
 const PROBLEMS_TOLD: usize = 10;
@@ -48,6 +51,8 @@ pub(super) struct Place {
     out: PathBuf,
     #[command(flatten)]
     protection: Protection,
+    #[command(flatten)]
+    pfx: PfxArgs,
     /// Overwrite what is there
     #[arg(long)]
     force: bool,
@@ -56,6 +61,28 @@ pub(super) struct Place {
 impl Place {
     fn folder(&self) -> CertFolder {
         CertFolder::new(&self.out, self.force)
+    }
+
+    /// The same, with the CA that signs where `parent` says.
+    fn folder_below(&self, parent: &ParentPlace) -> CertFolder {
+        parent.of(self.folder())
+    }
+}
+
+/// Where the CA that signs is.
+#[derive(Debug, Args)]
+pub(super) struct ParentPlace {
+    /// The folder of the CA that signs, if it is not that of --out
+    #[arg(long, value_name = "DIR")]
+    ca_dir: Option<PathBuf>,
+}
+
+impl ParentPlace {
+    pub(super) fn of(&self, folder: CertFolder) -> CertFolder {
+        match &self.ca_dir {
+            Some(path) => folder.with_parents(path),
+            None => folder,
+        }
     }
 }
 
@@ -86,9 +113,11 @@ pub(super) struct IntermediateArgs {
     /// Its common name
     #[arg(value_name = "COMMON_NAME")]
     common_name: String,
-    /// The common name of the CA that signs it; its files must be in the folder
+    /// The common name of the CA that signs it
     #[arg(value_name = "PARENT_COMMON_NAME")]
     parent: String,
+    #[command(flatten)]
+    parent_place: ParentPlace,
     #[command(flatten)]
     key: KeyArg,
     #[command(flatten)]
@@ -103,9 +132,11 @@ pub(super) struct DeviceArgs {
     /// Its common name, which is the registration id; with --count, how all of them begin
     #[arg(value_name = "COMMON_NAME")]
     common_name: String,
-    /// The common name of the CA that signs it; its files must be in the folder
+    /// The common name of the CA that signs it
     #[arg(value_name = "PARENT_COMMON_NAME")]
     parent: Option<String>,
+    #[command(flatten)]
+    parent_place: ParentPlace,
     /// Make so many: COMMON_NAME0001, COMMON_NAME0002, … Their files keep these names as they are. What an interrupted
     /// run has made stays, and the next goes on with what is missing
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DEVICES)))]
@@ -136,8 +167,8 @@ pub(super) struct VerificationArgs {
     /// The key of the CA
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// The verification code that Azure gave
-    #[arg(long, value_name = "CODE")]
+    /// The verification code that Azure gave; blanks and braces around it don't belong to it
+    #[arg(long, value_name = "CODE", value_parser = verification_code)]
     nonce: String,
     #[command(flatten)]
     when: When,
@@ -152,15 +183,17 @@ pub(super) fn root(args: &RootArgs, now: Timestamp) -> Result<u8, Failure> {
 
 pub(super) fn intermediate(args: &IntermediateArgs, now: Timestamp) -> Result<u8, Failure> {
     let wanted = wanted(args.key.key, args.when, Validity::intermediate(now), &args.place, now);
-    let folder = args.place.folder();
+    let folder = args.place.folder_below(&args.parent_place);
     told(folder.intermediate(&args.common_name, &args.parent, &wanted), &wanted)
 }
 
 pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
     let mut wanted = wanted(args.key.key, args.when, Validity::leaf(now), &args.place, now);
-    let (folder, parent) = (args.place.folder(), args.parent.as_deref());
+    let (folder, parent) = (args.place.folder_below(&args.parent_place), args.parent.as_deref());
     let Some(count) = args.count else {
-        return told(folder.device(&args.common_name, parent, &wanted), &wanted);
+        let done = told(folder.device(&args.common_name, parent, &wanted), &wanted)?;
+        warn_of_name(&args.common_name);
+        return Ok(done);
     };
     if !args.pfx {
         wanted.pfx = None;
@@ -178,13 +211,18 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
     bar.set_message("certificates");
     let report = folder.devices(&ids, parent, &wanted, &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();
-    let report = report.map_err(refused)?;
+    let Bulk { report, notices } = report.map_err(refused)?;
     print(format_args!(
-        "{} certificates made in {}, {} were there already\n",
-        report.made,
+        "{} made in {}, {} there already\n",
+        counted(report.made, "certificate", "certificates"),
         args.place.out.display(),
-        report.reused
+        counted(report.reused, "was", "were")
     ))?;
+    warn_of(&notices);
+    // The names differ in their numbers only, and the last one is the longest.
+    if let Some(last) = ids.last() {
+        warn_of_name(last);
+    }
     Ok(PASSED)
 }
 
@@ -198,7 +236,7 @@ fn wanted(key: Key, when: When, usually: Validity, place: &Place, now: Timestamp
     Wanted {
         key_type: key.key_type(),
         validity: when.validity(usually, now),
-        pfx: Some(place.protection.password.clone()),
+        pfx: Some(place.pfx.wanted(&place.protection)),
     }
 }
 
@@ -206,6 +244,18 @@ fn told(done: Result<Written, Problems>, wanted: &Wanted) -> Result<u8, Failure>
     let written = done.map_err(refused)?;
     for file in &written.files {
         print(format_args!("{}\n", file.display()))?;
+    }
+    warn_of(&written.notices);
+    if let (Some(name), Some(pfx)) = (&written.facts.common_name, &wanted.pfx) {
+        // A password that someone chose is not shown.
+        let password = if pfx.password.is(DEFAULT_PASSWORD) {
+            DEFAULT_PASSWORD
+        } else {
+            "the one given"
+        };
+        console::note(format_args!(
+            "made with the common name `{name}`; password of the PFX file: {password}"
+        ));
     }
     let end = written.facts.not_after;
     // X.509 knows whole seconds only.
@@ -216,6 +266,23 @@ fn told(done: Result<Written, Problems>, wanted: &Wanted) -> Result<u8, Failure>
         ));
     }
     Ok(PASSED)
+}
+
+/// Says what `fleet cert inspect` would say about the name of a device.
+fn warn_of_name(common_name: &str) {
+    for finding in name::of_device(common_name) {
+        console::note(format_args!("warning: {}", finding.text));
+    }
+}
+
+/// A verification code as it is copied: from a page with blanks and a line break, or from a how-to with its braces.
+fn verification_code(text: &str) -> Result<String, String> {
+    let around = |c: char| c.is_whitespace() || matches!(c, '{' | '}');
+    match text.trim_matches(around) {
+        "" => Err("there is no code in it; Azure shows one after the upload of the CA".to_owned()),
+        code if code.contains(char::is_whitespace) => Err("a code has no blanks in it".to_owned()),
+        code => Ok(code.to_owned()),
+    }
 }
 
 /// All that is in the way, with what can be done about it.
@@ -236,9 +303,30 @@ fn hint(problem: &IdentityError) -> Option<&'static str> {
             Some("--force overwrites; names that differ only in capitals, blanks or `-_.` share their files")
         }
         IdentityError::NoParent { .. } => {
-            Some("make it first, with `fleet cert root` or `fleet cert intermediate`, or say where it is with --out")
+            Some("make it first, with `fleet cert root` or `fleet cert intermediate`, or say where it is with --ca-dir")
         }
         IdentityError::NotIssuedBy { .. } => Some("--force issues it anew"),
+        IdentityError::Certificate(CertificateError::BadValidity { .. }) => {
+            Some("without --not-before, a certificate begins five minutes ago")
+        }
+        IdentityError::Certificate(CertificateError::OutsideIssuer { .. }) => Some(
+            "no certificate is valid when its issuer is not: make a CA for that time first, e.g. `fleet cert root NAME --not-before DATE`",
+        ),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_taken_as_it_was_copied() {
+        for text in ["CODE", "CODE ", " CODE\n", "{CODE}", "{ CODE }\r\n"] {
+            assert_eq!(verification_code(text).unwrap(), "CODE", "{text:?}");
+        }
+        for text in ["", "{}", " \n", "CO DE"] {
+            verification_code(text).unwrap_err();
+        }
     }
 }

@@ -9,9 +9,9 @@ use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::make::Validity;
 use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted};
 
-use super::Protection;
-use super::make::{Key, refused};
+use super::make::{Key, ParentPlace, refused};
 use super::when::When;
+use super::{PfxArgs, Protection, warn_of};
 use crate::exit::{Failure, PASSED, print};
 
 /// `fleet cert renew`
@@ -28,19 +28,23 @@ pub(super) struct RenewArgs {
     key: Key,
     #[command(flatten)]
     when: When,
-    /// The folder of the certificates, and of the CAs that signed them
+    /// The folder of the certificates
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
     #[command(flatten)]
+    parent_place: ParentPlace,
+    #[command(flatten)]
     protection: Protection,
+    #[command(flatten)]
+    pfx: PfxArgs,
 }
 
 pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
-    let folder = CertFolder::new(&args.out, false);
+    let folder = args.parent_place.of(CertFolder::new(&args.out, false));
     let wanted = Wanted {
         key_type: args.key.key_type(),
         validity: args.when.validity(Validity::leaf(now), now),
-        pfx: Some(args.protection.password.clone()),
+        pfx: Some(args.pfx.wanted(&args.protection)),
     };
     let stems = match args.expiring_within {
         Some(days) => expiring(&args.out, now, days)?,
@@ -50,20 +54,29 @@ pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
         print(format_args!("nothing to renew in {}\n", args.out.display()))?;
         return Ok(PASSED);
     }
-    // Each on its own: what can't be renewed keeps nobody else from it.
-    let mut problems = Vec::new();
+    // Each on its own: one that can't be renewed does not keep the others from it.
+    let (mut problems, mut notices) = (Vec::new(), Vec::new());
     for stem in &stems {
         match folder.renew(stem, &wanted) {
-            Ok(renewed) => print(format_args!(
-                "{}: valid until {}, before until {}; the old files end in .{}\n",
-                renewed.written.facts.common_name.as_deref().unwrap_or(stem),
-                renewed.written.facts.not_after,
-                renewed.before.not_after,
-                renewed.before.sha1.get(..8).unwrap_or_default(),
-            ))?,
+            Ok(renewed) => {
+                print(format_args!(
+                    "{}: valid until {}, before until {}; the old files end in .{}\n",
+                    renewed.written.facts.common_name.as_deref().unwrap_or(stem),
+                    renewed.written.facts.not_after,
+                    renewed.before.not_after,
+                    renewed.before.sha1.get(..8).unwrap_or_default(),
+                ))?;
+                // Many may hang below one CA; what is to be said about it is said once.
+                for notice in renewed.written.notices {
+                    if !notices.contains(&notice) {
+                        notices.push(notice);
+                    }
+                }
+            }
             Err(Problems(more)) => problems.extend(more),
         }
     }
+    warn_of(&notices);
     if problems.is_empty() {
         Ok(PASSED)
     } else {

@@ -26,6 +26,7 @@ use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::story::Story;
 use crate::target::plan_target;
+use crate::words::devices;
 
 /// A wave that nobody chose has at least so many devices.
 const SMALLEST_WAVE: usize = 10;
@@ -405,9 +406,9 @@ impl Roll<'_> {
         self.missing.extend(missing);
         if none && !breach {
             anyhow::bail!(
-                "none of a wave of {} devices came over, so no other device is asked; the old certificates still work\n\
+                "none of a wave of {} came over, so no other device is asked; the old certificates still work\n\
                  hint: look at what the devices say, then run this again: it goes on where it stopped",
-                wave.len()
+                devices(wave.len())
             );
         }
         Ok(())
@@ -497,9 +498,9 @@ impl Roll<'_> {
                  then, and it finishes",
             ),
             End::Missing => self.story.tell(format!(
-                "{} devices did not come over, so the old certificates stay: run this again when they are back, or with \
+                "{} did not come over, so the old certificates stay: run this again when they are back, or with \
                  --leave-behind",
-                self.missing.len()
+                devices(self.missing.len())
             )),
             End::Done | End::DoneWithout => {}
         }

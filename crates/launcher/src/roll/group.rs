@@ -13,6 +13,7 @@ use provisioning::identities::{Generation, GroupAuthorities, GroupFolder, Issuer
 use super::case::Case;
 use super::journal::{GroupNotes, Place};
 use super::service::Service;
+use crate::words::counted;
 
 /// A group, on disk and at the service.
 #[derive(Debug)]
@@ -175,8 +176,8 @@ impl GroupWork<'_> {
         });
         let issued = issued.await??;
         Ok(format!(
-            "{} leaves issued as generation {}, which devices use from now on when they connect",
-            issued.leaves.made + issued.leaves.reused,
+            "{} issued as generation {}, used from now on when a device connects",
+            counted(issued.leaves.made + issued.leaves.reused, "leaf", "leaves"),
             issued.generation
         ))
     }

@@ -13,6 +13,7 @@ use super::case::Case;
 use super::group::sha256;
 use super::journal::PairNotes;
 use super::service::Service;
+use crate::words::counted;
 
 const SLOTS: [Slot; 2] = [Slot::Primary, Slot::Secondary];
 
@@ -221,8 +222,12 @@ impl<'a> IndividualsWork<'a> {
             self.folder(id)?.use_slot(notes.slot.slot())?;
         }
         Ok(format!(
-            "{} devices use their new certificate from now on when they connect",
-            notes.len()
+            "{} from now on when connecting",
+            counted(
+                notes.len(),
+                "device uses its new certificate",
+                "devices use their new certificates"
+            )
         ))
     }
 

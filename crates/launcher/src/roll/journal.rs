@@ -2,12 +2,12 @@
 //! the old ones, and which devices it has blocked. It holds no secret.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use jiff::Timestamp;
+use provisioning::files::{Access, Durability, write_whole};
 use provisioning::identities::Slot;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -130,30 +130,15 @@ impl Journal {
         Ok(Some(journal))
     }
 
-    /// Writes it, whole or not at all, for the owner alone; it is on the disk when this returns.
+    /// Writes it, whole or not at all, for the owner alone. It is on the disk when this returns, since what it holds can't
+    /// be found again: the next step may block devices.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        let partial = path.with_extension("json.partial");
-        match std::fs::remove_file(&partial) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = File::options();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
-        }
-        let mut file = options.open(&partial)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        // A device that was blocked before the power went must be found in it afterwards.
-        file.sync_all()?;
-        std::fs::rename(&partial, path)?;
-        #[cfg(unix)]
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        write_whole(
+            path,
+            &serde_json::to_vec_pretty(self)?,
+            Access::Owner,
+            Durability::Synced,
+        )
     }
 }
 

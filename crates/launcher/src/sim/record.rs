@@ -22,9 +22,9 @@ use device_sim::plan::{Plan, Shard};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use jiff::Timestamp;
+use provisioning::files::{Access, Durability, write_whole};
 use serde::{Deserialize, Serialize};
 
-use crate::report::write_whole;
 use crate::stats::{decode, failed_by_reason};
 
 /// The version of the files.
@@ -147,7 +147,8 @@ impl Recorder {
         self.write()?;
         if reason == EndReason::StagesOver {
             let path = self.path.with_file_name(FINISHED);
-            fs::write(&path, []).with_context(|| format!("can't write `{}`", path.display()))?;
+            write_whole(&path, &[], Access::Folder, Durability::Synced)
+                .with_context(|| format!("can't write `{}`", path.display()))?;
         }
         Ok(())
     }
@@ -179,7 +180,9 @@ impl Recorder {
             self.record.stats.histograms.insert(name.clone(), encoded);
         }
         let text = serde_json::to_vec(&self.record).context("the figures can't be put into JSON")?;
-        write_whole(&self.path, &text)
+        // Every second anew: what a power cut takes of it is as little as what a killed process takes.
+        write_whole(&self.path, &text, Access::Folder, Durability::Cached)
+            .with_context(|| format!("can't write `{}`", self.path.display()))
     }
 }
 

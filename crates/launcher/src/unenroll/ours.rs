@@ -10,6 +10,7 @@ use provisioning::identities::{GroupFolder, Issuer, Slot};
 use crate::enrollment::{Enrollments, IndividualEnrollment};
 use crate::manifest::Manifest;
 use crate::manifest::types::Group;
+use crate::words;
 
 /// What would be removed, and what would not.
 #[derive(Debug, Default)]
@@ -47,8 +48,7 @@ impl Removals {
         };
         let devices = match devices {
             0 => None,
-            1 => Some("1 device".to_owned()),
-            devices => Some(format!("{devices} devices")),
+            count => Some(words::devices(count)),
         };
         let parts: Vec<_> = groups.into_iter().chain(devices).collect();
         parts.join(" and ")

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::line::Line;
+use crate::files::{Access, Durability, write_whole};
 
 /// Every line of a file that can be read; the others are told to the log.
 pub(super) fn read(path: &Path) -> io::Result<Vec<Line>> {
@@ -35,10 +36,8 @@ pub(super) fn rewrite(path: &Path, lines: impl Iterator<Item = Line>) -> io::Res
     for line in lines {
         encode(&line, &mut content)?;
     }
-    let temporary = path.with_extension("jsonl.partial");
-    fs::write(&temporary, content)
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(named(path))
+    // What is lost is asked again.
+    write_whole(path, &content, Access::Folder, Durability::Cached).map_err(named(path))
 }
 
 /// The file this process adds to.

@@ -167,7 +167,7 @@ pub enum CertificateError {
         issuer: String,
     },
     /// A validity that ends before it begins or leaves the calendar.
-    #[error("a certificate can't be valid from {not_before} to {not_after}")]
+    #[error("a certificate can't be valid from {not_before} to {not_after}{}", if not_after <= not_before { ": it would end before it begins" } else { "" })]
     BadValidity {
         /// The asked-for begin.
         not_before: Timestamp,

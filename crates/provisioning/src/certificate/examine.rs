@@ -4,6 +4,7 @@
 
 mod detail;
 mod lint;
+pub mod name;
 
 use std::collections::BTreeSet;
 

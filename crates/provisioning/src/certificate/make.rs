@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 pub use authority::CertificateAuthority;
 pub(crate) use authority::key_pair;
-pub use sealed::to_pfx;
+pub use sealed::{PfxCipher, to_pfx};
 pub use validity::Validity;
 
 use super::CertificateError;

@@ -12,6 +12,12 @@ impl Password {
         Self(Zeroizing::new(secret.into()))
     }
 
+    /// Whether it is this one, which everyone knows: only such a password may be printed.
+    #[must_use]
+    pub fn is(&self, known: &str) -> bool {
+        *self.0 == known
+    }
+
     pub(super) fn secret(&self) -> &str {
         &self.0
     }

@@ -7,23 +7,26 @@
 //! | --- | --- | --- |
 //! | key | RSA 2048 | as asked for, P-256 usually |
 //! | fullchain | the certificate and its parent's fullchain; a literal `null` after the last | the same, without `null` |
-//! | PFX | key and certificate | also the intermediate CAs between it and its root, which a device has to send |
+//! | PFX | key and certificate, with the ciphers of the OpenSSL that is installed | AES-256, or triple DES for old Windows; also the intermediate CAs between it and its root, which a device has to send |
 //! | extensions of a CA | basic constraints | also key usage and key identifiers |
-//! | what exists | is overwritten | stays, unless the folder says otherwise |
+//! | what exists | is overwritten | stays, unless the folder says otherwise; an earlier verification certificate is replaced |
 
 mod bulk;
+mod notice;
 mod renew;
 
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::files::{Access, check_name, create_folder, exists, write};
+use super::files::{Access, Lock, check_name, create_folder, exists, write, write_one_of_many};
 use super::{IdentityError, Problems, camel_case};
 use crate::certificate::inspect::CertificateFacts;
-use crate::certificate::make::{CertificateAuthority, KeyType, Made, Validity, self_signed, to_pfx};
+use crate::certificate::make::{CertificateAuthority, KeyType, Made, PfxCipher, Validity, self_signed, to_pfx};
 use crate::certificate::{CertificateError, Password, load, pem};
 
+pub use bulk::Bulk;
+pub use notice::Notice;
 pub use renew::Renewed;
 
 /// What a verification certificate's files are called, whatever its common name.
@@ -33,6 +36,8 @@ const VERIFICATION: &str = "verification";
 #[derive(Debug, Clone)]
 pub struct CertFolder {
     path: PathBuf,
+    /// Where the CAs that sign are, if elsewhere.
+    parents: Option<PathBuf>,
     overwrite: bool,
 }
 
@@ -43,8 +48,17 @@ pub struct Wanted {
     pub key_type: KeyType,
     /// From when to when; cut to its issuer's.
     pub validity: Validity,
-    /// What opens its PFX file; `None` for no such file.
-    pub pfx: Option<Password>,
+    /// Its PFX file; `None` for no such file.
+    pub pfx: Option<WantedPfx>,
+}
+
+/// How a PFX file is wanted.
+#[derive(Debug, Clone)]
+pub struct WantedPfx {
+    /// What opens it.
+    pub password: Password,
+    /// Its ciphers.
+    pub cipher: PfxCipher,
 }
 
 /// What was made.
@@ -54,6 +68,8 @@ pub struct Written {
     pub files: Vec<PathBuf>,
     /// What stands in the certificate.
     pub facts: CertificateFacts,
+    /// What a person should know about it.
+    pub notices: Vec<Notice>,
 }
 
 /// The files of one certificate.
@@ -105,42 +121,89 @@ impl CertFolder {
     pub fn new(path: impl Into<PathBuf>, overwrite: bool) -> Self {
         Self {
             path: path.into(),
+            parents: None,
             overwrite,
         }
     }
 
+    /// The same, but with the CAs that sign in the folder at `path`.
+    #[must_use]
+    pub fn with_parents(self, path: impl Into<PathBuf>) -> Self {
+        Self {
+            parents: Some(path.into()),
+            ..self
+        }
+    }
+
+    /// The folder of the CAs that sign.
+    fn parents(&self) -> Self {
+        Self::new(self.parents.as_ref().unwrap_or(&self.path), false)
+    }
+
+    /// Makes the folder where it is missing, and keeps other programs out of it.
+    fn lock(&self) -> Result<Lock, IdentityError> {
+        create_folder(&self.path)?;
+        Lock::take(&self.path)
+    }
+
     /// Makes a root CA.
     pub fn root(&self, common_name: &str, wanted: &Wanted) -> Result<Written, Problems> {
+        let _lock = self.lock()?;
         let stem = self.vacant(&camel_case(common_name), wanted)?;
         let root = CertificateAuthority::root(common_name, wanted.key_type, wanted.validity)?;
-        Ok(self.put(&stem, &New::authority(&root), "", wanted)?)
+        let former = self.standing(&stem);
+        let written = self.put(&stem, &New::authority(&root), "", wanted)?;
+        Ok(written.and(former.and_then(|former| self.orphans(&stem, &former))))
     }
 
     /// Makes an intermediate CA below the CA that has `parent` as its common name.
     pub fn intermediate(&self, common_name: &str, parent: &str, wanted: &Wanted) -> Result<Written, Problems> {
+        let _lock = self.lock()?;
         let stem = self.vacant(&camel_case(common_name), wanted)?;
         let parent = self.parent(parent)?;
         let made = parent
             .authority
             .intermediate_above_cas(common_name, wanted.key_type, wanted.validity)?;
-        Ok(self.put(&stem, &New::authority(&made), &parent.chain_pem, wanted)?)
+        let former = self.standing(&stem);
+        let written = self.put(&stem, &New::authority(&made), &parent.chain_pem, wanted)?;
+        let orphans = former.and_then(|former| self.orphans(&stem, &former));
+        Ok(written.and(self.former_issuers(&parent)).and(orphans))
     }
 
     /// Makes a device's leaf below `parent`, or one that signs itself.
     pub fn device(&self, common_name: &str, parent: Option<&str>, wanted: &Wanted) -> Result<Written, Problems> {
+        let _lock = self.lock()?;
         let stem = self.vacant(&camel_case(common_name), wanted)?;
         let parent = parent.map(|parent| self.parent(parent)).transpose()?;
         let leaf = leaf(common_name, parent.as_ref(), wanted)?;
         let above = parent.as_ref().map_or("", |parent| &parent.chain_pem);
-        Ok(self.put(&stem, &New::leaf(&leaf), above, wanted)?)
+        let written = self.put(&stem, &New::leaf(&leaf), above, wanted)?;
+        Ok(written.and(parent.iter().flat_map(|parent| self.former_issuers(parent))))
     }
 
     /// Makes the proof that the key of the CA in `ca` is at hand: a certificate for the verification `code`.
+    ///
+    /// A proof is used up once it has been shown, so an earlier one makes way for it. A device that is called
+    /// `verification` does not.
     pub fn verification(&self, ca: &Path, key: &Path, code: &str, wanted: &Wanted) -> Result<Written, Problems> {
-        let stem = self.vacant(VERIFICATION, wanted)?;
+        let _lock = self.lock()?;
+        let earlier = self.earlier_proof();
+        let stem = match earlier {
+            Some(_) => VERIFICATION.to_owned(),
+            None => self.vacant(VERIFICATION, wanted)?,
+        };
         let parent = Parent::load(ca, ca, key)?;
         let proof = parent.authority.verification(code, wanted.key_type, wanted.validity)?;
-        Ok(self.put(&stem, &New::leaf(&proof), &parent.chain_pem, wanted)?)
+        let written = self.put(&stem, &New::leaf(&proof), &parent.chain_pem, wanted)?;
+        let replaced = earlier.filter(|earlier| earlier != code);
+        Ok(written.and(replaced.map(|code| Notice::ProofReplaced { code })))
+    }
+
+    /// The code of the proof that stands in the folder.
+    fn earlier_proof(&self) -> Option<String> {
+        let facts = CertificateFacts::load(&self.paths(VERIFICATION).cert).ok()?;
+        let is_device = |name: &String| facts.is_ca || camel_case(name) == VERIFICATION;
+        facts.common_name.clone().filter(|name| !is_device(name))
     }
 
     fn paths(&self, stem: &str) -> Paths {
@@ -156,7 +219,6 @@ impl CertFolder {
     /// Refuses a name under which there is something already; tells all of it.
     fn vacant(&self, stem: &str, wanted: &Wanted) -> Result<String, Problems> {
         check_name(stem)?;
-        create_folder(&self.path)?;
         let paths = self.paths(stem);
         let mut problems = Vec::new();
         if !self.overwrite {
@@ -175,7 +237,7 @@ impl CertFolder {
     }
 
     fn parent(&self, common_name: &str) -> Result<Parent, IdentityError> {
-        let paths = self.paths(&camel_case(common_name));
+        let paths = self.parents().paths(&camel_case(common_name));
         if !exists(&paths.cert)? {
             return Err(IdentityError::NoParent {
                 parent: common_name.to_owned(),
@@ -196,24 +258,55 @@ impl CertFolder {
         Ok(Parent::load(&paths.cert, chain, &paths.key)?)
     }
 
-    /// Writes the files of a certificate, its key first: a certificate that is there always has its key.
+    /// Writes the files of a certificate to the disk, its key first: a certificate that is there always has its key.
     fn put(&self, stem: &str, new: &New<'_>, above_pem: &str, wanted: &Wanted) -> Result<Written, IdentityError> {
+        self.put_by(write, stem, new, above_pem, wanted)
+    }
+
+    /// The same for one of many, without waiting for the disk.
+    fn put_one_of_many(
+        &self,
+        stem: &str,
+        new: &New<'_>,
+        above_pem: &str,
+        wanted: &Wanted,
+    ) -> Result<(), IdentityError> {
+        self.put_by(write_one_of_many, stem, new, above_pem, wanted).map(drop)
+    }
+
+    fn put_by(
+        &self,
+        write: fn(&Path, &[u8], Access) -> Result<(), IdentityError>,
+        stem: &str,
+        new: &New<'_>,
+        above_pem: &str,
+        wanted: &Wanted,
+    ) -> Result<Written, IdentityError> {
         let paths = self.paths(stem);
         write(&paths.key, new.key_pem.as_bytes(), Access::Owner)?;
         write(&paths.cert, new.cert_pem.as_bytes(), Access::Folder)?;
         let fullchain = format!("{}{above_pem}", new.cert_pem);
         write(&paths.fullchain, fullchain.as_bytes(), Access::Folder)?;
         let mut files = vec![paths.cert, paths.key, paths.fullchain];
-        if let Some(password) = &wanted.pfx {
+        if let Some(WantedPfx { password, cipher }) = &wanted.pfx {
             let chain = format!("{}{}", new.cert_pem, new.intermediates_pem);
             let name = new.facts.common_name.as_deref().unwrap_or(stem);
-            write(&paths.pfx, &to_pfx(&chain, new.key_pem, password, name)?, Access::Owner)?;
+            let pfx = to_pfx(&chain, new.key_pem, password, *cipher, name)?;
+            write(&paths.pfx, &pfx, Access::Owner)?;
             files.push(paths.pfx);
         }
         Ok(Written {
             files,
             facts: new.facts.clone(),
+            notices: Vec::new(),
         })
+    }
+}
+
+impl Written {
+    fn and(mut self, more: impl IntoIterator<Item = Notice>) -> Self {
+        self.notices.extend(more);
+        self
     }
 }
 

@@ -1,51 +1,24 @@
 //! Files that are whole or absent, and private where they hold keys.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Component, Path, PathBuf};
+use std::io;
+use std::path::{Component, Path};
 
 use super::IdentityError;
+pub(super) use crate::files::Access;
+use crate::files::{Durability, write_whole};
 
-/// Who may read a new file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Only the owner: keys.
-    Owner,
-    /// Whoever may enter the folder: certificates.
-    Folder,
-}
-
-/// Writes `content` under a temporary name in the same folder and renames it into place.
-///
-/// The temporary name is always the same, so a run that was killed in between leaves nothing behind that the next would not
-/// take up. There is no fsync: it would cost minutes for ten thousand leaves, and what a power cut can break is found when
-/// the file is next read.
+/// Writes a file that could not be made again, whole or not at all: it is on the disk when this returns.
 pub(super) fn write(path: &Path, content: &[u8], access: Access) -> Result<(), IdentityError> {
-    let temporary = temporary_name(path);
-    write_and_rename(&temporary, path, content, access).map_err(io_error("write", path))
+    write_whole(path, content, access, Durability::Synced).map_err(io_error("write", path))
 }
 
-fn write_and_rename(temporary: &Path, path: &Path, content: &[u8], access: Access) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        // Private from the first byte on, not only once it has its name.
-        options.mode(if access == Access::Owner { 0o600 } else { 0o644 });
-    }
-    #[cfg(not(unix))]
-    let _ = access;
-    let mut file = options.open(temporary)?;
-    file.write_all(content)?;
-    drop(file);
-    fs::rename(temporary, path)
-}
-
-fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    path.with_file_name(name)
+/// Writes one of many files, whole or not at all.
+///
+/// There is no fsync: it would cost minutes for ten thousand leaves, and what a power cut can break is found when the file
+/// is next read.
+pub(super) fn write_one_of_many(path: &Path, content: &[u8], access: Access) -> Result<(), IdentityError> {
+    write_whole(path, content, access, Durability::Cached).map_err(io_error("write", path))
 }
 
 /// Creates `path` and what is missing above it, for the owner alone.
@@ -93,12 +66,17 @@ pub(super) struct Lock {
 impl Lock {
     pub(super) fn take(folder: &Path) -> Result<Self, IdentityError> {
         let path = folder.join(".lock");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io_error("lock", &path))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            // A link in its place could lead out of the folder.
+            options
+                .mode(0o600)
+                .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        }
+        let file = options.open(&path).map_err(io_error("lock", &path))?;
         #[cfg(unix)]
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
             .map_err(|reason| io_error("lock", &path)(reason.into()))?;
@@ -123,15 +101,5 @@ mod tests {
         for name in ["thermo-0001", "a:b", "a.b_c"] {
             check_name(name).unwrap();
         }
-    }
-
-    #[test]
-    fn what_a_killed_run_left_half_written_is_taken_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a_key.pem");
-        fs::write(temporary_name(&path), "half of something much longer").unwrap();
-        write(&path, b"whole", Access::Owner).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"whole");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -6,12 +6,9 @@
 use jiff::SignedDuration;
 use rustls_pki_types::CertificateDer;
 
-use super::{Detail, Finding, Level, Question};
+use super::{Detail, Finding, Level, Question, name};
 use crate::certificate::CertificateError;
 use crate::certificate::inspect;
-
-/// The longest registration id that X.509 can carry, since a common name is no longer (RFC 5280, `ub-common-name`).
-const LONGEST_ID: usize = 64;
 
 pub(super) fn chain(
     certificates: &[CertificateDer<'_>],
@@ -150,29 +147,7 @@ impl Findings {
                 format!("the common name is `{common_name}`, the registration id is `{wanted}`{but}"),
             );
         }
-        let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
-        let ends_well = common_name.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
-        if common_name.len() > LONGEST_ID || !common_name.chars().all(is_legal) || !ends_well {
-            self.say(
-                Level::Error,
-                format!(
-                    "`{common_name}` can't be a registration id: up to {LONGEST_ID} letters, digits and `-._:`, the last one a letter, a digit or `-`"
-                ),
-            );
-        } else if !common_name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-            self.say(
-                Level::Warning,
-                format!("IoT Central takes only letters, digits and `-` in a device id, unlike `{common_name}`"),
-            );
-        }
-        if common_name.chars().any(|c| c.is_ascii_uppercase()) {
-            self.say(
-                Level::Warning,
-                format!(
-                    "`{common_name}` has capital letters: DPS ignores case, the hub does not; small ones are safer"
-                ),
-            );
-        }
+        self.0.extend(name::of_device(common_name));
     }
 
     /// Whether each certificate is signed by the next, and where the chain leads.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::certificate::make::{CertificateAuthority, KeyType, Made, Validity, self_signed, to_pfx};
+use crate::certificate::make::{CertificateAuthority, KeyType, Made, PfxCipher, Validity, self_signed, to_pfx};
 
 fn now() -> Timestamp {
     "2026-11-23T15:00:00Z".parse().unwrap()
@@ -206,7 +206,7 @@ fn der_and_pfx_are_read_and_junk_is_refused() {
     let der = pem::certificates(made.cert_pem().as_bytes(), "x").unwrap().remove(0);
     assert_eq!(examine(&der, "f", &question()).unwrap().form, "DER");
     let password = Password::new("1234");
-    let pfx = to_pfx(made.cert_pem(), made.key_pem(), &password, "lab").unwrap();
+    let pfx = to_pfx(made.cert_pem(), made.key_pem(), &password, PfxCipher::Modern, "lab").unwrap();
     let asked = Question {
         password: Some(&password),
         ..question()

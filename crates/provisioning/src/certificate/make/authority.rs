@@ -179,6 +179,11 @@ impl CertificateAuthority {
     }
 
     fn clamp(&self, validity: Validity) -> Result<Validity, CertificateError> {
+        let Validity { not_before, not_after } = validity;
+        if not_before >= not_after {
+            // No issuer could change that.
+            return Err(CertificateError::BadValidity { not_before, not_after });
+        }
         let within = validity.within(&self.facts);
         if within.not_before >= within.not_after {
             return Err(CertificateError::OutsideIssuer {

@@ -2,11 +2,20 @@
 
 use std::path::PathBuf;
 
-use super::{CertFolder, New, Parent, Wanted, leaf};
+use super::{CertFolder, New, Notice, Parent, Wanted, leaf};
 use crate::certificate::inspect::CertificateFacts;
 use crate::certificate::load::Identity;
-use crate::identities::files::{Lock, check_name, create_folder, exists};
+use crate::identities::files::{check_name, exists};
 use crate::identities::{IdentityError, Problems, Report, on_every_core};
+
+/// What became of many.
+#[derive(Debug)]
+pub struct Bulk {
+    /// How many were made, and how many were there.
+    pub report: Report,
+    /// What a person should know about them.
+    pub notices: Vec<Notice>,
+}
 
 impl CertFolder {
     /// Makes a leaf for each of `ids` below `parent`, or one that signs itself, on every core.
@@ -20,11 +29,12 @@ impl CertFolder {
         parent: Option<&str>,
         wanted: &Wanted,
         progress: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<Report, Problems> {
-        create_folder(&self.path)?;
-        let _lock = Lock::take(&self.path)?;
+    ) -> Result<Bulk, Problems> {
+        let _lock = self.lock()?;
         let parent = parent.map(|parent| self.parent(parent)).transpose()?;
-        on_every_core::for_each(ids, progress, |id| self.one_of_many(id, parent.as_ref(), wanted))
+        let report = on_every_core::for_each(ids, progress, |id| self.one_of_many(id, parent.as_ref(), wanted))?;
+        let notices = parent.iter().flat_map(|parent| self.former_issuers(parent)).collect();
+        Ok(Bulk { report, notices })
     }
 
     fn one_of_many(&self, id: &str, parent: Option<&Parent>, wanted: &Wanted) -> Result<bool, IdentityError> {
@@ -43,7 +53,7 @@ impl CertFolder {
         }
         let leaf = leaf(id, parent, wanted)?;
         let above = parent.map_or("", |parent| &parent.chain_pem);
-        self.put(id, &New::leaf(&leaf), above, wanted)?;
+        self.put_one_of_many(id, &New::leaf(&leaf), above, wanted)?;
         Ok(true)
     }
 
@@ -63,7 +73,7 @@ impl CertFolder {
             return Err(IdentityError::NotIssuedBy {
                 certificate,
                 issuer: issuer.to_owned(),
-                ca: self.paths(&crate::identities::camel_case(issuer)).cert,
+                ca: self.parents().paths(&crate::identities::camel_case(issuer)).cert,
             });
         }
         Ok(())

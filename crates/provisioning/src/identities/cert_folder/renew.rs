@@ -27,6 +27,9 @@ impl CertFolder {
     pub fn renew(&self, stem: &str, wanted: &Wanted) -> Result<Renewed, Problems> {
         check_name(stem)?;
         let paths = self.paths(stem);
+        // Nothing to renew, and no folder to be made for it.
+        CertificateFacts::load(&paths.cert)?;
+        let _lock = self.lock()?;
         let before = CertificateFacts::load(&paths.cert)?;
         if before.is_ca {
             return Err(IdentityError::RenewsNoCa {
@@ -54,8 +57,9 @@ impl CertFolder {
             }
         }
         let above = parent.as_ref().map_or("", |parent| &parent.chain_pem);
+        let written = self.put(stem, &New::leaf(&leaf), above, &wanted)?;
         Ok(Renewed {
-            written: self.put(stem, &New::leaf(&leaf), above, &wanted)?,
+            written: written.and(parent.iter().flat_map(|parent| self.former_issuers(parent))),
             before,
             kept,
         })

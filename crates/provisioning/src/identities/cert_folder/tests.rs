@@ -13,7 +13,10 @@ fn wanted() -> Wanted {
     Wanted {
         key_type: KeyType::P256,
         validity: Validity::leaf(now()),
-        pfx: Some(Password::new("1234")),
+        pfx: Some(WantedPfx {
+            password: Password::new("1234"),
+            cipher: PfxCipher::Modern,
+        }),
     }
 }
 
@@ -114,7 +117,11 @@ fn a_parent_that_is_not_there_is_named_before_anything_is_written() {
         text.contains("there is no `My Root` here") && text.contains("myRoot_cert.pem"),
         "{text}"
     );
-    assert_eq!(fs::read_dir(&folder.path).unwrap().count(), 0);
+    let left: Vec<_> = fs::read_dir(&folder.path)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, [".lock"]);
 }
 
 #[test]
@@ -150,13 +157,13 @@ fn many_devices_keep_their_ids_as_file_names_and_a_second_run_makes_what_is_miss
     folder.root("root", &no_pfx()).unwrap();
     let ids: Vec<String> = (1..=20).map(|n| format!("thermo-{n:02}")).collect();
     let run = || folder.devices(&ids, Some("root"), &no_pfx(), &|_, _| {});
-    assert_eq!(run().unwrap().made, 20);
+    assert_eq!(run().unwrap().report.made, 20);
     assert!(folder.path.join("thermo-07_fullchain.pem").exists());
     assert!(!folder.path.join("thermo-07.pfx").exists());
 
     let kept = fs::read(folder.path.join("thermo-01_key.pem")).unwrap();
     fs::remove_file(folder.path.join("thermo-07_fullchain.pem")).unwrap();
-    let second = run().unwrap();
+    let second = run().unwrap().report;
     assert_eq!((second.made, second.reused), (1, 19));
     assert_eq!(fs::read(folder.path.join("thermo-01_key.pem")).unwrap(), kept);
 }
@@ -198,4 +205,124 @@ fn a_renewed_certificate_has_the_same_name_and_issuer_another_key_and_keeps_the_
         matches!(refused.0.as_slice(), [IdentityError::RenewsNoCa { .. }]),
         "{refused}"
     );
+}
+
+fn overwriting(folder: &CertFolder) -> CertFolder {
+    CertFolder::new(folder.path.clone(), true)
+}
+
+#[test]
+fn a_ca_that_is_made_again_names_all_that_hung_below_it() {
+    let (_place, folder) = folder();
+    folder.root("r", &no_pfx()).unwrap();
+    folder.root("other", &no_pfx()).unwrap();
+    folder.intermediate("i", "r", &no_pfx()).unwrap();
+    folder.device("b-1", Some("r"), &no_pfx()).unwrap();
+    folder.device("b-2", Some("i"), &no_pfx()).unwrap();
+    folder.device("c-1", Some("other"), &no_pfx()).unwrap();
+    folder.device("alone", None, &no_pfx()).unwrap();
+
+    let again = overwriting(&folder).root("r", &no_pfx()).unwrap();
+    let expected = ["b1", "b2", "i"].map(|stem| folder.paths(stem).cert);
+    let [Notice::Orphaned { ca, certificates }] = again.notices.as_slice() else {
+        panic!("{:?}", again.notices);
+    };
+    assert_eq!((ca.as_str(), certificates.as_slice()), ("r", expected.as_slice()));
+    // Once more: nothing hangs below the one that was replaced now.
+    assert_eq!(overwriting(&folder).root("r", &no_pfx()).unwrap().notices, []);
+}
+
+#[test]
+fn an_intermediate_below_a_root_that_was_made_again_is_named_until_it_is_made_again_too() {
+    let (_place, folder) = folder();
+    folder.root("r", &no_pfx()).unwrap();
+    folder.intermediate("i", "r", &no_pfx()).unwrap();
+    assert_eq!(folder.device("b-1", Some("i"), &no_pfx()).unwrap().notices, []);
+    overwriting(&folder).root("r", &no_pfx()).unwrap();
+
+    let former = Notice::OldIssuer {
+        ca: "i".into(),
+        issuer: "r".into(),
+        now: folder.paths("r").cert,
+    };
+    let device = folder.device("b-2", Some("i"), &no_pfx()).unwrap();
+    assert_eq!(device.notices, [former.clone()]);
+    let many = folder.devices(&["b-0003".to_owned()], Some("i"), &no_pfx(), &|_, _| {});
+    assert_eq!(many.unwrap().notices, [former.clone()]);
+    let renewed = folder.renew(&folder.stem_of("b-2").unwrap(), &no_pfx()).unwrap();
+    assert_eq!(renewed.written.notices, [former]);
+
+    overwriting(&folder).intermediate("i", "r", &no_pfx()).unwrap();
+    assert_eq!(folder.device("b-4", Some("i"), &no_pfx()).unwrap().notices, []);
+}
+
+#[test]
+fn a_second_proof_takes_the_place_of_the_first_but_not_of_a_device() {
+    let (_place, folder) = folder();
+    folder.root("root", &no_pfx()).unwrap();
+    let root = folder.paths("root");
+    let proof = |code: &str| folder.verification(&root.cert, &root.key, code, &no_pfx());
+    assert_eq!(proof("CODE1").unwrap().notices, []);
+    let second = proof("CODE2").unwrap();
+    assert_eq!(second.notices, [Notice::ProofReplaced { code: "CODE1".into() }]);
+    assert_eq!(second.facts.common_name.as_deref(), Some("CODE2"));
+
+    overwriting(&folder).device("verification", None, &no_pfx()).unwrap();
+    let refused = proof("CODE3").unwrap_err();
+    assert!(
+        matches!(refused.0.as_slice(), [IdentityError::Exists { .. }, ..]),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_ca_may_be_in_another_folder_than_its_devices() {
+    let (_place, folder) = folder();
+    folder.root("r", &no_pfx()).unwrap();
+    let devices = CertFolder::new(folder.path.join("devices"), false).with_parents(&folder.path);
+    devices.device("b-1", Some("r"), &no_pfx()).unwrap();
+    let ids = ["b-0002".to_owned()];
+    devices.devices(&ids, Some("r"), &no_pfx(), &|_, _| {}).unwrap();
+    assert!(devices.paths("b1").fullchain.exists() && devices.paths("b-0002").fullchain.exists());
+    let stem = devices.stem_of("b-1").unwrap();
+    devices.renew(&stem, &no_pfx()).unwrap();
+}
+
+#[test]
+fn dates_in_the_wrong_order_are_not_blamed_on_the_issuer() {
+    let (_place, folder) = folder();
+    folder.root("r", &no_pfx()).unwrap();
+    let Validity { not_before, not_after } = no_pfx().validity;
+    let reversed = Wanted {
+        validity: Validity {
+            not_before: not_after,
+            not_after: not_before,
+        },
+        ..no_pfx()
+    };
+    let refused = folder.device("b-1", Some("r"), &reversed).unwrap_err().to_string();
+    assert!(refused.ends_with("it would end before it begins"), "{refused}");
+}
+
+#[cfg(unix)]
+#[test]
+fn programs_that_make_the_same_certificate_at_once_leave_a_pair() {
+    let (_place, folder) = folder();
+    folder.root("r", &no_pfx()).unwrap();
+    for round in 0..20 {
+        let name = format!("x-{round}");
+        // Half of them overwrite, so that each round has several writers.
+        let made = std::thread::scope(|scope| {
+            let one = |overwrite| {
+                let (folder, name) = (CertFolder::new(folder.path.clone(), overwrite), name.as_str());
+                scope.spawn(move || folder.device(name, Some("r"), &no_pfx()).is_ok())
+            };
+            let threads = [true, false, true, false].map(one);
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert!(made.contains(&true), "{made:?}");
+        let paths = folder.paths(&camel_case(&name));
+        Identity::load(&paths.cert, &paths.key).unwrap();
+        Identity::load(&paths.fullchain, &paths.key).unwrap();
+    }
 }

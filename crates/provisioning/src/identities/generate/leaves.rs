@@ -9,7 +9,7 @@ use super::{Progress, Report, WantedGroup};
 use crate::certificate::load::{self, Identity};
 use crate::certificate::make::key_pair;
 use crate::certificate::{inspect, pem};
-use crate::identities::files::{Access, check_name, exists, write};
+use crate::identities::files::{Access, check_name, exists, write_one_of_many};
 use crate::identities::{Generation, GroupFolder, IdentityError, LeafPaths, Problems, on_every_core};
 
 pub(super) fn open_or_create(
@@ -66,7 +66,7 @@ impl Work<'_> {
                 self.make(id, &paths, key)?
             };
             let chain = format!("{cert_pem}{}", self.signing.authority.intermediates_pem());
-            write(&paths.fullchain, chain.as_bytes(), Access::Folder)?;
+            write_one_of_many(&paths.fullchain, chain.as_bytes(), Access::Folder)?;
         }
         if fullchain || cert {
             self.check(id, &paths)?;
@@ -85,9 +85,9 @@ impl Work<'_> {
             .authority
             .leaf_over(&pair, id, self.wanted.lifetime.leaf(self.now))?;
         if !has_key {
-            write(&paths.key, leaf.key_pem().as_bytes(), Access::Owner)?;
+            write_one_of_many(&paths.key, leaf.key_pem().as_bytes(), Access::Owner)?;
         }
-        write(&paths.cert, leaf.cert_pem().as_bytes(), Access::Folder)?;
+        write_one_of_many(&paths.cert, leaf.cert_pem().as_bytes(), Access::Folder)?;
         Ok(leaf.cert_pem().to_owned())
     }
 
