@@ -368,6 +368,14 @@ pub enum PlanError {
 }
 
 impl Plan {
+    /// The environment variables in which it finds passwords of certificates.
+    pub fn password_variables(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().filter_map(|group| match &group.credentials {
+            CredentialSource::Files(files) | CredentialSource::Pattern(files) => files.password_variable.as_deref(),
+            CredentialSource::Group(_) | CredentialSource::Individual(_) => None,
+        })
+    }
+
     /// Reads and checks a plan.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 //! Each runs in a process group of its own, so that Ctrl-C in a terminal reaches only the launcher, which then lets them
 //! drain. Should the launcher vanish, the end of their stdin tells them to stop.
 
+mod environment;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::Path;
@@ -14,6 +16,8 @@ use anyhow::{Context, anyhow};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
+
+pub use environment::Environment;
 
 /// As many lines of stderr are kept as last words.
 const LAST_WORDS: usize = 20;
@@ -40,7 +44,8 @@ pub struct Ended {
 }
 
 impl Child {
-    /// Starts `executable` with `arguments`. `name` stands for it in messages. Its stdout is the second value.
+    /// Starts `executable` with `arguments`, and of this process's environment with what `environment` lets through. `name`
+    /// stands for it in messages. Its stdout is the second value.
     ///
     /// # Errors
     ///
@@ -49,11 +54,14 @@ impl Child {
         executable: &Path,
         name: impl Into<String>,
         arguments: impl IntoIterator<Item = OsString>,
+        environment: &Environment,
     ) -> anyhow::Result<(Self, Lines<BufReader<ChildStdout>>)> {
         let name = name.into();
         let mut command = Command::new(executable);
         command
             .args(arguments)
+            .env_clear()
+            .envs(environment.choose(std::env::vars_os()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -11,7 +11,7 @@ use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::time::Instant;
 
-use crate::child::Child;
+use crate::child::{Child, Environment};
 use crate::control::Service;
 
 /// Making a certificate authority and opening three ports takes a moment, not this long.
@@ -120,7 +120,7 @@ impl EmulatorChild {
         }
         arguments.extend(more.iter().map(Into::into));
         arguments.push("--stop-on-stdin-eof".into());
-        let (mut child, mut stdout) = Child::start(executable, "the emulator", arguments)?;
+        let (mut child, mut stdout) = Child::start(executable, "the emulator", arguments, &Environment::plain())?;
         let line = tokio::time::timeout(READY_WITHIN, stdout.next_line())
             .await
             .context("the emulator did not get ready")?

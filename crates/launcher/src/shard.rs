@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use device_sim::lines::{Control, Line, State};
+use device_sim::plan::Plan;
 use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::child::{Child, Ended};
+use crate::child::{Child, Ended, Environment};
 
 /// A process reads its orders as they come.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
@@ -69,6 +70,7 @@ impl Shards {
         count: u32,
         drain: Duration,
     ) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<Event>)> {
+        let environment = Environment::of_devices(&Plan::read(plan)?);
         let mut started = Vec::new();
         for index in 0..count {
             let shard = format!("{index}/{count}");
@@ -83,7 +85,8 @@ impl Shards {
                 "--drain-within".into(),
                 format!("{}ms", drain.as_millis()).into(),
             ];
-            started.push(Child::start(executable, format!("device-sim {shard}"), arguments)?);
+            let name = format!("device-sim {shard}");
+            started.push(Child::start(executable, name, arguments, &environment)?);
         }
         let (events, received) = mpsc::unbounded_channel();
         let (mut orders, mut tasks) = (Vec::new(), Vec::new());

@@ -11,7 +11,7 @@ use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
 
-use crate::child::{Child, Ended};
+use crate::child::{Child, Ended, Environment};
 use crate::sim::record::Recorder;
 
 /// What happened to a shard.
@@ -100,7 +100,8 @@ impl Start {
             "--drain-within".into(),
             format!("{}ms", self.drain.as_millis()).into(),
         ];
-        let started = Child::start(&self.executable, format!("device-sim {}", self.shard), arguments);
+        let name = format!("device-sim {}", self.shard);
+        let started = Child::start(&self.executable, name, arguments, &Environment::of_devices(plan));
         let (child, stdout) = match started {
             Ok(started) => started,
             Err(error) => {

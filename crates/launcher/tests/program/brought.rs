@@ -4,7 +4,7 @@ use std::fs;
 
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::Password;
-use provisioning::certificate::make::{CertificateAuthority, KeyType, Made, Validity, self_signed, to_pfx};
+use provisioning::certificate::make::{CertificateAuthority, KeyType, Made, PfxCipher, Validity, self_signed, to_pfx};
 
 use crate::support::Fleet;
 
@@ -94,7 +94,14 @@ impl Own {
     }
 
     fn put_pfx(&self, id: &str, leaf: &Made, password: &str) {
-        let pfx = to_pfx(&leaf.fullchain_pem(), leaf.key_pem(), &Password::new(password), id).unwrap();
+        let pfx = to_pfx(
+            &leaf.fullchain_pem(),
+            leaf.key_pem(),
+            &Password::new(password),
+            PfxCipher::Modern,
+            id,
+        )
+        .unwrap();
         self.put(&format!("{id}.pfx"), pfx.as_slice());
     }
 
@@ -124,6 +131,33 @@ fn a_fleet_comes_with_certificates_of_its_own_and_nothing_is_made() {
     let plan = fs::read_to_string(own.fleet.path("state/own/plan.json")).unwrap();
     assert!(plan.contains("OWN_PFX_PASSWORD"), "{plan}");
     assert!(!plan.contains("from-env") && !plan.contains("from-file"), "{plan}");
+}
+
+#[test]
+fn children_see_the_password_that_they_need_and_no_token() {
+    let own = Own::new();
+    let mut command = own.fleet.command(&["run", "fleet.toml", "--duration", "10m"]);
+    command
+        .env("OWN_PFX_PASSWORD", "from-env")
+        .env("IOTC_API_TOKEN", "SharedAccessSignature secret")
+        .env("OTHER_SECRET", "secret")
+        .env("RUST_LOG", "warn");
+    let mut running = crate::support::Running::spawn(command);
+    running.wait_for("all 6 devices online");
+    let environment = |words: &str| {
+        let text = fs::read(format!("/proc/{}/environ", own.fleet.process(words))).unwrap();
+        String::from_utf8(text).unwrap().replace('\0', "\n")
+    };
+    let (devices, emulator) = (environment(" device-sim "), environment(" emulator "));
+    for environment in [&devices, &emulator] {
+        assert!(!environment.contains("secret"), "{environment}");
+        assert!(environment.contains("RUST_LOG=warn"), "{environment}");
+    }
+    assert!(devices.contains("OWN_PFX_PASSWORD=from-env"), "{devices}");
+    assert!(!emulator.contains("OWN_PFX_PASSWORD"), "{emulator}");
+    running.interrupt();
+    running.end();
+    own.fleet.wait_until_nothing_runs();
 }
 
 #[test]
