@@ -246,9 +246,9 @@ fn an_intermediate_below_a_root_that_was_made_again_is_named_until_it_is_made_ag
         now: folder.paths("r").cert,
     };
     let device = folder.device("b-2", Some("i"), &no_pfx()).unwrap();
-    assert_eq!(device.notices, [former.clone()]);
+    assert_eq!(device.notices, std::slice::from_ref(&former));
     let many = folder.devices(&["b-0003".to_owned()], Some("i"), &no_pfx(), &|_, _| {});
-    assert_eq!(many.unwrap().notices, [former.clone()]);
+    assert_eq!(many.unwrap().notices, std::slice::from_ref(&former));
     let renewed = folder.renew(&folder.stem_of("b-2").unwrap(), &no_pfx()).unwrap();
     assert_eq!(renewed.written.notices, [former]);
 
