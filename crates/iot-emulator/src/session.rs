@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use iot_protocol::UserNameError;
 use iot_protocol::username::UserName;
-use rumqttc::mqttbytes::Protocol;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Packet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +18,11 @@ use crate::store::NotStored;
 use crate::unconfirmed::{BAD_USER_NAME, NOT_DOWNSTREAM};
 use crate::weather::at_connect;
 use crate::wire::{Stream, Wire, WireError};
+
+mod protocol;
+
 use crate::{dps, hub};
+use protocol::{OtherProtocol, Spoken, protocol};
 
 /// A client that has not said CONNECT by then won't.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -66,10 +69,18 @@ async fn arrive<'a, S: Stream>(
     let mut wire = Wire::new(stream);
     let first = tokio::select! {
         () = stop.cancelled() => return None,
-        first = timeout(CONNECT_LIMIT, wire.next()) => first,
+        first = timeout(CONNECT_LIMIT, first_packet(&mut wire)) => first,
     };
+    if let Ok(Ok(Err(protocol))) = first {
+        let refused = Refused::new(
+            ConnectReturnCode::RefusedProtocolVersion,
+            format!("{protocol}; this hub speaks 3.1.1"),
+        );
+        refuse(wire, services, None, None, refused).await;
+        return None;
+    }
     let no_connect = match first {
-        Ok(Ok(Packet::Connect(connect))) => Ok(connect),
+        Ok(Ok(Ok(Packet::Connect(connect)))) => Ok(connect),
         Ok(Ok(_)) => Err("the first packet is not CONNECT".into()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("no CONNECT in time".into()),
@@ -106,13 +117,19 @@ async fn arrive<'a, S: Stream>(
     None
 }
 
-fn user(connect: &Connect) -> Result<UserName, Refused> {
-    if connect.protocol != Protocol::V4 {
-        return Err(Refused::new(
-            ConnectReturnCode::RefusedProtocolVersion,
-            "not MQTT 3.1.1",
-        ));
+/// The first packet, or the protocol that the client speaks instead of MQTT 3.1.1. It is told from the CONNECT's first
+/// bytes: the rest of one of another version would only be malformed.
+async fn first_packet<S: Stream>(wire: &mut Wire<S>) -> Result<Result<Packet, OtherProtocol>, WireError> {
+    loop {
+        match protocol(wire.unread()) {
+            Spoken::Unknown => wire.fill().await?,
+            Spoken::Other(protocol) => return Ok(Err(protocol)),
+            Spoken::Ours => return wire.next().await.map(Ok),
+        }
     }
+}
+
+fn user(connect: &Connect) -> Result<UserName, Refused> {
     let login = connect
         .login
         .as_ref()

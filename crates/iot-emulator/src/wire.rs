@@ -90,6 +90,22 @@ impl<S: Stream> Wire<S> {
         poll_fn(|context| self.poll_next(context)).await
     }
 
+    /// What has been read and belongs to no packet yet.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.unread
+    }
+
+    /// Reads some more, without looking at it.
+    pub(crate) async fn fill(&mut self) -> Result<(), WireError> {
+        if self.unread.capacity() == self.unread.len() {
+            self.unread.reserve(BUFFER);
+        }
+        match self.stream.read_buf(&mut self.unread).await? {
+            0 => Err(WireError::Lost),
+            _ => Ok(()),
+        }
+    }
+
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Packet, WireError>> {
         loop {
             if !self.unread.is_empty() {

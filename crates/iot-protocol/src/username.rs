@@ -98,8 +98,9 @@ pub struct HubUserName {
     pub device_id: DeviceId,
     /// A module of the device, where the client is one.
     pub module_id: Option<DeviceId>,
-    /// Version of the interface.
-    pub api_version: String,
+    /// Version of the interface. Microsoft recommends it and does not require it: plain MQTT clients leave it out
+    /// (<https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub#use-the-mqtt-protocol-directly-as-a-device>).
+    pub api_version: Option<String>,
     /// The client's name for itself.
     pub device_client_type: Option<String>,
     /// The model that the device announces (IoT Plug and Play).
@@ -114,7 +115,7 @@ impl HubUserName {
             hub,
             device_id,
             module_id: None,
-            api_version: HUB_API_VERSION.into(),
+            api_version: Some(HUB_API_VERSION.into()),
             device_client_type: None,
             model_id,
         }
@@ -132,18 +133,16 @@ impl HubUserName {
 
 impl fmt::Display for HubUserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}/{}/?api-version={}",
-            self.hub,
-            self.client_id(),
-            query::encode(&self.api_version)
-        )?;
-        if let Some(client_type) = &self.device_client_type {
-            write!(f, "&DeviceClientType={}", query::encode(client_type))?;
-        }
-        if let Some(model_id) = &self.model_id {
-            write!(f, "&model-id={}", query::encode(model_id.as_str()))?;
+        write!(f, "{}/{}/", self.hub, self.client_id())?;
+        let parameters = [
+            ("api-version", self.api_version.as_deref()),
+            ("DeviceClientType", self.device_client_type.as_deref()),
+            ("model-id", self.model_id.as_ref().map(ModelId::as_str)),
+        ];
+        let given = parameters.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        for (index, (key, value)) in given.enumerate() {
+            let mark = if index == 0 { '?' } else { '&' };
+            write!(f, "{mark}{key}={}", query::encode(value))?;
         }
         Ok(())
     }
@@ -155,8 +154,13 @@ impl FromStr for HubUserName {
     fn from_str(text: &str) -> Result<Self, UserNameError> {
         let malformed = || UserNameError::Malformed(text.into());
         let (hub, rest) = text.split_once('/').ok_or_else(malformed)?;
-        // A device id may itself hold a `?`, so the parameters begin at the last slash.
-        let (client_id, parameters) = rest.rsplit_once('/').ok_or_else(malformed)?;
+        // A device id may itself hold a `?`, so the parameters begin at the last slash, if there are any.
+        let (client_id, parameters) = match rest.rsplit_once('/') {
+            Some((client_id, parameters)) if parameters.is_empty() || parameters.contains('=') => {
+                (client_id, parameters)
+            }
+            _ => (rest, ""),
+        };
         let (device_id, module_id) = match client_id.split_once('/') {
             Some((device_id, module_id)) => (device_id, Some(module_id)),
             None => (client_id, None),
@@ -166,9 +170,7 @@ impl FromStr for HubUserName {
             hub: hub.parse()?,
             device_id: device_id.parse()?,
             module_id: module_id.map(str::parse).transpose()?,
-            api_version: parameters
-                .value("api-version")
-                .ok_or_else(|| UserNameError::NoApiVersion(text.into()))?,
+            api_version: parameters.value("api-version"),
             device_client_type: parameters.value("DeviceClientType"),
             model_id: parameters.value("model-id").map(|id| id.parse()).transpose()?,
         })
@@ -188,7 +190,10 @@ impl FromStr for UserName {
     type Err = UserNameError;
 
     fn from_str(text: &str) -> Result<Self, UserNameError> {
-        if text.split('/').nth(1) == Some("registrations") && text.split('/').count() >= 4 {
+        let mut parts = text.split('/').skip(1);
+        if let (Some("registrations"), Some(id)) = (parts.next(), parts.next())
+            && (parts.next().is_some() || !id.is_empty() && !id.contains('='))
+        {
             // `<host>/registrations/<module>/…` is a legal, if odd, name of a module; DPS's form is the likelier one.
             return text.parse().map(Self::Dps);
         }
@@ -240,7 +245,7 @@ mod tests {
         let name: HubUserName = raw.parse().unwrap();
         assert_eq!(name.model_id.unwrap().as_str(), "dtmi:com:example:Thermostat;1");
         assert_eq!(name.device_client_type.as_deref(), Some("a/b c"));
-        assert_eq!(name.api_version, "2020-09-30");
+        assert_eq!(name.api_version.as_deref(), Some("2020-09-30"));
     }
 
     #[test]
@@ -255,14 +260,27 @@ mod tests {
     }
 
     #[test]
-    fn a_user_name_without_an_api_version_is_refused() {
-        assert!(matches!(
-            "h/d/?model-id=".parse::<UserName>(),
-            Err(UserNameError::NoApiVersion(_))
-        ));
+    fn a_hub_recommends_the_api_version_and_dps_requires_it() {
+        for (text, module_id, client_type) in [
+            ("h/d", None, None),
+            ("h/d/", None, None),
+            ("h/d/m/", Some("m"), None),
+            ("h/d/m", Some("m"), None),
+            ("h/d/?DeviceClientType=x", None, Some("x")),
+        ] {
+            let name: HubUserName = text.parse().unwrap();
+            assert_eq!((name.device_id.as_str(), &name.api_version), ("d", &None), "{text}");
+            assert_eq!(name.module_id.as_ref().map(DeviceId::as_str), module_id, "{text}");
+            assert_eq!(name.device_client_type.as_deref(), client_type, "{text}");
+            assert_eq!(name.to_string().parse::<HubUserName>().unwrap(), name, "{text}");
+        }
         assert!(matches!(
             "s/registrations/d/".parse::<UserName>(),
             Err(UserNameError::NoApiVersion(_))
+        ));
+        assert!(matches!(
+            "s/registrations/d".parse::<UserName>(),
+            Err(UserNameError::Malformed(_))
         ));
         assert!(matches!("thermo".parse::<UserName>(), Err(UserNameError::Malformed(_))));
     }

@@ -72,6 +72,7 @@ fn from_hub() -> impl Strategy<Value = FromHub> {
 fn subscription() -> impl Strategy<Value = Subscription> {
     prop_oneof![
         device_id().prop_map(|device_id| Subscription::CloudToDevice { device_id }),
+        Just(Subscription::Everything),
         Just(Subscription::TwinResponses),
         Just(Subscription::DesiredChanges),
         Just(Subscription::Methods),

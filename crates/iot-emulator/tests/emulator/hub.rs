@@ -407,7 +407,7 @@ async fn what_a_hub_does_not_allow_ends_the_connection() {
             .await;
     }
     for filter in [
-        "#",
+        "devices/#",
         "devices/t-2/messages/devicebound/#",
         "devices/t-1/messages/events/#",
     ] {
@@ -484,7 +484,6 @@ async fn who_is_not_the_device_is_refused_at_connect() {
             2,
             "client id",
         ),
-        (Some(&leaf), Hello::new("t-1", "localhost/t-1/"), 4, "api-version"),
         (
             Some(&leaf),
             Hello::hub("t-1").will("devices/t-2/messages/events/", ""),
@@ -559,4 +558,48 @@ async fn a_shutdown_closes_every_session() {
     let (emulator, _, _, leaf) = with_group().await;
     let mut device = Device::online(&emulator, &leaf, "t-1").await;
     tokio::join!(emulator.shutdown(), device.is_closed());
+}
+
+#[tokio::test]
+async fn a_client_of_plain_mqtt_may_leave_the_api_version_out_and_subscribe_to_everything() {
+    let (emulator, rest, _, leaf) = with_group().await;
+    Device::register(&emulator, &leaf, "t-1").await;
+    for name in ["localhost/t-1", "localhost/t-1/", "localhost/t-1/?DeviceClientType=x"] {
+        let mut device = Device::connect(&emulator, &leaf, Hello::new("t-1", name)).await;
+        device.subscribe("#").await;
+        let path = "/emulator/devices/t-1/messages";
+        let message = json!({"body": name});
+        assert_eq!(rest.raw(Method::POST, path, Some(message)).await.0, 202);
+        let (topic, body) = device.message().await;
+        assert!(topic.starts_with("devices/t-1/messages/devicebound/"), "{topic}");
+        assert_eq!(body, name);
+        // What begins with `$` is not part of `#` (MQTT 3.1.1, 4.7.2).
+        let change = json!({"targetTemperature": 21});
+        assert_eq!(rest.patch("devices/t-1/properties", change).await.0, 202);
+        device.publish("devices/t-1/messages/events/", "{}").await;
+        device.goodbye().await;
+    }
+}
+
+#[tokio::test]
+async fn another_version_of_mqtt_is_refused_by_its_name() {
+    let (emulator, _, _, leaf) = with_group().await;
+    for (name, level, version) in [("MQTT", 5, "MQTT 5"), ("MQIsdp", 3, "MQTT 3.1")] {
+        let mut device = Device::dial(&emulator, Some(&leaf)).await;
+        let mut body = vec![0, u8::try_from(name.len()).unwrap()];
+        body.extend(name.as_bytes());
+        body.extend([level, 2, 0, 60, 0, 0, 3]);
+        body.extend(b"t-1");
+        let mut connect = vec![0x10, u8::try_from(body.len()).unwrap()];
+        connect.extend(body);
+        device.send_bytes(&connect).await;
+        let Packet::ConnAck(answer) = device.next().await else {
+            panic!("the answer to CONNECT is CONNACK")
+        };
+        assert_eq!(answer.code, ConnectReturnCode::RefusedProtocolVersion);
+        assert!(device.ends().await);
+        let reason = format!("{version}; this hub speaks 3.1.1");
+        let is_it = |event: &Event| matches!(event, Event::Refused { code: 1, reason: given, .. } if *given == reason);
+        emulator.journal().wait_for(0, |entry| is_it(&entry.event)).await;
+    }
 }

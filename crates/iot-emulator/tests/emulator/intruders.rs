@@ -173,7 +173,6 @@ async fn a_device_can_not_be_another_whatever_it_calls_itself() {
         "devices/t-2/messages/devicebound/#",
         "devices/+/messages/devicebound/#",
         "devices/#",
-        "#",
         "$iothub/#",
     ] {
         let mut device = Device::connect(&emulator, &leaf, Hello::hub("t-1")).await;

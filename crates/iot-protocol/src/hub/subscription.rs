@@ -12,6 +12,9 @@ pub const MAX_SUBSCRIPTIONS: usize = 5;
 /// The only topic filters that a hub grants.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Subscription {
+    /// `#`: everything that does not begin with `$` (MQTT 3.1.1, 4.7.2), of which a device gets cloud-to-device messages.
+    /// Microsoft's samples for plain MQTT subscribe to it (GitHub Azure-Samples/IoTMQTTSample).
+    Everything,
     /// Cloud-to-device messages.
     CloudToDevice {
         /// The receiver.
@@ -35,6 +38,7 @@ pub enum Subscription {
 impl fmt::Display for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Everything => f.write_str("#"),
             Self::CloudToDevice { device_id } => write!(f, "devices/{device_id}/messages/devicebound/#"),
             Self::TwinResponses => f.write_str("$iothub/twin/res/#"),
             Self::DesiredChanges => f.write_str("$iothub/twin/PATCH/properties/desired/#"),
@@ -50,6 +54,7 @@ impl FromStr for Subscription {
     fn from_str(filter: &str) -> Result<Self, TopicError> {
         let unknown = || TopicError::Unknown(filter.into());
         match filter {
+            "#" => return Ok(Self::Everything),
             "$iothub/twin/res/#" => return Ok(Self::TwinResponses),
             "$iothub/twin/PATCH/properties/desired/#" => return Ok(Self::DesiredChanges),
             "$iothub/methods/POST/#" => return Ok(Self::Methods),

@@ -104,8 +104,14 @@ impl<S: Stream> Session<'_, S> {
     }
 
     pub(super) fn message_qos(&self) -> Option<QoS> {
-        let is_messages = |subscription: &Subscription| matches!(subscription, Subscription::CloudToDevice { .. });
-        let messages = self.subscriptions.0.iter().find(|(known, _)| is_messages(known));
-        messages.map(|(_, qos)| *qos)
+        let is_messages = |subscription: &Subscription| {
+            matches!(
+                subscription,
+                Subscription::CloudToDevice { .. } | Subscription::Everything
+            )
+        };
+        // Of two filters that fit, the better one counts (MQTT 3.1.1, 3.3.5).
+        let fitting = self.subscriptions.0.iter().filter(|(known, _)| is_messages(known));
+        fitting.map(|(_, qos)| *qos).max_by_key(|qos| *qos as u8)
     }
 }
