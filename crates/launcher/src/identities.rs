@@ -1,6 +1,7 @@
 //! The fleet's certificates: what is on disk is checked, what is missing is made.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -8,7 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use provisioning::certificate::make::CertificateAuthority;
 use provisioning::identities::{
-    GroupAuthorities, GroupIdentities, IndividualIdentities, Issuer, Lifetime, Problems, WantedGroup, WantedIndividual,
+    GroupAuthorities, GroupIdentities, IdentityError, IndividualIdentities, Issuer, Lifetime, Problems, WantedGroup,
+    WantedIndividual,
 };
 
 use crate::brought;
@@ -247,6 +249,9 @@ pub fn wanted_individual(certs: &Path, individual: &Individual, device_id: &str)
     }
 }
 
+/// Several problems have seldom more than two causes.
+const HINTS_TOLD: usize = 2;
+
 /// How the making of many certificates is shown.
 pub(crate) fn bar_style() -> ProgressStyle {
     ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -261,7 +266,7 @@ pub fn issuer(authority: Authority) -> Issuer {
     }
 }
 
-fn refusal(problems: &[provisioning::identities::IdentityError], manifest: &Manifest) -> Failure {
+fn refusal(problems: &[IdentityError], manifest: &Manifest) -> Failure {
     let mut lines = vec!["the certificates on disk can't be used".to_owned()];
     lines.extend(
         problems
@@ -274,14 +279,83 @@ fn refusal(problems: &[provisioning::identities::IdentityError], manifest: &Mani
     }
     let own = manifest.group.iter().any(|group| group.certificates.is_some())
         || manifest.individual.iter().any(|one| one.certificates.is_some());
-    lines.push(
-        match own {
-            true => "hint: certificates of your own are only read; `fleet cert inspect FILE…` shows what is in them",
-            false => {
-                "hint: nothing that exists is overwritten; move away what is wrong, and the next run makes it anew"
-            }
-        }
-        .to_owned(),
-    );
+    if own {
+        lines.push(
+            "hint: certificates of your own are only read; `fleet cert inspect FILE…` shows what is in them".to_owned(),
+        );
+    } else {
+        let hints: BTreeSet<String> = problems.iter().map(hint).collect();
+        lines.extend(hints.into_iter().take(HINTS_TOLD).map(|hint| format!("hint: {hint}")));
+    }
     Failure::refused(anyhow!(lines.join("\n")))
+}
+
+/// What helps against a problem with certificates that are made here.
+fn hint(problem: &IdentityError) -> String {
+    match problem {
+        IdentityError::Io { reason, path, .. }
+            if matches!(
+                reason.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+            ) =>
+        {
+            let owner = match reason.kind() {
+                ErrorKind::PermissionDenied => "it may belong to another user; ",
+                _ => "",
+            };
+            format!(
+                "{owner}`{}` has to be readable and its folder writable for the user who runs fleet, or certificates get \
+                 another folder: --set fleet.certs=PATH",
+                path.display()
+            )
+        }
+        IdentityError::Io { reason, .. } if reason.kind() == ErrorKind::StorageFull => {
+            "the disk is full: make room, and the next run goes on where this one stopped".to_owned()
+        }
+        IdentityError::WithoutKey { key, .. } if is_of_ca(key) => format!(
+            "put the key back; without it, a CA can sign nothing, and a new one means new leaves: then move away all of `{}`, \
+             and the next run makes and enrolls it anew",
+            group_of(key).display()
+        ),
+        _ => "nothing that exists is overwritten; move away what is wrong, of a leaf its `_key.pem`, `_cert.pem` and \
+              `_fullchain.pem` together, and the next run makes it anew"
+            .to_owned(),
+    }
+}
+
+/// Whether a file is in one of the folders `ca`, `ca-0002`, … of a group.
+fn is_of_ca(file: &Path) -> bool {
+    let folder = file.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    folder.is_some_and(|name| name == "ca" || name.starts_with("ca-"))
+}
+
+/// The folder of the group to which a CA's file belongs.
+fn group_of(file: &Path) -> &Path {
+    file.ancestors().nth(2).unwrap_or(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_fits_what_is_wrong() {
+        let io = |kind: ErrorKind| IdentityError::Io {
+            doing: "lock",
+            path: "certs/demo/thermostats/.lock".into(),
+            reason: kind.into(),
+        };
+        let without_key = |key: &str| IdentityError::WithoutKey {
+            certificate: key.replace("key", "cert").into(),
+            key: key.into(),
+        };
+        let hints = [
+            hint(&io(ErrorKind::ReadOnlyFilesystem)),
+            hint(&io(ErrorKind::PermissionDenied)),
+            hint(&io(ErrorKind::StorageFull)),
+            hint(&without_key("certs/demo/thermostats/ca/intermediate_key.pem")),
+            hint(&without_key("certs/demo/thermostats/leaves/0001/thermo-0001_key.pem")),
+        ];
+        insta::assert_snapshot!("hints_about_certificates", hints.join("\n"));
+    }
 }

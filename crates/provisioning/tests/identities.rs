@@ -494,3 +494,27 @@ fn key_and_lifetime_are_as_wanted_and_what_is_there_stays() {
     assert_eq!((old.key_type, new.key_type), (Some(KeyType::P256), Some(KeyType::P384)));
     assert_eq!(new.not_after, now() + SignedDuration::from_hours(12));
 }
+
+#[test]
+fn a_leafs_own_file_that_is_cut_is_noticed_though_devices_read_the_chain() {
+    let certs = tempfile::tempdir().unwrap();
+    let group = open(certs.path(), Issuer::Intermediate, 3).unwrap();
+    let cert = |n: usize| {
+        group
+            .folder
+            .leaf_paths(Generation::FIRST, &format!("thermo-{n:04}"))
+            .cert
+    };
+    fs::write(cert(1), "").unwrap();
+    let text = fs::read(cert(2)).unwrap();
+    fs::write(cert(2), &text[..text.len() / 2]).unwrap();
+    let problems = open(certs.path(), Issuer::Intermediate, 3).unwrap_err().to_string();
+    let lines: Vec<&str> = problems.lines().collect();
+    assert_eq!(lines.len(), 2, "{problems}");
+    for (line, name) in lines.iter().zip(["thermo-0001", "thermo-0002"]) {
+        assert!(
+            line.contains(&format!("{name}_cert.pem` does not hold the certificate")),
+            "{line}"
+        );
+    }
+}

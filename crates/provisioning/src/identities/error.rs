@@ -30,6 +30,14 @@ pub enum IdentityError {
         /// The key that is not.
         key: PathBuf,
     },
+    /// A leaf's own file and the beginning of its chain are not the same certificate.
+    #[error("`{}` does not hold the certificate with which `{}` begins", certificate.display(), fullchain.display())]
+    NotTheLeaf {
+        /// The file of the leaf alone.
+        certificate: PathBuf,
+        /// The chain.
+        fullchain: PathBuf,
+    },
     /// The certificate was signed by somebody else than the CA that stands on disk.
     #[error("`{}` was not issued by `{issuer}`, the CA in `{}`", certificate.display(), ca.display())]
     NotIssuedBy {

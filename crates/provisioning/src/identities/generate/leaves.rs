@@ -1,5 +1,6 @@
 //! A leaf per device.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
@@ -118,6 +119,19 @@ impl Work<'_> {
                 issuer: issuer.to_owned(),
             });
         }
+        // Devices read the chain; people and rolls read the leaf's own file.
+        if exists(&paths.cert)? && !Self::is_in(&paths.cert, leaf)? {
+            return Err(IdentityError::NotTheLeaf {
+                certificate: paths.cert.clone(),
+                fullchain: paths.fullchain.clone(),
+            });
+        }
         Ok(())
+    }
+
+    /// Whether a file begins with this certificate. One that can't be parsed does not.
+    fn is_in(file: &Path, leaf: &[u8]) -> Result<bool, IdentityError> {
+        let found = pem::certificates(&load::read(file)?, &load::named(file));
+        Ok(found.is_ok_and(|found| found.first().is_some_and(|first| first.as_ref() == leaf)))
     }
 }
