@@ -22,6 +22,7 @@ use crate::hub::{Hubs, Registry};
 use crate::journal::Journal;
 use crate::listener::{Carrier, Port};
 use crate::rest::{self, RestServer};
+use crate::runs::Runs;
 use crate::services::Services;
 use crate::state::StateFolder;
 use crate::stats::{Counters, Stats};
@@ -144,6 +145,7 @@ impl Emulator {
             registry: Registry::restore(hubs, &mut content)?,
             store,
             counters: Counters::default(),
+            runs: Runs::default(),
             journal: Journal::new(),
             page: page::Shared::default(),
             weather: Weather::new(config.quota, config.faults, config.seed, stop.clone()),

@@ -20,6 +20,7 @@ use crate::dps::{Registrations, Reprovision};
 use crate::faults::FaultRules;
 use crate::hub::{self, Hubs, Registry};
 use crate::journal::{Entry, Journal};
+use crate::runs::Runs;
 use crate::services::Services;
 use crate::session::{self, Peer};
 use crate::stats::{Counters, Stats};
@@ -86,6 +87,7 @@ impl Tenant {
             registrations: Registrations::default(),
             store: Store::memory(),
             counters: Counters::default(),
+            runs: Runs::default(),
             journal: Journal::new(),
             page: crate::page::Shared::default(),
             weather: Weather::new(None, FaultRules::default(), 0, CancellationToken::new()),

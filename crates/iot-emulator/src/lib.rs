@@ -72,6 +72,7 @@ mod listener;
 mod page;
 mod quota;
 mod rest;
+mod runs;
 mod services;
 mod session;
 mod state;

@@ -9,6 +9,7 @@ use crate::dps::{Registrations, Reprovision};
 use crate::hub::{CantMove, Registry};
 use crate::journal::{Event, Journal};
 use crate::page;
+use crate::runs::Runs;
 use crate::stats::Counters;
 use crate::store::Store;
 use crate::token::ApiToken;
@@ -29,6 +30,7 @@ pub(crate) struct Services {
     pub(crate) registry: Registry,
     pub(crate) store: Store,
     pub(crate) counters: Counters,
+    pub(crate) runs: Runs,
     pub(crate) journal: Journal,
     pub(crate) page: page::Shared,
     /// What keeps all of it from working as it should.

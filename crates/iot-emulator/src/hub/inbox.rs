@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::seen::Seen;
+use crate::runs::Runs;
 
 /// Names that are remembered of one device; more than a model would have.
 const NAMES: usize = 256;
@@ -73,7 +74,13 @@ impl<'de> Deserialize<'de> for Values<'de> {
 
 impl Inbox {
     /// Takes a message in and says whether its id is new.
-    pub(super) fn receive(&mut self, properties: WrittenProperties<'_>, body: &[u8], now: Timestamp) -> bool {
+    pub(super) fn receive(
+        &mut self,
+        properties: WrittenProperties<'_>,
+        body: &[u8],
+        now: Timestamp,
+        runs: &Runs,
+    ) -> bool {
         self.received += 1;
         // A body that is no JSON object is a message all the same; it has just no values to show.
         if let Ok(Values(values)) = serde_json::from_slice(body) {
@@ -87,7 +94,7 @@ impl Inbox {
         if properties.as_str().len() <= VALUE {
             self.properties.push_str(properties.as_str());
         }
-        self.seen.is_new(properties.value(MESSAGE_ID).as_deref())
+        self.seen.is_new(properties.value(MESSAGE_ID).as_deref(), runs)
     }
 
     fn keep(&mut self, component: Option<&str>, name: &str, json: &str, now: Timestamp) {
@@ -154,13 +161,13 @@ mod tests {
 
     #[test]
     fn the_last_value_of_each_name_of_each_component_is_kept() {
-        let mut inbox = Inbox::default();
+        let (mut inbox, runs) = (Inbox::default(), Runs::default());
         let at = |second| Timestamp::from_second(second).unwrap();
         let [root, component] = ["", "%24.sub=c"].map(|text| WrittenProperties::new(text).unwrap());
-        inbox.receive(root, br#"{"\u0061":1,"b":{"x":[1, 2]}}"#, at(1));
-        inbox.receive(component, br#"{"a":"one"}"#, at(2));
-        inbox.receive(root, br#"{"a":2.5}"#, at(3));
-        inbox.receive(component, b"no JSON", at(4));
+        inbox.receive(root, br#"{"\u0061":1,"b":{"x":[1, 2]}}"#, at(1), &runs);
+        inbox.receive(component, br#"{"a":"one"}"#, at(2), &runs);
+        inbox.receive(root, br#"{"a":2.5}"#, at(3), &runs);
+        inbox.receive(component, b"no JSON", at(4), &runs);
         assert_eq!(inbox.value(None, "a"), Some((at(3), json!(2.5))));
         assert_eq!(inbox.value(None, "b"), Some((at(1), json!({"x": [1, 2]}))));
         assert_eq!(inbox.value(Some("c"), "a"), Some((at(2), json!("one"))));
@@ -174,10 +181,10 @@ mod tests {
 
     #[test]
     fn names_without_end_take_no_memory_without_end() {
-        let mut inbox = Inbox::default();
+        let (mut inbox, runs) = (Inbox::default(), Runs::default());
         let none = WrittenProperties::new("").unwrap();
         let long = format!(r#"{{"long":"{}"}}"#, "x".repeat(VALUE));
-        inbox.receive(none, long.as_bytes(), Timestamp::UNIX_EPOCH);
+        inbox.receive(none, long.as_bytes(), Timestamp::UNIX_EPOCH, &runs);
         assert_eq!(inbox.value(None, "long"), None);
         let component = "c".repeat(60_000);
         let text = format!("%24.sub={component}");
@@ -185,12 +192,13 @@ mod tests {
             WrittenProperties::new(&text).unwrap(),
             br#"{"a":1}"#,
             Timestamp::UNIX_EPOCH,
+            &runs,
         );
         assert_eq!(inbox.value(Some(&component), "a"), None);
         assert_eq!((inbox.values.len(), inbox.properties.len()), (0, 0));
         for number in 0..2 * NAMES {
             let body = json!({ format!("n{number}"): number }).to_string();
-            inbox.receive(none, body.as_bytes(), Timestamp::UNIX_EPOCH);
+            inbox.receive(none, body.as_bytes(), Timestamp::UNIX_EPOCH, &runs);
         }
         assert_eq!(inbox.values.len(), NAMES);
         assert!(inbox.value(None, "n0").is_some());

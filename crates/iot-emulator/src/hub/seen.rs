@@ -1,8 +1,16 @@
 //! Which messages of a device have come before, in little memory: the ids that our devices give are
-//! `<run>-<sequence number>`, so what has been seen is a few ranges of numbers per run.
+//! `<run>-<sequence number>`, so what has been seen is a few ranges of numbers per run. A process that takes over the
+//! devices of another counts from 1 again, and puts its number behind the run: `<run>.<number>-<sequence number>`.
 
-/// Runs that are remembered of one device.
+use std::sync::Arc;
+
+use crate::runs::{Run, Runs};
+
+/// Runs that are remembered of one device, each process of a run apart.
 const RUNS: usize = 4;
+/// The longest id that is remembered; IoT Hub takes none that is longer
+/// (<https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-messages-construct>).
+const LONGEST: usize = 128;
 /// Ranges that are remembered of one run. Beyond that, the gap between the two lowest counts as seen.
 const RANGES: usize = 1024;
 
@@ -10,24 +18,42 @@ const RANGES: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// The oldest first.
-    runs: Vec<(Box<str>, Ranges)>,
+    runs: Vec<OfRun>,
+}
+
+#[derive(Debug)]
+struct OfRun {
+    /// The run, and which of its processes.
+    process: Box<str>,
+    numbers: Ranges,
+    run: Arc<Run>,
 }
 
 impl Seen {
     /// Takes note of an id and says whether it is new. An id of another form can't be remembered and counts as new.
-    pub(super) fn is_new(&mut self, message_id: Option<&str>) -> bool {
-        let parts = message_id.and_then(|id| id.rsplit_once('-'));
-        let Some((run, number)) = parts.and_then(|(run, number)| Some((run, number.parse().ok()?))) else {
+    /// The message counts for its run among `runs`.
+    pub(super) fn is_new(&mut self, message_id: Option<&str>, runs: &Runs) -> bool {
+        let id = message_id.filter(|id| id.len() <= LONGEST);
+        let parts = id.and_then(|id| id.rsplit_once('-'));
+        let Some((process, number)) = parts.and_then(|(process, number)| Some((process, number.parse().ok()?))) else {
             return true;
         };
-        if let Some((_, ranges)) = self.runs.iter_mut().find(|(known, _)| **known == *run) {
-            return ranges.insert(number);
+        if let Some(known) = self.runs.iter_mut().find(|known| *known.process == *process) {
+            let is_new = known.numbers.insert(number);
+            known.run.count(is_new);
+            return is_new;
         }
         if self.runs.len() == RUNS {
             self.runs.remove(0);
         }
+        let run = runs.remember(process.split('.').next().unwrap_or(process));
+        run.count(true);
         self.runs.reserve_exact(1);
-        self.runs.push((run.into(), Ranges::of(number)));
+        self.runs.push(OfRun {
+            process: process.into(),
+            numbers: Ranges::of(number),
+            run,
+        });
         true
     }
 }
@@ -76,14 +102,36 @@ mod tests {
 
     #[test]
     fn an_id_is_new_once_per_run_and_ids_of_other_forms_always_are() {
-        let mut seen = Seen::default();
-        assert!(seen.is_new(Some("run-1-7")));
-        assert!(!seen.is_new(Some("run-1-7")));
-        assert!(seen.is_new(Some("run-2-7")), "another run");
+        let (mut seen, runs) = (Seen::default(), Runs::default());
+        assert!(seen.is_new(Some("run-1-7"), &runs));
+        assert!(!seen.is_new(Some("run-1-7"), &runs));
+        assert!(seen.is_new(Some("run-2-7"), &runs), "another run");
         for _ in 0..2 {
-            assert!(seen.is_new(None));
-            assert!(seen.is_new(Some("550e8400-e29b-41d4-a716-44665544000g")));
+            assert!(seen.is_new(None, &runs));
+            assert!(seen.is_new(Some("550e8400-e29b-41d4-a716-44665544000g"), &runs));
+            let long = format!("{}-1", "x".repeat(LONGEST));
+            assert!(seen.is_new(Some(&long), &runs));
         }
+        assert_eq!(seen.runs.len(), 2);
+    }
+
+    #[test]
+    fn a_run_counts_what_all_its_processes_sent_for_all_devices() {
+        let (mut one, mut other, runs) = (Seen::default(), Seen::default(), Runs::default());
+        for id in ["a-1", "a-2", "a-2", "a.2-1", "a.2-1", "b-1"] {
+            one.is_new(Some(id), &runs);
+        }
+        other.is_new(Some("a-1"), &runs);
+        let counted = |id| {
+            let stats = runs.read(id);
+            (stats.telemetry_received, stats.telemetry_received_unique)
+        };
+        assert_eq!((counted("a"), counted("b"), counted("c")), ((6, 4), (1, 1), (0, 0)));
+        // A device that makes up runs pushes out its own.
+        for number in 0..100 {
+            other.is_new(Some(&format!("made-up-{number}-1")), &runs);
+        }
+        assert_eq!(counted("a"), (6, 4), "the first device remembers it");
     }
 
     #[test]

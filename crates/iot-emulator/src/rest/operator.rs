@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use iot_protocol::id::{DeviceId, HubHost};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -19,6 +19,7 @@ use crate::clock;
 use crate::hub::{CantMove, Device};
 use crate::journal::Entry;
 use crate::page;
+use crate::runs::RunStats;
 use crate::stats::Stats;
 
 #[derive(Deserialize)]
@@ -27,8 +28,25 @@ pub(super) struct Since {
     since: u64,
 }
 
-pub(super) async fn stats(State(rest): State<Rest>) -> Json<Stats> {
-    Json(rest.services.counters.read())
+#[derive(Deserialize)]
+pub(super) struct OfRun {
+    run: Option<String>,
+}
+
+/// Totals, and those of a run, if one is named.
+#[derive(Serialize)]
+pub(super) struct Totals {
+    #[serde(flatten)]
+    all: Stats,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<RunStats>,
+}
+
+pub(super) async fn stats(State(rest): State<Rest>, Query(OfRun { run }): Query<OfRun>) -> Json<Totals> {
+    Json(Totals {
+        all: rest.services.counters.read(),
+        run: run.map(|id| rest.services.runs.read(&id)),
+    })
 }
 
 pub(super) async fn journal(State(rest): State<Rest>, Query(Since { since }): Query<Since>) -> Json<Vec<Entry>> {

@@ -61,6 +61,14 @@ async fn telemetry_is_acknowledged_counted_and_shown_by_its_last_value() {
         ),
         (4, 3, 1)
     );
+    // The message without an id belongs to no run.
+    let (_, of_run) = rest.raw(Method::GET, "/emulator/stats?run=run", None).await;
+    let run = json!({ "id": "run", "telemetry_received": 3, "telemetry_received_unique": 2 });
+    assert_eq!((&of_run["telemetry_received"], &of_run["run"]), (&json!(4), &run));
+    let (_, of_other) = rest.raw(Method::GET, "/emulator/stats?run=other", None).await;
+    assert_eq!(of_other["run"]["telemetry_received"], 0);
+    let (_, of_none) = rest.raw(Method::GET, "/emulator/stats", None).await;
+    assert_eq!(of_none["run"], Value::Null);
     let (status, last) = rest.get("devices/t-1/telemetry/temperature").await;
     assert_eq!((status.as_u16(), &last["value"]), (200, &json!(21.5)));
     assert!(last["timestamp"].as_str().unwrap().ends_with('Z'), "{last}");

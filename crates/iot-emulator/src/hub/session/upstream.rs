@@ -149,10 +149,10 @@ pub(super) fn receive_written_anew(device: &Device, services: &Services, propert
     receive(device, services, written, body);
 }
 
-/// Takes telemetry in. No lock but the device's own is taken.
+/// Takes telemetry in. No lock but the device's own is taken, except for the first message of a run.
 fn receive(device: &Device, services: &Services, properties: WrittenProperties<'_>, body: &[u8]) {
     let now = clock::now();
-    let is_new = device.lock().inbox.receive(properties, body, now);
+    let is_new = device.lock().inbox.receive(properties, body, now, &services.runs);
     count(&services.counters.telemetry_received);
     services
         .counters
