@@ -36,6 +36,11 @@ struct Operator {
 
 #[derive(Deserialize)]
 struct Stats {
+    run: OfRun,
+}
+
+#[derive(Deserialize)]
+struct OfRun {
     telemetry_received: u64,
     telemetry_received_unique: u64,
 }
@@ -61,13 +66,13 @@ impl Application {
         Ok(Self { central, operator })
     }
 
-    /// How much telemetry the application has received until now; `None` where it does not tell, as IoT Central.
-    pub async fn received(&self) -> Option<Received> {
+    /// How much telemetry of a run the application has received until now; `None` where it does not say, as IoT Central.
+    pub async fn received(&self, run: &str) -> Option<Received> {
         let operator = self.operator.as_ref()?;
-        let stats: Stats = operator.ask(Method::GET, "stats").await.ok()?;
+        let stats: Stats = operator.ask(Method::GET, &format!("stats?run={run}")).await.ok()?;
         Some(Received {
-            received: stats.telemetry_received,
-            received_unique: stats.telemetry_received_unique,
+            received: stats.run.telemetry_received,
+            received_unique: stats.run.telemetry_received_unique,
         })
     }
 

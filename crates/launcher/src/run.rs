@@ -91,10 +91,9 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         // A run that can't begin leaves no state.
         let held = Held::for_run(&state).map_err(Failure::refused)?;
         let ready = start.prepare(&identities, &options.executable, token, story).await?;
-        let before = received(ready.application.as_ref()).await;
-        Ok::<_, Failure>((held, ready, before))
+        Ok::<_, Failure>((held, ready))
     };
-    let (_held, ready, before) = tokio::select! {
+    let (_held, ready) = tokio::select! {
         prepared = prepared => prepared?,
         () = interrupts.next() => {
             // What had been started is killed by being dropped; there is nothing to drain yet.
@@ -153,10 +152,11 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     }
     let questions = async {
         let results = agenda.finish(ending.answered()).await;
-        let after = ask(application.as_ref(), shown.as_deref(), ending, story).await;
-        (results, after)
+        let run = roster::run_id(start.now);
+        let received = ask(application.as_ref(), &run, shown.as_deref(), ending, story).await;
+        (results, received)
     };
-    let (results, after) = tokio::select! {
+    let (results, received) = tokio::select! {
         answers = questions => answers,
         () = interrupts.next() => {
             story.tell("interrupted: what the application shows is not waited for");
@@ -176,17 +176,14 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
             .push(words.lines().next().unwrap_or_default().to_owned());
         story.tell(words);
     }
-    outcome.received_unknown = after.is_none() && application.is_some_and(|application| application.counts());
-    let received_between = before.zip(after).map(|(before, after)| Received {
-        received: after.received.saturating_sub(before.received),
-        received_unique: after.received_unique.saturating_sub(before.received_unique),
-    });
-    finish(&start, &totals, &outcome, received_between, &results, report, story)
+    outcome.received_unknown = received.is_none() && application.is_some_and(|application| application.counts());
+    finish(&start, &totals, &outcome, received, &results, report, story)
 }
 
 /// Asks the application what it has seen, for as long as the end allows. What it does not answer is unknown.
 async fn ask(
     application: Option<&Application>,
+    run: &str,
     device: Option<&str>,
     ending: Ending,
     story: Story,
@@ -203,7 +200,7 @@ async fn ask(
         });
     };
     let count = async {
-        let counted = timeout_at(until, application.received()).await.ok().flatten();
+        let counted = timeout_at(until, application.received(run)).await.ok().flatten();
         if counted.is_none() && application.counts() {
             story.tell("how much telemetry was received is unknown: the emulator does not answer");
         }
@@ -227,10 +224,6 @@ fn listen(state: &Path, live: Live, story: Story) -> Option<crate::control::Serv
 /// There are no such sockets here, so `fleet roll` can't reach a live run.
 #[cfg(not(unix))]
 fn listen(_: &Path, _: Live, _: Story) {}
-
-async fn received(application: Option<&Application>) -> Option<Received> {
-    application?.received().await
-}
 
 /// A run about which everything is known that can be known before something is started.
 #[derive(Debug)]

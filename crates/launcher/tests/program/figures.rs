@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{EMULATOR, Fleet, LONG, SHORT, manifest, signal};
+use crate::support::{EMULATOR, Fleet, LONG, Running, SHORT, manifest, signal};
 
 /// A fleet whose emulator obeys `rules`.
 fn with_rules(rules: &str, stages: &str) -> Fleet {
@@ -128,4 +128,64 @@ fn a_death_tells_what_it_took_along_in_summary_and_report() {
     let received = report["target"]["received_unique"].as_u64().unwrap();
     assert!(received >= telemetry("acked"), "{report:#}");
     assert!(telemetry("unreported") > 0, "{report:#}");
+}
+
+/// An emulator on its own, and a target table for it.
+fn emulator(fleet: &Fleet) -> (Running, String) {
+    let mut emulator = fleet.start_service(&[
+        "emulator",
+        "--mqtt=127.0.0.1:0",
+        "--https=127.0.0.1:0",
+        "--http=127.0.0.1:0",
+        "--dps-retry-after=1",
+        "--state=emulator",
+    ]);
+    let ready: Value = serde_json::from_str(&emulator.wait_for("ready")).unwrap();
+    let port = |service: &str| ready[service].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
+    let target = format!(
+        "kind = \"iot-central\"\napp = \"https://localhost:{}\"\napi_token = {{ file = \"emulator/api_token\" }}\n\
+         dps_endpoint = \"localhost\"\nport = {}\nca = \"emulator/ca_cert.pem\"",
+        port("https"),
+        port("mqtt")
+    );
+    (emulator, target)
+}
+
+#[test]
+fn of_two_runs_on_one_emulator_each_is_told_what_was_received_of_its_own() {
+    let fleet = Fleet::new("");
+    let (mut emulator, target) = emulator(&fleet);
+    let one = manifest(&target, r#""100%@1s", "100%@6s", "0%@500ms""#);
+    let other = [("small", "other"), ("thermo", "pump"), ("lab", "desk")];
+    let other = other
+        .iter()
+        .fold(one.clone(), |text, (from, to)| text.replace(from, to));
+    std::fs::write(fleet.path("one.toml"), one).unwrap();
+    std::fs::write(fleet.path("other.toml"), other).unwrap();
+    let mut running = fleet.start(&["run", "other.toml", "--report", "report"]);
+    running.wait_for("all 6 devices online");
+    let one = fleet.fleet(&["run", "one.toml"]).expect(0);
+    assert_eq!(running.end().0, Some(0));
+    assert_eq!(one.figure("received"), one.figure("acknowledged"), "{}", one.stdout);
+    let report = fleet.report();
+    assert_eq!(report["target"]["received"], report["telemetry"]["acked"], "{report:#}");
+    emulator.kill();
+}
+
+#[test]
+fn a_sim_whose_devices_never_came_online_fails_and_so_does_the_merged_report() {
+    let fleet = Fleet::new("");
+    let (mut emulator, target) = emulator(&fleet);
+    let text = manifest(&target, SHORT) + "register_rate = \"50/s\"\nconnect_rate = \"1/h\"\n";
+    std::fs::write(fleet.path("fleet.toml"), text).unwrap();
+    fleet.fleet(&["prepare", "fleet.toml", "--plan", "plan.json"]).expect(0);
+    let sim = ["sim", "--plan", "plan.json", "--results", "results", "--shards", "2"];
+    let sim = fleet.fleet(&sim).expect(1);
+    assert!(sim.stderr.contains("(waiting_for_connect_rate "), "{}", sim.stderr);
+    let merged = fleet.fleet(&["report", "merge", "results"]).expect(1);
+    let (connected, failed) = (merged.figure("connected"), merged.figure("failed"));
+    assert_eq!(merged.figure("wanted"), 6, "{}", merged.stdout);
+    assert!(failed > 0 && connected + failed == 6, "{}", merged.stdout);
+    assert!(merged.stdout.contains("  began  "), "{}", merged.stdout);
+    emulator.kill();
 }
