@@ -150,10 +150,13 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     if outcome.left_at_once {
         return finish(&start, &totals, &outcome, None, &Results::default(), report, story);
     }
+    // An emulator that died with the run answers nothing, and would be asked again and again.
+    let gone = matches!(start.manifest.target, Target::Emulator(_)) && emulator.is_none();
     let questions = async {
         let results = agenda.finish(ending.answered()).await;
         let run = roster::run_id(start.now);
-        let received = ask(application.as_ref(), &run, shown.as_deref(), ending, story).await;
+        let asked = application.as_ref().filter(|_| !gone);
+        let received = ask(asked, &run, shown.as_deref(), ending, story).await;
         (results, received)
     };
     let (results, received) = tokio::select! {

@@ -234,6 +234,7 @@ fn an_emulator_that_dies_is_named_and_fails_the_run() {
     let (code, story) = running.end();
     assert_eq!(code, Some(1), "{story}");
     assert!(story.contains("the emulator died: signal: 9"), "{story}");
+    assert!(!story.contains("no answer from"), "it is not asked any more: {story}");
     let report = fleet.report();
     assert_eq!(report["exit"], 1);
     assert_eq!(report["run"]["end_reason"], "emulator_died");
