@@ -19,6 +19,6 @@ pub(crate) use device::Device;
 
 pub(crate) use method::{InvokeError, invoke};
 pub(crate) use queue::{CloudMessage, DEFAULT_TTL};
-pub(crate) use registry::{CantMove, Hubs, Registry};
+pub(crate) use registry::{CantMove, Hubs, Registry, Target};
 pub(crate) use session::{Session, begin, serve};
 pub(crate) use twin::{BadPatch, Twin, is_component};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use axum_server::tls_rustls::RustlsConfig;
@@ -149,7 +149,7 @@ fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
         stop: stop.clone(),
     });
     let guarded = interface.layer(middleware::from_fn_with_state(rest.clone(), guard::token));
-    let router = guarded.merge(page);
+    let router = guarded.merge(page).merge(other_services());
     let router = match rest.scheme {
         "http" => router.layer(middleware::from_fn_with_state(rest.clone(), guard::host)),
         _ => router,
@@ -175,8 +175,14 @@ fn interface(rest: Rest) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(rest.clone(), guard::durable_change));
+    let system = system()
+        .into_router()
+        .fallback(unknown_system)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(rest.clone(), guard::durable));
     Router::new()
         .nest("/api", api)
+        .nest("/system", system)
         .nest("/emulator", operator)
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(extract::MAX_BODY))
@@ -193,6 +199,8 @@ fn api() -> Surface {
 /// Routes about the application as a whole.
 fn applications(surface: Surface) -> Surface {
     surface
+        .route("/roles", Resource::Tokens, get(tokens::roles))
+        .route("/roles/{id}", Resource::Tokens, get(tokens::role))
         .route("/apiTokens", Resource::Tokens, get(tokens::list))
         .route(
             "/apiTokens/{id}",
@@ -337,8 +345,74 @@ fn operator() -> Surface {
         .route("/devices/{id}/reassign", Resource::Emulator, post(operator::reassign))
 }
 
-async fn unknown() -> ApiError {
-    ApiError::not_found("there is no such resource")
+/// What IoT Central has under `/api` and this has not, by the first part of the path.
+const NOT_EMULATED: [&str; 9] = [
+    "dashboards",
+    "dataExport",
+    "deploymentManifests",
+    "deviceGroups",
+    "fileUploads",
+    "jobs",
+    "organizations",
+    "query",
+    "users",
+];
+
+async fn unknown(uri: Uri) -> ApiError {
+    let mut parts = uri.path().split('/').filter(|part| !part.is_empty() && *part != "api");
+    match parts.next() {
+        Some(area) if NOT_EMULATED.contains(&area) => {
+            ApiError::not_found(format!("`{area}` of IoT Central is not emulated"))
+        }
+        _ => ApiError::not_found("there is no such resource"),
+    }
+}
+
+async fn unknown_system() -> ApiError {
+    ApiError::not_found("this resource below `/system` of IoT Central is not emulated")
+}
+
+/// Interfaces of other services that people look for at the same host. No token would help there, so none is asked for.
+fn other_services() -> Router {
+    let answer = |service: &'static str, instead: &'static str| {
+        any(async move || {
+            let message = format!("this is the interface of {service}, which is not emulated; {instead}");
+            ApiError::new(StatusCode::NOT_FOUND, "NotEmulated", message)
+        })
+    };
+    let hub = || {
+        answer(
+            "IoT Hub itself (service and device REST)",
+            "devices speak MQTT, operators use IoT Central's API under /api",
+        )
+    };
+    let upload = || answer("IoT Hub's file upload", "telemetry and properties go over MQTT");
+    let dps = || answer("DPS over HTTPS", "register over MQTT or MQTT over WebSocket");
+    Router::new()
+        .route("/devices/{id}/messages/{*rest}", hub())
+        .route("/devices/{id}/modules", hub())
+        .route("/devices/{id}/modules/{*rest}", hub())
+        .route("/twins/{*rest}", hub())
+        .route("/statistics/{*rest}", hub())
+        .route("/devices/{id}/files", upload())
+        .route("/devices/{id}/files/{*rest}", upload())
+        .route("/{scope}/registrations/{id}", dps())
+        .route("/{scope}/registrations/{id}/{*rest}", dps())
+}
+
+/// What IoT Central serves beside its documented API, for the Azure CLI.
+fn system() -> Surface {
+    Surface::new()
+        .route(
+            "/iothub/devices/{id}/manual-failover",
+            Resource::Devices,
+            post(operator::fail_over),
+        )
+        .route(
+            "/iothub/devices/{id}/manual-failback",
+            Resource::Devices,
+            post(operator::fail_back),
+        )
 }
 
 async fn wrong_method() -> ApiError {

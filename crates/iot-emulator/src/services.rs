@@ -6,7 +6,7 @@ use iot_protocol::id::{DeviceId, HubHost, IdScope};
 
 use crate::central::{Approval, Central};
 use crate::dps::{Registrations, Reprovision};
-use crate::hub::{CantMove, Registry};
+use crate::hub::{CantMove, Registry, Target};
 use crate::journal::{Event, Journal};
 use crate::page;
 use crate::runs::Runs;
@@ -40,7 +40,7 @@ pub(crate) struct Services {
 impl Services {
     /// Gives a device to the hub `to`, or to the next one: its own drops and refuses it from now on, and its next
     /// registration tells it where to go. Takes the lock of the application.
-    pub(crate) fn reassign(&self, id: &DeviceId, to: Option<&HubHost>) -> Result<HubHost, CantMove> {
+    pub(crate) fn reassign(&self, id: &DeviceId, to: Target<'_>) -> Result<HubHost, CantMove> {
         if self.reprovision == Reprovision::Never {
             return Err(CantMove::Never);
         }

@@ -93,7 +93,7 @@ impl fmt::Debug for Token {
 
 impl Role {
     /// All of them with their ids, which are the same in every application.
-    const ALL: [(Self, &str); 3] = [
+    pub(crate) const ALL: [(Self, &str); 3] = [
         (Self::Administrator, "ca310b8d-2f4a-44e0-a36e-957c202cd8d4"),
         (Self::Builder, "344138e9-8de4-4497-8c54-5237e96d6aaf"),
         (Self::Operator, "ae2c9854-393b-4f97-8c42-479d70ce626e"),

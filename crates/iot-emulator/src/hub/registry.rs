@@ -43,6 +43,16 @@ pub(crate) struct Placed {
     pub(crate) substatus: Substatus,
 }
 
+/// Which hub a device is to go to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Target<'a> {
+    Named(&'a HubHost),
+    /// The one after its own.
+    Next,
+    /// The one before its own.
+    Previous,
+}
+
 /// Why a device can't be given to another hub.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CantMove {
@@ -225,28 +235,24 @@ impl Registry {
 
     /// Takes a device out of its hub: that refuses it from now on, and the next registration gives it to the hub `to`,
     /// or to the next one of the list.
-    pub(crate) fn reassign(
-        &self,
-        id: &DeviceId,
-        to: Option<&HubHost>,
-        changes: &mut Changes,
-    ) -> Result<HubHost, CantMove> {
+    pub(crate) fn reassign(&self, id: &DeviceId, to: Target<'_>, changes: &mut Changes) -> Result<HubHost, CantMove> {
         let device = self.device(id).ok_or(CantMove::UnknownDevice)?;
         let mut state = device.lock();
         let own = self.hubs.position(&state.hub);
+        let count = self.hubs.0.len();
         let target = match to {
-            Some(name) => self
+            Target::Named(name) => self
                 .hubs
                 .position(name)
                 .ok_or_else(|| CantMove::UnknownHub(name.clone()))?,
-            None => own.map_or(0, |own| (own + 1) % self.hubs.0.len()),
+            Target::Next => own.map_or(0, |own| (own + 1) % count),
+            Target::Previous => own.map_or(0, |own| (own + count - 1) % count),
         };
         if own == Some(target) {
             let hub = HubHost::clone(&state.hub);
-            return Err(if to.is_some() {
-                CantMove::AlreadyThere(hub)
-            } else {
-                CantMove::OnlyHub(hub)
+            return Err(match to {
+                Target::Named(_) => CantMove::AlreadyThere(hub),
+                Target::Next | Target::Previous => CantMove::OnlyHub(hub),
             });
         }
         let hub = Arc::clone(&self.hubs.0[target]);

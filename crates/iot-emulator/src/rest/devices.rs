@@ -130,7 +130,7 @@ pub(super) async fn credentials(State(rest): State<Rest>, Path(id): Path<String>
 }
 
 impl Fields for Device {
-    const TEXTS: &'static [&'static str] = &["id", "displayName", "template", "scopes"];
+    const TEXTS: &'static [&'static str] = &["id", "displayName", "template", "scopes", "type"];
     const FLAGS: &'static [&'static str] = &["enabled", "provisioned", "simulated"];
 
     fn text(&self, field: &str) -> Option<&str> {
@@ -140,6 +140,7 @@ impl Fields for Device {
             "template" => self.template.as_deref(),
             // The documentation's word for organizations; a device is in one at most.
             "scopes" => self.organizations.first().map(String::as_str),
+            // `GatewayDevice` and `EdgeDevice` are types of devices that IoT Central sets itself; here no device has one.
             _ => None,
         }
     }

@@ -20,15 +20,18 @@ use crate::central::{Resource, Role};
 use crate::clock;
 use crate::stats::count;
 
-/// A version of the interface. The documentation of before 2022 has `1.0` for what is stable.
+/// A version of the interface. The documentation of before 2022 has `1.0` for what is stable; the Azure CLI asks for one
+/// preview, whatever its user names, in lists and templates (GitHub Azure/azure-iot-cli-extension,
+/// `azext_iot/central/models/enum.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ApiVersion {
     Stable,
     Preview,
 }
 
-const VERSIONS: [(&str, ApiVersion); 3] = [
+const VERSIONS: [(&str, ApiVersion); 4] = [
     ("2022-07-31", ApiVersion::Stable),
+    ("2022-06-30-preview", ApiVersion::Preview),
     ("2022-10-31-preview", ApiVersion::Preview),
     ("1.0", ApiVersion::Stable),
 ];

@@ -16,7 +16,7 @@ use super::body::parse;
 use super::error::ApiError;
 use super::extract::{Body, Path, Query};
 use crate::clock;
-use crate::hub::{CantMove, Device};
+use crate::hub::{CantMove, Device, Target};
 use crate::journal::Entry;
 use crate::page;
 use crate::runs::RunStats;
@@ -100,15 +100,29 @@ pub(super) async fn reassign(
     } else {
         parse(&body)?
     };
-    let id: DeviceId = id.parse()?;
-    let hub = rest
-        .services
-        .reassign(&id, body.hub.as_ref())
-        .map_err(|error| match error {
-            CantMove::UnknownDevice => ApiError::not_found(error.to_string()),
-            _ => ApiError::new(StatusCode::CONFLICT, "Conflict", error.to_string()),
-        })?;
+    let hub = move_to(&rest, &id, body.hub.as_ref().map_or(Target::Next, Target::Named))?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "hub": hub }))))
+}
+
+/// `az iot central device manual-failover`: IoT Central's way to try whether a device finds another hub through DPS. The
+/// time after which it would move back by itself (`ttl`) is not kept.
+///
+/// Source: GitHub Azure/azure-iot-cli-extension, `azext_iot/central/services/device.py`.
+pub(super) async fn fail_over(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    Ok(Json(json!({ "hubIdentifier": move_to(&rest, &id, Target::Next)? })))
+}
+
+/// `az iot central device manual-failback`: back to the hub before.
+pub(super) async fn fail_back(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    Ok(Json(json!({ "hubIdentifier": move_to(&rest, &id, Target::Previous)? })))
+}
+
+fn move_to(rest: &Rest, id: &str, target: Target<'_>) -> Result<HubHost, ApiError> {
+    let id: DeviceId = id.parse()?;
+    rest.services.reassign(&id, target).map_err(|error| match error {
+        CantMove::UnknownDevice => ApiError::not_found(error.to_string()),
+        _ => ApiError::new(StatusCode::CONFLICT, "Conflict", error.to_string()),
+    })
 }
 
 /// The device in its hub.

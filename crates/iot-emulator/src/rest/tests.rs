@@ -40,7 +40,10 @@ fn everything() -> Vec<(String, Resource)> {
             )
         })
     };
-    named("/api", api()).chain(named("/emulator", operator())).collect()
+    named("/api", api())
+        .chain(named("/system", system()))
+        .chain(named("/emulator", operator()))
+        .collect()
 }
 
 /// A client that asks without TLS only, but can't be made without it.
@@ -174,7 +177,8 @@ async fn every_route_answers_bad_requests_in_the_services_shape() {
                 );
             }
             let as_text = send(&method, &with_version, "text/plain", "{}").await;
-            if resource != Resource::Emulator {
+            // What the Azure CLI finds below `/system` takes no version and looks at no body.
+            if resource != Resource::Emulator && path.starts_with("/api") {
                 assert!([405, 415].contains(&as_text), "{method} {path}: {as_text}");
                 assert!(
                     [400, 405].contains(&send(&method, &path, "application/json", "{}").await),

@@ -34,6 +34,21 @@ struct RoleBody {
     organization: Option<String>,
 }
 
+/// The roles that every application has.
+pub(super) async fn roles() -> Json<Value> {
+    let roles: Vec<Value> = Role::ALL.iter().map(|(role, _)| role_view(*role)).collect();
+    Json(json!({ "value": roles }))
+}
+
+pub(super) async fn role(Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let role = Role::from_id(&id).ok_or_else(|| ApiError::not_found(format!("there is no role `{id}`")))?;
+    Ok(Json(role_view(role)))
+}
+
+fn role_view(role: Role) -> Value {
+    json!({ "id": role.id(), "displayName": role.to_string() })
+}
+
 impl Services {
     /// What the bearer of an `Authorization` header may do: anything with the token of the emulator, less with those
     /// that it has handed out, and nothing otherwise.

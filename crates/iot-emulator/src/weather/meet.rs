@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::Phase;
 use crate::central::new_etag;
 use crate::faults::{Hit, Span, Verdict};
+use crate::hub::Target;
 use crate::journal::{Event, Why};
 use crate::quota::{Outcome, Throttled};
 use crate::services::Services;
@@ -143,7 +144,10 @@ impl Services {
             Verdict::Move { hub } => {
                 let id = device.and_then(|device| DeviceId::new(device).ok());
                 // A device that can't be moved, since it is there already or there is but one hub, stays where it is.
-                match id.and_then(|id| self.reassign(&id, hub.as_ref()).ok()) {
+                match id.and_then(|id| {
+                    self.reassign(&id, hub.as_ref().map_or(Target::Next, Target::Named))
+                        .ok()
+                }) {
                     Some(_) => Act::Close(Why::Moved),
                     None => Act::Pass,
                 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::common::device::{Device, Hello};
 use crate::common::people::Party;
 use crate::common::rest::Rest;
-use crate::common::{emulator, emulator_in};
+use crate::common::{Place, emulator, emulator_in};
 
 const PREVIEW: &str = "api-version=2022-10-31-preview";
 
@@ -216,6 +216,8 @@ async fn devices_and_templates_are_filtered_in_the_preview_only() {
         ),
         ("scopes eq 'seattle'", vec!["attic"]),
         ("id eq 'none'", vec![]),
+        // What `az iot central device list --edge-only` asks.
+        ("type eq 'GatewayDevice' or type eq 'EdgeDevice'", vec![]),
     ] {
         for name in ["filter", "$filter"] {
             let encoded = filter.replace(' ', "%20").replace('\'', "%27").replace(';', "%3B");
@@ -364,4 +366,66 @@ async fn properties_that_are_written_before_a_device_registers_wait_for_it() {
     emulator.shutdown().await;
     let emulator = emulator_in(folder.path()).await;
     assert_eq!(twin(&emulator).await["a"], 6);
+}
+
+/// What the Azure CLI asks, by its own choice of versions and paths (GitHub Azure/azure-iot-cli-extension).
+#[tokio::test]
+async fn the_azure_cli_finds_its_version_the_roles_and_the_failover() {
+    let emulator = emulator().await;
+    let rest = Rest::new(&emulator);
+    let cli = "api-version=2022-06-30-preview";
+    let (status, page) = rest.raw(Method::GET, &format!("/api/devices?{cli}"), None).await;
+    assert_eq!((status.as_u16(), page), (200, json!({"value": []})));
+    let (_, roles) = rest.get("roles").await;
+    let names: Vec<_> = roles["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|role| &role["displayName"])
+        .collect();
+    assert_eq!(names, ["Administrator", "Builder", "Operator"]);
+    let id = roles["value"][0]["id"].as_str().unwrap();
+    assert_eq!(rest.get(&format!("roles/{id}")).await.1, roles["value"][0]);
+
+    let fail_over = "/system/iothub/devices/t-1/manual-failover";
+    let (status, answer) = rest.raw(Method::POST, fail_over, Some(json!({"ttl": 5}))).await;
+    assert_eq!(
+        (status.as_u16(), answer["error"]["code"].as_str()),
+        (404, Some("NotFound"))
+    );
+    for path in [
+        "/api/users?api-version=2022-07-31",
+        "/system/iotedge/devices/t-1/modules",
+    ] {
+        let (status, answer) = rest.raw(Method::GET, path, None).await;
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(
+            status == 404 && message.ends_with("of IoT Central is not emulated"),
+            "{path}: {message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_services_interface_is_named_before_any_token_is_asked_for() {
+    let emulator = emulator().await;
+    let client = crate::common::rest::client(&emulator);
+    for (path, words) in [
+        ("/devices/t-1/messages/events?api-version=2020-03-13", "IoT Hub itself"),
+        ("/twins/t-1?api-version=2020-03-13", "IoT Hub itself"),
+        ("/devices/t-1/files/notifications", "file upload"),
+        (
+            "/0ne00EMULATOR/registrations/t-1/register?api-version=2021-06-01",
+            "DPS over HTTPS",
+        ),
+    ] {
+        let answer = client
+            .put(format!("http://{}{path}", emulator.http()))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 404);
+        let text = answer.text().await.unwrap();
+        assert!(text.contains(words) && text.contains("not emulated"), "{path}: {text}");
+    }
 }

@@ -241,3 +241,19 @@ async fn a_hub_that_is_named_twice_is_refused() {
     let refused = Emulator::start(config).await;
     assert!(matches!(refused, Err(StartError::HubTwice(_))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_manual_failover_moves_a_device_and_the_failback_brings_it_home() {
+    let emulator = with_hubs(&[A, B], Reprovision::Migrate, None).await;
+    let (rest, leaf, mut device) = settled(&emulator).await;
+    let order = async |what: &str| {
+        let path = format!("/system/iothub/devices/t-1/manual-{what}");
+        let (status, answer) = rest.raw(Method::POST, &path, Some(json!({"ttl": 30}))).await;
+        (status.as_u16(), answer)
+    };
+    assert_eq!(order("failover").await, (200, json!({"hubIdentifier": B})));
+    device.is_closed().await;
+    assert_eq!(register(&emulator, &leaf, "t-1").await, placed(B, "deviceDataMigrated"));
+    assert_eq!(order("failback").await, (200, json!({"hubIdentifier": A})));
+    assert_eq!(register(&emulator, &leaf, "t-1").await, placed(A, "deviceDataMigrated"));
+}
