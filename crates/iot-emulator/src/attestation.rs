@@ -58,8 +58,6 @@ pub(crate) enum Refusal {
     NoCertificate,
     #[error("the common name of the certificate is not the id `{0}`")]
     CommonName(String),
-    #[error("a certificate of the chain has expired or is not valid yet")]
-    NotValidNow,
     #[error("no enrollment matches the certificate")]
     NotEnrolled,
     #[error("the device is enrolled individually, with another certificate")]
@@ -87,9 +85,7 @@ pub(crate) fn attest(
     if !leaf.common_name.as_ref().is_some_and(is_named) {
         return Err(Refusal::CommonName(registration_id.to_string()));
     }
-    if !leaf.is_valid_at(now) {
-        return Err(Refusal::NotValidNow);
-    }
+    path::check_dates(leaf, now)?;
     path::check_client(leaf)?;
     if let Some(individual) = enrollments.individual(&leaf.thumbprint()) {
         return if individual.registration_id == registration_id.folded() {
@@ -105,16 +101,7 @@ pub(crate) fn attest(
     if INDIVIDUAL_COMES_FIRST && enrollments.has_individual(&registration_id.folded()) {
         return Err(Refusal::EnrolledIndividually);
     }
-    let attested = climb(chain, now, |current| {
-        let authority = enrollments.authorities().find(|a| is_anchor(a.certificate, current))?;
-        Some((
-            authority.certificate,
-            Attested::Group {
-                id: authority.group.to_owned(),
-                enabled: authority.enabled,
-            },
-        ))
-    })?;
+    let attested = climb(chain, now, enrollments)?;
     path::check_below_authority(leaf)?;
     Ok(attested)
 }
@@ -125,9 +112,7 @@ pub(crate) fn attest(
 /// Source: [Authenticate identities with X.509](https://learn.microsoft.com/azure/iot-hub/authenticate-authorize-x509).
 pub(crate) fn authenticate(registered: &Thumbprint, chain: &[Certificate], now: Timestamp) -> Result<(), Refusal> {
     let leaf = chain.first().ok_or(Refusal::NoCertificate)?;
-    if !leaf.is_valid_at(now) {
-        return Err(Refusal::NotValidNow);
-    }
+    path::check_dates(leaf, now)?;
     if *registered != leaf.thumbprint() {
         return Err(Refusal::Thumbprint);
     }
@@ -139,34 +124,42 @@ fn is_anchor(authority: &Certificate, current: &Certificate) -> bool {
     current != authority && current.is_signed_by(authority)
 }
 
-/// Goes from the leaf from issuer to issuer, until `anchor` knows who signed the current one. The order of the
+/// Goes from the leaf from issuer to issuer, until the current one was signed by an enrolled authority. The order of the
 /// presented certificates does not count, and none is used twice.
-fn climb<'a, T>(
-    chain: &'a [Certificate],
-    now: Timestamp,
-    mut anchor: impl FnMut(&Certificate) -> Option<(&'a Certificate, T)>,
-) -> Result<T, Refusal> {
+fn climb(chain: &[Certificate], now: Timestamp, enrollments: &impl Enrollments) -> Result<Attested, Refusal> {
     let (leaf, others) = chain.split_first().ok_or(Refusal::NoCertificate)?;
     let mut path = vec![leaf];
     let mut left: Vec<&Certificate> = others.iter().collect();
     loop {
         let current = path.last().copied().unwrap_or(leaf);
-        let (issuer, found) = match anchor(current) {
-            Some((anchor, found)) => (anchor, Some(found)),
+        // A certificate that was renewed with its key signs as its predecessor does; what is valid goes first.
+        let anchors = enrollments.authorities().filter(|a| is_anchor(a.certificate, current));
+        let anchor = anchors.min_by_key(|a| !a.certificate.is_valid_at(now));
+        let issuer = match &anchor {
+            Some(authority) => authority.certificate,
             None => {
-                let issuer = left
-                    .iter()
-                    .position(|candidate| is_anchor(candidate, current))
-                    .ok_or(Refusal::NotEnrolled)?;
-                (left.swap_remove(issuer), None)
+                let candidates = left.iter().enumerate().filter(|(_, it)| is_anchor(it, current));
+                let best = candidates.min_by_key(|(_, it)| !it.is_valid_at(now));
+                match best.map(|(place, _)| place) {
+                    Some(place) => left.swap_remove(place),
+                    None => {
+                        let enrolled = enrollments.authorities().map(|authority| authority.certificate);
+                        let known = enrolled.chain(left.iter().copied());
+                        let namesakes: Vec<_> = known.filter(|it| it.is_named_as_issuer_of(current)).collect();
+                        return Err(path::dead_end(current, &namesakes));
+                    }
+                }
             }
         };
-        if !issuer.is_valid_at(now) {
-            return Err(Refusal::NotValidNow);
-        }
+        path::check_dates(issuer, now)?;
         path::check_issuer(issuer, &path)?;
-        match found {
-            Some(found) => return Ok(found),
+        match anchor {
+            Some(Authority { group, enabled, .. }) => {
+                return Ok(Attested::Group {
+                    id: group.to_owned(),
+                    enabled,
+                });
+            }
             None => path.push(issuer),
         }
     }

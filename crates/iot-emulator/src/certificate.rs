@@ -15,6 +15,7 @@ use x509_parser::x509::X509Name;
 
 use self::usage::Usage;
 
+pub(crate) mod signature;
 pub(crate) mod usage;
 
 /// SHA-256 over the DER, the emulator's own way to recognise a certificate.
@@ -112,10 +113,17 @@ impl Certificate {
 
     /// The subject in words.
     pub(crate) fn subject(&self) -> String {
-        match X509Name::from_der(&self.subject) {
-            Ok((_, name)) => name.to_string(),
-            Err(_) => String::new(),
-        }
+        in_words(&self.subject)
+    }
+
+    /// The issuer in words.
+    pub(crate) fn issuer(&self) -> String {
+        in_words(&self.issuer)
+    }
+
+    /// Whether `other` names this one as its issuer, which anyone can.
+    pub(crate) fn is_named_as_issuer_of(&self, other: &Self) -> bool {
+        self != other && other.issuer == self.subject
     }
 
     /// Whether `authority` did sign this one, by name and by signature; whether it might, [`Usage`] says.
@@ -133,7 +141,7 @@ impl Certificate {
         ) else {
             return false;
         };
-        let is_signed = this.verify_signature(Some(by.public_key())).is_ok();
+        let is_signed = signature::is_by(&this, by.public_key());
         if is_signed {
             // Another signer may stand here already, one with the same key; either will do.
             let _ = self.signer.set(signer);
@@ -181,6 +189,10 @@ impl fmt::Debug for Certificate {
             .field("usage", &self.usage)
             .finish_non_exhaustive()
     }
+}
+
+fn in_words(name: &[u8]) -> String {
+    X509Name::from_der(name).map_or_else(|_| String::new(), |(_, name)| name.to_string())
 }
 
 pub(crate) fn hex_upper(bytes: &[u8]) -> String {

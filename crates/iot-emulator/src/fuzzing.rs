@@ -9,13 +9,15 @@ use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use iot_protocol::id::{DeviceId, HubHost, IdScope, RegistrationId};
 use iot_protocol::twin::TwinDocument;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::attestation::{Authority, Enrollments, Individual, attest};
 use crate::central::{Approval, Attestation, Central, Device};
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Thumbprint};
 use crate::dps::{Registrations, Reprovision};
 use crate::faults::FaultRules;
 use crate::hub::{self, Hubs, Registry};
@@ -37,6 +39,56 @@ const PIPE: usize = 1 << 20;
 pub struct Tenant {
     pub(crate) services: Arc<Services>,
     leaf: Certificate,
+}
+
+/// The one enrollment that a chain is judged by.
+#[derive(Debug, Clone, Copy)]
+pub enum Enrolled<'a> {
+    /// This certificate, for the registration id.
+    Individually(&'a KnownCertificate),
+    /// This authority, for a group.
+    Below(&'a KnownCertificate),
+}
+
+impl Enrollments for Enrolled<'_> {
+    fn individual(&self, leaf: &Thumbprint) -> Option<Individual> {
+        let Self::Individually(enrolled) = self else {
+            return None;
+        };
+        (enrolled.0.thumbprint() == *leaf).then(|| Individual {
+            registration_id: enrolled.0.common_name.clone().unwrap_or_default().to_ascii_lowercase(),
+            enabled: true,
+        })
+    }
+
+    fn has_individual(&self, _registration_id: &str) -> bool {
+        matches!(self, Self::Individually(_))
+    }
+
+    fn authorities(&self) -> impl Iterator<Item = Authority<'_>> {
+        let authority = match self {
+            Self::Individually(_) => None,
+            Self::Below(certificate) => Some(Authority {
+                group: "group",
+                enabled: true,
+                certificate: &certificate.0,
+            }),
+        };
+        authority.into_iter()
+    }
+}
+
+/// What DPS makes of a device that shows `chain` at `now`: nothing if it gets in, or the reason as the journal has it.
+#[must_use]
+pub fn refusal(
+    enrolled: Enrolled<'_>,
+    registration_id: &RegistrationId,
+    chain: &[KnownCertificate],
+    now: Timestamp,
+) -> Option<String> {
+    let chain: Vec<_> = chain.iter().map(|certificate| certificate.0.clone()).collect();
+    let attested = attest(&enrolled, registration_id, &chain, now);
+    attested.err().map(|refusal| refusal.to_string())
 }
 
 /// An answer of the REST interface.

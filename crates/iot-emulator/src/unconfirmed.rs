@@ -14,6 +14,9 @@ pub(crate) const BAD_CERTIFICATE: ConnectReturnCode = ConnectReturnCode::NotAuth
 /// mandatory (GitHub Azure/azure-sdk-for-c, pull request 2006), RFC 5280 takes a missing extension for no restriction, and
 /// devices with such certificates are known to work.
 pub(crate) const NO_EXTENDED_KEY_USAGE_IS_A_CLIENT: bool = true;
+/// Whether RSA over SHA-1 counts as the signature of a certificate. NIST SP 800-131A disallows it, OpenSSL 3.0 still takes it by
+/// default; no source says what DPS does. `cert inspect` warns.
+pub(crate) const RSA_SHA1_IS_A_SIGNATURE: bool = true;
 /// DPS: whether an individual enrollment for a registration id keeps a leaf of an enrolled group away from that id. The
 /// order of operations says that the entry for the device applies where there is one; what becomes of another leaf, no
 /// source says in words: <https://learn.microsoft.com/azure/iot-dps/concepts-x509-attestation#dps-order-of-operations-with-certificates>.

@@ -4,16 +4,31 @@
 //! Not taken from rustls-webpki, which has no opinion on `keyCertSign` and refuses every constraint on directory names, those
 //! too that a leaf keeps.
 
+use jiff::Timestamp;
 use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints, ParsedExtension};
 use x509_parser::prelude::X509Certificate;
 use x509_parser::x509::X509Name;
 
 use super::Refusal;
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, signature};
 
 /// Why a certificate can't be used for what it is shown for: goes on after its subject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Why {
+    #[error("has expired")]
+    Expired,
+    #[error("is not valid yet")]
+    NotYetValid,
+    #[error("leads to no enrollment: it was issued by `{0}`, which is not enrolled and was not sent")]
+    IssuerMissing(String),
+    #[error("was not signed by `{0}` as it is enrolled or was sent, but by another certificate of that name")]
+    AnotherOfTheName(String),
+    #[error("leads to no enrollment: it has signed itself")]
+    SelfSigned,
+    #[error("is signed with {0}, which can't be relied on")]
+    Signature(String),
+    #[error("has a key of another kind than RSA of 2048 bits or more and EC on P-256, P-384 and P-521")]
+    Key,
     #[error("is of X.509 version 1 or 2, which can't say what it may be used for; version 3 is needed")]
     Version,
     #[error("has a critical extension that is not known")]
@@ -30,6 +45,35 @@ pub(crate) enum Why {
     PathLength(u32),
     #[error("excludes the name of a certificate below it (name constraints)")]
     Name,
+}
+
+/// Whether it is valid now.
+pub(super) fn check_dates(certificate: &Certificate, now: Timestamp) -> Result<(), Refusal> {
+    if certificate.is_valid_at(now) {
+        return Ok(());
+    }
+    let is_over = certificate.not_after().is_some_and(|end| end < now);
+    unusable(certificate, if is_over { Why::Expired } else { Why::NotYetValid })
+}
+
+/// Why nothing above `certificate` is known. `namesakes` are enrolled or were sent, and are called as its issuer.
+pub(super) fn dead_end(certificate: &Certificate, namesakes: &[&Certificate]) -> Refusal {
+    let (subject, issuer) = (certificate.subject(), certificate.issuer());
+    let signature = certificate.parsed().and_then(|parsed| signature::unreliable(&parsed));
+    let why = match (signature, namesakes) {
+        (_, []) if certificate.is_self_issued() => Why::SelfSigned,
+        (_, []) => Why::IssuerMissing(issuer),
+        (Some(name), _) => Why::Signature(name),
+        // What such a key has signed can't be checked.
+        (None, [only]) if !only.usage.has_usable_key => {
+            return Refusal::Unusable {
+                subject: only.subject(),
+                why: Why::Key,
+            };
+        }
+        (None, _) => Why::AnotherOfTheName(issuer),
+    };
+    Refusal::Unusable { subject, why }
 }
 
 /// What is asked of every client's certificate.
@@ -76,9 +120,12 @@ fn check_form(certificate: &Certificate) -> Result<(), Refusal> {
     if !certificate.usage.has_extensions {
         return unusable(certificate, Why::Version);
     }
-    match certificate.usage.is_beyond_us {
-        true => unusable(certificate, Why::CriticalExtension),
-        false => Ok(()),
+    if certificate.usage.is_beyond_us {
+        return unusable(certificate, Why::CriticalExtension);
+    }
+    match certificate.usage.has_usable_key {
+        true => Ok(()),
+        false => unusable(certificate, Why::Key),
     }
 }
 

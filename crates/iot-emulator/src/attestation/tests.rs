@@ -135,7 +135,7 @@ fn a_root_that_is_not_enrolled_or_not_verified_lets_nobody_in() {
     let leaf = leaf("t-1", &root);
     assert_eq!(
         judge(&Enrolled::default(), "t-1", &[&leaf, &root]),
-        Err(Refusal::NotEnrolled)
+        unusable("CN=root", Why::SelfSigned)
     );
 }
 
@@ -145,7 +145,10 @@ fn the_name_of_an_enrolled_root_is_not_enough_its_key_must_have_signed() {
     let forged = root("root");
     let leaf = leaf("t-1", &forged);
     let enrolled = Enrolled::default().group("g", true, &real);
-    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &forged]), Err(Refusal::NotEnrolled));
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf, &forged]),
+        unusable("CN=root", Why::AnotherOfTheName("CN=root".into()))
+    );
 }
 
 #[test]
@@ -161,8 +164,14 @@ fn every_certificate_between_leaf_and_enrolled_root_must_be_shown() {
         by_group("g", true),
         "in any order"
     );
-    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &lower]), Err(Refusal::NotEnrolled));
-    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &upper]), Err(Refusal::NotEnrolled));
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf, &lower]),
+        unusable("CN=lower", Why::IssuerMissing("CN=upper".into()))
+    );
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf, &upper]),
+        unusable("CN=t-1", Why::IssuerMissing("CN=lower".into()))
+    );
 }
 
 #[test]
@@ -181,19 +190,22 @@ fn dates_count_for_the_leaf_for_intermediates_and_for_the_enrolled_authority() {
     let root = root("root");
     let old_leaf = make("t-1", false, PAST, Some(&root));
     let enrolled = Enrolled::default().group("g", true, &root);
-    assert_eq!(judge(&enrolled, "t-1", &[&old_leaf]), Err(Refusal::NotValidNow));
+    assert_eq!(judge(&enrolled, "t-1", &[&old_leaf]), unusable("CN=t-1", Why::Expired));
 
     let old_middle = make("middle", true, PAST, Some(&root));
     let leaf_below = leaf("t-1", &old_middle);
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf_below, &old_middle]),
-        Err(Refusal::NotValidNow)
+        unusable("CN=middle", Why::Expired)
     );
 
     let old_root = make("root", true, PAST, None);
     let leaf_of_old = leaf("t-1", &old_root);
     let enrolled = Enrolled::default().group("g", true, &old_root);
-    assert_eq!(judge(&enrolled, "t-1", &[&leaf_of_old]), Err(Refusal::NotValidNow));
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&leaf_of_old]),
+        unusable("CN=root", Why::Expired)
+    );
 }
 
 #[test]
@@ -339,7 +351,7 @@ fn names_that_an_authority_excludes_are_refused_and_others_are_not() {
 fn an_enrolled_authority_is_not_a_device_of_its_own_group() {
     let root = root("t-1");
     let enrolled = Enrolled::default().group("g", true, &root);
-    assert_eq!(judge(&enrolled, "t-1", &[&root]), Err(Refusal::NotEnrolled));
+    assert_eq!(judge(&enrolled, "t-1", &[&root]), unusable("CN=t-1", Why::SelfSigned));
 }
 
 #[test]
@@ -417,7 +429,13 @@ fn a_hub_knows_a_device_by_the_certificate_that_it_registered_with() {
     );
     assert_eq!(judge(&registered, &[]), Err(Refusal::NoCertificate));
     let old = make("t-1", false, PAST, Some(&root));
-    assert_eq!(judge(&old.certificate.thumbprint(), &[&old]), Err(Refusal::NotValidNow));
+    assert_eq!(
+        judge(&old.certificate.thumbprint(), &[&old]),
+        Err(Refusal::Unusable {
+            subject: "CN=t-1".into(),
+            why: Why::Expired
+        })
+    );
 }
 
 #[test]
@@ -429,4 +447,25 @@ fn rsa_and_other_curves_are_as_good_as_p256() {
         let enrolled = Enrolled::default().group("g", true, &root);
         assert_eq!(judge(&enrolled, "t-1", &[&leaf]), by_group("g", true), "{algorithm:?}");
     }
+}
+
+#[test]
+fn a_renewed_authority_lets_in_what_its_expired_predecessor_over_the_same_key_signed() {
+    let key = KeyPair::generate().unwrap();
+    let with_key = |years| {
+        let certificate = parameters("root", true, years).self_signed(&key).unwrap();
+        Certificate::from_der(certificate.der()).unwrap()
+    };
+    let (old, new) = (with_key(PAST), with_key(GOOD));
+    let issuer = Issuer::new(parameters("root", true, PAST), &key);
+    let leaf_key = KeyPair::generate().unwrap();
+    let leaf = parameters("t-1", false, GOOD).signed_by(&leaf_key, &issuer).unwrap();
+    let leaf = Certificate::from_der(leaf.der()).unwrap();
+    let enrolled = Enrolled {
+        groups: vec![("g", true, old), ("g", true, new)],
+        ..Enrolled::default()
+    };
+    let id = RegistrationId::new("t-1").unwrap();
+    let now = "2026-11-23T15:00:00Z".parse().unwrap();
+    assert_eq!(attest(&enrolled, &id, &[leaf], now), by_group("g", true));
 }

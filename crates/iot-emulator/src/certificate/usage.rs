@@ -3,6 +3,8 @@
 
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{X509Certificate, X509Version};
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::unconfirmed::NO_EXTENDED_KEY_USAGE_IS_A_CLIENT;
 
@@ -24,6 +26,9 @@ const KNOWN: [&str; 14] = [
     "1.3.6.1.5.5.7.1.1",
 ];
 
+/// P-256, P-384, P-521.
+const CURVES: [&str; 3] = ["1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"];
+
 /// What is asked of every certificate, small enough to be kept beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Usage {
@@ -38,8 +43,10 @@ pub(crate) struct Usage {
     pub(crate) may_be_client: bool,
     /// It has name constraints.
     pub(crate) constrains_names: bool,
-    /// A critical extension is not known here.
+    /// A critical extension is not known here, or what it says can't be read.
     pub(crate) is_beyond_us: bool,
+    /// Its key is of a kind and size that TLS takes.
+    pub(crate) has_usable_key: bool,
 }
 
 impl Usage {
@@ -52,6 +59,7 @@ impl Usage {
             may_be_client: NO_EXTENDED_KEY_USAGE_IS_A_CLIENT,
             constrains_names: false,
             is_beyond_us: false,
+            has_usable_key: has_usable_key(certificate.public_key()),
         };
         for extension in certificate.extensions() {
             match extension.parsed_extension() {
@@ -64,6 +72,7 @@ impl Usage {
                     usage.may_be_client = extended.client_auth || extended.any;
                 }
                 ParsedExtension::NameConstraints(_) => usage.constrains_names = true,
+                ParsedExtension::ParseError { .. } => usage.is_beyond_us |= extension.critical,
                 _ if extension.critical && !KNOWN.contains(&extension.oid.to_id_string().as_str()) => {
                     usage.is_beyond_us = true;
                 }
@@ -71,5 +80,21 @@ impl Usage {
             }
         }
         usage
+    }
+}
+
+fn has_usable_key(key: &SubjectPublicKeyInfo<'_>) -> bool {
+    match key.parsed() {
+        Ok(PublicKey::RSA(rsa)) => {
+            let zeros = rsa.modulus.iter().take_while(|byte| **byte == 0).count();
+            let significant = rsa.modulus.get(zeros..).unwrap_or_default();
+            let unused = significant.first().map_or(0, |byte| byte.leading_zeros() as usize);
+            significant.len() * 8 - unused >= 2048
+        }
+        Ok(PublicKey::EC(_)) => {
+            let curve = key.algorithm.parameters.as_ref().map(|curve| curve.as_oid());
+            matches!(curve, Some(Ok(curve)) if CURVES.contains(&curve.to_id_string().as_str()))
+        }
+        _ => false,
     }
 }

@@ -148,7 +148,12 @@ async fn who_is_not_enrolled_gets_through_the_handshake_and_is_refused_at_connec
     let expired = root.expired_leaf("t-1");
     for (party, hello, code, words) in [
         (None, Hello::dps("t-1"), 5, "no client certificate"),
-        (Some(&stranger), Hello::dps("t-1"), 5, "no enrollment"),
+        (
+            Some(&stranger),
+            Hello::dps("t-1"),
+            5,
+            "another certificate of that name",
+        ),
         (Some(&expired), Hello::dps("t-1"), 5, "expired"),
         (Some(&leaf), Hello::dps("t-2"), 5, "common name"),
         (

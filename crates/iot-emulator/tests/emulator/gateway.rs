@@ -147,7 +147,7 @@ async fn a_child_that_never_registered_is_known_by_its_enrollment() {
         (
             Some(&Party::root("Contoso Root").leaf("t-1")),
             Hello::hub("t-1"),
-            "no enrollment",
+            "another certificate of that name",
         ),
         (
             Some(&leaf),

@@ -7,6 +7,7 @@
 
 mod approval;
 mod central;
+mod chains;
 mod common;
 mod crash;
 mod dps;
