@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::lines::{Action, Control, Line, Selection, ShareOf};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
+use crate::plan::Shard;
 use crate::random::{Purpose, stream};
 
 /// The mailboxes of a process's devices, by index and by id.
@@ -22,10 +23,11 @@ pub(crate) struct Roster {
     groups: Vec<String>,
     group_of: Vec<usize>,
     seed: u64,
+    shard: Shard,
 }
 
 impl Roster {
-    pub(crate) fn new(seed: u64, groups: Vec<String>, devices: &[(usize, RegistrationId)]) -> Self {
+    pub(crate) fn new(seed: u64, shard: Shard, groups: Vec<String>, devices: &[(usize, RegistrationId)]) -> Self {
         Self {
             mailboxes: devices.iter().map(|_| Arc::default()).collect(),
             by_id: devices
@@ -36,6 +38,7 @@ impl Roster {
             groups,
             group_of: devices.iter().map(|(group, _)| *group).collect(),
             seed,
+            shard,
         }
     }
 
@@ -95,10 +98,16 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
         .map(|&index| Arc::clone(&roster.mailboxes[index]))
         .collect();
     let context = Arc::clone(context);
+    let shard = roster.shard;
     // A line that is spread over a time must not keep the next one waiting.
     tokio::spawn(async move {
         let devices = u32::try_from(mailboxes.len()).unwrap_or(u32::MAX);
         let pause = over / devices.max(1);
+        // The shards have the same line and must not carry it out in step.
+        let offset = pause.mul_f64(f64::from(shard.index) / f64::from(shard.count.get()));
+        if !offset.is_zero() {
+            sleep(offset).await;
+        }
         for mailbox in &mailboxes {
             if order(action, mailbox) {
                 context.metrics.count(Counter::DevicesWanted);
@@ -132,7 +141,7 @@ mod tests {
         let devices: Vec<_> = (0..1_000)
             .map(|i| (usize::from(i >= 500), RegistrationId::new(&format!("d{i:04}")).unwrap()))
             .collect();
-        Roster::new(7, vec!["a".into(), "b".into()], &devices)
+        Roster::new(7, Shard::WHOLE, vec!["a".into(), "b".into()], &devices)
     }
 
     #[test]

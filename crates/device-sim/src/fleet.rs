@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use iot_protocol::IdError;
 use iot_protocol::id::RegistrationId;
+use jiff::Timestamp;
 use mqtt_link::{Tls, TlsSetupError, TrustRoots};
 use provisioning::assignment::{self, AssignmentCache};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::context::{Context, GroupContext, Settled, Way, WayError};
 use crate::control::{self, Roster};
@@ -19,7 +20,7 @@ use crate::device::Device;
 use crate::lines::{Action, Control, EndReason, LINES_VERSION, Line, counter};
 use crate::metrics::{Counter, Metrics};
 use crate::outcome::Outcome;
-use crate::pacer::Pacer;
+use crate::pacer::{Beat, Pacer};
 use crate::plan::{Plan, Shard, Target};
 use crate::proxies::Proxies;
 use crate::ramp::Ramp;
@@ -77,6 +78,8 @@ pub struct Fleet {
     ramp: Ramp,
     roster: Roster,
     devices: Vec<(usize, RegistrationId)>,
+    /// How many devices the whole fleet has.
+    of: u32,
 }
 
 /// What a process knows beside its plan.
@@ -165,11 +168,18 @@ impl Fleet {
         });
         let groups = groups.collect::<Result<_, _>>()?;
         let names = plan.groups.iter().map(|group| group.name.clone());
-        let roster = Roster::new(plan.seed, names.clone().collect(), &devices);
+        let roster = Roster::new(plan.seed, shard, names.clone().collect(), &devices);
+        let of = plan.device_count();
+        // Where the clock of a machine is before the start of the plan, all there is in common is the start itself.
+        let age = Timestamp::now()
+            .duration_since(plan.start)
+            .try_into()
+            .unwrap_or_default();
+        let beat = Beat::new(Instant::now(), age);
         let context = Arc::new(Context {
             groups,
-            register_pacer: Pacer::new(shard.part_of(plan.rates.register_per_s)),
-            connect_pacer: Pacer::new(shard.part_of(plan.rates.connect_per_s)),
+            register_pacer: Pacer::new(plan.rates.register_per_s, shard, beat),
+            connect_pacer: Pacer::new(plan.rates.connect_per_s, shard, beat),
             metrics: Metrics::new(devices.len() as u64, names),
             settled: Settled::default(),
             loading: Semaphore::new(LOADING),
@@ -189,6 +199,7 @@ impl Fleet {
             ramp: Ramp::new(plan.stages),
             roster,
             devices,
+            of,
         })
     }
 
@@ -200,6 +211,7 @@ impl Fleet {
             ramp,
             roster,
             devices,
+            of,
         } = self;
         context.say(Line::Ready {
             version: LINES_VERSION,
@@ -213,6 +225,8 @@ impl Fleet {
         }
         let conductor = Conductor {
             context: Arc::clone(&context),
+            shard,
+            of,
             ramp,
             roster,
             input,
@@ -254,6 +268,9 @@ fn tls(ca: Option<&Path>) -> Result<Tls, FleetError> {
 /// Moves the devices.
 struct Conductor {
     context: Arc<Context>,
+    shard: Shard,
+    /// How many devices the whole fleet has.
+    of: u32,
     ramp: Ramp,
     roster: Roster,
     input: mpsc::UnboundedReceiver<Input>,
@@ -276,7 +293,11 @@ impl Conductor {
     async fn follow_stages(&mut self) -> EndReason {
         let devices = u32::try_from(self.roster.mailboxes().len()).unwrap_or(u32::MAX);
         let context = Arc::clone(&self.context);
-        let settled = context.settled.all(devices);
+        let settled = async {
+            context.settled.all(devices).await;
+            // All shards begin their stages together, when the fleet's last device has registered.
+            sleep(context.register_pacer.behind(self.of)).await;
+        };
         tokio::pin!(settled);
         loop {
             tokio::select! {
@@ -286,14 +307,21 @@ impl Conductor {
         }
         let mut clock = Some(RampClock::new());
         let mut online = 0;
+        let mut reached = Duration::ZERO;
         loop {
             let elapsed = clock.as_ref().map_or(Duration::ZERO, RampClock::elapsed);
-            online = self.bring_online(online, self.ramp.online_at(elapsed, self.roster.mailboxes().len()));
-            if elapsed >= self.ramp.length() {
+            // The end of a stage is a moment of its own: what the stages only touch there would never be.
+            let end = self.ramp.next_end(reached);
+            reached = end.map_or(elapsed, |end| end.min(elapsed));
+            let wanted = self.shard.part_of_number(self.ramp.online_at(reached, self.of));
+            online = self.bring_online(online, wanted as usize);
+            if reached >= self.ramp.length() {
                 return EndReason::StagesOver;
             }
+            let end = self.ramp.next_end(reached).unwrap_or(reached);
+            let step = end.saturating_sub(elapsed).min(RAMP_STEP);
             tokio::select! {
-                () = sleep_until(Instant::now() + RAMP_STEP) => {}
+                () = sleep(step) => {}
                 input = self.input.recv() => if self.obey(input, &mut clock) { return EndReason::Stopped },
             }
         }

@@ -257,7 +257,7 @@ pub struct Files {
     pub password_file: Option<PathBuf>,
 }
 
-/// How fast devices may come. A shard takes its part of each rate.
+/// How fast the devices of the whole fleet may come. A shard takes every n-th turn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
@@ -299,10 +299,12 @@ impl Shard {
         index % self.count == self.index
     }
 
-    /// This shard's part of a rate of the whole fleet.
+    /// How many of the fleet's first `number` devices belong here. Over all shards that is `number`.
     #[must_use]
-    pub fn part_of(self, rate: f64) -> f64 {
-        rate / f64::from(self.count.get())
+    pub fn part_of_number(self, number: u32) -> u32 {
+        let (count, number) = (self.count.get(), u64::from(number));
+        let part = (number + u64::from(count - 1) - u64::from(self.index.min(count - 1))) / u64::from(count);
+        u32::try_from(part).expect("a part is not more than the whole")
     }
 }
 
@@ -510,6 +512,26 @@ mod tests {
         parts.sort();
         assert_eq!(all.len(), 102);
         assert_eq!(all, parts);
+    }
+
+    #[test]
+    fn the_parts_of_a_number_are_the_number_and_the_devices_that_shards_hold() {
+        for count in 1..=9 {
+            for number in (0..40).chain([u32::MAX]) {
+                let shards = (0..count).map(|i| format!("{i}/{count}").parse::<Shard>().unwrap());
+                let parts: Vec<u32> = shards.clone().map(|shard| shard.part_of_number(number)).collect();
+                assert_eq!(
+                    parts.iter().map(|part| u64::from(*part)).sum::<u64>(),
+                    u64::from(number)
+                );
+                if number < 40 {
+                    let held: Vec<u32> = shards
+                        .map(|shard| (0..number).map(|index| u32::from(shard.holds(index))).sum())
+                        .collect();
+                    assert_eq!(parts, held, "{number} in {count}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -43,18 +43,43 @@ impl Ramp {
         from
     }
 
-    /// How many of `devices` should be online. Anything above zero is at least one device.
+    /// How many of the `devices` of a whole fleet should be online.
     #[must_use]
-    pub fn online_at(&self, elapsed: Duration, devices: usize) -> usize {
-        let exact = self.share_at(elapsed) * devices as f64;
-        // The product is between 0 and the number of devices.
-        exact.ceil() as usize
+    pub fn online_at(&self, elapsed: Duration, devices: u32) -> u32 {
+        wanted(self.share_at(elapsed), devices)
     }
+
+    /// When the first stage ends that has not ended at `elapsed`.
+    #[must_use]
+    pub fn next_end(&self, elapsed: Duration) -> Option<Duration> {
+        let mut ends = self.stages.iter().scan(Duration::ZERO, |end, stage| {
+            *end += Duration::from_millis(stage.over_ms);
+            Some(*end)
+        });
+        ends.find(|end| *end > elapsed)
+    }
+}
+
+/// How many of `devices` a share is. Anything above zero is at least one device. A shard has its part of that number and not
+/// its own share, since what each rounds up adds up.
+#[must_use]
+pub fn wanted(share: f64, devices: u32) -> u32 {
+    let exact = share * f64::from(devices);
+    // 7 % of 100 is not 8: what arithmetic adds is no part of a device.
+    let whole = exact.round();
+    let wanted = if whole > 0.0 && (exact - whole).abs() < 1e-6 {
+        whole
+    } else {
+        exact.ceil()
+    };
+    // A share of at most 1 of a number stays in its range, and a cast saturates.
+    wanted as u32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Shard;
 
     fn ramp(stages: &[(f64, u64)]) -> Ramp {
         Ramp::new(
@@ -88,6 +113,32 @@ mod tests {
         let ramp = ramp(&[(0.5, 0), (0.5, 1_000)]);
         assert_eq!(ramp.online_at(Duration::ZERO, 10), 5);
         assert_eq!(ramp.online_at(Duration::from_secs(9), 10), 5);
+    }
+
+    #[test]
+    fn the_shards_together_have_the_number_of_the_fleet_at_each_moment() {
+        let ramp = ramp(&[(1.0, 5_000), (0.5, 5_000), (0.07, 3_000), (1.0, 0), (0.0, 2_000)]);
+        for devices in [1, 2, 10, 28, 100, 101] {
+            for count in [1, 2, 7, 64] {
+                for tenths in 0..160 {
+                    let wanted = ramp.online_at(Duration::from_millis(tenths * 100), devices);
+                    let shards = (0..count).map(|i| format!("{i}/{count}").parse::<Shard>().unwrap());
+                    let sum: u32 = shards.map(|shard| shard.part_of_number(wanted)).sum();
+                    assert_eq!(sum, wanted, "{devices} devices in {count} shards after {tenths}00 ms");
+                }
+            }
+        }
+        assert_eq!(ramp.online_at(Duration::from_secs(10), 28), 14);
+        assert_eq!(wanted(0.07, 100), 7);
+    }
+
+    #[test]
+    fn the_ends_of_stages_follow_each_other() {
+        let ramp = ramp(&[(1.0, 2_000), (0.5, 0), (0.0, 1_000)]);
+        let end = |ms| ramp.next_end(Duration::from_millis(ms));
+        assert_eq!(end(0), Some(Duration::from_secs(2)));
+        assert_eq!(end(2_000), Some(Duration::from_secs(3)));
+        assert_eq!(end(3_000), None);
     }
 
     #[test]

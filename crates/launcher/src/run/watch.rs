@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use device_sim::lines::{Action, DeviceLine, Line, State, counter};
+use device_sim::ramp;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
@@ -70,9 +71,9 @@ fn first_line(words: &str) -> String {
 
 /// How many devices of a process the stages want online at their highest.
 fn wanted_of(process: usize, processes: u32, devices: u32, peak: f64) -> u64 {
-    // A share of at most 1 of a number stays in its range.
-    let wanted = (f64::from(devices) * peak).ceil() as usize;
-    (process..wanted).step_by(processes.max(1) as usize).count() as u64
+    // As the ramp of each process counts.
+    let wanted = ramp::wanted(peak, devices);
+    (process..wanted as usize).step_by(processes.max(1) as usize).count() as u64
 }
 
 /// Waits for an instant that may not be there; without one, for ever.
