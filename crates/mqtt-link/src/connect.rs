@@ -1,6 +1,7 @@
 //! From a host name to CONNACK: DNS, TCP (and a proxy's tunnel), TLS, MQTT (and its WebSocket), each timed.
 
 mod packet;
+mod race;
 mod tunnel;
 mod upgrade;
 
@@ -67,7 +68,7 @@ impl fmt::Display for Phase {
 pub struct ConnectTimings {
     /// The DNS look-up; zero if the host is an IP literal.
     pub dns: Duration,
-    /// TCP, over all addresses tried, and the proxy's CONNECT.
+    /// TCP, until the first address has answered, and the proxy's CONNECT.
     pub tcp: Duration,
     /// The TLS handshake.
     pub tls: Duration,
@@ -100,9 +101,7 @@ pub(crate) async fn open(
 
     let addresses = clock.run(Phase::Dns, look_up(endpoint)).await?;
     let looked_up = Instant::now();
-    let tcp = clock
-        .run(Phase::Tcp, reach(endpoint, &addresses, clock.deadline))
-        .await?;
+    let tcp = clock.run(Phase::Tcp, reach(endpoint, &addresses)).await?;
     let opened = Instant::now();
     let tls = clock.run(Phase::Tls, shake_hands(endpoint, credentials, tcp)).await?;
     let secured = Instant::now();
@@ -165,8 +164,8 @@ async fn look_up(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, ConnectError> {
 }
 
 /// Opens the socket, and through a proxy the tunnel.
-async fn reach(endpoint: &Endpoint, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ConnectError> {
-    let mut tcp = open_tcp(endpoint, addresses, deadline).await?;
+async fn reach(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+    let mut tcp = open_tcp(endpoint, addresses).await?;
     if let Some(proxy) = &endpoint.proxy {
         open_tunnel(&mut tcp, proxy, &endpoint.connect_host, endpoint.port)
             .await
@@ -178,41 +177,15 @@ async fn reach(endpoint: &Endpoint, addresses: &[SocketAddr], deadline: Instant)
     Ok(tcp)
 }
 
-/// Tries the addresses in turn. Each gets a fair share of what is left of the time, so that one which drops packets
-/// does not use up what the next one would need.
-async fn open_tcp(endpoint: &Endpoint, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ConnectError> {
+async fn open_tcp(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
     let (host, port) = endpoint.first_hop();
-    let error = |source| ConnectError::Tcp {
-        host: host.to_owned(),
-        port,
-        source,
-    };
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "host has no address");
-    for (index, address) in addresses.iter().enumerate() {
-        let now = Instant::now();
-        let waiting = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        let share = now + deadline.saturating_duration_since(now) / waiting;
-        let attempt = async {
-            let tcp = TcpStream::connect(address).await?;
-            tcp.set_nodelay(true)?;
-            Ok(tcp)
-        };
-        // The last address has all the time there is, and then the whole attempt has timed out.
-        let attempted = match index + 1 == addresses.len() {
-            true => attempt.await,
-            false => timeout_at(share, attempt)
-                .await
-                .unwrap_or_else(|elapsed| Err(elapsed.into())),
-        };
-        match attempted {
-            Ok(tcp) => return Ok(tcp),
-            Err(error) => {
-                debug!(%address, %error, "address did not answer");
-                last = error;
-            }
-        }
-    }
-    Err(error(last))
+    race::first_to_answer(host, addresses)
+        .await
+        .map_err(|source| ConnectError::Tcp {
+            host: host.to_owned(),
+            port,
+            source,
+        })
 }
 
 async fn shake_hands(
