@@ -115,8 +115,9 @@ impl Recovery {
             Failure::DpsUnavailable {
                 retry_after: Some(wait),
             } => {
-                // Everybody was told the same time, so they must not all come back at its end.
-                Next::Register(wait.min(PARKED) + wait.min(CAP).mul_f64(random.random_range(0.0..0.5)))
+                // All were told the same time, so they must not all come back at its end, and ever more rarely if it goes on.
+                let spread = wait.min(CAP).mul_f64(random.random_range(0.0..0.5));
+                Next::Register(wait.min(PARKED) + spread + backoff(self.failures, random))
             }
             Failure::DpsUnavailable { retry_after: None } => Next::Register(DPS_WAIT + backoff(self.failures, random)),
             Failure::OperatorMustAct => Next::Park(parked(random)),
@@ -257,7 +258,7 @@ mod tests {
             },
             &mut random,
         ) {
-            Next::Register(wait) => assert!(wait >= asked && wait <= asked.mul_f64(1.5)),
+            Next::Register(wait) => assert!(wait >= asked && wait <= asked.mul_f64(1.5) + BASE),
             other => panic!("{other:?}"),
         }
         match Recovery::default().failed(Failure::DpsUnavailable { retry_after: None }, &mut random) {

@@ -114,6 +114,16 @@ impl Registration<'_> {
 
     /// Registers.
     pub async fn run_with(&self, options: &RegistrationOptions) -> Result<Registered, RegistrationError> {
+        self.run_telling(options, || {}).await
+    }
+
+    /// Registers, and calls `on_throttled` each time when DPS says that it has too much to do: a device may be kept waiting for
+    /// minutes.
+    pub async fn run_telling(
+        &self,
+        options: &RegistrationOptions,
+        on_throttled: impl Fn(),
+    ) -> Result<Registered, RegistrationError> {
         let patience = Patience {
             deadline: options.deadline.min(LONGEST),
             answer_timeout: options.answer_timeout.min(LONGEST),
@@ -121,7 +131,7 @@ impl Registration<'_> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.jitter_seed);
         let request = RegistrationRequest::new(self.registration_id, self.model_id);
         let mut machine = Machine::new(&request, patience, move || rng.random(), Instant::now());
-        let result = self.converse(&mut machine, options).await;
+        let result = self.converse(&mut machine, options, &on_throttled).await;
         let (waited, throttled) = (machine.waited(), machine.throttled());
         match result {
             Ok((
@@ -147,6 +157,7 @@ impl Registration<'_> {
         &self,
         machine: &mut Machine<impl FnMut() -> f64>,
         options: &RegistrationOptions,
+        throttled: &impl Fn(),
     ) -> Result<(Assigned, ConnectTimings), RegistrationFailure> {
         let connect = ConnectOptions {
             user_name: Some(DpsUserName::new(self.id_scope.clone(), self.registration_id.clone()).to_string()),
@@ -154,7 +165,7 @@ impl Registration<'_> {
             ..ConnectOptions::new(self.registration_id.as_str())
         };
         let (mut link, timings) = Link::connect(self.endpoint, self.credentials, &connect).await?;
-        let outcome = drive(&mut link, machine).await;
+        let outcome = drive(&mut link, machine, throttled).await;
         // Whether a link that failed can still say goodbye is of no interest; whether one that worked can, hardly more.
         if let Err(error) = link.close(FAREWELL).await {
             debug!(registration_id = %self.registration_id, %error, "connection to dps did not close in order");
@@ -164,10 +175,19 @@ impl Registration<'_> {
 }
 
 /// Does what the machine says until it is done.
-async fn drive(link: &mut Link, machine: &mut Machine<impl FnMut() -> f64>) -> Result<Assigned, RegistrationFailure> {
+async fn drive(
+    link: &mut Link,
+    machine: &mut Machine<impl FnMut() -> f64>,
+    throttled: &impl Fn(),
+) -> Result<Assigned, RegistrationFailure> {
     let mut event = Event::Connected;
     loop {
-        event = match machine.handle(event, Instant::now()) {
+        let throttled_before = machine.throttled();
+        let action = machine.handle(event, Instant::now());
+        if machine.throttled() > throttled_before {
+            throttled();
+        }
+        event = match action {
             Action::Subscribe => match timeout_at(machine.deadline(), subscribe(link)).await {
                 Ok(subscribed) => subscribed.map(|()| Event::Subscribed)?,
                 Err(_) => Event::Deadline,

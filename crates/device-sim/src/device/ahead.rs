@@ -20,10 +20,9 @@ use super::register::ask_dps;
 use super::{Device, Loaded, Trouble, load_identity};
 use crate::context::Assigned;
 use crate::lines::{State, counter};
-use crate::metrics::Counter;
 
 /// A registration beside a session. It ends with whoever holds it.
-pub(super) type Ahead = AbortOnDropHandle<Result<Box<Done>, Box<Failed>>>;
+pub(super) type Ahead = AbortOnDropHandle<Result<Box<Done>, Box<Trouble>>>;
 
 /// It went well.
 pub(super) struct Done {
@@ -31,12 +30,6 @@ pub(super) struct Done {
     loaded: Instant,
     begun: Instant,
     registered: Registered,
-}
-
-/// It did not.
-pub(super) struct Failed {
-    trouble: Trouble,
-    throttled: u32,
 }
 
 impl Device {
@@ -47,9 +40,8 @@ impl Device {
         info!(device_id = %self.id, "registers again with {} while it stays online", context.target.dps_endpoint);
         AbortOnDropHandle::new(tokio::spawn(async move {
             context.register_pacer.turn().await;
-            let failed = |trouble, throttled| Box::new(Failed { trouble, throttled });
             let loading = load_identity(&context, group, &id).await;
-            let identity = loading.map_err(|trouble| failed(trouble, 0))?;
+            let identity = loading.map_err(Box::new)?;
             let (loaded, credentials) = (Instant::now(), Credentials::X509(identity.certified_key()));
             let begun = Instant::now();
             match ask_dps(&context, group, &id, &credentials, jitter_seed).await {
@@ -59,13 +51,13 @@ impl Device {
                     begun,
                     registered,
                 })),
-                Err(error) => Err(failed(Trouble::registration(&error), error.throttled())),
+                Err(error) => Err(Box::new(Trouble::registration(&error))),
             }
         }))
     }
 
     /// Takes up what came of it. Whether the device now has to connect again.
-    pub(super) fn registered_ahead(&mut self, ended: Result<Result<Box<Done>, Box<Failed>>, JoinError>) -> bool {
+    pub(super) fn registered_ahead(&mut self, ended: Result<Result<Box<Done>, Box<Trouble>>, JoinError>) -> bool {
         match ended.expect("registering does not panic, and nobody ends it while it is waited for") {
             Ok(done) => {
                 let Done {
@@ -90,10 +82,8 @@ impl Device {
                 self.identity = Some(Box::new(Loaded { identity, at: loaded }));
                 true
             }
-            Err(failed) => {
-                let Failed { trouble, throttled } = *failed;
+            Err(trouble) => {
                 let metrics = &self.context.metrics;
-                metrics.add(Counter::DpsThrottled, throttled.into());
                 metrics.count_reason(counter::REGISTER_FAILED, trouble.reason);
                 info!(device_id = %self.id, reason = trouble.reason, "{}; stays as it is", trouble.message);
                 let assigned = self.assigned.clone();

@@ -83,9 +83,6 @@ impl Device {
                 self.accept(assigned, identity, loaded);
             }
             Some(Err(error)) => {
-                self.context
-                    .metrics
-                    .add(Counter::DpsThrottled, error.throttled().into());
                 self.register_failed(Trouble::registration(&error));
             }
         }
@@ -120,7 +117,6 @@ impl Device {
         let metrics = &self.context.metrics;
         metrics.record(self.group, Phase::Register, begun.elapsed());
         metrics.record(self.group, Phase::DpsWait, registered.waited);
-        metrics.add(Counter::DpsThrottled, registered.throttled.into());
     }
 
     pub(super) fn assignment_key(&self, identity: &Identity) -> AssignmentKey {
@@ -172,5 +168,7 @@ pub(super) async fn ask_dps(
         answer_timeout: context.patience.answer,
         ..RegistrationOptions::default()
     };
-    registration.run_with(&options).await
+    // Counted as it happens: a device that is throttled may wait for minutes before anything else is said of it.
+    let count = || context.metrics.count(Counter::DpsThrottled);
+    registration.run_telling(&options, count).await
 }

@@ -19,6 +19,8 @@ const POLL_JITTER: Duration = Duration::from_secs(5);
 /// The wait after an error when DPS names none. It doubles from error to error, and as much again may come on top.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// Over so much at least a wait is spread that DPS names, be it named ever so short. It doubles likewise.
+const SHORTEST_SPREAD: Duration = Duration::from_secs(1);
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +116,7 @@ pub struct Machine<J> {
     jitter: J,
     polls: PollLimit,
     requests: u64,
-    /// Errors in a row for which DPS named no wait.
+    /// Errors in a row.
     errors: u32,
     waited: Duration,
     throttled: u32,
@@ -338,16 +340,29 @@ impl<J: FnMut() -> f64> Machine<J> {
         if status != 429 && status < 500 {
             return self.fail(failure);
         }
-        let wait = retry_after.unwrap_or_else(|| self.back_off());
+        let wait = self.back_off(retry_after, now);
         self.pause(operation, wait, now, failure)
     }
 
-    fn back_off(&mut self) -> Duration {
-        let base = RETRY_AFTER
-            .saturating_mul(1 << self.errors.min(4))
-            .min(LONGEST_RETRY_AFTER);
+    /// A wait that DPS names is the least. All devices in the queue were told the same, and how long the queue is none of them
+    /// can see: so each comes later by a part of its own that grows from error to error, or most of a quota would be spent on
+    /// refusals (<https://learn.microsoft.com/azure/iot-dps/concepts-deploy-at-scale>).
+    fn back_off(&mut self, named: Option<Duration>, now: Instant) -> Duration {
+        let least = named.unwrap_or(RETRY_AFTER);
+        let doublings = 1 << self.errors.min(6);
         self.errors = self.errors.saturating_add(1);
-        base + self.jitter(base)
+        let grown = least
+            .max(SHORTEST_SPREAD)
+            .saturating_mul(doublings)
+            .min(LONGEST_RETRY_AFTER);
+        match named {
+            None => grown + self.jitter(grown),
+            Some(named) => {
+                // What is left of the registration is not given up for the sake of the spread.
+                let left = self.ends.saturating_duration_since(now).saturating_sub(named);
+                named.saturating_add(self.jitter(grown.min(left)))
+            }
+        }
     }
 
     /// Goes on with `operation` after the wait, or fails at once if there is no time for that.

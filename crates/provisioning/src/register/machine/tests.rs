@@ -243,16 +243,17 @@ fn refusal_carries_what_the_service_said() {
 #[test]
 fn throttled_put_is_put_again_after_the_wait() {
     let mut rig = Rig::asking();
-    rig.waits_until(7_000, 429, Some(7), THROTTLED);
+    // What the service names, and half of as much again.
+    rig.waits_until(10_500, 429, Some(7), THROTTLED);
     rig.asks("$dps/registrations/PUT/iotdps-register/?$rid=2");
     // Without a wait of the service's: 5 s and half of as much, doubled each time.
-    rig.waits_until(14_500, 429, None, THROTTLED);
+    rig.waits_until(25_500, 429, None, THROTTLED);
     rig.asks("$dps/registrations/PUT/iotdps-register/?$rid=3");
-    rig.waits_until(29_500, 503, None, UNAVAILABLE);
+    rig.waits_until(55_500, 503, None, UNAVAILABLE);
     rig.asks("$dps/registrations/PUT/iotdps-register/?$rid=4");
     assert_eq!(
         (rig.machine.throttled(), rig.machine.waited()),
-        (2, Duration::from_millis(29_500))
+        (2, Duration::from_millis(55_500))
     );
     assert!(matches!(rig.answer(200, None, ASSIGNED), Action::Done(_)));
 }
@@ -267,6 +268,33 @@ fn throttled_poll_polls_the_same_operation_again() {
         ));
     }
     assert_eq!(rig.machine.throttled(), 2);
+}
+
+#[test]
+fn a_throttled_device_never_asks_early_and_ever_more_rarely() {
+    for share in [0.0, 0.5, 1.0] {
+        let mut rig = Rig::with_jitter(move || share);
+        rig.handle(Event::Subscribed);
+        let mut asked = 1;
+        loop {
+            let answered = rig.now;
+            match rig.answer(429, Some(1), THROTTLED) {
+                Action::Wait => {}
+                Action::Fail(failure) => break assert_eq!(failure.reason(), "dps_throttled"),
+                other => panic!("{other:?}"),
+            }
+            assert!(rig.deadline() >= answered + 1_000, "before it was asked to");
+            rig.now = rig.deadline();
+            rig.handle(Event::Deadline);
+            asked += 1;
+            if asked > 400 {
+                break;
+            }
+        }
+        // In five minutes; 300 would be one a second. Without any spread it would be that.
+        let most = if share > 0.0 { 24 } else { 301 };
+        assert!(asked <= most, "{asked} requests with a share of {share}");
+    }
 }
 
 #[test]
@@ -343,7 +371,7 @@ fn request_without_an_answer_is_given_up() {
 
     // Near the end of the whole, that comes first.
     let mut rig = Rig::asking();
-    rig.waits_until(290_000, 429, Some(290), THROTTLED);
+    rig.waits_until(295_000, 429, Some(290), THROTTLED);
     rig.now = rig.deadline();
     rig.handle(Event::Deadline);
     assert_eq!(rig.deadline(), 300_000);
