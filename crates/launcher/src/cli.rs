@@ -87,7 +87,8 @@ struct ManifestFile {
 struct ManifestArgs {
     #[command(flatten)]
     file: ManifestFile,
-    /// Cut the stages short, or hold the fleet online longer, so that they take this time, e.g. `1m30s`
+    /// Cut the stages short, or hold the fleet online longer, so that they take this time, e.g. `1m30s`. They begin when all
+    /// devices have registered, which is not counted
     #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
     duration: Option<Span>,
 }
@@ -99,6 +100,10 @@ struct RunArgs {
     /// Write the report into this folder: report.json
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    /// Run the whole plan, even where all devices fail for a reason that only a person can mend; without it, such a run
+    /// stops after half a minute
+    #[arg(long)]
+    keep_going: bool,
     #[command(flatten)]
     stop: StopArgs,
 }
@@ -320,12 +325,18 @@ fn obey(command: Command) -> ExitCode {
 
 async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
     let interrupts = Interrupts::listen().context("can't listen to signals")?;
-    let RunArgs { manifest, report, stop } = args;
+    let RunArgs {
+        manifest,
+        report,
+        keep_going,
+        stop,
+    } = args;
     let options = run::Options {
         manifest: manifest.file.manifest,
         set: manifest.file.set,
         duration: manifest.duration,
         report,
+        keep_going,
         stop_within: stop.stop_within.0,
         executable: executable()?,
     };

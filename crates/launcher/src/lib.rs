@@ -78,6 +78,7 @@ pub mod keep;
 pub mod load;
 pub mod manifest;
 pub mod merge;
+pub mod pace;
 pub mod plan_command;
 pub mod pre_flight;
 pub mod preview;

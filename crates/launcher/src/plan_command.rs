@@ -13,7 +13,7 @@ use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::manifest::values::{Rate, Span};
-use crate::{roster, target};
+use crate::{pace, roster, target};
 
 /// What a service's documentation allows.
 struct Quota {
@@ -108,17 +108,27 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group]) -> std::f
 
     let load = &manifest.load;
     let stages: Vec<_> = load.stages.iter().map(ToString::to_string).collect();
-    let registering = seconds(f64::from(devices) / load.register_rate.hertz());
+    let registering = pace::registering(manifest, devices);
     let staged: std::time::Duration = load.stages.iter().map(|stage| stage.over.0).sum();
     writeln!(text, "\nLoad")?;
-    writeln!(text, "  register  at {}, which takes {registering}", load.register_rate)?;
+    writeln!(
+        text,
+        "  register  at {}, which takes {}",
+        load.register_rate,
+        Span(registering)
+    )?;
     writeln!(text, "  connect   at {}", load.connect_rate)?;
     writeln!(text, "  stages    {}", stages.join(", "))?;
     writeln!(
         text,
-        "  takes     about {}",
-        seconds(f64::from(devices) / load.register_rate.hertz() + staged.as_secs_f64())
+        "  takes     about {}: {} registering, then {} of stages",
+        Span(registering.saturating_add(staged)),
+        Span(registering),
+        Span(staged)
     )?;
+    for warning in pace::warnings(manifest, devices) {
+        writeln!(text, "  warning: {warning}")?;
+    }
 
     let quotas = quotas(manifest, groups, devices);
     if !quotas.is_empty() {
@@ -176,8 +186,10 @@ fn quotas(manifest: &Manifest, groups: &[Group], devices: u32) -> Vec<Quota> {
         per: "per minute",
     };
     match &manifest.target {
-        Target::Emulator(_) => Vec::new(),
-        Target::Dps(_) => vec![registrations(1000.0)],
+        Target::Emulator(_) | Target::Dps(_) => pace::allowed_registrations(&manifest.target)
+            .map(|(_, allowed)| registrations(per_minute(allowed)))
+            .into_iter()
+            .collect(),
         Target::IotCentral(_) => vec![
             registrations(200.0),
             Quota {
@@ -208,12 +220,6 @@ fn messages_per_second(groups: &[Group]) -> f64 {
 
 fn plural(count: u32, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
-}
-
-/// Whole seconds, rounded up: an estimate has no milliseconds.
-fn seconds(seconds: f64) -> String {
-    let whole = std::time::Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(std::time::Duration::MAX);
-    Span(whole).to_string()
 }
 
 fn figure(number: f64) -> String {

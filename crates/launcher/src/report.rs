@@ -117,6 +117,8 @@ pub enum EndReason {
     ProcessDied,
     /// The emulator of the run died.
     EmulatorDied,
+    /// All devices had failed for the same reason, which a person has to mend.
+    AllFailed,
 }
 
 /// What went with processes that died, as far as they had not reported it.

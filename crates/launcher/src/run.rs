@@ -1,8 +1,10 @@
 //! The life of a run, from the manifest to the report.
 
 mod agenda;
+mod futile;
 pub mod prepare;
 mod silence;
+mod throttling;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -33,7 +35,7 @@ use crate::stats::Totals;
 use crate::story::Story;
 use crate::summary::summary;
 use crate::target::{Preparation, Ready, Token};
-use crate::{load, pre_flight, roll, roster, target};
+use crate::{load, pace, pre_flight, roll, roster, target};
 use agenda::{Agenda, Results};
 use watch::{Extent, Outcome, Watch};
 
@@ -48,6 +50,8 @@ pub struct Options {
     pub duration: Option<Span>,
     /// Where the report goes.
     pub report: Option<PathBuf>,
+    /// Run the whole plan, even where all devices fail for a reason that only a person can mend.
+    pub keep_going: bool,
     /// How long the end may take.
     pub stop_within: Duration,
     /// Our own program, which is started for the emulator and the devices.
@@ -82,6 +86,9 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     Held::check(&state).map_err(Failure::refused)?;
     let story = Story::begin();
     story.tell(start.words());
+    for warning in pace::warnings(&start.manifest, start.devices) {
+        story.tell(format!("warning: {warning}"));
+    }
     for roll in roll::unfinished(&start.manifest, &state) {
         story.tell(roll);
     }
@@ -141,6 +148,9 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         story,
     );
     watch.advise(Advisor::new(start.manifest.clone()));
+    if options.keep_going || start.fails_on_purpose() {
+        watch.keep_going();
+    }
     let mut outcome = watch
         .run(shards, events, questions, &mut emulator, &mut interrupts)
         .await;
@@ -260,6 +270,11 @@ impl Start {
             first_device,
         };
         Ok((start, token))
+    }
+
+    /// Whether the manifest itself asks for things to go wrong.
+    fn fails_on_purpose(&self) -> bool {
+        matches!(&self.manifest.target, Target::Emulator(target) if target.faults.is_some())
     }
 
     fn words(&self) -> String {

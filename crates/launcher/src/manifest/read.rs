@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use device_sim::plan::Model;
 
+use crate::pace;
+
 use super::document::Document;
 use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant};
 use super::problem::Problem;
@@ -322,6 +324,9 @@ impl Walk<'_> {
     }
 }
 
+/// Where no quota is known.
+const REGISTER_RATE: Rate = Rate::per_second(50.0);
+
 /// `[load]` as it is written; what the registrations may cost depends on the target.
 struct LoadKeys {
     register_rate: Option<Rate>,
@@ -348,13 +353,9 @@ impl Default for LoadKeys {
 impl LoadKeys {
     fn for_target(self, target: &Target) -> Load {
         Load {
-            register_rate: self.register_rate.unwrap_or(match target {
-                Target::Emulator(_) => Rate::per_second(50.0),
-                // https://learn.microsoft.com/azure/iot-central/core/concepts-quotas-limits
-                Target::IotCentral(_) => Rate::per_minute(200.0),
-                // https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits
-                Target::Dps(_) => Rate::per_minute(1000.0),
-            }),
+            register_rate: self
+                .register_rate
+                .unwrap_or_else(|| pace::allowed_registrations(target).map_or(REGISTER_RATE, |(_, allowed)| allowed)),
             connect_rate: self.connect_rate,
             stages: self.stages,
             processes: self.processes,

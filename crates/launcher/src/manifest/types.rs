@@ -452,7 +452,7 @@ impl Room {
 #[schemars(deny_unknown_fields)]
 pub struct Load {
     /// Registrations begun; when left out, what the target's documented quota allows: 200/min for IoT Central, 1000/min
-    /// for DPS. The emulator gets 50/s.
+    /// for DPS, and the same for an emulator with such a quota. An emulator without one gets 50/s.
     #[schemars(with = "Option<Rate>")]
     pub register_rate: Rate,
     /// Connections to hubs begun; 50/s when left out.

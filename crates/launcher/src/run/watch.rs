@@ -21,7 +21,9 @@ use crate::stats::Totals;
 use crate::story::Story;
 
 use super::agenda::Agenda;
+use super::futile::Futile;
 use super::silence::Silence;
+use super::throttling::Throttling;
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
@@ -118,6 +120,8 @@ pub(super) struct Watch {
     ending: Option<Ending>,
     /// When the stages are over, once they have begun.
     stages_over: Option<Instant>,
+    /// When the devices were started.
+    begun: Instant,
     /// By process: when it said its last line, until it has ended.
     last_line: Vec<Option<Instant>>,
     /// The processes that were left have been killed.
@@ -125,6 +129,8 @@ pub(super) struct Watch {
     /// Devices that have registered once, or failed to, until all have: then the stages begin.
     settled: BTreeSet<String>,
     silence: Silence,
+    throttling: Throttling,
+    futile: Futile,
     /// The largest share of the fleet that the stages want online.
     peak: f64,
 }
@@ -159,10 +165,13 @@ impl Watch {
             stop_within,
             ending: None,
             stages_over: None,
+            begun: Instant::now(),
             last_line: vec![Some(Instant::now()); processes as usize],
             killed: false,
             settled: BTreeSet::new(),
             silence: Silence::new(processes, story.elapsed()),
+            throttling: Throttling::default(),
+            futile: Futile::new(ramp::wanted(peak, devices)),
             peak,
         }
     }
@@ -223,6 +232,27 @@ impl Watch {
         }
     }
 
+    /// The whole plan is wanted, whatever becomes of it.
+    pub(super) fn keep_going(&mut self) {
+        self.futile.hope();
+    }
+
+    /// Where nothing can become of the run any more, it is over.
+    fn look_for_hope(&mut self, shards: &Shards) {
+        if self.ending.is_some() {
+            return;
+        }
+        if let Some(reason) = self.futile.verdict(self.begun.elapsed()) {
+            let words = format!("all devices failed for the same reason, {reason}, which waiting does not mend");
+            self.story.tell(format!(
+                "{words}: the run stops early; --keep-going runs the whole plan"
+            ));
+            self.outcome.failures.push(words);
+            self.outcome.ends(EndReason::AllFailed);
+            self.stop(shards);
+        }
+    }
+
     /// Troubles are to be explained, not only told.
     pub(super) fn advise(&mut self, advisor: Advisor) {
         self.advisor = Some(advisor);
@@ -269,6 +299,7 @@ impl Watch {
                 _ = progress.tick() => {
                     self.tell_progress();
                     self.look_for_silence();
+                    self.look_for_hope(&shards);
                 }
                 () = interrupts.next() => {
                     if self.outcome.interrupted {
@@ -298,6 +329,9 @@ impl Watch {
                 self.silence
                     .reported(event.process, acked, outstanding, self.story.elapsed());
                 self.tell_all_online();
+                let throttled = self.totals.counter(counter::DPS_THROTTLED);
+                let registered = self.totals.counter(counter::DEVICES_REGISTERED);
+                self.throttling.reported(throttled, registered, self.story.elapsed());
             }
             News::Said(Line::Device(device)) => {
                 self.desk.device(&device);
@@ -366,11 +400,16 @@ impl Watch {
         }
         match device.state {
             State::Online => {
+                self.futile.hope();
                 if self.shown.is_none() || device.id == self.first_device {
                     self.shown = Some(device.id);
                 }
             }
-            State::BackingOff | State::Parked => self.tell_trouble(&device),
+            State::BackingOff | State::Parked => {
+                let reason = device.reason.as_deref().unwrap_or_default();
+                self.futile.failed(&device.id, reason, device.state == State::Parked);
+                self.tell_trouble(&device);
+            }
             State::Pending | State::Registering | State::Connecting | State::Stopped => {}
         }
     }
@@ -410,9 +449,12 @@ impl Watch {
                 Some(since) => format!(", no answer since {:.1}s", since.as_secs_f64()),
                 None => String::new(),
             };
+            let registering = self.totals.state(State::Registering);
+            let throttling = self.throttling.words(registering, self.devices, now);
             self.story.tell(format!(
-                "{states}; telemetry {} acknowledged{answers}",
-                self.totals.counter(counter::TELEMETRY_ACKED)
+                "{states}; telemetry {} acknowledged{answers}{}",
+                self.totals.counter(counter::TELEMETRY_ACKED),
+                throttling.map(|words| format!("; {words}")).unwrap_or_default()
             ));
         }
         for (process, since) in self.silence.no_word_since(now) {
