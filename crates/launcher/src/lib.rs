@@ -82,6 +82,7 @@ pub mod pace;
 pub mod plan_command;
 pub mod pre_flight;
 pub mod preview;
+pub mod reach;
 pub mod report;
 pub mod roll;
 pub mod roster;

@@ -75,7 +75,7 @@ mod tests {
             "429 from DPS: 250 of 500 wait",
             "a rate needs time"
         );
-        for second in 6..65 {
+        for second in 6..=65 {
             throttling.reported(40 + second, 200 + (second - 5) * 10 / 3, at(second));
         }
         assert_eq!(
