@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::exit::Failure;
-use crate::manifest::types::{Endpoint, Target};
+use crate::manifest::types::Target;
 
 /// A person does not wait longer for the first word.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -25,44 +25,48 @@ struct Place {
     key: &'static str,
 }
 
-/// Makes sure that the application and DPS answer. An emulator of the manifest is not there yet.
+/// Makes sure that the application answers, where there is one. An emulator of the manifest is not there yet.
 ///
 /// # Errors
 ///
-/// Every place that does not answer, with what to check.
-pub async fn check(target: &Target) -> Result<(), Failure> {
-    let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
-    let mut places = places(target);
-    // What is behind a proxy only the proxy can resolve and reach.
-    places.retain(|place| matches!(proxies.to(&place.host, place.port), Ok(None)));
-    let mut looking: JoinSet<_> = places
-        .into_iter()
-        .map(|place| async move { problem(&place).await })
-        .collect();
-    let mut problems = Vec::new();
-    while let Some(looked) = looking.join_next().await {
-        problems.extend(looked.ok().flatten());
-    }
-    problems.sort();
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::refused(anyhow!("{}", problems.join("\n")))),
-    }
+/// It does not, with what to check.
+pub async fn application(target: &Target) -> Result<(), Failure> {
+    let place = match target {
+        Target::IotCentral(target) => place_of(&target.app),
+        Target::Dps(_) | Target::Emulator(_) => None,
+    };
+    answers(place).await
 }
 
-fn places(target: &Target) -> Vec<Place> {
-    let dps = |endpoint: &Endpoint| Place {
+/// Makes sure that DPS answers, for devices that are about to start on this machine.
+///
+/// # Errors
+///
+/// It does not, with what to check.
+pub async fn dps(target: &Target) -> Result<(), Failure> {
+    let endpoint = match target {
+        Target::Dps(target) => Some(&target.endpoint),
+        Target::IotCentral(target) => Some(&target.endpoint),
+        Target::Emulator(_) => None,
+    };
+    let place = endpoint.map(|endpoint| Place {
         host: endpoint.dps_endpoint.clone(),
         port: endpoint.port,
         key: "target.dps_endpoint",
-    };
-    match target {
-        Target::Emulator(_) => Vec::new(),
-        Target::Dps(target) => vec![dps(&target.endpoint)],
-        Target::IotCentral(target) => {
-            let application = place_of(&target.app);
-            application.into_iter().chain([dps(&target.endpoint)]).collect()
-        }
+    });
+    answers(place).await
+}
+
+async fn answers(place: Option<Place>) -> Result<(), Failure> {
+    let Some(place) = place else { return Ok(()) };
+    let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
+    // What is behind a proxy only the proxy can resolve and reach.
+    if !matches!(proxies.to(&place.host, place.port), Ok(None)) {
+        return Ok(());
+    }
+    match problem(&place).await {
+        None => Ok(()),
+        Some(problem) => Err(Failure::refused(anyhow!("{problem}"))),
     }
 }
 

@@ -35,7 +35,7 @@ use crate::stats::Totals;
 use crate::story::Story;
 use crate::summary::summary;
 use crate::target::{Preparation, Ready, Token};
-use crate::{load, pace, pre_flight, roll, roster, target};
+use crate::{load, pace, pre_flight, reach, roll, roster, target};
 use agenda::{Agenda, Results};
 use watch::{Extent, Outcome, Watch};
 
@@ -98,6 +98,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         // A run that can't begin leaves no state.
         let held = Held::for_run(&state).map_err(Failure::refused)?;
         let ready = start.prepare(&identities, &options.executable, token, story).await?;
+        reach::dps(&start.manifest.target).await?;
         Ok::<_, Failure>((held, ready))
     };
     let (_held, ready) = tokio::select! {

@@ -179,7 +179,7 @@ async fn open_with(
     more: &[String],
     story: Story,
 ) -> Result<Opened, Failure> {
-    reach::check(&manifest.target).await?;
+    reach::application(&manifest.target).await?;
     match (&manifest.target, token) {
         (Target::Emulator(target), _) => open_emulator(manifest, target, executable, more, story).await,
         (Target::IotCentral(target), Some(token)) => {
