@@ -125,7 +125,7 @@ async fn any_answers(addresses: Vec<SocketAddr>) -> io::Result<()> {
     let mut attempts: JoinSet<_> = addresses.into_iter().map(TcpStream::connect).collect();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     while let Some(attempt) = attempts.join_next().await {
-        match attempt.map_err(io::Error::other).flatten() {
+        match attempt.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(_) => return Ok(()),
             Err(error) => last = error,
         }
