@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// So long after the last refusal the devices that register are taken for waiting: what a device waits between two requests.
 const FRESH: Duration = Duration::from_secs(60);
-/// Over so much time it is counted how many get in.
-const COUNTED: Duration = Duration::from_secs(60);
+/// Over so much time it is counted how many get in: a quota that lay idle lets many in at first, and that is soon past.
+const COUNTED: Duration = Duration::from_secs(20);
 /// Less says nothing about a minute.
 const COUNTED_AT_LEAST: Duration = Duration::from_secs(6);
 
@@ -76,11 +76,11 @@ mod tests {
             "a rate needs time"
         );
         for second in 6..=65 {
-            throttling.reported(40 + second, 200 + (second - 5) * 10 / 3, at(second));
+            throttling.reported(40 + second, 200 + (second - 5) * 3, at(second));
         }
         assert_eq!(
             throttling.words(85, 500, at(65)).unwrap(),
-            "429 from DPS: 85 of 500 wait, about 200 a minute get in"
+            "429 from DPS: 85 of 500 wait, about 180 a minute get in"
         );
         assert_eq!(throttling.words(0, 500, at(65)), None, "all are in");
         assert_eq!(
