@@ -39,8 +39,8 @@ pub struct Args {
     /// Simulate only while holding the lock on this file; another process that holds it is a reason not to start
     #[arg(long, value_name = "FILE", requires = "plan")]
     pub lease: Option<PathBuf>,
-    /// The how-manieth process, from 1, that simulates this shard in this run. It becomes part of message ids, so that none
-    /// is used twice
+    /// Which process of this shard this is: a number that no other one has in this run. It becomes part of message ids, so
+    /// that none is used twice
     #[arg(long, value_name = "NUMBER", default_value = "1", requires = "plan")]
     pub incarnation: NonZeroU32,
     /// Where control lines come from

@@ -75,7 +75,7 @@ fn read_all(results: &[PathBuf]) -> anyhow::Result<Vec<Record>> {
     Ok(records)
 }
 
-/// Files are named by number: `0001.json`.
+/// Files are named by number: `0413377121.json`.
 fn find(folder: &Path, depth: u32, files: &mut BTreeSet<PathBuf>) -> anyhow::Result<()> {
     let read = || format!("can't read the folder `{}`", folder.display());
     for entry in fs::read_dir(folder).with_context(read)? {
@@ -113,9 +113,31 @@ fn choose(records: Vec<Record>, run: Option<&str>) -> anyhow::Result<(Vec<Record
 ///
 /// The records are of different fleets, or two of them are of the same process and differ.
 pub fn merge(mut records: Vec<Record>) -> anyhow::Result<Report> {
-    records.sort_by_key(|record| (record.index, record.incarnation));
+    // In the order of their beginnings, since numbers are drawn.
+    records.sort_by_key(|record| (record.index, record.began, record.incarnation));
     // The same folder may be given twice, or be copied.
     records.dedup();
+    if let Some(stray) = records.iter().find(|record| record.index >= record.count.get()) {
+        return Err(anyhow!(
+            "a file of run {} is of shard {}, and {} shards have the numbers 0 to {}",
+            stray.run_id,
+            stray.index,
+            stray.count,
+            stray.count.get() - 1
+        ));
+    }
+    let mut by_process = BTreeSet::new();
+    for record in &records {
+        if !by_process.insert((record.index, record.incarnation)) {
+            return Err(anyhow!(
+                "shard {} of run {} has two different files of the number {}\n\
+                 hint: one of them is an older copy; leave it out",
+                record.index,
+                record.run_id,
+                record.incarnation
+            ));
+        }
+    }
     for pair in records.windows(2) {
         let (one, next) = (&pair[0], &pair[1]);
         if (one.count, one.fleet_devices) != (next.count, next.fleet_devices) {
@@ -124,15 +146,6 @@ pub fn merge(mut records: Vec<Record>) -> anyhow::Result<Report> {
                 one.run_id,
                 one.count,
                 next.count
-            ));
-        }
-        if (one.index, one.incarnation) == (next.index, next.incarnation) {
-            return Err(anyhow!(
-                "shard {} of run {} has two different files of the number {}\n\
-                 hint: folders that were not shared can't be merged where a shard moved from one to the other",
-                one.index,
-                one.run_id,
-                one.incarnation
             ));
         }
     }

@@ -171,6 +171,11 @@ fn a_copy_counts_once_and_a_contradiction_is_refused() {
     assert_eq!(merge(vec![one(), one()]).unwrap().telemetry.offered, 10);
     let refused = merge(vec![one(), record(0, 1, None, &telemetry(20, 9, 0))]).unwrap_err();
     assert!(refused.to_string().contains("two different files"), "{refused}");
+    let stray = merge(vec![one(), record(3, 1, None, &telemetry(10, 9, 0))]).unwrap_err();
+    assert_eq!(
+        stray.to_string(),
+        "a file of run 20261124T020000000 is of shard 3, and 3 shards have the numbers 0 to 2"
+    );
     let mut cut_otherwise = record(1, 1, None, &telemetry(1, 1, 0));
     cut_otherwise.count = NonZeroU32::new(4).unwrap();
     let refused = merge(vec![one(), cut_otherwise]).unwrap_err().to_string();

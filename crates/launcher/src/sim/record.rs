@@ -2,11 +2,13 @@
 //! had until then.
 //!
 //! ```text
-//! <results>/<run id>/<i>-of-<n>/0001.json   the first process that had the shard
-//!                               0002.json   the one that took it over, or that it was given to again
-//!                               finished    there is nothing left to do
+//! <results>/<run id>/<i>-of-<n>/2891336453.json   one process that had the shard
+//!                               0413377121.json   another, that took it over or that it was given to again
+//!                               finished          there is nothing left to do
 //! ```
-//! Every process writes a file of its own, so that nothing is counted twice and nothing is overwritten.
+//! Every process writes a file of its own, so that nothing is counted twice and nothing is overwritten. Its number, which is
+//! part of its message ids too, is drawn: processes that share no folder, such as two pods of one shard, can't count
+//! each other.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +43,7 @@ pub struct Record {
     pub index: u32,
     /// Of how many.
     pub count: NonZeroU32,
-    /// The how-manieth process that had it, from 1.
+    /// Which process had it: a number that no other process of the shard has.
     pub incarnation: NonZeroU32,
     /// How many devices the whole fleet has.
     pub fleet_devices: u32,
@@ -70,7 +72,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins the next file of a shard. No other process gets the same number.
+    /// Begins a file of a shard. No other process gets the same number.
     ///
     /// # Errors
     ///
@@ -79,14 +81,12 @@ impl Recorder {
         let folder = shard_folder(results, &plan.run_id, shard);
         let make = || -> io::Result<(NonZeroU32, PathBuf)> {
             fs::create_dir_all(&folder)?;
-            let mut number = NonZeroU32::MIN;
             loop {
-                let path = folder.join(format!("{number:04}.json"));
+                let number = NonZeroU32::new(rand::random()).unwrap_or(NonZeroU32::MAX);
+                let path = folder.join(format!("{number:010}.json"));
                 match fs::File::create_new(&path) {
                     Ok(_) => return Ok((number, path)),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        number = number.saturating_add(1);
-                    }
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     Err(error) => return Err(error),
                 }
             }
