@@ -5,6 +5,7 @@
 mod allocation;
 mod register;
 mod registrations;
+mod request;
 mod session;
 mod weather;
 

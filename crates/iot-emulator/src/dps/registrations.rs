@@ -165,7 +165,7 @@ impl Registrations {
 }
 
 impl Answer {
-    fn new(status: u16, body: &impl Serialize) -> Self {
+    pub(super) fn new(status: u16, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("its keys are texts");
         Self { status, body }
     }

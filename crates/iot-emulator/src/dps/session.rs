@@ -2,33 +2,25 @@
 
 use std::convert::Infallible;
 
-use iot_protocol::dps::{RESPONSE_FILTER, RequestTopic, ResponseTopic, ServiceError};
+use iot_protocol::dps::{RESPONSE_FILTER, RequestTopic, ResponseTopic};
 use iot_protocol::id::{RegistrationId, RequestId};
 use iot_protocol::username::DpsUserName;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{
     Connect, ConnectReturnCode, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeReasonCode, UnsubAck,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::register::{error, register};
-use super::registrations::{Answer, Polled};
+use super::request::{self, API_VERSIONS, MAX_MESSAGE, Reply, Request};
 use crate::certificate::Certificate;
 use crate::clock;
 use crate::journal::{Event, Service, Why};
 use crate::services::Services;
 use crate::session::{Refused, patience, refuse};
-use crate::unconfirmed::{
-    BAD_CERTIFICATE, BAD_USER_NAME, DPS_IDLE, DPS_THROTTLED, DPS_UNKNOWN_OPERATION, WRONG_TENANT,
-};
+use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, DPS_IDLE, WRONG_TENANT};
 use crate::weather::at_connect;
 use crate::wire::{Stream, Wire, granted_qos};
-
-/// The published versions of the device interface that SDKs in use name.
-const API_VERSIONS: [&str; 3] = ["2019-03-31", "2021-06-01", "2021-10-01"];
-/// Largest message that DPS takes.
-const MAX_MESSAGE: usize = 96 * 1024;
 
 /// Serves a client whose user name is one for DPS.
 pub(crate) async fn serve<S: Stream>(
@@ -171,49 +163,25 @@ impl<S: Stream> Session<'_, S> {
         if publish.qos == QoS::AtLeastOnce {
             self.wire.send(Packet::PubAck(PubAck::new(publish.pkid))).await?;
         }
-        let answer = match &topic {
-            RequestTopic::Register { .. } => {
-                let registered = register(self.services, self.id, self.chain, &publish.payload);
-                self.services.store.settled().await?;
-                registered.map(|registration| Answer::from(&registration))
-            }
-            RequestTopic::Poll { operation_id, .. } => self.poll(operation_id),
+        let request = match &topic {
+            RequestTopic::Register { .. } => Request::Register { body: &publish.payload },
+            RequestTopic::Poll { operation_id, .. } => Request::Poll { operation_id },
         };
-        let retry_after = self.services.dps_retry_after.as_secs();
-        self.answer(topic.request_id(), answer, Some(retry_after)).await
+        let reply = request::serve(self.services, self.id, self.chain, request).await?;
+        self.answer(topic.request_id(), reply).await
     }
 
-    fn poll(&self, operation_id: &str) -> Result<Answer, ServiceError> {
-        let now = clock::now();
-        match self.services.registrations.poll(self.id, operation_id, Instant::now()) {
-            Polled::Done(answer) | Polled::Assigning(answer) => Ok(answer),
-            Polled::Throttled => Err(error(DPS_THROTTLED, "Operations are limited to 5 in 10 seconds.", now)),
-            Polled::Unknown => Err(error(DPS_UNKNOWN_OPERATION, "Operation not found.", now)),
-        }
-    }
-
-    /// Answers a request. `retry_after` is said only where there is something to come back for.
-    pub(super) async fn answer(
-        &mut self,
-        request_id: &RequestId,
-        answer: Result<Answer, ServiceError>,
-        retry_after: Option<u64>,
-    ) -> Result<(), Why> {
+    /// Answers a request, if the device has subscribed to answers.
+    pub(super) async fn answer(&mut self, request_id: &RequestId, reply: Reply) -> Result<(), Why> {
         let Some(qos) = self.subscribed else {
             return Ok(());
         };
-        let (status, body) = match answer {
-            Ok(Answer { status, body }) => (status, Ok(body)),
-            Err(error) => (error.status(), serde_json::to_vec(&error)),
-        };
-        let retry_after = retry_after.filter(|_| matches!(status, 202 | 429 | 500..));
         let topic = ResponseTopic {
-            status,
+            status: reply.status,
             request_id: request_id.clone(),
-            retry_after,
+            retry_after: reply.retry_after,
         };
-        let body = body.map_err(|error| Why::Violation(error.to_string()))?;
-        let mut publish = Publish::new(topic.to_string(), qos, body);
+        let mut publish = Publish::new(topic.to_string(), qos, reply.body);
         if qos != QoS::AtMostOnce {
             self.packet_id = self.packet_id.checked_add(1).unwrap_or(1);
             publish.pkid = self.packet_id;

@@ -4,9 +4,8 @@ use iot_protocol::dps::RequestTopic;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, PubAck};
 
-use super::register::error;
+use super::request::Reply;
 use super::session::Session;
-use crate::clock;
 use crate::journal::Why;
 use crate::weather::{Act, Phase, silence};
 use crate::wire::{Stream, Withheld};
@@ -29,9 +28,7 @@ impl<S: Stream> Session<'_, S> {
                 if publish.qos == QoS::AtLeastOnce {
                     self.wire.send(Packet::PubAck(PubAck::new(publish.pkid))).await?;
                 }
-                let message = "The request was not served.";
-                let refusal = error(answer.error_code, message, clock::now());
-                self.answer(topic.request_id(), Err(refusal), answer.retry_after).await
+                self.answer(topic.request_id(), Reply::kept_from(answer)).await
             }
             Act::Silence { reads } => Err(silence(self.wire, services, reads).await),
             Act::NoAck => self.handle_without(ack, packet).await,

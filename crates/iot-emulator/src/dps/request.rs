@@ -1,0 +1,82 @@
+//! What a device may ask of DPS, whichever door it comes through, and what it gets.
+
+use iot_protocol::dps::ServiceError;
+use iot_protocol::id::RegistrationId;
+use tokio::time::Instant;
+
+use super::register::{error, register};
+use super::registrations::{Answer, Polled};
+use crate::certificate::Certificate;
+use crate::clock;
+use crate::services::Services;
+use crate::store::NotStored;
+use crate::unconfirmed::{DPS_THROTTLED, DPS_UNKNOWN_OPERATION};
+use crate::weather;
+
+/// The published versions of the device interface that SDKs in use name.
+pub(super) const API_VERSIONS: [&str; 3] = ["2019-03-31", "2021-06-01", "2021-10-01"];
+/// Largest message that DPS takes.
+pub(super) const MAX_MESSAGE: usize = 96 * 1024;
+
+/// What a device asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Request<'a> {
+    /// To be registered.
+    Register { body: &'a [u8] },
+    /// How its registration goes.
+    Poll { operation_id: &'a str },
+}
+
+/// What it gets.
+#[derive(Debug, PartialEq)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    /// JSON.
+    pub(super) body: Vec<u8>,
+    /// In seconds; only where there is something to come back for.
+    pub(super) retry_after: Option<u64>,
+}
+
+/// Serves a request of a device that has been attested.
+pub(super) async fn serve(
+    services: &Services,
+    id: &RegistrationId,
+    chain: &[Certificate],
+    request: Request<'_>,
+) -> Result<Reply, NotStored> {
+    let answer = match request {
+        Request::Register { body } => {
+            let registered = register(services, id, chain, body);
+            services.store.settled().await?;
+            registered.map(|registration| Answer::from(&registration))
+        }
+        Request::Poll { operation_id } => poll(services, id, operation_id),
+    };
+    Ok(Reply::new(answer, Some(services.dps_retry_after.as_secs())))
+}
+
+fn poll(services: &Services, id: &RegistrationId, operation_id: &str) -> Result<Answer, ServiceError> {
+    let now = clock::now();
+    match services.registrations.poll(id, operation_id, Instant::now()) {
+        Polled::Done(answer) | Polled::Assigning(answer) => Ok(answer),
+        Polled::Throttled => Err(error(DPS_THROTTLED, "Operations are limited to 5 in 10 seconds.", now)),
+        Polled::Unknown => Err(error(DPS_UNKNOWN_OPERATION, "Operation not found.", now)),
+    }
+}
+
+impl Reply {
+    fn new(answer: Result<Answer, ServiceError>, retry_after: Option<u64>) -> Self {
+        let Answer { status, body } = answer.unwrap_or_else(|error| Answer::new(error.status(), &error));
+        Self {
+            status,
+            body,
+            retry_after: retry_after.filter(|_| matches!(status, 202 | 429 | 500..)),
+        }
+    }
+
+    /// The answer that quotas or faults give instead.
+    pub(super) fn kept_from(answer: weather::Answer) -> Self {
+        let refusal = error(answer.error_code, "The request was not served.", clock::now());
+        Self::new(Err(refusal), answer.retry_after)
+    }
+}
