@@ -1,8 +1,9 @@
-//! The Device Provisioning Service over MQTT.
+//! The Device Provisioning Service: one, with two doors, MQTT (`session`) and HTTPS (`https`).
 //!
 //! Source: [Communicate with DPS using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-dps).
 
 mod allocation;
+pub(crate) mod https;
 mod register;
 mod registrations;
 mod request;

@@ -15,21 +15,20 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::certificate::Certificate;
+use crate::dps::https;
 use crate::emulator::listen;
 use crate::gateway::Gateway;
 use crate::journal::Event;
 use crate::services::Services;
 use crate::session::{self, Peer};
 use crate::stats::count;
+use crate::tls::shown;
 use crate::weather::Arrival;
-use crate::websocket::upgrade;
+use crate::websocket::{Spoken, upgrade};
 use crate::wire::Stream;
 
 /// How long a handshake may take, and the request for a WebSocket after it.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// Most certificates that are looked at in a client's chain.
-const MAX_CHAIN: usize = 10;
 /// Pause after a failed accept. The usual cause is a lack of file handles, which passes when connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -209,13 +208,7 @@ async fn handshake<S: Stream>(tcp: S, port: &Port, services: &Services) -> Resul
             return Err("the client names no server in its handshake (SNI)".into());
         }
     }
-    let shown = tls.peer_certificates().unwrap_or_default();
-    // An unreadable certificate ends the chain: what is above it has no one to vouch for.
-    let chain = shown
-        .iter()
-        .take(MAX_CHAIN)
-        .map_while(|der| Certificate::from_der(der).ok())
-        .collect();
+    let chain = shown(tls);
     let gateway = port.gateway.clone();
     Ok((stream, Peer { chain, gateway }))
 }
@@ -231,7 +224,10 @@ async fn web_socket<S: Stream>(
         upgraded = timeout(HANDSHAKE_LIMIT, upgrade(stream)) => upgraded,
     };
     let reason = match upgraded {
-        Ok(Ok(stream)) => return session::serve(stream, peer, services, stop).await,
+        Ok(Ok(Spoken::WebSocket(stream))) => return session::serve(*stream, peer, services, stop).await,
+        Ok(Ok(Spoken::Http(stream, read))) => {
+            return https::converse(stream, read, peer.chain, services, &stop).await;
+        }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no request for a WebSocket in time".into(),
     };

@@ -12,7 +12,6 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
-use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Address, Handle, Server};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -20,9 +19,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::central::Resource;
+use crate::dps::https;
 use crate::page::{self, Page};
 use crate::services::Services;
 
+mod acceptor;
 mod attestation;
 mod body;
 mod commands;
@@ -49,15 +50,16 @@ mod weather;
 #[cfg(test)]
 mod tests;
 
+use acceptor::Acceptor;
 use error::ApiError;
 use surface::Surface;
 
 /// How long requests that are being served may still take when the emulator stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 /// How long the head of a request may take to arrive, and a connection be idle.
-const HEAD_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 /// Largest head of a request.
-pub(super) const MAX_HEAD: usize = 64 * 1024;
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
 
 /// What every handler gets.
 #[derive(Debug, Clone)]
@@ -103,7 +105,7 @@ pub(crate) fn serve(
     let handle = Handle::new();
     let task = match tls {
         Some(tls) => {
-            let server = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(tls))?;
+            let server = axum_server::from_tcp(listener)?.acceptor(Acceptor::new(tls));
             tokio::spawn(bounded(server).handle(handle.clone()).serve(app))
         }
         None => {
@@ -121,7 +123,7 @@ pub(crate) fn serve(
 
 /// A server on which nobody can use up memory or a place by sending heads without end. (The handshake of TLS has a limit
 /// of ten seconds.)
-fn bounded<A: Address, Acceptor>(server: Server<A, Acceptor>) -> Server<A, Acceptor> {
+fn bounded<A: Address, B>(server: Server<A, B>) -> Server<A, B> {
     let mut server = server.http1_only();
     let http = server.http_builder();
     http.http1().header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
@@ -138,7 +140,7 @@ pub(crate) fn in_memory(services: Arc<Services>) -> Router {
     router(rest, 80, &CancellationToken::new())
 }
 
-/// The interface behind its token, and the page, which has a door of its own.
+/// The interface behind its token, and the page and DPS, which have doors of their own.
 fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
     let interface = interface(rest.clone());
     let page = page::router(Page {
@@ -149,7 +151,8 @@ fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
         stop: stop.clone(),
     });
     let guarded = interface.layer(middleware::from_fn_with_state(rest.clone(), guard::token));
-    let router = guarded.merge(page).merge(other_services());
+    let dps = https::router(Arc::clone(&rest.services));
+    let router = guarded.merge(page).merge(other_services()).merge(dps);
     let router = match rest.scheme {
         "http" => router.layer(middleware::from_fn_with_state(rest.clone(), guard::host)),
         _ => router,
@@ -387,7 +390,6 @@ fn other_services() -> Router {
         )
     };
     let upload = || answer("IoT Hub's file upload", "telemetry and properties go over MQTT");
-    let dps = || answer("DPS over HTTPS", "register over MQTT or MQTT over WebSocket");
     Router::new()
         .route("/devices/{id}/messages/{*rest}", hub())
         .route("/devices/{id}/modules", hub())
@@ -396,8 +398,6 @@ fn other_services() -> Router {
         .route("/statistics/{*rest}", hub())
         .route("/devices/{id}/files", upload())
         .route("/devices/{id}/files/{*rest}", upload())
-        .route("/{scope}/registrations/{id}", dps())
-        .route("/{scope}/registrations/{id}/{*rest}", dps())
 }
 
 /// What IoT Central serves beside its documented API, for the Azure CLI.

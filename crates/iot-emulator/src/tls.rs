@@ -18,6 +18,10 @@ use x509_parser::asn1_rs::Sequence;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::ServerIdentity;
+use crate::certificate::Certificate;
+
+/// Most certificates that are looked at in a client's chain.
+const MAX_CHAIN: usize = 10;
 
 /// What Azure's usual endpoints speak.
 static USUAL_VERSIONS: [&SupportedProtocolVersion; 1] = [&TLS12];
@@ -39,12 +43,31 @@ pub(crate) fn device_config(identity: &ServerIdentity, tls13: bool) -> Result<Se
     Ok(config)
 }
 
-/// TLS for the REST interface, which knows its callers by their token.
+/// The certificates that a client has shown, leaf first.
+pub(crate) fn shown(tls: &rustls::ServerConnection) -> Vec<Certificate> {
+    let shown = tls.peer_certificates().unwrap_or_default();
+    // An unreadable certificate ends the chain: what is above it has no one to vouch for.
+    shown
+        .iter()
+        .take(MAX_CHAIN)
+        .map_while(|der| Certificate::from_der(der).ok())
+        .collect()
+}
+
+/// TLS for the REST interface, which knows its callers by their token, and for DPS over HTTPS, which knows them by their
+/// certificates.
 pub(crate) fn rest_config(identity: &ServerIdentity) -> Result<ServerConfig, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Arc::new(AnyClientCertificate {
+        provider: Arc::clone(&provider),
+    });
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+    // As for devices: every connection proves anew that it has its key.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

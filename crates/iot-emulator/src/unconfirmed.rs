@@ -35,6 +35,12 @@ pub(crate) const DPS_IDLE: Duration = Duration::from_secs(300);
 pub(crate) const DPS_ID_MISMATCH: u32 = 400_004;
 /// DPS: the body of a registration is not JSON.
 pub(crate) const DPS_BAD_BODY: u32 = 400_000;
+/// DPS over HTTPS: a path or an api-version that is not understood.
+pub(crate) const DPS_BAD_REQUEST: u32 = 400_000;
+/// DPS over HTTPS: another id scope. Over MQTT it is [`WRONG_TENANT`].
+pub(crate) const DPS_WRONG_ID_SCOPE: u32 = 401_000;
+/// DPS over HTTPS: the record of a device that has never registered.
+pub(crate) const DPS_UNKNOWN_REGISTRATION: u32 = 404_202;
 /// DPS: polled for an operation that does not exist.
 pub(crate) const DPS_UNKNOWN_OPERATION: u32 = 404_201;
 /// DPS: what it calls a registration that resets a device which keeps its hub.

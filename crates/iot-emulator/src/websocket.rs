@@ -7,4 +7,4 @@ mod frames;
 mod upgrade;
 
 pub(crate) use frames::{WebSocket, WebSocketFault};
-pub(crate) use upgrade::upgrade;
+pub(crate) use upgrade::{Spoken, upgrade};

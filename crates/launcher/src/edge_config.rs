@@ -196,8 +196,8 @@ async fn id_scope(
         Target::Dps(target) => Ok(target.id_scope.clone()),
         Target::Emulator(_) => {
             notes.push(
-                "the id scope is that of the emulator, whose DPS speaks MQTT only: a real IoT Edge device registers over \
-                 HTTPS, with DPS itself; give its scope with --id-scope"
+                "the id scope is that of the emulator, and the endpoint that of Azure: change `global_endpoint` to \
+                 register with the emulator, or give the scope of a real DPS with --id-scope"
                     .to_owned(),
             );
             Ok(iot_emulator::Config::default().id_scope)

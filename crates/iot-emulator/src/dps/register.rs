@@ -34,10 +34,10 @@ pub(super) fn register(
 ) -> Result<Registration, ServiceError> {
     let now = clock::now();
     let request = parse(id, body, now)?;
-    let attested = services.central.attest(id, chain, now).map_err(|refusal| {
-        refused(services, id, &refusal.to_string());
-        error(INVALID_CERTIFICATE, "Invalid certificate.", now)
-    })?;
+    let attested = services
+        .central
+        .attest(id, chain, now)
+        .map_err(|refusal| unauthorized(services, id, &refusal.to_string()))?;
     let leaf = chain
         .first()
         .ok_or_else(|| error(INVALID_CERTIFICATE, "Invalid certificate.", now))?;
@@ -134,7 +134,13 @@ fn parse(id: &RegistrationId, body: &[u8], now: Timestamp) -> Result<Registratio
     }
 }
 
-fn refused(services: &Services, id: &RegistrationId, reason: &str) {
+/// Refuses a client that has not proved to be the device.
+pub(super) fn unauthorized(services: &Services, id: &RegistrationId, reason: &str) -> ServiceError {
+    refused(services, id, reason);
+    error(INVALID_CERTIFICATE, "Invalid certificate.", clock::now())
+}
+
+pub(super) fn refused(services: &Services, id: &RegistrationId, reason: &str) {
     count(&services.counters.registrations_refused);
     services
         .journal
@@ -151,7 +157,7 @@ pub(super) fn error(code: u32, message: &str, now: Timestamp) -> ServiceError {
     }
 }
 
-fn guid() -> String {
+pub(super) fn guid() -> String {
     let hex = hex_upper(&rand::random::<[u8; 16]>()).to_lowercase();
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

@@ -162,6 +162,20 @@ impl Registrations {
         };
         Polled::Done(Answer::new(200, &ended))
     }
+
+    /// The record of a device's last registration, as it is `now`.
+    pub(crate) fn look_up(&self, id: &RegistrationId, now: Instant) -> Option<Answer> {
+        let operations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let operation = operations.get(&id.folded())?;
+        if operation.ready_at.is_some_and(|at| now < at) {
+            let state = RegistrationState {
+                registration_id: Some(id.to_string()),
+                ..RegistrationState::new(Status::Assigning)
+            };
+            return Some(Answer::new(200, &state));
+        }
+        Some(Answer::new(200, &operation.outcome))
+    }
 }
 
 impl Answer {

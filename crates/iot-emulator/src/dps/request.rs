@@ -10,8 +10,8 @@ use crate::certificate::Certificate;
 use crate::clock;
 use crate::services::Services;
 use crate::store::NotStored;
-use crate::unconfirmed::{DPS_THROTTLED, DPS_UNKNOWN_OPERATION};
-use crate::weather;
+use crate::unconfirmed::{DPS_THROTTLED, DPS_UNKNOWN_OPERATION, DPS_UNKNOWN_REGISTRATION};
+use crate::weather::{self, Phase};
 
 /// The published versions of the device interface that SDKs in use name.
 pub(super) const API_VERSIONS: [&str; 3] = ["2019-03-31", "2021-06-01", "2021-10-01"];
@@ -25,6 +25,8 @@ pub(super) enum Request<'a> {
     Register { body: &'a [u8] },
     /// How its registration goes.
     Poll { operation_id: &'a str },
+    /// The record of its last registration; over HTTPS only.
+    LookUp,
 }
 
 /// What it gets.
@@ -35,6 +37,18 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
     /// In seconds; only where there is something to come back for.
     pub(super) retry_after: Option<u64>,
+    /// What to poll for, if the request has begun something.
+    pub(super) operation_id: Option<String>,
+}
+
+impl Request<'_> {
+    /// The moment at which quotas and faults may be in the way.
+    pub(super) fn phase(self) -> Phase {
+        match self {
+            Self::Register { .. } => Phase::Register,
+            Self::Poll { .. } | Self::LookUp => Phase::Poll,
+        }
+    }
 }
 
 /// Serves a request of a device that has been attested.
@@ -44,15 +58,26 @@ pub(super) async fn serve(
     chain: &[Certificate],
     request: Request<'_>,
 ) -> Result<Reply, NotStored> {
+    let mut operation_id = None;
     let answer = match request {
         Request::Register { body } => {
             let registered = register(services, id, chain, body);
             services.store.settled().await?;
+            operation_id = registered.as_ref().ok().map(|begun| begun.operation_id.clone());
             registered.map(|registration| Answer::from(&registration))
         }
+        Request::LookUp => look_up(services, id),
         Request::Poll { operation_id } => poll(services, id, operation_id),
     };
-    Ok(Reply::new(answer, Some(services.dps_retry_after.as_secs())))
+    Ok(Reply {
+        operation_id: operation_id.filter(|id| !id.is_empty()),
+        ..Reply::new(answer, Some(services.dps_retry_after.as_secs()))
+    })
+}
+
+fn look_up(services: &Services, id: &RegistrationId) -> Result<Answer, ServiceError> {
+    let found = services.registrations.look_up(id, Instant::now());
+    found.ok_or_else(|| error(DPS_UNKNOWN_REGISTRATION, "Registration not found.", clock::now()))
 }
 
 fn poll(services: &Services, id: &RegistrationId, operation_id: &str) -> Result<Answer, ServiceError> {
@@ -71,6 +96,7 @@ impl Reply {
             status,
             body,
             retry_after: retry_after.filter(|_| matches!(status, 202 | 429 | 500..)),
+            operation_id: None,
         }
     }
 
@@ -78,5 +104,11 @@ impl Reply {
     pub(super) fn kept_from(answer: weather::Answer) -> Self {
         let refusal = error(answer.error_code, "The request was not served.", clock::now());
         Self::new(Err(refusal), answer.retry_after)
+    }
+}
+
+impl From<ServiceError> for Reply {
+    fn from(error: ServiceError) -> Self {
+        Self::new(Err(error), None)
     }
 }

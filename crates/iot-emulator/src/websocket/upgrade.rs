@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::WebSocket;
 use super::frames::config;
+use crate::dps::https::is_request;
 use crate::wire::Stream;
 
 /// Where MQTT is, at DPS and at a hub alike. The SDK for C# asks DPS for the root.
@@ -21,6 +22,14 @@ const PATHS: [&str; 2] = ["/$iothub/websocket", "/"];
 const SUBPROTOCOL: &str = "mqtt";
 /// Longest request. Those of the SDKs have a few hundred bytes.
 const MAX_HEAD: usize = 8 * 1024;
+
+/// What a client speaks, once it has sent a request.
+pub(crate) enum Spoken<S> {
+    /// MQTT, from here on in frames.
+    WebSocket(Box<WebSocket<S>>),
+    /// A request to DPS over HTTPS, which has the same port; and what was read of it.
+    Http(S, Vec<u8>),
+}
 
 /// Why a connection did not become a WebSocket.
 #[derive(Debug, thiserror::Error)]
@@ -40,10 +49,13 @@ pub(crate) struct Refusal {
     reason: String,
 }
 
-/// Reads the request, answers it, and goes on in frames.
-pub(crate) async fn upgrade<S: Stream>(mut stream: S) -> Result<WebSocket<S>, NoWebSocket> {
+/// Reads the request, answers it, and goes on in frames; or leaves it to DPS.
+pub(crate) async fn upgrade<S: Stream>(mut stream: S) -> Result<Spoken<S>, NoWebSocket> {
     let mut read = Vec::new();
     let judged = loop {
+        if is_request(&read) {
+            return Ok(Spoken::Http(stream, read));
+        }
         match judge(&read) {
             Ok(Some(accepted)) => break Ok(accepted),
             Ok(None) if stream.read_buf(&mut read).await? == 0 => {
@@ -60,7 +72,7 @@ pub(crate) async fn upgrade<S: Stream>(mut stream: S) -> Result<WebSocket<S>, No
             // A client that is in a hurry may have sent frames already.
             let early = read.split_off(size);
             let frames = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config())).await;
-            Ok(WebSocket::new(frames))
+            Ok(Spoken::WebSocket(Box::new(WebSocket::new(frames))))
         }
         Err(refusal) => {
             stream.write_all(refusal.to_http().as_bytes()).await?;

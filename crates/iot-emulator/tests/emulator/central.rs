@@ -414,10 +414,6 @@ async fn another_services_interface_is_named_before_any_token_is_asked_for() {
         ("/devices/t-1/messages/events?api-version=2020-03-13", "IoT Hub itself"),
         ("/twins/t-1?api-version=2020-03-13", "IoT Hub itself"),
         ("/devices/t-1/files/notifications", "file upload"),
-        (
-            "/0ne00EMULATOR/registrations/t-1/register?api-version=2021-06-01",
-            "DPS over HTTPS",
-        ),
     ] {
         let answer = client
             .put(format!("http://{}{path}", emulator.http()))

@@ -11,6 +11,7 @@ mod chains;
 mod common;
 mod crash;
 mod dps;
+mod dps_https;
 mod gateway;
 mod hub;
 mod hubs;
