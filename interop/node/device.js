@@ -11,7 +11,9 @@ require('node:dns').setDefaultResultOrder('ipv4first');
 const { AuthenticationType } = require('azure-iot-common');
 const { Client, Message } = require('azure-iot-device');
 const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
+const { Http: HttpBase } = require('azure-iot-http-base');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
+const { Http: ProvisioningHttp } = require('azure-iot-provisioning-device-http');
 const { Mqtt: ProvisioningMqtt, MqttWs: ProvisioningMqttWs } = require('azure-iot-provisioning-device-mqtt');
 const { X509Security } = require('azure-iot-security-x509');
 
@@ -244,7 +246,21 @@ async function main(ready, chain, key, registrationId) {
     failed += checks.failed;
     relay.close();
   }
+  // Only DPS speaks HTTPS, at both ports that have it.
+  for (const listener of ['ws', 'https']) {
+    const checks = new Checks(`node over HTTPS, port of --${listener}`);
+    const device = new Device(emulator, undefined, overHttps(emulator.port(listener)), x509);
+    await checks.run('X.509 registration through DPS', () => device.register(registrationId));
+    failed += checks.failed;
+  }
   return failed === 0 ? 0 : 1;
+}
+
+/** The way to DPS over HTTPS, for which the SDK always names port 443. */
+function overHttps(port) {
+  const http = new HttpBase();
+  http.setOptions({ http: { agent: new Detour(port) } });
+  return { provisioning: { host: 'localhost', transport: new ProvisioningHttp(http) } };
 }
 
 async function run(checks, device, registrationId) {
