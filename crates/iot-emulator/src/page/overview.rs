@@ -86,8 +86,13 @@ fn totals(census: &Census) -> Markup {
                 dd.quiet { @if let Some(rate) = census.rate { (format!("{rate:.0}")) " per second" } }
             }
             div {
+                dt { "Throttled" }
+                dd id="throttled" { (words::count(stats.throttled)) }
+                dd.quiet { "by the quota" }
+            }
+            div {
                 dt { "Refused" }
-                dd { (words::count(stats.refused + stats.registrations_refused)) }
+                dd id="refused" { (words::count(stats.refused + stats.registrations_refused)) }
                 dd.quiet { "since the start" }
             }
         }

@@ -416,3 +416,26 @@ async fn neither_quotas_nor_faults_are_in_the_way_of_a_click_and_the_page_says_w
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn what_the_quota_throttles_is_counted_apart_from_what_is_refused() {
+    let config = Config {
+        quota: Some(Quota::parse("[dps]\nregistrations = \"1/min\"").unwrap()),
+        ..config()
+    };
+    let emulator = Emulator::start(config).await.unwrap();
+    let root = Party::root("factory");
+    Rest::new(&emulator).enroll_group("g", &root).await;
+    let leaf = root.leaf("t-1");
+    Device::register(&emulator, &leaf, "t-1").await;
+    let mut device = Device::connect(&emulator, &leaf, Hello::dps("t-1")).await;
+    device.subscribe(DPS_FILTER).await;
+    device.publish(REGISTER, "").await;
+    let (topic, _) = device.message().await;
+    assert!(topic.starts_with("$dps/registrations/res/429/"), "{topic}");
+    let (_, text) = Visitor::signed_in(&emulator).await.get("/").await;
+    assert!(
+        text.contains(r#"id="throttled">1<"#) && text.contains(r#"id="refused">0<"#),
+        "{text}"
+    );
+}
