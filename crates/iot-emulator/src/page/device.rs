@@ -9,6 +9,7 @@ use super::layout::{self, Fragment};
 use super::look::{Look, Status, connection};
 use super::{Page, chart, groups, journal, live, properties, words};
 use crate::central::Attestation;
+use crate::certificate::Certificate;
 use crate::clock;
 
 const EVENTS: usize = 12;
@@ -179,6 +180,22 @@ fn facts(look: &Look, attestation: Option<&Attestation>) -> Markup {
             table.facts-certificates { tbody {
                 @for certificate in attestation.certificates() { tr { (groups::certificate(certificate, now)) } }
             } }
+            @for (place, certificate) in ["primary", "secondary"].into_iter().zip(attestation.certificates()) {
+                @if !names(certificate, &look.id) {
+                    div.notice { p {
+                        "The " (place) " certificate is for " (certificate.subject()) ", and its common name is not the device id: DPS refuses a device that shows it."
+                    } }
+                }
+            }
         }
     }
+}
+
+/// Whether a certificate is for the device, as DPS will ask when the device registers: without case. IoT Central takes any
+/// for an individual enrollment.
+fn names(certificate: &Certificate, id: &str) -> bool {
+    certificate
+        .common_name
+        .as_deref()
+        .is_some_and(|name| name.eq_ignore_ascii_case(id))
 }

@@ -439,3 +439,27 @@ async fn what_the_quota_throttles_is_counted_apart_from_what_is_refused() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn a_certificate_that_dps_will_refuse_for_its_name_is_told_where_it_is_shown() {
+    let emulator = emulator().await;
+    let rest = Rest::new(&emulator);
+    rest.put("devices/t-1", json!({})).await;
+    let visitor = Visitor::signed_in(&emulator).await;
+    let upload = async |secondary: &str| {
+        let (primary, secondary) = (Party::self_signed("t-1"), Party::self_signed(secondary));
+        let (status, answer) = rest.attest("t-1", &primary, Some(&secondary)).await;
+        assert_eq!(status, 200, "{answer}");
+        visitor.get("/devices/t-1").await.1
+    };
+    let words = "its common name is not the device id";
+    let text = upload("mytestselfcertsecondary").await;
+    assert_eq!(text.matches(words).count(), 1, "{text}");
+    assert!(
+        text.contains("The secondary certificate is for CN=mytestselfcertsecondary"),
+        "{text}"
+    );
+    // DPS compares without case.
+    let text = upload("T-1").await;
+    assert!(!text.contains(words), "{text}");
+}
