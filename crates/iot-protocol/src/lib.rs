@@ -16,6 +16,7 @@
 //! | [`twin`] | twin documents, merge patches and versions |
 //! | [`command`] | direct method names as IoT Plug and Play writes them |
 //! | [`pnp`] | acknowledgement of writable properties, and the component marker |
+//! | [`shown`] | text from outside as it may be shown: nothing that a terminal obeys, nothing secret |
 //!
 //! # Example
 //!
@@ -38,6 +39,7 @@ pub mod id;
 pub mod pnp;
 pub mod properties;
 mod query;
+pub mod shown;
 pub mod twin;
 pub mod username;
 
