@@ -6,17 +6,19 @@ use std::sync::OnceLock;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use sha1::Digest;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
 
 use self::usage::Usage;
+use crate::pem;
 
 pub(crate) mod signature;
 pub(crate) mod usage;
+
+/// How PEM calls a certificate.
+pub(crate) const CERTIFICATE: &str = "CERTIFICATE";
 
 /// SHA-256 over the DER, the emulator's own way to recognise a certificate.
 pub(crate) type Thumbprint = [u8; 32];
@@ -81,8 +83,9 @@ impl Certificate {
         if bytes.first() == Some(&0x30) {
             return Self::from_der(&bytes);
         }
-        let der = CertificateDer::from_pem_slice(&bytes).map_err(|_| NotACertificate)?;
-        Self::from_der(&der)
+        let sections = pem::sections(&bytes).map_err(|_| NotACertificate)?;
+        let first = sections.iter().find(|section| section.label == CERTIFICATE);
+        Self::from_der(&first.ok_or(NotACertificate)?.der)
     }
 
     /// Whether it is for this public key.
@@ -214,18 +217,25 @@ mod tests {
             .distinguished_name
             .push(rcgen::DnType::CommonName, "thermo-1");
         let certificate = parameters.self_signed(&key).unwrap();
+        let other = rcgen::generate_simple_self_signed(["other".to_owned()]).unwrap().cert;
         let expected = Certificate::from_der(certificate.der()).unwrap();
         let pem = certificate.pem();
         let junk_after_it = format!("{pem}\nnull");
         for text in [
             pem.clone(),
             junk_after_it,
+            format!("\u{feff}{pem}\u{feff}{}", other.pem()),
+            pem.replace('\n', "\r"),
+            BASE64_STANDARD.encode(format!("\u{feff}{pem}")),
             BASE64_STANDARD.encode(&pem),
             BASE64_STANDARD.encode(certificate.der()),
         ] {
             assert_eq!(Certificate::from_text(&text).unwrap(), expected, "{text}");
         }
-        assert!(Certificate::from_text(&pem[..pem.len() / 2]).is_err());
+        // Of two certificates the second is not taken for the first when that can't be read.
+        for text in [pem[..pem.len() / 2].to_owned(), format!(" {pem}{}", other.pem())] {
+            assert!(Certificate::from_text(&text).is_err(), "{text}");
+        }
     }
 
     proptest! {

@@ -10,12 +10,13 @@ use iot_protocol::IdError;
 use iot_protocol::id::DeviceId;
 use jiff::Timestamp;
 use rcgen::{Issuer, KeyPair};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::{ServerIdentity, server_parameters};
+use crate::certificate::CERTIFICATE;
 use crate::error::StartError;
+use crate::pem::{self, Section};
 
 /// The CA first, then those between it and the root.
 const CHAIN: &str = "edge_ca_fullchain.pem";
@@ -73,21 +74,30 @@ impl EdgeCa {
         };
         let read = |name| {
             let path = self.folder.join(name);
-            match fs::read_to_string(&path) {
-                Ok(text) => Ok((path, text)),
-                Err(error) => Err(bad(&path, error.to_string())),
+            let sections = fs::read(&path).map_err(|error| bad(&path, error.to_string()))?;
+            match pem::sections(&sections) {
+                Ok(sections) => Ok((path, sections)),
+                Err(flaw) => Err(bad(&path, format!("it {flaw}"))),
             }
         };
         let (chain_path, chain) = read(CHAIN)?;
         let (key_path, key) = read(KEY)?;
-        let key = KeyPair::from_pem(&key).map_err(|_| bad(&key_path, "it is no private key in PEM".into()))?;
-        let above: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(|error| bad(&chain_path, error.to_string()))?;
+        let key = key.into_iter().find_map(private_key);
+        let key = key.ok_or_else(|| {
+            bad(
+                &key_path,
+                "there is no private key in it, or none that can be used".into(),
+            )
+        })?;
+        let above: Vec<CertificateDer<'static>> = chain
+            .into_iter()
+            .filter(|section| section.label == CERTIFICATE)
+            .map(|section| CertificateDer::from(section.der))
+            .collect();
         let first = above.first();
         let edge = first.ok_or_else(|| bad(&chain_path, "there is no certificate in it".into()))?;
         let parsed = X509Certificate::from_der(edge);
-        let (_, parsed) = parsed.map_err(|error| bad(&chain_path, error.to_string()))?;
+        let (_, parsed) = parsed.map_err(|_| bad(&chain_path, "its first certificate is damaged".into()))?;
         if !parsed.is_ca() {
             return Err(bad(&chain_path, "its first certificate is not that of a CA".into()));
         }
@@ -104,6 +114,17 @@ impl EdgeCa {
             key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der())),
         })
     }
+}
+
+fn private_key(section: Section) -> Option<KeyPair> {
+    let der = section.der;
+    let der: PrivateKeyDer<'static> = match section.label.as_str() {
+        "PRIVATE KEY" => PrivatePkcs8KeyDer::from(der).into(),
+        "RSA PRIVATE KEY" => PrivatePkcs1KeyDer::from(der).into(),
+        "EC PRIVATE KEY" => PrivateSec1KeyDer::from(der).into(),
+        _ => return None,
+    };
+    KeyPair::try_from(&der).ok()
 }
 
 #[cfg(test)]

@@ -238,6 +238,12 @@ pub(crate) async fn ask(app: Router, method: &str, target: &str, token: Option<&
     })
 }
 
+/// What is said of a file that is no PEM.
+#[must_use]
+pub fn pem_flaw(bytes: &[u8]) -> Option<String> {
+    crate::pem::sections(bytes).err().map(|flaw| format!("{flaw} {flaw:?}"))
+}
+
 impl KnownCertificate {
     /// As a client shows it in a TLS handshake.
     #[must_use]

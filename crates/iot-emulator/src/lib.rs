@@ -70,6 +70,7 @@ mod hub;
 mod journal;
 mod listener;
 mod page;
+mod pem;
 mod quota;
 mod rest;
 mod runs;

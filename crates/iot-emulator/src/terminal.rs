@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::io::Write;
 
-/// Writes a line on stderr, or drops it.
+use iot_protocol::shown;
+
+/// Writes a line on stderr, or several, or drops it. A terminal obeys nothing of it, whoever wrote what is in it.
 pub fn note(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", shown::lines(&line.to_string()));
 }

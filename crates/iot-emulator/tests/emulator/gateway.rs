@@ -358,7 +358,7 @@ async fn an_edge_ca_that_can_not_be_one_is_refused_with_its_file() {
     write("edge_ca_key.pem", "nothing");
     let error = start("gw").await;
     assert!(
-        error.ends_with("edge_ca_key.pem can't be used: it is no private key in PEM"),
+        error.ends_with("edge_ca_key.pem can't be used: it has no BEGIN line, which begins each part of PEM"),
         "{error}"
     );
     write("edge_ca_key.pem", &rcgen::KeyPair::generate().unwrap().serialize_pem());
