@@ -169,8 +169,9 @@ async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result
         .cert
         .as_deref()
         .map(|certificate| load_files(&single::files(args, certificate)));
-    let identity = identity.transpose().map_err(anyhow::Error::from)?;
-    let common_name = identity.as_ref().and_then(|identity| identity.leaf.common_name.clone());
+    let identity = identity.transpose().map_err(single::explained)?;
+    let named = identity.as_ref().map(|identity| identity.registration_id()).transpose();
+    let common_name = named.map_err(anyhow::Error::from)?.flatten().map(str::to_owned);
     let plan = single::plan(
         args,
         connection_string.as_deref(),

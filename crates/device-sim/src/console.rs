@@ -12,6 +12,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use iot_protocol::shown;
+
 /// So many notes wait for stderr; what comes while they do is dropped.
 const WAITING: usize = 4096;
 /// Notes that came before data are to be seen before it, if somebody reads them at all.
@@ -37,8 +39,13 @@ static NOTES: LazyLock<Option<SyncSender<Note>>> = LazyLock::new(|| {
     thread.is_ok().then_some(notes)
 });
 
-/// Writes a line on stderr.
+/// Writes a line on stderr, or several. A terminal obeys nothing of it, whoever wrote what is in it.
 pub fn note(line: impl Display) {
+    drawn(shown::lines(&line.to_string()));
+}
+
+/// The same for what was drawn for a terminal, colours and all.
+pub fn drawn(line: impl Display) {
     note_bytes(format!("{line}\n").into_bytes());
 }
 

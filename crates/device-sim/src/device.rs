@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iot_protocol::id::RegistrationId;
+use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::certificate::load::Identity;
 use rand::RngExt;
@@ -316,9 +317,9 @@ impl Device {
         self.last_failure = Some(trouble.reason);
         self.not_before = Some(Instant::now() + wait);
         if state == State::Parked {
-            warn!(device_id = %self.id, reason = trouble.reason, "{}; tries again in {wait:.0?}", trouble.message);
+            warn!(device_id = %self.id, reason = trouble.reason, "{}; tries again in {wait:.0?}", shown::text(&trouble.message));
         } else {
-            info!(device_id = %self.id, reason = trouble.reason, "{}; tries again in {wait:.1?}", trouble.message);
+            info!(device_id = %self.id, reason = trouble.reason, "{}; tries again in {wait:.1?}", shown::text(&trouble.message));
         }
         self.say(state, |line| {
             line.reason = Some(trouble.reason.to_owned());

@@ -1,6 +1,5 @@
 //! A process's part of the fleet: starts a task per device, moves them by the stages and by control lines, and ends.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
 use mqtt_link::{Tls, TlsSetupError, TrustRoots};
 use provisioning::assignment::{self, AssignmentCache};
+use provisioning::certificate::{CertificateError, load};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -36,13 +36,8 @@ const RAMP_STEP: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum FleetError {
     /// The roots to trust can't be read.
-    #[error("can't read the trusted roots in {path}")]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error("the roots to trust can't be used")]
+    Ca(#[from] CertificateError),
     /// The roots to trust are not usable.
     #[error("TLS can't be set up")]
     Tls(#[from] TlsSetupError),
@@ -257,10 +252,7 @@ impl Fleet {
 fn tls(ca: Option<&Path>) -> Result<Tls, FleetError> {
     let roots = match ca {
         None => TrustRoots::WebPki,
-        Some(path) => TrustRoots::Pem(fs::read(path).map_err(|source| FleetError::Ca {
-            path: path.to_owned(),
-            source,
-        })?),
+        Some(path) => TrustRoots::Certificates(load::certificates(path)?),
     };
     Ok(Tls::new(roots)?)
 }

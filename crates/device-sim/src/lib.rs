@@ -22,7 +22,8 @@
 //! | [`shard`], [`lease`] | which part of the fleet a process has, and the right to have it |
 //! | [`limits`], [`proxies`] | what this machine allows, and what its environment says |
 //! | [`single`] | one device by environment or flags, as the how-to runs the samples |
-//! | [`cli`], [`console`] | the command line, and what is said to whoever may be there |
+//! | [`cli`], [`command_line`] | the command line, and how it is read without repeating a key |
+//! | [`console`] | what is said to whoever may be there |
 //!
 //! # Example
 //!
@@ -46,6 +47,7 @@
 )]
 
 pub mod cli;
+pub mod command_line;
 pub mod console;
 mod context;
 mod control;

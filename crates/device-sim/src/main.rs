@@ -9,8 +9,8 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
-use device_sim::console;
+use clap::Parser;
+use device_sim::{command_line, console};
 use tracing_subscriber::EnvFilter;
 
 /// Simulates X.509 thermostats for Azure IoT Central
@@ -25,11 +25,10 @@ struct Command {
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let mut command = device_sim::without_empty_variables(Command::command());
-    let parsed = command.try_get_matches_from_mut(std::env::args_os());
-    let Command { args } = parsed
-        .and_then(|matches| Command::from_arg_matches(&matches))
-        .unwrap_or_else(|error| error.format(&mut command).exit());
+    let Command { args } = match command_line::parse() {
+        Ok(command) => command,
+        Err(code) => return code,
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(args.log_filter()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -10,9 +10,11 @@ mod advice;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use clap::{Args as ClapArgs, ValueEnum};
 use iot_protocol::id::{DeviceId, HubHost, IdScope, RegistrationId};
 use jiff::{SignedDuration, Timestamp};
+use provisioning::certificate::CertificateError;
 
 use crate::plan::{
     CredentialSource, Devices, Files, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry, Transport,
@@ -262,6 +264,16 @@ pub fn files(args: &Args, certificate: &Path) -> Files {
         key: args.key.clone(),
         password_variable: Some(PASSWORD_VARIABLE.into()),
         password_file: None,
+    }
+}
+
+/// An error with the way to put it right, as it is for a single device.
+pub(crate) fn explained(error: CertificateError) -> anyhow::Error {
+    match error {
+        CertificateError::PasswordMissing { .. } | CertificateError::EncryptedKey { .. } => {
+            anyhow!("{error}\nhint: the password goes into the environment variable {PASSWORD_VARIABLE}")
+        }
+        _ => error.into(),
     }
 }
 

@@ -8,6 +8,7 @@ use device_sim::plan::{Model, Stage};
 use iot_emulator::{Event, Service};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
+use provisioning::certificate::load::certificates_in;
 use provisioning::identities::GroupFolder;
 use serde_json::{Value, json};
 
@@ -294,7 +295,8 @@ async fn a_device_that_is_thrown_out_comes_back_and_loses_nothing() {
     let identity = GroupFolder::at(world.path().join("certs/thermostats"))
         .load_current("thermo-1")
         .unwrap();
-    let tls = Tls::new(TrustRoots::Pem(world.emulator.ca_pem().into())).unwrap();
+    let trusted = certificates_in(world.emulator.ca_pem().as_bytes(), "the CA").unwrap();
+    let tls = Tls::new(TrustRoots::Certificates(trusted)).unwrap();
     let endpoint = Endpoint::new("localhost", world.emulator.mqtt_addr().port(), tls).unwrap();
     let name = HubUserName::new("localhost".parse().unwrap(), "thermo-1".parse().unwrap(), None);
     let options = ConnectOptions {

@@ -171,7 +171,7 @@ async fn what_can_not_be_started_is_refused_with_the_reason_and_exit_code_2() {
     far.target.ca = Some(world.path().join("no-ca.pem"));
     let (code, words) = refused(&world.write_plan(&far), &[]).await;
     assert_eq!(code, Some(2));
-    assert!(words.contains("can't read the trusted roots"), "{words}");
+    assert!(words.contains("the roots to trust can't be used"), "{words}");
 
     let (code, words) = refused(&world.write_plan(&world.plan(1)), &["--shard", "2/2"]).await;
     assert_eq!(code, Some(2));

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use provisioning::central::{ApiToken, Central, CentralError};
+use provisioning::certificate::load;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -57,12 +57,10 @@ impl Application {
     ///
     /// The address, the token or the CA file can't be used.
     pub fn new(app: &str, token: &str, ca: Option<&Path>) -> anyhow::Result<Self> {
-        let ca = ca
-            .map(|path| std::fs::read(path).with_context(|| format!("can't read the CA file `{}`", path.display())))
-            .transpose()?;
-        let central = Central::new(app, &ApiToken::new(token), ca.as_deref())?;
+        let trusted = ca.map(load::certificates).transpose()?;
+        let central = Central::new(app, &ApiToken::new(token), trusted.as_deref())?;
         // Only who brings a CA of his own can be an emulator, and IoT Central shall not be asked for what it can't know.
-        let operator = ca.map(|ca| Operator::new(app, token, &ca)).transpose()?;
+        let operator = trusted.map(|trusted| Operator::new(app, token, trusted)).transpose()?;
         Ok(Self { central, operator })
     }
 
@@ -121,10 +119,10 @@ impl Application {
 }
 
 impl Operator {
-    fn new(app: &str, token: &str, ca: &[u8]) -> anyhow::Result<Self> {
+    fn new(app: &str, token: &str, trusted: Vec<CertificateDer<'static>>) -> anyhow::Result<Self> {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(ca) {
-            roots.add(certificate.map_err(|error| anyhow!("the CA file: {error}"))?)?;
+        for certificate in trusted {
+            roots.add(certificate)?;
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)

@@ -46,15 +46,26 @@ enum Verb {
 /// What protects keys in files.
 #[derive(Debug, Args)]
 struct Protection {
-    /// The password of PFX files and encrypted keys
-    #[arg(
-        long,
-        value_name = "PASSWORD",
-        env = "FLEET_PFX_PASSWORD",
-        hide_env_values = true,
-        default_value = DEFAULT_PASSWORD
-    )]
-    password: Password,
+    /// The password of PFX files and encrypted keys; 1234 when left out, as create_test_cert.js has it
+    #[arg(long, value_name = "PASSWORD", env = "FLEET_PFX_PASSWORD", hide_env_values = true)]
+    password: Option<Password>,
+}
+
+impl Protection {
+    /// What a person gave.
+    fn given(&self) -> Option<&Password> {
+        self.password.as_ref()
+    }
+
+    /// What a new file gets.
+    fn password(&self) -> Password {
+        self.password.clone().unwrap_or_else(Self::usual)
+    }
+
+    /// The password of create_test_cert.js.
+    fn usual() -> Password {
+        Password::new(DEFAULT_PASSWORD)
+    }
 }
 
 /// The password of `create_test_cert.js`, which everyone knows.
@@ -71,7 +82,7 @@ struct PfxArgs {
 impl PfxArgs {
     fn wanted(&self, protection: &Protection) -> WantedPfx {
         WantedPfx {
-            password: protection.password.clone(),
+            password: protection.password(),
             cipher: if self.legacy_pfx {
                 PfxCipher::Legacy
             } else {

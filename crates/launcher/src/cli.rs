@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use device_sim::console;
+use clap::{Args, Parser, Subcommand};
 use device_sim::shard::ShardChoice;
+use device_sim::{command_line, console};
 use iot_protocol::id::IdScope;
 use tracing_subscriber::EnvFilter;
 
@@ -265,11 +265,10 @@ struct EdgeConfigArgs {
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    let mut command = device_sim::without_empty_variables(Cli::command());
-    let parsed = command.try_get_matches_from_mut(std::env::args_os());
-    let cli = parsed
-        .and_then(|matches| Cli::from_arg_matches(&matches))
-        .unwrap_or_else(|error| error.format(&mut command).exit());
+    let cli: Cli = match command_line::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let code = obey(cli.command);
     console::flush(LAST_WORDS);
     code

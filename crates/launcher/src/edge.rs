@@ -16,7 +16,7 @@ use iot_protocol::id::{HubHost, RegistrationId};
 use jiff::Timestamp;
 use mqtt_link::{Credentials, Endpoint, Tls, TrustRoots};
 use provisioning::central::{Central, NewDevice};
-use provisioning::certificate::load::Identity;
+use provisioning::certificate::load::{self, Identity};
 use provisioning::identities::{GroupIdentities, IdentityError};
 use provisioning::register::{Registered, Registration};
 use tokio::task::JoinSet;
@@ -346,10 +346,7 @@ async fn register(target: plan::Target, device: RegistrationId, identity: Identi
 fn dps(target: &plan::Target) -> anyhow::Result<Endpoint> {
     let roots = match &target.ca {
         None => TrustRoots::WebPki,
-        Some(path) => {
-            let roots = std::fs::read(path);
-            TrustRoots::Pem(roots.with_context(|| format!("can't read the CA file `{}`", path.display()))?)
-        }
+        Some(path) => TrustRoots::Certificates(load::certificates(path)?),
     };
     let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
     let (host, port) = (target.dps_endpoint.as_str(), target.port);

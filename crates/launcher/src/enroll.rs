@@ -7,6 +7,7 @@ mod portal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::enroll::{Attest, Outcome};
 
@@ -114,7 +115,7 @@ async fn look(options: &Options, manifest: &Manifest, token: Option<Token>, stor
         found?
     };
     for change in &found.changes {
-        print(format_args!("would {change}\n"))?;
+        print(format_args!("would {}\n", shown::text(&change.to_string())))?;
     }
     for obstacle in &found.obstacles {
         story.tell(format!("in the way: {obstacle}"));

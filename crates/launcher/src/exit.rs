@@ -55,7 +55,7 @@ impl Failure {
         match self {
             Self::Manifest(error) => {
                 let look = crate::manifest::problem::Look::of_stderr();
-                console::note(error.render(look).trim_end_matches('\n'));
+                console::drawn(error.render(look).trim_end_matches('\n'));
             }
             other => console::note(format_args!("error: {other}")),
         }

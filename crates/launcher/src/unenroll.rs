@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
+use iot_protocol::shown;
 use provisioning::central::Central;
 use provisioning::enroll::{Step, remove_device, remove_group};
 use tokio::sync::Semaphore;
@@ -97,7 +98,7 @@ async fn take_back(options: &Options, central: &Central, manifest: &Manifest, st
     }
     if options.dry_run {
         for line in removals.lines() {
-            print(format_args!("would remove {line}\n"))?;
+            print(format_args!("would remove {}\n", shown::text(&line)))?;
         }
         return Ok(code);
     }

@@ -8,7 +8,6 @@ use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -21,9 +20,7 @@ use crate::stream::Socket;
 pub enum TrustRoots {
     /// Mozilla's list, compiled in: what Azure's public endpoints are signed by.
     WebPki,
-    /// The certificates of a PEM text, such as an emulator's own CA. Nothing else is trusted then.
-    Pem(Vec<u8>),
-    /// These certificates. Nothing else is trusted then.
+    /// These certificates, such as an emulator's own CA. Nothing else is trusted then.
     Certificates(Vec<CertificateDer<'static>>),
 }
 
@@ -31,9 +28,6 @@ pub enum TrustRoots {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsSetupError {
-    /// The PEM text of the roots could not be read.
-    #[error("trusted certificates are not valid pem")]
-    Pem(#[source] rustls_pki_types::pem::Error),
     /// No certificate was given, so that no server could ever be trusted.
     #[error("trusted certificates are empty")]
     NoRoots,
@@ -130,9 +124,6 @@ fn root_store(roots: TrustRoots) -> Result<RootCertStore, TlsSetupError> {
                 roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
             });
         }
-        TrustRoots::Pem(pem) => CertificateDer::pem_slice_iter(&pem)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(TlsSetupError::Pem)?,
         TrustRoots::Certificates(certificates) => certificates,
     };
     if certificates.is_empty() {
@@ -158,8 +149,8 @@ mod tests {
     }
 
     #[test]
-    fn pem_without_a_certificate_is_refused() {
-        let error = Tls::new(TrustRoots::Pem(b"no certificate here\n".to_vec())).unwrap_err();
+    fn trust_in_nothing_is_refused() {
+        let error = Tls::new(TrustRoots::Certificates(Vec::new())).unwrap_err();
         assert!(matches!(error, TlsSetupError::NoRoots), "{error:?}");
     }
 

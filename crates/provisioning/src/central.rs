@@ -24,6 +24,7 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
 
 pub use devices::NewDevice;
 pub use enrollment_groups::GroupType;
@@ -31,8 +32,6 @@ pub use error::CentralError;
 pub use pace::Pace;
 pub use retry::RetryPolicy;
 pub use token::ApiToken;
-
-use crate::certificate::pem;
 
 /// A client of one IoT Central application.
 #[derive(Debug, Clone)]
@@ -59,9 +58,13 @@ impl std::fmt::Debug for Tell {
 impl Central {
     /// A client of the application at `app_url`, such as `https://contoso.azureiotcentral.com`.
     ///
-    /// `ca` is a PEM file's content: the only roots to trust. Without it these are Mozilla's. Plain `http` is accepted for
-    /// this very machine only, since the token would travel in the open.
-    pub fn new(app_url: &str, token: &ApiToken, ca: Option<&[u8]>) -> Result<Self, CentralError> {
+    /// `trusted` are the only roots to trust. Without them these are Mozilla's. Plain `http` is accepted for this very
+    /// machine only, since the token would travel in the open.
+    pub fn new(
+        app_url: &str,
+        token: &ApiToken,
+        trusted: Option<&[CertificateDer<'static>]>,
+    ) -> Result<Self, CentralError> {
         let base = parse_base(app_url)?;
         let mut authorization = HeaderValue::from_str(token.secret()).map_err(|_| CentralError::BadToken)?;
         authorization.set_sensitive(true);
@@ -71,7 +74,7 @@ impl Central {
             http = http.no_proxy();
         }
         let http = http
-            .tls_backend_preconfigured(tls_config(ca)?)
+            .tls_backend_preconfigured(tls_config(trusted)?)
             .user_agent(concat!("fleet/", env!("CARGO_PKG_VERSION")))
             // The API redirects nowhere, and the token must not follow where it would.
             .redirect(reqwest::redirect::Policy::none())
@@ -149,15 +152,15 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-fn tls_config(ca: Option<&[u8]>) -> Result<ClientConfig, CentralError> {
+fn tls_config(trusted: Option<&[CertificateDer<'static>]>) -> Result<ClientConfig, CentralError> {
     let setup = |reason: rustls::Error| CentralError::Setup {
         reason: reason.to_string(),
     };
     let mut roots = RootCertStore::empty();
-    match ca {
-        Some(text) => {
-            for certificate in pem::certificates(text, "the CA file for IoT Central")? {
-                roots.add(certificate).map_err(setup)?;
+    match trusted {
+        Some(certificates) => {
+            for certificate in certificates {
+                roots.add(certificate.clone()).map_err(setup)?;
             }
         }
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
@@ -212,11 +215,5 @@ mod tests {
         assert!(!format!("{central:?} {token:?}").contains("sr=x"));
         let error = Central::new("https://localhost", &ApiToken::new("sr=x\nsecond line"), None).unwrap_err();
         assert!(!format!("{error:?} {error}").contains("sr=x"));
-    }
-
-    #[test]
-    fn a_ca_file_without_a_certificate_is_refused() {
-        let error = Central::new("https://localhost", &ApiToken::new("t"), Some(b"nothing")).unwrap_err();
-        assert_eq!(error.to_string(), "no certificate in the CA file for IoT Central");
     }
 }

@@ -1,16 +1,19 @@
 //! X.509 certificates: made, loaded, inspected.
 
+mod armour;
+mod binary;
 mod cost;
 mod encrypted_key;
 mod error;
 pub mod examine;
 pub mod inspect;
+mod key_kind;
 pub mod load;
 pub mod make;
 mod password;
 pub(crate) mod pem;
 mod pfx;
-mod source;
+pub(crate) mod source;
 
-pub use error::CertificateError;
+pub use error::{Binary, CertificateError, Flaw, Found};
 pub use password::Password;

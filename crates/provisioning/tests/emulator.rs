@@ -7,9 +7,11 @@ use iot_emulator::{Config, Emulator};
 use jiff::Timestamp;
 use provisioning::central::schema::response::GroupAttestation;
 use provisioning::central::{ApiToken, Central, CentralError, GroupType, NewDevice, RetryPolicy};
+use provisioning::certificate::load;
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
 use provisioning::enroll::{EnrollError, GroupDescription, Outcome, enroll_group, enroll_individual};
 use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer, Slot};
+use rustls_pki_types::CertificateDer;
 
 async fn start() -> Emulator {
     Emulator::start(Config::default()).await.unwrap()
@@ -19,9 +21,13 @@ fn url(emulator: &Emulator) -> String {
     format!("https://localhost:{}", emulator.https_addr().unwrap().port())
 }
 
+fn trusted(pem: &str) -> Vec<CertificateDer<'static>> {
+    load::certificates_in(pem.as_bytes(), "the CA").unwrap()
+}
+
 fn central(emulator: &Emulator) -> Central {
-    let ca = Some(emulator.ca_pem().as_bytes());
-    Central::new(&url(emulator), &ApiToken::new(emulator.api_token()), ca).unwrap()
+    let trusted = trusted(emulator.ca_pem());
+    Central::new(&url(emulator), &ApiToken::new(emulator.api_token()), Some(&trusted)).unwrap()
 }
 
 #[tokio::test]
@@ -159,7 +165,7 @@ async fn a_list_longer_than_a_page_is_whole() {
 async fn a_server_under_an_unknown_ca_is_not_trusted_and_not_asked_again() {
     let emulator = start().await;
     let stranger = CertificateAuthority::root("stranger", KeyType::P256, Validity::root(Timestamp::now())).unwrap();
-    for ca in [Some(stranger.cert_pem().as_bytes()), None] {
+    for ca in [Some(trusted(stranger.cert_pem())), None] {
         // A repetition would come after an hour, long after the time-out below.
         let hour = Duration::from_secs(3_600);
         let patient = RetryPolicy {
@@ -168,7 +174,8 @@ async fn a_server_under_an_unknown_ca_is_not_trusted_and_not_asked_again() {
             longest_delay: hour,
             overall: 2 * hour,
         };
-        let central = Central::new(&url(&emulator), &ApiToken::new(emulator.api_token()), ca).unwrap();
+        let token = ApiToken::new(emulator.api_token());
+        let central = Central::new(&url(&emulator), &token, ca.as_deref()).unwrap();
         let central = central.with_retry(patient);
         let error = tokio::time::timeout(Duration::from_secs(30), central.devices())
             .await
@@ -183,8 +190,9 @@ async fn a_server_under_an_unknown_ca_is_not_trusted_and_not_asked_again() {
 #[tokio::test]
 async fn a_wrong_token_is_refused() {
     let emulator = start().await;
-    let ca = Some(emulator.ca_pem().as_bytes());
-    let central = Central::new(&url(&emulator), &ApiToken::new("SharedAccessSignature sr=x"), ca).unwrap();
+    let trusted = trusted(emulator.ca_pem());
+    let token = ApiToken::new("SharedAccessSignature sr=x");
+    let central = Central::new(&url(&emulator), &token, Some(&trusted)).unwrap();
     assert_eq!(central.devices().await.unwrap_err().status(), Some(401));
     emulator.shutdown().await;
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use provisioning::certificate::load::{Identity, LoadOptions};
-use provisioning::certificate::{CertificateError, Password};
+use provisioning::certificate::{Binary, CertificateError, Password};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
@@ -175,8 +175,14 @@ fn halves_and_strangers_are_named() {
         refusal("no_certificate.pfx", None, Some("1234")),
         "no certificate in `no_certificate.pfx`"
     );
-    assert_eq!(refusal("leaf.pem", None, None), "no private key in `leaf.pem`");
-    assert_eq!(refusal("key_sec1.pem", None, None), "no certificate in `key_sec1.pem`");
+    assert_eq!(
+        refusal("leaf.pem", None, None),
+        "no private key in `leaf.pem`, but a certificate"
+    );
+    assert_eq!(
+        refusal("key_sec1.pem", None, None),
+        "no certificate in `key_sec1.pem`, but a private key"
+    );
     assert_eq!(
         refusal("rsa_leaf.pem", Some("modern.pfx"), Some("1234")),
         "the key in `modern.pfx` does not belong to the certificate in `rsa_leaf.pem`"
@@ -197,14 +203,29 @@ fn a_pfx_that_can_not_be_read_comes_with_the_remedy() {
 }
 
 #[test]
-fn a_binary_file_that_is_no_pfx_is_named() {
+fn a_certificate_in_der_is_read_and_other_binary_files_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leaf.cer");
     let leaf = load("leaf.pem", Some("key_sec1.pem"), None).unwrap();
     fs::write(&path, &leaf.chain()[0]).unwrap();
+    let read = Identity::load(&path, &data("key_sec1.pem")).unwrap();
+    assert_eq!(read.chain(), &leaf.chain()[..1]);
+    let error = Identity::load(&path, &path).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("no private key in `{}`, but a certificate", path.display())
+    );
+
+    fs::write(&path, b"\x30\x81\x06\x02\x01\x00\x30\x01\x00").unwrap();
     let error = Identity::load(&path, &data("key_sec1.pem")).unwrap_err();
-    assert!(matches!(error, CertificateError::NotPfx { .. }), "{error}");
-    assert!(error.to_string().contains("leaf.cer"), "{error}");
+    assert!(
+        matches!(error, CertificateError::Binary { what: Binary::Key, .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("leaf.cer` is a private key in DER"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
-use provisioning::certificate::inspect::CertificateFacts;
-use provisioning::certificate::load::{Identity, LoadOptions};
+use provisioning::certificate::examine::{Examined, Level, Question, conclude, examine};
+use provisioning::certificate::inspect::{self, CertificateFacts};
+use provisioning::certificate::load::{self, Identity, LoadOptions};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, PfxCipher, Validity, self_signed, to_pfx};
 use provisioning::certificate::{CertificateError, Password};
 use provisioning::identities::{Generation, Issuer, Lifetime, WantedGroup};
@@ -389,6 +390,208 @@ fn a_certificate_without_an_end_is_readable() {
     facts
         .check_validity("9999-01-01T00:00:00Z".parse().unwrap(), "x")
         .unwrap();
+    assert_eq!(inspect::end(facts.not_after), "9999-12-31T23:59:59Z");
+    let shown = &look(&openssl, &["cert.pem"])[0].certificates[0];
+    assert_eq!(
+        (shown.valid_from.as_str(), shown.valid_to.as_str()),
+        ("2020-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
+    );
+}
+
+fn look(openssl: &OpenSsl, files: &[&str]) -> Vec<Examined> {
+    look_for(openssl, files, None)
+}
+
+fn look_for(openssl: &OpenSsl, files: &[&str], registration_id: Option<&str>) -> Vec<Examined> {
+    let question = Question {
+        now: now(),
+        soon: SignedDuration::ZERO,
+        registration_id,
+        enrolled: None,
+        password: None,
+    };
+    let look = |name: &&str| examine(&fs::read(openssl.path(name)).unwrap(), name, &question).unwrap();
+    let mut examined: Vec<_> = files.iter().map(look).collect();
+    conclude(&mut examined);
+    examined
+}
+
+#[test]
+fn keys_that_can_not_be_used_are_named_and_found_beside_their_certificates() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    for (name, options, kind) in [
+        ("rsa1024", "-algorithm RSA -pkeyopt rsa_keygen_bits:1024", "RSA 1024"),
+        ("rsa2048", "-algorithm RSA -pkeyopt rsa_keygen_bits:2048", "RSA 2048"),
+        (
+            "k1",
+            "-algorithm EC -pkeyopt ec_paramgen_curve:secp256k1",
+            "EC secp256k1",
+        ),
+        ("p521", "-algorithm EC -pkeyopt ec_paramgen_curve:P-521", "EC P-521"),
+        ("ed", "-algorithm ED25519", "Ed25519"),
+        (
+            "explicit",
+            "-algorithm EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit",
+            "EC with explicit parameters",
+        ),
+    ] {
+        let (key, cert) = (format!("{name}.key"), format!("{name}.pem"));
+        openssl.run(&format!("genpkey {options} -out {key}")).unwrap();
+        openssl
+            .run(&format!(
+                "req -x509 -new -key {key} -days 2 -subj /CN=thermo-1 -out {cert}"
+            ))
+            .unwrap();
+        let examined = look(&openssl, &[&cert, &key]);
+        let shown = &examined[1].keys[0];
+        assert_eq!(
+            (examined[0].certificates[0].key.as_str(), shown.kind.as_str()),
+            (kind, kind)
+        );
+        let owner = format!("`thermo-1` in {cert}");
+        // OpenSSL leaves nothing out of an EC key; what Ed25519 leaves out is found again.
+        assert_eq!(shown.belongs_to.as_deref(), Some(owner.as_str()), "{name}");
+        assert!(examined[1].findings.is_empty(), "{name}: {:?}", examined[1].findings);
+
+        let loaded = Identity::load(&openssl.path(&cert), &openssl.path(&key)).map_err(|error| error.to_string());
+        let (key, cert) = (openssl.path(&key), openssl.path(&cert));
+        match name {
+            "rsa2048" | "p521" | "ed" => assert!(loaded.is_ok(), "{name}: {loaded:?}"),
+            "explicit" => assert!(loaded.unwrap_err().starts_with(&format!(
+                "the certificate in `{}` has a key with explicit EC parameters",
+                cert.display()
+            )),),
+            _ => assert_eq!(
+                loaded.unwrap_err(),
+                format!(
+                    "the private key in `{}` is {kind}; supported are RSA of 2048 bits or more, and EC on P-256, P-384 or P-521",
+                    key.display()
+                )
+            ),
+        }
+    }
+}
+
+#[test]
+fn the_key_after_its_parameters_is_found_and_so_is_one_in_each_old_form() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    // `openssl ecparam` writes the curve before the key unless it is told not to.
+    openssl.run("ecparam -name prime256v1 -genkey -out key.pem").unwrap();
+    openssl
+        .run("req -x509 -new -key key.pem -days 2 -subj /CN=thermo-1 -out cert.pem")
+        .unwrap();
+    assert_eq!(look(&openssl, &["cert.pem", "key.pem"])[1].keys[0].kind, "EC P-256");
+    Identity::load(&openssl.path("cert.pem"), &openssl.path("key.pem")).unwrap();
+}
+
+#[test]
+fn a_subject_with_two_common_names_names_no_device() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    openssl
+        .run("req -x509 -newkey rsa:2048 -nodes -keyout key.pem -days 2 -subj /CN=thermo-1/CN=thermo-2 -out cert.pem")
+        .unwrap();
+    let identity = Identity::load(&openssl.path("cert.pem"), &openssl.path("key.pem")).unwrap();
+    assert!(identity.registration_id().is_err());
+    for id in ["thermo-1", "thermo-2"] {
+        let error = identity.check(id, now()).unwrap_err();
+        assert!(
+            error.to_string().contains("has 2 common names in its subject"),
+            "{error}"
+        );
+    }
+    let examined = &look_for(&openssl, &["cert.pem"], Some("thermo-1"))[0];
+    assert!(
+        examined
+            .findings
+            .iter()
+            .any(|finding| finding.level == Level::Error && finding.text.contains("has 2 common names")),
+        "{:?}",
+        examined.findings
+    );
+}
+
+#[test]
+fn files_in_the_forms_of_windows_are_read_or_named() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    openssl
+        .run("req -x509 -newkey rsa:2048 -nodes -keyout key.pem -days 2 -subj /CN=thermo-1 -out cert.pem")
+        .unwrap();
+    openssl.run("x509 -in cert.pem -outform der -out cert.cer").unwrap();
+    openssl
+        .run("pkcs12 -export -in cert.pem -inkey key.pem -passout pass:x -out both.pfx")
+        .unwrap();
+    openssl
+        .run("crl2pkcs7 -nocrl -certfile cert.pem -outform der -out bag.p7b")
+        .unwrap();
+    openssl.run("crl2pkcs7 -nocrl -certfile cert.pem -out bag.p7").unwrap();
+    openssl.run("pkey -in key.pem -outform der -out key.der").unwrap();
+    openssl
+        .run("rsa -in key.pem -traditional -outform der -out old.der")
+        .unwrap();
+    let text = fs::read_to_string(openssl.path("cert.pem")).unwrap();
+    openssl.put("bom.pem", &format!("\u{feff}{}", text.replace('\n', "\r\n")));
+    let wide: Vec<u8> = format!("\u{feff}{text}")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    fs::write(openssl.path("wide.pem"), wide).unwrap();
+
+    for name in ["cert.pem", "cert.cer", "bom.pem"] {
+        assert_eq!(load::certificates(&openssl.path(name)).unwrap().len(), 1, "{name}");
+        assert_eq!(
+            CertificateFacts::load(&openssl.path(name))
+                .unwrap()
+                .common_name
+                .as_deref(),
+            Some("thermo-1")
+        );
+        Identity::load(&openssl.path(name), &openssl.path("key.pem")).unwrap();
+        CertificateAuthority::load(&openssl.path(name), &openssl.path("key.pem")).unwrap();
+    }
+    for (name, words) in [
+        (
+            "both.pfx",
+            "PKCS#12 (PFX), and certificates of CAs are read as PEM or DER; `openssl pkcs12 -in … -nokeys -out …`",
+        ),
+        (
+            "bag.p7b",
+            "PKCS#7 in DER; `openssl pkcs7 -inform der -in … -print_certs -out …`",
+        ),
+        ("bag.p7", "but PKCS#7; `openssl pkcs7 -in … -print_certs -out …`"),
+        ("key.der", "a private key in DER"),
+        ("old.der", "a private key in DER"),
+        ("key.pem", "but a private key"),
+        ("wide.pem", "UTF-16, as `>` of Windows PowerShell 5 writes it"),
+    ] {
+        let error = load::certificates(&openssl.path(name)).unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains(name), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_chain_file_in_the_wrong_order_is_told_from_a_foreign_key() {
+    let Some(openssl) = OpenSsl::find() else { return };
+    let root = CertificateAuthority::root("root", KeyType::P256, Validity::root(now())).unwrap();
+    let leaf = root.leaf("thermo-1", KeyType::P256, Validity::leaf(now())).unwrap();
+    openssl.put("chain.pem", &format!("{}{}", root.cert_pem(), leaf.cert_pem()));
+    openssl.put("key.pem", leaf.key_pem());
+    openssl.put("root.key", root.key_pem());
+    let error = Identity::load(&openssl.path("chain.pem"), &openssl.path("key.pem")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "`{}` is in the wrong order: the certificate that belongs to the key is number 2 in it. It comes first, then the CA \
+             that signed it, then the CA that signed that one",
+            openssl.path("chain.pem").display()
+        )
+    );
+    openssl.put("chain.pem", &format!("{}{}", leaf.cert_pem(), root.cert_pem()));
+    Identity::load(&openssl.path("chain.pem"), &openssl.path("key.pem")).unwrap();
+    let error = CertificateAuthority::load(&openssl.path("chain.pem"), &openssl.path("root.key")).unwrap_err();
+    assert!(
+        matches!(error, CertificateError::LeafNotFirst { place: 2, .. }),
+        "{error}"
+    );
 }
 
 #[test]

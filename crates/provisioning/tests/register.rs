@@ -216,11 +216,16 @@ mod at_the_emulator {
     use jiff::Timestamp;
     use mqtt_link::{Endpoint, Tls, TrustRoots};
     use provisioning::central::{ApiToken, Central};
-    use provisioning::certificate::load::Identity;
+    use provisioning::certificate::load::{self, Identity};
     use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
     use provisioning::enroll::{GroupDescription, enroll_group};
+    use rustls_pki_types::CertificateDer;
 
     use super::*;
+
+    fn trusted(emulator: &Emulator) -> Vec<CertificateDer<'static>> {
+        load::certificates_in(emulator.ca_pem().as_bytes(), "the CA").unwrap()
+    }
 
     async fn register_as(
         emulator: &Emulator,
@@ -232,7 +237,7 @@ mod at_the_emulator {
             .unwrap();
         let identity =
             Identity::from_pem(leaf.cert_pem().as_bytes(), "leaf", leaf.key_pem().as_bytes(), "key").unwrap();
-        let tls = Tls::new(TrustRoots::Pem(emulator.ca_pem().as_bytes().to_vec())).unwrap();
+        let tls = Tls::new(TrustRoots::Certificates(trusted(emulator))).unwrap();
         Registration {
             endpoint: &Endpoint::new("localhost", emulator.mqtt_addr().port(), tls)
                 .unwrap()
@@ -255,12 +260,7 @@ mod at_the_emulator {
         };
         let emulator = Emulator::start(config).await.unwrap();
         let url = format!("https://localhost:{}", emulator.https_addr().unwrap().port());
-        let central = Central::new(
-            &url,
-            &ApiToken::new(emulator.api_token()),
-            Some(emulator.ca_pem().as_bytes()),
-        )
-        .unwrap();
+        let central = Central::new(&url, &ApiToken::new(emulator.api_token()), Some(&trusted(&emulator))).unwrap();
         let now = Timestamp::now();
         let root = |name| CertificateAuthority::root(name, KeyType::P256, Validity::root(now)).unwrap();
         let (ours, stranger) = (root("ours"), root("stranger"));

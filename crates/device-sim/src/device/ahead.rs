@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use iot_protocol::shown;
 use mqtt_link::Credentials;
 use provisioning::assignment::Assignment;
 use provisioning::certificate::load::Identity;
@@ -85,7 +86,7 @@ impl Device {
             Err(trouble) => {
                 let metrics = &self.context.metrics;
                 metrics.count_reason(counter::REGISTER_FAILED, trouble.reason);
-                info!(device_id = %self.id, reason = trouble.reason, "{}; stays as it is", trouble.message);
+                info!(device_id = %self.id, reason = trouble.reason, "{}; stays as it is", shown::text(&trouble.message));
                 let assigned = self.assigned.clone();
                 self.say(State::Online, |line| {
                     line.hub = assigned.as_ref().map(|assigned| assigned.hub.to_string());

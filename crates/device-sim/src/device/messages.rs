@@ -4,6 +4,7 @@ use iot_protocol::command::CommandName;
 use iot_protocol::hub::{FromHub, ToHub};
 use iot_protocol::id::RequestId;
 use iot_protocol::properties::{METHOD_NAME, PropertyBag};
+use iot_protocol::shown;
 use iot_protocol::twin::{Section, TwinDocument};
 use mqtt_link::{Event, Qos};
 use tokio::time::Instant;
@@ -45,7 +46,7 @@ impl Device {
                 self.answer_command(session, &name, request_id, &payload);
             }
             Ok(FromHub::CloudToDevice { properties, .. }) => self.cloud_to_device(&properties, &payload),
-            Err(error) => warn!(device_id = %self.id, "message ignored: {error}"),
+            Err(error) => warn!(device_id = %self.id, "message ignored: {}", shown::text(&error.to_string())),
         }
         Ok(())
     }
@@ -91,7 +92,7 @@ impl Device {
         let patch = match Section::parse(body) {
             Ok(patch) => patch,
             Err(error) => {
-                warn!(device_id = %self.id, "desired properties ignored: {error}");
+                warn!(device_id = %self.id, "desired properties ignored: {}", shown::text(&error.to_string()));
                 return Ok(());
             }
         };
@@ -100,7 +101,7 @@ impl Device {
             session.desired_meanwhile = session.desired_meanwhile.max(patch.version);
             return Ok(());
         }
-        info!(device_id = %self.id, "desired properties: {}", String::from_utf8_lossy(body));
+        info!(device_id = %self.id, "desired properties: {}", shown::text(&String::from_utf8_lossy(body)));
         match self.model.desired_changed(&patch) {
             Desired::Report(report) => self.reporter.report(&report),
             Desired::Missed => session.ask_for_twin()?,

@@ -19,6 +19,7 @@ use iot_emulator::{Config, Emulator};
 use iot_protocol::id::{IdScope, RegistrationId};
 use jiff::Timestamp;
 use provisioning::central::{ApiToken, Central};
+use provisioning::certificate::load::certificates_in;
 use provisioning::enroll::{GroupDescription, enroll_group, enroll_individual};
 use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer};
 use serde_json::Value;
@@ -88,8 +89,8 @@ impl World {
         };
         let emulator = Emulator::start(config).await.unwrap();
         let url = format!("https://localhost:{}", emulator.https_addr().unwrap().port());
-        let ca = Some(emulator.ca_pem().as_bytes());
-        let central = Central::new(&url, &ApiToken::new(emulator.api_token()), ca).unwrap();
+        let trusted = certificates_in(emulator.ca_pem().as_bytes(), "the CA").unwrap();
+        let central = Central::new(&url, &ApiToken::new(emulator.api_token()), Some(&trusted)).unwrap();
         std::fs::write(folder.path().join("ca.pem"), emulator.ca_pem()).unwrap();
         Self {
             emulator,

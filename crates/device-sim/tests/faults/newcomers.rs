@@ -4,6 +4,7 @@ use device_sim::lines::{DeviceLine, Line, State};
 use iot_emulator::{Event, Service as Of};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
+use provisioning::certificate::load::certificates_in;
 use provisioning::identities::GroupFolder;
 
 use crate::common::{Running, World, assert_account_closes, counter, with_reasons};
@@ -62,7 +63,8 @@ async fn a_device_gives_way_to_a_newcomer_that_keeps_coming() {
     let identity = GroupFolder::at(world.path().join("certs/thermostats"))
         .load_current("thermo-1")
         .unwrap();
-    let tls = Tls::new(TrustRoots::Pem(world.emulator.ca_pem().into())).unwrap();
+    let trusted = certificates_in(world.emulator.ca_pem().as_bytes(), "the CA").unwrap();
+    let tls = Tls::new(TrustRoots::Certificates(trusted)).unwrap();
     let endpoint = Endpoint::new("localhost", world.emulator.mqtt_addr().port(), tls).unwrap();
     let name = HubUserName::new("localhost".parse().unwrap(), "thermo-1".parse().unwrap(), None);
     let options = ConnectOptions {

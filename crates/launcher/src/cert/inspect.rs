@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
+use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
-use provisioning::certificate::CertificateError;
 use provisioning::certificate::examine::{Detail, Examined, Level, Question, conclude, examine};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use provisioning::certificate::{CertificateError, load};
 use serde::Serialize;
 
 use super::Protection;
@@ -51,19 +50,21 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
-    let ca = args.ca.as_deref().map(enrolled).transpose()?;
+    let enrolled = |path| load::certificates(path).map(|mut all| all.swap_remove(0));
+    let ca = args.ca.as_deref().map(enrolled).transpose();
+    let ca = ca.map_err(|error| Failure::refused(anyhow!("--ca: {error}")))?;
     let question = Question {
         now,
         soon: SignedDuration::from_hours(i64::from(args.soon) * 24),
         registration_id: args.registration_id.as_deref(),
         enrolled: ca.as_ref(),
-        password: Some(&args.protection.password),
+        password: args.protection.given(),
     };
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     for path in &args.files {
         match look(path, &question) {
             Ok(examined) => files.push(examined),
-            Err(error) => problems.push(error.to_string()),
+            Err(error) => problems.push(explained(&error)),
         }
     }
     if !problems.is_empty() {
@@ -86,21 +87,28 @@ pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
 }
 
 fn look(path: &Path, question: &Question<'_>) -> Result<Examined, CertificateError> {
-    let bytes = std::fs::read(path).map_err(|reason| CertificateError::Unreadable {
-        path: path.to_owned(),
-        reason,
-    })?;
-    examine(&bytes, &format!("`{}`", path.display()), question)
+    let bytes = load::read(path)?;
+    let file = load::named(path);
+    let looked = examine(&bytes, &file, question);
+    // Without a password: perhaps it is the one of create_test_cert.js.
+    if let Err(CertificateError::PasswordMissing { .. } | CertificateError::EncryptedKey { .. }) = looked {
+        let usual = Protection::usual();
+        let again = Question {
+            password: Some(&usual),
+            ..*question
+        };
+        return examine(&bytes, &file, &again).or(looked);
+    }
+    looked
 }
 
-/// The first certificate of a file, PEM or DER.
-fn enrolled(path: &Path) -> Result<CertificateDer<'static>, Failure> {
-    let refused = |reason: String| Failure::refused(anyhow!("--ca: cannot read `{}`: {reason}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
-    if bytes.first() == Some(&0x30) {
-        return Ok(CertificateDer::from(bytes));
+fn explained(error: &CertificateError) -> String {
+    match error {
+        CertificateError::PasswordMissing { .. } | CertificateError::EncryptedKey { .. } => {
+            format!("{error}\nhint: give it with --password or in FLEET_PFX_PASSWORD")
+        }
+        _ => error.to_string(),
     }
-    CertificateDer::from_pem_slice(&bytes).map_err(|error| refused(error.to_string()))
 }
 
 fn text(files: &[Examined], good: bool) -> String {
@@ -123,9 +131,9 @@ fn text(files: &[Examined], good: bool) -> String {
 }
 
 fn one(out: &mut String, file: &Examined) {
+    // Subjects and names of files are written by others, who may not forge lines of ours.
     let mut line = |text: String| {
-        out.push_str(&text);
-        out.push('\n');
+        let _ = writeln!(out, "{}", shown::text(&text));
     };
     line(format!("{} ({})", file.file.trim_matches('`'), file.form));
     for (index, detail) in file.certificates.iter().enumerate() {
@@ -166,7 +174,7 @@ fn fields(detail: &Detail) -> Vec<(&'static str, String)> {
         ("subject", detail.subject.clone()),
         ("issuer", detail.issuer.clone()),
         ("kind", kind.to_owned()),
-        ("valid", format!("{} to {}", detail.not_before, detail.not_after)),
+        ("valid", format!("{} to {}", detail.valid_from, detail.valid_to)),
         ("key", detail.key.clone()),
         ("signature", detail.signature.clone()),
         ("serial", detail.serial.clone()),

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::Args;
+use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
-use provisioning::certificate::inspect::CertificateFacts;
+use provisioning::certificate::inspect::{self, CertificateFacts};
 use provisioning::certificate::make::Validity;
 use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted};
 
@@ -61,9 +62,9 @@ pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
             Ok(renewed) => {
                 print(format_args!(
                     "{}: valid until {}, before until {}; the old files end in .{}\n",
-                    renewed.written.facts.common_name.as_deref().unwrap_or(stem),
-                    renewed.written.facts.not_after,
-                    renewed.before.not_after,
+                    shown::text(renewed.written.facts.common_name.as_deref().unwrap_or(stem)),
+                    inspect::end(renewed.written.facts.not_after),
+                    inspect::end(renewed.before.not_after),
                     renewed.before.sha1.get(..8).unwrap_or_default(),
                 ))?;
                 // Many may hang below one CA; what is to be said about it is said once.

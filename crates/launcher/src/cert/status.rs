@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::Args;
 use device_sim::console;
+use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
-use provisioning::certificate::inspect::CertificateFacts;
+use provisioning::certificate::inspect::{self, CertificateFacts};
 
 use crate::exit::{FAILED, Failure, PASSED, print};
 
@@ -51,8 +52,9 @@ pub(super) fn run(args: &StatusArgs, now: Timestamp) -> Result<u8, Failure> {
     let mut text = String::new();
     for Found { path, facts } in found.iter().filter(|found| args.all || is_soon(found)) {
         let what = if facts.not_after < now { "expired" } else { "expires" };
-        let name = facts.common_name.as_deref().unwrap_or("-");
-        text += &format!("{what} {}  {name}  {}\n", facts.not_after, path.display());
+        let name = shown::text(facts.common_name.as_deref().unwrap_or("-"));
+        let end = inspect::end(facts.not_after);
+        text += &format!("{what} {end}  {name}  {}\n", shown::path(path));
     }
     let expired = found.iter().filter(|found| found.facts.not_after < now).count();
     let ending = found.iter().filter(|found| is_soon(found)).count() - expired;
@@ -60,7 +62,8 @@ pub(super) fn run(args: &StatusArgs, now: Timestamp) -> Result<u8, Failure> {
         text.push('\n');
     }
     for (folder, (count, first)) in by_folder(&found) {
-        text += &format!("{count:>7} in {}, the first until {first}\n", folder.display());
+        let end = inspect::end(first);
+        text += &format!("{count:>7} in {}, the first until {end}\n", shown::path(folder));
     }
     text += &format!("{expired} expired, {ending} ending within {} days\n", args.soon);
     print(text)?;
@@ -87,7 +90,7 @@ fn by_folder(found: &[Found]) -> BTreeMap<&Path, (usize, Timestamp)> {
 
 /// Every `…_cert.pem` below `folder`. Links are not followed.
 fn collect(folder: &Path, deep: usize, found: &mut Vec<Found>, problems: &mut Vec<String>) {
-    let unreadable = |path: &Path, error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+    let unreadable = |path: &Path, error: std::io::Error| format!("cannot read `{}`: {error}", shown::path(path));
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => return problems.push(unreadable(folder, error)),

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use provisioning::central::GroupType;
 use provisioning::certificate::inspect::CertificateFacts;
+use provisioning::certificate::load;
 use provisioning::certificate::make::CertificateAuthority;
 use provisioning::enroll::{Attest, GroupCa, GroupDescription};
 use provisioning::identities::{GroupAuthorities, GroupFolder, IndividualFolder, IndividualIdentities, Slot};
@@ -159,7 +160,7 @@ impl<'a> Enrollments<'a> {
                 let folder = IndividualFolder::new(certs, id.as_str());
                 let pem = |slot| {
                     let path = folder.pair_paths(slot).cert;
-                    path.exists().then(|| read(&path)).transpose()
+                    path.exists().then(|| load::certificate_pem(&path)).transpose()
                 };
                 let primary = pem(Slot::Primary)?;
                 let secondary = if individual.secondary {
@@ -252,7 +253,7 @@ impl GroupEnrollment<'_> {
 impl Ca<'_> {
     /// A CA of which only the certificate is read.
     fn read(path: PathBuf, key_path: Option<PathBuf>) -> anyhow::Result<Self> {
-        let pem = read(&path)?;
+        let pem = load::certificate_pem(&path)?;
         Ok(Self {
             path,
             pem,
@@ -314,8 +315,4 @@ fn unmade(primary: bool, secondary: bool, secondary_wanted: bool) -> Vec<Slot> {
 fn beside(certificate: &Path) -> PathBuf {
     let name = certificate.file_name().unwrap_or_default().to_string_lossy();
     certificate.with_file_name(name.replace("_cert.pem", "_key.pem"))
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("can't read the certificate `{}`", path.display()))
 }

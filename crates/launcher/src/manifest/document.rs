@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
+use iot_protocol::shown;
 use miette::NamedSource;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
@@ -32,8 +33,16 @@ fn find_secrets(key: &str, value: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<u
     match value.get_ref() {
         DeValue::String(_) if SECRETS.contains(&key) => spans.push(value.span()),
         DeValue::Table(table) => {
-            for (key, value) in table {
-                find_secrets(key.get_ref(), value, spans);
+            for (inner, value) in table {
+                match value.get_ref() {
+                    // What is no name of a variable may be the secret itself.
+                    DeValue::String(name) if SECRETS.contains(&key) && inner.get_ref() == "env" => {
+                        if !shown::is_variable(name) {
+                            spans.push(value.span());
+                        }
+                    }
+                    _ => find_secrets(inner.get_ref(), value, spans),
+                }
             }
         }
         DeValue::Array(array) => {
@@ -92,6 +101,7 @@ impl<'a> Document<'a> {
         for span in spans {
             self.report.hide(span);
         }
+        self.report.hide_what_looks_secret();
     }
 
     fn set(&mut self, argument: &'a str) {
@@ -99,6 +109,7 @@ impl<'a> Document<'a> {
         let begin = self.report.texts.last().map_or(0, |last| last.begin + last.length + 1);
         let span = begin..begin + argument.len();
         self.report.texts.push(Text::new(begin, "--set", argument));
+        self.report.hide_what_looks_secret();
         if let Some((path, value)) = argument.split_once('=')
             && SECRETS.contains(&path.trim().rsplit('.').next().unwrap_or_default())
             && !value.trim_start().starts_with('{')
@@ -197,12 +208,33 @@ fn move_to<'a>(value: DeValue<'a>, span: &Range<usize>) -> DeValue<'a> {
     }
 }
 
+/// As many stars as there are bytes, in as many lines.
+fn stars(secret: &str) -> String {
+    let star = |byte| if byte == b'\n' { '\n' } else { '*' };
+    secret.bytes().map(star).collect()
+}
+
+/// The text without what a terminal would obey. Places in it are counted in bytes, so each byte gives one.
+fn tame(text: &str) -> String {
+    let mut tamed = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let ends_line = c == '\r' && chars.peek() == Some(&'\n');
+        if !c.is_control() || ends_line || matches!(c, '\n' | '\t') {
+            tamed.push(c);
+        } else {
+            tamed.extend(std::iter::repeat_n('?', c.len_utf8()));
+        }
+    }
+    tamed
+}
+
 impl Text {
     fn new(begin: usize, name: &str, text: &str) -> Self {
         Self {
             begin,
             length: text.len(),
-            source: Arc::new(NamedSource::new(name, text.to_owned())),
+            source: Arc::new(NamedSource::new(shown::text(name).to_string(), tame(text))),
         }
     }
 }
@@ -215,9 +247,23 @@ impl Report {
             if (begin..=end).contains(&span.start) && span.end <= end {
                 let mut shown = text.source.inner().clone();
                 let hidden = span.start - begin..span.end - begin;
-                shown.replace_range(hidden.clone(), &"*".repeat(hidden.len()));
+                shown.replace_range(hidden.clone(), &stars(&shown[hidden]));
                 text.source = Arc::new(NamedSource::new(text.source.name(), shown));
             }
+        }
+    }
+
+    /// The text of a key in the place of its path, say, or a token in a comment.
+    fn hide_what_looks_secret(&mut self) {
+        let spans = |text: &Text| {
+            shown::secrets(text.source.inner())
+                .into_iter()
+                .map(|at| (text.begin, at))
+                .collect()
+        };
+        let spans: Vec<(usize, Range<usize>)> = self.texts.iter().flat_map(|text| -> Vec<_> { spans(text) }).collect();
+        for (begin, at) in spans {
+            self.hide(begin + at.start..begin + at.end);
         }
     }
 
@@ -232,8 +278,8 @@ impl Report {
         let begin = (span.start - text.begin).min(text.length);
         let end = (span.end - text.begin).clamp(begin, text.length);
         let problem = Problem {
-            message,
-            help,
+            message: shown::text(&message).to_string(),
+            help: help.iter().map(|help| shown::lines(help).to_string()).collect(),
             source: Arc::clone(&text.source),
             span: (begin..end).into(),
         };

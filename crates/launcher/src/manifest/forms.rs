@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use device_sim::plan::{Model, Transport};
 use iot_protocol::id::{IdScope, MAX_COMMON_NAME, RegistrationId};
+use iot_protocol::shown;
 use toml::de::DeValue;
 
 use super::table::{Fault, Value};
@@ -383,6 +384,9 @@ impl Value for PathBuf {
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
         match text(value)? {
             "" => Err(Fault::Value("it is empty".into())),
+            content if shown::is_pem(content) => Err(Fault::Value(
+                "it holds the text of a certificate or key, where the path of a file belongs".into(),
+            )),
             path => Ok(path.into()),
         }
     }
@@ -425,7 +429,11 @@ impl Value for App {
 impl Value for Variable {
     const FORM: &'static str = "the name of an environment variable, such as \"IOTC_API_TOKEN\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        named(value, 255, "_").map(Self)
+        // What is no name may be the secret itself.
+        match text(value)? {
+            name if shown::is_variable(name) => Ok(Self(name.to_owned())),
+            _ => Err(Fault::Value("it is not the name of an environment variable".into())),
+        }
     }
 }
 

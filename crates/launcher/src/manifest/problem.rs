@@ -5,13 +5,14 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use iot_protocol::shown;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The file can't be read.
-    #[error("can't read the manifest `{}`: {source}", path.display())]
+    #[error("can't read the manifest `{}`: {source}", shown::path(path))]
     Unreadable {
         /// The file.
         path: PathBuf,

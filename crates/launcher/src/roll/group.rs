@@ -1,9 +1,9 @@
 //! Rolling a group: its CA in the enrollment and on disk, and the leaves below.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use jiff::Timestamp;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::load::Identity;
@@ -94,10 +94,7 @@ impl GroupWork<'_> {
         if !path.try_exists()? {
             return Ok(None);
         }
-        let pem = std::fs::read(&path).with_context(|| format!("can't read `{}`", path.display()))?;
-        Ok(Some(
-            CertificateFacts::from_pem(&pem, &path.display().to_string())?.sha1,
-        ))
+        Ok(Some(CertificateFacts::load(&path)?.sha1))
     }
 
     pub(crate) fn made(&self, notes: &GroupNotes) -> anyhow::Result<bool> {
@@ -220,9 +217,8 @@ fn generation(word: &str) -> anyhow::Result<Generation> {
 }
 
 /// The SHA-256 thumbprint of the first certificate of a file, as devices tell it.
-pub(crate) fn sha256(path: &PathBuf) -> anyhow::Result<String> {
-    let pem = std::fs::read(path).with_context(|| format!("can't read `{}`", path.display()))?;
-    Ok(CertificateFacts::from_pem(&pem, &path.display().to_string())?.sha256)
+pub(crate) fn sha256(path: &Path) -> anyhow::Result<String> {
+    Ok(CertificateFacts::load(path)?.sha256)
 }
 
 /// The place for the new CA. Places are taken in turn and nothing is swapped.

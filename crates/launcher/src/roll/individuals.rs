@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
-use provisioning::certificate::load::Identity;
+use provisioning::certificate::load::{self, Identity};
 use provisioning::enroll::{OwnCertificates, own_thumbprints, put_individual};
 use provisioning::identities::{IndividualFolder, Slot, WantedIndividual};
 use tokio::sync::Mutex;
@@ -202,8 +202,7 @@ impl<'a> IndividualsWork<'a> {
         for (slot, pem) in SLOTS.into_iter().zip(&mut pems) {
             let path = folder.pair_paths(slot).cert;
             if path.try_exists()? {
-                *pem =
-                    Some(std::fs::read_to_string(&path).with_context(|| format!("can't read `{}`", path.display()))?);
+                *pem = Some(load::certificate_pem(&path)?);
             }
         }
         let [primary, secondary] = &pems;

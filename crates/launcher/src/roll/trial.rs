@@ -6,13 +6,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use device_sim::plan::{Plan, Target};
 use device_sim::proxies::Proxies;
 use iot_protocol::id::{DeviceId, HubHost, RegistrationId};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
-use provisioning::certificate::load::Identity;
+use provisioning::certificate::load::{self, Identity};
 use provisioning::register::{Registration, RegistrationError, RegistrationFailure, RegistrationOptions};
 use serde::Serialize;
 
@@ -98,7 +97,7 @@ impl Trials {
     pub(crate) fn of(target: Target) -> anyhow::Result<Self> {
         let roots = match &target.ca {
             None => TrustRoots::WebPki,
-            Some(ca) => TrustRoots::Pem(std::fs::read(ca).with_context(|| format!("can't read `{}`", ca.display()))?),
+            Some(ca) => TrustRoots::Certificates(load::certificates(ca)?),
         };
         Ok(Self {
             tls: Tls::new(roots)?,

@@ -3,13 +3,13 @@
 use std::error::Error;
 use std::time::Duration;
 
-use crate::certificate::CertificateError;
+use iot_protocol::shown;
 
 /// Why a request to IoT Central failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CentralError {
     /// The application's address can't be used.
-    #[error("`{url}` is no IoT Central application: {reason}")]
+    #[error("`{}` is no IoT Central application: {reason}", shown::text(url))]
     BadUrl {
         /// What was given.
         url: String,
@@ -19,9 +19,6 @@ pub enum CentralError {
     /// The token holds characters that can't stand in a header, such as a line break.
     #[error("the API token holds characters that can't stand in an HTTP header")]
     BadToken,
-    /// The CA file can't be used.
-    #[error(transparent)]
-    Ca(#[from] CertificateError),
     /// The HTTP client could not be set up.
     #[error("the HTTP client could not be set up: {reason}")]
     Setup {
@@ -29,7 +26,7 @@ pub enum CentralError {
         reason: String,
     },
     /// The service answered, and said no.
-    #[error("{subject}: {status} {code}: {message}{}", request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default())]
+    #[error("{subject}: {status} {}: {}{}", shown::text(code), shown::text(message), request_id.as_ref().map(|id| format!(" (request {})", shown::text(id))).unwrap_or_default())]
     Refused {
         /// What the request was about, such as `enrollment group thermostats`.
         subject: String,
@@ -57,7 +54,7 @@ pub enum CentralError {
         unsent: bool,
     },
     /// The server's certificate is not one that we trust.
-    #[error("{subject}: no trust in {host}: {reason}")]
+    #[error("{subject}: no trust in {host}: {}", shown::text(reason))]
     Untrusted {
         /// What the request was about.
         subject: String,
@@ -67,7 +64,7 @@ pub enum CentralError {
         reason: String,
     },
     /// An answer came that is not what the API describes.
-    #[error("{subject}: unexpected answer: {reason}")]
+    #[error("{subject}: unexpected answer: {}", shown::text(reason))]
     UnexpectedAnswer {
         /// What the request was about.
         subject: String,

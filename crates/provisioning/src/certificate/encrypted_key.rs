@@ -6,7 +6,7 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::password::Password;
-use super::{CertificateError, cost};
+use super::{CertificateError, armour::Flaw, cost};
 
 const BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
 const END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
@@ -16,20 +16,17 @@ pub(super) fn find(pem: &[u8], file: &str) -> Result<Option<Vec<u8>>, Certificat
     let Some((_, after)) = split(pem, BEGIN) else {
         return Ok(None);
     };
-    let malformed = |reason: &str| CertificateError::Malformed {
+    let malformed = |flaw| CertificateError::NotPem {
         file: file.to_owned(),
-        reason: reason.to_owned(),
+        flaw,
     };
-    let (body, _) = split(after, END).ok_or_else(|| malformed("the encrypted private key has no end"))?;
+    let (body, _) = split(after, END).ok_or_else(|| malformed(Flaw::NoEnd { line: 1 }))?;
     let digits: Vec<u8> = body
         .iter()
         .copied()
         .filter(|byte| !byte.is_ascii_whitespace())
         .collect();
-    BASE64
-        .decode(digits)
-        .map(Some)
-        .map_err(|_| malformed("the encrypted private key is not base64"))
+    BASE64.decode(digits).map(Some).map_err(|_| malformed(Flaw::NotBase64))
 }
 
 /// Unlocks what [`find`] found.
@@ -91,7 +88,7 @@ mod tests {
     #[test]
     fn a_key_that_breaks_off_is_malformed() {
         let half = &LOCKED[..LOCKED.len() / 2];
-        assert!(matches!(find(half, "k"), Err(CertificateError::Malformed { .. })));
+        assert!(matches!(find(half, "k"), Err(CertificateError::NotPem { .. })));
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use iot_protocol::shown;
 use jiff::Timestamp;
+
+pub use super::armour::Flaw;
 
 /// Why a certificate could not be made, read or used.
 ///
@@ -11,24 +14,44 @@ use jiff::Timestamp;
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// The operating system refused the file.
-    #[error("cannot read `{}`: {reason}", path.display())]
+    #[error("cannot read `{}`: {reason}", shown::path(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the operating system said.
         reason: io::Error,
     },
+    /// The file is larger than any with certificates or keys.
+    #[error("{} is larger than {} MB, which no file of certificates or keys is", shown::path(path), limit >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// How much is read, in bytes.
+        limit: u64,
+    },
     /// The file holds no certificate.
-    #[error("no certificate in {file}")]
+    #[error("no certificate in {file}{}", Found::but(*found))]
     NoCertificate {
         /// The file.
         file: String,
+        /// What it holds instead.
+        found: Option<Found>,
     },
     /// The file holds no private key.
-    #[error("no private key in {file}")]
+    #[error("no private key in {file}{}", Found::but(*found))]
     NoKey {
         /// The file.
         file: String,
+        /// What it holds instead.
+        found: Option<Found>,
+    },
+    /// The file is text, but not as PEM stands in lines.
+    #[error("{file} {flaw}")]
+    NotPem {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        flaw: Flaw,
     },
     /// The private key is encrypted, and nobody said with what.
     #[error(
@@ -60,13 +83,13 @@ pub enum CertificateError {
         /// The file.
         file: String,
     },
-    /// The file is binary, but no PFX in DER: a certificate or key in DER, or something else altogether.
-    #[error(
-        "{file} is neither PEM nor PKCS#12 (PFX); if it is a certificate in DER, convert it with `openssl x509 -inform der -in … -out …`, a key with `openssl pkey -inform der -in … -out …`"
-    )]
-    NotPfx {
+    /// The file is binary, and nothing that is read here.
+    #[error("{file} is {what}")]
+    Binary {
         /// The file.
         file: String,
+        /// What it is, and how it becomes something that is read.
+        what: Binary,
     },
     /// The PFX file is damaged or uses something that is not read here.
     #[error(
@@ -96,6 +119,34 @@ pub enum CertificateError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The key is good, but not for this.
+    #[error(
+        "the private key in {file} is {kind}; supported are RSA of 2048 bits or more, and EC on P-256, P-384 or P-521"
+    )]
+    UnsupportedKey {
+        /// The file.
+        file: String,
+        /// Such as `RSA 1024` or `EC secp256k1`.
+        kind: String,
+    },
+    /// The certificate describes its curve in numbers, where X.509 allows a name only (RFC 5480, 2.1.1).
+    #[error(
+        "the certificate in {file} has a key with explicit EC parameters, which TLS libraries refuse; make key and certificate anew with a named curve (`openssl ecparam -name prime256v1 -param_enc named_curve -genkey`)"
+    )]
+    ExplicitCurve {
+        /// The file.
+        file: String,
+    },
+    /// The certificate of the key is in the file, but others stand before it.
+    #[error(
+        "{file} is in the wrong order: the certificate that belongs to the key is number {place} in it. It comes first, then the CA that signed it, then the CA that signed that one"
+    )]
+    LeafNotFirst {
+        /// The file.
+        file: String,
+        /// Where the leaf stands, from 1.
+        place: usize,
+    },
     /// Certificate and key are no pair.
     #[error("the key in {key} does not belong to the certificate in {certificate}")]
     KeyMismatch {
@@ -122,7 +173,8 @@ pub enum CertificateError {
     },
     /// DPS takes the subject's common name for the registration id, so the two must be equal.
     #[error(
-        "the certificate in {file} has the common name `{common_name}`, but the registration id is `{registration_id}`"
+        "the certificate in {file} has the common name `{}`, but the registration id is `{registration_id}`",
+        shown::text(common_name)
     )]
     CommonName {
         /// The file.
@@ -132,14 +184,25 @@ pub enum CertificateError {
         /// What it had to be.
         registration_id: String,
     },
+    /// A subject with several common names names nothing: services differ in which they take.
+    #[error(
+        "the certificate in {file} has {count} common names in its subject, and the registration id can be only one"
+    )]
+    SeveralCommonNames {
+        /// The file.
+        file: String,
+        /// How many.
+        count: usize,
+    },
     /// A CA was asked for, and this certificate may not sign others.
     #[error("the certificate in {file} is not a CA certificate")]
     NotACa {
         /// The file.
         file: String,
     },
-    /// X.509 allows 1 to 64 characters in a common name (RFC 5280, `ub-common-name`).
-    #[error("`{common_name}` can't be a common name: it has {} characters, 1 to 64 are allowed", common_name.chars().count())]
+    /// X.509 allows 1 to 64 characters in a common name (RFC 5280, `ub-common-name`), and nobody wants a name that a
+    /// terminal obeys.
+    #[error("`{}` can't be a common name: it has {} characters, 1 to 64 are allowed, and no control characters", shown::text(common_name), common_name.chars().count())]
     BadCommonName {
         /// What was asked for.
         common_name: String,
@@ -182,4 +245,77 @@ pub enum CertificateError {
         /// What the library said.
         reason: rcgen::Error,
     },
+}
+
+/// What a section of PEM holds, as far as it has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// `CERTIFICATE`
+    Certificate,
+    /// `PRIVATE KEY` and its relatives
+    PrivateKey,
+    /// `PUBLIC KEY`
+    PublicKey,
+    /// `CERTIFICATE REQUEST`
+    Request,
+    /// `TRUSTED CERTIFICATE`, a certificate with OpenSSL's own additions
+    Trusted,
+    /// `PKCS7`, a bag of certificates
+    Pkcs7,
+    /// `OPENSSH PRIVATE KEY`
+    OpenSsh,
+    /// Anything else. Its label is not kept: it is text of the file.
+    Other,
+}
+
+impl Found {
+    pub(super) fn of(label: &[u8]) -> Self {
+        match label {
+            b"CERTIFICATE" => Self::Certificate,
+            b"PRIVATE KEY" | b"RSA PRIVATE KEY" | b"EC PRIVATE KEY" | b"ENCRYPTED PRIVATE KEY" => Self::PrivateKey,
+            b"PUBLIC KEY" | b"RSA PUBLIC KEY" => Self::PublicKey,
+            b"CERTIFICATE REQUEST" | b"NEW CERTIFICATE REQUEST" => Self::Request,
+            b"TRUSTED CERTIFICATE" | b"X509 CERTIFICATE" => Self::Trusted,
+            b"PKCS7" | b"CMS" => Self::Pkcs7,
+            b"OPENSSH PRIVATE KEY" => Self::OpenSsh,
+            _ => Self::Other,
+        }
+    }
+
+    /// Ends a sentence on what is missing.
+    fn but(found: Option<Self>) -> &'static str {
+        match found {
+            None | Some(Self::Other) => "",
+            Some(Self::Certificate) => ", but a certificate",
+            Some(Self::PrivateKey) => ", but a private key",
+            Some(Self::PublicKey) => ", but a public key",
+            Some(Self::Request) => ", but a certificate request (CSR), which a CA has yet to sign",
+            Some(Self::Trusted) => {
+                ", but one in OpenSSL's own form; `openssl x509 -in … -out …` makes an ordinary one of it"
+            }
+            Some(Self::Pkcs7) => {
+                ", but PKCS#7; `openssl pkcs7 -in … -print_certs -out …` takes the certificates out of it"
+            }
+            Some(Self::OpenSsh) => ", but an OpenSSH key; `ssh-keygen -p -m PKCS8 -f …` converts it in its place",
+        }
+    }
+}
+
+/// What a binary file is, where it can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Binary {
+    /// A private key without PEM around it.
+    #[error("a private key in DER, which is read as PEM only; `openssl pkey -inform der -in … -out …` converts it")]
+    Key,
+    /// A bag of certificates (`.p7b`).
+    #[error("PKCS#7 in DER; `openssl pkcs7 -inform der -in … -print_certs -out …` takes the certificates out of it")]
+    Pkcs7,
+    /// A PFX where only certificates are read.
+    #[error(
+        "PKCS#12 (PFX), and certificates of CAs are read as PEM or DER; `openssl pkcs12 -in … -nokeys -out …` takes the certificates out of it"
+    )]
+    Pfx,
+    /// Something else.
+    #[error("neither PEM, nor a certificate in DER, nor PKCS#12 (PFX)")]
+    Unknown,
 }

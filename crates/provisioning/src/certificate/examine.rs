@@ -10,13 +10,11 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls_pki_types::pem::{PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::pfx::{self, Pfx};
-use super::{CertificateError, Password, pem};
+use super::source::Source;
+use super::{CertificateError, Password, inspect, key_kind};
 
 pub use detail::{Detail, Extension};
 
@@ -78,8 +76,9 @@ pub struct Key {
     pub kind: String,
     /// The certificate over this key, among all that were looked at: its common name and file.
     pub belongs_to: Option<String>,
+    /// `None` where the key is of a kind that can't be used, and does not hold its public half.
     #[serde(skip)]
-    public_key: Vec<u8>,
+    public_bits: Option<Vec<u8>>,
 }
 
 /// What stands in the file whose content is `bytes`; `file` names it.
@@ -88,25 +87,28 @@ pub struct Key {
 ///
 /// It is no file of certificates or keys, or it can't be opened.
 pub fn examine(bytes: &[u8], file: &str, question: &Question<'_>) -> Result<Examined, CertificateError> {
-    let (form, certificates, keys) = read(bytes, file, question.password)?;
+    let source = Source::open(bytes, file.to_owned(), question.password)?;
+    let certificates = source.certificates()?;
     let details = certificates
         .iter()
         .map(|der| Detail::of(der, file))
         .collect::<Result<Vec<_>, _>>()?;
     let mut findings = lint::chain(&certificates, &details, question, file)?;
-    if form == "PEM" && ends_in_null(bytes) {
+    if source.form() == "PEM" && ends_in_null(bytes) {
         findings.push(Finding {
             level: Level::Note,
             text: "ends in a literal `null`, as create_test_cert.js leaves it; not every reader skips that".into(),
         });
     }
-    let keys = keys
-        .iter()
-        .map(|key| key_of(key, file))
-        .collect::<Result<Vec<_>, _>>()?;
+    let keys = match source.keys(question.password) {
+        Ok(keys) => keys.iter().map(|key| Key::of(key, file)).collect::<Result<_, _>>()?,
+        Err(CertificateError::NoKey { .. }) if !certificates.is_empty() => Vec::new(),
+        Err(CertificateError::NoKey { file, found }) => return Err(CertificateError::NoCertificate { file, found }),
+        Err(error) => return Err(error),
+    };
     Ok(Examined {
         file: file.to_owned(),
-        form,
+        form: source.form(),
         certificates: details,
         keys,
         findings,
@@ -120,7 +122,7 @@ pub fn conclude(files: &mut [Examined]) {
         .flat_map(|file| {
             file.certificates.iter().map(|detail| {
                 (
-                    detail.public_key.clone(),
+                    detail.public_bits.clone(),
                     format!("`{}` in {}", detail.name(), file.file),
                 )
             })
@@ -130,10 +132,10 @@ pub fn conclude(files: &mut [Examined]) {
         for key in &mut file.keys {
             key.belongs_to = owners
                 .iter()
-                .find(|(public_key, _)| *public_key == key.public_key)
+                .find(|(public_bits, _)| Some(public_bits) == key.public_bits.as_ref())
                 .map(|(_, owner)| owner.clone());
-            // A key alone may be anybody's.
-            if key.belongs_to.is_none() && !owners.is_empty() {
+            // A key alone may be anybody's, and so may one whose public half is not known.
+            if key.belongs_to.is_none() && key.public_bits.is_some() && !owners.is_empty() {
                 file.findings.push(Finding {
                     level: Level::Error,
                     text: "the key belongs to none of the certificates".into(),
@@ -146,63 +148,28 @@ pub fn conclude(files: &mut [Examined]) {
     }
 }
 
-type Content = (&'static str, Vec<CertificateDer<'static>>, Vec<PrivateKeyDer<'static>>);
-
-fn read(bytes: &[u8], file: &str, password: Option<&Password>) -> Result<Content, CertificateError> {
-    if pfx::is_binary(bytes) {
-        if let Ok((rest, _)) = X509Certificate::from_der(bytes) {
-            let length = bytes.len() - rest.len();
-            let der = CertificateDer::from(bytes.get(..length).unwrap_or(bytes).to_vec());
-            return Ok(("DER", vec![der], Vec::new()));
-        }
-        let pfx = Pfx::open(bytes, password, file)?;
-        let keys = pfx.keys().iter().map(|key| key.clone_key()).collect();
-        return Ok(("PFX", pfx.certificates().to_vec(), keys));
+impl Key {
+    /// A key that can't be used is named as well as one that can.
+    fn of(key: &PrivateKeyDer<'static>, file: &str) -> Result<Self, CertificateError> {
+        let described = key_kind::of_private(key).ok_or_else(|| CertificateError::Malformed {
+            file: file.to_owned(),
+            reason: "not a private key".to_owned(),
+        })?;
+        // A key may leave its public half out; whoever can use it finds that again.
+        let found_again = || {
+            let key = any_supported_type(key).ok()?;
+            inspect::public_bits(&key.public_key()?)
+        };
+        Ok(Self {
+            kind: described.kind,
+            belongs_to: None,
+            public_bits: described.public_bits.or_else(found_again),
+        })
     }
-    let has_certificate = CertificateDer::pem_slice_iter(bytes).next().is_some();
-    let certificates = if has_certificate {
-        pem::certificates(bytes, file)?
-    } else {
-        Vec::new()
-    };
-    let keys = match pem::private_key(bytes, file, password) {
-        Ok(key) => vec![key],
-        Err(CertificateError::NoKey { .. }) if has_certificate => Vec::new(),
-        Err(CertificateError::NoKey { .. }) => {
-            return Err(CertificateError::NoCertificate { file: file.to_owned() });
-        }
-        Err(error) => return Err(error),
-    };
-    Ok(("PEM", certificates, keys))
-}
-
-fn key_of(key: &PrivateKeyDer<'static>, file: &str) -> Result<Key, CertificateError> {
-    let malformed = || CertificateError::Malformed {
-        file: file.to_owned(),
-        reason: "not an RSA, EC or Ed25519 private key".to_owned(),
-    };
-    let public_key = any_supported_type(key)
-        .ok()
-        .and_then(|key| key.public_key().map(|public_key| public_key.to_vec()))
-        .ok_or_else(malformed)?;
-    Ok(Key {
-        kind: detail::key_kind_of_der(&public_key).ok_or_else(malformed)?,
-        belongs_to: None,
-        public_key,
-    })
 }
 
 fn ends_in_null(bytes: &[u8]) -> bool {
     bytes.trim_ascii_end().ends_with(b"null")
-}
-
-/// Whether `bytes` hold a PEM section of a certificate or a key, or are binary.
-#[must_use]
-pub fn may_be_examined(bytes: &[u8]) -> bool {
-    pfx::is_binary(bytes)
-        || <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes)
-            .next()
-            .is_some_and(|first| first.is_ok())
 }
 
 #[cfg(test)]

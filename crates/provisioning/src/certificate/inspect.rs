@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp, civil};
 use rustls_pki_types::CertificateDer;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
+use x509_parser::prelude::{ASN1Time, FromDer, SubjectPublicKeyInfo, X509Certificate, X509Name};
 
 use super::make::KeyType;
-use super::{CertificateError, pem};
+use super::{CertificateError, pem, source};
 
 /// What stands in one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFacts {
-    /// The subject's common name; of a leaf this is the registration id.
+    /// The only common name of the subject; of a leaf this is the registration id. A subject with several names nothing.
     pub common_name: Option<String>,
+    /// How many common names the subject has.
+    pub common_names: usize,
     /// The issuer's common name.
     pub issuer_common_name: Option<String>,
     /// The serial number, upper-case hex.
@@ -35,9 +37,11 @@ pub struct CertificateFacts {
 }
 
 impl CertificateFacts {
-    /// The facts of the first certificate in a PEM file.
+    /// The facts of the first certificate in a file, PEM or DER.
     pub fn load(path: &Path) -> Result<Self, CertificateError> {
-        Self::from_pem(&super::load::read(path)?, &super::load::named(path))
+        let file = super::load::named(path);
+        let certificates = source::certificates(&super::load::read(path)?, &file)?;
+        Self::from_der(certificates.first().expect("the reader returns at least one"), &file)
     }
 
     /// The facts of the first certificate in `pem`; `file` names it in messages.
@@ -56,6 +60,7 @@ impl CertificateFacts {
         let timestamp = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
         Self {
             common_name: common_name(certificate.subject()),
+            common_names: certificate.subject().iter_common_name().count(),
             issuer_common_name: common_name(certificate.issuer()),
             serial: hex(certificate.raw_serial()),
             not_before: timestamp(certificate.validity().not_before.timestamp()),
@@ -85,6 +90,23 @@ impl CertificateFacts {
     }
 }
 
+/// A date as a certificate has it, also where it lies beyond what a [`Timestamp`] can hold.
+pub(crate) fn date(date: ASN1Time) -> String {
+    let since_1970 = civil::date(1970, 1, 1)
+        .at(0, 0, 0, 0)
+        .saturating_add(SignedDuration::from_secs(date.timestamp()));
+    format!("{since_1970}Z")
+}
+
+/// The end of a certificate in words: where a [`Timestamp`] can't hold it, the end of all dates, as the certificate has it.
+pub fn end(not_after: Timestamp) -> String {
+    if not_after == Timestamp::MAX {
+        "9999-12-31T23:59:59Z".to_owned()
+    } else {
+        not_after.to_string()
+    }
+}
+
 /// Parses one certificate and nothing after it.
 pub(crate) fn parse<'a>(der: &'a CertificateDer<'_>, file: &str) -> Result<X509Certificate<'a>, CertificateError> {
     match X509Certificate::from_der(der) {
@@ -96,8 +118,24 @@ pub(crate) fn parse<'a>(der: &'a CertificateDer<'_>, file: &str) -> Result<X509C
     }
 }
 
+/// The only common name; `None` if there are several, since services differ in which they take.
 fn common_name(name: &X509Name<'_>) -> Option<String> {
-    name.iter_common_name().next()?.as_str().ok().map(str::to_owned)
+    let mut names = name.iter_common_name();
+    match (names.next(), names.next()) {
+        (Some(only), None) => only.as_str().ok().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// Whether a certificate is over a public key, by the bits of it: what stands around them can be written in several ways.
+pub(crate) fn is_over(der: &CertificateDer<'_>, public_bits: &[u8], file: &str) -> Result<bool, CertificateError> {
+    Ok(*parse(der, file)?.public_key().subject_public_key.data == *public_bits)
+}
+
+/// The bits of a public key in DER.
+pub(crate) fn public_bits(subject_public_key_info: &[u8]) -> Option<Vec<u8>> {
+    let (_, info) = SubjectPublicKeyInfo::from_der(subject_public_key_info).ok()?;
+    Some(info.subject_public_key.data.into_owned())
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

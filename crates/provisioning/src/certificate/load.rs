@@ -4,25 +4,31 @@
 //!
 //! | in | is read |
 //! | --- | --- |
-//! | PEM | certificates with whatever stands between and after them; keys as PKCS#1, SEC1, PKCS#8, and PKCS#8 encrypted with PBES2 (AES-CBC, 3DES; PBKDF2, scrypt) |
+//! | PEM | certificates with whatever stands between and after them, in ASCII or UTF-8 with or without its mark, lines ending in LF, CRLF or CR; keys as PKCS#1, SEC1, PKCS#8, and PKCS#8 encrypted with PBES2 (AES-CBC, 3DES; PBKDF2, scrypt) |
+//! | DER | one certificate |
 //! | PFX | PBES2 as OpenSSL 3 writes it, RC2-40 and 3DES as its predecessors did |
 //!
-//! A key in OpenSSL's traditional encryption (`Proc-Type: 4,ENCRYPTED`), PBES1 outside of a PFX, DER outside of a PFX,
-//! and BER are refused, with the command that converts them.
+//! A key in OpenSSL's traditional encryption (`Proc-Type: 4,ENCRYPTED`), PBES1 outside of a PFX, a key in DER, PKCS#7,
+//! UTF-16 and BER are refused, with the command that converts them. Nothing that is said of a file quotes what is in it.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use iot_protocol::shown;
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use super::inspect::CertificateFacts;
-use super::source::Source;
-use super::{CertificateError, Password};
+use super::inspect::{self, CertificateFacts};
+use super::source::{self, Source};
+use super::{CertificateError, Password, key_kind, pem};
+
+/// More than any chain, key or list of public roots takes.
+const LARGEST: u64 = 16 << 20;
 
 /// A certificate chain with the key of its leaf, ready for TLS.
 #[derive(Clone)]
@@ -61,11 +67,11 @@ impl Identity {
             key,
             password,
         } = options;
-        let bytes = Zeroizing::new(read(certificate)?);
+        let bytes = read(certificate)?;
         let source = Source::open(&bytes, named(certificate), password)?;
         match key {
             Some(key) if key != certificate => {
-                let bytes = Zeroizing::new(read(key)?);
+                let bytes = read(key)?;
                 Self::pair(&source, &Source::open(&bytes, named(key), password)?, password)
             }
             _ => Self::pair(&source, &source, password),
@@ -89,20 +95,16 @@ impl Identity {
 
     /// The same from PEM in memory; `certificate` and `key` name the two in messages.
     pub fn from_pem(chain: &[u8], certificate: &str, key_pem: &[u8], key: &str) -> Result<Self, CertificateError> {
-        Self::pair(&Source::pem(chain, certificate), &Source::pem(key_pem, key), None)
+        Self::pair(&Source::pem(chain, certificate)?, &Source::pem(key_pem, key)?, None)
     }
 
     fn pair(certificate: &Source<'_>, key: &Source<'_>, password: Option<&Password>) -> Result<Self, CertificateError> {
         for der in key.keys(password)? {
-            let signing_key = any_supported_type(&der).map_err(|_| CertificateError::Malformed {
-                file: key.name.clone(),
-                reason: "not an RSA, EC or Ed25519 private key".to_owned(),
-            })?;
-            let public_key = signing_key.public_key().ok_or_else(|| CertificateError::Malformed {
-                file: key.name.clone(),
-                reason: "the private key has no public half".to_owned(),
-            })?;
-            if let Some(chain) = certificate.chain(&public_key)? {
+            let signing_key = any_supported_type(&der).map_err(|_| unusable(&der, &key.name))?;
+            let public_key = signing_key.public_key();
+            let public_bits = public_key.and_then(|public_key| inspect::public_bits(&public_key));
+            let public_bits = public_bits.ok_or_else(|| unusable(&der, &key.name))?;
+            if let Some(chain) = certificate.chain(&public_bits)? {
                 let leaf_der = chain.first().expect("a chain has a leaf");
                 let leaf = CertificateFacts::from_der(leaf_der, &certificate.name)?;
                 return Ok(Self {
@@ -128,6 +130,17 @@ impl Identity {
         Arc::clone(&self.certified_key)
     }
 
+    /// The registration id that the leaf names: its common name. A leaf with several names none, and is refused.
+    pub fn registration_id(&self) -> Result<Option<&str>, CertificateError> {
+        if self.leaf.common_names > 1 {
+            return Err(CertificateError::SeveralCommonNames {
+                file: self.certificate.clone(),
+                count: self.leaf.common_names,
+            });
+        }
+        Ok(self.leaf.common_name.as_deref())
+    }
+
     /// Refuses what DPS would refuse: a leaf that is not valid at `now`, or whose common name is not the registration id.
     ///
     /// The comparison minds case. DPS does not, but the hub's device ids do, so a difference in case registers and then
@@ -139,7 +152,7 @@ impl Identity {
 
     /// Whether its common name is `registration_id`: what no waiting changes.
     pub fn check_name(&self, registration_id: &str) -> Result<(), CertificateError> {
-        if self.leaf.common_name.as_deref() != Some(registration_id) {
+        if self.registration_id()? != Some(registration_id) {
             return Err(CertificateError::CommonName {
                 file: self.certificate.clone(),
                 common_name: self.leaf.common_name.clone().unwrap_or_default(),
@@ -159,16 +172,57 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    fs::read(path).map_err(|reason| CertificateError::Unreadable {
-        path: path.to_owned(),
-        reason,
-    })
+/// Every certificate of a file, PEM or one in DER, such as those of CAs to trust; at least one. Reads and blocks meanwhile.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    certificates_in(&read(path)?, &named(path))
+}
+
+/// The same from memory; `file` names it in messages.
+pub fn certificates_in(bytes: &[u8], file: &str) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    source::certificates(bytes, file)
+}
+
+/// The first certificate of a file as PEM, and nothing else of what is in it: what may leave this machine.
+pub fn certificate_pem(path: &Path) -> Result<String, CertificateError> {
+    Ok(pem::encode_certificate(&certificates(path)?.swap_remove(0)))
+}
+
+/// The content of a file of certificates or keys, which is never long.
+pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let file = File::open(path);
+    file.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(|reason| CertificateError::Unreadable {
+            path: path.to_owned(),
+            reason,
+        })?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(CertificateError::TooLarge {
+            path: path.to_owned(),
+            limit: LARGEST,
+        });
+    }
+    Ok(bytes)
 }
 
 /// How a file is called in messages.
-pub(crate) fn named(path: &Path) -> String {
-    format!("`{}`", path.display())
+pub fn named(path: &Path) -> String {
+    format!("`{}`", shown::path(path))
+}
+
+/// Why a key that was found can't be used.
+pub(super) fn unusable(key: &PrivateKeyDer<'_>, file: &str) -> CertificateError {
+    let file = file.to_owned();
+    match key_kind::of_private(key) {
+        Some(described) if !described.is_supported() => CertificateError::UnsupportedKey {
+            file,
+            kind: described.kind,
+        },
+        _ => CertificateError::Malformed {
+            file,
+            reason: "its private key is damaged".to_owned(),
+        },
+    }
 }
 
 #[cfg(test)]

@@ -214,7 +214,7 @@ fn ca_params(
 }
 
 fn params(common_name: &str, validity: Validity) -> Result<CertificateParams, CertificateError> {
-    if !(1..=64).contains(&common_name.chars().count()) {
+    if !(1..=64).contains(&common_name.chars().count()) || common_name.contains(char::is_control) {
         return Err(CertificateError::BadCommonName {
             common_name: common_name.to_owned(),
         });

@@ -6,6 +6,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use x509_parser::asn1_rs::{Any, FromDer, Sequence};
 use zeroize::Zeroizing;
 
+use super::error::Binary;
 use super::password::Password;
 use super::{CertificateError, cost, inspect};
 
@@ -32,8 +33,10 @@ impl Pfx {
     /// The work a file may ask for is bounded as far as it can be seen before decrypting. What lies behind the first
     /// encryption is limited only per derivation, by the library; whoever builds a file to be slow there needs the password.
     pub(super) fn open(bytes: &[u8], password: Option<&Password>, file: &str) -> Result<Self, CertificateError> {
-        let authenticated =
-            is_authenticated(bytes).ok_or_else(|| CertificateError::NotPfx { file: file.to_owned() })?;
+        let authenticated = is_authenticated(bytes).ok_or_else(|| CertificateError::Binary {
+            file: file.to_owned(),
+            what: Binary::Unknown,
+        })?;
         cost::check(bytes, Some(ITERATIONS), file)?;
         let archive = Pkcs12Archive::from_pkcs12(bytes, password.map_or("", Password::secret))
             .map_err(|reason| refusal(reason, authenticated, password.is_some(), file))?;
@@ -61,18 +64,21 @@ impl Pfx {
         self.keys.iter().map(|key| Zeroizing::new(key.clone_key())).collect()
     }
 
-    /// The leaf over `public_key` and the CAs above it, whatever their order in the file; `None` if no certificate fits.
+    /// The leaf over a public key, by its bits, and the CAs above it, whatever their order in the file; `None` if no certificate fits.
     pub(super) fn chain(
         &self,
-        public_key: &[u8],
+        public_bits: &[u8],
         file: &str,
     ) -> Result<Option<Vec<CertificateDer<'static>>>, CertificateError> {
         if self.certificates.is_empty() {
-            return Err(CertificateError::NoCertificate { file: file.to_owned() });
+            return Err(CertificateError::NoCertificate {
+                file: file.to_owned(),
+                found: None,
+            });
         }
         let mut chain: Vec<CertificateDer<'static>> = Vec::new();
         for certificate in &self.certificates {
-            if inspect::parse(certificate, file)?.public_key().raw == public_key {
+            if inspect::is_over(certificate, public_bits, file)? {
                 chain.push(certificate.clone());
                 break;
             }
@@ -95,7 +101,7 @@ impl Pfx {
 }
 
 /// Whether a PFX file carries a MAC, which tells a wrong password from a broken file; `None` if it is no PFX.
-fn is_authenticated(bytes: &[u8]) -> Option<bool> {
+pub(super) fn is_authenticated(bytes: &[u8]) -> Option<bool> {
     let (_, pfx) = Sequence::from_der(bytes).ok()?;
     let (rest, version) = u32::from_der(&pfx.content).ok()?;
     let (rest, _) = Any::from_der(rest).ok()?;

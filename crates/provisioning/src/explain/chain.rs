@@ -3,11 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use iot_protocol::shown;
 use rustls_pki_types::CertificateDer;
 
 use crate::certificate::inspect::{CertificateFacts, issued_by};
-use crate::certificate::load::{self, read};
-use crate::certificate::{CertificateError, pem};
+use crate::certificate::{CertificateError, load};
 
 /// How far a device's chain goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub fn reach(
 ///
 /// A file can't be read, or is no certificate.
 pub fn reach_of_files(device: &str, fullchain: &Path, enrolled: &[PathBuf]) -> Result<Reach, CertificateError> {
-    let certificates = |path: &Path| pem::certificates(&read(path)?, &load::named(path));
+    let certificates = |path: &Path| load::certificates(path);
     let mut cas = Vec::new();
     for path in enrolled {
         cas.extend(certificates(path)?.into_iter().take(1));
@@ -84,7 +84,10 @@ pub fn reach_of_files(device: &str, fullchain: &Path, enrolled: &[PathBuf]) -> R
 }
 
 fn named(common_name: Option<String>) -> String {
-    common_name.unwrap_or_else(|| "a CA without a common name".to_owned())
+    common_name.map_or_else(
+        || "a CA without a common name".to_owned(),
+        |name| shown::text(&name).to_string(),
+    )
 }
 
 impl fmt::Display for Reach {

@@ -15,7 +15,7 @@ use super::{
 use crate::certificate::inspect::{self, CertificateFacts};
 use crate::certificate::load::{self, Identity, LoadOptions};
 use crate::certificate::make::CertificateAuthority;
-use crate::certificate::{CertificateError, Password, pem};
+use crate::certificate::{CertificateError, Password};
 
 /// What stands for the device's id in a path.
 pub const DEVICE_ID: &str = "{device_id}";
@@ -96,7 +96,7 @@ impl BroughtFiles {
 /// A CA that an enrollment holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BroughtCa {
-    /// Its certificate, PEM.
+    /// Its certificate, PEM or DER.
     pub certificate: PathBuf,
     /// Its key, PEM, with which its possession is proved; `None` if that is kept elsewhere.
     pub key: Option<PathBuf>,
@@ -167,7 +167,7 @@ impl BroughtGroup {
 impl BroughtCa {
     fn open(&self, now: Timestamp) -> Result<(Option<CertificateAuthority>, CertificateDer<'static>), IdentityError> {
         let name = load::named(&self.certificate);
-        let der = pem::certificates(&load::read(&self.certificate)?, &name)?.swap_remove(0);
+        let der = load::certificates(&self.certificate)?.swap_remove(0);
         let facts = CertificateFacts::from_der(&der, &name)?;
         if !facts.is_ca {
             return Err(CertificateError::NotACa { file: name }.into());

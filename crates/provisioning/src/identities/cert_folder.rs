@@ -17,8 +17,6 @@ mod renew;
 
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
 use super::files::{Access, Lock, check_name, create_folder, exists, write, write_one_of_many};
 use super::{IdentityError, Problems, camel_case};
 use crate::certificate::inspect::CertificateFacts;
@@ -312,10 +310,10 @@ impl Written {
 
 impl Parent {
     fn load(certificate: &Path, chain: &Path, key: &Path) -> Result<Self, CertificateError> {
-        let (cert_name, chain_name) = (load::named(certificate), load::named(chain));
-        let certificates = pem::certificates(&load::read(chain)?, &chain_name)?;
+        let cert_name = load::named(certificate);
+        let certificates = load::certificates(chain)?;
         let chain_pem: String = certificates.iter().map(|der| pem::encode_certificate(der)).collect();
-        let key_pem = Zeroizing::new(load::read(key)?);
+        let key_pem = load::read(key)?;
         let authority = CertificateAuthority::from_pem(chain_pem.as_bytes(), &cert_name, &key_pem, &load::named(key))?;
         Ok(Self { authority, chain_pem })
     }

@@ -4,13 +4,15 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use iot_protocol::shown;
+
 use crate::certificate::CertificateError;
 
 /// One thing that is wrong with an identity on disk.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The operating system refused to read, write, create or lock something.
-    #[error("cannot {doing} `{}`: {reason}", path.display())]
+    #[error("cannot {doing} `{}`: {reason}", shown::path(path))]
     Io {
         /// What was tried, as a verb.
         doing: &'static str,
@@ -23,7 +25,7 @@ pub enum IdentityError {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// A certificate without the key that belongs to it; the key can't be made again.
-    #[error("`{}` has no key: `{}` is missing", certificate.display(), key.display())]
+    #[error("`{}` has no key: `{}` is missing", shown::path(certificate), shown::path(key))]
     WithoutKey {
         /// The certificate that is there.
         certificate: PathBuf,
@@ -39,7 +41,12 @@ pub enum IdentityError {
         fullchain: PathBuf,
     },
     /// The certificate was signed by somebody else than the CA that stands on disk.
-    #[error("`{}` was not issued by `{issuer}`, the CA in `{}`", certificate.display(), ca.display())]
+    #[error(
+        "`{}` was not issued by `{}`, the CA in `{}`",
+        shown::path(certificate),
+        shown::text(issuer),
+        shown::path(ca)
+    )]
     NotIssuedBy {
         /// The certificate.
         certificate: PathBuf,
@@ -49,7 +56,11 @@ pub enum IdentityError {
         ca: PathBuf,
     },
     /// The chain a device would send does not hold the intermediate CAs between its leaf and the root.
-    #[error("`{}` lacks the intermediate CA `{issuer}` after its leaf", fullchain.display())]
+    #[error(
+        "`{}` lacks the intermediate CA `{}` after its leaf",
+        shown::path(fullchain),
+        shown::text(issuer)
+    )]
     IncompleteChain {
         /// The chain.
         fullchain: PathBuf,
@@ -57,16 +68,18 @@ pub enum IdentityError {
         issuer: String,
     },
     /// A generation of CAs that was never made.
-    #[error("there is no such generation of CAs: `{}` is missing", certificate.display())]
+    #[error("there is no such generation of CAs: `{}` is missing", shown::path(certificate))]
     NoGeneration {
         /// The certificate that would sign.
         certificate: PathBuf,
     },
     /// A chain that does not lead to the CA that the enrollment holds.
     #[error(
-        "`{}` does not reach the CA in `{}`: `{common_name}` was issued by `{issuer}`, whose certificate does not follow it",
-        file.display(),
-        ca.display()
+        "`{}` does not reach the CA in `{}`: `{}` was issued by `{}`, whose certificate does not follow it",
+        shown::path(file),
+        shown::path(ca),
+        shown::text(common_name),
+        shown::text(issuer)
     )]
     ChainEnds {
         /// The file of the chain.
@@ -85,13 +98,17 @@ pub enum IdentityError {
         variable: String,
     },
     /// Something would have been overwritten.
-    #[error("`{}` exists already", path.display())]
+    #[error("`{}` exists already", shown::path(path))]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// A parent was named that has no certificate in the folder.
-    #[error("there is no `{parent}` here: `{}` is missing", certificate.display())]
+    #[error(
+        "there is no `{}` here: `{}` is missing",
+        shown::text(parent),
+        shown::path(certificate)
+    )]
     NoParent {
         /// The parent's common name.
         parent: String,
@@ -101,20 +118,20 @@ pub enum IdentityError {
     /// A CA's certificate was to be renewed.
     #[error(
         "`{}` is a CA: everything below it would have to be issued anew; make a new CA under another name instead",
-        certificate.display()
+        shown::path(certificate)
     )]
     RenewsNoCa {
         /// The CA's certificate.
         certificate: PathBuf,
     },
     /// A group or device id that can't be a file's or folder's name.
-    #[error("`{name}` can't be the name of a file or folder")]
+    #[error("`{}` can't be the name of a file or folder", shown::text(name))]
     BadName {
         /// The id.
         name: String,
     },
     /// The `current` file does not say what to use.
-    #[error("`{}` holds `{content}`, expected {expected}", path.display())]
+    #[error("`{}` holds `{}`, expected {expected}", shown::path(path), shown::text(content))]
     BadCurrent {
         /// The file.
         path: PathBuf,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use iot_protocol::id::RegistrationId;
+use iot_protocol::shown;
 use mqtt_link::{ConnectError, LinkError, PublishError, SubscribeError};
 
 /// A device was not registered: which, why, and what DPS had asked of it until then.
@@ -93,7 +94,11 @@ pub enum RegistrationFailure {
     #[error("lost its connection to dps")]
     Link(#[from] LinkError),
     /// DPS does not accept the device's certificate or key, e.g. 401002.
-    #[error("was refused: {code} {message} (tracking id {tracking_id})")]
+    #[error(
+        "was refused: {code} {} (tracking id {})",
+        shown::text(message),
+        shown::text(tracking_id)
+    )]
     Unauthorized {
         /// The service's code.
         code: u32,
@@ -108,7 +113,7 @@ pub enum RegistrationFailure {
     /// The device is known, but was not assigned to a hub. IoT Central says 400209 when a device waits for approval or
     /// was blocked by an operator
     /// (<https://learn.microsoft.com/azure/iot-central/core/troubleshooting#device-provisioning-issues>).
-    #[error("failed in the assignment: {code} {message}")]
+    #[error("failed in the assignment: {code} {}", shown::text(message))]
     AssignmentFailed {
         /// The service's code.
         code: u32,
@@ -116,7 +121,7 @@ pub enum RegistrationFailure {
         message: String,
     },
     /// DPS has too much to do, and asks for more patience than there is.
-    #[error("was throttled and given up: {code} {message}")]
+    #[error("was throttled and given up: {code} {}", shown::text(message))]
     Throttled {
         /// The service's code.
         code: u32,
@@ -126,7 +131,11 @@ pub enum RegistrationFailure {
         retry_after: Option<Duration>,
     },
     /// DPS answered with another error.
-    #[error("met an error of dps: {code} {message} (tracking id {tracking_id})")]
+    #[error(
+        "met an error of dps: {code} {} (tracking id {})",
+        shown::text(message),
+        shown::text(tracking_id)
+    )]
     Service {
         /// The status of the answer's topic.
         status: u16,
@@ -152,7 +161,7 @@ pub enum RegistrationFailure {
         limit: Duration,
     },
     /// DPS answered with something that can't be understood.
-    #[error("got an answer that can't be understood: {problem}")]
+    #[error("got an answer that can't be understood: {}", shown::text(problem))]
     Protocol {
         /// What is wrong with it.
         problem: String,

@@ -6,12 +6,10 @@ use serde::Serialize;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension};
-use x509_parser::prelude::{FromDer, X509Certificate, X509Extension};
-use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::prelude::{X509Certificate, X509Extension};
 
-use crate::certificate::CertificateError;
 use crate::certificate::inspect::{self, CertificateFacts, hex};
+use crate::certificate::{CertificateError, key_kind};
 
 /// What one certificate says.
 #[derive(Debug, Clone, Serialize)]
@@ -20,14 +18,22 @@ pub struct Detail {
     pub subject: String,
     /// The whole issuer.
     pub issuer: String,
-    /// The subject's common name.
+    /// The only common name of the subject.
     pub common_name: Option<String>,
+    #[serde(skip)]
+    pub(super) common_names: usize,
     /// Upper-case hex.
     pub serial: String,
-    /// The first second it is valid.
-    pub not_before: Timestamp,
-    /// The last second it is valid.
-    pub not_after: Timestamp,
+    /// The first second it is valid, as it is written.
+    #[serde(rename = "not_before")]
+    pub valid_from: String,
+    /// The last second it is valid, as it is written.
+    #[serde(rename = "not_after")]
+    pub valid_to: String,
+    #[serde(skip)]
+    pub(super) not_before: Timestamp,
+    #[serde(skip)]
+    pub(super) not_after: Timestamp,
     /// Such as `EC P-256` or `RSA 2048`.
     pub key: String,
     /// Such as `ecdsa-with-SHA256`.
@@ -43,7 +49,7 @@ pub struct Detail {
     /// SHA-256 over the DER, upper-case hex.
     pub sha256: String,
     #[serde(skip)]
-    pub(super) public_key: Vec<u8>,
+    pub(super) public_bits: Vec<u8>,
 }
 
 /// One extension.
@@ -65,17 +71,20 @@ impl Detail {
             subject: parsed.subject().to_string(),
             issuer: parsed.issuer().to_string(),
             common_name: facts.common_name,
+            common_names: facts.common_names,
+            valid_from: inspect::date(parsed.validity().not_before),
+            valid_to: inspect::date(parsed.validity().not_after),
             serial: facts.serial,
             not_before: facts.not_before,
             not_after: facts.not_after,
-            key: key_kind(parsed.public_key()),
+            key: key_kind::of_public(parsed.public_key()),
             signature: signature_name(&parsed),
             is_ca: facts.is_ca,
             self_signed: parsed.subject().as_raw() == parsed.issuer().as_raw() && parsed.verify_signature(None).is_ok(),
             extensions: parsed.extensions().iter().map(extension).collect(),
             sha1: hex(&Sha1::digest(der)),
             sha256: hex(&Sha256::digest(der)),
-            public_key: parsed.public_key().raw.to_vec(),
+            public_bits: parsed.public_key().subject_public_key.data.to_vec(),
         })
     }
 
@@ -84,28 +93,6 @@ impl Detail {
         self.common_name
             .as_deref()
             .unwrap_or("a certificate without a common name")
-    }
-}
-
-/// The kind of a key, from its public half in DER.
-pub(super) fn key_kind_of_der(public_key: &[u8]) -> Option<String> {
-    SubjectPublicKeyInfo::from_der(public_key)
-        .ok()
-        .map(|(_, info)| key_kind(&info))
-}
-
-fn key_kind(info: &SubjectPublicKeyInfo<'_>) -> String {
-    match info.parsed() {
-        Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
-        Ok(PublicKey::EC(point)) => match point.key_size() {
-            // The size of a point's coordinate as it is written, in whole bytes.
-            528 => "EC P-521".to_owned(),
-            bits => format!("EC P-{bits}"),
-        },
-        _ => match info.algorithm.algorithm.to_id_string().as_str() {
-            "1.3.101.112" => "Ed25519".to_owned(),
-            oid => oid.to_owned(),
-        },
     }
 }
 

@@ -75,10 +75,13 @@ impl Findings {
                 format!("the RSA key of `{name}` has {bits} bits, at least 2048 are safe"),
             );
         }
-        if !detail.key.starts_with("RSA ") && !detail.key.starts_with("EC ") {
+        if !detail.key.starts_with("RSA ") && !detail.key.starts_with("EC P-") {
             self.say(
                 Level::Error,
-                format!("`{name}` has a key of type {}; Azure takes RSA and EC keys", detail.key),
+                format!(
+                    "`{name}` has a key of type {}; Azure takes RSA keys, and EC keys on P-256, P-384 and P-521",
+                    detail.key
+                ),
             );
         }
         let signature = detail.signature.to_ascii_lowercase();
@@ -131,10 +134,13 @@ impl Findings {
     /// The common name is the registration id.
     fn registration_id(&mut self, leaf: &Detail, question: &Question<'_>) {
         let Some(common_name) = leaf.common_name.as_deref().filter(|name| !name.is_empty()) else {
-            return self.say(
-                Level::Error,
-                "the certificate has no common name, which has to be the registration id".into(),
-            );
+            let text = match leaf.common_names {
+                0 | 1 => "the certificate has no common name, which has to be the registration id".into(),
+                several => format!(
+                    "the certificate has {several} common names in its subject, and the registration id can be only one"
+                ),
+            };
+            return self.say(Level::Error, text);
         };
         if let Some(wanted) = question.registration_id.filter(|wanted| *wanted != common_name) {
             let but = if wanted.eq_ignore_ascii_case(common_name) {

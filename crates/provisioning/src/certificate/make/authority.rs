@@ -8,8 +8,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{Below, KeyType, Made, Validity, ca_params, leaf_params};
 use crate::certificate::inspect::{self, CertificateFacts};
-use crate::certificate::load::{named, read};
-use crate::certificate::{CertificateError, pem};
+use crate::certificate::load::{self, named, read};
+use crate::certificate::{CertificateError, pem, source};
 
 /// A CA certificate with its key.
 pub struct CertificateAuthority {
@@ -62,27 +62,28 @@ impl CertificateAuthority {
 
     /// A CA that stands on disk. `certificate` may be a whole chain, this CA first.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
-        let key_pem = Zeroizing::new(read(key)?);
+        let key_pem = read(key)?;
         Self::from_pem(&read(certificate)?, &named(certificate), &key_pem, &named(key))
     }
 
     /// The same from memory; `certificate` and `key` name the two in messages.
     pub fn from_pem(chain: &[u8], certificate: &str, key_pem: &[u8], key: &str) -> Result<Self, CertificateError> {
-        let chain = pem::certificates(chain, certificate)?;
+        let chain = source::certificates(chain, certificate)?;
         let key_pair = key_pair(key_pem, key)?;
+        let public_key = rcgen::PublicKeyData::subject_public_key_info(&key_pair);
+        let public_bits = inspect::public_bits(&public_key).unwrap_or_default();
+        let chain =
+            source::in_order(chain, &public_bits, certificate)?.ok_or_else(|| CertificateError::KeyMismatch {
+                certificate: certificate.to_owned(),
+                key: key.to_owned(),
+            })?;
         let malformed = |file: &str, reason: &dyn ToString| CertificateError::Malformed {
             file: file.to_owned(),
             reason: reason.to_string(),
         };
 
-        let der = chain.first().expect("the PEM reader returns at least one");
+        let der = chain.first().expect("a chain has the certificate of the key");
         let parsed = inspect::parse(der, certificate)?;
-        if parsed.public_key().raw != rcgen::PublicKeyData::subject_public_key_info(&key_pair) {
-            return Err(CertificateError::KeyMismatch {
-                certificate: certificate.to_owned(),
-                key: key.to_owned(),
-            });
-        }
         let constraints = parsed
             .basic_constraints()
             .map_err(|reason| malformed(certificate, &reason))?;
@@ -238,12 +239,9 @@ impl std::fmt::Debug for CertificateAuthority {
 /// Reads a private key that will sign or be certified; `file` names it in messages.
 pub(crate) fn key_pair(key_pem: &[u8], file: &str) -> Result<KeyPair, CertificateError> {
     let mut der = pem::private_key(key_pem, file, None)?;
-    let key = KeyPair::try_from(&der);
+    let key = KeyPair::try_from(&der).map_err(|_| load::unusable(&der, file));
     der.zeroize();
-    key.map_err(|_| CertificateError::Malformed {
-        file: file.to_owned(),
-        reason: "not an RSA, EC or Ed25519 private key".to_owned(),
-    })
+    key
 }
 
 fn failed(common_name: &str) -> impl Fn(rcgen::Error) -> CertificateError {

@@ -93,8 +93,7 @@ impl Work<'_> {
     }
 
     fn read_cert(&self, paths: &LeafPaths) -> Result<String, IdentityError> {
-        let file = load::named(&paths.cert);
-        let leaf = pem::certificates(&load::read(&paths.cert)?, &file)?.swap_remove(0);
+        let leaf = load::certificates(&paths.cert)?.swap_remove(0);
         Ok(pem::encode_certificate(&leaf))
     }
 
