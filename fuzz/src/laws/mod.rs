@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod connection;
 pub mod device;
 pub mod manifest;
+pub mod pem;
 pub mod rest;
 pub mod server;
 pub mod topic;
@@ -14,12 +15,13 @@ pub mod twin;
 pub type Law = fn(&[u8]);
 
 /// All laws by the names of their targets.
-pub const ALL: [(&str, Law); 9] = [
+pub const ALL: [(&str, Law); 10] = [
     ("bag", bag::law),
     ("certificate", certificate::law),
     ("connection", connection::law),
     ("device", device::law),
     ("manifest", manifest::law),
+    ("pem", pem::law),
     ("rest", rest::law),
     ("server", server::law),
     ("topic", topic::law),
