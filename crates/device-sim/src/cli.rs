@@ -182,7 +182,9 @@ async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result
     let devices = plan.devices(Shard::WHOLE).map_err(anyhow::Error::from)?;
     if let (Some(identity), [(_, id), ..]) = (&identity, devices.as_slice()) {
         // It would be refused before each try, for ever.
-        let checked = identity.check_name(id.as_str()).map_err(anyhow::Error::from);
+        let checked = identity.check_name(id.as_str());
+        let checked = checked.and_then(|()| identity.check_form(Timestamp::now()));
+        let checked = checked.map_err(anyhow::Error::from);
         checked.context("the device can't be started")?;
     }
     let mut advisor = identity.map(|identity| Advisor::new(args, &identity));

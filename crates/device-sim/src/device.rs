@@ -356,7 +356,9 @@ async fn load_identity(context: &Arc<Context>, group: usize, id: &RegistrationId
         let (context, id) = (Arc::clone(context), id.clone());
         move || {
             let identity = context.groups[group].load(&id)?;
-            identity.check(id.as_str(), Timestamp::now())?;
+            let now = Timestamp::now();
+            identity.check(id.as_str(), now)?;
+            identity.check_form(now)?;
             Ok(identity)
         }
     };

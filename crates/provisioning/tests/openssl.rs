@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
-use provisioning::certificate::examine::{Examined, Level, Question, conclude, examine};
+use provisioning::certificate::examine::{Enrolled, Examined, Level, Question, conclude, examine};
 use provisioning::certificate::inspect::{self, CertificateFacts};
 use provisioning::certificate::load::{self, Identity, LoadOptions};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, PfxCipher, Validity, self_signed, to_pfx};
@@ -407,7 +407,7 @@ fn look_for(openssl: &OpenSsl, files: &[&str], registration_id: Option<&str>) ->
         now: now(),
         soon: SignedDuration::ZERO,
         registration_id,
-        enrolled: None,
+        enrolled: Enrolled::Unknown,
         password: None,
     };
     let look = |name: &&str| examine(&fs::read(openssl.path(name)).unwrap(), name, &question).unwrap();

@@ -7,7 +7,7 @@ use iot_emulator::fuzzing::pem_flaw;
 use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::Password;
-use provisioning::certificate::examine::{Question, conclude, examine};
+use provisioning::certificate::examine::{Enrolled, Question, conclude, examine};
 use provisioning::certificate::load::{Identity, certificates_in};
 use provisioning::certificate::make::CertificateAuthority;
 
@@ -56,7 +56,7 @@ fn everything_said(data: &[u8]) -> Vec<String> {
         now: Timestamp::UNIX_EPOCH,
         soon: SignedDuration::from_hours(24),
         registration_id: Some("thermo-1"),
-        enrolled: None,
+        enrolled: Enrolled::Unknown,
         password: None,
     };
     match examine(data, "f", &question) {

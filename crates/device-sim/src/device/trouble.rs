@@ -24,6 +24,7 @@ impl Trouble {
         let reason = match error {
             IdentityError::Certificate(CertificateError::Expired { .. }) => "certificate_expired",
             IdentityError::Certificate(CertificateError::NotYetValid { .. }) => "certificate_not_yet_valid",
+            IdentityError::Certificate(CertificateError::Unfit { .. }) => "certificate_unfit",
             _ => "identity",
         };
         Self {

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
-use provisioning::certificate::examine::{Detail, Examined, Level, Question, conclude, examine};
+use provisioning::certificate::examine::{Detail, Enrolled, Examined, Level, Question, conclude, examine};
 use provisioning::certificate::{CertificateError, load};
 use serde::Serialize;
 
@@ -57,7 +57,9 @@ pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
         now,
         soon: SignedDuration::from_hours(i64::from(args.soon) * 24),
         registration_id: args.registration_id.as_deref(),
-        enrolled: ca.as_ref(),
+        enrolled: ca
+            .as_ref()
+            .map_or(Enrolled::Unknown, |ca| Enrolled::Below(std::slice::from_ref(ca))),
         password: args.protection.given(),
     };
     let (mut files, mut problems) = (Vec::new(), Vec::new());
@@ -164,16 +166,18 @@ fn one(out: &mut String, file: &Examined) {
 }
 
 fn fields(detail: &Detail) -> Vec<(&'static str, String)> {
-    let kind = match (detail.is_ca, detail.self_signed) {
-        (true, true) => "root CA",
-        (true, false) => "intermediate CA",
-        (false, true) => "self-signed leaf",
-        (false, false) => "leaf",
+    let kind = match (detail.version, detail.is_ca, detail.self_signed) {
+        (3, true, true) => "root CA",
+        (3, true, false) => "intermediate CA",
+        (3, false, true) => "self-signed leaf",
+        (3, false, false) => "leaf",
+        _ => "neither CA nor leaf, since it is not of version 3",
     };
     let mut fields = vec![
         ("subject", detail.subject.clone()),
         ("issuer", detail.issuer.clone()),
         ("kind", kind.to_owned()),
+        ("version", detail.version.to_string()),
         ("valid", format!("{} to {}", detail.valid_from, detail.valid_to)),
         ("key", detail.key.clone()),
         ("signature", detail.signature.clone()),

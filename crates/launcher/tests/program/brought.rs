@@ -186,10 +186,11 @@ fn everything_that_is_wrong_with_them_is_told_before_anything_starts() {
 
     let refused = own.run().expect(2);
     for words in [
-        "byo-0001_fullchain.pem` does not reach the CA in ",
-        "`byo-0001` was issued by `a stranger`",
-        "has the common name `byo-2`, but the registration id is `byo-0002`",
-        "byo-0003_fullchain.pem` expired on ",
+        "byo-0001_fullchain.pem` can't be used: the chain does not lead to the enrolled CA `own root`",
+        "after `byo-0001` the certificate of `CN=a stranger` is missing",
+        "the common name is `byo-2`, the registration id is `byo-0002`",
+        "byo-0003_fullchain.pem` can't be used: `byo-0003` expired on ",
+        "`byo-0003` is signed by another one of the name `CN=own root`",
         "pfx-0001.pfx`: ",
         "next_key.pem` does not belong to the certificate in ",
         "lab_key.pem` does not belong to the certificate in ",

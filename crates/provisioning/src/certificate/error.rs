@@ -7,6 +7,7 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 
 pub use super::armour::Flaw;
+use super::examine::Finding;
 
 /// Why a certificate could not be made, read or used.
 ///
@@ -171,6 +172,14 @@ pub enum CertificateError {
         /// The first second it will be valid.
         not_before: Timestamp,
     },
+    /// Azure refuses it, for all of these reasons.
+    #[error("the certificate in {file} can't be used: {}", shown::text(&objections.join("; ")))]
+    Unfit {
+        /// The file.
+        file: String,
+        /// Why, each in a sentence without its full stop.
+        objections: Vec<String>,
+    },
     /// DPS takes the subject's common name for the registration id, so the two must be equal.
     #[error(
         "the certificate in {file} has the common name `{}`, but the registration id is `{registration_id}`",
@@ -318,4 +327,16 @@ pub enum Binary {
     /// Something else.
     #[error("neither PEM, nor a certificate in DER, nor PKCS#12 (PFX)")]
     Unknown,
+}
+impl CertificateError {
+    /// An error if there are objections to what stands in `file`.
+    pub(crate) fn unfit(file: &str, objections: Vec<Finding>) -> Result<(), Self> {
+        if objections.is_empty() {
+            return Ok(());
+        }
+        Err(Self::Unfit {
+            file: file.to_owned(),
+            objections: objections.into_iter().map(|finding| finding.text).collect(),
+        })
+    }
 }

@@ -5,6 +5,7 @@
 mod detail;
 mod lint;
 pub mod name;
+mod path;
 
 use std::collections::BTreeSet;
 
@@ -35,6 +36,8 @@ pub enum Level {
 pub struct Finding {
     /// How much it matters.
     pub level: Level,
+    /// What it is in a word that does not change, such as `path-length`.
+    pub code: &'static str,
     /// What it is, in a sentence without its full stop.
     pub text: String,
 }
@@ -48,10 +51,58 @@ pub struct Question<'a> {
     pub soon: SignedDuration,
     /// The registration id that the leaf is for.
     pub registration_id: Option<&'a str>,
-    /// The CA that is, or will be, enrolled.
-    pub enrolled: Option<&'a CertificateDer<'a>>,
+    /// What is, or will be, enrolled.
+    pub enrolled: Enrolled<'a>,
     /// What opens a PFX file or an encrypted key.
     pub password: Option<&'a Password>,
+}
+
+impl Question<'_> {
+    /// Nothing but when.
+    #[must_use]
+    pub const fn at(now: Timestamp) -> Self {
+        Self {
+            now,
+            soon: SignedDuration::ZERO,
+            registration_id: None,
+            enrolled: Enrolled::Unknown,
+            password: None,
+        }
+    }
+}
+
+/// What lets a device in.
+#[derive(Debug, Clone, Copy)]
+pub enum Enrolled<'a> {
+    /// That is not known.
+    Unknown,
+    /// Its own certificate.
+    Individually,
+    /// One of these CAs, of its group.
+    Below(&'a [CertificateDer<'a>]),
+}
+
+impl Finding {
+    /// Whether it depends on the time or on what is enrolled, and not on the certificates alone.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        ["expired", "not-yet-valid", "issuer-missing", "another-of-the-name"].contains(&self.code)
+    }
+}
+
+/// What Azure would refuse a device for that sends `chain`, its leaf first; `file` names it.
+///
+/// # Errors
+///
+/// A certificate can't be read.
+pub fn objections(
+    chain: &[CertificateDer<'_>],
+    file: &str,
+    question: &Question<'_>,
+) -> Result<Vec<Finding>, CertificateError> {
+    let mut findings = lint::chain(chain, question, true, file)?;
+    findings.retain(|finding| finding.level == Level::Error);
+    Ok(findings)
 }
 
 /// What one file shows.
@@ -93,10 +144,11 @@ pub fn examine(bytes: &[u8], file: &str, question: &Question<'_>) -> Result<Exam
         .iter()
         .map(|der| Detail::of(der, file))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut findings = lint::chain(&certificates, &details, question, file)?;
+    let mut findings = lint::chain(&certificates, question, source.form() != "PFX", file)?;
     if source.form() == "PEM" && ends_in_null(bytes) {
         findings.push(Finding {
             level: Level::Note,
+            code: "null",
             text: "ends in a literal `null`, as create_test_cert.js leaves it; not every reader skips that".into(),
         });
     }
@@ -138,6 +190,7 @@ pub fn conclude(files: &mut [Examined]) {
             if key.belongs_to.is_none() && key.public_bits.is_some() && !owners.is_empty() {
                 file.findings.push(Finding {
                     level: Level::Error,
+                    code: "key-mismatch",
                     text: "the key belongs to none of the certificates".into(),
                 });
             }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp, civil};
+use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::CertificateDer;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -156,6 +157,29 @@ pub(crate) fn issued_by(
 ) -> Result<bool, CertificateError> {
     let child = parse(child, file)?;
     let parent = parse(parent, file)?;
-    Ok(child.issuer().as_raw() == parent.subject().as_raw()
-        && child.verify_signature(Some(parent.public_key())).is_ok())
+    Ok(child.issuer().as_raw() == parent.subject().as_raw() && is_signed(&child, parent.public_key()))
+}
+
+/// Whether the key has signed the certificate.
+pub(crate) fn is_signed(certificate: &X509Certificate<'_>, key: &SubjectPublicKeyInfo<'_>) -> bool {
+    if certificate.verify_signature(Some(key)).is_ok() {
+        return true;
+    }
+    // The pairs of a curve and a hash that x509-parser does not have, P-521 among them.
+    let Some(Ok(curve)) = key.algorithm.parameters.as_ref().map(|curve| curve.as_oid()) else {
+        return false;
+    };
+    let signed_with = certificate.signature_algorithm.algorithm.as_bytes();
+    let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.all;
+    // DER without the SEQUENCE around it: two OIDs for a key on a curve, and one, after two bytes, for a signature.
+    let mut fitting = algorithms.iter().filter(|algorithm| {
+        algorithm.public_key_alg_id().as_ref().ends_with(curve.as_bytes())
+            && algorithm.signature_alg_id().as_ref().get(2..) == Some(signed_with)
+    });
+    fitting.any(|algorithm| {
+        let (bits, signed) = (&key.subject_public_key.data, certificate.tbs_certificate.as_ref());
+        algorithm
+            .verify_signature(bits, signed, &certificate.signature_value.data)
+            .is_ok()
+    })
 }

@@ -23,6 +23,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
+use super::examine::{self, Finding, Question};
 use super::inspect::{self, CertificateFacts};
 use super::source::{self, Source};
 use super::{CertificateError, Password, key_kind, pem};
@@ -160,6 +161,27 @@ impl Identity {
             });
         }
         Ok(())
+    }
+
+    /// Refuses what `cert inspect` calls an error, as far as that `counts`.
+    pub fn check_use(
+        &self,
+        question: &Question<'_>,
+        counts: impl Fn(&Finding) -> bool,
+    ) -> Result<(), CertificateError> {
+        let mut objections = examine::objections(self.chain(), &self.certificate, question)?;
+        objections.retain(counts);
+        CertificateError::unfit(&self.certificate, objections)
+    }
+
+    /// Refuses what no waiting mends, whatever is enrolled. What may be shown to a service on purpose, such as an expired
+    /// certificate, is not refused.
+    pub fn check_form(&self, now: Timestamp) -> Result<(), CertificateError> {
+        let question = Question {
+            registration_id: self.leaf.common_name.as_deref(),
+            ..Question::at(now)
+        };
+        self.check_use(&question, |finding| !finding.may_pass())
     }
 }
 

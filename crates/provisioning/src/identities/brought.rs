@@ -12,7 +12,8 @@ use super::{
     GroupAuthorities, GroupFolder, GroupIdentities, IdentityError, IndividualFolder, IndividualIdentities, PairPaths,
     Problems, on_every_core,
 };
-use crate::certificate::inspect::{self, CertificateFacts};
+use crate::certificate::examine::{self, Enrolled, Question};
+use crate::certificate::inspect::CertificateFacts;
 use crate::certificate::load::{self, Identity, LoadOptions};
 use crate::certificate::make::CertificateAuthority;
 use crate::certificate::{CertificateError, Password};
@@ -78,9 +79,15 @@ impl BroughtFiles {
         })?)
     }
 
-    fn load_checked(&self, device_id: &str, now: Timestamp) -> Result<Identity, IdentityError> {
+    /// Loads them, and refuses what `cert inspect` calls an error.
+    fn load_checked(&self, device_id: &str, enrolled: Enrolled<'_>, now: Timestamp) -> Result<Identity, IdentityError> {
         let identity = self.load(device_id)?;
-        identity.check(device_id, now)?;
+        let question = Question {
+            registration_id: Some(device_id),
+            enrolled,
+            ..Question::at(now)
+        };
+        identity.check_use(&question, |_| true)?;
         Ok(identity)
     }
 
@@ -140,11 +147,13 @@ impl BroughtGroup {
         let secondary = self.secondary.as_ref().map(&mut open);
         // Below a CA that can't be read there is nothing to say about the chains.
         let known = if problems.is_empty() { enrolled.as_slice() } else { &[] };
-        let check = |id: &str| {
-            let identity = self.files.load_checked(id, now)?;
-            check_chain(&identity, &self.files.paths(id).cert, known)?;
-            Ok(false)
+        let authorities: Vec<_> = known.iter().map(|(_, der)| der.clone()).collect();
+        let enrolled = if authorities.is_empty() {
+            Enrolled::Unknown
+        } else {
+            Enrolled::Below(&authorities)
         };
+        let check = |id: &str| self.files.load_checked(id, enrolled, now).map(|_| false);
         let leaves = on_every_core::for_each(&ids, progress, check);
         let leaves = match leaves {
             Ok(leaves) if problems.is_empty() => leaves,
@@ -172,60 +181,16 @@ impl BroughtCa {
         if !facts.is_ca {
             return Err(CertificateError::NotACa { file: name }.into());
         }
-        facts.check_validity(now, &name)?;
+        // The devices' chains are judged with it, but what is wrong with it itself is said once.
+        let chain = std::slice::from_ref(&der);
+        let objections = examine::objections(chain, &name, &Question::at(now))?;
+        CertificateError::unfit(&name, objections)?;
         let authority = match &self.key {
             Some(key) => Some(CertificateAuthority::load(&self.certificate, key)?),
             None => None,
         };
         Ok((authority, der))
     }
-}
-
-/// Goes up from the leaf until a certificate was signed by one of `enrolled`. With nothing enrolled, the chain
-/// only has to hold together.
-fn check_chain(
-    identity: &Identity,
-    file: &Path,
-    enrolled: &[(PathBuf, CertificateDer<'static>)],
-) -> Result<(), IdentityError> {
-    let name = load::named(file);
-    let chain = identity.chain();
-    for (index, certificate) in chain.iter().enumerate() {
-        for (_, ca) in enrolled {
-            if inspect::issued_by(certificate, ca, &name)? {
-                return Ok(());
-            }
-        }
-        let follows = match chain.get(index + 1) {
-            Some(above) => inspect::issued_by(certificate, above, &name)?,
-            None => false,
-        };
-        if follows {
-            continue;
-        }
-        let facts = CertificateFacts::from_der(certificate, &name)?;
-        let unknown = || "nobody by name".to_owned();
-        let (common_name, issuer) = (
-            facts.common_name.unwrap_or_else(unknown),
-            facts.issuer_common_name.unwrap_or_else(unknown),
-        );
-        let file = file.to_owned();
-        return match enrolled.first() {
-            Some((ca, _)) => Err(IdentityError::ChainEnds {
-                file,
-                common_name,
-                issuer,
-                ca: ca.clone(),
-            }),
-            // The last one's issuer is with the service.
-            None if index + 1 == chain.len() => Ok(()),
-            None => Err(IdentityError::IncompleteChain {
-                fullchain: file,
-                issuer,
-            }),
-        };
-    }
-    Ok(())
 }
 
 /// The certificates of an individually enrolled device.
@@ -240,7 +205,9 @@ pub struct BroughtIndividual {
 impl BroughtIndividual {
     /// Checks files, keys, common names and dates; everything that is wrong is returned at once.
     pub fn open(&self, device_id: &str, now: Timestamp) -> Result<IndividualIdentities, Problems> {
-        self.load_with(device_id, |files| files.load_checked(device_id, now))
+        self.load_with(device_id, |files| {
+            files.load_checked(device_id, Enrolled::Individually, now)
+        })
     }
 
     /// Loads both as they are, whatever is to be said about dates and names.

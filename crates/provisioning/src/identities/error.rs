@@ -73,24 +73,6 @@ pub enum IdentityError {
         /// The certificate that would sign.
         certificate: PathBuf,
     },
-    /// A chain that does not lead to the CA that the enrollment holds.
-    #[error(
-        "`{}` does not reach the CA in `{}`: `{}` was issued by `{}`, whose certificate does not follow it",
-        shown::path(file),
-        shown::path(ca),
-        shown::text(common_name),
-        shown::text(issuer)
-    )]
-    ChainEnds {
-        /// The file of the chain.
-        file: PathBuf,
-        /// The common name of the last certificate that the chain leads to.
-        common_name: String,
-        /// The common name of its issuer.
-        issuer: String,
-        /// The CA.
-        ca: PathBuf,
-    },
     /// The environment variable of a password is not set, or is not text.
     #[error("there is no password in the environment variable {variable}")]
     NoPassword {

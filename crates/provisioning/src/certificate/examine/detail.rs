@@ -14,6 +14,8 @@ use crate::certificate::{CertificateError, key_kind};
 /// What one certificate says.
 #[derive(Debug, Clone, Serialize)]
 pub struct Detail {
+    /// The version of X.509: 3, or 1 of a certificate without extensions.
+    pub version: u32,
     /// The whole subject.
     pub subject: String,
     /// The whole issuer.
@@ -68,6 +70,7 @@ impl Detail {
         let parsed = inspect::parse(der, file)?;
         let facts = CertificateFacts::of(&parsed, der);
         Ok(Self {
+            version: parsed.version().0 + 1,
             subject: parsed.subject().to_string(),
             issuer: parsed.issuer().to_string(),
             common_name: facts.common_name,
@@ -80,7 +83,8 @@ impl Detail {
             key: key_kind::of_public(parsed.public_key()),
             signature: signature_name(&parsed),
             is_ca: facts.is_ca,
-            self_signed: parsed.subject().as_raw() == parsed.issuer().as_raw() && parsed.verify_signature(None).is_ok(),
+            self_signed: parsed.subject().as_raw() == parsed.issuer().as_raw()
+                && inspect::is_signed(&parsed, parsed.public_key()),
             extensions: parsed.extensions().iter().map(extension).collect(),
             sha1: hex(&Sha1::digest(der)),
             sha256: hex(&Sha256::digest(der)),
@@ -104,6 +108,8 @@ fn signature_name(certificate: &X509Certificate<'_>) -> String {
         "1.2.840.10045.4.3.4" => "ecdsa-with-SHA512",
         "1.2.840.113549.1.1.5" => "sha1WithRSAEncryption",
         "1.2.840.10045.4.1" => "ecdsa-with-SHA1",
+        "1.2.840.113549.1.1.2" => "md2WithRSAEncryption",
+        "1.2.840.113549.1.1.3" => "md4WithRSAEncryption",
         "1.2.840.113549.1.1.4" => "md5WithRSAEncryption",
         "1.2.840.113549.1.1.11" => "sha256WithRSAEncryption",
         "1.2.840.113549.1.1.12" => "sha384WithRSAEncryption",

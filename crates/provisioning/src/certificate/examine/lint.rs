@@ -6,33 +6,72 @@
 use jiff::SignedDuration;
 use rustls_pki_types::CertificateDer;
 
-use super::{Detail, Finding, Level, Question, name};
+use super::path::{Link, Path};
+use super::{Detail, Enrolled, Finding, Level, Question, name};
 use crate::certificate::CertificateError;
-use crate::certificate::inspect;
+use crate::explain;
 
 pub(super) fn chain(
     certificates: &[CertificateDer<'_>],
-    details: &[Detail],
     question: &Question<'_>,
+    in_order: bool,
     file: &str,
 ) -> Result<Vec<Finding>, CertificateError> {
+    let links = certificates
+        .iter()
+        .map(|der| Link::of(der, file))
+        .collect::<Result<Vec<_>, _>>()?;
+    let anchors = match question.enrolled {
+        Enrolled::Below(authorities) => authorities,
+        Enrolled::Unknown | Enrolled::Individually => &[],
+    };
+    let anchors = anchors
+        .iter()
+        .map(|der| Link::of(der, "the enrolled CA"))
+        .collect::<Result<Vec<_>, _>>()?;
+
     let mut findings = Findings(Vec::new());
-    for detail in details {
-        findings.dates(detail, question);
-        findings.strength(detail);
-        if detail.is_ca {
-            findings.authority(detail);
+    // A CA that stands alone is looked at as a CA, unless somebody says that it is a device.
+    let is_device = question.registration_id.is_some()
+        || matches!(question.enrolled, Enrolled::Individually)
+        || !links.iter().all(|link| link.detail.is_ca);
+    let leaf = links.iter().position(|link| !link.detail.is_ca).unwrap_or(0);
+    let start = if links.first().is_some_and(|first| first.detail.is_ca) {
+        leaf
+    } else {
+        0
+    };
+    if is_device && start > 0 && in_order {
+        findings.leaf_not_first(&links, start);
+    }
+    let is_valid = |detail: &Detail| detail.not_before <= question.now && question.now <= detail.not_after;
+    let Some(path) = Path::climb(&links, start, &anchors, is_valid) else {
+        return Ok(findings.0);
+    };
+    let judged = match question.enrolled {
+        // Above the certificate of an individual, nothing counts.
+        Enrolled::Individually => path.links.get(..1).unwrap_or_default(),
+        _ => &path.links,
+    };
+    for (place, link) in judged.iter().chain(&path.anchor).enumerate() {
+        findings.dates(&link.detail, question);
+        findings.form(link);
+        findings.strength(&link.detail);
+        if !link.detail.self_signed || place == 0 && is_device {
+            findings.signature(&link.detail);
+        }
+        if place > 0 || !is_device {
+            findings.authority(link, path.links.get(..place).unwrap_or_default());
         }
     }
-    if let Some(leaf) = details.first() {
-        // A CA that stands alone is looked at as a CA, unless somebody says that it is a device.
-        if !leaf.is_ca
-            || details.len() > 1 && !details.iter().all(|detail| detail.is_ca)
-            || question.registration_id.is_some()
-        {
-            findings.leaf(leaf, question);
+    if is_device && let Some(leaf) = judged.first() {
+        findings.leaf(&leaf.detail, question);
+    }
+    if !matches!(question.enrolled, Enrolled::Individually) {
+        findings.reach(&path, &anchors, question);
+        if in_order {
+            findings.order(&links, start, &path);
         }
-        findings.order(certificates, details, question, file)?;
     }
     Ok(findings.0)
 }
@@ -40,23 +79,29 @@ pub(super) fn chain(
 struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn say(&mut self, level: Level, text: String) {
-        self.0.push(Finding { level, text });
+    fn say(&mut self, level: Level, code: &'static str, text: String) {
+        self.0.push(Finding { level, code, text });
     }
 
     fn dates(&mut self, detail: &Detail, question: &Question<'_>) {
         let (name, now) = (detail.name(), question.now);
         if now > detail.not_after {
-            self.say(Level::Error, format!("`{name}` expired on {}", detail.not_after));
+            self.say(
+                Level::Error,
+                "expired",
+                format!("`{name}` expired on {}", detail.not_after),
+            );
         } else if now < detail.not_before {
             self.say(
                 Level::Error,
+                "not-yet-valid",
                 format!("`{name}` is not valid before {}", detail.not_before),
             );
         } else if detail.not_after.duration_since(now) < question.soon {
             let left = detail.not_after.duration_since(now);
             self.say(
                 Level::Warning,
+                "expires-soon",
                 format!("`{name}` expires on {}, in {}", detail.not_after, days(left)),
             );
         }
@@ -72,61 +117,152 @@ impl Findings {
         {
             self.say(
                 Level::Error,
+                "key",
                 format!("the RSA key of `{name}` has {bits} bits, at least 2048 are safe"),
             );
         }
-        if !detail.key.starts_with("RSA ") && !detail.key.starts_with("EC P-") {
+        let curves = ["EC P-256", "EC P-384", "EC P-521"];
+        if !detail.key.starts_with("RSA ") && !curves.contains(&detail.key.as_str()) {
             self.say(
                 Level::Error,
+                "key",
                 format!(
                     "`{name}` has a key of type {}; Azure takes RSA keys, and EC keys on P-256, P-384 and P-521",
                     detail.key
                 ),
             );
         }
-        let signature = detail.signature.to_ascii_lowercase();
-        if signature.contains("sha1") || signature.contains("md5") {
+    }
+
+    fn signature(&mut self, detail: &Detail) {
+        let (name, signature) = (detail.name(), &detail.signature);
+        match signature.as_str() {
+            "sha1WithRSAEncryption" => self.say(
+                Level::Warning,
+                "sha-1",
+                format!(
+                    "`{name}` is signed with {signature}, which has been broken; whether DPS takes it, no source says"
+                ),
+            ),
+            "ecdsa-with-SHA1" | "md5WithRSAEncryption" | "md4WithRSAEncryption" | "md2WithRSAEncryption" => self.say(
+                Level::Error,
+                "signature",
+                format!("`{name}` is signed with {signature}, which can't be relied on"),
+            ),
+            _ => {}
+        }
+    }
+
+    /// What a certificate must be to be used at all.
+    fn form(&mut self, link: &Link<'_>) {
+        let (name, version) = (link.detail.name(), link.detail.version);
+        if !link.has_extensions() {
             self.say(
                 Level::Error,
+                "version",
                 format!(
-                    "`{name}` is signed with {}, which nobody trusts any more",
-                    detail.signature
+                    "`{name}` is of X.509 version {version}, which can't say what it may be used for, so it is no CA, and DPS does \
+                     not take it from a device; `openssl x509 -req` makes version 3 with `-extfile`"
                 ),
+            );
+        }
+        if let Some(oid) = link.unknown_extension() {
+            self.say(
+                Level::Error,
+                "critical-extension",
+                format!("`{name}` has the extension {oid}, which is critical and not known, or can't be read"),
             );
         }
     }
 
-    fn authority(&mut self, detail: &Detail) {
-        let name = detail.name();
-        match extension(detail, "keyUsage") {
-            Some(usage) if !usage.contains("keyCertSign") => self.say(
+    /// Whether `link` may have signed the last of `below`, which begins with the leaf.
+    fn authority(&mut self, link: &Link<'_>, below: &[&Link<'_>]) {
+        let name = link.detail.name();
+        if !link.detail.is_ca {
+            if link.has_extensions() {
+                self.say(
+                    Level::Error,
+                    "not-an-authority",
+                    format!("`{name}` has signed another certificate and is not a CA"),
+                );
+            }
+            return;
+        }
+        if link.may_not_sign() {
+            self.say(
                 Level::Error,
+                "no-cert-sign",
                 format!("`{name}` is a CA whose key usage does not allow to sign certificates (no keyCertSign)"),
-            ),
-            Some(_) => {}
-            None => self.say(
+            );
+        } else if extension(&link.detail, "keyUsage").is_none() {
+            self.say(
                 Level::Note,
+                "no-key-usage",
                 format!("`{name}` is a CA without key usage, as create_test_cert.js makes it; Azure takes it"),
-            ),
+            );
+        }
+        if let Some(limit) = link.exceeded_path_length(below) {
+            self.say(
+                Level::Error,
+                "path-length",
+                format!("`{name}` allows {limit} CAs between itself and a leaf (path length), and there are more"),
+            );
+        }
+        if let Some(excluded) = link.excluded(below) {
+            self.say(
+                Level::Error,
+                "name-constraints",
+                format!(
+                    "`{name}` does not allow the name `{}` below it (name constraints)",
+                    excluded.detail.subject
+                ),
+            );
         }
     }
 
     fn leaf(&mut self, leaf: &Detail, question: &Question<'_>) {
         let name = leaf.name();
         if leaf.is_ca {
+            let (level, text) = match question.enrolled {
+                Enrolled::Below(_) => (
+                    Level::Error,
+                    "a device of a group needs a leaf, since it could sign others",
+                ),
+                _ => (
+                    Level::Warning,
+                    "right only where this very certificate is enrolled for one device",
+                ),
+            };
             self.say(
-                Level::Error,
-                format!("`{name}` is a CA certificate; a device that holds it could sign others"),
+                level,
+                "authority-as-leaf",
+                format!("`{name}` is a CA certificate: {text}"),
             );
         }
-        if let Some(usage) = extension(leaf, "extKeyUsage")
-            && !usage.contains("clientAuth")
-            && !usage.contains("anyExtendedKeyUsage")
-        {
-            self.say(
+        match extension(leaf, "extKeyUsage") {
+            Some(usage) if usage.contains("clientAuth") => {}
+            Some(usage) if usage.contains("anyExtendedKeyUsage") => self.say(
+                Level::Warning,
+                "any-purpose",
+                format!(
+                    "`{name}` names no purpose but anyExtendedKeyUsage, which not every service takes for clientAuth"
+                ),
+            ),
+            Some(usage) => self.say(
                 Level::Error,
+                "not-for-clients",
                 format!("`{name}` may not be used by a client (extended key usage has no clientAuth, but {usage})"),
-            );
+            ),
+            // A certificate of version 1 can't have one, which is said already.
+            None if leaf.version < 3 => {}
+            None => self.say(
+                Level::Warning,
+                "no-purpose",
+                format!(
+                    "`{name}` has no extended key usage: RFC 5280 takes that for any purpose, Microsoft's samples call \
+                     clientAuth mandatory"
+                ),
+            ),
         }
         self.registration_id(leaf, question);
     }
@@ -137,10 +273,11 @@ impl Findings {
             let text = match leaf.common_names {
                 0 | 1 => "the certificate has no common name, which has to be the registration id".into(),
                 several => format!(
-                    "the certificate has {several} common names in its subject, and the registration id can be only one"
+                    "`{}` has {several} common names in its subject, and the registration id can be only one",
+                    leaf.subject
                 ),
             };
-            return self.say(Level::Error, text);
+            return self.say(Level::Error, "common-name", text);
         };
         if let Some(wanted) = question.registration_id.filter(|wanted| *wanted != common_name) {
             let but = if wanted.eq_ignore_ascii_case(common_name) {
@@ -150,69 +287,100 @@ impl Findings {
             };
             self.say(
                 Level::Error,
+                "registration-id",
                 format!("the common name is `{common_name}`, the registration id is `{wanted}`{but}"),
             );
         }
         self.0.extend(name::of_device(common_name));
     }
 
-    /// Whether each certificate is signed by the next, and where the chain leads.
-    fn order(
-        &mut self,
-        certificates: &[CertificateDer<'_>],
-        details: &[Detail],
-        question: &Question<'_>,
-        file: &str,
-    ) -> Result<(), CertificateError> {
-        let mut last = 0;
-        for (index, pair) in certificates.windows(2).enumerate() {
-            let [child, above] = pair else { continue };
-            if !inspect::issued_by(child, above, file)? {
-                let (Some(child), Some(above)) = (details.get(index), details.get(index + 1)) else {
-                    continue;
-                };
-                self.say(
-                    Level::Error,
-                    format!(
-                        "the chain is broken: `{}` was issued by `{}`, but `{}` follows it",
-                        child.name(),
-                        child.issuer,
-                        above.name()
-                    ),
-                );
-                break;
-            }
-            last = index + 1;
-        }
-        let (Some(top), Some(top_der)) = (details.get(last), certificates.get(last)) else {
-            return Ok(());
-        };
-        let Some(enrolled) = question.enrolled else {
-            if !top.self_signed {
-                self.say(
-                    Level::Note,
-                    format!(
-                        "the chain ends below `{}`: right if that certificate is the enrolled one",
-                        top.issuer
-                    ),
-                );
-            }
-            return Ok(());
-        };
-        let held = certificates.get(..=last).unwrap_or(certificates);
-        if !held.iter().any(|der| **der == **enrolled) && !inspect::issued_by(top_der, enrolled, file)? {
-            let enrolled = Detail::of(enrolled, "the enrolled CA")?;
-            self.say(
-                Level::Error,
-                format!(
-                    "the chain does not lead to the enrolled CA `{}`: after `{}` the certificate of `{}` is missing",
-                    enrolled.name(),
-                    top.name(),
-                    top.issuer
-                ),
+    fn leaf_not_first(&mut self, links: &[Link<'_>], start: usize) {
+        let name = |place: usize| links.get(place).map_or("", |link| link.detail.name());
+        let text = format!(
+            "`{}` comes before `{}`: a device shows the first certificate as its own, so the leaf has to come first",
+            name(0),
+            name(start)
+        );
+        self.say(Level::Error, "leaf-not-first", text);
+    }
+
+    /// Whether each certificate is followed by its issuer, as TLS wants it.
+    fn order(&mut self, links: &[Link<'_>], start: usize, path: &Path<'_>) {
+        let sent = links.get(start..).unwrap_or_default();
+        // With nothing enrolled to compare with, a gap is said already.
+        let ends_early = path.anchor.is_none() && path.links.len() == 1;
+        let broken = sent
+            .windows(2)
+            .find(|pair| !pair[0].is_below(&pair[1]) && !pair[0].detail.self_signed);
+        if let Some([child, above]) = broken
+            && !ends_early
+        {
+            let text = format!(
+                "unusual order: `{}` was issued by `{}`, but `{}` follows it; not every service looks further",
+                child.detail.name(),
+                child.detail.issuer,
+                above.detail.name()
             );
+            self.say(Level::Warning, "order", text);
         }
-        Ok(())
+    }
+
+    /// Where the chain leads.
+    fn reach(&mut self, path: &Path<'_>, anchors: &[Link<'_>], question: &Question<'_>) {
+        let Some(top) = path.links.last().filter(|_| path.anchor.is_none()) else {
+            return;
+        };
+        let namesake = anchors
+            .iter()
+            .chain(path.beside.iter().copied())
+            .find(|it| top.names(it));
+        let (code, gap) = match namesake {
+            // What such a key has signed can't be checked.
+            Some(namesake) if !is_usable(&namesake.detail.key) => {
+                self.strength(&namesake.detail);
+                return;
+            }
+            Some(_) => (
+                "another-of-the-name",
+                explain::gap(top.detail.name(), &top.detail.issuer, true),
+            ),
+            None => (
+                "issuer-missing",
+                explain::gap(top.detail.name(), &top.detail.issuer, false),
+            ),
+        };
+        let text = match (question.enrolled, anchors, path.beside.first()) {
+            (Enrolled::Below(_), [first, ..], _) => {
+                format!(
+                    "the chain does not lead to the enrolled CA `{}`: {gap}",
+                    first.detail.name()
+                )
+            }
+            _ if top.detail.self_signed => return,
+            (_, _, Some(_)) if namesake.is_some() => format!("the chain is broken: {gap}"),
+            (_, _, Some(stranger)) => format!(
+                "the chain is broken: `{}` was issued by `{}`, but `{}` follows it",
+                top.detail.name(),
+                top.detail.issuer,
+                stranger.detail.name()
+            ),
+            _ => {
+                let text = format!(
+                    "the chain ends below `{}`: right if that certificate is the enrolled one",
+                    top.detail.issuer
+                );
+                return self.say(Level::Note, "ends-below", text);
+            }
+        };
+        self.say(Level::Error, code, text);
+    }
+}
+
+/// Whether a key is of a kind that Azure takes.
+fn is_usable(key: &str) -> bool {
+    match key.strip_prefix("RSA ").map(str::parse::<usize>) {
+        Some(bits) => bits.is_ok_and(|bits| bits >= 2048),
+        None => matches!(key, "EC P-256" | "EC P-384" | "EC P-521"),
     }
 }
 

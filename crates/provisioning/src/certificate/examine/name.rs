@@ -9,7 +9,13 @@ const LONGEST_ID: usize = 64;
 #[must_use]
 pub fn of_device(common_name: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut say = |level, text| findings.push(Finding { level, text });
+    let mut say = |level, text| {
+        findings.push(Finding {
+            level,
+            code: "registration-id",
+            text,
+        })
+    };
     let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
     let ends_well = common_name.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
     if common_name.len() > LONGEST_ID || !common_name.chars().all(is_legal) || !ends_well {

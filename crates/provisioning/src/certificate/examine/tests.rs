@@ -11,7 +11,7 @@ fn question() -> Question<'static> {
         now: now(),
         soon: SignedDuration::from_hours(30 * 24),
         registration_id: None,
-        enrolled: None,
+        enrolled: Enrolled::Unknown,
         password: None,
     }
 }
@@ -146,7 +146,7 @@ fn a_missing_intermediate_is_named() {
     let made = middle.leaf("thermo-1", KeyType::P256, Validity::leaf(now())).unwrap();
     let enrolled = pem::certificates(root.cert_pem().as_bytes(), "root").unwrap().remove(0);
     let asked = Question {
-        enrolled: Some(&enrolled),
+        enrolled: Enrolled::Below(std::slice::from_ref(&enrolled)),
         ..question()
     };
     assert_eq!(objections(&made.fullchain_pem(), &asked), [""; 0]);
