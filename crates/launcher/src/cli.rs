@@ -12,13 +12,13 @@ use clap::{Args, Parser, Subcommand};
 use device_sim::shard::ShardChoice;
 use device_sim::{command_line, console};
 use iot_protocol::id::IdScope;
+use settings::Span;
 use tracing_subscriber::EnvFilter;
 
 use crate::cert::{self, CertArgs};
 use crate::exit::{Failure, PASSED, print};
 use crate::interrupts::Interrupts;
 use crate::keep;
-use crate::manifest::values::Span;
 use crate::report::write_whole;
 use crate::roll::{self, RollArgs};
 use crate::{edge_config, enroll, health, merge, plan_command, preview, run, sim, unenroll};

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::manifest::values::{Span, Stage};
+use settings::Span;
+
+use crate::manifest::values::Stage;
 
 /// The stages so that they take `duration` together: cut short at that moment, or with more time at the last share above
 /// zero, before the fleet goes offline.

@@ -3,31 +3,27 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`types`] | the manifest itself; the JSON Schema and the resolved manifest of a report are generated from it |
-//! | [`values`] | durations, rates and stages, written as people write them |
+//! | [`values`] | validities and stages, written as people write them |
 //! | [`edge`] | gateways, and who is behind them |
-//! | `document` | the TOML text with its `--set` overrides, each value knowing where it stands |
 //! | `forms` | each kind of value and the form in which it is written |
-//! | `table` | the small readers with which `read` takes a document apart |
-//! | `read` | the walk over the document |
-//! | [`problem`] | what is wrong with it: all of it, each with its place, the accepted form and a hint |
+//! | `read` | the walk over the document, with the readers of [`settings`] |
+//! | [`problem`] | why there is no manifest: all that is wrong with it, drawn with its places |
 //! | [`schema`] | the JSON Schema |
 
-mod document;
 pub mod edge;
 mod forms;
 pub mod problem;
 mod read;
 pub mod schema;
-mod table;
 pub mod types;
 pub mod values;
 
 use std::path::Path;
 
-pub use problem::{ManifestError, Problem};
+pub use problem::ManifestError;
 pub use types::Manifest;
 
-use document::Document;
+use settings::Document;
 
 /// Reads the manifest at `path`, with each of `overrides` (`path=value`) put over it.
 ///
@@ -50,7 +46,7 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Manifest, ManifestError
 ///
 /// Something in the text is wrong; then all that is wrong is told.
 pub fn parse(name: &str, text: &str, folder: &Path, overrides: &[String]) -> Result<Manifest, ManifestError> {
-    Document::parse(name, text, overrides)
+    Document::parse("a manifest", name, text, overrides)
         .and_then(|document| read::manifest(&document, folder))
         .map_err(ManifestError::Invalid)
 }

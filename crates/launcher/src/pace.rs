@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use settings::{Rate, Span};
+
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
-use crate::manifest::values::{Rate, Span, Stage};
+use crate::manifest::values::Stage;
 
 /// What the target lets register, and who says so, as far as that is known.
 ///

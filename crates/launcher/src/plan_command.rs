@@ -7,12 +7,12 @@ use anyhow::anyhow;
 use device_sim::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
 use iot_protocol::id::IdScope;
 use jiff::Timestamp;
+use settings::{Rate, Span};
 
 use crate::edge::Gateways;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
-use crate::manifest::values::{Rate, Span};
 use crate::{pace, roster, target};
 
 /// What a service's documentation allows.

@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use agenda::{Agenda, Results};
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
+use settings::Span;
 use tokio::time::timeout_at;
+use watch::{Extent, Outcome, Watch};
 
 use crate::advice::Advisor;
 use crate::application::Application;
@@ -27,7 +30,6 @@ use crate::identities::{self, Identities};
 use crate::interrupts::Interrupts;
 use crate::keep::{self, deliver};
 use crate::manifest::types::Target;
-use crate::manifest::values::Span;
 use crate::manifest::{self, Manifest};
 use crate::report::{EndReason, Received, Report, Run, write_whole};
 use crate::shard::Shards;
@@ -36,8 +38,6 @@ use crate::story::Story;
 use crate::summary::summary;
 use crate::target::{Preparation, Ready, Token};
 use crate::{load, pace, pre_flight, reach, roll, roster, target};
-use agenda::{Agenda, Results};
-use watch::{Extent, Outcome, Watch};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]

@@ -5,12 +5,43 @@ use std::path::PathBuf;
 use device_sim::plan::{Model, Transport};
 use iot_protocol::id::{IdScope, MAX_COMMON_NAME, RegistrationId};
 use iot_protocol::shown;
-use toml::de::DeValue;
+use settings::rate::RATE_FORM;
+use settings::reading::{number, text, whole, word};
+use settings::span::SPAN_FORM;
+use settings::{At, DeValue, Rate, Span, Table, Unreadable};
 
-use super::table::{Fault, Value};
 use super::types::{Authority, Key};
-use super::values::{LASTING_FORM, Lasting, RATE_FORM, Rate, SPAN_FORM, STAGE_FORM, Span, Stage};
+use super::values::{LASTING_FORM, Lasting, STAGE_FORM, Stage};
 use crate::roll::{Case, Place};
+
+/// A value that a manifest can hold, and the form in which it is written.
+pub(super) trait Value: Sized {
+    /// Ends the sentence "accepted: …".
+    const FORM: &'static str;
+
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable>;
+}
+
+/// Reads such values from a table.
+pub(super) trait Typed {
+    fn optional<T: Value>(&self, key: &'static str) -> Option<At<T>>;
+    fn required<T: Value>(&self, key: &'static str) -> Option<At<T>>;
+    fn list<T: Value>(&self, key: &'static str, form: &str) -> Option<At<Vec<At<T>>>>;
+}
+
+impl Typed for Table<'_> {
+    fn optional<T: Value>(&self, key: &'static str) -> Option<At<T>> {
+        self.read(key, T::FORM, T::read)
+    }
+
+    fn required<T: Value>(&self, key: &'static str) -> Option<At<T>> {
+        self.read_required(key, T::FORM, T::read)
+    }
+
+    fn list<T: Value>(&self, key: &'static str, form: &str) -> Option<At<Vec<At<T>>>> {
+        self.read_list(key, form, T::FORM, T::read)
+    }
+}
 
 /// The most devices that one DPS instance holds, which also keeps a typing error from filling the memory.
 /// <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
@@ -75,51 +106,16 @@ pub(super) enum Kind {
 /// As many as a DPS instance links: <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
 const MAX_HUBS: i128 = 50;
 
-fn text<'a>(value: &'a DeValue<'_>) -> Result<&'a str, Fault> {
-    value.as_str().ok_or(Fault::Type)
-}
-
-fn whole(value: &DeValue<'_>, from: i128, to: i128) -> Result<i128, Fault> {
-    let integer = value.as_integer().ok_or(Fault::Type)?;
-    let number =
-        i128::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| format!("{integer} is too large"))?;
-    if number < from {
-        Err(Fault::Value(format!("{number} is too small")))
-    } else if number > to {
-        Err(Fault::Value(format!("{number} is too large")))
-    } else {
-        Ok(number)
-    }
-}
-
-/// A number with or without a fraction: also 0 and 1 are such numbers.
-fn number(value: &DeValue<'_>) -> Result<f64, Fault> {
-    match value {
-        DeValue::Float(float) => float.as_str().parse().map_err(|_| Fault::Type),
-        DeValue::Integer(integer) => integer.as_str().parse().map_err(|_| Fault::Type),
-        _ => Err(Fault::Type),
-    }
-}
-
-/// One of some words.
-fn word<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Result<T, Fault> {
-    let text = text(value)?;
-    match words.iter().find(|(word, _)| *word == text) {
-        Some((_, found)) => Ok(*found),
-        None => Err(Fault::Value(format!("`{text}` is not one of them"))),
-    }
-}
-
-fn named(value: &DeValue<'_>, max: usize, extra: &str) -> Result<String, Fault> {
+fn named(value: &DeValue<'_>, max: usize, extra: &str) -> Result<String, Unreadable> {
     let text = text(value)?;
     if text.is_empty() {
-        return Err(Fault::Value("it is empty".into()));
+        return Err(Unreadable::Value("it is empty".into()));
     }
     if text.chars().count() > max {
-        return Err(Fault::Value(format!("`{text}` has more than {max} characters")));
+        return Err(Unreadable::Value(format!("`{text}` has more than {max} characters")));
     }
     match text.chars().find(|c| !c.is_ascii_alphanumeric() && !extra.contains(*c)) {
-        Some(illegal) => Err(Fault::Value(format!(
+        Some(illegal) => Err(Unreadable::Value(format!(
             "`{text}` holds the illegal character `{illegal}`"
         ))),
         None => Ok(text.to_owned()),
@@ -128,7 +124,7 @@ fn named(value: &DeValue<'_>, max: usize, extra: &str) -> Result<String, Fault> 
 
 impl Value for Name {
     const FORM: &'static str = "a name of letters, digits, `-` and `_`, at most 64 characters";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         named(value, 64, "-_").map(Self)
     }
 }
@@ -136,10 +132,10 @@ impl Value for Name {
 impl Value for GroupId {
     // https://learn.microsoft.com/rest/api/iotcentral/dataplane/enrollment-groups/create
     const FORM: &'static str = "letters, digits and `-`, at most 255 characters, and not `individual`";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let id = named(value, 255, "-")?;
         if id == "individual" {
-            return Err(Fault::Value(
+            return Err(Unreadable::Value(
                 "`individual` is where individual enrollments are kept".into(),
             ));
         }
@@ -149,15 +145,15 @@ impl Value for GroupId {
 
 impl Value for Prefix {
     const FORM: &'static str = "the beginning of a device id, such as \"thermo-\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         text(value).map(|text| Self(text.to_owned()))
     }
 }
 
 impl Value for RegistrationId {
     const FORM: &'static str = "letters, digits and `- . _ :`, the last a letter, digit or `-`, at most 64 characters";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        device_id(text(value)?).map_err(Fault::Value)
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        device_id(text(value)?).map_err(Unreadable::Value)
     }
 }
 
@@ -175,14 +171,14 @@ pub(super) fn device_id(text: &str) -> Result<RegistrationId, String> {
 
 impl Value for IdScope {
     const FORM: &'static str = "an id scope, such as \"0ne00ABCDEF\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        Self::new(text(value)?).map_err(|error| Fault::Value(error.to_string()))
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        Self::new(text(value)?).map_err(|error| Unreadable::Value(error.to_string()))
     }
 }
 
 impl Value for Count {
     const FORM: &'static str = "a whole number from 1 to 1000000";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let number = whole(value, 1, i128::from(MAX_DEVICES))?;
         Ok(Self(u32::try_from(number).expect("the number was just bounded")))
     }
@@ -190,21 +186,21 @@ impl Value for Count {
 
 impl Value for bool {
     const FORM: &'static str = "true or false";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        value.as_bool().ok_or(Fault::Type)
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        settings::reading::boolean(value)
     }
 }
 
 impl Value for Lasting {
     const FORM: &'static str = LASTING_FORM;
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         Ok(text(value)?.parse()?)
     }
 }
 
 impl Value for Key {
     const FORM: &'static str = "\"p256\", \"p384\", \"rsa2048\" or \"rsa4096\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let words = [
             ("p256", Self::P256),
             ("p384", Self::P384),
@@ -217,7 +213,7 @@ impl Value for Key {
 
 impl Value for Natural {
     const FORM: &'static str = "a whole number from 0 to 4294967295";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let number = whole(value, 0, i128::from(u32::MAX))?;
         Ok(Self(u32::try_from(number).expect("the number was just bounded")))
     }
@@ -225,7 +221,7 @@ impl Value for Natural {
 
 impl Value for Width {
     const FORM: &'static str = "a whole number from 1 to 20";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let number = whole(value, 1, 20)?;
         Ok(Self(usize::try_from(number).expect("the number was just bounded")))
     }
@@ -233,7 +229,7 @@ impl Value for Width {
 
 impl Value for Processes {
     const FORM: &'static str = "a whole number from 1 to 256";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let number = whole(value, 1, 256)?;
         Ok(Self(u32::try_from(number).expect("the number was just bounded")))
     }
@@ -241,7 +237,7 @@ impl Value for Processes {
 
 impl Value for Seed {
     const FORM: &'static str = "a whole number from 0 to 9223372036854775807";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let number = whole(value, 0, i128::from(i64::MAX))?;
         Ok(Self(u64::try_from(number).expect("the number was just bounded")))
     }
@@ -249,7 +245,7 @@ impl Value for Seed {
 
 impl Value for Port {
     const FORM: &'static str = "a TCP port, from 1 to 65535";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let number = whole(value, 1, i128::from(u16::MAX))?;
         Ok(Self(u16::try_from(number).expect("the number was just bounded")))
     }
@@ -257,7 +253,7 @@ impl Value for Port {
 
 impl Value for Hubs {
     const FORM: &'static str = "a number of hubs, from 1 to 50";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let number = whole(value, 1, MAX_HUBS)?;
         Ok(Self(u32::try_from(number).expect("the number was just bounded")))
     }
@@ -265,47 +261,47 @@ impl Value for Hubs {
 
 impl Value for QuotaName {
     const FORM: &'static str = "\"off\", \"iot-central\", \"hub-s1\", or a file of limits, relative to the manifest";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         text(value).map(|name| Self(name.to_owned()))
     }
 }
 
 impl Value for FaultsName {
     const FORM: &'static str = "a preset (\"slow-network\", \"lost-acks\", \"throttled-dps\", \"hub-move\", \"outage\"), or a file of rules, relative to the manifest";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         text(value).map(|name| Self(name.to_owned()))
     }
 }
 
 impl Value for Fraction {
     const FORM: &'static str = "a number from 0 to 1, such as 0.1";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let number = number(value)?;
         if (0.0..=1.0).contains(&number) {
             Ok(Self(number))
         } else {
-            Err(Fault::Value(format!("{number} is not from 0 to 1")))
+            Err(Unreadable::Value(format!("{number} is not from 0 to 1")))
         }
     }
 }
 
 impl Value for Share {
     const FORM: &'static str = "a number above 0 and up to 1";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let Fraction(share) = Fraction::read(value)?;
         if share > 0.0 {
             Ok(Self(share))
         } else {
-            Err(Fault::Value("it is 0".into()))
+            Err(Unreadable::Value("it is 0".into()))
         }
     }
 }
 
 impl Value for EventAction {
     const FORM: &'static str = "\"roll\", \"disconnect\", \"reconnect\" or \"reregister\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         if let Ok(action @ ("reboot" | "storm" | "churn")) = text(value) {
-            return Err(Fault::Value(format!("`{action}` is planned, but not built yet")));
+            return Err(Unreadable::Value(format!("`{action}` is planned, but not built yet")));
         }
         let words = [
             ("roll", Self::Roll),
@@ -319,36 +315,36 @@ impl Value for EventAction {
 
 impl Value for Case {
     const FORM: &'static str = "\"group-expiry\", \"group-breach\", \"individual-expiry\" or \"individual-breach\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         word(value, &Self::ALL.map(|case| (case.word(), case)))
     }
 }
 
 impl Value for Place {
     const FORM: &'static str = "\"primary\" or \"secondary\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         word(value, &[("primary", Self::Primary), ("secondary", Self::Secondary)])
     }
 }
 
 impl Value for Amount {
     const FORM: &'static str = "a number, 0 or more, such as 2.5";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let number = number(value)?;
         if number.is_finite() && number >= 0.0 {
             Ok(Self(number))
         } else {
-            Err(Fault::Value(format!("{number} is not 0 or more")))
+            Err(Unreadable::Value(format!("{number} is not 0 or more")))
         }
     }
 }
 
 impl Value for Interval {
     const FORM: &'static str = SPAN_FORM;
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let span: Span = text(value)?.parse()?;
         if span.millis() == 0 {
-            return Err(Fault::Value("it is shorter than 1ms".into()));
+            return Err(Unreadable::Value("it is shorter than 1ms".into()));
         }
         Ok(Self(span))
     }
@@ -356,10 +352,10 @@ impl Value for Interval {
 
 impl Value for TimeConstant {
     const FORM: &'static str = r#"a time of at least 6m, such as "8h""#;
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let span: Span = text(value)?.parse()?;
         if span < Span::seconds(360) {
-            return Err(Fault::Value("no room loses its heat so fast".into()));
+            return Err(Unreadable::Value("no room loses its heat so fast".into()));
         }
         Ok(Self(span))
     }
@@ -367,24 +363,24 @@ impl Value for TimeConstant {
 
 impl Value for Rate {
     const FORM: &'static str = RATE_FORM;
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         Ok(text(value)?.parse()?)
     }
 }
 
 impl Value for Stage {
     const FORM: &'static str = STAGE_FORM;
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         Ok(text(value)?.parse()?)
     }
 }
 
 impl Value for PathBuf {
     const FORM: &'static str = "a path, relative to the manifest";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         match text(value)? {
-            "" => Err(Fault::Value("it is empty".into())),
-            content if shown::is_pem(content) => Err(Fault::Value(
+            "" => Err(Unreadable::Value("it is empty".into())),
+            content if shown::is_pem(content) => Err(Unreadable::Value(
                 "it holds the text of a certificate or key, where the path of a file belongs".into(),
             )),
             path => Ok(path.into()),
@@ -394,20 +390,20 @@ impl Value for PathBuf {
 
 impl Value for Host {
     const FORM: &'static str = "a host name, without scheme, port and path";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         named(value, 253, "-._").map(Self)
     }
 }
 
 impl Value for App {
     const FORM: &'static str = "the application's address, such as \"https://contoso.azureiotcentral.com\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let text = text(value)?.trim_end_matches('/');
         let (scheme, host) = text
             .split_once("://")
-            .ok_or_else(|| Fault::Value(format!("`{text}` does not begin with https://")))?;
+            .ok_or_else(|| Unreadable::Value(format!("`{text}` does not begin with https://")))?;
         if host.is_empty() || host.contains(['/', '?', '#', '@']) || host.contains(char::is_whitespace) {
-            return Err(Fault::Value(format!(
+            return Err(Unreadable::Value(format!(
                 "`{text}` is more or less than a scheme and a host"
             )));
         }
@@ -418,28 +414,30 @@ impl Value for App {
         match scheme {
             "https" => Ok(Self(text.to_owned())),
             "http" if local => Ok(Self(text.to_owned())),
-            "http" => Err(Fault::Value(
+            "http" => Err(Unreadable::Value(
                 "the API token would cross the network in clear text".into(),
             )),
-            _ => Err(Fault::Value(format!("`{text}` does not begin with https://"))),
+            _ => Err(Unreadable::Value(format!("`{text}` does not begin with https://"))),
         }
     }
 }
 
 impl Value for Variable {
     const FORM: &'static str = "the name of an environment variable, such as \"IOTC_API_TOKEN\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         // What is no name may be the secret itself.
         match text(value)? {
             name if shown::is_variable(name) => Ok(Self(name.to_owned())),
-            _ => Err(Fault::Value("it is not the name of an environment variable".into())),
+            _ => Err(Unreadable::Value(
+                "it is not the name of an environment variable".into(),
+            )),
         }
     }
 }
 
 impl Value for Kind {
     const FORM: &'static str = "\"emulator\", \"iot-central\" or \"dps\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let words = [
             ("emulator", Self::Emulator),
             ("iot-central", Self::IotCentral),
@@ -451,21 +449,21 @@ impl Value for Kind {
 
 impl Value for Authority {
     const FORM: &'static str = "\"root\" or \"intermediate\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         word(value, &[("root", Self::Root), ("intermediate", Self::Intermediate)])
     }
 }
 
 impl Value for Transport {
     const FORM: &'static str = "\"mqtt\" or \"websocket\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         word(value, &[("mqtt", Self::Mqtt), ("websocket", Self::WebSocket)])
     }
 }
 
 impl Value for Model {
     const FORM: &'static str = "\"thermostat\" or \"temperature-controller\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let words = [
             ("thermostat", Self::Thermostat),
             ("temperature-controller", Self::TemperatureController),

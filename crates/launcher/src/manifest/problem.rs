@@ -1,12 +1,11 @@
-//! What is wrong with a manifest, told so that it can be put right at once.
+//! Why there is no manifest, drawn for a person at a terminal.
 
-use std::fmt;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use iot_protocol::shown;
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+use miette::{GraphicalReportHandler, GraphicalTheme};
+use settings::Problem;
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -22,41 +21,6 @@ pub enum ManifestError {
     /// Everything that is wrong with it, in the order of the text.
     #[error("the manifest has {} problem{}", .0.len(), if .0.len() == 1 { "" } else { "s" })]
     Invalid(Vec<Problem>),
-}
-
-/// One thing that is wrong, with its place.
-#[derive(Debug, Clone)]
-pub struct Problem {
-    /// What is wrong, beginning with the key where there is one.
-    pub message: String,
-    /// What would be right, and what was probably meant.
-    pub help: Vec<String>,
-    /// The text in which it stands: the file, or a `--set` argument.
-    pub(super) source: Arc<NamedSource<String>>,
-    /// Where in that text.
-    pub(super) span: SourceSpan,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Problem {}
-
-impl Diagnostic for Problem {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        (!self.help.is_empty()).then(|| Box::new(self.help.join("\n")) as _)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Some(Box::new(std::iter::once(LabeledSpan::underline(self.span))))
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&*self.source)
-    }
 }
 
 impl ManifestError {

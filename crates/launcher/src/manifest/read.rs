@@ -11,23 +11,20 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use device_sim::plan::Model;
-
-use crate::pace;
-
-use super::document::Document;
-use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant};
-use super::problem::Problem;
-use super::table::{At, Table};
-use super::types::{Fleet, Group, Individual, Load, Manifest, Room, Target, Telemetry};
-use super::values::{Rate, Span, Stage};
 use devices::Taken;
+use settings::{At, Document, Problem, Rate, Span, Table};
+
+use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant, Typed};
+use super::types::{Fleet, Group, Individual, Load, Manifest, Room, Target, Telemetry};
+use super::values::Stage;
+use crate::pace;
 
 /// Connections begun per second where a manifest says nothing: gentle for a laptop, quick enough for a demonstration.
 const CONNECT_RATE: Rate = Rate::per_second(50.0);
 const PROCESSES: u32 = 2;
 
 pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifest, Vec<Problem>> {
-    let root = Table::root(&document.root, &document.report);
+    let root = document.root();
     let mut walk = Walk {
         folder,
         enrollments: Enrollments::Asked,
@@ -87,7 +84,7 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
     if let Some(manifest) = &manifest {
         events::check(&events, manifest, document);
     }
-    let problems = document.report.take();
+    let problems = document.problems.take();
     match manifest {
         Some(manifest) if problems.is_empty() => Ok(manifest),
         _ => Err(problems),
@@ -147,7 +144,7 @@ impl Walk<'_> {
             if let Some(id) = &id {
                 // The ids name folders, and some file systems ignore case.
                 if let Some(other) = ids.insert(id.value.0.to_ascii_lowercase(), id.key.clone()) {
-                    document.report.push(
+                    document.problems.push(
                         id.span.clone(),
                         format!("`{}`: `{}` is already `{other}`", id.key, id.value.0),
                         vec!["accepted: an id that no other group has, also not in other case".into()],

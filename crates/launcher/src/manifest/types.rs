@@ -10,8 +10,9 @@ use iot_protocol::id::{HubHost, IdScope, RegistrationId};
 use provisioning::certificate::make::KeyType;
 use schemars::JsonSchema;
 use serde::Serialize;
+use settings::{Rate, Span};
 
-use super::values::{Lasting, Rate, Span, Stage};
+use super::values::{Lasting, Stage};
 pub use crate::roll::Place;
 use crate::roll::{Case, Request};
 

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use settings::Span;
 
 use super::{Case, Options, Place, Request};
-use crate::manifest::values::Span;
 
 /// What `fleet roll` is told.
 #[derive(Debug, Args)]

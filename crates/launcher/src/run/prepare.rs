@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
+use settings::Span;
 
 use super::{Start, resolve};
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::keep;
 use crate::manifest::types::Target;
-use crate::manifest::values::Span;
 use crate::report::write_whole;
 use crate::story::Story;
 

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use provisioning::identities::DEVICE_ID;
+use settings::Table;
 
 use super::{Enrollments, Walk};
-use crate::manifest::table::Table;
+use crate::manifest::forms::Typed;
 use crate::manifest::types::{AuthorityFiles, GroupCertificates, IndividualCertificates, PairFiles, Secret};
 
 /// Why keys that say how certificates are made are refused.

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::manifest::document::Document;
-use crate::manifest::forms::GroupId;
-use crate::manifest::table::{At, Table};
+use settings::{At, Document, Table};
+
+use crate::manifest::forms::{GroupId, Typed};
 use crate::manifest::types::{Authority, Group, Key};
 use crate::manifest::values::Lasting;
 
@@ -42,7 +42,7 @@ pub(super) fn authorities(table: &Table<'_>, document: &Document<'_>) -> Authori
     });
     let issuer_is = issuer.as_ref().map_or(Authority::Intermediate, |issuer| issuer.value);
     let own = |at: &At<Authority>, what: &str| {
-        document.report.push(
+        document.problems.push(
             at.span.clone(),
             format!("`{}`: the root is another group's, {what}", at.key),
             vec!["accepted: \"intermediate\", which is the group's own".into()],
@@ -56,7 +56,7 @@ pub(super) fn authorities(table: &Table<'_>, document: &Document<'_>) -> Authori
             own(enroll, "and a certificate may belong to only one enrollment");
         }
         (None, _, Some(enroll)) if (issuer_is, enroll.value) == (Authority::Root, Authority::Intermediate) => {
-            document.report.push(
+            document.problems.push(
                 enroll.span.clone(),
                 format!(
                     "`{}`: no leaf would chain to the intermediate, since the root signs them",
@@ -106,7 +106,7 @@ pub(super) fn check_shared_roots(groups: &[Group], roots: &HashMap<String, At<St
             ),
         };
         document
-            .report
+            .problems
             .push(at.span.clone(), format!("`{}`: {problem}", at.key), vec![accepted]);
     }
 }

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use device_sim::plan::Range;
 use iot_protocol::id::RegistrationId;
+use settings::{At, Document, Table};
 
-use crate::manifest::document::Document;
-use crate::manifest::forms::{Count, MAX_DEVICES, Natural, Prefix, Width, device_id};
-use crate::manifest::table::{At, Table, Value};
+use crate::manifest::forms::{Count, MAX_DEVICES, Natural, Prefix, Typed, Value, Width, device_id};
 
 pub(super) const FORM: &str = "devices = { prefix = \"thermo-\", count = 100 }";
 
@@ -49,7 +48,7 @@ pub(super) fn single(table: &Table<'_>, taken: &mut Taken, document: &Document<'
             "`{}`: the device id `{}` is already taken by `{other}`",
             id.key, id.value
         );
-        document.report.push(id.span, message, vec![UNIQUE.into()]);
+        document.problems.push(id.span, message, vec![UNIQUE.into()]);
     }
     Some(id.value)
 }
@@ -83,13 +82,13 @@ pub(super) fn range(table: Table<'_>, taken: &mut Taken, document: &Document<'_>
             Err(what) => {
                 let help = vec![format!("accepted: ids of {}", RegistrationId::FORM)];
                 let message = format!("`{}` makes an id that no device can have: {what}", prefix.key);
-                document.report.push(prefix.span, message, help);
+                document.problems.push(prefix.span, message, help);
                 return None;
             }
         };
         if let Err(other) = taken.take(&id, &key) {
             let message = format!("`{key}`: the device id `{id}` is already taken by `{other}`");
-            document.report.push(span, message, vec![UNIQUE.into()]);
+            document.problems.push(span, message, vec![UNIQUE.into()]);
             return None;
         }
     }

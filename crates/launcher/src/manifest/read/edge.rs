@@ -2,12 +2,11 @@
 
 use device_sim::plan::Range;
 use iot_protocol::id::{HubHost, MAX_COMMON_NAME, RegistrationId};
-use toml::de::DeValue;
+use settings::{At, DeValue, Document, Table, Unreadable};
 
 use super::devices::Taken;
-use crate::manifest::document::Document;
 use crate::manifest::edge::{DEVICE_ID, HOSTNAME};
-use crate::manifest::table::{At, Fault, Table, Value};
+use crate::manifest::forms::{Typed, Value};
 use crate::manifest::types::{Group, GroupKind, Target};
 
 const ACCEPTED_VIA: &str = "accepted: the id of a device in a [[group]] with kind = \"edge\"";
@@ -31,19 +30,19 @@ struct AddressPattern(String);
 
 impl Value for GroupKind {
     const FORM: &'static str = "\"iot\" or \"edge\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        match value.as_str().ok_or(Fault::Type)? {
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        match value.as_str().ok_or(Unreadable::Type)? {
             "iot" => Ok(Self::Iot),
             "edge" => Ok(Self::Edge),
-            other => Err(Fault::Value(format!("`{other}` is not one of them"))),
+            other => Err(Unreadable::Value(format!("`{other}` is not one of them"))),
         }
     }
 }
 
 impl Value for HostPattern {
     const FORM: &'static str = "a host name, such as \"{device_id}.gw.local\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        let text = value.as_str().ok_or(Fault::Type)?;
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        let text = value.as_str().ok_or(Unreadable::Type)?;
         check_host(&text.replace(DEVICE_ID, "d"))?;
         Ok(Self(text.to_owned()))
     }
@@ -52,8 +51,8 @@ impl Value for HostPattern {
 impl Value for AddressPattern {
     const FORM: &'static str =
         "a host name or IPv4 address, with a port where it is not 8883, such as \"{device_id}.lan:18883\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        let text = value.as_str().ok_or(Fault::Type)?;
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        let text = value.as_str().ok_or(Unreadable::Type)?;
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) => (host, Some(port)),
             None => (text, None),
@@ -61,15 +60,15 @@ impl Value for AddressPattern {
         check_host(&host.replace(DEVICE_ID, "d"))?;
         match port.map(str::parse::<u16>) {
             None | Some(Ok(1..)) => Ok(Self(text.to_owned())),
-            Some(_) => Err(Fault::Value(format!("`{text}` does not end with a TCP port"))),
+            Some(_) => Err(Unreadable::Value(format!("`{text}` does not end with a TCP port"))),
         }
     }
 }
 
 impl Value for HubHost {
     const FORM: &'static str = "the host name of a hub, such as \"contoso.azure-devices.net\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        Self::new(value.as_str().ok_or(Fault::Type)?).map_err(|error| Fault::Value(error.to_string()))
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        Self::new(value.as_str().ok_or(Unreadable::Type)?).map_err(|error| Unreadable::Value(error.to_string()))
     }
 }
 
@@ -102,7 +101,7 @@ pub(super) fn keys(table: &Table<'_>, taken: &mut Taken, document: &Document<'_>
     let is_edge = kind == Some(GroupKind::Edge);
     let refuse = |key: &str, span: &std::ops::Range<usize>, what: &str| {
         document
-            .report
+            .problems
             .push(span.clone(), format!("`{key}` {what}"), Vec::new());
     };
     // A kind that can't be read says nothing about the other keys.
@@ -204,13 +203,13 @@ pub(super) fn check(groups: &[Group], target: Option<&Target>, taken: &Taken, do
                 ACCEPTED_VIA.to_owned(),
             ),
         };
-        document.report.push(span.clone(), message, vec![help]);
+        document.problems.push(span.clone(), message, vec![help]);
     }
     if let Some(Target::Emulator(_)) = target {
         for (key, span) in &taken.gateway_addresses {
             let reason = "is of no use here: the gateways of an emulator that `fleet run` starts are on this machine";
             document
-                .report
+                .problems
                 .push(span.clone(), format!("`{key}` {reason}"), Vec::new());
         }
     }

@@ -1,12 +1,11 @@
 //! What happens during a run.
 
-use crate::manifest::document::Document;
-use crate::manifest::forms::{EventAction, Fraction, GroupId, Interval, Share};
-use crate::manifest::table::Table;
-use crate::manifest::types::{DevicesEvent, Event, Manifest, Place, RollEvent};
-use crate::manifest::values::Span;
-use crate::roll::{self, Case};
 use iot_protocol::id::RegistrationId;
+use settings::{Document, Span, Table};
+
+use crate::manifest::forms::{EventAction, Fraction, GroupId, Interval, Share, Typed};
+use crate::manifest::types::{DevicesEvent, Event, Manifest, Place, RollEvent};
+use crate::roll::{self, Case};
 
 /// An event, and where it stands.
 pub(super) struct Placed {
@@ -104,7 +103,7 @@ pub(super) fn check(events: &[Placed], manifest: &Manifest, document: &Document<
         if let Some(wrong) = wrong {
             let mut lines = wrong.lines().map(str::to_owned);
             let message = format!("`{path}`: {}", lines.next().unwrap_or_default());
-            document.report.push(span.clone(), message, lines.collect());
+            document.problems.push(span.clone(), message, lines.collect());
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The TOML text with its `--set` overrides: one table in which each value knows the text it comes from.
+//! Settings as they were written: one table in which each value has its place in the text it comes from.
 //!
-//! A span counts bytes from the beginning of the manifest. The `--set` arguments lie behind its end, one after the other, so
+//! A span counts bytes from the beginning of the file. The `--set` arguments lie behind its end, one after the other, so
 //! that a single number says both the text and the place in it.
 
 use std::cell::RefCell;
@@ -12,15 +12,20 @@ use miette::NamedSource;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::problem::Problem;
+use crate::problem::Problem;
+use crate::table::Table;
 
-pub(super) struct Document<'a> {
-    pub(super) root: DeTable<'a>,
-    pub(super) report: Report,
+/// A file of settings, or what stands for one.
+pub struct Document<'a> {
+    root: DeTable<'a>,
+    /// What readers find wrong.
+    pub problems: Problems,
 }
 
-/// Where readers leave what they find wrong.
-pub(super) struct Report {
+/// What is wrong with a document, collected while it is read.
+pub struct Problems {
+    /// What kind of file it is, such as "a manifest".
+    pub(crate) kind: &'static str,
     texts: Vec<Text>,
     found: RefCell<Vec<(Range<usize>, Problem)>>,
 }
@@ -61,14 +66,18 @@ struct Text {
 }
 
 impl<'a> Document<'a> {
-    /// Reads the text and lays the overrides over it.
+    /// Reads TOML and lays the overrides (`path=value`) over it. `kind` says in problems what kind of file it is.
     ///
-    /// A text that is not TOML is not worth walking: every key of its unreadable half would be reported as missing.
-    pub(super) fn parse(name: &str, text: &'a str, overrides: &'a [String]) -> Result<Self, Vec<Problem>> {
+    /// # Errors
+    ///
+    /// Everything that keeps the text from being TOML. Such a text is not worth walking: every key of its unreadable half
+    /// would be reported as missing.
+    pub fn parse(kind: &'static str, name: &str, text: &'a str, overrides: &'a [String]) -> Result<Self, Vec<Problem>> {
         let (root, errors) = DeTable::parse_recoverable(text);
         let mut document = Self {
             root: root.into_inner(),
-            report: Report {
+            problems: Problems {
+                kind,
                 texts: vec![Text::new(0, name, text)],
                 found: RefCell::default(),
             },
@@ -78,7 +87,7 @@ impl<'a> Document<'a> {
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             document
-                .report
+                .problems
                 .push(span, format!("not TOML: {}", error.message()), Vec::new());
         }
         for argument in overrides {
@@ -87,36 +96,46 @@ impl<'a> Document<'a> {
         if readable {
             Ok(document)
         } else {
-            Err(document.report.take())
+            Err(document.problems.take())
         }
     }
 
-    /// Problems are shown with the lines around them. A secret that somebody wrote into the manifest is refused later, and
-    /// must not be shown until then.
+    /// The table at the top.
+    #[must_use]
+    pub fn root(&self) -> Table<'_> {
+        Table::root(&self.root, &self.problems)
+    }
+
+    /// Problems are shown with the lines around them. A secret in the place of its name is refused later, and must not be
+    /// shown until then.
     fn hide_secrets(&mut self) {
         let mut spans = Vec::new();
         for (key, value) in &self.root {
             find_secrets(key.get_ref(), value, &mut spans);
         }
         for span in spans {
-            self.report.hide(span);
+            self.problems.hide(span);
         }
-        self.report.hide_what_looks_secret();
+        self.problems.hide_what_looks_secret();
     }
 
     fn set(&mut self, argument: &'a str) {
         // One byte between the texts, so that an end and a beginning never are the same number.
-        let begin = self.report.texts.last().map_or(0, |last| last.begin + last.length + 1);
+        let begin = self
+            .problems
+            .texts
+            .last()
+            .map_or(0, |last| last.begin + last.length + 1);
         let span = begin..begin + argument.len();
-        self.report.texts.push(Text::new(begin, "--set", argument));
-        self.report.hide_what_looks_secret();
+        self.problems.texts.push(Text::new(begin, "--set", argument));
+        self.problems.hide_what_looks_secret();
         if let Some((path, value)) = argument.split_once('=')
             && SECRETS.contains(&path.trim().rsplit('.').next().unwrap_or_default())
             && !value.trim_start().starts_with('{')
         {
-            self.report.hide(begin + path.len() + 1..span.end);
+            self.problems.hide(begin + path.len() + 1..span.end);
         }
-        let refuse = |message: String, help: &str| self.report.push(span.clone(), message, vec![help.to_owned()]);
+        let refuse = |message: String, help: &str| self.problems.push(span.clone(), message, vec![help.to_owned()]);
 
         let Some((path, value)) = argument.split_once('=') else {
             refuse(format!("`--set {argument}` has no `=`"), PATH_HELP);
@@ -125,7 +144,7 @@ impl<'a> Document<'a> {
         let keys: Vec<&str> = path.split('.').map(str::trim).collect();
         let value = DeValue::parse(value.trim())
             .map(Spanned::into_inner)
-            // Most values are words with a unit; nobody wants to quote them twice in a shell.
+            // Most values are words with a unit, and quoting them twice in a shell is a nuisance.
             .unwrap_or_else(|_| DeValue::String(value.trim().into()));
         if let Err(place) = insert(&mut self.root, &keys, move_to(value, &span), &span) {
             refuse(format!("`--set {path}`: {place}"), PATH_HELP);
@@ -239,7 +258,7 @@ impl Text {
     }
 }
 
-impl Report {
+impl Problems {
     /// Replaces what stands at `span` with stars wherever problems show it.
     fn hide(&mut self, span: Range<usize>) {
         for text in &mut self.texts {
@@ -268,7 +287,7 @@ impl Report {
     }
 
     /// Notes a problem at a place of the document.
-    pub(super) fn push(&self, span: Range<usize>, message: String, help: Vec<String>) {
+    pub fn push(&self, span: Range<usize>, message: String, help: Vec<String>) {
         let text = self
             .texts
             .iter()
@@ -287,7 +306,8 @@ impl Report {
     }
 
     /// Everything that was found, in the order of the text.
-    pub(super) fn take(&self) -> Vec<Problem> {
+    #[must_use]
+    pub fn take(&self) -> Vec<Problem> {
         let mut found = self.found.take();
         found.sort_by_key(|(span, _)| span.start);
         found.into_iter().map(|(_, problem)| problem).collect()

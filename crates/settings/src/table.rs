@@ -1,7 +1,7 @@
 //! Small readers that take a table apart and note everything that is wrong on the way.
 //!
 //! A reader returns `None` for what is not there or not right; what is not right has then been noted. At the end
-//! [`Table::finish`] notes every key that nobody asked for.
+//! [`Table::finish`] notes every key that no reader asked for.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -9,25 +9,18 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::document::Report;
-
-/// A value that a manifest can hold, and the form in which it is written.
-pub(super) trait Value: Sized {
-    /// Ends the sentence "accepted: …".
-    const FORM: &'static str;
-
-    fn read(value: &DeValue<'_>) -> Result<Self, Fault>;
-}
+use crate::document::Problems;
 
 /// What is wrong with a value.
-pub(super) enum Fault {
+#[derive(Debug)]
+pub enum Unreadable {
     /// Another type of TOML.
     Type,
     /// The right type, but not one of its values; the rest of the sentence "`key`: …".
     Value(String),
 }
 
-impl From<String> for Fault {
+impl From<String> for Unreadable {
     fn from(message: String) -> Self {
         Self::Value(message)
     }
@@ -35,57 +28,78 @@ impl From<String> for Fault {
 
 /// A value that was read, with its place.
 #[derive(Debug, Clone)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) span: Range<usize>,
-    pub(super) key: String,
+pub struct At<T> {
+    /// What was read.
+    pub value: T,
+    /// Where it stands.
+    pub span: Range<usize>,
+    /// Its path, such as `group.0.devices`.
+    pub key: String,
 }
 
-pub(super) struct Table<'a> {
+/// A table that is being read.
+pub struct Table<'a> {
     entries: &'a DeTable<'a>,
     span: Range<usize>,
     path: String,
-    report: &'a Report,
-    /// The keys that somebody has asked for, and those that will be accepted one day.
+    problems: &'a Problems,
+    /// The keys that a reader has asked for, and those that will be accepted one day.
     known: RefCell<Vec<&'static str>>,
     refused: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn root(entries: &'a DeTable<'a>, report: &'a Report) -> Self {
+    pub(crate) fn root(entries: &'a DeTable<'a>, problems: &'a Problems) -> Self {
         Self {
             entries,
             span: 0..0,
             path: String::new(),
-            report,
+            problems,
             known: RefCell::default(),
             refused: RefCell::default(),
         }
     }
 
-    /// The value at `key`, if it is there and right.
-    pub(super) fn optional<T: Value>(&self, key: &'static str) -> Option<At<T>> {
-        self.entry(key).and_then(|entry| self.read(self.path_of(key), entry))
+    /// The value at `key`, if it is there and `read` accepts it; `accepted` says what that is.
+    pub fn read<T>(
+        &self,
+        key: &'static str,
+        accepted: &str,
+        read: impl FnOnce(&'a DeValue<'a>) -> Result<T, Unreadable>,
+    ) -> Option<At<T>> {
+        let entry = self.entry(key)?;
+        self.take(self.path_of(key), entry, accepted, read)
     }
 
     /// The value at `key`, which has to be there.
-    pub(super) fn required<T: Value>(&self, key: &'static str) -> Option<At<T>> {
-        self.require(key, T::FORM)?;
-        self.optional(key)
+    pub fn read_required<T>(
+        &self,
+        key: &'static str,
+        accepted: &str,
+        read: impl FnOnce(&'a DeValue<'a>) -> Result<T, Unreadable>,
+    ) -> Option<At<T>> {
+        self.require(key, accepted)?;
+        self.read(key, accepted, read)
     }
 
     /// Every element of the array at `key`; `None` when the key is not there or something in it is not right.
-    pub(super) fn list<T: Value>(&self, key: &'static str, form: &str) -> Option<At<Vec<At<T>>>> {
+    pub fn read_list<T>(
+        &self,
+        key: &'static str,
+        accepted: &str,
+        accepted_element: &str,
+        read: impl Fn(&'a DeValue<'a>) -> Result<T, Unreadable>,
+    ) -> Option<At<Vec<At<T>>>> {
         let entry = self.entry(key)?;
         let path = self.path_of(key);
         let Some(array) = entry.get_ref().as_array() else {
-            self.wrong_type(&path, entry, form);
+            self.wrong_type(&path, entry, accepted);
             return None;
         };
         let elements: Vec<_> = array
             .iter()
             .enumerate()
-            .map(|(i, element)| self.read(format!("{path}.{i}"), element))
+            .map(|(i, element)| self.take(format!("{path}.{i}"), element, accepted_element, &read))
             .collect();
         Some(At {
             value: elements.into_iter().collect::<Option<_>>()?,
@@ -95,26 +109,30 @@ impl<'a> Table<'a> {
     }
 
     /// The table at `key`.
-    pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
+    #[must_use]
+    pub fn table(&self, key: &'static str) -> Option<Table<'a>> {
         let entry = self.entry(key)?;
         self.inner(self.path_of(key), entry, "a table")
     }
 
-    /// The table at `key`, which may be missing; something else in its place is told without being shown.
-    pub(super) fn table_of_form(&self, key: &'static str, form: &str) -> Option<Table<'a>> {
+    /// The table at `key`, which may be missing; something else in its place is reported without being shown.
+    #[must_use]
+    pub fn table_of_form(&self, key: &'static str, form: &str) -> Option<Table<'a>> {
         let entry = self.entry(key)?;
         self.inner(self.path_of(key), entry, form)
     }
 
     /// The table at `key`, which has to be there.
-    pub(super) fn required_table(&self, key: &'static str, form: &str) -> Option<Table<'a>> {
+    #[must_use]
+    pub fn required_table(&self, key: &'static str, form: &str) -> Option<Table<'a>> {
         self.require(key, form)?;
         let entry = self.entry(key)?;
         self.inner(self.path_of(key), entry, form)
     }
 
     /// The tables of the array at `key`, which is written `[[key]]`.
-    pub(super) fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
+    #[must_use]
+    pub fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
         let Some(entry) = self.entry(key) else {
             return Vec::new();
         };
@@ -130,46 +148,53 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    /// Whether there is such a key.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
 
     /// Refuses keys that have been thought of but can't be used yet.
-    pub(super) fn not_built(&self, keys: &[&'static str]) {
+    pub fn not_built(&self, keys: &[&'static str]) {
         for key in keys {
             self.refused.borrow_mut().push(key);
             if let Some((name, _)) = self.entries.get_key_value(*key) {
-                self.report.push(name.span(), not_built(&self.path_of(key)), Vec::new());
+                self.problems
+                    .push(name.span(), not_built(&self.path_of(key)), Vec::new());
             }
         }
     }
 
     /// Refuses keys that belong to something else that was not chosen.
-    pub(super) fn out_of_place(&self, keys: &[&'static str], reason: &str) {
+    pub fn out_of_place(&self, keys: &[&'static str], reason: &str) {
         for key in keys {
             self.refused.borrow_mut().push(key);
             if let Some((name, _)) = self.entries.get_key_value(*key) {
-                self.report
+                self.problems
                     .push(name.span(), format!("`{}` {reason}", self.path_of(key)), Vec::new());
             }
         }
     }
 
     /// Notes something about the table as a whole.
-    pub(super) fn problem(&self, message: String, help: &str) {
-        self.report.push(self.span.clone(), message, vec![help.to_owned()]);
+    pub fn problem(&self, message: String, help: &str) {
+        self.problems.push(self.span.clone(), message, vec![help.to_owned()]);
     }
 
-    pub(super) fn path(&self) -> &str {
+    /// The path of the table itself.
+    #[must_use]
+    pub fn path(&self) -> &str {
         &self.path
     }
 
-    pub(super) fn span(&self) -> Range<usize> {
+    /// Where the table stands.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// Notes every key that nobody asked for.
-    pub(super) fn finish(self) {
+    /// Notes every key that no reader asked for.
+    pub fn finish(self) {
         let (known, refused) = (self.known.into_inner(), self.refused.into_inner());
         for (key, _) in self.entries {
             let name: &str = key.get_ref();
@@ -186,8 +211,11 @@ impl<'a> Table<'a> {
                 Some((_, nearest)) => format!("did you mean `{nearest}`?"),
                 None => format!("accepted: {}", known.join(", ")),
             };
-            self.report
-                .push(key.span(), format!("`{path}` is not a key of a manifest"), vec![help]);
+            self.problems.push(
+                key.span(),
+                format!("`{path}` is not a key of {}", self.problems.kind),
+                vec![help],
+            );
         }
     }
 
@@ -211,8 +239,14 @@ impl<'a> Table<'a> {
         None
     }
 
-    fn read<T: Value>(&self, path: String, entry: &Spanned<DeValue<'_>>) -> Option<At<T>> {
-        match T::read(entry.get_ref()) {
+    fn take<T>(
+        &self,
+        path: String,
+        entry: &'a Spanned<DeValue<'a>>,
+        accepted: &str,
+        read: impl FnOnce(&'a DeValue<'a>) -> Result<T, Unreadable>,
+    ) -> Option<At<T>> {
+        match read(entry.get_ref()) {
             Ok(value) => {
                 return Some(At {
                     value,
@@ -220,10 +254,10 @@ impl<'a> Table<'a> {
                     key: path,
                 });
             }
-            Err(Fault::Type) => self.wrong_type(&path, entry, T::FORM),
-            Err(Fault::Value(what)) => {
-                let help = vec![format!("accepted: {}", T::FORM)];
-                self.report.push(entry.span(), format!("`{path}`: {what}"), help);
+            Err(Unreadable::Type) => self.wrong_type(&path, entry, accepted),
+            Err(Unreadable::Value(what)) => {
+                let help = vec![format!("accepted: {accepted}")];
+                self.problems.push(entry.span(), format!("`{path}`: {what}"), help);
             }
         }
         None
@@ -238,7 +272,7 @@ impl<'a> Table<'a> {
             entries,
             span: entry.span(),
             path,
-            report: self.report,
+            problems: self.problems,
             known: RefCell::default(),
             refused: RefCell::default(),
         })
@@ -250,7 +284,7 @@ impl<'a> Table<'a> {
             _ => "a",
         };
         let found = entry.get_ref().type_str();
-        self.report.push(
+        self.problems.push(
             entry.span(),
             format!("`{path}` is {article} {found}"),
             vec![format!("accepted: {form}")],
