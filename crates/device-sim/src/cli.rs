@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args as ClapArgs, ValueEnum};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use settings::Span;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -47,8 +47,8 @@ pub struct Args {
     #[arg(long, value_name = "WHERE", default_value = "none")]
     pub control: ControlSource,
     /// How long a device that stops waits for the acknowledgements of what it has sent, e.g. 3s
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub drain_within: Duration,
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = |text: &str| text.parse::<Span>())]
+    pub drain_within: Span,
     /// A single device.
     #[command(flatten)]
     pub single: single::Args,
@@ -217,17 +217,12 @@ async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result
     Ok(())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    duration.try_into().map_err(|_| "it is negative".to_owned())
-}
-
 fn settings(args: &Args) -> Settings {
     let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
     Settings {
         proxies,
         patience: Patience {
-            drain: args.drain_within,
+            drain: args.drain_within.0,
             ..Patience::default()
         },
     }

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::{Args as ClapArgs, ValueEnum};
 use iot_protocol::id::{DeviceId, HubHost, IdScope, RegistrationId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use provisioning::certificate::CertificateError;
+use settings::Span;
 
 use crate::plan::{
     CredentialSource, Devices, Files, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry, Transport,
@@ -74,8 +75,8 @@ pub struct Args {
     #[arg(long, value_name = "MODEL", default_value = "thermostat")]
     pub model: Model,
     /// Time between two messages, e.g. 5s
-    #[arg(long, value_name = "TIME", default_value = "5s")]
-    pub interval: SignedDuration,
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = |text: &str| text.parse::<Span>())]
+    pub interval: Span,
     /// What decides every random choice, together with the device id
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub seed: u64,
@@ -176,7 +177,7 @@ pub fn plan(
     if args.cert.is_none() {
         problems.push("there is no certificate: set --cert or IOTHUB_DEVICE_X509_CERT to a PEM or PFX file".into());
     }
-    let interval_ms = u64::try_from(args.interval.as_millis()).unwrap_or(0);
+    let interval_ms = args.interval.millis();
     if interval_ms == 0 {
         problems.push("--interval must be a positive time, e.g. 5s".into());
     }

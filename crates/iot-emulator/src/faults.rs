@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
+use settings::Invalid;
 use tokio::time::Instant;
 
 mod draw;
@@ -17,10 +18,10 @@ mod slow;
 mod tests;
 
 pub(crate) use draw::draw;
-pub(crate) use rule::{Rule, Span, Verdict};
+pub(crate) use rule::{Rule, Span, Verdict, written};
 pub(crate) use slow::slow_line;
 
-use crate::weather::{BadSettings, Phase};
+use crate::weather::Phase;
 
 /// Devices that a rule counts apart; more than that share a count. It is what an IoT Central application may have, and it
 /// keeps clients that make up names from filling the memory.
@@ -40,8 +41,8 @@ impl FaultRules {
     ///
     /// # Errors
     ///
-    /// The file can't be read, or something in it is wrong; everything is told that is.
-    pub fn load(preset_or_file: &str) -> Result<Self, BadSettings> {
+    /// The file can't be read, or something in it is wrong; then all of it.
+    pub fn load(preset_or_file: &str) -> Result<Self, Invalid> {
         read::load(preset_or_file).map(Self)
     }
 
@@ -50,13 +51,13 @@ impl FaultRules {
     /// # Errors
     ///
     /// Everything that is wrong in the text.
-    pub fn parse(toml: &str) -> Result<Self, BadSettings> {
+    pub fn parse(toml: &str) -> Result<Self, Invalid> {
         read::from_toml("faults", toml).map(Self)
     }
 
     /// The same in JSON.
-    pub(crate) fn from_json(table: &Map<String, Value>) -> Result<Self, BadSettings> {
-        read::from_table("faults", table).map(Self)
+    pub(crate) fn from_json(table: &Map<String, Value>) -> Result<Self, Invalid> {
+        read::from_json("faults", table).map(Self)
     }
 }
 

@@ -97,4 +97,4 @@ pub use gateway::{Gateway, InvalidGateway};
 pub use journal::{Entry, Event, Journal, Service, Why};
 pub use quota::Quota;
 pub use stats::Stats;
-pub use weather::{BadSettings, Phase};
+pub use weather::Phase;

@@ -13,16 +13,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 mod connection;
-mod form;
 mod meet;
 mod outage;
 mod phase;
 
 pub(crate) use connection::{Arrival, at_connect, silence};
-pub(crate) use form::{DURATION, Form, duration, toml_table, write_duration};
 pub(crate) use meet::{Act, Answer};
 
-pub use form::BadSettings;
 pub use phase::Phase;
 
 use crate::faults::{FaultRules, Faults, Hit};

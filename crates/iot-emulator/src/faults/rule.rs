@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::draw::draw;
 use super::glob::fits;
-use crate::weather::{Phase, write_duration};
+use crate::weather::Phase;
 
 /// When something happens to whom.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +71,11 @@ pub(crate) enum Verdict {
     Restart { down: Duration },
 }
 
+/// A time as rules have it.
+pub(crate) fn written(time: Duration) -> String {
+    settings::Span(time).to_string()
+}
+
 impl Span {
     /// A duration of the span, by a number from 0 to 1.
     pub(crate) fn at(self, drawn: f64) -> Duration {
@@ -79,9 +84,9 @@ impl Span {
 
     fn json(self) -> Value {
         if self.0 == self.1 {
-            write_duration(self.0).into()
+            written(self.0).into()
         } else {
-            json!([write_duration(self.0), write_duration(self.1)])
+            json!([written(self.0), written(self.1)])
         }
     }
 }
@@ -129,7 +134,7 @@ impl Verdict {
                     to.insert("error_code".into(), (*error_code).into());
                 }
                 if let Some(retry_after) = retry_after {
-                    to.insert("retry_after".into(), write_duration(*retry_after).into());
+                    to.insert("retry_after".into(), written(*retry_after).into());
                 }
             }
             Self::Delay { by } | Self::Slow { by } => {
@@ -139,7 +144,7 @@ impl Verdict {
                 to.insert("hub".into(), hub.as_str().into());
             }
             Self::Restart { down } => {
-                to.insert("down".into(), write_duration(*down).into());
+                to.insert("down".into(), written(*down).into());
             }
             _ => {}
         }
@@ -186,10 +191,10 @@ impl Rule {
             }
         }
         if !self.after.is_zero() {
-            to.insert("after".into(), write_duration(self.after).into());
+            to.insert("after".into(), written(self.after).into());
         }
         if let Some(lasts) = self.lasts {
-            to.insert("for".into(), write_duration(lasts).into());
+            to.insert("for".into(), written(lasts).into());
         }
         self.verdict.write(&mut to);
         to

@@ -176,7 +176,7 @@ fn every_verdict_can_be_written_where_it_is_possible_and_only_there() {
 }
 
 #[test]
-fn everything_that_is_wrong_with_rules_is_told_at_once() {
+fn everything_that_is_wrong_with_rules_is_reported_at_once() {
     let toml = r#"
         [[rule]]
         phase = "telemetry"
@@ -195,23 +195,76 @@ fn everything_that_is_wrong_with_rules_is_told_at_once() {
         [[rule]]
         phase = "conect"
         verdict = "delay""#;
-    let problems = FaultRules::parse(toml).unwrap_err().problems;
-    let told = problems.join("\n");
+    let wrong = FaultRules::parse(toml).unwrap_err();
+    let told = wrong.to_string();
     for part in [
-        "rule 1: `verdict` is \"refuse\"; accepted: at `telemetry`: drop, delay, black-hole, stop-reading, restart, \
-         drop-before-ack, drop-after-ack, no-ack, move, expire, disable, delete",
-        "rule 1: `probabilty` is not known here; accepted: after, count, count_per_device, device, enabled, for, id, phase, \
-         probability, share, verdict",
-        "rule 2: `id` is \"a b\"; accepted: a text of letters, digits, `-`, `_` and `.`, at most 64",
-        "rule 2: `share` is 0; accepted: a number above 0 and at most 1",
-        "rule 2: `status` is 200; accepted: an HTTP status from 400 to 599",
-        "rule 3: `device` has no meaning at `accept`",
-        "rule 4: `phase` is \"conect\"; accepted: accept, tls, dps-connect",
-        "rule 4: `by` is missing; accepted: a time such as \"2s\", or two such as",
+        "faults:4: `rule.0.verdict`: `refuse` is not one of them; accepted: at `telemetry`: drop, delay, black-hole, \
+         stop-reading, restart, drop-before-ack, drop-after-ack, no-ack, move, expire, disable, delete",
+        "faults:5: `rule.0.probabilty` is not a key of a file of rules; did you mean `probability`?",
+        "faults:7: `rule.1.id`: `a b` is no id; accepted: a text of letters, digits, `-`, `_` and `.`, at most 64",
+        "faults:10: `rule.1.status`: 200 is too small; accepted: an HTTP status from 400 to 599",
+        "faults:11: `rule.1.share`: 0 is too small; accepted: a number above 0 and at most 1",
+        "faults:14: `rule.2.device` has no meaning at `accept`",
+        "faults:17: `rule.3.phase`: `conect` is not one of them; accepted: accept, tls, dps-connect",
+        "faults:16: `rule.3.by` is missing; accepted: a time such as \"2s\", or two such as",
     ] {
         assert!(told.contains(part), "{part}\nis not in\n{told}");
     }
-    assert_eq!(problems.len(), 8, "{told}");
+    assert_eq!(wrong.problems.len(), 8, "{told}");
+}
+
+/// As in manifests: the reader is the same.
+#[test]
+fn a_time_is_written_as_in_manifests() {
+    let delay = |by: &str| FaultRules::parse(&format!("id = \"r\"\nphase = \"c2d\"\nverdict = \"delay\"\nby = {by}"));
+    for (text, milliseconds) in [
+        ("\"50ms\"", 50),
+        ("\"1m30s\"", 90_000),
+        ("\"1.5s\"", 1500),
+        ("\"10m\"", 600_000),
+    ] {
+        let by = Duration::from_millis(milliseconds);
+        let rules = delay(text).unwrap();
+        assert_eq!(rules.0[0].verdict, Verdict::Delay { by: Span(by, by) }, "{text}");
+        let shown = FaultRules::from_json(&rules.0[0].json()).unwrap();
+        assert_eq!(shown, rules, "{text}");
+    }
+    for (bad, reason) in [
+        ("\"2\"", "has no unit"),
+        ("2", "is an integer"),
+        ("\"-2s\"", "is negative"),
+        ("\"11m\"", "it is longer than 10m"),
+        ("\"100us\"", "it is not whole milliseconds"),
+        ("[\"2s\", \"1s\"]", "the first time is the longer one"),
+        ("[\"2s\"]", "it has 1 times"),
+    ] {
+        let told = delay(bad).unwrap_err().to_string();
+        assert!(
+            told.contains(reason) && told.starts_with("faults:4: `by`"),
+            "{bad}: {told}"
+        );
+    }
+}
+
+#[test]
+fn an_id_is_given_once() {
+    let toml = format!("{}{}", rule(""), rule("").replace("telemetry", "c2d"));
+    let told = FaultRules::parse(&toml).unwrap_err().to_string();
+    assert!(
+        told.contains("`rule.1.id`: `r` is already the id of `rule.0.id`"),
+        "{told}"
+    );
+    let preset = FaultRules::load("lost-acks").unwrap();
+    let id = &preset.0[0].id;
+    let toml = format!(
+        "preset = \"lost-acks\"\n{}",
+        rule("").replace("\"r\"", &format!("{id:?}"))
+    );
+    let told = FaultRules::parse(&toml).unwrap_err().to_string();
+    assert!(
+        told.contains(&format!("`{id}` is already the id of `preset`")),
+        "{told}"
+    );
 }
 
 #[test]

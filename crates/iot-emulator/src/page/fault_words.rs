@@ -1,8 +1,8 @@
 //! Rules for faults, as people say them.
 
 use super::words;
-use crate::faults::{Rule, Span, Verdict};
-use crate::weather::{Phase, write_duration};
+use crate::faults::{Rule, Span, Verdict, written};
+use crate::weather::Phase;
 
 /// When a rule is about what somebody does.
 pub(super) fn moment(phase: Phase) -> &'static str {
@@ -43,10 +43,10 @@ pub(super) fn limits(rule: &Rule) -> String {
         said.push(format!("{} for each device", at_most(count)));
     }
     if !rule.after.is_zero() {
-        said.push(format!("after {}", write_duration(rule.after)));
+        said.push(format!("after {}", written(rule.after)));
     }
     if let Some(lasts) = rule.lasts {
-        said.push(format!("for {}", write_duration(lasts)));
+        said.push(format!("for {}", written(lasts)));
     }
     said.join(", ")
 }
@@ -74,7 +74,7 @@ pub(super) fn outcome(verdict: &Verdict) -> String {
         } => {
             let error_code = error_code.map(|code| format!(", error {code}")).unwrap_or_default();
             let retry_after = retry_after
-                .map(|time| format!(", try again after {}", write_duration(time)))
+                .map(|time| format!(", try again after {}", written(time)))
                 .unwrap_or_default();
             format!("The answer is {status}{error_code}{retry_after}")
         }
@@ -88,15 +88,15 @@ pub(super) fn outcome(verdict: &Verdict) -> String {
         Verdict::Disable => "The device is blocked".into(),
         Verdict::Delete => "Its hub forgets the device".into(),
         Verdict::Restart { down } => {
-            format!("All connections end, and nobody gets in for {}", write_duration(*down))
+            format!("All connections end, and nobody gets in for {}", written(*down))
         }
     }
 }
 
 fn span(Span(from, to): Span) -> String {
     match from == to {
-        true => write_duration(from),
-        false => format!("{} to {}", write_duration(from), write_duration(to)),
+        true => written(from),
+        false => format!("{} to {}", written(from), written(to)),
     }
 }
 

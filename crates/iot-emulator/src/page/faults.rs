@@ -7,13 +7,12 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::actions::{UNREADABLE, bad};
 use super::layout::{self, Fragment};
 use super::{Page, fault_words, live, words};
 use crate::faults::{FaultRules, Rule};
-use crate::weather::toml_table;
 
 const INTERFACE: &str = "/emulator/faults";
 
@@ -71,14 +70,14 @@ pub(super) async fn add_rules(
     let body = if rules.trim_start().starts_with('{') {
         rules.clone()
     } else {
-        match toml_table("rules", &rules) {
+        match toml::from_str::<Map<String, Value>>(&rules) {
             Ok(table) if table.is_empty() => {
                 let answer = bad("There is no rule in it.");
                 return page.told(&headers, StatusCode::UNPROCESSABLE_ENTITY, answer, &rules);
             }
             Ok(table) => Value::from(table).to_string(),
             Err(wrong) => {
-                let answer = refused(&wrong.problems.join("\n"));
+                let answer = refused(wrong.to_string().trim_end());
                 return page.told(&headers, StatusCode::UNPROCESSABLE_ENTITY, answer, &rules);
             }
         }

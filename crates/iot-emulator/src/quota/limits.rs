@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use settings::reading::parsed;
+use settings::span::SPAN_FORM;
+use settings::{DeValue, Document, Invalid, Span, Table, Unreadable};
 
 use super::bucket::Rate;
 use crate::unconfirmed::SHAPED_AT_MOST;
-use crate::weather::{BadSettings, DURATION, Form, duration, toml_table};
 
 static PRESETS: [(&str, &str); 2] = [
     (
@@ -39,8 +40,8 @@ impl Quota {
     ///
     /// # Errors
     ///
-    /// The file can't be read, or something in it is wrong; everything is told that is.
-    pub fn load(preset_or_file: &str) -> Result<Option<Self>, BadSettings> {
+    /// The file can't be read, or something in it is wrong; then all of it.
+    pub fn load(preset_or_file: &str) -> Result<Option<Self>, Invalid> {
         if preset_or_file == "off" {
             return Ok(None);
         }
@@ -48,10 +49,8 @@ impl Quota {
             return read(preset_or_file, text).map(Some);
         }
         let text = std::fs::read_to_string(preset_or_file).map_err(|error| {
-            BadSettings::new(
-                preset_or_file,
-                format!("can't be read: {error}; accepted: off, iot-central, hub-s1, or a file of limits"),
-            )
+            let accepted = "off, iot-central, hub-s1, or a file of limits";
+            Invalid::whole(preset_or_file, format!("can't be read: {error}"), accepted)
         })?;
         read(preset_or_file, &text).map(Some)
     }
@@ -61,7 +60,7 @@ impl Quota {
     /// # Errors
     ///
     /// Everything that is wrong in the text.
-    pub fn parse(toml: &str) -> Result<Self, BadSettings> {
+    pub fn parse(toml: &str) -> Result<Self, Invalid> {
         read("quota", toml)
     }
 
@@ -72,59 +71,57 @@ impl Quota {
     }
 }
 
-fn read(name: &str, text: &str) -> Result<Quota, BadSettings> {
-    let table = toml_table(name, text)?;
-    let empty = Map::new();
-    let mut problems = Vec::new();
-    let mut whole = Form::new(&table, String::new(), &mut problems);
-    let mut part = |key| whole.optional(key, "a table", Value::as_object).unwrap_or(&empty);
-    let (dps, hub, central) = (part("dps"), part("hub"), part("central"));
-    whole.finish();
-    let mut dps = Form::new(dps, "[dps] ".into(), &mut problems);
-    let registrations = dps.optional("registrations", RATE, rate);
-    dps.finish();
-    let mut hub = Form::new(hub, "[hub] ".into(), &mut problems);
-    let mut limit = |key| hub.optional(key, RATE, rate);
-    let (connects, messages, device_messages) = (limit("connects"), limit("messages"), limit("device_messages"));
-    let (daily_messages, twin_reads) = (limit("daily_messages"), limit("twin_reads"));
-    let twin_updates = limit("twin_updates");
-    let shaped_at_most = hub.optional("shaped_at_most", DURATION, duration);
-    hub.finish();
-    let mut central = Form::new(central, "[central] ".into(), &mut problems);
-    let requests = central.optional("requests", RATE, rate);
-    let commands = central.optional("commands", RATE, rate);
-    central.finish();
-    if !problems.is_empty() {
-        let name = name.into();
-        return Err(BadSettings { name, problems });
-    }
-    Ok(Quota {
+fn read(name: &str, text: &str) -> Result<Quota, Invalid> {
+    let invalid = |problems| Invalid {
         name: name.into(),
-        registrations,
-        connects,
-        messages,
-        device_messages,
-        daily_messages,
-        twin_reads,
-        twin_updates,
-        requests,
-        commands,
-        shaped_at_most: shaped_at_most.unwrap_or(SHAPED_AT_MOST),
-    })
+        problems,
+    };
+    let document = Document::parse("a file of limits", name, text, &[]).map_err(invalid)?;
+    let quota = limits(name, document.root());
+    match document.problems.take() {
+        none if none.is_empty() => Ok(quota),
+        problems => Err(invalid(problems)),
+    }
 }
 
-fn rate(value: &Value) -> Option<Rate> {
-    let (amount, unit) = value.as_str()?.split_once('/')?;
-    let amount = amount.parse().ok().filter(|amount| (1..=1_000_000).contains(amount))?;
-    let period = match unit {
-        "s" => 1,
-        "min" => 60,
-        "h" => 3600,
-        "day" => 86_400,
-        _ => return None,
+fn limits(name: &str, root: Table<'_>) -> Quota {
+    let (dps, hub, central) = (root.table("dps"), root.table("hub"), root.table("central"));
+    let limit = |table: &Option<Table<'_>>, key| Some(table.as_ref()?.read(key, RATE, rate)?.value);
+    let shaped_at_most = hub
+        .as_ref()
+        .and_then(|hub| hub.read("shaped_at_most", SPAN_FORM, parsed::<Span>));
+    let quota = Quota {
+        name: name.into(),
+        registrations: limit(&dps, "registrations"),
+        connects: limit(&hub, "connects"),
+        messages: limit(&hub, "messages"),
+        device_messages: limit(&hub, "device_messages"),
+        daily_messages: limit(&hub, "daily_messages"),
+        twin_reads: limit(&hub, "twin_reads"),
+        twin_updates: limit(&hub, "twin_updates"),
+        requests: limit(&central, "requests"),
+        commands: limit(&central, "commands"),
+        shaped_at_most: shaped_at_most.map_or(SHAPED_AT_MOST, |at| at.value.0),
     };
-    let period = Duration::from_secs(period);
-    Some(Rate { amount, period })
+    [Some(root), dps, hub, central]
+        .into_iter()
+        .flatten()
+        .for_each(Table::finish);
+    quota
+}
+
+fn rate(value: &DeValue<'_>) -> Result<Rate, Unreadable> {
+    let rate: settings::Rate = parsed(value)?;
+    let count = rate.count();
+    if count.fract() != 0.0 || !(1.0..=1e6).contains(&count) {
+        return Err(Unreadable::Value(format!(
+            "`{rate}` is not a whole number from 1 to 1000000"
+        )));
+    }
+    Ok(Rate {
+        amount: count as u32,
+        period: rate.period(),
+    })
 }
 
 #[cfg(test)]
@@ -133,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_presets_can_be_read_and_hold_the_documented_numbers() {
-        assert_eq!(Quota::load("off"), Ok(None));
+        assert_eq!(Quota::load("off").unwrap(), None);
         let per_second = |amount| {
             Some(Rate {
                 amount,
@@ -158,17 +155,16 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
-        let bad = "[dps]\nregistrations = 200\n[hub]\nmesages = \"1/s\"\nconnects = \"0/s\"\n[rest]\n";
+        let bad = "[dps]\nregistrations = 200\n[hub]\nmesages = \"1/s\"\nconnects = \"0/s\"\ntwin_reads = \"0.5/s\"\n[rest]\n";
         let error = Quota::parse(bad).unwrap_err();
         assert_eq!(
-            error.problems,
+            error.to_string().lines().collect::<Vec<_>>(),
             [
-                "`rest` is not known here; accepted: central, dps, hub".to_owned(),
-                format!("[dps] `registrations` is 200; accepted: {RATE}"),
-                format!("[hub] `connects` is \"0/s\"; accepted: {RATE}"),
-                "[hub] `mesages` is not known here; accepted: connects, daily_messages, device_messages, messages, \
-                 shaped_at_most, twin_reads, twin_updates"
-                    .to_owned(),
+                format!("quota:2: `dps.registrations` is an integer; accepted: {RATE}"),
+                "quota:4: `hub.mesages` is not a key of a file of limits; did you mean `messages`?".to_owned(),
+                format!("quota:5: `hub.connects`: `0/s` is less than one in an hour; accepted: {RATE}"),
+                format!("quota:6: `hub.twin_reads`: `0.5/s` is not a whole number from 1 to 1000000; accepted: {RATE}"),
+                "quota:7: `rest` is not a key of a file of limits; accepted: dps, hub, central".to_owned(),
             ]
         );
         let missing = Quota::load("no-such-file").unwrap_err().to_string();

@@ -26,7 +26,7 @@ pub(super) async fn list(State(rest): State<Rest>) -> Json<Value> {
 
 /// Adds a rule, or what a file of rules would have: `{"rule": […]}`, `{"preset": "slow-network"}`.
 pub(super) async fn add(State(rest): State<Rest>, Body(body): Body) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let new = FaultRules::from_json(&object(&body)?).map_err(|bad| ApiError::invalid(bad.problems.join("\n")))?;
+    let new = FaultRules::from_json(&object(&body)?).map_err(|bad| ApiError::invalid(bad.lines()))?;
     rest.services.weather.rules(|rules| {
         let ids = rules
             .add(new, Instant::now())

@@ -364,8 +364,8 @@ async fn rules_that_are_wrong_are_told_so_beside_their_text_and_right_ones_are_a
     let (status, text) = send(wrong).await;
     assert_eq!(status, 422, "{text}");
     for part in [
-        "rule 1: `phase` is &quot;telemetri&quot;; accepted: accept, tls",
-        "`probability` is 2",
+        "`rule.0.phase`: `telemetri` is not one of them; accepted: accept, tls",
+        "`rule.0.probability`: 2 is too large",
         "phase = &quot;telemetri&quot;",
         "verdict = &quot;&lt;/textarea&gt;&quot;</textarea>",
     ] {

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use device_sim::plan::Transport;
 use iot_emulator::{FaultRules, Quota};
 use iot_protocol::id::IdScope;
+use settings::Table;
 
 use super::Walk;
-use crate::manifest::forms::{App, FaultsName, Host, Hubs, Kind, Port, QuotaName, Variable};
-use crate::manifest::table::{Table, Value};
+use crate::manifest::forms::{App, FaultsName, Host, Hubs, Kind, Port, QuotaName, Typed, Value, Variable};
 use crate::manifest::types::{DpsTarget, EmulatorTarget, Endpoint, IotCentralTarget, Secret, Target};
 
 /// The one name under which all of DPS is reached.
@@ -116,10 +116,12 @@ impl Walk<'_> {
         let quota = table.optional::<QuotaName>("quota")?.value.0;
         let quota = self.preset_or_file(quota, &["off", "iot-central", "hub-s1"]);
         if let Err(bad) = Quota::load(&quota) {
-            table.problem(
-                format!("`{}.quota`: {bad}", table.path()),
-                &format!("accepted: {}", QuotaName::FORM),
-            );
+            for problem in bad.to_string().lines() {
+                table.problem(
+                    format!("`{}.quota`: {problem}", table.path()),
+                    &format!("accepted: {}", QuotaName::FORM),
+                );
+            }
         }
         Some(quota)
     }
@@ -128,10 +130,12 @@ impl Walk<'_> {
         let faults = table.optional::<FaultsName>("faults")?.value.0;
         let faults = self.preset_or_file(faults, &FaultRules::presets().collect::<Vec<_>>());
         if let Err(bad) = FaultRules::load(&faults) {
-            table.problem(
-                format!("`{}.faults`: {bad}", table.path()),
-                &format!("accepted: {}", FaultsName::FORM),
-            );
+            for problem in bad.to_string().lines() {
+                table.problem(
+                    format!("`{}.faults`: {problem}", table.path()),
+                    &format!("accepted: {}", FaultsName::FORM),
+                );
+            }
         }
         Some(faults)
     }
