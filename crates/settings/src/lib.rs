@@ -6,23 +6,25 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`document`] | the text, its `--set` overrides, and the problems found in it |
+//! | [`document`] | the text and its `--set` overrides |
 //! | [`table`] | a table that is being read, and the keys that no reader asked for |
-//! | [`problem`] | one thing that is wrong |
+//! | [`problem`], [`problems`] | one thing that is wrong, and all of them with their texts |
 //! | [`reading`] | the readers of plain values |
 //! | [`span`], [`rate`] | times and rates with their units |
 //! | [`written`] | how such values stand in JSON and in a JSON Schema |
 
 pub mod document;
 pub mod problem;
+pub mod problems;
 pub mod rate;
 pub mod reading;
 pub mod span;
 pub mod table;
 pub mod written;
 
-pub use document::{Document, Problems};
+pub use document::Document;
 pub use problem::{Invalid, Problem};
+pub use problems::Problems;
 pub use rate::Rate;
 pub use span::Span;
 pub use table::{At, Table, Unreadable};

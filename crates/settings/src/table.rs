@@ -9,7 +9,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::document::Problems;
+use crate::problems::Problems;
 
 /// What is wrong with a value.
 #[derive(Debug)]
