@@ -13,10 +13,11 @@ use tracing::{info, warn};
 
 use crate::context::load_files;
 
-use crate::fleet::{Fleet, Input, Patience, Settings};
+use crate::fleet::{Fleet, Input, Settings};
 use crate::lease::Lease;
 use crate::limits::ensure_file_handles;
 use crate::lines::{Control, Line, counter};
+use crate::patience::Patience;
 use crate::plan::{Plan, Shard};
 use crate::proxies::Proxies;
 use crate::shard::{ShardChoice, host_name};

@@ -11,11 +11,11 @@ use provisioning::identities::{BroughtFiles, GroupFolder, IdentityError, Individ
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
-use crate::fleet::Patience;
 use crate::lines::Line;
 use crate::metrics::Metrics;
 use crate::model::{Model, components};
 use crate::pacer::Pacer;
+use crate::patience::Patience;
 use crate::plan::{self, CredentialSource, Files, Group, Target, Telemetry};
 use crate::proxies::Proxies;
 use crate::random::{Purpose, stream};

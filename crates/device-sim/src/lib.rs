@@ -64,6 +64,7 @@ pub mod outbox;
 pub mod outcome;
 mod output;
 pub mod pacer;
+pub mod patience;
 pub mod plan;
 pub mod proxies;
 pub mod ramp;

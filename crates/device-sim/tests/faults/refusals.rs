@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use device_sim::fleet::{Patience, Settings};
+use device_sim::fleet::Settings;
 use device_sim::lines::{Line, State};
+use device_sim::patience::Patience;
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use tokio::time::Instant;
 
