@@ -5,7 +5,6 @@ mod race;
 mod tunnel;
 mod upgrade;
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -23,45 +22,16 @@ use tracing::debug;
 use self::packet::{connect_packet, send_connect};
 use self::tunnel::open_tunnel;
 use self::upgrade::{NoWebSocket, upgrade};
+use crate::limits::READ_BUFFER;
+use crate::phase::Phase;
 use crate::stream::{Socket, Stream};
-use crate::wire::{READ_BUFFER, Wire, WireError};
+use crate::wire::{Wire, WireError};
 use crate::{
     ConnectError, ConnectOptions, ConnectRefusal, Credentials, Endpoint, ProtocolError, TlsFailure, Transport,
 };
 
 /// Packets over whatever carries them.
 pub(crate) type Packets = Framed<Stream, Wire>;
-
-/// The phases of connecting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Phase {
-    /// Looking up the host, or the proxy's if there is one.
-    Dns,
-    /// Opening the socket and, through a proxy, the tunnel.
-    Tcp,
-    /// The handshake, with both sides' certificates.
-    Tls,
-    /// The upgrade to WebSocket, if MQTT goes over that, and CONNECT, until CONNACK.
-    Mqtt,
-}
-
-impl Phase {
-    /// The phase's stable word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Mqtt => "mqtt",
-        }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// How long each phase of connecting took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,8 @@ pub use tls::TlsFailure;
 pub use way::{ProxyFailure, UpgradeFailure};
 
 use crate::WebSocketFault;
-use crate::wire::{MAX_PACKET, MalformedPacket, WireError};
+use crate::limits::MAX_PACKET;
+use crate::wire::{MalformedPacket, WireError};
 
 /// Why a connection that stood has ended.
 #[derive(Debug, thiserror::Error)]

@@ -55,8 +55,10 @@ mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod limits;
 mod link;
 mod options;
+mod phase;
 mod proxy;
 mod session;
 mod stream;
@@ -66,17 +68,19 @@ mod wire;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use connect::{ConnectTimings, Phase};
+pub use connect::ConnectTimings;
 pub use credentials::{Credentials, CredentialsError, SasToken, certified_key};
 pub use endpoint::{Endpoint, InvalidServerName, Transport};
 pub use error::{
     ConnectError, ConnectRefusal, LinkError, ProtocolError, ProxyFailure, PublishError, SubscribeError, TlsFailure,
     UpgradeFailure,
 };
+pub use limits::MAX_PACKET;
 pub use link::{Event, Link};
 pub use options::{ConnectOptions, Will};
+pub use phase::Phase;
 pub use proxy::{InvalidProxy, Proxy, no_proxy};
 pub use session::PacketId;
 pub use stream::WebSocketFault;
 pub use tls::{Tls, TlsSetupError, TrustRoots};
-pub use wire::{MAX_PACKET, MalformedPacket, Qos};
+pub use wire::{MalformedPacket, Qos};

@@ -14,9 +14,10 @@ use rumqttc::mqttbytes::valid_filter;
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use crate::connect::{self, Packets};
+use crate::limits::MAX_PACKET;
 use crate::options::LONGEST_TIMEOUT;
 use crate::session::{Incoming, Session};
-use crate::wire::{MAX_PACKET, WireError};
+use crate::wire::WireError;
 use crate::{
     ConnectError, ConnectOptions, ConnectTimings, Credentials, Endpoint, LinkError, PacketId, ProtocolError,
     PublishError, Qos, SubscribeError,

@@ -18,7 +18,8 @@ use self::keep_alive::{Due, KeepAlive};
 pub use self::packet_ids::PacketId;
 use self::packet_ids::PacketIds;
 use self::peer_watch::{PeerWatch, Verdict};
-use crate::wire::{MAX_PACKET, Qos};
+use crate::limits::MAX_PACKET;
+use crate::wire::Qos;
 use crate::{LinkError, ProtocolError, PublishError};
 
 /// More than this many records are freed again when nothing is in flight any more.

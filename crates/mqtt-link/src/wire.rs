@@ -8,13 +8,7 @@ use rumqttc::mqttbytes::v4::{Codec, Packet};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::WebSocketFault;
-
-/// The largest packet in either direction: the 256 KiB body that a hub takes, its topic with all properties, and room.
-pub const MAX_PACKET: usize = 320 * 1024;
-
-/// What the read buffer holds when nothing happens: room for most packets that a device gets. Ten thousand idle devices
-/// have ten thousand of these.
-pub(crate) const READ_BUFFER: usize = 512;
+use crate::limits::{MAX_PACKET, READ_BUFFER};
 
 /// How a message is delivered. QoS 2 is missing because Azure closes a connection that uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 
 use super::{ProtocolError, ProxyFailure, TlsFailure, UpgradeFailure};
-use crate::connect::Phase;
+use crate::phase::Phase;
 
 /// Why a connection did not come about: in which phase, and what the cause was.
 #[derive(Debug, thiserror::Error)]

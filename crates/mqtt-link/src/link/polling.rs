@@ -9,8 +9,8 @@ use rumqttc::mqttbytes::v4::Packet;
 use tokio::time::Instant;
 
 use super::{Event, Link, UNSENT_LIMIT};
+use crate::limits::{MAX_PACKET, READ_BUFFER};
 use crate::session::Incoming;
-use crate::wire::{MAX_PACKET, READ_BUFFER};
 use crate::{LinkError, Qos};
 
 /// Nothing is read while this much is unsent. Publishing alone never gets here, only PUBACKs to a server that sends and

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::limits::READ_BUFFER;
 use crate::testing::packets::{acknowledged, publish, publish_at_least_once};
 use crate::testing::{Connection, Server, TestCa};
-use crate::wire::READ_BUFFER;
 
 #[tokio::test]
 async fn buffers_that_grew_are_small_again_in_silence() {

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::wire::MAX_PACKET;
+use crate::limits::MAX_PACKET;
 
 /// Where Azure has MQTT, at DPS and at a hub alike
 /// ([Use the IoT Hub MQTT endpoint](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub)).

@@ -23,8 +23,8 @@ use super::packets::Packet;
 use super::script::{Connection, Hands, Step, Upgrade};
 use super::{ClientCertificate, TestCa};
 use crate::Endpoint;
+use crate::limits::MAX_PACKET;
 use crate::stream::{WebSocket, websocket_config};
-use crate::wire::MAX_PACKET;
 
 /// How long the server waits for a step of the client before it calls that a mistake.
 const PATIENCE: Duration = Duration::from_secs(20);
