@@ -5,10 +5,10 @@ use std::time::Duration;
 use iot_protocol::id::{HubHost, IdScope};
 
 use crate::central::Approval;
-use crate::dps::Reprovision;
 use crate::edge_ca::EdgeCa;
 use crate::faults::FaultRules;
 use crate::gateway::Gateway;
+use crate::hub::Reprovision;
 use crate::quota::Quota;
 
 /// How to run an emulator. The default takes free ports on this machine and keeps nothing on disk.

@@ -1,12 +1,11 @@
 //! The emulator as a whole: starts it, hands out what clients need, stops it.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use iot_protocol::id::{DeviceId, HubHost, IdScope};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -15,12 +14,13 @@ use tokio_util::task::TaskTracker;
 use crate::authority::Authority;
 use crate::central::Central;
 use crate::config::Config;
-use crate::dps::Registrations;
 use crate::error::StartError;
+use crate::gate::Weather;
 use crate::gateway::Gateway;
 use crate::hub::{Hubs, Registry};
 use crate::journal::Journal;
-use crate::listener::{Carrier, Port};
+use crate::mqtt::{Carrier, Port, listen};
+use crate::registrations::Registrations;
 use crate::rest::{self, RestServer};
 use crate::runs::Runs;
 use crate::services::Services;
@@ -28,11 +28,7 @@ use crate::state::StateFolder;
 use crate::stats::{Counters, Stats};
 use crate::store::{Content, Store};
 use crate::token::ApiToken;
-use crate::weather::Weather;
-use crate::{clock, listener, page, tls};
-
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 4096;
+use crate::{clock, mqtt, page, tls};
 
 /// A running emulator. Dropping it stops it at once; [`Emulator::shutdown`] lets its clients go in peace.
 #[derive(Debug)]
@@ -155,7 +151,7 @@ impl Emulator {
         let connections = TaskTracker::new();
         let accept = |(listener, port)| {
             let services = Arc::clone(&services);
-            tokio::spawn(listener::accept(
+            tokio::spawn(mqtt::accept(
                 listener,
                 port,
                 services,
@@ -305,23 +301,4 @@ impl Emulator {
         self.connections.wait().await;
         self.services.store.close().await;
     }
-}
-
-/// Binds and listens, with room for a whole fleet that comes at once.
-pub(crate) fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let bind = || -> io::Result<_> {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()
-        } else {
-            TcpSocket::new_v6()
-        }?;
-        // Without this, a port stays taken for a while after a restart. On Windows it would mean something else.
-        #[cfg(unix)]
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?;
-        let bound = listener.local_addr()?;
-        Ok((listener, bound))
-    };
-    bind().map_err(|source| StartError::Listen { flag, address, source })
 }

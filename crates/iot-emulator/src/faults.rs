@@ -21,7 +21,7 @@ pub(crate) use draw::draw;
 pub(crate) use rule::{Rule, Span, Verdict, written};
 pub(crate) use slow::slow_line;
 
-use crate::weather::Phase;
+use crate::phase::Phase;
 
 /// Devices that a rule counts apart; more than that share a count. It is what an IoT Central application may have, and it
 /// keeps clients that make up names from filling the memory.

@@ -18,17 +18,19 @@ use tower::ServiceExt;
 use crate::attestation::{Authority, Enrollments, Individual, attest};
 use crate::central::{Approval, Attestation, Central, Device};
 use crate::certificate::{Certificate, Thumbprint};
-use crate::dps::{Registrations, Reprovision};
 use crate::faults::FaultRules;
+use crate::gate::Weather;
+use crate::hub::Reprovision;
 use crate::hub::{self, Hubs, Registry};
 use crate::journal::{Entry, Journal};
+use crate::mqtt;
+use crate::mqtt::Peer;
+use crate::registrations::Registrations;
 use crate::runs::Runs;
 use crate::services::Services;
-use crate::session::{self, Peer};
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use crate::token::ApiToken;
-use crate::weather::Weather;
 use crate::{clock, rest};
 
 /// What a connection may have sent that its client has not read yet.
@@ -173,7 +175,7 @@ impl Tenant {
             chain: vec![self.leaf.clone()],
             gateway: None,
         };
-        let serving = session::serve(server, peer, Arc::clone(&self.services), CancellationToken::new());
+        let serving = mqtt::serve(server, peer, Arc::clone(&self.services), CancellationToken::new());
         let (mut reading, mut writing) = tokio::io::split(client);
         let mut answers = Vec::new();
         let talking = async {

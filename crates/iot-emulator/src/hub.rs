@@ -2,23 +2,21 @@
 //!
 //! Source: [Communicate with an IoT hub using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub).
 
-mod admission;
-mod device;
-mod inbox;
-mod mailbox;
+mod allocation;
+mod dedup;
+pub(crate) mod device;
+pub(crate) mod mailbox;
 mod method;
 mod queue;
+pub(crate) mod records;
 mod registry;
-mod seen;
-mod session;
-mod stored;
+mod telemetry;
 mod twin;
 
-pub(crate) use admission::admit;
+pub use allocation::Reprovision;
 pub(crate) use device::Device;
 
 pub(crate) use method::{InvokeError, invoke};
 pub(crate) use queue::{CloudMessage, DEFAULT_TTL};
 pub(crate) use registry::{CantMove, Hubs, Registry, Target};
-pub(crate) use session::{Session, begin, serve};
 pub(crate) use twin::{BadPatch, Twin, is_component};

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::weather::Phase;
+use crate::phase::Phase;
+use crate::store::NotStored;
 
 /// How many events are kept. With what is kept of each text, that is some 5 MB, whatever clients send.
 const CAPACITY: usize = 10_000;
@@ -39,6 +40,12 @@ pub enum Service {
     Dps,
     /// IoT Hub.
     Hub,
+}
+
+impl From<NotStored> for Why {
+    fn from(_: NotStored) -> Self {
+        Self::NotStored
+    }
 }
 
 /// What can happen.

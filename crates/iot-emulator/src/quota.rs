@@ -17,7 +17,7 @@ pub use limits::Quota;
 
 use bucket::{Bucket, Rate};
 
-use crate::weather::Phase;
+use crate::phase::Phase;
 
 /// How many devices are counted apart before those that have their whole rate back are forgotten.
 const TIDY_ABOVE: usize = 50_000;
@@ -55,6 +55,12 @@ pub(crate) enum Outcome {
     Refused(Duration),
     /// It would wait too long, so that the connection is closed.
     Closed,
+}
+
+impl Throttled {
+    pub(crate) fn is_final(self) -> bool {
+        !matches!(self.outcome, Outcome::Delayed(_))
+    }
 }
 
 impl Meter {

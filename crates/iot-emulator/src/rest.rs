@@ -8,10 +8,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
-use axum::{Router, middleware};
 use axum_server::{Address, Handle, Server};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::central::Resource;
 use crate::dps::https;
+use crate::http::{HEAD_WITHIN, MAX_HEAD};
 use crate::page::{self, Page};
 use crate::services::Services;
 
@@ -33,34 +35,29 @@ mod error;
 mod extract;
 mod faults;
 mod filter;
+mod gate;
 mod groups;
-mod guard;
 mod messages;
 mod methods;
+mod middleware;
 mod operator;
 mod paging;
 mod properties;
 mod relationships;
-mod surface;
+mod routes;
 mod telemetry;
 mod templates;
 mod tokens;
-mod weather;
 
 #[cfg(test)]
 mod tests;
 
 use acceptor::Acceptor;
 use error::ApiError;
-use surface::Surface;
+use routes::Surface;
 
 /// How long requests that are being served may still take when the emulator stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
-/// How long the head of a request may take to arrive, and a connection be idle.
-pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
-/// Largest head of a request.
-pub(crate) const MAX_HEAD: usize = 64 * 1024;
-
 /// What every handler gets.
 #[derive(Debug, Clone)]
 struct Rest {
@@ -150,16 +147,16 @@ fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
         port,
         stop: stop.clone(),
     });
-    let guarded = interface.layer(middleware::from_fn_with_state(rest.clone(), guard::token));
+    let guarded = interface.layer(from_fn_with_state(rest.clone(), middleware::token));
     let dps = https::router(Arc::clone(&rest.services));
     let router = guarded.merge(page).merge(other_services()).merge(dps);
     let router = match rest.scheme {
-        "http" => router.layer(middleware::from_fn_with_state(rest.clone(), guard::host)),
+        "http" => router.layer(from_fn_with_state(rest.clone(), middleware::host)),
         _ => router,
     };
     router
-        .layer(middleware::from_fn(guard::head))
-        .layer(middleware::from_fn_with_state(rest, guard::panics))
+        .layer(from_fn(middleware::head))
+        .layer(from_fn_with_state(rest, middleware::panics))
 }
 
 /// Everything that a token opens, not yet behind it.
@@ -169,20 +166,20 @@ fn interface(rest: Rest) -> Router {
         .into_router()
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(guard::content_type))
-        .layer(middleware::from_fn(guard::api_version))
-        .layer(middleware::from_fn_with_state(rest.clone(), guard::durable))
-        .layer(middleware::from_fn_with_state(rest.clone(), weather::weather));
+        .layer(from_fn(middleware::content_type))
+        .layer(from_fn(middleware::api_version))
+        .layer(from_fn_with_state(rest.clone(), middleware::durable))
+        .layer(from_fn_with_state(rest.clone(), gate::weather));
     let operator = operator()
         .into_router()
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(rest.clone(), guard::durable_change));
+        .layer(from_fn_with_state(rest.clone(), middleware::durable_change));
     let system = system()
         .into_router()
         .fallback(unknown_system)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(rest.clone(), guard::durable));
+        .layer(from_fn_with_state(rest.clone(), middleware::durable));
     Router::new()
         .nest("/api", api)
         .nest("/system", system)

@@ -5,15 +5,20 @@ use std::time::Duration;
 use iot_protocol::id::{DeviceId, HubHost, IdScope};
 
 use crate::central::{Approval, Central};
-use crate::dps::{Registrations, Reprovision};
+use crate::gate::Weather;
+use crate::hub::Reprovision;
 use crate::hub::{CantMove, Registry, Target};
 use crate::journal::{Event, Journal};
 use crate::page;
+use crate::registrations::Registrations;
 use crate::runs::Runs;
 use crate::stats::Counters;
 use crate::store::Store;
 use crate::token::ApiToken;
-use crate::weather::Weather;
+
+mod gate;
+
+pub(crate) use gate::{Act, Answer};
 
 /// One tenant: its DPS, its hubs and its IoT Central application.
 #[derive(Debug)]

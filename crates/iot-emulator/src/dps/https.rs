@@ -31,11 +31,10 @@ use super::register::{error, guid, refused, unauthorized};
 use super::request::{API_VERSIONS, MAX_MESSAGE, Reply, Request, serve};
 use crate::certificate::Certificate;
 use crate::clock;
-use crate::rest::{HEAD_WITHIN, MAX_HEAD};
-use crate::services::Services;
+use crate::http::{HEAD_WITHIN, MAX_HEAD};
+use crate::services::{Act, Answer, Services};
+use crate::stream::Stream;
 use crate::unconfirmed::{DPS_BAD_REQUEST, DPS_WRONG_ID_SCOPE, error_code_of};
-use crate::weather::{self, Act};
-use crate::wire::Stream;
 
 /// How long the body of a request may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
@@ -195,7 +194,7 @@ impl<'a> Client<'a> {
     /// Does what is asked, as far as the weather lets it. HTTP has an answer where MQTT would close the connection.
     async fn ask(&self, request: Request<'_>) -> Result<Response, ServiceError> {
         let services = self.services;
-        let unavailable = || Ok(Reply::kept_from(weather::Answer::unavailable()).into_response());
+        let unavailable = || Ok(Reply::kept_from(Answer::unavailable()).into_response());
         match services.meet(request.phase(), Some(self.id.as_str())).await {
             Act::Pass | Act::CloseAfterAck(_) | Act::Refuse(_) => self.serve(request).await,
             Act::Answer(answer) => Ok(Reply::kept_from(answer).into_response()),

@@ -5,22 +5,22 @@ use iot_protocol::id::RegistrationId;
 use tokio::time::Instant;
 
 use super::register::{error, register};
-use super::registrations::{Answer, Polled};
 use crate::certificate::Certificate;
 use crate::clock;
-use crate::services::Services;
+use crate::phase::Phase;
+use crate::registrations::{Answer, Polled};
+use crate::services::{self, Services};
 use crate::store::NotStored;
 use crate::unconfirmed::{DPS_THROTTLED, DPS_UNKNOWN_OPERATION, DPS_UNKNOWN_REGISTRATION};
-use crate::weather::{self, Phase};
 
 /// The published versions of the device interface that SDKs in use name.
-pub(super) const API_VERSIONS: [&str; 3] = ["2019-03-31", "2021-06-01", "2021-10-01"];
+pub(crate) const API_VERSIONS: [&str; 3] = ["2019-03-31", "2021-06-01", "2021-10-01"];
 /// Largest message that DPS takes.
-pub(super) const MAX_MESSAGE: usize = 96 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 96 * 1024;
 
 /// What a device asks for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Request<'a> {
+pub(crate) enum Request<'a> {
     /// To be registered.
     Register { body: &'a [u8] },
     /// How its registration goes.
@@ -31,19 +31,19 @@ pub(super) enum Request<'a> {
 
 /// What it gets.
 #[derive(Debug, PartialEq)]
-pub(super) struct Reply {
-    pub(super) status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     /// JSON.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// In seconds; only where there is something to come back for.
-    pub(super) retry_after: Option<u64>,
+    pub(crate) retry_after: Option<u64>,
     /// What to poll for, if the request has begun something.
-    pub(super) operation_id: Option<String>,
+    pub(crate) operation_id: Option<String>,
 }
 
 impl Request<'_> {
     /// The moment at which quotas and faults may be in the way.
-    pub(super) fn phase(self) -> Phase {
+    pub(crate) fn phase(self) -> Phase {
         match self {
             Self::Register { .. } => Phase::Register,
             Self::Poll { .. } | Self::LookUp => Phase::Poll,
@@ -52,7 +52,7 @@ impl Request<'_> {
 }
 
 /// Serves a request of a device that has been attested.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     services: &Services,
     id: &RegistrationId,
     chain: &[Certificate],
@@ -101,7 +101,7 @@ impl Reply {
     }
 
     /// The answer that quotas or faults give instead.
-    pub(super) fn kept_from(answer: weather::Answer) -> Self {
+    pub(crate) fn kept_from(answer: services::Answer) -> Self {
         let refusal = error(answer.error_code, "The request was not served.", clock::now());
         Self::new(Err(refusal), answer.retry_after)
     }

@@ -9,7 +9,7 @@ use settings::reading::{boolean, number, parsed, text, whole, word};
 use settings::{At, DeValue, Document, Invalid, Table, Unreadable};
 
 use super::rule::{Rule, Span, Verdict};
-use crate::weather::Phase;
+use crate::phase::Phase;
 
 /// The sets of rules that have a name.
 pub(super) static PRESETS: [(&str, &str); 5] = [

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::draw::draw;
 use super::glob::fits;
-use crate::weather::Phase;
+use crate::phase::Phase;
 
 /// When something happens to whom.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,15 +12,14 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::inbox::Inbox;
 use super::mailbox::{Receiver, Sender, mailbox};
 use super::queue::{CloudMessage, Queue, QueueFull};
-use super::stored;
+use super::records;
+use super::telemetry::Inbox;
 use super::twin::{BadPatch, Twin};
 use crate::certificate::Thumbprint;
 use crate::gateway::Gateway;
-use crate::journal::{Event, Why};
-use crate::services::Services;
+use crate::journal::{Event, Journal, Why};
 use crate::store::{Changes, Store, Ticket};
 
 /// A device identity with all that belongs to it.
@@ -60,12 +59,12 @@ pub(crate) struct DeviceState {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) serial: u64,
-    pub(super) commands: Sender<Command>,
+    pub(crate) commands: Sender<Command>,
     pub(crate) takes_methods: bool,
     /// The gateway that it came through.
-    pub(super) gateway: Option<Arc<Gateway>>,
+    pub(crate) gateway: Option<Arc<Gateway>>,
     /// Ends the connection with all others of its time.
-    pub(super) era: CancellationToken,
+    pub(crate) era: CancellationToken,
 }
 
 /// What a session is told to do.
@@ -86,7 +85,7 @@ pub(crate) enum Command {
 }
 
 impl Device {
-    pub(super) fn new(id: DeviceId, thumbprint: Option<Thumbprint>, hub: Arc<HubHost>) -> Self {
+    pub(crate) fn new(id: DeviceId, thumbprint: Option<Thumbprint>, hub: Arc<HubHost>) -> Self {
         let state = DeviceState {
             enabled: true,
             hub,
@@ -114,14 +113,14 @@ impl Device {
     }
 
     /// Ends the live connection, if there is one.
-    pub(super) fn disconnect(&self, why: Why) {
+    pub(crate) fn disconnect(&self, why: Why) {
         if let Some(connection) = self.lock().connection.take() {
             connection.tell(Command::Close(why));
         }
     }
 
     /// Ends the live connection if its era is over.
-    pub(super) fn hang_up(&self) {
+    pub(crate) fn hang_up(&self) {
         let is_over = |connection: &mut Connection| connection.era.is_cancelled();
         if let Some(connection) = self.lock().connection.take_if(is_over) {
             connection.tell(Command::Close(Why::ShuttingDown));
@@ -129,7 +128,7 @@ impl Device {
     }
 
     /// Ends the live connection if it came through a gateway of this Edge device.
-    pub(super) fn orphan(&self, gateway: &DeviceId) {
+    pub(crate) fn orphan(&self, gateway: &DeviceId) {
         let came = |connection: &mut Connection| {
             let through = connection.gateway.as_ref();
             through.is_some_and(|through| through.device == *gateway)
@@ -148,7 +147,9 @@ impl Device {
     ) -> Result<u64, BadPatch> {
         let mut state = self.lock();
         let (version, patch) = state.twin.change_desired(patch, now)?;
-        let stored = state.store(store, |state, changes| stored::put_twin(&self.id, &state.twin, changes));
+        let stored = state.store(store, |state, changes| {
+            records::put_twin(&self.id, &state.twin, changes)
+        });
         if let Some(connection) = &state.connection {
             connection.tell(Command::Desired { version, patch, stored });
         }
@@ -156,10 +157,12 @@ impl Device {
     }
 
     /// Merges what the device reports; gives the new version and when it is stored.
-    pub(super) fn report(&self, body: &[u8], now: Timestamp, store: &Store) -> Result<(u64, Ticket), BadPatch> {
+    pub(crate) fn report(&self, body: &[u8], now: Timestamp, store: &Store) -> Result<(u64, Ticket), BadPatch> {
         let mut state = self.lock();
         let version = state.twin.report(body, now)?;
-        let stored = state.store(store, |state, changes| stored::put_twin(&self.id, &state.twin, changes));
+        let stored = state.store(store, |state, changes| {
+            records::put_twin(&self.id, &state.twin, changes)
+        });
         Ok((version, stored))
     }
 
@@ -168,7 +171,7 @@ impl Device {
         let mut state = self.lock();
         let number = state.queue.push(message.clone())?;
         state.store(store, |_, changes| {
-            stored::put_message(&self.id, number, &message, changes);
+            records::put_message(&self.id, number, &message, changes);
         });
         if let Some(connection) = &state.connection {
             connection.tell(Command::Deliver);
@@ -178,15 +181,15 @@ impl Device {
 
     /// Takes what has expired out of the queue. Nothing happens by itself when a message expires: it is found to have
     /// expired when somebody would do something with it.
-    pub(crate) fn expire(&self, now: Timestamp, services: &Services) {
+    pub(crate) fn expire(&self, now: Timestamp, store: &Store, journal: &Journal) {
         let mut state = self.lock();
         let expired = state.queue.expire(now);
         if expired.is_empty() {
             return;
         }
-        state.store(&services.store, |_, changes| {
+        state.store(store, |_, changes| {
             for (number, _) in &expired {
-                stored::remove_message(&self.id, *number, changes);
+                records::remove_message(&self.id, *number, changes);
             }
         });
         drop(state);
@@ -194,33 +197,33 @@ impl Device {
             let event = Event::MessageExpired {
                 message_id: message.id().map(Into::into),
             };
-            services.journal.record(Some(self.id.as_str()), event);
+            journal.record(Some(self.id.as_str()), event);
         }
     }
 
     /// A message is done with; says whether it was waiting until now, and when that is stored.
-    pub(super) fn complete(&self, number: u64, store: &Store) -> (bool, Ticket) {
+    pub(crate) fn complete(&self, number: u64, store: &Store) -> (bool, Ticket) {
         let mut state = self.lock();
         let was_waiting = state.queue.complete(number);
         let stored = state.store(store, |_, changes| {
             if was_waiting {
-                stored::remove_message(&self.id, number, changes);
+                records::remove_message(&self.id, number, changes);
             }
         });
         (was_waiting, stored)
     }
 
     /// Removes what is stored of the device. Nothing is stored of it any more.
-    pub(super) fn forget(&self, changes: &mut Changes) {
+    pub(crate) fn forget(&self, changes: &mut Changes) {
         let mut state = self.lock();
         state.is_removed = true;
-        stored::remove(&self.id, &state, changes);
+        records::remove(&self.id, &state, changes);
     }
 }
 
 impl DeviceState {
     /// Stores what has changed under the lock that is held.
-    pub(super) fn store(&mut self, store: &Store, put: impl FnOnce(&Self, &mut Changes)) -> Ticket {
+    pub(crate) fn store(&mut self, store: &Store, put: impl FnOnce(&Self, &mut Changes)) -> Ticket {
         if !self.is_removed {
             let mut changes = store.changes();
             put(self, &mut changes);
@@ -231,7 +234,7 @@ impl DeviceState {
 
     /// Leaves the hub, or starts anew there: no connection stays, nor a session that the hub would have resumed. Twin and
     /// messages come along, unless it `resets`.
-    pub(super) fn leave(&mut self, id: &DeviceId, resets: bool, store: &Store) {
+    pub(crate) fn leave(&mut self, id: &DeviceId, resets: bool, store: &Store) {
         if let Some(connection) = self.connection.take() {
             connection.tell(Command::Close(Why::Moved));
         }
@@ -244,13 +247,13 @@ impl DeviceState {
         }
         self.store(store, |state, changes| {
             if had_session {
-                stored::put_session(id, state, changes);
+                records::put_session(id, state, changes);
             }
             if resets {
-                stored::put_twin(id, &state.twin, changes);
+                records::put_twin(id, &state.twin, changes);
             }
             for number in dropped {
-                stored::remove_message(id, number, changes);
+                records::remove_message(id, number, changes);
             }
         });
     }
@@ -267,7 +270,7 @@ impl DeviceState {
     }
 
     /// Makes a new connection the live one; the older one is dropped.
-    pub(super) fn connect(
+    pub(crate) fn connect(
         &mut self,
         gateway: Option<Arc<Gateway>>,
         era: CancellationToken,
@@ -294,7 +297,7 @@ impl DeviceState {
     }
 
     /// The live connection, if it still is the one with this number.
-    pub(super) fn connection_mut(&mut self, serial: u64) -> Option<&mut Connection> {
+    pub(crate) fn connection_mut(&mut self, serial: u64) -> Option<&mut Connection> {
         self.connection
             .as_mut()
             .filter(|connection| connection.serial == serial)

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// A mailbox: any thread may put messages in, one task takes them out in the same order.
-pub(super) fn mailbox<T>() -> (Sender<T>, Receiver<T>) {
+pub(crate) fn mailbox<T>() -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared(Mutex::new(Content {
         messages: VecDeque::new(),
         reader: None,
@@ -18,11 +18,11 @@ pub(super) fn mailbox<T>() -> (Sender<T>, Receiver<T>) {
 
 /// Puts messages in. When it is dropped, the receiver still gets what is in, and then the end.
 #[derive(Debug)]
-pub(super) struct Sender<T>(Arc<Shared<T>>);
+pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
 /// Takes messages out.
 #[derive(Debug)]
-pub(super) struct Receiver<T>(Arc<Shared<T>>);
+pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
 #[derive(Debug)]
 struct Shared<T>(Mutex<Content<T>>);
@@ -38,7 +38,7 @@ struct Content<T> {
 
 /// Nobody will read the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NobodyThere;
+pub(crate) struct NobodyThere;
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, Content<T>> {
@@ -47,7 +47,7 @@ impl<T> Shared<T> {
 }
 
 impl<T> Sender<T> {
-    pub(super) fn send(&self, message: T) -> Result<(), NobodyThere> {
+    pub(crate) fn send(&self, message: T) -> Result<(), NobodyThere> {
         let mut content = self.0.lock();
         if content.is_closed {
             return Err(NobodyThere);
@@ -76,7 +76,7 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Receiver<T> {
     /// The next message; none when the sender is gone. Nothing is lost if this is cancelled.
-    pub(super) async fn recv(&mut self) -> Option<T> {
+    pub(crate) async fn recv(&mut self) -> Option<T> {
         poll_fn(|context| self.poll_recv(context)).await
     }
 

@@ -54,7 +54,7 @@ struct Waiting {
 
 impl Queue {
     /// Takes a message in; gives its number.
-    pub(super) fn push(&mut self, message: CloudMessage) -> Result<u64, QueueFull> {
+    pub(crate) fn push(&mut self, message: CloudMessage) -> Result<u64, QueueFull> {
         if self.messages.len() == CAPACITY {
             return Err(QueueFull);
         }
@@ -64,7 +64,7 @@ impl Queue {
     }
 
     /// Takes up a message that was stored; they come in the order of their numbers.
-    pub(super) fn restore(&mut self, number: u64, message: CloudMessage) {
+    pub(crate) fn restore(&mut self, number: u64, message: CloudMessage) {
         self.messages.push_back(Waiting {
             number,
             sent: false,
@@ -74,13 +74,13 @@ impl Queue {
     }
 
     /// The numbers of all that wait.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
         self.messages.iter().map(|waiting| waiting.number)
     }
 
     /// Takes out what has expired, with the numbers. What is on its way to the device stays until the device has
     /// acknowledged it, or is gone.
-    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<(u64, CloudMessage)> {
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<(u64, CloudMessage)> {
         let is_over = |waiting: &Waiting| !waiting.sent && waiting.message.expires <= now;
         if !self.messages.iter().any(is_over) {
             return Vec::new();
@@ -93,27 +93,27 @@ impl Queue {
     }
 
     /// The next message that has not been sent on this connection, with its number.
-    pub(super) fn send_next(&mut self) -> Option<(u64, CloudMessage)> {
+    pub(crate) fn send_next(&mut self) -> Option<(u64, CloudMessage)> {
         let waiting = self.messages.iter_mut().find(|waiting| !waiting.sent)?;
         waiting.sent = true;
         Some((waiting.number, waiting.message.clone()))
     }
 
     /// A message is done with. Says whether it was waiting until now.
-    pub(super) fn complete(&mut self, number: u64) -> bool {
+    pub(crate) fn complete(&mut self, number: u64) -> bool {
         let before = self.messages.len();
         self.messages.retain(|waiting| waiting.number != number);
         self.messages.len() < before
     }
 
     /// The device is connected anew, or gone: what was not acknowledged waits again.
-    pub(super) fn retry(&mut self) {
+    pub(crate) fn retry(&mut self) {
         for waiting in &mut self.messages {
             waiting.sent = false;
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.messages.clear();
     }
 

@@ -8,11 +8,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use iot_protocol::dps::Substatus;
 use iot_protocol::id::{DeviceId, HubHost};
 
+use super::allocation::{Current, Reprovision, place};
 use super::device::Device;
-use super::stored;
+use super::records;
 use super::twin::Twin;
 use crate::certificate::Thumbprint;
-use crate::dps::{Current, Reprovision, place};
 use crate::error::StartError;
 use crate::journal::Why;
 use crate::store::{Changes, Content, Store};
@@ -90,7 +90,7 @@ impl Hubs {
     }
 
     /// The hub by a name that was stored, which may not be here any more; without a name, the first.
-    pub(super) fn restore(&self, name: Option<HubHost>) -> Arc<HubHost> {
+    pub(crate) fn restore(&self, name: Option<HubHost>) -> Arc<HubHost> {
         match name {
             Some(name) => match self.position(&name) {
                 Some(place) => Arc::clone(&self.0[place]),
@@ -117,7 +117,7 @@ impl Registry {
 
     /// The registry as it was stored.
     pub(crate) fn restore(hubs: Hubs, content: &mut Content) -> Result<Self, StartError> {
-        let by_id = stored::restore(&hubs, content)?;
+        let by_id = records::restore(&hubs, content)?;
         let mut loads = vec![0; hubs.0.len()];
         for device in by_id.values() {
             if let Some(hub) = hubs.position(&device.lock().hub) {
@@ -185,7 +185,7 @@ impl Registry {
             state.hub = Arc::clone(hub);
             state.next_hub = None;
             state.thumbprint = Some(thumbprint);
-            stored::put_identity(id, &state, changes);
+            records::put_identity(id, &state, changes);
         }
         Placed {
             hub: HubHost::clone(hub),
@@ -214,7 +214,7 @@ impl Registry {
             let device = new.insert(Arc::new(Device::new(id.clone(), None, Arc::clone(&self.hubs.0[hub]))));
             let mut state = device.lock();
             state.enabled = enabled;
-            stored::put_identity(id, &state, changes);
+            records::put_identity(id, &state, changes);
         }
     }
 
@@ -257,7 +257,7 @@ impl Registry {
         }
         let hub = Arc::clone(&self.hubs.0[target]);
         state.next_hub = Some(Arc::clone(&hub));
-        stored::put_identity(id, &state, changes);
+        records::put_identity(id, &state, changes);
         drop(state);
         device.disconnect(Why::Moved);
         Ok(HubHost::clone(&hub))
@@ -268,7 +268,7 @@ impl Registry {
         if let Some(device) = self.device(id) {
             let mut state = device.lock();
             state.twin = twin;
-            stored::put_twin(id, &state.twin, changes);
+            records::put_twin(id, &state.twin, changes);
         }
     }
 
@@ -283,7 +283,7 @@ impl Registry {
             {
                 let mut state = device.lock();
                 state.enabled = enabled;
-                stored::put_identity(id, &state, changes);
+                records::put_identity(id, &state, changes);
             }
             if !enabled {
                 device.disconnect(Why::Disabled);
@@ -298,7 +298,7 @@ impl Registry {
             {
                 let mut state = device.lock();
                 state.thumbprint = Some(Thumbprint::default());
-                stored::put_identity(id, &state, changes);
+                records::put_identity(id, &state, changes);
             }
             device.disconnect(Why::Expired);
         }

@@ -75,7 +75,7 @@ impl Twin {
     }
 
     /// The same as the device gets it.
-    pub(super) fn document_json(&self) -> String {
+    pub(crate) fn document_json(&self) -> String {
         let [desired, reported] = [&self.desired, &self.reported].map(Half::json);
         format!(r#"{{"desired":{desired},"reported":{reported}}}"#)
     }

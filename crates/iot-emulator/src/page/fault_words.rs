@@ -2,7 +2,7 @@
 
 use super::words;
 use crate::faults::{Rule, Span, Verdict, written};
-use crate::weather::Phase;
+use crate::phase::Phase;
 
 /// When a rule is about what somebody does.
 pub(super) fn moment(phase: Phase) -> &'static str {

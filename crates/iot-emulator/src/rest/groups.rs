@@ -12,7 +12,7 @@ use super::Rest;
 use super::body::{certificate, check_etag, nullable, own_certificate, parse};
 use super::error::ApiError;
 use super::extract::{Body, Path};
-use super::guard::ApiVersion;
+use super::middleware::ApiVersion;
 use super::paging::Listing;
 use crate::central::{Application, Entry, Group, GroupType, Owner, SigningCertificate, new_etag};
 use crate::certificate::hex_upper;

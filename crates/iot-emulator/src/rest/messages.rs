@@ -102,7 +102,7 @@ pub(super) async fn send(
         body: body.into(),
         expires,
     };
-    device.expire(now, &rest.services);
+    device.expire(now, &rest.services.store, &rest.services.journal);
     device
         .send(message, &rest.services.store)
         .map_err(|full| ApiError::new(QUEUE_FULL.0, QUEUE_FULL.1, full.to_string()))?;

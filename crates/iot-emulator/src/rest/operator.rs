@@ -65,7 +65,7 @@ pub(super) async fn sign_in(State(rest): State<Rest>) -> (StatusCode, Json<Value
 
 pub(super) async fn device(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let device = find(&rest, &id)?;
-    device.expire(clock::now(), &rest.services);
+    device.expire(clock::now(), &rest.services.store, &rest.services.journal);
     let state = device.lock();
     Ok(Json(json!({
         "device_id": device.id,

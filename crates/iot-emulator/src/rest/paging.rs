@@ -19,7 +19,7 @@ use super::Rest;
 use super::error::ApiError;
 use super::extract::Query;
 use super::filter::{Fields, Filter};
-use super::guard::ApiVersion;
+use super::middleware::ApiVersion;
 
 const DEFAULT_PAGE: usize = 25;
 const MAX_PAGE: usize = 100;

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::central::{Central, Entry};
-use crate::dps::{Polled, Registrations};
 use crate::hub::{Hubs, Registry};
+use crate::registrations::{Polled, Registrations};
 
 /// A self-signed certificate for `t-1` with a P-256 key, valid for a hundred years.
 const CERTIFICATE: &str = "MIIBczCCARmgAwIBAgIUJfHkLcNgSB1u4xbV9Z8nxR5atGwwCgYIKoZIzj0EAwIwDjEMMAoGA1UEAwwDdC0xMCAXDTI2MTEyMzIwMjMyOFoYDzIxMjYxMDMwMjAyMzI4WjAOMQwwCgYDVQQDDAN0LTEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASiIIfqlK4NF64/LAOvgX+k0bR224B777WkygxgCA4OigeqQMS81KH7nWAgdYQeQ+x6gVB5LqKY/jkAAuE7py6bo1MwUTAdBgNVHQ4EFgQULaEvz8tKulgG2LmrUq2jcsT3lekwHwYDVR0jBBgwFoAULaEvz8tKulgG2LmrUq2jcsT3lekwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAlCxERsk6FJ6iqALpZlwSgxxZ1FipAxTW3E4EupEYvZQCIEzkGD4PDVqCCmCpCmpZD5Hx0k2fLRc9eYuZwJbjDIMj";

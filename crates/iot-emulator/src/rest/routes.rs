@@ -1,10 +1,11 @@
 //! A list of routes, each with what it is about. A route is served only by standing in such a list, so that whatever
 //! walks the list, as a test does, has seen every route.
 
+use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
-use axum::{Router, middleware};
 
-use super::{Rest, guard};
+use super::{Rest, middleware};
 use crate::central::Resource;
 
 /// Routes, and the router that serves them.
@@ -31,7 +32,7 @@ impl Surface {
     /// Serves a path, to those whose role lets them.
     pub(super) fn route(mut self, path: &'static str, resource: Resource, methods: MethodRouter<Rest>) -> Self {
         self.routes.push(Route { path, resource });
-        let methods = methods.layer(middleware::from_fn_with_state(resource, guard::role));
+        let methods = methods.layer(from_fn_with_state(resource, middleware::role));
         self.router = self.router.route(path, methods);
         self
     }

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::WebSocket;
 use super::frames::config;
 use crate::dps::https::is_request;
-use crate::wire::Stream;
+use crate::stream::Stream;
 
 /// Where MQTT is, at DPS and at a hub alike. The SDK for C# asks DPS for the root.
 const PATHS: [&str; 2] = ["/$iothub/websocket", "/"];

@@ -9,47 +9,22 @@ use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Packet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::certificate::Certificate;
-use crate::gateway::Gateway;
-use crate::journal::{Event, Service, Why};
+use super::gate::at_connect;
+use super::packets::{Wire, WireError};
+use super::peer::Peer;
+use super::refusal::{Refused, refuse};
+use super::{dps, hub};
+use crate::journal::{Event, Service};
 use crate::services::Services;
-use crate::stats::count;
-use crate::store::NotStored;
+use crate::stream::Stream;
 use crate::unconfirmed::{BAD_USER_NAME, NOT_DOWNSTREAM};
-use crate::weather::at_connect;
-use crate::wire::{Stream, Wire, WireError};
 
 mod protocol;
 
-use crate::{dps, hub};
 use protocol::{OtherProtocol, Spoken, protocol};
 
 /// A client that has not said CONNECT by then won't.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-
-/// Why a CONNECT is refused.
-pub(crate) struct Refused {
-    pub(crate) code: ConnectReturnCode,
-    pub(crate) reason: String,
-}
-
-impl Refused {
-    pub(crate) fn new(code: ConnectReturnCode, reason: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-        }
-    }
-}
-
-/// Who is at the other end, as far as the connection tells.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    /// The certificates that it showed in the handshake.
-    pub(crate) chain: Vec<Certificate>,
-    /// The gateway that it came through.
-    pub(crate) gateway: Option<Arc<Gateway>>,
-}
 
 /// Serves one connection until either side ends it.
 pub(crate) async fn serve<S: Stream>(stream: S, peer: Peer, services: Arc<Services>, stop: CancellationToken) {
@@ -138,50 +113,6 @@ fn user(connect: &Connect) -> Result<UserName, Refused> {
         .username
         .parse()
         .map_err(|error: UserNameError| Refused::new(BAD_USER_NAME, error.to_string()))
-}
-
-/// Says no to a CONNECT, and writes it down.
-pub(crate) async fn refuse<S: Stream>(
-    wire: Wire<S>,
-    services: &Services,
-    service: Option<Service>,
-    device: Option<&str>,
-    Refused { code, reason }: Refused,
-) {
-    count(&services.counters.refused);
-    services.journal.record(
-        device,
-        Event::Refused {
-            service,
-            code: code as u8,
-            reason,
-        },
-    );
-    wire.refuse(code).await;
-}
-
-/// How long a client may be silent: 1.5 times its keepalive, but no longer than the service's own limit.
-pub(crate) fn patience(keep_alive: u16, limit: Duration) -> Duration {
-    match keep_alive {
-        0 => limit,
-        seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(limit),
-    }
-}
-
-impl From<NotStored> for Why {
-    fn from(_: NotStored) -> Self {
-        Self::NotStored
-    }
-}
-
-impl From<WireError> for Why {
-    fn from(error: WireError) -> Self {
-        match error {
-            WireError::Lost => Self::ConnectionLost,
-            WireError::TooSlow => Self::TooSlow,
-            WireError::Malformed(_) | WireError::WebSocket(_) => Self::Violation(error.to_string()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,14 @@ use iot_protocol::dps::RequestTopic;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, PubAck};
 
-use super::request::Reply;
-use super::session::Session;
+use super::Session;
+use crate::dps::request::Reply;
 use crate::journal::Why;
-use crate::weather::{Act, Phase, silence};
-use crate::wire::{Stream, Withheld};
+use crate::mqtt::gate::silence;
+use crate::mqtt::packets::Withheld;
+use crate::phase::Phase;
+use crate::services::Act;
+use crate::stream::Stream;
 
 impl<S: Stream> Session<'_, S> {
     /// Handles a packet as far as the weather lets it.

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use iot_protocol::id::DeviceId;
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::Phase;
+use super::Services;
 use crate::central::new_etag;
 use crate::faults::{Hit, Span, Verdict};
 use crate::hub::Target;
 use crate::journal::{Event, Why};
+use crate::phase::Phase;
 use crate::quota::{Outcome, Throttled};
-use crate::services::Services;
 use crate::stats::count;
 use crate::unconfirmed::{THROTTLED_CONNECT, error_code_of};
+
+/// How long a client may be left in silence before its connection is given up.
+const LONGEST_SILENCE: Duration = Duration::from_secs(1800);
 
 /// What is left to do for whoever asked; delays are over, and devices have been dealt with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +71,7 @@ impl Services {
     }
 
     /// The same, with what makes a whole connection slow.
-    pub(super) async fn meet_it(&self, phase: Phase, device: Option<&str>) -> (Act, Option<(Span, String)>) {
+    pub(crate) async fn meet_it(&self, phase: Phase, device: Option<&str>) -> (Act, Option<(Span, String)>) {
         let forecast = self.weather.ask(phase, device, Instant::now());
         let (mut delay, mut act, mut slow) = (Duration::ZERO, Act::Pass, None);
         if let Some(throttled) = forecast.throttled {
@@ -102,6 +105,23 @@ impl Services {
             }
         }
         (act, slow)
+    }
+
+    /// Keeps a client waiting that will not get an answer.
+    pub(crate) async fn left_without_answer(&self) {
+        self.left_alone(std::future::pending()).await;
+    }
+
+    /// Waits for the end of a silence, of the emulator, or of the patience with a client that does not go away.
+    pub(crate) async fn left_alone(&self, silence: impl Future<Output = ()>) -> Why {
+        let era = self.weather.outages.era();
+        tokio::select! {
+            () = era.cancelled() => Why::ShuttingDown,
+            ended = timeout(LONGEST_SILENCE, silence) => match ended {
+                Ok(()) => Why::ConnectionLost,
+                Err(_) => Why::TooSlow,
+            }
+        }
     }
 
     fn write_down_throttled(&self, device: Option<&str>, throttled: Throttled) {
@@ -193,12 +213,6 @@ impl Services {
         };
         self.store.write(changes);
         Some(why)
-    }
-}
-
-impl Throttled {
-    pub(super) fn is_final(self) -> bool {
-        !matches!(self.outcome, Outcome::Delayed(_))
     }
 }
 

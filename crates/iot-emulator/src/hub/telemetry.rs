@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::seen::Seen;
+use super::dedup::Seen;
 use crate::runs::Runs;
 
 /// Names that are remembered of one device; more than a model would have.
@@ -74,7 +74,7 @@ impl<'de> Deserialize<'de> for Values<'de> {
 
 impl Inbox {
     /// Takes a message in and says whether its id is new.
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         properties: WrittenProperties<'_>,
         body: &[u8],

@@ -17,8 +17,8 @@ use crate::hub::Device;
 use crate::journal::{Event, Why};
 use crate::services::Services;
 use crate::stats::count;
+use crate::stream::Stream;
 use crate::unconfirmed::{RETAIN_PROPERTY, TWIN_BAD_PATCH};
-use crate::wire::Stream;
 
 /// Largest device-to-cloud message: body and properties.
 const MAX_MESSAGE: usize = 256 * 1024;

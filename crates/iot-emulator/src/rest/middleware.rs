@@ -13,11 +13,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use serde::Deserialize;
 
+use super::Rest;
 use super::error::ApiError;
 use super::extract::Query;
-use super::{MAX_HEAD, Rest};
 use crate::central::{Resource, Role};
 use crate::clock;
+use crate::http::MAX_HEAD;
 use crate::stats::count;
 
 /// A version of the interface. The documentation of before 2022 has `1.0` for what is stable; the Azure CLI asks for one

@@ -7,24 +7,16 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-mod connection;
-mod meet;
-mod outage;
-mod phase;
-
-pub(crate) use connection::{Arrival, at_connect, silence};
-pub(crate) use meet::{Act, Answer};
-
-pub use phase::Phase;
+mod restart;
 
 use crate::faults::{FaultRules, Faults, Hit};
+use crate::phase::Phase;
 use crate::quota::{Meter, Quota, Throttled};
-use outage::Outages;
+use restart::Outages;
 
 /// Quotas and faults of a running emulator.
 #[derive(Debug)]
@@ -81,7 +73,7 @@ impl Weather {
     }
 
     /// What is in the way of what a device is about to do.
-    fn ask(&self, phase: Phase, device: Option<&str>, now: Instant) -> Forecast {
+    pub(crate) fn ask(&self, phase: Phase, device: Option<&str>, now: Instant) -> Forecast {
         let throttled = self.meter.as_ref().and_then(|meter| {
             let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
             meter.ask(phase, device, now)
@@ -94,10 +86,7 @@ impl Weather {
     }
 
     /// The number of a connection that is made slow.
-    fn slowed(&self) -> u64 {
+    pub(crate) fn slowed(&self) -> u64 {
         self.slowed.fetch_add(1, Relaxed)
     }
 }
-
-/// How long a client may be left in silence before its connection is given up.
-const LONGEST_SILENCE: Duration = Duration::from_secs(1800);

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use super::Rest;
 use super::error::ApiError;
 use crate::page::Click;
-use crate::weather::{Act, Answer, Phase};
+use crate::phase::Phase;
+use crate::services::{Act, Answer};
 
 /// Lets a request through as far as quotas and faults let it.
 pub(super) async fn weather(State(rest): State<Rest>, request: Request, next: Next) -> Response {

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::wire::MAX_PACKET;
+use crate::mqtt::MAX_PACKET;
 
 /// The most that one frame of ours carries.
 const FRAME: usize = 4 * 1024;

@@ -76,7 +76,7 @@ impl Record for Message {
     const TABLE: Table = Table::Messages;
 }
 
-pub(super) fn put_identity(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
+pub(crate) fn put_identity(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
     let identity = Identity {
         enabled: state.enabled,
         thumbprint: state.thumbprint.map(|thumbprint| BASE64_STANDARD.encode(thumbprint)),
@@ -86,7 +86,7 @@ pub(super) fn put_identity(id: &DeviceId, state: &DeviceState, changes: &mut Cha
     changes.put(id.as_str(), &identity);
 }
 
-pub(super) fn put_session(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
+pub(crate) fn put_session(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
     let session = Session {
         model_id: state.model_id.clone(),
         kept: state.session.is_some(),
@@ -102,11 +102,11 @@ pub(super) fn put_session(id: &DeviceId, state: &DeviceState, changes: &mut Chan
     changes.put(id.as_str(), &session);
 }
 
-pub(super) fn put_twin(id: &DeviceId, twin: &Twin, changes: &mut Changes) {
+pub(crate) fn put_twin(id: &DeviceId, twin: &Twin, changes: &mut Changes) {
     changes.put(id.as_str(), twin);
 }
 
-pub(super) fn put_message(id: &DeviceId, number: u64, message: &CloudMessage, changes: &mut Changes) {
+pub(crate) fn put_message(id: &DeviceId, number: u64, message: &CloudMessage, changes: &mut Changes) {
     let properties = message.properties.iter();
     let message = Message {
         properties: properties
@@ -118,12 +118,12 @@ pub(super) fn put_message(id: &DeviceId, number: u64, message: &CloudMessage, ch
     changes.put(&message_key(id, number), &message);
 }
 
-pub(super) fn remove_message(id: &DeviceId, number: u64, changes: &mut Changes) {
+pub(crate) fn remove_message(id: &DeviceId, number: u64, changes: &mut Changes) {
     changes.remove::<Message>(&message_key(id, number));
 }
 
 /// Removes all that is stored of a device.
-pub(super) fn remove(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
+pub(crate) fn remove(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
     for number in state.queue.numbers() {
         remove_message(id, number, changes);
     }
@@ -138,7 +138,7 @@ fn message_key(id: &DeviceId, number: u64) -> String {
 }
 
 /// The devices as they were stored.
-pub(super) fn restore(hubs: &Hubs, content: &mut Content) -> Result<BTreeMap<DeviceId, Arc<Device>>, StartError> {
+pub(crate) fn restore(hubs: &Hubs, content: &mut Content) -> Result<BTreeMap<DeviceId, Arc<Device>>, StartError> {
     let mut twins: BTreeMap<String, Twin> = content.take()?.into_iter().collect();
     let mut sessions: BTreeMap<String, Session> = content.take()?.into_iter().collect();
     let mut queues: BTreeMap<String, Queue> = BTreeMap::new();

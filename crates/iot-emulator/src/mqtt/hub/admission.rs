@@ -8,12 +8,13 @@ use iot_protocol::properties::PropertyBag;
 use iot_protocol::username::HubUserName;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill};
 
-use super::device::Device;
 use crate::attestation::{Refusal, authenticate};
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::hub::Device;
+use crate::mqtt::peer::Peer;
+use crate::mqtt::refusal::Refused;
 use crate::services::Services;
-use crate::session::{Peer, Refused};
 use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, NOT_DOWNSTREAM, WRONG_TENANT};
 
 /// What a session is begun with: all that is left of a CONNECT that was taken.

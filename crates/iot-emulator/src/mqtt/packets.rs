@@ -9,17 +9,14 @@ use std::time::Duration;
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet};
 use rumqttc::mqttbytes::{Error as CodecError, QoS};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::websocket::WebSocketFault;
+use super::MAX_PACKET;
+use super::websocket::WebSocketFault;
+use crate::journal::Why;
+use crate::stream::Stream;
 
-/// What carries a connection.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
-/// Room for a body of 256 KiB and its headers.
-pub(crate) const MAX_PACKET: usize = 320 * 1024;
 /// Buffers start small and grow when needed.
 const BUFFER: usize = 256;
 /// What may wait to be sent before the sender itself has to wait.
@@ -70,6 +67,16 @@ impl From<io::Error> for WireError {
         match error.downcast() {
             Ok(fault) => Self::WebSocket(fault),
             Err(_) => Self::Lost,
+        }
+    }
+}
+
+impl From<WireError> for Why {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Lost => Self::ConnectionLost,
+            WireError::TooSlow => Self::TooSlow,
+            WireError::Malformed(_) | WireError::WebSocket(_) => Self::Violation(error.to_string()),
         }
     }
 }

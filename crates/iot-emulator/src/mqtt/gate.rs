@@ -2,14 +2,14 @@
 
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream};
-use tokio::time::timeout;
 
-use super::{Act, LONGEST_SILENCE, Phase};
+use super::packets::Wire;
+use super::refusal::{Refused, refuse};
 use crate::faults::slow_line;
 use crate::journal::{Service, Why};
-use crate::services::Services;
-use crate::session::{Refused, refuse};
-use crate::wire::{Stream, Wire};
+use crate::phase::Phase;
+use crate::services::{Act, Services};
+use crate::stream::Stream;
 
 /// A connection that may go on.
 pub(crate) enum Arrival<S, L> {
@@ -50,23 +50,6 @@ impl Services {
                 None
             }
             _ => None,
-        }
-    }
-
-    /// Keeps somebody waiting who will not get an answer.
-    pub(crate) async fn left_without_answer(&self) {
-        self.left_alone(std::future::pending()).await;
-    }
-
-    /// Waits for the end of a silence, of the emulator, or of the patience with a client that does not go away.
-    async fn left_alone(&self, silence: impl Future<Output = ()>) -> Why {
-        let era = self.weather.outages.era();
-        tokio::select! {
-            () = era.cancelled() => Why::ShuttingDown,
-            ended = timeout(LONGEST_SILENCE, silence) => match ended {
-                Ok(()) => Why::ConnectionLost,
-                Err(_) => Why::TooSlow,
-            }
         }
     }
 }

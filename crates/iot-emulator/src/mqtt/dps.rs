@@ -12,15 +12,19 @@ use rumqttc::mqttbytes::v4::{
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::request::{self, API_VERSIONS, MAX_MESSAGE, Reply, Request};
+use super::gate::at_connect;
+use super::packets::{Wire, granted_qos};
+use super::peer::patience;
+use super::refusal::{Refused, refuse};
+mod gate;
+
 use crate::certificate::Certificate;
 use crate::clock;
+use crate::dps::request::{self, API_VERSIONS, MAX_MESSAGE, Reply, Request};
 use crate::journal::{Event, Service, Why};
 use crate::services::Services;
-use crate::session::{Refused, patience, refuse};
+use crate::stream::Stream;
 use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, DPS_IDLE, WRONG_TENANT};
-use crate::weather::at_connect;
-use crate::wire::{Stream, Wire, granted_qos};
 
 /// Serves a client whose user name is one for DPS.
 pub(crate) async fn serve<S: Stream>(

@@ -15,17 +15,18 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::gate::Arrival;
+use super::greeting;
+use super::listen;
+use super::peer::Peer;
+use super::websocket::{Spoken, upgrade};
 use crate::dps::https;
-use crate::emulator::listen;
 use crate::gateway::Gateway;
 use crate::journal::Event;
 use crate::services::Services;
-use crate::session::{self, Peer};
 use crate::stats::count;
+use crate::stream::Stream;
 use crate::tls::shown;
-use crate::weather::Arrival;
-use crate::websocket::{Spoken, upgrade};
-use crate::wire::Stream;
 
 /// How long a handshake may take, and the request for a WebSocket after it.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -165,7 +166,7 @@ async fn connection<S: Stream>(tcp: S, port: Arc<Port>, services: Arc<Services>,
             Ok(Ok((stream, peer))) => return match port.carrier {
                 // On the heap, so that connections in calm weather and without WebSocket have no room for it.
                 _ if !services.weather.is_calm() => Box::pin(greeted(stream, peer, port, services, stop)).await,
-                Carrier::Tls => session::serve(stream, peer, services, stop).await,
+                Carrier::Tls => greeting::serve(stream, peer, services, stop).await,
                 Carrier::WebSocket => Box::pin(web_socket(stream, peer, services, stop)).await,
             },
             Ok(Err(reason)) => reason,
@@ -188,7 +189,7 @@ async fn greeted<S: Stream>(
         return;
     };
     match port.carrier {
-        Carrier::Tls => session::serve(stream, peer, services, stop).await,
+        Carrier::Tls => greeting::serve(stream, peer, services, stop).await,
         Carrier::WebSocket => web_socket(stream, peer, services, stop).await,
     }
 }
@@ -224,7 +225,7 @@ async fn web_socket<S: Stream>(
         upgraded = timeout(HANDSHAKE_LIMIT, upgrade(stream)) => upgraded,
     };
     let reason = match upgraded {
-        Ok(Ok(Spoken::WebSocket(stream))) => return session::serve(*stream, peer, services, stop).await,
+        Ok(Ok(Spoken::WebSocket(stream))) => return greeting::serve(*stream, peer, services, stop).await,
         Ok(Ok(Spoken::Http(stream, read))) => {
             return https::converse(stream, read, peer.chain, services, &stop).await;
         }

@@ -14,22 +14,26 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+mod admission;
 mod downstream;
+mod gate;
 mod subscriptions;
 mod upstream;
-mod weather;
 
+pub(super) use admission::admit;
+
+use self::admission::{Admitted, is_child, will_properties};
 use self::subscriptions::Subscriptions;
 use self::upstream::receive_written_anew;
-use super::admission::{Admitted, is_child, will_properties};
-use super::device::{Command, Device};
-use super::mailbox::Receiver;
-use super::stored;
+use super::packets::Wire;
+use super::peer::patience;
+use crate::hub::device::{Command, Device};
+use crate::hub::mailbox::Receiver;
+use crate::hub::records;
 use crate::journal::{Event, Service, Why};
 use crate::services::Services;
-use crate::session::patience;
 use crate::stats::count;
-use crate::wire::{Stream, Wire};
+use crate::stream::Stream;
 
 /// The hub's own limit for how long a client may be silent.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1767);
@@ -158,10 +162,10 @@ impl<'a, S: Stream> Session<'a, S> {
         }
         state.store(&services.store, |state, changes| {
             for number in dropped {
-                stored::remove_message(&device.id, number, changes);
+                records::remove_message(&device.id, number, changes);
             }
             if changed {
-                stored::put_session(&device.id, state, changes);
+                records::put_session(&device.id, state, changes);
             }
         });
         drop(state);

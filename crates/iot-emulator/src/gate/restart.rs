@@ -22,7 +22,7 @@ struct Now {
 
 impl Outages {
     /// None yet. `stop` ends the emulator.
-    pub(super) fn new(stop: CancellationToken) -> Self {
+    pub(crate) fn new(stop: CancellationToken) -> Self {
         let now = Now {
             era: stop.child_token(),
             closed_until: None,
@@ -39,7 +39,7 @@ impl Outages {
     }
 
     /// Ends all connections, and keeps the ports closed for as long as `down`.
-    pub(super) fn begin(&self, down: Duration) {
+    pub(crate) fn begin(&self, down: Duration) {
         let over = {
             let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
             now.closed_until = now.closed_until.max(Some(Instant::now() + down));

@@ -7,9 +7,10 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe};
 
 use super::Session;
-use crate::hub::stored;
+use crate::hub::records;
 use crate::journal::Why;
-use crate::wire::{Stream, granted_qos};
+use crate::mqtt::packets::granted_qos;
+use crate::stream::Stream;
 
 /// Topic filters, each with its QoS. They are five at most, so a list does for a map. A session that is kept shares it with
 /// its device.
@@ -93,7 +94,7 @@ impl<S: Stream> Session<'_, S> {
             if self.keeps_session && state.session.as_ref() != Some(&self.subscriptions.0) {
                 state.session = Some(Arc::clone(&self.subscriptions.0));
                 state.store(&self.services.store, |state, changes| {
-                    stored::put_session(&self.device.id, state, changes);
+                    records::put_session(&self.device.id, state, changes);
                 });
             }
         }

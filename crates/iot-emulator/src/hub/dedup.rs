@@ -16,7 +16,7 @@ const RANGES: usize = 1024;
 
 /// The message ids that one device has used.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// The oldest first.
     runs: Vec<OfRun>,
 }
@@ -32,7 +32,7 @@ struct OfRun {
 impl Seen {
     /// Takes note of an id and says whether it is new. An id of another form can't be remembered and counts as new.
     /// The message counts for its run among `runs`.
-    pub(super) fn is_new(&mut self, message_id: Option<&str>, runs: &Runs) -> bool {
+    pub(crate) fn is_new(&mut self, message_id: Option<&str>, runs: &Runs) -> bool {
         let id = message_id.filter(|id| id.len() <= LONGEST);
         let parts = id.and_then(|id| id.rsplit_once('-'));
         let Some((process, number)) = parts.and_then(|(process, number)| Some((process, number.parse().ok()?))) else {

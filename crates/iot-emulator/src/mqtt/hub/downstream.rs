@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::{Call, Session};
 use crate::clock;
 use crate::journal::{Event, Why};
-use crate::wire::Stream;
+use crate::stream::Stream;
 
 impl<S: Stream> Session<'_, S> {
     /// Sends what waits in the queue, if the device wants it.
@@ -18,7 +18,8 @@ impl<S: Stream> Session<'_, S> {
         let Some(qos) = self.message_qos() else {
             return Ok(());
         };
-        self.device.expire(clock::now(), self.services);
+        self.device
+            .expire(clock::now(), &self.services.store, &self.services.journal);
         while let Some((number, publish)) = self.next_message(qos) {
             let last = if self.services.weather.is_calm() {
                 None

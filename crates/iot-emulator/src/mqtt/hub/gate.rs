@@ -10,8 +10,11 @@ use super::Session;
 use crate::clock;
 use crate::hub::device::Command;
 use crate::journal::Why;
-use crate::weather::{Act, Answer, Phase, silence};
-use crate::wire::{Stream, Withheld};
+use crate::mqtt::gate::silence;
+use crate::mqtt::packets::Withheld;
+use crate::phase::Phase;
+use crate::services::{Act, Answer};
+use crate::stream::Stream;
 
 impl<S: Stream> Session<'_, S> {
     /// Handles a packet as far as the weather lets it.
