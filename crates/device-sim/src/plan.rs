@@ -4,19 +4,27 @@
 //! lists of devices) and no secret: only paths to credentials, which each device loads itself. Units stand in the names
 //! of the fields. The same file serves local processes, containers and cluster jobs.
 
+mod check;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use iot_protocol::IdError;
 use iot_protocol::id::{DeviceId, HubHost, IdScope, ModelId, RegistrationId};
 use serde::{Deserialize, Serialize};
 
 use crate::room::Overrides;
 
+pub use check::MAX_DEVICES;
+
 /// The version of the format that this build reads and writes.
 pub const PLAN_VERSION: u32 = 1;
+
+/// A century, in milliseconds: longer than any run, and far from where clocks overflow.
+pub(crate) const LONGEST_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /// What a fleet of devices is to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -359,14 +367,28 @@ pub enum PlanError {
         /// Its version.
         found: u64,
     },
-    /// A value that no fleet can have.
-    #[error("{path}: {problem}")]
+    /// Values that no fleet can have.
+    #[error("{path} can't be used{}", listed(problems))]
     Invalid {
         /// The plan's file.
         path: PathBuf,
-        /// The key and what is wrong with it.
-        problem: String,
+        /// Each with its key and what is accepted.
+        problems: Vec<String>,
     },
+}
+
+/// A list for a person, who mends the first few and looks again.
+fn listed(problems: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let mut text: String = problems
+        .iter()
+        .take(SHOWN)
+        .map(|problem| format!("\n  {problem}"))
+        .collect();
+    if let Some(more @ 1..) = problems.len().checked_sub(SHOWN) {
+        text += &format!("\n  and {more} more");
+    }
+    text
 }
 
 impl Plan {
@@ -403,52 +425,15 @@ impl Plan {
             }
             _ => {}
         }
-        let plan: Self = serde_json::from_value(raw).map_err(parse)?;
-        plan.check().map_err(|problem| PlanError::Invalid {
-            path: path.into(),
-            problem,
-        })?;
-        Ok(plan)
-    }
-
-    /// What serde's types can't say. The launcher checks the manifest with better words; this guards the process
-    /// against a plan that somebody wrote by hand.
-    fn check(&self) -> Result<(), String> {
-        let positive = |name: &str, value: f64| {
-            if value.is_finite() && value > 0.0 {
-                Ok(())
-            } else {
-                Err(format!("`{name}` is {value}, it must be above 0"))
-            }
-        };
-        let share = |name: &str, value: f64| {
-            if (0.0..=1.0).contains(&value) {
-                Ok(())
-            } else {
-                Err(format!("`{name}` is {value}, it must be from 0 to 1"))
-            }
-        };
-        positive("rates.register_per_s", self.rates.register_per_s)?;
-        positive("rates.connect_per_s", self.rates.connect_per_s)?;
-        for stage in &self.stages {
-            share("stages.share", stage.share)?;
+        let (plan, mut problems) = parsed(&text, raw).map_err(parse)?;
+        problems.extend(check::problems(&plan));
+        match problems.is_empty() {
+            true => Ok(plan),
+            false => Err(PlanError::Invalid {
+                path: path.into(),
+                problems,
+            }),
         }
-        for group in &self.groups {
-            share("groups.telemetry.jitter", group.telemetry.jitter)?;
-            if let Some((key, accepted)) = group.room.problems().next() {
-                return Err(format!("`room.{key}` of group `{}` must be {accepted}", group.name));
-            }
-            if group.gateway.is_some() && group.hub.is_none() {
-                return Err(format!(
-                    "group `{}` has a gateway and no `hub`, which its devices would have to name there",
-                    group.name
-                ));
-            }
-            if group.telemetry.interval_ms == 0 {
-                return Err(format!("`telemetry.interval_ms` of group `{}` is 0", group.name));
-            }
-        }
-        Ok(())
     }
 
     /// How many devices the whole fleet has.
@@ -465,7 +450,7 @@ impl Plan {
     /// # Errors
     ///
     /// An id that the plan makes is not a registration id.
-    pub fn devices(&self, shard: Shard) -> Result<Vec<(usize, RegistrationId)>, iot_protocol::IdError> {
+    pub fn devices(&self, shard: Shard) -> Result<Vec<(usize, RegistrationId)>, IdError> {
         let mut devices = Vec::new();
         let mut index = 0u32;
         for (group_index, group) in self.groups.iter().enumerate() {
@@ -481,6 +466,56 @@ impl Plan {
             }
         }
         Ok(devices)
+    }
+}
+
+/// Ids are parsed with the plan, which would end at the first that can't be. So that the others, and all other values, are
+/// looked at too, such ids are noted and replaced; a plan with a problem is never used.
+fn parsed(text: &[u8], mut raw: serde_json::Value) -> Result<(Plan, Vec<String>), serde_json::Error> {
+    // Read from the text, an error has its line.
+    let error = match serde_json::from_slice(text) {
+        Ok(plan) => return Ok((plan, Vec::new())),
+        Err(error) => error,
+    };
+    let problems = replace_bad_ids(&mut raw);
+    match serde_json::from_value(raw) {
+        Ok(plan) if !problems.is_empty() => Ok((plan, problems)),
+        _ => Err(error),
+    }
+}
+
+fn replace_bad_ids(raw: &mut serde_json::Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    replace_bad::<IdScope>(raw.pointer_mut("/target/id_scope"), "target.id_scope", &mut problems);
+    let groups = raw.get_mut("groups").and_then(serde_json::Value::as_array_mut);
+    for (index, group) in groups.into_iter().flatten().enumerate() {
+        let key = |rest: &str| format!("groups[{index}].{rest}");
+        replace_bad::<HubHost>(group.get_mut("hub"), &key("hub"), &mut problems);
+        replace_bad::<DeviceId>(
+            group.pointer_mut("/gateway/device"),
+            &key("gateway.device"),
+            &mut problems,
+        );
+        let ids = group
+            .pointer_mut("/devices/ids")
+            .and_then(serde_json::Value::as_array_mut);
+        for (place, id) in ids.into_iter().flatten().enumerate() {
+            replace_bad::<RegistrationId>(Some(id), &key(&format!("devices.ids[{place}]")), &mut problems);
+        }
+    }
+    problems
+}
+
+fn replace_bad<T: FromStr<Err = IdError>>(
+    value: Option<&mut serde_json::Value>,
+    key: &str,
+    problems: &mut Vec<String>,
+) {
+    let Some(value) = value else { return };
+    if let Some(error) = value.as_str().and_then(|text| text.parse::<T>().err()) {
+        problems.push(format!("`{key}`: {error}"));
+        // Legal for each kind of id, and no other one's.
+        *value = format!("replaced{}", problems.len()).into();
     }
 }
 
@@ -566,7 +601,7 @@ mod tests {
         write(&plan);
         let error = Plan::read(&path).unwrap_err().to_string();
         assert!(
-            error.contains("group `thermostats` has a gateway and no `hub`"),
+            error.contains("`groups[0].hub`: it is missing, and devices behind a gateway"),
             "{error}"
         );
         plan.groups[0].hub = Some("hub-1.example".parse().unwrap());
@@ -575,16 +610,49 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_with_impossible_values_is_refused() {
+    fn all_impossible_values_of_a_plan_are_said_with_the_file_and_their_keys() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.json");
-        let mut plan = plan();
-        plan.rates.connect_per_s = 0.0;
-        std::fs::write(&path, serde_json::to_vec(&plan).unwrap()).unwrap();
+        let mut raw = serde_json::to_value(plan()).unwrap();
+        raw["target"]["id_scope"] = "not a scope".into();
+        raw["groups"][1]["devices"]["ids"] = serde_json::json!(["a b", "fine", "c."]);
+        raw["groups"][0]["devices"]["range"]["width"] = 1_000_000_000.into();
+        std::fs::write(&path, raw.to_string()).unwrap();
         let error = Plan::read(&path).unwrap_err().to_string();
-        assert!(
-            error.ends_with("`rates.connect_per_s` is 0, it must be above 0"),
+        let mut lines = error.lines();
+        assert_eq!(lines.next(), Some(&*format!("{} can't be used", path.display())));
+        let keys: Vec<_> = lines.map(|line| line.split(": ").next().unwrap().trim()).collect();
+        assert_eq!(
+            keys,
+            [
+                "`target.id_scope`",
+                "`groups[1].devices.ids[0]`",
+                "`groups[1].devices.ids[2]`",
+                "`groups[0].devices.range.width`"
+            ],
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_is_not_a_plan_is_refused_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.json");
+        let text = include_str!("../tests/data/plan.json");
+        for (good, bad) in [
+            ("\"seed\": 7", "\"seed\": -7"),
+            ("20.0", "1e999"),
+            ("\"seed\"", "\"seeds\""),
+        ] {
+            let spoilt = text.replacen(good, bad, 1);
+            assert_ne!(spoilt, text);
+            std::fs::write(&path, spoilt).unwrap();
+            let error = anyhow::Error::from(Plan::read(&path).unwrap_err());
+            let words = format!("{error:#}");
+            assert!(
+                words.contains("plan.json is not a plan: ") && words.contains(" at line "),
+                "{words}"
+            );
+        }
     }
 }

@@ -18,7 +18,8 @@ use provisioning::certificate::CertificateError;
 use settings::Span;
 
 use crate::plan::{
-    CredentialSource, Devices, Files, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry, Transport,
+    CredentialSource, Devices, Files, Group, LONGEST_MS, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
+    Transport,
 };
 use crate::room::Overrides;
 
@@ -251,7 +252,7 @@ pub fn plan(
             Stage { share: 1.0, over_ms: 0 },
             Stage {
                 share: 1.0,
-                over_ms: FOR_EVER,
+                over_ms: LONGEST_MS,
             },
         ],
     })
@@ -277,9 +278,6 @@ pub(crate) fn explained(error: CertificateError) -> anyhow::Error {
         _ => error.into(),
     }
 }
-
-/// Longer than anybody waits, in milliseconds: a century.
-const FOR_EVER: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /// A value that must be there and must parse; otherwise a problem more.
 fn required<T, E: fmt::Display>(

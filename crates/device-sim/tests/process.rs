@@ -9,6 +9,7 @@ use std::process::{Output, Stdio};
 
 use common::{World, assert_account_closes, soon};
 use device_sim::lines::{EndReason, Line, Stats};
+use device_sim::plan::{Devices, Plan};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -176,6 +177,32 @@ async fn what_can_not_be_started_is_refused_with_the_reason_and_exit_code_2() {
     let (code, words) = refused(&world.write_plan(&world.plan(1)), &["--shard", "2/2"]).await;
     assert_eq!(code, Some(2));
     assert!(words.contains("`2/2` is not of the form i/n"), "{words}");
+}
+
+#[tokio::test]
+async fn a_plan_made_by_hand_is_refused_with_all_that_is_wrong_in_it() {
+    let world = World::new().await;
+    let mut plan = world.plan(3);
+    plan.rates.register_per_s = 0.0;
+    if let Devices::Range(range) = &mut plan.groups[0].devices {
+        range.width = 1_000_000_000;
+    }
+    let (code, words) = refused(&world.write_plan(&plan), &[]).await;
+    assert_eq!(code, Some(2), "{words}");
+    for expected in [
+        "plan.json can't be used\n",
+        "\n  `rates.register_per_s`: 0 a second",
+        "\n  `groups[0].devices.range.width`: 1000000000, it must be from 0 to 20",
+    ] {
+        assert!(words.contains(expected), "{expected} in {words}");
+    }
+    let no_groups = Plan {
+        groups: Vec::new(),
+        ..world.plan(1)
+    };
+    let (code, words) = refused(&world.write_plan(&no_groups), &[]).await;
+    assert_eq!(code, Some(2), "{words}");
+    assert!(words.contains("`groups`: it is empty"), "{words}");
 }
 
 #[cfg(unix)]

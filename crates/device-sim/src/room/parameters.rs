@@ -3,7 +3,7 @@
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::HOUR;
+use super::{DAY, HOUR};
 use crate::random::DeviceRng;
 
 /// What a room is like. The defaults vary from device to device; a group can set any of them.
@@ -95,19 +95,33 @@ impl Overrides {
 
     /// The settings that no room can have, each with what is accepted.
     pub fn problems(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let above = |value: Option<f64>, least: f64| value.is_none_or(|value| value.is_finite() && value >= least);
+        // Far above what any room does, and far below where arithmetic ends.
+        let amount = |value: Option<f64>| value.is_none_or(|value| (0.0..=1e6).contains(&value));
+        let century = |value: Option<f64>, least: f64, unit: f64| {
+            value.is_none_or(|value| (least..=100.0 * 365.0 * DAY / unit).contains(&value))
+        };
         [
-            ("time_constant_h", "from 0.1", above(self.time_constant_h, 0.1)),
-            ("heating_k_per_h", "0 or more", above(self.heating_k_per_h, 0.0)),
-            ("cooling_k_per_h", "0 or more", above(self.cooling_k_per_h, 0.0)),
-            ("hysteresis_k", "0 or more", above(self.hysteresis_k, 0.0)),
-            ("minimum_run_s", "0 or more", above(self.minimum_run_s, 0.0)),
-            ("setback_k", "0 or more", above(self.setback_k, 0.0)),
-            ("openings_per_day", "0 or more", above(self.openings_per_day, 0.0)),
-            ("noise_k", "0 or more", above(self.noise_k, 0.0)),
+            (
+                "time_constant_h",
+                "from 0.1 to a century",
+                century(self.time_constant_h, 0.1, HOUR),
+            ),
+            ("heating_k_per_h", AMOUNT, amount(self.heating_k_per_h)),
+            ("cooling_k_per_h", AMOUNT, amount(self.cooling_k_per_h)),
+            ("hysteresis_k", AMOUNT, amount(self.hysteresis_k)),
+            (
+                "minimum_run_s",
+                "from 0 to a century",
+                century(self.minimum_run_s, 0.0, 1.0),
+            ),
+            ("setback_k", AMOUNT, amount(self.setback_k)),
+            ("openings_per_day", AMOUNT, amount(self.openings_per_day)),
+            ("noise_k", AMOUNT, amount(self.noise_k)),
         ]
         .into_iter()
         .filter(|(_, _, good)| !good)
         .map(|(key, accepted, _)| (key, accepted))
     }
 }
+
+const AMOUNT: &str = "from 0 to 1000000";

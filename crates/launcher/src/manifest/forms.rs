@@ -43,9 +43,8 @@ impl Typed for Table<'_> {
     }
 }
 
-/// The most devices that one DPS instance holds, which also keeps a typing error from filling the memory.
-/// <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
-pub(super) const MAX_DEVICES: u32 = 1_000_000;
+// It also keeps a typing error from filling the memory.
+pub(super) use device_sim::plan::MAX_DEVICES;
 
 /// The name of a fleet.
 pub(super) struct Name(pub(super) String);
@@ -328,13 +327,13 @@ impl Value for Place {
 }
 
 impl Value for Amount {
-    const FORM: &'static str = "a number, 0 or more, such as 2.5";
+    const FORM: &'static str = "a number from 0 to 1000000, such as 2.5";
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let number = number(value)?;
-        if number.is_finite() && number >= 0.0 {
+        if (0.0..=1e6).contains(&number) {
             Ok(Self(number))
         } else {
-            Err(Unreadable::Value(format!("{number} is not 0 or more")))
+            Err(Unreadable::Value(format!("{number} is not from 0 to 1000000")))
         }
     }
 }
