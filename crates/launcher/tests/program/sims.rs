@@ -73,8 +73,18 @@ impl World {
         std::fs::read_to_string(path.next().unwrap()).unwrap()
     }
 
-    fn wait_until_all_are_connected(&self) {
-        self.figures(|figures| figures["connected"] == 6);
+    /// Waits until the sims have counted `devices` as online, and an acknowledged message with them. For the emulator, a
+    /// device is connected before it has subscribed and fetched its twin, so its count is ahead of theirs.
+    fn wait_until_online(&self, devices: u64) {
+        for _ in 0..3_000 {
+            // It fails while there is no record yet, or a shard has none.
+            let merged = self.fleet.fleet(&["report", "merge", "results"]);
+            let online = |word, least| merged.stdout.contains(word) && merged.figure(word) >= least;
+            if online("connected", devices) && online("acknowledged", 1) {
+                return;
+            }
+        }
+        panic!("the sims never counted {devices} devices as online");
     }
 }
 
@@ -85,7 +95,7 @@ fn sims_share_a_fleet_take_over_from_the_dead_and_their_merged_account_closes() 
     first.wait_for(": 2 devices");
     let mut second = world.sim(&["--shards", "3"]);
     second.wait_for(": 2 devices");
-    world.wait_until_all_are_connected();
+    world.wait_until_online(6);
     let health = ["health", "sim", "--results", "results", "--pid"];
     world
         .fleet
@@ -145,7 +155,7 @@ fn a_sim_of_one_shard_takes_its_number_from_the_job_and_a_report_names_what_is_m
     let mut sim = Running::spawn(job);
     sim.wait_for("taking shard 1/2");
     sim.wait_for("shard 1/2: 3 devices");
-    world.figures(|figures| figures["connected"] == 3);
+    world.wait_until_online(3);
     sim.interrupt();
     assert_eq!(sim.end().0, Some(0));
 
