@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
@@ -89,6 +90,22 @@ pub(crate) async fn open(
     };
     debug!(client_id = options.client_id, ?timings, "connected");
     Ok((packets, timings))
+}
+
+/// Whether a server can be reached and trusted: DNS, TCP (and a proxy's tunnel) and TLS, in `limit`, and not a word of MQTT. A
+/// client certificate is not shown, since it is asked for here and judged later.
+pub async fn probe(endpoint: &Endpoint, limit: Duration) -> Result<(), ConnectError> {
+    let clock = Clock {
+        deadline: Instant::now() + limit,
+        limit,
+    };
+    let addresses = clock.run(Phase::Dns, look_up(endpoint)).await?;
+    let tcp = clock.run(Phase::Tcp, reach(endpoint, &addresses)).await?;
+    let shaking = shake_hands(endpoint, &Credentials::None, tcp);
+    let mut tls = clock.run(Phase::Tls, shaking).await?;
+    // The server has shown what it was asked for; whether it takes leave does not matter.
+    let _ = timeout_at(clock.deadline, tls.shutdown()).await;
+    Ok(())
 }
 
 /// The time there is for everything.

@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 pub use connect::{ConnectError, ConnectRefusal};
-pub use tls::TlsFailure;
+pub use tls::{OutOfDate, TlsFailure};
 pub use way::{ProxyFailure, UpgradeFailure};
 
 use crate::WebSocketFault;

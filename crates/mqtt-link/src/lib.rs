@@ -68,12 +68,12 @@ mod wire;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use connect::ConnectTimings;
+pub use connect::{ConnectTimings, probe};
 pub use credentials::{Credentials, CredentialsError, SasToken, certified_key};
 pub use endpoint::{Endpoint, InvalidServerName, Transport};
 pub use error::{
-    ConnectError, ConnectRefusal, LinkError, ProtocolError, ProxyFailure, PublishError, SubscribeError, TlsFailure,
-    UpgradeFailure,
+    ConnectError, ConnectRefusal, LinkError, OutOfDate, ProtocolError, ProxyFailure, PublishError, SubscribeError,
+    TlsFailure, UpgradeFailure,
 };
 pub use limits::MAX_PACKET;
 pub use link::{Event, Link};

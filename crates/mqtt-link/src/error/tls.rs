@@ -32,6 +32,27 @@ impl TlsFailure {
         matches!(self, Self::Tls(error) if refuses_our_certificate(error))
     }
 
+    /// Whether a certificate was refused for its dates. A clock that is wrong looks the same.
+    pub fn out_of_date(&self) -> Option<OutOfDate> {
+        let Self::Tls(error) = self else { return None };
+        match error {
+            rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
+                Some(OutOfDate::ServerExpired {
+                    now: time.as_secs(),
+                    not_after: not_after.as_secs(),
+                })
+            }
+            rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
+                Some(OutOfDate::ServerNotYetValid {
+                    now: time.as_secs(),
+                    not_before: not_before.as_secs(),
+                })
+            }
+            rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => Some(OutOfDate::Ours),
+            _ => None,
+        }
+    }
+
     /// A stable snake_case word for counting.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -41,6 +62,27 @@ impl TlsFailure {
             Self::Io(_) => "tls_io",
         }
     }
+}
+
+/// A certificate that was refused for its dates, which are seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutOfDate {
+    /// The server's is over.
+    ServerExpired {
+        /// What this machine's clock said.
+        now: u64,
+        /// The last second it was valid.
+        not_after: u64,
+    },
+    /// The server's has not begun.
+    ServerNotYetValid {
+        /// What this machine's clock said.
+        now: u64,
+        /// The first second it will be valid.
+        not_before: u64,
+    },
+    /// Ours is over, as the server says.
+    Ours,
 }
 
 impl From<io::Error> for TlsFailure {

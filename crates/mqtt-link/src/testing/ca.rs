@@ -77,6 +77,19 @@ impl TestCa {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// A server certificate with these names and years of validity: chain and key.
+    pub fn server_der_of_years(
+        &self,
+        names: &[&str],
+        (from, to): (i32, i32),
+    ) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("test names are dns names or ip addresses");
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        der(self.sign(&params))
+    }
+
     /// A server-side configuration with a fresh certificate for these names, which trusts this root's clients.
     pub fn server_config(&self, names: &[&str], client_certificate: ClientCertificate) -> Arc<ServerConfig> {
         let (chain, key) = self.server_der(names);
