@@ -2,14 +2,14 @@
 //!
 //! Each is a real Azure IoT device: it loads its own leaf certificate and key, registers with DPS, connects to the hub
 //! that it was assigned, and speaks IoT Plug and Play. What to simulate stands in a [`plan`]; what happens comes out as
-//! [`lines`]. This crate knows nothing of manifests, of who enrolls, or of what is behind the service.
+//! [`lines`]. This crate knows nothing of manifests, of enrolling, or of what is behind the service.
 //!
 //! # Map
 //!
 //! | module | is |
 //! | --- | --- |
 //! | [`plan`] | the contract with the launcher: what to simulate |
-//! | [`lines`] | the contract with whoever started the process: stats and device lines out, control lines in |
+//! | [`lines`] | the contract with the program that started the process: stats and device lines out, control lines in |
 //! | [`fleet`] | a process's devices, moved by stages and control lines |
 //! | `device` | one device's task: register, connect, session, what to do after a failure |
 //! | [`model`] | what a device measures, reports, accepts and answers. Pure |
@@ -23,7 +23,8 @@
 //! | [`limits`], [`proxies`] | what this machine allows, and what its environment says |
 //! | [`single`] | one device by environment or flags, as the how-to runs the samples |
 //! | [`cli`], [`command_line`] | the command line, and how it is read without repeating a key |
-//! | [`console`] | what is said to whoever may be there |
+//! | [`clock`] | dates of certificates beside what this machine's clock says |
+//! | [`console`] | what is printed, where a reader may be missing |
 //!
 //! # Example
 //!
@@ -47,6 +48,7 @@
 )]
 
 pub mod cli;
+pub mod clock;
 pub mod command_line;
 pub mod console;
 mod context;

@@ -5,11 +5,13 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use iot_protocol::id::DeviceId;
+use jiff::Timestamp;
 use mqtt_link::{ConnectError, ConnectRefusal, LinkError};
 use provisioning::certificate::CertificateError;
 use provisioning::identities::IdentityError;
 use provisioning::register::RegistrationError;
 
+use crate::clock;
 use crate::recovery::Failure;
 
 #[derive(Debug)]
@@ -57,7 +59,7 @@ impl Trouble {
         }
     }
 
-    /// The same behind a gateway. There is no DPS that would know better, so whoever is refused there needs a person.
+    /// The same behind a gateway. There is no DPS that would know better, so a device that is refused there needs a person.
     pub(super) fn at_gateway(error: &ConnectError, gateway: &DeviceId) -> Self {
         let trouble = Self::connection(error);
         if trouble.failure != Failure::HubRefused {
@@ -109,7 +111,7 @@ impl Trouble {
     }
 
     /// Nothing that waiting or asking DPS would mend.
-    pub(super) fn operator(reason: &'static str, error: &dyn Error) -> Self {
+    pub(super) fn operator(reason: &'static str, error: &(dyn Error + 'static)) -> Self {
         Self {
             failure: Failure::OperatorMustAct,
             reason,
@@ -132,13 +134,42 @@ fn classify(error: &ConnectError) -> Failure {
 }
 
 /// An error with all its causes.
-fn sentence(error: &dyn Error) -> String {
+fn sentence(error: &(dyn Error + 'static)) -> String {
     let mut sentence = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         sentence.push_str(": ");
+        let dates = error
+            .downcast_ref()
+            .and_then(|failure| clock::words(failure, Timestamp::now()));
+        if let Some(dates) = dates {
+            return sentence + &dates;
+        }
         sentence.push_str(&error.to_string());
         cause = error.source();
     }
     sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::UnixTime;
+
+    use super::*;
+
+    #[test]
+    fn dates_that_do_not_fit_are_told_beside_the_clock() {
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(1_795_802_400));
+        let not_after = UnixTime::since_unix_epoch(Duration::from_secs(1_000_000_000));
+        let expired = rustls::CertificateError::ExpiredContext { time, not_after };
+        let error = ConnectError::Tls {
+            server_name: "dps.example".into(),
+            source: mqtt_link::TlsFailure::Tls(rustls::Error::InvalidCertificate(expired)),
+        };
+        assert_eq!(
+            Trouble::connection(&error).message,
+            "tls handshake with `dps.example` failed: the server's certificate expired on 2001-09-09T01:46:40Z; this \
+             machine's clock says 2026-11-27T18:00:00Z"
+        );
+    }
 }

@@ -157,18 +157,30 @@ pub enum CertificateError {
         key: String,
     },
     /// The certificate's time is over.
-    #[error("the certificate in {file} expired on {not_after}")]
+    #[error(
+        "the certificate in {file} expired on {not_after}; it was valid from {not_before}, and this machine's clock says {now:.0}"
+    )]
     Expired {
         /// The file.
         file: String,
+        /// What this machine's clock says.
+        now: Timestamp,
+        /// The first second it was valid.
+        not_before: Timestamp,
         /// The last second it was valid.
         not_after: Timestamp,
     },
     /// The certificate's time has not begun.
-    #[error("the certificate in {file} is not valid before {not_before}")]
+    #[error(
+        "the certificate in {file} is not valid before {not_before}; it is valid until {not_after}, and this machine's clock says {now:.0}"
+    )]
     NotYetValid {
         /// The file.
         file: String,
+        /// What this machine's clock says.
+        now: Timestamp,
+        /// The last second it will be valid.
+        not_after: Timestamp,
         /// The first second it will be valid.
         not_before: Timestamp,
     },

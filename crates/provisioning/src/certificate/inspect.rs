@@ -78,13 +78,17 @@ impl CertificateFacts {
         if now > self.not_after {
             return Err(CertificateError::Expired {
                 file: file.to_owned(),
+                now,
+                not_before: self.not_before,
                 not_after: self.not_after,
             });
         }
         if now < self.not_before {
             return Err(CertificateError::NotYetValid {
                 file: file.to_owned(),
+                now,
                 not_before: self.not_before,
+                not_after: self.not_after,
             });
         }
         Ok(())

@@ -311,14 +311,16 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             late.to_string(),
-            "the certificate in `leaf.pem` expired on 2027-11-23T15:00:00Z"
+            "the certificate in `leaf.pem` expired on 2027-11-23T15:00:00Z; it was valid from 2026-11-23T14:55:00Z, and this \
+             machine's clock says 2027-11-23T15:00:01Z"
         );
         let early = identity
             .check("thermo-1", "2026-11-23T14:00:00Z".parse().unwrap())
             .unwrap_err();
         assert_eq!(
             early.to_string(),
-            "the certificate in `leaf.pem` is not valid before 2026-11-23T14:55:00Z"
+            "the certificate in `leaf.pem` is not valid before 2026-11-23T14:55:00Z; it is valid until 2027-11-23T15:00:00Z, \
+             and this machine's clock says 2026-11-23T14:00:00Z"
         );
     }
 
