@@ -3,6 +3,8 @@
 //! What was counted is summed and histograms are added, over all shards and all processes that had them. Devices are not
 //! events: a shard's devices are counted once, however many processes had it.
 
+mod figures;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use crate::report::{DeviceCounts, Losses, Merged, PROCESS_DIED, Report, Run};
 use crate::sim::record::{RECORD_VERSION, Record};
 use crate::stats::{Totals, failed_by_reason};
 use crate::summary::summary;
+use figures::Tally;
 
 /// Merges the files in `results`, of the run `run` or the newest, and prints the summary.
 ///
@@ -44,6 +47,7 @@ pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Res
 /// The records in these folders, and in the folders of runs and shards in them.
 fn read_all(results: &[PathBuf]) -> anyhow::Result<Vec<Record>> {
     let mut records = Vec::new();
+    let mut tally = Tally::default();
     for folder in results {
         let mut files = BTreeSet::new();
         find(folder, 2, &mut files)?;
@@ -62,6 +66,9 @@ fn read_all(results: &[PathBuf]) -> anyhow::Result<Vec<Record>> {
                     record.version
                 ));
             }
+            tally
+                .take(&record)
+                .map_err(|what| anyhow!("`{}` can't be used: {what}", path.display()))?;
             records.push(record);
         }
     }

@@ -184,3 +184,54 @@ fn a_copy_counts_once_and_a_contradiction_is_refused() {
         "run 20261124T020000000 was cut into 3 shards and into 4; those can't be added"
     );
 }
+
+/// What `fleet report merge` says of a folder with these records.
+fn merged(records: &[Record]) -> (Option<i32>, String, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = (1..=records.len())
+        .map(|number| folder.path().join(format!("{number:010}.json")))
+        .collect();
+    for (record, path) in records.iter().zip(&paths) {
+        std::fs::write(path, serde_json::to_vec(record).unwrap()).unwrap();
+    }
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fleet"));
+    let output = command.args(["report", "merge"]).arg(folder.path()).output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    let paths = paths.iter().map(|path| path.display().to_string());
+    (output.status.code(), words, paths.collect())
+}
+
+#[test]
+fn figures_that_cannot_be_are_refused_with_their_file() {
+    let good = |index| record(index, 1, Some(EndReason::Stopped), &telemetry(10, 10, 0));
+    assert_eq!(merged(&[good(0), good(1), good(2)]).0, Some(0));
+
+    // Each fits, and their sum does not; nor does what is dropped for one reason with what is dropped for another.
+    let half = u64::MAX / 2 - 100;
+    let many = record(1, 1, Some(EndReason::Stopped), &telemetry(half, 10, 0));
+    let dropped = record(2, 1, Some(EndReason::Stopped), &telemetry(10, 10, half));
+    let (code, words, paths) = merged(&[good(0), many, dropped]);
+    assert_eq!(code, Some(2), "{words}");
+    let expected = format!(
+        "error: `{}` can't be used: its figures and those of the files before it are too large",
+        paths[2]
+    );
+    assert!(words.starts_with(&expected), "{words}");
+
+    let mut backwards = good(1);
+    backwards.stats.t = -1.0;
+    let (code, words, paths) = merged(&[good(0), backwards]);
+    assert_eq!(code, Some(2), "{words}");
+    assert!(
+        words.contains(&format!("`{}` can't be used: it says that -1 seconds", paths[1])),
+        "{words}"
+    );
+
+    let crowd = record(1, 1, Some(EndReason::Stopped), &[("devices_connected", 31)]);
+    let (code, words, _) = merged(&[good(0), crowd]);
+    assert_eq!(code, Some(2), "{words}");
+    assert!(
+        words.contains("its `devices_connected` is 31, and the fleet has 30 devices"),
+        "{words}"
+    );
+}
