@@ -19,7 +19,7 @@ use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::story::Story;
 use crate::target::{self, Opened, Token};
-use crate::{run, target::emulator_state};
+use crate::{reach, run, target::emulator_state};
 
 /// What to enroll, and how.
 #[derive(Debug, Clone)]
@@ -59,6 +59,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         if by_hand {
             return instruct(&options, &manifest, story).await;
         }
+        reach::application(&manifest.target, story).await?;
         if options.dry_run {
             return look(&options, &manifest, token, story).await;
         }

@@ -1,18 +1,24 @@
-//! Whether a target can be reached at all: its names resolve and its ports answer. Asked before anything is enrolled or
-//! started, since a device or a REST client that tries again and again takes long to find out, and can't say which key to mend.
+//! Whether a target can be reached and trusted at all: its names resolve, its ports answer, and its certificates come from
+//! a CA that the run trusts. Asked before anything is made, enrolled or started, since a device or a REST client that tries
+//! again and again takes long to find out, and can't say which key to mend.
 
 use std::io;
-use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
+use device_sim::clock;
 use device_sim::proxies::Proxies;
-use tokio::net::{TcpStream, lookup_host};
-use tokio::task::JoinSet;
+use jiff::Timestamp;
+use mqtt_link::{ConnectError, Endpoint, Phase, Tls, TlsFailure, TrustRoots, probe};
+use provisioning::certificate::load;
+use rustls::CertificateError;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::exit::Failure;
 use crate::manifest::types::Target;
+use crate::story::Story;
 
 /// A person does not wait longer for the first word.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -23,6 +29,21 @@ struct Place {
     host: String,
     port: u16,
     key: &'static str,
+    /// Without TLS, which only an emulator on this machine is asked.
+    plain: bool,
+    /// The roots to trust instead of the public ones.
+    ca: Option<PathBuf>,
+}
+
+/// What a look at a place has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    /// It answers and is trusted.
+    Good,
+    /// It answers, and what went wrong may pass.
+    Unsure(String),
+    /// A person has to mend something.
+    Bad(String),
 }
 
 /// Makes sure that the application answers, where there is one. An emulator of the manifest is not there yet.
@@ -30,20 +51,20 @@ struct Place {
 /// # Errors
 ///
 /// It does not, with what to check.
-pub async fn application(target: &Target) -> Result<(), Failure> {
+pub async fn application(target: &Target, story: Story) -> Result<(), Failure> {
     let place = match target {
-        Target::IotCentral(target) => place_of(&target.app),
+        Target::IotCentral(target) => place_of(&target.app, target.endpoint.ca.as_deref()),
         Target::Dps(_) | Target::Emulator(_) => None,
     };
-    answers(place).await
+    answers(place, story).await
 }
 
-/// Makes sure that DPS answers, for devices that are about to start on this machine.
+/// Makes sure that the application and DPS answer, for devices that are about to start on this machine.
 ///
 /// # Errors
 ///
-/// It does not, with what to check.
-pub async fn dps(target: &Target) -> Result<(), Failure> {
+/// One of them does not, with what to check.
+pub async fn application_and_dps(target: &Target, story: Story) -> Result<(), Failure> {
     let endpoint = match target {
         Target::Dps(target) => Some(&target.endpoint),
         Target::IotCentral(target) => Some(&target.endpoint),
@@ -53,28 +74,32 @@ pub async fn dps(target: &Target) -> Result<(), Failure> {
         host: endpoint.dps_endpoint.clone(),
         port: endpoint.port,
         key: "target.dps_endpoint",
+        plain: false,
+        ca: endpoint.ca.clone(),
     });
-    answers(place).await
+    tokio::try_join!(application(target, story), answers(place, story))?;
+    Ok(())
 }
 
-async fn answers(place: Option<Place>) -> Result<(), Failure> {
+async fn answers(place: Option<Place>, story: Story) -> Result<(), Failure> {
     let Some(place) = place else { return Ok(()) };
     let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
-    // What is behind a proxy only the proxy can resolve and reach.
-    if !matches!(proxies.to(&place.host, place.port), Ok(None)) {
-        return Ok(());
-    }
-    match problem(&place).await {
-        None => Ok(()),
-        Some(problem) => Err(Failure::refused(anyhow!("{problem}"))),
+    match look(&place, &proxies).await.map_err(Failure::Refused)? {
+        Found::Good => Ok(()),
+        Found::Unsure(words) => {
+            story.tell(format!("warning: {words}"));
+            Ok(())
+        }
+        Found::Bad(words) => Err(Failure::refused(anyhow!("{words}"))),
     }
 }
 
 /// The place in an address, whose form the manifest has checked.
-fn place_of(app: &str) -> Option<Place> {
+fn place_of(app: &str, ca: Option<&Path>) -> Option<Place> {
     let (scheme, rest) = app.split_once("://")?;
     let authority = rest.split('/').next()?;
-    let default = if scheme == "https" { 443 } else { 80 };
+    let plain = scheme != "https";
+    let default = if plain { 80 } else { 443 };
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
         _ => (authority, default),
@@ -83,58 +108,146 @@ fn place_of(app: &str) -> Option<Place> {
         host: host.trim_matches(['[', ']']).to_owned(),
         port,
         key: "target.app",
+        plain,
+        ca: ca.map(Path::to_owned),
     })
 }
 
-/// What is wrong with a place, if anything is.
-async fn problem(place: &Place) -> Option<String> {
-    let Place { host, port, key } = place;
-    let hint = "it is reached without a proxy; where one is needed, set HTTPS_PROXY";
-    let addresses: Vec<SocketAddr> = match timeout(WITHIN, lookup_host((host.as_str(), *port))).await {
-        Ok(Ok(addresses)) => addresses.collect(),
-        Ok(Err(error)) => {
-            return Some(format!(
-                "{host}: the name does not resolve: {error}\nhint: check `{key}` and the DNS of this machine; {hint}"
-            ));
+async fn look(place: &Place, proxies: &Proxies) -> anyhow::Result<Found> {
+    let Place { host, port, .. } = place;
+    if place.plain {
+        return Ok(look_without_tls(place).await);
+    }
+    let roots = match &place.ca {
+        None => TrustRoots::WebPki,
+        Some(path) => TrustRoots::Certificates(load::certificates(path).context("`target.ca` can't be used")?),
+    };
+    let proxy = proxies.to(host, *port).context("HTTPS_PROXY can't be used")?;
+    let by_proxy = proxy.is_some();
+    let endpoint =
+        Endpoint::new(host, *port, Tls::new(roots)?).with_context(|| format!("`{}` can't be used", place.key))?;
+    Ok(match probe(&endpoint.through(proxy), WITHIN).await {
+        Ok(()) => Found::Good,
+        Err(error) => found(place, by_proxy, &error),
+    })
+}
+
+async fn look_without_tls(place: &Place) -> Found {
+    let Place { host, port, .. } = place;
+    let source = match timeout(WITHIN, TcpStream::connect((host.as_str(), *port))).await {
+        Ok(Ok(_)) => return Found::Good,
+        Ok(Err(source)) => source,
+        Err(_) => io::ErrorKind::TimedOut.into(),
+    };
+    Found::Bad(unreachable(place, false, &source))
+}
+
+/// What an error means, and what to check.
+fn found(place: &Place, by_proxy: bool, error: &ConnectError) -> Found {
+    let Place { host, port, .. } = place;
+    let (key, hint) = (named(place, by_proxy), advice(by_proxy));
+    match error {
+        ConnectError::Dns { host, source } => Found::Bad(format!(
+            "{host}: the name does not resolve: {source}\nhint: check {key} and the DNS of this machine{hint}"
+        )),
+        ConnectError::Tcp { source, .. } => Found::Bad(unreachable(place, by_proxy, source)),
+        ConnectError::TimedOut { phase: Phase::Dns, .. } => Found::Bad(format!(
+            "{host}: no answer from DNS within {} s\nhint: check the network and the DNS of this machine, and {key}{hint}",
+            WITHIN.as_secs()
+        )),
+        ConnectError::TimedOut { phase: Phase::Tcp, .. } => {
+            Found::Bad(unreachable(place, by_proxy, &io::ErrorKind::TimedOut.into()))
         }
-        Err(_) => {
-            return Some(format!(
-                "{host}: no answer from DNS within {} s\nhint: check the network and the DNS of this machine, and `{key}`; {hint}",
-                WITHIN.as_secs()
+        ConnectError::Proxy { proxy, source } => Found::Bad(format!(
+            "the proxy {proxy} does not connect to {host} port {port}: {source}\nhint: check HTTPS_PROXY and NO_PROXY, that the \
+             proxy lets port {port} through, and `{}`",
+            place.key
+        )),
+        ConnectError::Tls { source, .. } => handshake(place, source),
+        ConnectError::TimedOut { .. } => Found::Unsure(format!(
+            "{host} does not finish the TLS handshake on port {port} within {} s\n  check `{}`, and that TLS is spoken there",
+            WITHIN.as_secs(),
+            place.key
+        )),
+        other => Found::Unsure(format!("{host} port {port}: {other}")),
+    }
+}
+
+/// Which key, or variable, names the host that our own socket goes to.
+fn named(place: &Place, by_proxy: bool) -> String {
+    match by_proxy {
+        true => "HTTPS_PROXY".to_owned(),
+        false => format!("`{}`", place.key),
+    }
+}
+
+fn advice(by_proxy: bool) -> &'static str {
+    match by_proxy {
+        true => "",
+        false => "; it is reached without a proxy; where one is needed, set HTTPS_PROXY",
+    }
+}
+
+fn unreachable(place: &Place, by_proxy: bool, error: &io::Error) -> String {
+    let (key, hint) = (named(place, by_proxy), advice(by_proxy));
+    let Place { host, port, .. } = place;
+    if by_proxy {
+        return format!("the proxy on the way to {host} can't be reached: {error}\nhint: check {key} and NO_PROXY");
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            format!(
+                "{host} refuses connections on port {port}\nhint: check {key}, and that the service runs there{hint}"
+            )
+        }
+        io::ErrorKind::TimedOut => format!(
+            "{host} does not answer on port {port} within {} s\nhint: a firewall may drop what goes there; check {key}{hint}",
+            WITHIN.as_secs()
+        ),
+        _ => format!("{host} can't be reached on port {port}: {error}\nhint: check the network and {key}{hint}"),
+    }
+}
+
+/// What is wrong with the certificate, or whatever else a handshake failed for.
+fn handshake(place: &Place, failure: &TlsFailure) -> Found {
+    let Place { host, port, key, .. } = place;
+    if let Some(dates) = clock::words(failure, Timestamp::now()) {
+        return Found::Bad(format!(
+            "{host} port {port} can't be trusted: {dates}\nhint: set the clock of this machine if it is wrong; otherwise the server \
+             needs another certificate"
+        ));
+    }
+    let words = match failure {
+        TlsFailure::Tls(rustls::Error::InvalidCertificate(error)) => match (error, &place.ca) {
+            (CertificateError::UnknownIssuer, Some(ca)) => format!(
+                "its certificate does not come from a CA in `{}`\nhint: check `target.ca`, which has to hold the root above the \
+                 service's certificate, and `{key}`; for `fleet emulator` that is ca_cert.pem in its state folder",
+                ca.display()
+            ),
+            (CertificateError::UnknownIssuer, None) => format!(
+                "its certificate does not come from a public CA\nhint: check `{key}`; the CA of an emulator, or of a proxy that opens \
+                 TLS, goes into `target.ca`"
+            ),
+            (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }, _) => {
+                format!("its certificate is for another name\nhint: check `{key}`")
+            }
+            _ => format!("its certificate is refused: {error}\nhint: check `{key}` and `target.ca`"),
+        },
+        TlsFailure::Tls(rustls::Error::InvalidMessage(_)) => {
+            format!("what answers there does not speak TLS\nhint: check `{key}` and the port")
+        }
+        other => {
+            return Found::Unsure(format!(
+                "the TLS handshake with {host} on port {port} failed: {other}\n  check `{key}`, and that TLS is spoken there"
             ));
         }
     };
-    let error = timeout(WITHIN, any_answers(addresses))
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        .err()?;
-    Some(match error.kind() {
-        io::ErrorKind::ConnectionRefused => format!(
-            "{host} refuses connections on port {port}\nhint: check `{key}`, and that the service runs there; {hint}"
-        ),
-        io::ErrorKind::TimedOut => format!(
-            "{host} does not answer on port {port} within {} s\nhint: a firewall may drop what goes there; check `{key}`; {hint}",
-            WITHIN.as_secs()
-        ),
-        _ => format!("{host} can't be reached on port {port}: {error}\nhint: check the network and `{key}`; {hint}"),
-    })
-}
-
-/// Whether one of the addresses answers; all are asked at once.
-async fn any_answers(addresses: Vec<SocketAddr>) -> io::Result<()> {
-    let mut attempts: JoinSet<_> = addresses.into_iter().map(TcpStream::connect).collect();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(_) => return Ok(()),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    Found::Bad(format!("{host} port {port} can't be trusted: {words}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use mqtt_link::testing::{ClientCertificate, ConnectProxy, Connection, Server, TestCa};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -144,6 +257,15 @@ mod tests {
             host: host.to_owned(),
             port,
             key: "target.app",
+            plain: false,
+            ca: None,
+        }
+    }
+
+    fn bad(found: Found) -> String {
+        match found {
+            Found::Bad(words) => words,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -159,7 +281,15 @@ mod tests {
             ("http://[::1]:8080", "::1", 8080),
             ("https://[::1]", "::1", 443),
         ] {
-            assert_eq!(place_of(app), Some(at(host, port)), "{app}");
+            let plain = app.starts_with("http:");
+            assert_eq!(
+                place_of(app, None),
+                Some(Place {
+                    plain,
+                    ..at(host, port)
+                }),
+                "{app}"
+            );
         }
     }
 
@@ -167,17 +297,107 @@ mod tests {
     async fn what_does_not_answer_is_named_with_its_key() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(problem(&at("127.0.0.1", port)).await, None);
+        let plain = Place {
+            plain: true,
+            ..at("127.0.0.1", port)
+        };
+        let none = Proxies::default();
+        assert_eq!(look(&plain, &none).await.unwrap(), Found::Good);
         drop(listener);
-        let refused = problem(&at("127.0.0.1", port)).await.unwrap();
-        assert!(
-            refused.starts_with(&format!(
-                "127.0.0.1 refuses connections on port {port}\nhint: check `target.app`"
-            )),
-            "{refused}"
-        );
-        let unknown = problem(&at("contoso.invalid", 443)).await.unwrap();
+        for place in [plain, at("127.0.0.1", port)] {
+            let refused = bad(look(&place, &none).await.unwrap());
+            assert!(
+                refused.starts_with(&format!(
+                    "127.0.0.1 refuses connections on port {port}\nhint: check `target.app`"
+                )),
+                "{refused}"
+            );
+        }
+        let unknown = bad(look(&at("contoso.invalid", 443), &none).await.unwrap());
         assert!(unknown.starts_with("contoso.invalid: "), "{unknown}");
         assert!(unknown.contains("`target.app`"), "{unknown}");
+    }
+
+    /// The place `dps.invalid`, which only a proxy can find, with a CA to trust.
+    async fn behind_a_proxy(trusted: &TestCa, signer: &TestCa) -> Found {
+        let config = signer.server_config(&["dps.invalid"], ClientCertificate::Optional);
+        let server = Server::start_with(config, vec![Connection::new()]).await;
+        let proxy = ConnectProxy::requiring("user", "secret").await;
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.pem");
+        std::fs::write(&ca, trusted.pem()).unwrap();
+        let address = format!("http://user:secret@127.0.0.1:{}", proxy.port());
+        let proxies = Proxies::from_environment(|name| (name == "HTTPS_PROXY").then(|| address.clone()));
+        let place = Place {
+            ca: Some(ca),
+            ..at("dps.invalid", server.port())
+        };
+        look(&place, &proxies).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn trust_is_tried_through_a_proxy_too() {
+        let (ca, other) = (TestCa::new("test root"), TestCa::new("other root"));
+        assert_eq!(behind_a_proxy(&ca, &ca).await, Found::Good);
+        let words = bad(behind_a_proxy(&other, &ca).await);
+        assert!(words.contains("does not come from a CA in"), "{words}");
+        assert!(words.contains("hint: check `target.ca`"), "{words}");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_is_not_there_is_what_is_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
+        drop(listener);
+        let proxies = Proxies::from_environment(|name| (name == "HTTPS_PROXY").then(|| address.clone()));
+        let words = bad(look(&at("dps.invalid", 8883), &proxies).await.unwrap());
+        assert!(
+            words.starts_with("the proxy on the way to dps.invalid can't be reached"),
+            "{words}"
+        );
+        assert!(words.contains("hint: check HTTPS_PROXY"), "{words}");
+    }
+
+    #[test]
+    fn what_a_person_has_to_mend_is_told_from_what_may_pass() {
+        let place = at("dps.example", 8883);
+        let tls = |error| ConnectError::Tls {
+            server_name: "dps.example".into(),
+            source: TlsFailure::Tls(error),
+        };
+        let certificate = |error| tls(rustls::Error::InvalidCertificate(error));
+        let time = |seconds| rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let early = CertificateError::NotValidYetContext {
+            time: time(1_000_000_000),
+            not_before: time(1_795_802_400),
+        };
+        for (error, words) in [
+            (
+                certificate(CertificateError::UnknownIssuer),
+                "does not come from a public CA",
+            ),
+            (
+                certificate(CertificateError::NotValidForName),
+                "is for another name\nhint: check `target.app`",
+            ),
+            (
+                certificate(early),
+                "not valid before 2026-11-27T18:00:00Z; this machine's clock says 2001-09-09T01:46:40Z",
+            ),
+            (
+                tls(rustls::Error::InvalidMessage(
+                    rustls::InvalidMessage::InvalidContentType,
+                )),
+                "does not speak TLS",
+            ),
+        ] {
+            let said = bad(found(&place, false, &error));
+            assert!(said.contains(words) && said.contains("hint: "), "{said}");
+        }
+        let closed = ConnectError::Tls {
+            server_name: "dps.example".into(),
+            source: TlsFailure::Io(io::ErrorKind::UnexpectedEof.into()),
+        };
+        assert!(matches!(found(&place, false, &closed), Found::Unsure(_)));
     }
 }

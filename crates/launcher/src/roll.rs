@@ -34,7 +34,7 @@ use crate::keep::{self, deliver};
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::story::Story;
-use crate::{manifest, roster, target};
+use crate::{manifest, reach, roster, target};
 
 pub(crate) use args::RollArgs;
 pub use case::Case;
@@ -132,7 +132,8 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         // A roll that can't begin leaves no state.
         application(&manifest.target, None)?;
     }
-    // Without a run nobody may begin one meanwhile: it would read what is being changed.
+    reach::application(&manifest.target, story).await?;
+    // Without a run no other one may begin meanwhile: it would read what is being changed.
     let _no_run = match live {
         Some(_) => None,
         None => Some(Held::for_run(&state).map_err(Failure::refused)?),

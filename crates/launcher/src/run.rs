@@ -94,11 +94,11 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     }
 
     let prepared = async {
+        reach::application_and_dps(&start.manifest.target, story).await?;
         let identities = start.identities(story).await?;
         // A run that can't begin leaves no state.
         let held = Held::for_run(&state).map_err(Failure::refused)?;
         let ready = start.prepare(&identities, &options.executable, token, story).await?;
-        reach::dps(&start.manifest.target).await?;
         Ok::<_, Failure>((held, ready))
     };
     let (_held, ready) = tokio::select! {

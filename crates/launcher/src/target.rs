@@ -20,8 +20,8 @@ use crate::exit::Failure;
 use crate::identities::Identities;
 use crate::manifest::Manifest;
 use crate::manifest::types::{EmulatorTarget, Endpoint, Target};
+use crate::roster;
 use crate::story::Story;
-use crate::{reach, roster};
 
 /// Where devices go, and who can be asked about them.
 #[derive(Debug)]
@@ -179,7 +179,6 @@ async fn open_with(
     more: &[String],
     story: Story,
 ) -> Result<Opened, Failure> {
-    reach::application(&manifest.target).await?;
     match (&manifest.target, token) {
         (Target::Emulator(target), _) => open_emulator(manifest, target, executable, more, story).await,
         (Target::IotCentral(target), Some(token)) => {

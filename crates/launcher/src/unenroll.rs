@@ -20,7 +20,7 @@ use crate::interrupts::Interrupts;
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::story::Story;
-use crate::{run, target};
+use crate::{reach, run, target};
 use ours::Removals;
 
 /// So many devices are removed at once; how fast, the application's quota says.
@@ -71,6 +71,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         return Ok(PASSED);
     }
     let work = async {
+        reach::application(&manifest.target, story).await?;
         let opened = target::open(&manifest, &options.executable, token, story).await?;
         let application = opened.application.as_ref().context("nobody can be asked")?;
         let done = take_back(&options, &application.central, &manifest, story).await;

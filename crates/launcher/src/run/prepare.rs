@@ -9,10 +9,10 @@ use settings::Span;
 use super::{Start, resolve};
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
-use crate::keep;
 use crate::manifest::types::Target;
 use crate::report::write_whole;
 use crate::story::Story;
+use crate::{keep, reach};
 
 /// What to prepare.
 #[derive(Debug, Clone)]
@@ -47,6 +47,7 @@ pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8,
     let story = Story::begin();
     story.tell(start.words());
     let prepared = async {
+        reach::application(&start.manifest.target, story).await?;
         let identities = start.identities(story).await?;
         start.prepare(&identities, &options.executable, token, story).await
     };

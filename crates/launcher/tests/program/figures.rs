@@ -131,7 +131,7 @@ fn a_death_tells_what_it_took_along_in_summary_and_report() {
 }
 
 /// An emulator on its own, and a target table for it.
-fn emulator(fleet: &Fleet) -> (Running, String) {
+pub(crate) fn emulator(fleet: &Fleet) -> (Running, String) {
     let mut emulator = fleet.start_service(&[
         "emulator",
         "--mqtt=127.0.0.1:0",

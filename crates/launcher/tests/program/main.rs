@@ -16,6 +16,7 @@ mod ends;
 mod enroll;
 mod figures;
 mod page;
+mod reach;
 mod refusals;
 mod roll;
 mod run;
