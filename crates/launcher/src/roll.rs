@@ -5,6 +5,7 @@
 //! So a roll that was interrupted anywhere goes on when it is run again.
 
 mod args;
+mod blocked;
 mod case;
 mod crowd;
 mod drive;
@@ -37,6 +38,7 @@ use crate::story::Story;
 use crate::{manifest, reach, roster, target};
 
 pub(crate) use args::RollArgs;
+pub(crate) use blocked::say_blocked;
 pub use case::Case;
 pub use journal::Place;
 pub use report::{Outcome, Report};

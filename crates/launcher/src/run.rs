@@ -116,6 +116,9 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         application,
         mut emulator,
     } = ready;
+    let _asking = application
+        .as_ref()
+        .map(|application| roll::say_blocked(&start.manifest, &state, &application.central, story));
     let (plan, run_id) = start.write_plan(plan, &gateways)?;
     let (live, questions) = Live::pair();
     let _serving = listen(&state, live.clone(), story);

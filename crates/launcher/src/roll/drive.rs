@@ -224,7 +224,7 @@ async fn damaged(error: std::io::Error, path: &Path, scope: &Scope<'_>, service:
 }
 
 /// A few of them, and how many more.
-fn some_of(ids: &BTreeSet<String>) -> String {
+pub(super) fn some_of(ids: &BTreeSet<String>) -> String {
     let shown: Vec<&str> = ids.iter().take(MISSING_TOLD).map(String::as_str).collect();
     match ids.len().saturating_sub(MISSING_TOLD) {
         0 => shown.join(", "),

@@ -473,6 +473,47 @@ fn a_roll_beside_a_run_of_other_figures_takes_those_or_is_refused() {
 }
 
 #[test]
+fn a_run_says_at_its_start_which_devices_a_roll_without_a_journal_has_blocked() {
+    let rolling = Rolling::begin();
+    let mut stopped = rolling.fleet.start(&["roll", "fleet.toml", "--case", "group-breach"]);
+    stopped.wait_for("10 devices blocked");
+    stopped.interrupt();
+    assert_eq!(stopped.end().0, Some(130));
+    let journal = rolling.fleet.path("state/small/roll-thermostats.json");
+    let text = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, &text[..60]).unwrap();
+    rolling.run.interrupt();
+    assert_eq!(rolling.run.end().0, Some(130));
+
+    let fleet = rolling.fleet;
+    let begin = || {
+        let mut run = fleet.start(&["run", "fleet.toml", "--report", "report"]);
+        let blocked = run.wait_for("10 devices of group thermostats are blocked");
+        assert!(blocked.contains("thermo-0001, thermo-0002"), "{blocked}");
+        let hint = run.wait_for("hint: ");
+        assert!(
+            hint.contains("`fleet roll … --case group-breach --group thermostats --let-in` rolls anew"),
+            "{hint}"
+        );
+        (run, blocked)
+    };
+    let (run, blocked) = begin();
+    assert!(blocked.contains("is damaged"), "{blocked}");
+    run.interrupt();
+    assert_eq!(run.end().0, Some(130));
+
+    std::fs::remove_file(&journal).unwrap();
+    let (run, blocked) = begin();
+    assert!(blocked.contains("there is no journal of a roll"), "{blocked}");
+    let again = fleet
+        .fleet(&["roll", "fleet.toml", "--case", "group-breach", "--let-in"])
+        .expect(0);
+    assert!(again.stderr.contains("10 devices let in again"), "{}", again.stderr);
+    run.interrupt();
+    assert_eq!(run.end().0, Some(130));
+}
+
+#[test]
 fn a_breach_roll_that_was_stopped_and_whose_journal_is_damaged_still_lets_its_devices_in_again() {
     let rolling = Rolling::begin();
     let mut stopped = rolling.fleet.start(&["roll", "fleet.toml", "--case", "group-breach"]);
