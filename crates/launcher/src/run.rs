@@ -14,6 +14,7 @@ use std::time::Duration;
 use agenda::{Agenda, Results};
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
+use provisioning::files::{self, Access, Durability};
 use settings::Span;
 use tokio::time::timeout_at;
 use watch::{Extent, Outcome, Watch};
@@ -31,7 +32,7 @@ use crate::interrupts::Interrupts;
 use crate::keep::{self, deliver};
 use crate::manifest::types::Target;
 use crate::manifest::{self, Manifest};
-use crate::report::{EndReason, Received, Report, Run, write_whole};
+use crate::report::{EndReason, Received, Report, Run};
 use crate::shard::Shards;
 use crate::stats::Totals;
 use crate::story::Story;
@@ -322,9 +323,10 @@ impl Start {
         let plan = roster::plan(&self.manifest, target, gateways, self.now)?;
         let state = roster::absolute(&self.manifest.fleet.state)?;
         let path = state.join("plan.json");
-        std::fs::create_dir_all(&state).with_context(|| format!("can't make the folder `{}`", state.display()))?;
         let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
-        write_whole(&path, &text)?;
+        // The folder is there: the run holds it.
+        files::write_whole(&path, &text, Access::Owner, Durability::Synced)
+            .with_context(|| format!("can't write `{}`", path.display()))?;
         Ok((path, plan.run_id))
     }
 }

@@ -125,7 +125,8 @@ fn open_lock(path: &Path) -> io::Result<File> {
 fn make_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if let Some(parent) = folder.parent() {
-        std::fs::create_dir_all(parent)?;
+        // Who may write there could put a folder of theirs in the place of this one, so no umask makes that all.
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
     }
     match std::fs::DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),

@@ -37,7 +37,7 @@ pub(super) fn rewrite(path: &Path, lines: impl Iterator<Item = Line>) -> io::Res
         encode(&line, &mut content)?;
     }
     // What is lost is asked again.
-    write_whole(path, &content, Access::Folder, Durability::Cached).map_err(named(path))
+    write_whole(path, &content, Access::Owner, Durability::Cached).map_err(named(path))
 }
 
 /// The file this process adds to.
@@ -54,7 +54,7 @@ impl OwnFile {
         #[cfg(unix)]
         {
             use std::os::unix::fs::OpenOptionsExt;
-            // Which devices there are is nobody else's business, whatever the umask.
+            // Which devices there are is for the owner to know, whatever the umask.
             options.mode(0o600);
         }
         let mut file = options.open(path).map_err(named(path))?;
