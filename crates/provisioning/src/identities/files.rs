@@ -58,9 +58,11 @@ pub(super) fn check_name(name: &str) -> Result<(), IdentityError> {
 
 /// Keeps a second program from filling the same folder at the same time; it waits until this is dropped.
 ///
-/// Two that wrote side by side could leave the certificate of one beside the key of the other.
+/// Two that wrote side by side could leave the certificate of one beside the key of the other. Where this program can't
+/// write, there is nothing to keep apart: certificates that are complete are read without a lock, and for what is missing the
+/// write fails.
 pub(super) struct Lock {
-    _file: File,
+    _file: Option<File>,
 }
 
 impl Lock {
@@ -76,12 +78,22 @@ impl Lock {
                 .mode(0o600)
                 .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
         }
-        let file = options.open(&path).map_err(io_error("lock", &path))?;
+        let file = match options.open(&path) {
+            Err(reason) if is_read_only(&reason) => return Ok(Self { _file: None }),
+            opened => opened.map_err(io_error("lock", &path))?,
+        };
         #[cfg(unix)]
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
             .map_err(|reason| io_error("lock", &path)(reason.into()))?;
-        Ok(Self { _file: file })
+        Ok(Self { _file: Some(file) })
     }
+}
+
+fn is_read_only(reason: &io::Error) -> bool {
+    matches!(
+        reason.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 pub(super) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
