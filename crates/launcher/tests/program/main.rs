@@ -11,6 +11,7 @@ mod brought;
 mod browser;
 mod certificates;
 mod configs;
+mod disks;
 mod edge;
 mod ends;
 mod enroll;
