@@ -87,6 +87,7 @@ pub mod report;
 pub mod roll;
 pub mod roster;
 pub mod run;
+mod settled;
 pub mod shard;
 pub mod sim;
 pub mod stats;

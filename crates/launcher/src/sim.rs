@@ -1,14 +1,15 @@
 //! `fleet sim`: simulates shards of a plan, together with other processes that share a folder with it.
 //!
-//! How many processes there are is nobody's setting: each takes its fair part of the shards, takes over what others leave
+//! How many processes there are is no setting: each takes its fair part of the shards, takes over what others leave
 //! and gives back what is more than its part.
 
 mod keeper;
+mod lateness;
 pub mod place;
 pub mod record;
 pub mod share;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,10 +29,11 @@ use crate::interrupts::Interrupts;
 use crate::story::Story;
 use crate::words;
 use keeper::{How, News, Order, Start};
+use lateness::Lateness;
 use place::Place;
 use share::{Seen, Share, Step};
 
-/// How often a process looks around. Locks tell nobody that they are free again.
+/// How often a process looks around. A lock that is free again does not say so.
 const LOOK: Duration = Duration::from_millis(500);
 /// A shard whose process died is left alone for so long, and twice as long each further time, or a mistake in the plan or a
 /// full disk would keep the machine busy.
@@ -67,7 +69,7 @@ pub enum Part {
     Fair(NonZeroU32),
 }
 
-/// Simulates until all shards are finished or somebody says stop, which is a good end, too.
+/// Simulates until all shards are finished or a stop is asked for, which is a good end, too.
 ///
 /// # Errors
 ///
@@ -113,6 +115,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         unheard: false,
         false_starts: 0,
         failed: 0,
+        late: BTreeSet::new(),
         ending: None,
     };
     let done = crew.work(heard, &mut interrupts).await;
@@ -158,6 +161,9 @@ struct Crew<'a> {
     false_starts: u32,
     /// Devices that never came online, of the shards that this process has finished.
     failed: u64,
+    /// Shards whose process did not end when it should have, and was killed. They are not taken again: all of the stages
+    /// would begin anew.
+    late: BTreeSet<u32>,
     ending: Option<Ending>,
 }
 
@@ -166,6 +172,7 @@ struct Running {
     /// It was told to stop.
     leaving: bool,
     since: Instant,
+    lateness: Lateness,
 }
 
 impl Crew<'_> {
@@ -187,9 +194,9 @@ impl Crew<'_> {
                     self.beat(&mine);
                     if self.ending.is_none() {
                         let seen = self.look()?;
+                        self.end_late(&seen);
                         if seen.open == 0 && self.running.is_empty() {
-                            self.story.tell("all shards are finished");
-                            return Ok(if self.failed == 0 { PASSED } else { FAILED });
+                            return self.finished();
                         }
                         self.step(share.next(Instant::now(), &seen));
                         let idle = self.running.is_empty() && self.tired.is_empty();
@@ -227,9 +234,49 @@ impl Crew<'_> {
         }
     }
 
+    /// Ends the processes that should have ended by themselves.
+    fn end_late(&mut self, seen: &Seen) {
+        let (now, shards) = (Instant::now(), self.shards);
+        let within = self.options.stop_within * 2 / 3;
+        let alone = usize::try_from(seen.open).is_ok_and(|open| open == self.running.len());
+        for (index, running) in &mut self.running {
+            if running.lateness.is_late(now, within, alone) && self.late.insert(*index) {
+                self.story.tell(format!(
+                    "shard {index}/{shards} has not ended within {within:.0?} of its stages and is killed; its last figures are \
+                     missing"
+                ));
+                running.order(Order::Kill);
+            }
+        }
+    }
+
+    /// No shard is left to be simulated.
+    fn finished(&self) -> Result<u8, Failure> {
+        let late: Vec<_> = self.late.iter().map(u32::to_string).collect();
+        if !late.is_empty() {
+            let late = late.join(", ");
+            return Err(anyhow!("shard {late} of {} did not end by itself and was killed", self.shards).into());
+        }
+        self.story.tell("all shards are finished");
+        Ok(if self.failed == 0 { PASSED } else { FAILED })
+    }
+
     fn hear(&mut self, index: u32, news: News) {
         let shards = self.shards;
         let how = match news {
+            News::Reported => {
+                if let Some(running) = self.running.get_mut(&index) {
+                    running.lateness.reported(Instant::now());
+                }
+                return;
+            }
+            News::Settled => {
+                let stages = lateness::stages(self.plan, self.place.shard(index));
+                if let Some(running) = self.running.get_mut(&index) {
+                    running.lateness.settled(Instant::now(), stages);
+                }
+                return;
+            }
             News::Ready { devices } => {
                 self.false_starts = 0;
                 self.story
@@ -252,8 +299,10 @@ impl Crew<'_> {
                 self.failed += failed.values().sum::<u64>();
             }
             How::Well { .. } => self.story.tell(format!("shard {index}/{shards} given back")),
-            // Somebody was quicker.
+            // Another process was quicker.
             How::Taken => {}
+            // It was killed for it, and named.
+            How::Badly { .. } if self.late.contains(&index) => {}
             How::Badly { started, words } => {
                 self.died(index, started, lived, &words);
             }
@@ -306,7 +355,7 @@ impl Crew<'_> {
         let now = Instant::now();
         self.tired.retain(|_, until| *until > now);
         let mut seen = Seen {
-            // Who wants one shard and no other has no part in the others'.
+            // A process for one shard has no part in the others'.
             members: if self.only.is_some() { 1 } else { self.place.members()? },
             mine: u32::try_from(self.running.len()).unwrap_or(u32::MAX),
             ..Seen::default()
@@ -317,6 +366,9 @@ impl Crew<'_> {
         };
         for index in indices {
             let shard = self.place.shard(index);
+            if self.late.contains(&index) && !self.running.contains_key(&index) {
+                continue;
+            }
             if self.running.contains_key(&index) {
                 seen.open += 1;
             } else if !self.place.is_finished(shard) {
@@ -347,7 +399,14 @@ impl Crew<'_> {
                 }
                 let leaving = false;
                 let since = Instant::now();
-                self.running.insert(index, Running { orders, leaving, since });
+                let lateness = Lateness::begin(since);
+                let running = Running {
+                    orders,
+                    leaving,
+                    since,
+                    lateness,
+                };
+                self.running.insert(index, running);
             }
             Step::GiveBack => {
                 // One at a time: the others may be gone before it is.

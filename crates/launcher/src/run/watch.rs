@@ -1,6 +1,5 @@
 //! Watching the device-sim processes: adding up what they say, telling it, and stopping them.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use device_sim::lines::{Action, DeviceLine, Line, State, counter};
@@ -16,6 +15,7 @@ use crate::emulator_child::EmulatorChild;
 use crate::ending::Ending;
 use crate::interrupts::Interrupts;
 use crate::report::{EndReason, Losses};
+use crate::settled::Settled;
 use crate::shard::{Event, News, Shards, states};
 use crate::stats::Totals;
 use crate::story::Story;
@@ -126,8 +126,7 @@ pub(super) struct Watch {
     last_line: Vec<Option<Instant>>,
     /// The processes that were left have been killed.
     killed: bool,
-    /// Devices that have registered once, or failed to, until all have: then the stages begin.
-    settled: BTreeSet<String>,
+    settled: Settled,
     silence: Silence,
     throttling: Throttling,
     futile: Futile,
@@ -168,7 +167,7 @@ impl Watch {
             begun: Instant::now(),
             last_line: vec![Some(Instant::now()); processes as usize],
             killed: false,
-            settled: BTreeSet::new(),
+            settled: Settled::new(devices),
             silence: Silence::new(processes, story.elapsed()),
             throttling: Throttling::default(),
             futile: Futile::new(ramp::wanted(peak, devices)),
@@ -223,12 +222,8 @@ impl Watch {
 
     /// Notes that a device has registered once or failed to.
     fn settle(&mut self, device: &DeviceLine) {
-        let over = device.hub.is_some() || matches!(device.state, State::BackingOff | State::Parked);
-        if over && self.settled.len() < self.devices as usize {
-            self.settled.insert(device.id.clone());
-            if self.settled.len() == self.devices as usize {
-                self.stages_over = Some(Instant::now() + self.agenda.begin());
-            }
+        if self.settled.hear(device) {
+            self.stages_over = Some(Instant::now() + self.agenda.begin());
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
 
 use crate::child::{Child, Ended, Environment};
+use crate::settled::Settled;
 use crate::sim::record::Recorder;
 
 /// What happened to a shard.
@@ -22,6 +23,10 @@ pub(super) enum News {
         /// How many.
         devices: u32,
     },
+    /// All of them have finished their first registration, so its stages are about to begin.
+    Settled,
+    /// It has reported its figures.
+    Reported,
     /// Its process has ended.
     Ended(How),
 }
@@ -36,7 +41,7 @@ pub(super) enum How {
         /// Its devices that were wanted and never came online, by reason.
         failed: BTreeMap<String, u64>,
     },
-    /// Somebody else has the lease; nothing was started.
+    /// Another process has the lease; nothing was started.
     Taken,
     /// Otherwise, in words. `started` when its devices had been there.
     Badly {
@@ -117,6 +122,7 @@ impl Start {
             orders,
             news,
             started: false,
+            settled: Settled::default(),
             ended: None,
             unwritten: None,
         };
@@ -140,6 +146,7 @@ struct Keeper {
     orders: mpsc::UnboundedReceiver<Order>,
     news: mpsc::UnboundedSender<(u32, News)>,
     started: bool,
+    settled: Settled,
     ended: Option<EndReason>,
     unwritten: Option<String>,
 }
@@ -162,16 +169,28 @@ impl Keeper {
         let written = match serde_json::from_str(line) {
             Ok(Line::Ready { devices, .. }) => {
                 self.started = true;
+                self.settled = Settled::new(devices);
                 self.tell(News::Ready { devices });
                 Ok(())
             }
-            Ok(Line::Stats(stats)) => self.recorder.add(stats),
+            Ok(Line::Stats(stats)) => {
+                self.tell(News::Reported);
+                self.recorder.add(stats)
+            }
             Ok(Line::End { reason }) => {
                 self.ended = Some(reason);
                 self.recorder.end(reason)
             }
-            Ok(Line::Device(_) | Line::Done { .. } | Line::Refused { .. }) => Ok(()),
-            Err(_) => Err(anyhow::anyhow!("it said what is no line of ours: {line}")),
+            Ok(Line::Device(device)) => {
+                if self.settled.hear(&device) {
+                    self.tell(News::Settled);
+                }
+                Ok(())
+            }
+            Ok(Line::Done { .. } | Line::Refused { .. }) => Ok(()),
+            Err(_) => Err(anyhow::anyhow!(
+                "it wrote a line that isn't part of the protocol: {line}"
+            )),
         };
         if let Err(error) = written {
             // Devices whose figures are lost are of no use: another process may be able to write them.
@@ -212,7 +231,7 @@ impl Keeper {
     }
 
     fn tell(&self, news: News) {
-        // Nobody listens any more when the process leaves at once.
+        // There is no listener any more when the process leaves at once.
         let _ = self.news.send((self.index, news));
     }
 }

@@ -1,8 +1,9 @@
 //! `fleet prepare`, `fleet sim` in several processes, and `fleet report merge`, with a real emulator beside them.
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Fleet, LONG, Running, manifest};
+use crate::support::{Fleet, LONG, Running, manifest, signal};
 
 /// An emulator, and a fleet of six devices prepared for it.
 struct World {
@@ -102,7 +103,7 @@ fn sims_share_a_fleet_take_over_from_the_dead_and_their_merged_account_closes() 
         .fleet(&[&health[..], &[&second.pid().to_string()]].concat())
         .expect(0);
 
-    // Whoever has devices keeps others from sharing them otherwise.
+    // A sim that has devices keeps others from sharing them otherwise.
     let mut other = world.sim(&["--shards", "2"]);
     other.wait_for("waiting: another run, or the same in another number of shards, is still going on here");
     other.interrupt();
@@ -163,4 +164,28 @@ fn a_sim_of_one_shard_takes_its_number_from_the_job_and_a_report_names_what_is_m
     assert!(merged.stdout.contains("nothing of shard 0\n"), "{}", merged.stdout);
     assert_eq!(merged.figure("asked"), 6);
     assert_eq!(merged.figure("connected"), 3);
+}
+
+#[test]
+fn a_shard_that_does_not_end_after_its_stages_is_killed_and_named() {
+    let world = World::new();
+    let arguments = ["prepare", "fleet.toml", "--plan", "plan.json", "--duration", "4s"];
+    world.fleet.fleet(&arguments).expect(0);
+    let mut sim = world.sim(&["--shards", "2", "--stop-within", "6s"]);
+    sim.wait_for(": 3 devices");
+    sim.wait_for(": 3 devices");
+    world.wait_until_online(6);
+    let stopped = world.fleet.process("--shard 1/2");
+    signal(stopped, Signal::STOP);
+    let (code, words) = sim.end();
+    assert_eq!(code, Some(1), "{words}");
+    for said in [
+        "shard 0/2 is finished",
+        "shard 1/2 has not ended within 4s of its stages and is killed; its last figures are missing",
+        "error: shard 1 of 2 did not end by itself and was killed",
+    ] {
+        assert!(words.contains(said), "{said} in {words}");
+    }
+    let merged = world.fleet.fleet(&["report", "merge", "results"]).expect(1);
+    assert!(merged.stdout.contains("no end of shard 1"), "{}", merged.stdout);
 }

@@ -1,0 +1,54 @@
+//! When the stages of devices begin: each has finished its first registration, whether it succeeded or not.
+
+use std::collections::BTreeSet;
+
+use device_sim::lines::{DeviceLine, State};
+
+/// The devices that have settled.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    devices: usize,
+    settled: BTreeSet<String>,
+}
+
+impl Settled {
+    /// None of so many has.
+    pub(crate) fn new(devices: u32) -> Self {
+        Self {
+            devices: devices as usize,
+            settled: BTreeSet::new(),
+        }
+    }
+
+    /// Takes a change of a device's state. True at the one that was the last to settle.
+    pub(crate) fn hear(&mut self, device: &DeviceLine) -> bool {
+        let over = device.hub.is_some() || matches!(device.state, State::BackingOff | State::Parked);
+        if !over || self.settled.len() >= self.devices {
+            return false;
+        }
+        self.settled.insert(device.id.clone()) && self.settled.len() == self.devices
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(id: &str, state: &str, hub: Option<&str>) -> DeviceLine {
+        let mut line = serde_json::json!({"id": id, "state": state});
+        if let Some(hub) = hub {
+            line["hub"] = hub.into();
+        }
+        serde_json::from_value(line).unwrap()
+    }
+
+    #[test]
+    fn the_last_device_to_register_or_fail_is_said_once() {
+        let mut settled = Settled::new(2);
+        assert!(!settled.hear(&line("a", "registering", None)));
+        assert!(!settled.hear(&line("a", "backing_off", None)));
+        assert!(!settled.hear(&line("a", "parked", None)));
+        assert!(settled.hear(&line("b", "pending", Some("hub"))));
+        assert!(!settled.hear(&line("b", "parked", None)));
+    }
+}
