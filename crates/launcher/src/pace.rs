@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use iot_emulator::Quota;
 use settings::{Rate, Span};
 
 use crate::manifest::Manifest;
@@ -14,15 +15,24 @@ use crate::manifest::values::Stage;
 /// <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
 #[must_use]
 pub fn allowed_registrations(target: &Target) -> Option<(&str, Rate)> {
-    let (central, dps) = (Rate::per_minute(200.0), Rate::per_minute(1000.0));
     match target {
-        Target::IotCentral(_) => Some(("IoT Central", central)),
-        Target::Dps(_) => Some(("DPS", dps)),
-        Target::Emulator(target) => match target.quota.as_deref()? {
-            name @ "iot-central" => Some((name, central)),
-            name @ "hub-s1" => Some((name, dps)),
-            _ => None,
-        },
+        Target::IotCentral(_) => Some(("IoT Central", Rate::per_minute(200.0))),
+        Target::Dps(_) => Some(("DPS", Rate::per_minute(1000.0))),
+        Target::Emulator(target) => {
+            let name = target.quota.as_deref()?;
+            // A file that can't be used was refused with the manifest.
+            let (amount, period) = Quota::load(name).ok()??.registrations()?;
+            Some((name, rate(amount, period)))
+        }
+    }
+}
+
+/// In the unit in which it is written, or per minute where a manifest has no such unit.
+fn rate(amount: u32, period: Duration) -> Rate {
+    let (amount, seconds) = (f64::from(amount), period.as_secs_f64());
+    match period.as_secs() {
+        1 => Rate::per_second(amount),
+        _ => Rate::per_minute(amount * 60.0 / seconds),
     }
 }
 
@@ -115,6 +125,29 @@ mod tests {
             registering(&manifest("", "register_rate = \"50/s\""), 500),
             Duration::from_secs(10)
         );
+    }
+
+    #[test]
+    fn a_quota_in_a_file_is_what_devices_register_at_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("small.toml");
+        let quota = format!("quota = \"{}\"", file.display());
+        for (limit, rate, warned) in [
+            ("registrations = \"30/min\"", "30/min", true),
+            ("registrations = \"2/s\"", "2/s", true),
+            ("registrations = \"1440/day\"", "1/min", true),
+            // Without a limit there is none to keep.
+            ("", "50/s", false),
+        ] {
+            std::fs::write(&file, format!("[dps]\n{limit}\n")).unwrap();
+            let left_out = manifest(&quota, "");
+            assert_eq!(left_out.load.register_rate.to_string(), rate);
+            assert_eq!(warnings(&left_out, 60), [""; 0], "{limit}");
+            let asked = manifest(&quota, "register_rate = \"50/s\"");
+            let said = warnings(&asked, 60);
+            assert_eq!(said.len(), usize::from(warned), "{said:?}");
+            assert!(said.iter().all(|said| said.contains("small.toml allows (")), "{said:?}");
+        }
     }
 
     #[test]

@@ -64,6 +64,12 @@ impl Quota {
         read("quota", toml)
     }
 
+    /// How many devices may register, and in which time; `None` where that is not limited.
+    #[must_use]
+    pub fn registrations(&self) -> Option<(u32, Duration)> {
+        self.registrations.map(|rate| (rate.amount, rate.period))
+    }
+
     /// The preset or the file that it comes from.
     #[must_use]
     pub fn name(&self) -> &str {
