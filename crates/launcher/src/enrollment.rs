@@ -14,6 +14,7 @@ use crate::identities::{Identities, issuer};
 use crate::manifest::Manifest;
 use crate::manifest::types::Authority;
 use crate::story::Story;
+use crate::words;
 
 pub use templates::{model_ids, template};
 pub use wanted::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
@@ -63,8 +64,9 @@ pub async fn enroll(central: &Central, wanted: &Enrollments<'_>, how: How) -> an
     }
     if wanted.individuals.len() > TOLD {
         story.tell(format!(
-            "{} devices are enrolled individually",
-            wanted.individuals.len()
+            "{} {} enrolled individually",
+            words::devices(wanted.individuals.len()),
+            words::agreeing(wanted.individuals.len(), "is", "are")
         ));
     }
     Ok(outcome)

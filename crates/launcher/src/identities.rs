@@ -52,7 +52,9 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
                 Ok(identities) => {
                     match edge::open_or_create_cas(group, &identities, now) {
                         Ok(0) => {}
-                        Ok(made) => story.tell(format!("{made} Edge CAs of {} made", group.id)),
+                        Ok(made) => {
+                            story.tell(format!("{} of {} made", counted(made, "Edge CA", "Edge CAs"), group.id))
+                        }
                         Err(more) => problems.extend(more),
                     }
                     *slot = Some(identities);

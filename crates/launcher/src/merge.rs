@@ -20,6 +20,7 @@ use crate::report::{DeviceCounts, Losses, Merged, PROCESS_DIED, Report, Run};
 use crate::sim::record::{RECORD_VERSION, Record};
 use crate::stats::{Totals, failed_by_reason};
 use crate::summary::summary;
+use crate::words::counted;
 use figures::Tally;
 
 /// Merges the files in `results`, of the run `run` or the newest, and prints the summary.
@@ -35,7 +36,8 @@ pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Res
     let (records, others) = choose(records, run).map_err(Failure::Refused)?;
     if others > 0 {
         console::note(format_args!(
-            "{others} other runs are left out; --run takes one of them"
+            "{} left out; --run takes one of them",
+            counted(others, "other run is", "other runs are")
         ));
     }
     let report = merge(records).map_err(Failure::Refused)?;
@@ -126,10 +128,10 @@ pub fn merge(mut records: Vec<Record>) -> anyhow::Result<Report> {
     records.dedup();
     if let Some(stray) = records.iter().find(|record| record.index >= record.count.get()) {
         return Err(anyhow!(
-            "a file of run {} is of shard {}, and {} shards have the numbers 0 to {}",
+            "a file of run {} is of shard {}, and the numbers of {} end at {}",
             stray.run_id,
             stray.index,
-            stray.count,
+            counted(stray.count.get(), "shard", "shards"),
             stray.count.get() - 1
         ));
     }
@@ -149,9 +151,9 @@ pub fn merge(mut records: Vec<Record>) -> anyhow::Result<Report> {
         let (one, next) = (&pair[0], &pair[1]);
         if (one.count, one.fleet_devices) != (next.count, next.fleet_devices) {
             return Err(anyhow!(
-                "run {} was cut into {} shards and into {}; those can't be added",
+                "run {} was cut into {} and into {}; those can't be added",
                 one.run_id,
-                one.count,
+                counted(one.count.get(), "shard", "shards"),
                 next.count
             ));
         }

@@ -13,6 +13,7 @@ use crate::edge::Gateways;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
+use crate::words::counted;
 use crate::{pace, roster, target};
 
 /// What a service's documentation allows.
@@ -74,7 +75,7 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group]) -> std::f
         text,
         "{}: {}, {}",
         manifest.fleet.name,
-        plural(devices, "device", "devices"),
+        counted(devices, "device", "devices"),
         target_words(&manifest.target)
     )?;
     writeln!(text, "\nDevices")?;
@@ -95,7 +96,7 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group]) -> std::f
             behind.unwrap_or_default()
         )?;
     }
-    writeln!(text, "  in {}", plural(processes, "process", "processes"))?;
+    writeln!(text, "  in {}", counted(processes, "process", "processes"))?;
     for group in &manifest.group {
         writeln!(
             text,
@@ -216,10 +217,6 @@ fn messages_per_second(groups: &[Group]) -> f64 {
     let mut groups: Vec<&Group> = groups.iter().collect();
     groups.retain(|group| group.model != Model::EdgeIdentity);
     groups.into_iter().map(of).sum()
-}
-
-fn plural(count: u32, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn figure(number: f64) -> String {

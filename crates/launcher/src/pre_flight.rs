@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow};
 use device_sim::limits::{TooFewFileHandles, ensure_file_handles};
 
 use crate::exit::Failure;
+use crate::words::{self as numbers, counted};
 
 /// Makes sure that every process can open as many connections as it will need, raising the soft limit if it has to.
 /// Children inherit it.
@@ -27,11 +28,13 @@ pub fn file_handles(devices: u32, processes: u32, with_emulator: bool) -> Result
 fn words(too_few: TooFewFileHandles, devices: u32, connections: u32, whose: &str) -> String {
     let TooFewFileHandles { needed, allowed } = too_few;
     let mut text = format!(
-        "too few file handles for {devices} devices: {whose} holds {connections} connections and needs {needed}, \
+        "too few file handles for {}: {whose} holds {} and needs {needed}, \
          but the hard limit is {allowed}\n\
          hint: raise it in the shell that starts fleet: `sudo prlimit --pid $$ --nofile={needed}:{needed}`; for good: \
          `* hard nofile {needed}` in /etc/security/limits.conf, LimitNOFILE={needed} in a systemd unit, \
-         `docker run --ulimit nofile={needed}`"
+         `docker run --ulimit nofile={needed}`",
+        numbers::devices(devices),
+        counted(connections, "connection", "connections")
     );
     if connections < devices {
         text.push_str("\nhint: or let more processes share the fleet: `--set load.processes=N`");

@@ -16,6 +16,7 @@ pub use latency::{Latency, Waiting};
 
 use crate::manifest::Manifest;
 use crate::stats::Totals;
+use crate::words::counted;
 
 /// The version of `report.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -257,8 +258,8 @@ impl Report {
     pub(crate) fn say_failed_devices(&mut self) {
         let DeviceCounts { wanted, failed, .. } = self.devices;
         if failed > 0 {
-            let devices = if wanted == 1 { "device" } else { "devices" };
-            let sentence = format!("{failed} of {wanted} wanted {devices} never came online");
+            let wanted = counted(wanted, "wanted device", "wanted devices");
+            let sentence = format!("{failed} of {wanted} never came online");
             self.run.failures.push(sentence);
         }
     }

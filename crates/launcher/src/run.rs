@@ -38,6 +38,7 @@ use crate::stats::Totals;
 use crate::story::Story;
 use crate::summary::summary;
 use crate::target::{Preparation, Ready, Token};
+use crate::words::{self, counted};
 use crate::{load, pace, pre_flight, reach, roll, roster, target};
 
 /// What to run, and how.
@@ -285,10 +286,10 @@ impl Start {
     fn words(&self) -> String {
         let Self { devices, processes, .. } = self;
         format!(
-            "{}: {devices} {} in {processes} {}, target {}",
+            "{}: {} in {}, target {}",
             self.manifest.fleet.name,
-            if *devices == 1 { "device" } else { "devices" },
-            if *processes == 1 { "process" } else { "processes" },
+            words::devices(*devices),
+            counted(*processes, "process", "processes"),
             self.manifest.target.kind()
         )
     }

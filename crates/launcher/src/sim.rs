@@ -95,7 +95,11 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     };
     let member = place.enter()?;
     story.tell(match only {
-        None => format!("run {}: taking a part of {shards} shards", plan.run_id),
+        None => format!(
+            "run {}: taking a part of {}",
+            plan.run_id,
+            words::counted(shards.get(), "shard", "shards")
+        ),
         Some(index) => format!("run {}: taking shard {index}/{shards}", plan.run_id),
     });
     let (news, heard) = mpsc::unbounded_channel();
@@ -219,10 +223,13 @@ impl Crew<'_> {
                     let left: Vec<_> = self.running.keys().map(u32::to_string).collect();
                     self.order_all(Order::Kill);
                     return Err(anyhow!(
-                        "shards {} of {} have not stopped within {:?} and are killed; their last figures are missing",
+                        "{} {} of {} {} not stopped within {:?} and {} killed; the last figures are missing",
+                        words::agreeing(left.len(), "shard", "shards"),
                         left.join(", "),
                         self.shards,
-                        self.options.stop_within
+                        words::agreeing(left.len(), "has", "have"),
+                        self.options.stop_within,
+                        words::agreeing(left.len(), "is", "are"),
                     )
                     .into());
                 }
@@ -457,12 +464,11 @@ fn never_online(failed: &BTreeMap<String, u64>) -> String {
     if count == 0 {
         return String::new();
     }
-    let devices = if count == 1 { "device" } else { "devices" };
     let reasons: Vec<_> = failed
         .iter()
         .map(|(reason, count)| format!("{reason} {count}"))
         .collect();
-    format!(", {count} {devices} never came online ({})", reasons.join(", "))
+    format!(", {} never came online ({})", words::devices(count), reasons.join(", "))
 }
 
 /// Whether the `fleet sim` that is the process `pid` of this host is well.

@@ -7,6 +7,7 @@ use device_sim::lines::{Phase, counter};
 
 use crate::exit::{INTERRUPTED, PASSED};
 use crate::report::{Latency, Report};
+use crate::words::counted;
 
 /// The report in words and figures.
 #[must_use]
@@ -162,8 +163,7 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
 fn beside(phase: Phase, latency: &Latency) -> String {
     let mut parts = Vec::new();
     if latency.failed > 0 {
-        let attempts = if latency.failed == 1 { "attempt" } else { "attempts" };
-        parts.push(format!("{} {attempts} failed", latency.failed));
+        parts.push(format!("{} failed", counted(latency.failed, "attempt", "attempts")));
     }
     if let Some(oldest) = latency.unfinished.oldest_s {
         let what = match phase {

@@ -2,9 +2,15 @@
 
 /// A count with its noun: `1 leaf`, `2 leaves`.
 pub(crate) fn counted(count: impl TryInto<u64>, one: &str, several: &str) -> String {
-    match count.try_into().unwrap_or(u64::MAX) {
-        1 => format!("1 {one}"),
-        count => format!("{count} {several}"),
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {}", agreeing(count, one, several))
+}
+
+/// The form that agrees with a count that stands elsewhere: `is`, `are`.
+pub(crate) fn agreeing<'a>(count: impl TryInto<u64>, one: &'a str, several: &'a str) -> &'a str {
+    match count.try_into() {
+        Ok(1) => one,
+        _ => several,
     }
 }
 
@@ -23,5 +29,7 @@ mod tests {
         assert_eq!(devices(0_usize), "0 devices");
         assert_eq!(devices(1_u32), "1 device");
         assert_eq!(devices(2_u64), "2 devices");
+        let is = |count: usize| agreeing(count, "is", "are");
+        assert_eq!([is(0), is(1), is(2)], ["are", "is", "are"]);
     }
 }

@@ -174,7 +174,7 @@ fn a_copy_counts_once_and_a_contradiction_is_refused() {
     let stray = merge(vec![one(), record(3, 1, None, &telemetry(10, 9, 0))]).unwrap_err();
     assert_eq!(
         stray.to_string(),
-        "a file of run 20261124T020000000 is of shard 3, and 3 shards have the numbers 0 to 2"
+        "a file of run 20261124T020000000 is of shard 3, and the numbers of 3 shards end at 2"
     );
     let mut cut_otherwise = record(1, 1, None, &telemetry(1, 1, 0));
     cut_otherwise.count = NonZeroU32::new(4).unwrap();

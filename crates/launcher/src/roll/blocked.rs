@@ -15,7 +15,7 @@ use super::journal::Journal;
 use super::service::Service;
 use crate::manifest::Manifest;
 use crate::story::Story;
-use crate::words::devices;
+use crate::words::{agreeing, devices};
 
 /// An application that takes longer is asked too much already.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -105,7 +105,8 @@ fn words(group: Option<&str>, blocked: &BTreeSet<String>, known: &Known) -> Opti
     };
     let command = format!("`fleet roll … {flags} --let-in`");
     let count = devices(blocked.len());
-    let are = if blocked.len() == 1 { "is" } else { "are" };
+    let are = agreeing(blocked.len(), "is", "are");
+    let them = agreeing(blocked.len(), first, "them");
     let list = some_of(blocked);
     Some(match known {
         Known::Journal(case) if case.is_breach() => {
@@ -113,13 +114,11 @@ fn words(group: Option<&str>, blocked: &BTreeSet<String>, known: &Known) -> Opti
         }
         Known::Damaged => format!(
             "{count}{of} {are} blocked, and the journal of the roll that may have done it is damaged: {list}\n  \
-             hint: {command} rolls anew and lets {} in again",
-            if blocked.len() == 1 { first } else { "them" }
+             hint: {command} rolls anew and lets {them} in again"
         ),
         Known::Journal(_) | Known::Nothing => format!(
             "{count}{of} {are} blocked, and there is no journal of a roll that did it: {list}\n  \
-             hint: if a roll was interrupted after a breach and its journal is lost, {command} rolls anew and lets {} in again",
-            if blocked.len() == 1 { first } else { "them" }
+             hint: if a roll was interrupted after a breach and its journal is lost, {command} rolls anew and lets {them} in again"
         ),
     })
 }

@@ -26,7 +26,7 @@ use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::story::Story;
 use crate::target::plan_target;
-use crate::words::devices;
+use crate::words::{agreeing, devices};
 
 /// A wave that nobody chose has at least so many devices.
 const SMALLEST_WAVE: usize = 10;
@@ -386,9 +386,10 @@ impl Roll<'_> {
         let none = over.is_empty();
         let (done, all) = (over.len() + self.journal.over.len(), self.leaves.len());
         self.story.tell(format!(
-            "{} of a wave of {} use their new certificate, {done} of {all} in all",
+            "{} of a wave of {} {} new certificate, {done} of {all} in all",
             over.len(),
-            wave.len()
+            wave.len(),
+            agreeing(over.len(), "uses its", "use their")
         ));
         for (id, why) in missing.iter().take(MISSING_TOLD.saturating_sub(self.missing.len())) {
             self.story.tell(format!("{id} did not come over: {why}"));

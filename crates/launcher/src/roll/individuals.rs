@@ -166,8 +166,8 @@ impl<'a> IndividualsWork<'a> {
         let (count, kept) = (work.len(), work.iter().any(|(_, _, old)| old.is_some()));
         self.replace(work).await?;
         Ok(format!(
-            "{count} self-signed {} made{}",
-            if count == 1 { "certificate" } else { "certificates" },
+            "{} made{}",
+            counted(count, "self-signed certificate", "self-signed certificates"),
             if kept {
                 "; what stood there is kept in retired/"
             } else {

@@ -10,6 +10,7 @@ use super::case::Case;
 use crate::identities::{wanted_group, wanted_individual};
 use crate::manifest::Manifest;
 use crate::manifest::types::{Group, GroupKind};
+use crate::words;
 
 /// Whom a roll is about.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Scope<'_> {
             Self::Group(group) => format!("group {}", group.id),
             Self::Individuals(devices) => match devices.keys().next() {
                 Some(only) if devices.len() == 1 => format!("device {only}"),
-                _ => format!("{} devices", devices.len()),
+                _ => words::devices(devices.len()),
             },
         }
     }

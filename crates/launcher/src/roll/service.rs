@@ -6,6 +6,7 @@ use provisioning::central::Central;
 use provisioning::enroll::{EnrollError, Step};
 
 use crate::story::Story;
+use crate::words::devices;
 
 /// The application, and where steps are told.
 #[derive(Debug)]
@@ -38,9 +39,8 @@ impl Service {
         for id in ids {
             provisioning::enroll::set_device_enabled(&self.central, id, enabled, &|_| {}).await?;
         }
-        let (count, devices) = (ids.len(), if ids.len() == 1 { "device" } else { "devices" });
         let done = if enabled { "let in again" } else { "blocked" };
-        self.story.tell(format!("{count} {devices} {done}"));
+        self.story.tell(format!("{} {done}", devices(ids.len())));
         Ok(())
     }
 }

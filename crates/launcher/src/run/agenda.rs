@@ -12,6 +12,7 @@ use crate::manifest::Manifest;
 use crate::manifest::types::{DevicesEvent, Event};
 use crate::roll;
 use crate::story::Story;
+use crate::words;
 
 /// What an event still does when the devices have gone is soon over: it hears that the run has ended.
 const OVER_WITHIN: Duration = Duration::from_secs(10);
@@ -131,7 +132,7 @@ async fn order(name: &str, action: Action, event: &DevicesEvent, live: &Live) ->
         over: event.over.and_then(|over| over.0.try_into().ok()),
     };
     match live.order(control).await {
-        Ok(devices) => Happened::Done(format!("{name} reached {devices} devices")),
+        Ok(devices) => Happened::Done(format!("{name} reached {}", words::devices(devices))),
         Err(error) => Happened::Failed(format!("{name} failed: {error}")),
     }
 }

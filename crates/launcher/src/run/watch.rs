@@ -432,7 +432,10 @@ impl Watch {
         let online = self.totals.state(State::Online);
         if !self.all_online && online == u64::from(self.devices) {
             self.all_online = true;
-            self.story.tell(format!("all {online} devices online"));
+            self.story.tell(match online {
+                1 => "the only device is online".to_owned(),
+                _ => format!("all {online} devices online"),
+            });
         }
     }
 
