@@ -56,7 +56,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// What to log where nobody says otherwise: a single device is there to be watched.
+    /// What to log where nothing else is said: a single device is there to be watched.
     #[must_use]
     pub fn log_filter(&self) -> &'static str {
         if self.plan.is_some() {
@@ -82,7 +82,7 @@ pub enum RunError {
     /// Nothing was started: the plan, or this machine, is not fit for it.
     #[error(transparent)]
     NotStarted(#[from] anyhow::Error),
-    /// Whoever read the lines has gone; the devices have been stopped.
+    /// The reader of the lines has gone; the devices have been stopped.
     #[error("can't write to stdout")]
     Output(#[source] std::io::Error),
 }
@@ -102,7 +102,7 @@ impl RunError {
 ///
 /// # Errors
 ///
-/// The plan can't be used, there are too few file handles, or nobody reads the lines.
+/// The plan can't be used, there are too few file handles, or the lines have no reader.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), RunError> {
     let (inputs, input) = mpsc::unbounded_channel();
     tokio::spawn({
@@ -146,7 +146,7 @@ async fn run_plan(
     let fleet = Fleet::new(plan, shard, settings(args), lines.clone()).map_err(anyhow::Error::from)?;
     let writer = output::write_to_stdout(received, {
         let inputs = inputs.clone();
-        // Nobody reads what the devices do, so nobody wants them.
+        // What the devices do is not read, so they are not wanted.
         move || drop(inputs.send(Input::Stop))
     });
     if args.control == ControlSource::Stdin {
@@ -155,7 +155,7 @@ async fn run_plan(
         drop(lines);
     }
     fleet.run(input).await;
-    // Somebody may still hold a sender of lines; the last line is out when the writer says so.
+    // Another task may still hold a sender of lines; the last line is out when the writer says so.
     writer.finished().await.map_err(RunError::Output)
 }
 

@@ -2,8 +2,8 @@
 //! reader that has gone, or one that has stopped reading.
 //!
 //! Notes go to stderr and are worth nothing to a run: what can't be written is dropped. They are written by a thread of
-//! their own, so that a terminal that was stopped with Ctrl-S stops nobody else. Data goes to stdout and is what was asked
-//! for: whoever prints it learns whether it was written.
+//! their own, so that a terminal that was stopped with Ctrl-S stops nothing else. Data goes to stdout and is what was asked
+//! for: the caller learns whether it was written.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -16,7 +16,7 @@ use iot_protocol::shown;
 
 /// So many notes wait for stderr; what comes while they do is dropped.
 const WAITING: usize = 4096;
-/// Notes that came before data are to be seen before it, if somebody reads them at all.
+/// Notes that came before data are to be seen before it, if they are read at all.
 const NOTES_FIRST: Duration = Duration::from_secs(1);
 
 enum Note {
@@ -39,7 +39,7 @@ static NOTES: LazyLock<Option<SyncSender<Note>>> = LazyLock::new(|| {
     thread.is_ok().then_some(notes)
 });
 
-/// Writes a line on stderr, or several. A terminal obeys nothing of it, whoever wrote what is in it.
+/// Writes a line on stderr, or several. A terminal obeys nothing of it, wherever the text comes from.
 pub fn note(line: impl Display) {
     drawn(shown::lines(&line.to_string()));
 }
@@ -63,11 +63,11 @@ pub fn ask(question: &str) {
     flush(NOTES_FIRST);
 }
 
-/// Waits until all notes are written, or nobody has read them for so long. The last thing that a program does.
+/// Waits until all notes are written, or have not been read for so long. The last thing that a program does.
 pub fn flush(within: Duration) {
     if let Some(notes) = &*NOTES {
         let (written, wait) = sync_channel(1);
-        // With a full queue nobody reads.
+        // A queue is full because it is not read.
         if notes.try_send(Note::Flush(written)).is_ok() {
             let _ = wait.recv_timeout(within);
         }
@@ -87,11 +87,11 @@ pub fn data(text: impl Display) -> io::Result<()> {
     }
 }
 
-/// Prints what is to be read in any case, or says why nobody can. Takes no longer than `within`.
+/// Prints what is to be read in any case, or says why it could not. Takes no longer than `within`.
 ///
 /// # Errors
 ///
-/// It can't be written, nobody reads it any more, or nobody has read it in time.
+/// It can't be written, its reader has gone, or it has not been read in time.
 pub fn result(text: String, within: Duration) -> io::Result<()> {
     flush(NOTES_FIRST);
     let (written, wait) = sync_channel(1);
@@ -99,7 +99,7 @@ pub fn result(text: String, within: Duration) -> io::Result<()> {
         .name("stdout".to_owned())
         .spawn(move || drop(written.send(write_stdout(&text))))?;
     wait.recv_timeout(within)
-        .unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "nobody reads it")))
+        .unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "it is not read")))
 }
 
 fn write_stdout(text: &str) -> io::Result<()> {

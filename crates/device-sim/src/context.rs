@@ -45,7 +45,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Writes a line. Nobody listening means that the process is about to end, and is noticed elsewhere.
+    /// Writes a line. A missing listener means that the process is about to end, and is noticed elsewhere.
     pub(crate) fn say(&self, line: Line) {
         let _ = self.lines.send(line);
     }
@@ -66,7 +66,7 @@ pub enum WayError {
     /// Its name is none.
     #[error(transparent)]
     Name(#[from] InvalidServerName),
-    /// The environment names a proxy that is none.
+    /// The environment names something that is not a proxy.
     #[error("HTTPS_PROXY can't be used")]
     Proxy(#[from] InvalidProxy),
 }
@@ -140,7 +140,7 @@ impl GroupContext {
         )
     }
 
-    /// Whether loading takes so little that a worker of the runtime may do it. Somebody's own file may be locked, and to
+    /// Whether loading takes so little that a worker of the runtime may do it. A file that was brought may be locked, and to
     /// derive what opens it takes long on purpose.
     pub(crate) fn loads_at_once(&self) -> bool {
         !matches!(
@@ -160,7 +160,7 @@ impl GroupContext {
     }
 }
 
-/// Loads somebody's own certificate and key. The password is looked up each time: nothing keeps it.
+/// Loads a certificate and key that were brought. The password is looked up each time: nothing keeps it.
 pub(crate) fn load_files(files: &Files) -> Result<Identity, CertificateError> {
     let variable = files.password_variable.as_deref();
     let password = variable.and_then(|name| std::env::var(name).ok()).map(Password::from);
@@ -171,7 +171,7 @@ pub(crate) fn load_files(files: &Files) -> Result<Identity, CertificateError> {
     })
 }
 
-/// Somebody's own certificates and keys of many devices. The password is looked up at each load: nothing keeps it.
+/// Certificates and keys that were brought for many devices. The password is looked up at each load: nothing keeps it.
 fn of_each_device(files: &Files) -> BroughtFiles {
     let variable = files.password_variable.clone().map(PasswordSource::Variable);
     BroughtFiles {

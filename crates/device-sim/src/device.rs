@@ -58,7 +58,7 @@ pub(crate) struct Device {
     assigned: Option<Assigned>,
     /// What the device has just registered with, for its first connection.
     identity: Option<Box<Loaded>>,
-    /// The cached assignment must not be used: the hub refused the device, or somebody asked for a registration.
+    /// The cached assignment must not be used: the hub refused the device, or a registration was asked for.
     ask_dps: bool,
     /// The first registration is over, whether it succeeded or not.
     settled: bool,
@@ -151,7 +151,7 @@ impl Device {
         self.stop()
     }
 
-    /// Nobody wants the device online.
+    /// The device is not wanted online.
     async fn rest(&mut self) {
         self.ticks = None;
         if !matches!(self.state, State::Parked | State::BackingOff) {
@@ -304,7 +304,7 @@ impl Device {
             Next::Park(wait) => (State::Parked, wait),
             Next::GiveWay(wait) => {
                 trouble.reason = "replaced";
-                trouble.message = "the hub keeps closing this device's sessions soon after they begin: somebody else \
+                trouble.message = "the hub keeps closing this device's sessions soon after they begin: another client \
                                    seems to connect with the same device id"
                     .to_owned();
                 (State::Parked, wait)
@@ -368,7 +368,7 @@ async fn load_identity(context: &Arc<Context>, group: usize, id: &RegistrationId
     } else {
         // Without a bound, a fleet that comes at once would start a thread for each of its devices.
         let turn = context.loading.acquire().await;
-        let _turn = turn.expect("nobody closes this semaphore");
+        let _turn = turn.expect("this semaphore is never closed");
         let loading = tokio::task::spawn_blocking(load);
         loading.await.expect("loading an identity does not panic")
     };

@@ -2,8 +2,8 @@
 //!
 //! It is a lock on a file, held by the very process that the devices live in. The kernel gives it back when that process
 //! is gone, however it went, and not before: no clock decides, so there is neither a moment with two owners nor a time
-//! to wait after a death. The folder of the leases is locked by all of them together, so that whoever wants to share the
-//! fleet otherwise can wait until nobody has a lease.
+//! to wait after a death. The folder of the leases is locked by all of them together, so that a process that wants to
+//! share the fleet otherwise can wait until there is no lease.
 
 use std::fs::File;
 use std::io;
@@ -57,7 +57,7 @@ impl Lease {
         })
     }
 
-    /// Whether nobody has the lease `path`. It may be taken a moment later.
+    /// Whether no process has the lease `path`. It may be taken a moment later.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Lease {
 pub enum Sharing {
     /// With everybody who shares it, too.
     Shared,
-    /// With nobody.
+    /// With no other.
     Exclusive,
 }
 
@@ -91,7 +91,7 @@ pub enum Sharing {
 ///
 /// # Errors
 ///
-/// Somebody has a lock that forbids it, or the file system has no locks.
+/// Another process has a lock that forbids it, or the file system has no locks.
 pub fn lock_folder(folder: &Path, sharing: Sharing) -> Result<File, LeaseError> {
     let file = File::open(folder).map_err(|source| LeaseError::Lock {
         path: folder.into(),
@@ -105,7 +105,7 @@ pub fn lock_folder(folder: &Path, sharing: Sharing) -> Result<File, LeaseError> 
 ///
 /// # Errors
 ///
-/// Somebody has a lock that forbids it, or the file system has no locks.
+/// Another process has a lock that forbids it, or the file system has no locks.
 #[cfg(unix)]
 pub fn lock(file: &File, path: &Path, sharing: Sharing) -> Result<(), LeaseError> {
     use rustix::fs::{FlockOperation, flock};
@@ -123,7 +123,7 @@ pub fn lock(file: &File, path: &Path, sharing: Sharing) -> Result<(), LeaseError
     }
 }
 
-/// Other systems lock in other ways, which nobody has asked for yet.
+/// Other systems lock in other ways, which was not needed yet.
 #[cfg(not(unix))]
 pub fn lock(_file: &File, path: &Path, _sharing: Sharing) -> Result<(), LeaseError> {
     Err(LeaseError::Lock {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_has_the_folder_while_there_is_a_lease() {
+    fn no_other_process_has_the_folder_while_there_is_a_lease() {
         let folder = tempfile::tempdir().unwrap();
         let lease = Lease::take(&folder.path().join("0-of-1.lease")).unwrap();
         let refused = lock_folder(folder.path(), Sharing::Exclusive);

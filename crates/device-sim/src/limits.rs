@@ -17,7 +17,7 @@ pub struct TooFewFileHandles {
 ///
 /// # Errors
 ///
-/// The hard limit is too low; only whoever started the process can change that.
+/// The hard limit is too low; only the program that started this one can change that.
 #[cfg(unix)]
 pub fn ensure_file_handles(connections: u64) -> Result<(), TooFewFileHandles> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -1,4 +1,4 @@
-//! The JSON lines between device-sim and whoever started it: one object per line, out on stdout, control lines in on
+//! The JSON lines between device-sim and the program that started it: one object per line, out on stdout, control lines in on
 //! stdin (only with `--control stdin`; its end then means: drain and stop).
 //!
 //! These types are the contract. Counters are cumulative; histograms hold what came since the line before, so that

@@ -1,4 +1,4 @@
-//! What a device is asked to do: a few bits, so that thousands of devices cost next to nothing while nobody asks.
+//! What a device is asked to do: a few bits, so that thousands of devices cost next to nothing while nothing is asked.
 
 use std::future::poll_fn;
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ const STOP: u8 = 2;
 const RECONNECT: u8 = 4;
 const REREGISTER: u8 = 8;
 
-/// The orders of one device. One task reads them, anybody may give them.
+/// The orders of one device. One task reads them, any may give them.
 #[derive(Debug, Default)]
 pub struct Mailbox {
     orders: AtomicU8,
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn one_time_orders_are_taken_once_and_a_reconnect_brings_the_device_online() {
         let mailbox = Mailbox::default();
-        assert!(mailbox.ends_session(), "nobody wants it online");
+        assert!(mailbox.ends_session(), "it is not wanted online");
         assert_eq!(mailbox.wanted_since(), None);
         assert!(mailbox.reconnect(), "wanted for the first time");
         mailbox.want_offline();

@@ -1,4 +1,4 @@
-//! `device-sim`: simulates the thermostats of a plan until they are done or somebody says stop.
+//! `device-sim`: simulates the thermostats of a plan until they are done or asked to stop.
 #![warn(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -21,7 +21,7 @@ struct Command {
     args: device_sim::cli::Args,
 }
 
-/// Nobody may be reading stderr.
+/// Stderr may have no reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {

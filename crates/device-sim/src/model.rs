@@ -133,7 +133,7 @@ impl Model {
     }
 
     /// Takes up the twin at the beginning of a session: applies what was wished while the device was away, and says
-    /// what the device is and what it chose where nobody wished for anything. Returns what is to be reported.
+    /// what the device is and what it chose where there was no wish. Returns what is to be reported.
     pub fn take_up(&mut self, twin: &TwinDocument) -> Map<String, Value> {
         let (desired, reported) = (&twin.desired, &twin.reported.properties);
         self.desired_version = desired.version;

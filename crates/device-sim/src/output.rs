@@ -25,7 +25,7 @@ impl Writer {
     }
 }
 
-/// Starts to write; `on_failure` is called when nobody reads any more.
+/// Starts to write; `on_failure` is called when the reader has gone.
 pub(crate) fn write_to_stdout(
     lines: mpsc::UnboundedReceiver<Line>,
     on_failure: impl FnOnce() + Send + 'static,

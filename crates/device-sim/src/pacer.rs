@@ -32,7 +32,7 @@ impl Beat {
     }
 }
 
-/// Hands out instants in this shard's slots, at most one in each. A turn that nobody took is not saved up, so a pause is not
+/// Hands out instants in this shard's slots, at most one in each. A turn that was not taken is not saved up, so a pause is not
 /// followed by a burst.
 #[derive(Debug)]
 pub struct Turns {

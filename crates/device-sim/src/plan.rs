@@ -242,7 +242,7 @@ pub enum CredentialSource {
     Group(PathBuf),
     /// The folder that holds one folder per individually enrolled device.
     Individual(PathBuf),
-    /// Files of somebody's own making.
+    /// Files that were brought.
     Files(Files),
     /// Such files for each device: `{device_id}` in a path stands for its id.
     Pattern(Files),

@@ -3,7 +3,7 @@
 //! | event | next |
 //! | --- | --- |
 //! | network, DNS, a hub that is unavailable (CONNACK 3) or silent | the same hub, with backoff; DPS after ten tries |
-//! | the hub closed or reset a session | the same; but five short sessions in a row mean that somebody else uses the device's id, and each connection throws the other out: parked |
+//! | the hub closed or reset a session | the same; but five short sessions in a row mean that another client uses the device's id, and each connection throws the other out: parked |
 //! | the hub throttles (429) | the same hub, with a slower backoff |
 //! | the hub refuses the device: CONNACK 4 or 5, a TLS alert about its certificate | DPS, which knows better, with backoff |
 //! | DPS is away, throttles or fails | DPS again: when it said so, or after at least five seconds |
@@ -56,7 +56,7 @@ pub enum Failure {
         /// What DPS asked for.
         retry_after: Option<Duration>,
     },
-    /// Somebody has to do something: unauthorised, disabled, waiting for approval, or no usable certificate.
+    /// A person has to do something: unauthorised, disabled, waiting for approval, or no usable certificate.
     OperatorMustAct,
 }
 
@@ -69,7 +69,7 @@ pub enum Next {
     Register(Duration),
     /// Register with DPS after a long time; the device counts as parked meanwhile.
     Park(Duration),
-    /// Somebody else uses the device's id: leave it to them for a long time, then connect to the same hub.
+    /// Another client uses the device's id: leave it to that for a long time, then connect to the same hub.
     GiveWay(Duration),
 }
 

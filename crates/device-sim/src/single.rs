@@ -3,7 +3,7 @@
 //! The variables are those of
 //! [Connect devices with X.509 certificates](https://learn.microsoft.com/azure/iot-central/core/how-to-connect-devices-x509)
 //! and of the SDKs' samples. What comes out is a plan like any other, of one device that stays online until it is
-//! stopped. Pure: the certificate's common name is looked up by whoever calls.
+//! stopped. Pure: the caller looks up the certificate's common name.
 
 mod advice;
 

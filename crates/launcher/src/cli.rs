@@ -274,7 +274,7 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// Nobody may be reading stderr.
+/// Stderr may have no reader.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn obey(command: Command) -> ExitCode {

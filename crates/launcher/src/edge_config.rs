@@ -213,7 +213,7 @@ async fn id_scope(
             let hint = "hint: enroll the group first, or give --id-scope\ncause";
             let found = found.with_context(|| format!("the id scope can't be found out\n{hint}"))?;
             let found = found.context("the application does not tell its id scope\nhint: give --id-scope")?;
-            Ok(IdScope::new(&found).context("the application tells an id scope that is none")?)
+            Ok(IdScope::new(&found).context("the application returned an invalid id scope")?)
         }
     }
 }

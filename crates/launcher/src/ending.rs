@@ -1,10 +1,10 @@
-//! How long an end may take. Whoever asks a run to end has a time in mind: a person a minute, `docker stop` ten seconds.
+//! How long an end may take. What asks a run to end has a time in mind: a person a minute, `docker stop` ten seconds.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The time of an end when nobody says otherwise.
+/// The time of an end where none is given.
 pub const STOP_WITHIN: Duration = Duration::from_secs(45);
 /// What a device that is asked to stop needs at most on a network that works.
 const DRAIN: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! `fleet enroll`: brings about what a manifest's enrollments are to be, or says how somebody else does it.
+//! `fleet enroll`: brings about what a manifest's enrollments are to be, or says how a person does it.
 
 mod azure_cli;
 mod dry_run;
@@ -79,7 +79,10 @@ async fn act(options: &Options, manifest: &Manifest, token: Option<Token>, story
     let identities = certificates(manifest, now, story).await?;
     let wanted = Enrollments::of(manifest, &identities)?;
     let opened = target::open(manifest, &options.executable, token, story).await?;
-    let application = opened.application.as_ref().context("nobody can be asked to enroll")?;
+    let application = opened
+        .application
+        .as_ref()
+        .context("there is no application that enrolls")?;
     let how = How {
         attest: attest(options.verified),
         now,
@@ -110,7 +113,7 @@ async fn look(options: &Options, manifest: &Manifest, token: Option<Token>, stor
         dry_run::from_nothing(&wanted, attest(options.verified))?
     } else {
         let opened = target::open(manifest, &options.executable, token, story).await?;
-        let application = opened.application.as_ref().context("nobody can be asked")?;
+        let application = opened.application.as_ref().context("there is no application to ask")?;
         let found = dry_run::examine(&application.central, &wanted, attest(options.verified)).await;
         close(opened).await?;
         found?

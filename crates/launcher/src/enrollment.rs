@@ -85,7 +85,7 @@ pub async fn id_scope(central: &Central, wanted: &Enrollments<'_>) -> anyhow::Re
     })
 }
 
-/// Says what has to be uploaded where there is nobody to do it by REST.
+/// Says what has to be uploaded where REST does not do it.
 pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: Story) {
     story.tell(
         "with kind = \"dps\" enrolling is up to you; DPS has to have already (Manage enrollments, or `fleet enroll`):",

@@ -28,7 +28,7 @@ pub enum Failure {
     /// It failed on the way.
     #[error("{0:#}")]
     Failed(#[from] anyhow::Error),
-    /// Somebody did not want to wait.
+    /// It was asked to leave before it was done.
     #[error("interrupted")]
     Interrupted,
 }

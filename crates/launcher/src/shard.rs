@@ -140,7 +140,7 @@ async fn follow(
     events: mpsc::UnboundedSender<Event>,
 ) {
     let tell = |news| {
-        // Nobody listens any more when the launcher leaves at once.
+        // There is no listener any more when the launcher leaves at once.
         let _ = events.send(Event { process, news });
     };
     let mut finished = false;
@@ -186,7 +186,7 @@ async fn follow(
     });
 }
 
-/// The states of a fleet in a line, without those in which there is nobody.
+/// The states of a fleet in a line, without those in which there is no device.
 #[must_use]
 pub fn states(totals: &crate::stats::Totals) -> String {
     let words: Vec<_> = State::ALL

@@ -24,7 +24,7 @@ impl Story {
         self.start.elapsed()
     }
 
-    /// Tells one line, or drops it where nobody can take it.
+    /// Tells one line, or drops it where it can't be written.
     pub fn tell(&self, line: impl std::fmt::Display) {
         console::note(format_args!("[{:6.1}s] {line}", self.start.elapsed().as_secs_f64()));
     }

@@ -65,7 +65,7 @@ pub fn token(target: &Target, variables: impl Fn(&str) -> Option<String>) -> Res
     }
 }
 
-/// An API token, which nobody prints by mistake.
+/// An API token, which is not printed by mistake.
 pub struct Token(String);
 
 impl Token {
@@ -275,7 +275,7 @@ impl Opened {
     /// With the id scope that was found, where it was not known before.
     fn ready(self, found: Option<String>) -> Result<Ready, Failure> {
         let found = found
-            .map(|found| IdScope::new(&found).context("the application tells an id scope that is none"))
+            .map(|found| IdScope::new(&found).context("the application returned an invalid id scope"))
             .transpose()?;
         let id_scope = self.id_scope.or(found).context("there is no id scope")?;
         Ok(Ready {

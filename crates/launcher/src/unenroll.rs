@@ -49,7 +49,7 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// The manifest is none, nobody said yes, or the application refused.
+/// The manifest can't be used, the question was not answered with yes, or the application refused.
 pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let manifest = run::resolve(&options.manifest, &options.set, None)?;
     if matches!(manifest.target, Target::Dps(_)) {
@@ -61,7 +61,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let token = target::token(&manifest.target, |name| std::env::var(name).ok())?;
     if !options.yes && !options.dry_run && !std::io::stdin().is_terminal() {
         return Err(Failure::refused(anyhow!(
-            "nobody can be asked whether to remove it: stdin is no terminal\n\
+            "there is no terminal on which to ask whether to remove it\n\
              hint: --yes removes without asking, --dry-run tells what would be removed"
         )));
     }
@@ -73,7 +73,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let work = async {
         reach::application(&manifest.target, story).await?;
         let opened = target::open(&manifest, &options.executable, token, story).await?;
-        let application = opened.application.as_ref().context("nobody can be asked")?;
+        let application = opened.application.as_ref().context("there is no application to ask")?;
         let done = take_back(&options, &application.central, &manifest, story).await;
         close(opened).await?;
         done

@@ -22,7 +22,7 @@ use super::{Device, Loaded, Trouble, load_identity};
 use crate::context::Assigned;
 use crate::lines::{State, counter};
 
-/// A registration beside a session. It ends with whoever holds it.
+/// A registration beside a session. It ends with its holder.
 pub(super) type Ahead = AbortOnDropHandle<Result<Box<Done>, Box<Trouble>>>;
 
 /// It went well.
@@ -59,7 +59,7 @@ impl Device {
 
     /// Takes up what came of it. Whether the device now has to connect again.
     pub(super) fn registered_ahead(&mut self, ended: Result<Result<Box<Done>, Box<Trouble>>, JoinError>) -> bool {
-        match ended.expect("registering does not panic, and nobody ends it while it is waited for") {
+        match ended.expect("registering does not panic, and is not ended while it is waited for") {
             Ok(done) => {
                 let Done {
                     identity,

@@ -134,7 +134,7 @@ impl Device {
         self.plan_reboot(&answer);
     }
 
-    /// A message, or a command that was queued while the device was away, which nobody waits for an answer to.
+    /// A message, or a command that was queued while the device was away, whose answer is not waited for.
     fn cloud_to_device(&mut self, properties: &PropertyBag, payload: &[u8]) {
         let Some(command) = properties.value(METHOD_NAME) else {
             info!(device_id = %self.id, %properties, bytes = payload.len(), "cloud-to-device message received");

@@ -34,7 +34,7 @@ pub(super) struct Session {
 /// Why a session that did not fail is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// An order: somebody wants the device elsewhere.
+    /// An order: the device is wanted elsewhere.
     Ordered,
     /// A command: the device restarts.
     Restarts,

@@ -91,7 +91,7 @@ impl Thermostat {
                     report.insert(TARGET.into(), answer.to_value());
                 }
             }
-            // Nobody wishes for anything: what was in force before stays in force.
+            // There is no wish: what was in force before stays in force.
             (None, Some(earlier)) => {
                 self.target = target(&earlier.value).unwrap_or(self.target);
             }

@@ -19,7 +19,7 @@ pub struct Parameters {
     pub hysteresis: f64,
     /// Once on or off, the output stays so for this long, in seconds.
     pub minimum_run: f64,
-    /// How far the target is relaxed while nobody is there, in kelvin.
+    /// How far the target is relaxed while the room is empty, in kelvin.
     pub setback: f64,
     /// Doors and windows opened per day.
     pub openings_per_day: f64,
@@ -66,7 +66,7 @@ pub struct Overrides {
     /// How long the output stays on or off at least, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum_run_s: Option<f64>,
-    /// How far the target is relaxed while nobody is there, in kelvin.
+    /// How far the target is relaxed while the room is empty, in kelvin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setback_k: Option<f64>,
     /// Doors and windows opened per day.

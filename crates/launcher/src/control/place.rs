@@ -1,6 +1,6 @@
 //! The state folder of a run, and that only one run at a time has it.
 //!
-//! A folder that is made here is private, since whoever can open the control socket can stop the fleet; one that is there
+//! A folder that is made here is private, since to open the control socket is to be able to stop the fleet; one that is there
 //! already keeps its mode, and is refused where others can write. What decides whether a run
 //! is alive is a lock, which the system gives back however the run ends; a socket without a lock is stale.
 
@@ -22,7 +22,7 @@ pub struct Held {
 /// Why a state folder can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
-    /// Somebody else has it.
+    /// Another program has it.
     #[error(
         "the state folder `{}` is in use by {by}\nhint: wait until that is over, or give this one another folder: --set fleet.state=PATH",
         folder.display()
@@ -120,7 +120,7 @@ fn open_lock(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes the folder where it is missing. Only what is made here is private: one that is there belongs to whoever made it.
+/// Makes the folder where it is missing. Only what is made here is private: one that is there belongs to its maker.
 #[cfg(unix)]
 fn make_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub enum Case {
     /// A group's CA is about to expire: a new one beside it, the old one removed last
     GroupExpiry,
-    /// A group's CA is in wrong hands: replaced at once, and nobody connects before the roll lets him
+    /// A group's CA is in wrong hands: replaced at once, and no device connects before the roll allows it
     GroupBreach,
     /// The certificate of individually enrolled devices is about to expire: a new one in the slot not in use
     IndividualExpiry,
@@ -41,7 +41,7 @@ impl Case {
         }
     }
 
-    /// Whether somebody else may have a key.
+    /// Whether a key may be in other hands.
     #[must_use]
     pub fn is_breach(self) -> bool {
         matches!(self, Self::GroupBreach | Self::IndividualBreach)

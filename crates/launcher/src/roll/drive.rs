@@ -28,7 +28,7 @@ use crate::story::Story;
 use crate::target::plan_target;
 use crate::words::{agreeing, devices};
 
-/// A wave that nobody chose has at least so many devices.
+/// A wave whose size was not given has at least so many devices.
 const SMALLEST_WAVE: usize = 10;
 /// Devices that were let in again and have not registered yet can be imitated with a stolen key: never many at once.
 const LARGEST_WAVE_AFTER_BREACH: usize = 50;
@@ -153,7 +153,7 @@ async fn trials_without_run(
         None => {
             let found = service.central.id_scope(device).await;
             let found = found.context("the id scope can't be found out\nhint: give it as `target.id_scope`\ncause")?;
-            IdScope::new(&found).context("the application tells an id scope that is none")?
+            IdScope::new(&found).context("the application returned an invalid id scope")?
         }
     };
     Trials::of(plan_target(id_scope, &target.endpoint)?).map(Some)
@@ -172,7 +172,7 @@ async fn begun(
         .await
         .map_err(Failure::Refused)?;
     let blocked: BTreeSet<String> = if request.case.is_breach() {
-        // Whom somebody else has blocked is not for this roll to let in again.
+        // A device that was blocked before is not for this roll to let in again.
         let enabled = service.enabled().await.context("can't ask which devices are blocked")?;
         let (ours, before): (BTreeSet<_>, BTreeSet<_>) = work
             .ids()
@@ -194,7 +194,7 @@ async fn begun(
     Ok(journal)
 }
 
-/// What is in the way when a journal can't be read: devices may be blocked, and nobody else knows by whom.
+/// What is in the way when a journal can't be read: devices may be blocked, and by whom stands nowhere else.
 async fn damaged(error: std::io::Error, path: &Path, scope: &Scope<'_>, service: &Service) -> anyhow::Error {
     let (ids, case): (BTreeSet<String>, _) = match scope {
         Scope::Group(group) => (

@@ -23,7 +23,7 @@ pub(crate) struct Journal {
     pub(crate) case: Case,
     pub(crate) begun: Timestamp,
     pub(crate) what: What,
-    /// Devices that are let in by nobody but this roll.
+    /// Devices that only this roll lets in again.
     #[serde(default)]
     pub(crate) blocked: BTreeSet<String>,
     /// Devices that have come over, and how long they were offline, where that is known.

@@ -39,7 +39,7 @@ pub(super) struct Outcome {
     pub(super) failures: Vec<String>,
     /// What came before the end of the stages.
     pub(super) end_reason: Option<EndReason>,
-    /// Somebody asked for the end.
+    /// The end was asked for.
     pub(super) interrupted: bool,
     /// The end was asked for again.
     pub(super) left_at_once: bool,
@@ -204,7 +204,7 @@ impl Watch {
         }
     }
 
-    /// Whoever has not stopped until now is stopped, and its devices are counted as they were last seen.
+    /// A process that has not stopped until now is stopped, and its devices are counted as they were last seen.
     fn give_up(&mut self, shards: &Shards) {
         self.killed = true;
         let within = self.stop_within * 2 / 3;
@@ -227,7 +227,7 @@ impl Watch {
         }
     }
 
-    /// The whole plan is wanted, whatever becomes of it.
+    /// The whole plan is wanted, however it goes.
     pub(super) fn keep_going(&mut self) {
         self.futile.hope();
     }
@@ -341,7 +341,7 @@ impl Watch {
             }
             News::Said(Line::Ready { .. } | Line::End { .. }) => {}
             News::Garbled(line) => self.story.tell(format!(
-                "process {}/{} said what is no line of ours: {line}",
+                "process {}/{} wrote a line that isn't part of the protocol: {line}",
                 event.process, self.processes
             )),
             News::Ended { name, finished, how } => {

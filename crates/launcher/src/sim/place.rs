@@ -72,7 +72,7 @@ impl Place {
             Ok(text) => serde_json::from_slice::<Run>(&text).is_ok_and(|run| run == self.run),
             Err(_) => false,
         };
-        // Whoever wants to change the run has to be alone, so while we share the lock it stays what it is.
+        // A process that wants to change the run has to be alone, so while we share the lock it stays what it is.
         let Some(lock_of_all) = free(lock_folder(&folder, Sharing::Shared))? else {
             return Ok(None);
         };

@@ -1,4 +1,4 @@
-//! What one process made of a shard: figures, written every second and whole, so that whoever is killed leaves what it
+//! What one process made of a shard: figures, written every second and whole, so that a process that is killed leaves what it
 //! had until then.
 //!
 //! ```text

@@ -19,9 +19,9 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub struct Seen {
     /// How many processes there are, with this one.
     pub members: u32,
-    /// How many shards are not finished, whoever has them.
+    /// How many shards are not finished, with or without a process.
     pub open: u32,
-    /// Those of them that nobody has.
+    /// Those of them that no process has.
     pub free: Vec<u32>,
     /// How many this process has.
     pub mine: u32,
@@ -32,7 +32,7 @@ pub struct Seen {
 pub enum Step {
     /// Takes a shard.
     Take(u32),
-    /// Stops the devices of one of its shards, for somebody else to take it.
+    /// Stops the devices of one of its shards, for another process to take it.
     GiveBack,
     /// It is well as it is.
     Stay,
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_shard_is_nobodys_part() {
+    fn a_finished_shard_is_no_part_of_any_process() {
         let (mut share, now) = settled();
         let finished = Seen {
             open: 1,
