@@ -6,9 +6,11 @@
 mod downstream;
 mod subscription;
 mod telemetry;
+mod telemetry_topic;
 mod upstream;
 
 pub use downstream::FromHub;
 pub use subscription::{MAX_SUBSCRIPTIONS, Subscription};
-pub use telemetry::{Telemetry, TelemetryTopic};
+pub use telemetry::Telemetry;
+pub use telemetry_topic::TelemetryTopic;
 pub use upstream::ToHub;
