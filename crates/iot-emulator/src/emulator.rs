@@ -24,6 +24,7 @@ use crate::registrations::Registrations;
 use crate::rest::{self, RestServer};
 use crate::runs::Runs;
 use crate::services::Services;
+use crate::sign_in::SignIn;
 use crate::state::StateFolder;
 use crate::stats::{Counters, Stats};
 use crate::store::{Content, Store};
@@ -143,7 +144,7 @@ impl Emulator {
             counters: Counters::default(),
             runs: Runs::default(),
             journal: Journal::new(),
-            page: page::Shared::default(),
+            sign_in: SignIn::default(),
             weather: Weather::new(config.quota, config.faults, config.seed, stop.clone()),
         });
         // From here on, a failure stops what runs already.
@@ -160,11 +161,12 @@ impl Emulator {
             ))
         };
         let accepting = ports.into_iter().map(accept).collect();
+        let page = Arc::new(page::Shared::default());
         let serve = |flag, bound: Option<(TcpListener, SocketAddr)>, tls: Option<_>| {
             let Some((listener, address)) = bound else {
                 return Ok(None);
             };
-            let server = rest::serve(listener, address, tls, Arc::clone(&services), &stop);
+            let server = rest::serve(listener, address, tls, Arc::clone(&services), Arc::clone(&page), &stop);
             server
                 .map(Some)
                 .map_err(|source| StartError::Listen { flag, address, source })
@@ -269,7 +271,7 @@ impl Emulator {
             (None, Some(https)) => format!("https://{}:{}", self.hostname(), https.port()),
             (None, None) => return None,
         };
-        let path = self.services.page.sign_in.link(Instant::now());
+        let path = self.services.sign_in.link(Instant::now());
         Some(format!("{base}{path}"))
     }
 

@@ -143,7 +143,7 @@ impl Tenant {
             counters: Counters::default(),
             runs: Runs::default(),
             journal: Journal::new(),
-            page: crate::page::Shared::default(),
+            sign_in: crate::sign_in::SignIn::default(),
             weather: Weather::new(None, FaultRules::default(), 0, CancellationToken::new()),
         };
         let id = DeviceId::new("t-1").expect("the constant is a device id");

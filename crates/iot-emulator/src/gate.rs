@@ -18,6 +18,11 @@ use crate::phase::Phase;
 use crate::quota::{Meter, Quota, Throttled};
 use restart::Outages;
 
+/// Marks a request that a person has made by a click here. Quotas and faults are not in its way: the page is the operator's,
+/// and whoever made a rule has to be able to remove it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Click;
+
 /// Quotas and faults of a running emulator.
 #[derive(Debug)]
 pub(crate) struct Weather {

@@ -79,6 +79,7 @@ mod registrations;
 mod rest;
 mod runs;
 mod services;
+mod sign_in;
 mod state;
 mod stats;
 mod store;

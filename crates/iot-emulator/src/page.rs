@@ -33,11 +33,7 @@ mod live;
 mod look;
 mod overview;
 mod properties;
-mod sign_in;
 mod words;
-
-pub(crate) use call::Click;
-pub(crate) use sign_in::CODE_LIFETIME;
 
 /// Largest form that a person may send. The largest there are hold rules for faults.
 const MAX_FORM: usize = 64 * 1024;
@@ -45,7 +41,6 @@ const MAX_FORM: usize = 64 * 1024;
 /// What all requests for the page share, whichever port they come to.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    pub(crate) sign_in: sign_in::SignIn,
     histories: history::Histories,
     census: census::Latest,
     watchers: Arc<AtomicUsize>,
@@ -55,18 +50,13 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
     pub(crate) services: Arc<Services>,
+    pub(crate) shared: Arc<Shared>,
     /// The REST interface behind its token.
     pub(crate) interface: Router,
     /// How this server is reached.
     pub(crate) scheme: &'static str,
     pub(crate) port: u16,
     pub(crate) stop: CancellationToken,
-}
-
-impl Page {
-    fn shared(&self) -> &Shared {
-        &self.services.page
-    }
 }
 
 /// The page, its live parts and its door.

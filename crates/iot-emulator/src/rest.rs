@@ -62,6 +62,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 struct Rest {
     services: Arc<Services>,
+    page: Arc<page::Shared>,
     /// How this server is reached, for links.
     scheme: &'static str,
 }
@@ -94,10 +95,12 @@ pub(crate) fn serve(
     address: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     services: Arc<Services>,
+    page: Arc<page::Shared>,
     stop: &CancellationToken,
 ) -> io::Result<RestServer> {
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let app = router(Rest { services, scheme }, address.port(), stop).into_make_service();
+    let rest = Rest { services, page, scheme };
+    let app = router(rest, address.port(), stop).into_make_service();
     let listener = listener.into_std()?;
     let handle = Handle::new();
     let task = match tls {
@@ -132,6 +135,7 @@ fn bounded<A: Address, B>(server: Server<A, B>) -> Server<A, B> {
 pub(crate) fn in_memory(services: Arc<Services>) -> Router {
     let rest = Rest {
         services,
+        page: Arc::default(),
         scheme: "http",
     };
     router(rest, 80, &CancellationToken::new())
@@ -142,6 +146,7 @@ fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
     let interface = interface(rest.clone());
     let page = page::router(Page {
         services: Arc::clone(&rest.services),
+        shared: Arc::clone(&rest.page),
         interface: interface.clone(),
         scheme: rest.scheme,
         port,

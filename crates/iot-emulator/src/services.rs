@@ -9,9 +9,9 @@ use crate::gate::Weather;
 use crate::hub::Reprovision;
 use crate::hub::{CantMove, Registry, Target};
 use crate::journal::{Event, Journal};
-use crate::page;
 use crate::registrations::Registrations;
 use crate::runs::Runs;
+use crate::sign_in::SignIn;
 use crate::stats::Counters;
 use crate::store::Store;
 use crate::token::ApiToken;
@@ -37,7 +37,8 @@ pub(crate) struct Services {
     pub(crate) counters: Counters,
     pub(crate) runs: Runs,
     pub(crate) journal: Journal,
-    pub(crate) page: page::Shared,
+    /// Who may look at the page.
+    pub(crate) sign_in: SignIn,
     /// What keeps all of it from working as it should.
     pub(crate) weather: Weather,
 }

@@ -8,14 +8,10 @@ use tower::ServiceExt;
 
 use super::Page;
 use crate::central::Role;
+use crate::gate::Click;
 
 /// Largest answer of the interface that is read.
 const MAX_ANSWER: usize = 1024 * 1024;
-
-/// Marks a request that a person has made by a click here. Quotas and faults are not in its way: the page is the operator's,
-/// and whoever made a rule has to be able to remove it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Click;
 
 impl Page {
     /// Asks for a path of the interface, from `/api/` or `/emulator/` on, and gives the answer's status and JSON.

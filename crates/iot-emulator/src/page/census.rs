@@ -53,7 +53,7 @@ impl Census {
 impl Page {
     pub(super) fn census(&self) -> Census {
         let now = Instant::now();
-        let mut latest = self.shared().census.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.shared.census.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *latest {
             Some(census) if now.duration_since(census.at) < EVERY => census,
             earlier => *latest.insert(self.take_census(now).with_rate_since(earlier)),

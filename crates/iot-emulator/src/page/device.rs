@@ -75,7 +75,7 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 6]> {
         let state = in_hub.lock();
         known = properties::of(&state.twin);
         let history = page
-            .shared()
+            .shared
             .histories
             .look(&device.id, state.inbox.numbers("temperature"));
         drop(state);

@@ -3,8 +3,8 @@
 use axum::Form;
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Query, Request, State};
-use axum::http::header::{CACHE_CONTROL, COOKIE, HOST, ORIGIN, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
@@ -64,7 +64,7 @@ pub(super) async fn ask(
     let Some(code) = code.filter(|_| method == Method::GET) else {
         return form(None).into_response();
     };
-    match page.shared().sign_in.exchange(&code, Instant::now()) {
+    match page.services.sign_in.exchange(&code, Instant::now()) {
         Some(session) => page.welcome(&session),
         None => refused(
             "This link has been used, or its ten minutes are over. A new one comes with the next start, or for the API token.",
@@ -81,22 +81,22 @@ pub(super) async fn sign_in(
         .map(|Form(credentials)| credentials.token)
         .unwrap_or_default();
     let now = Instant::now();
-    if !page.shared().sign_in.may_try(now) {
+    if !page.services.sign_in.may_try(now) {
         let notice = "There were too many wrong tokens. Try again in a minute; a link still lets you in.";
         return (StatusCode::TOO_MANY_REQUESTS, form(Some(notice))).into_response();
     }
     if page.services.token.is(given.trim().as_bytes()) {
-        let session = page.shared().sign_in.begin(now);
+        let session = page.services.sign_in.begin(now);
         return page.welcome(&session);
     }
-    page.shared().sign_in.failed(now);
+    page.services.sign_in.failed(now);
     refused("That is not the API token of this emulator.")
 }
 
 /// Ends the session.
 pub(super) async fn sign_out(State(page): State<Page>, headers: HeaderMap) -> Response {
     if let Some(session) = page.session(&headers) {
-        page.shared().sign_in.end(session, Instant::now());
+        page.services.sign_in.end(session, Instant::now());
     }
     let content = form(Some("You are signed out."));
     (page.cookie("", "; Max-Age=0"), content).into_response()
@@ -105,7 +105,7 @@ pub(super) async fn sign_out(State(page): State<Page>, headers: HeaderMap) -> Re
 impl Page {
     pub(super) fn is_signed_in(&self, headers: &HeaderMap) -> bool {
         let session = self.session(headers);
-        session.is_some_and(|session| self.shared().sign_in.is_session(session, Instant::now()))
+        session.is_some_and(|session| self.services.sign_in.is_session(session, Instant::now()))
     }
 
     /// What the browser brings as its session.
@@ -171,9 +171,6 @@ fn form(notice: Option<&str>) -> Markup {
     )
 }
 
-/// Nothing of this page is for anybody's cache.
-pub(super) const NO_STORE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,7 +180,12 @@ mod tests {
         let from = |pairs: &[(&'static str, &'static str)]| {
             let headers = pairs
                 .iter()
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .map(|(name, value)| {
+                    (
+                        HeaderName::from_static(name),
+                        axum::http::HeaderValue::from_static(value),
+                    )
+                })
                 .collect();
             comes_from_here(&headers, "http")
         };

@@ -27,7 +27,7 @@ pub(super) fn stream(
     headers: &HeaderMap,
     render: impl Fn(&Page) -> Vec<Fragment> + Send + 'static,
 ) -> Response {
-    let Some(place) = Place::take(&page.shared().watchers) else {
+    let Some(place) = Place::take(&page.shared.watchers) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many live views\n").into_response();
     };
     let mut ticks = interval(EVERY);
@@ -65,7 +65,7 @@ impl<R: Fn(&Page) -> Vec<Fragment>> View<R> {
                 _ = self.ticks.tick() => {}
                 () = self.page.stop.cancelled() => return None,
             }
-            if !self.page.shared().sign_in.is_session(&self.session, Instant::now()) {
+            if !self.page.services.sign_in.is_session(&self.session, Instant::now()) {
                 return None;
             }
             let fragments = (self.render)(&self.page);

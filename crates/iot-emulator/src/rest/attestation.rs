@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::Rest;
 use super::body::{nullable, own_certificate, parse};
-use super::devices::no_device;
 use super::error::ApiError;
+use super::error::no_device;
 use super::extract::{Body, Path};
 use crate::central::{Application, Attestation, Owner};
 use crate::certificate::Certificate;

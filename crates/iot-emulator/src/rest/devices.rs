@@ -11,6 +11,7 @@ use super::Rest;
 use super::attestation::certificates_view;
 use super::body::{check_etag, nullable, parse};
 use super::error::ApiError;
+use super::error::no_device;
 use super::extract::{Body, Path};
 use super::filter::Fields;
 use super::paging::Listing;
@@ -172,8 +173,4 @@ fn view(device: &Device) -> Value {
         view["template"] = template.as_str().into();
     }
     view
-}
-
-pub(super) fn no_device() -> ApiError {
-    ApiError::not_found("there is no such device")
 }

@@ -87,3 +87,7 @@ impl IntoResponse for ApiError {
         (self.status, [code], Json(body)).into_response()
     }
 }
+
+pub(super) fn no_device() -> ApiError {
+    ApiError::not_found("there is no such device")
+}

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Rest;
 use super::error::ApiError;
-use crate::page::Click;
+use crate::gate::Click;
 use crate::phase::Phase;
 use crate::services::{Act, Answer};
 

@@ -18,8 +18,8 @@ use super::extract::{Body, Path, Query};
 use crate::clock;
 use crate::hub::{CantMove, Device, Target};
 use crate::journal::Entry;
-use crate::page;
 use crate::runs::RunStats;
+use crate::sign_in::CODE_LIFETIME;
 use crate::stats::Stats;
 
 #[derive(Deserialize)]
@@ -55,8 +55,8 @@ pub(super) async fn journal(State(rest): State<Rest>, Query(Since { since }): Qu
 
 /// A fresh one-time link to the page, for whoever has the token.
 pub(super) async fn sign_in(State(rest): State<Rest>) -> (StatusCode, Json<Value>) {
-    let path = rest.services.page.sign_in.link(Instant::now());
-    let seconds = page::CODE_LIFETIME.as_secs();
+    let path = rest.services.sign_in.link(Instant::now());
+    let seconds = CODE_LIFETIME.as_secs();
     (
         StatusCode::CREATED,
         Json(json!({ "path": path, "expiresInSeconds": seconds })),

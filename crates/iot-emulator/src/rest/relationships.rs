@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::Rest;
 use super::body::parse;
-use super::devices::no_device;
 use super::error::ApiError;
+use super::error::no_device;
 use super::extract::{Body, Path};
 use super::paging::Listing;
 use crate::central::Relationship;

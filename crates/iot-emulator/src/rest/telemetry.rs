@@ -5,8 +5,8 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::Rest;
-use super::devices::no_device;
 use super::error::ApiError;
+use super::error::no_device;
 use super::extract::Path;
 use crate::clock;
 
