@@ -13,6 +13,9 @@ pub struct Span(pub Duration);
 /// The accepted form, as problems and the JSON Schema name it.
 pub const SPAN_FORM: &str = r#"a time such as "5s", "1m30s" or "250ms""#;
 
+/// Longer than any run, and far from where sums of times overflow.
+const LONGEST: Duration = Duration::from_secs(36_500 * 24 * 3600);
+
 impl Span {
     /// So many seconds.
     #[must_use]
@@ -37,9 +40,11 @@ impl FromStr for Span {
         let span = text
             .parse::<jiff::SignedDuration>()
             .map_err(|_| format!("`{text}` is not a time"))?;
-        Duration::try_from(span)
-            .map(Self)
-            .map_err(|_| format!("`{text}` is negative"))
+        let span = Duration::try_from(span).map_err(|_| format!("`{text}` is negative"))?;
+        match span <= LONGEST {
+            true => Ok(Self(span)),
+            false => Err(format!("`{text}` is longer than a hundred years")),
+        }
     }
 }
 
@@ -77,7 +82,8 @@ mod tests {
             let span: Span = text.parse().unwrap();
             assert_eq!((span.millis(), span.to_string().as_str()), (millis, shown), "{text}");
         }
-        for text in ["", "5", "-5s", "5 fortnights", "s"] {
+        assert_eq!("876000h".parse(), Ok(Span(LONGEST)));
+        for text in ["", "5", "-5s", "5 fortnights", "s", "876001h", "2562047788015215h"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }
