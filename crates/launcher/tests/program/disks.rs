@@ -129,6 +129,62 @@ fn certificates_that_are_complete_are_used_from_a_read_only_folder() {
     }
 }
 
+/// The program as a user for whom the modes of files count, which they do not for root with all its capabilities.
+fn bound_by_modes(fleet: &Fleet, arguments: &[&str]) -> Option<Command> {
+    if !rustix::process::geteuid().is_root() {
+        return Some(fleet.command(arguments));
+    }
+    let bound = ["--bounding-set", "-dac_override,-dac_read_search"];
+    let works = Command::new("setpriv")
+        .args(bound)
+        .arg("true")
+        .status()
+        .is_ok_and(|status| status.success());
+    if !works {
+        let missing = "`setpriv` is not here, and modes mean nothing to root; not tested";
+        assert!(std::env::var_os("FLEET_REQUIRE_REFEREES").is_none(), "{missing}");
+        eprintln!("{missing}");
+        return None;
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(bound)
+        .arg(env!("CARGO_BIN_EXE_fleet"))
+        .args(arguments)
+        .current_dir(fleet.path(""))
+        .env("NO_COLOR", "1");
+    Some(command)
+}
+
+#[test]
+fn certificates_of_another_user_are_used_where_they_can_be_read_and_named_where_not() {
+    let fleet = Fleet::new(&manifest(EMULATOR, SHORT));
+    fleet.fleet(&["run", "fleet.toml"]).expect(0);
+    let group = fleet.path("certs/small/thermostats");
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    // As if the owner were another: it can be read, and the lock can't be opened.
+    set(&group, 0o500);
+    set(&group.join(".lock"), 0o000);
+    let Some(mut run) = bound_by_modes(&fleet, &["run", "fleet.toml"]) else {
+        return;
+    };
+    let again = Finished::from(run.output().unwrap()).expect(0);
+    assert_eq!(again.figure("connected"), 6, "{}", again.stdout);
+
+    let folder = fleet.path("certs/small");
+    set(&folder, 0o000);
+    let refused = Finished::from(run.output().unwrap()).expect(2);
+    set(&folder, 0o700);
+    set(&group, 0o700);
+    for words in [
+        "cannot read `",
+        "certs/small/thermostats`: Permission denied",
+        "hint: it may belong to another user",
+    ] {
+        assert!(refused.stderr.contains(words), "{words} in {}", refused.stderr);
+    }
+}
+
 #[test]
 fn what_a_run_keeps_is_private_whatever_the_umask() {
     let fleet = Fleet::new(&manifest(EMULATOR, SHORT));

@@ -23,6 +23,12 @@ pub(super) fn write_one_of_many(path: &Path, content: &[u8], access: Access) -> 
 
 /// Creates `path` and what is missing above it, for the owner alone.
 pub(super) fn create_folder(path: &Path) -> Result<(), IdentityError> {
+    // Where a folder of another user is in the way, what is wrong is not that this one can't be made.
+    if let Err(reason) = path.try_exists()
+        && reason.kind() == io::ErrorKind::PermissionDenied
+    {
+        return Err(io_error("read", path)(reason));
+    }
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
