@@ -134,7 +134,8 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         // A roll that can't begin leaves no state.
         application(&manifest.target, None)?;
     }
-    reach::application(&manifest.target, story).await?;
+    // Old certificates are tried with DPS from here.
+    reach::application_and_dps(&manifest.target, story).await?;
     // Without a run no other one may begin meanwhile: it would read what is being changed.
     let _no_run = match live {
         Some(_) => None,

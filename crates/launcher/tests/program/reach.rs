@@ -46,6 +46,22 @@ fn an_application_that_is_not_trusted_is_refused_by_each_command_that_asks_it() 
 }
 
 #[test]
+fn a_roll_that_could_not_try_old_certificates_with_dps_is_refused_before_it_begins() {
+    let fleet = Fleet::new("");
+    let (_emulator, target) = emulator(&fleet);
+    std::fs::write(fleet.path("fleet.toml"), manifest(&target, SHORT)).unwrap();
+    let roll = [
+        "roll",
+        "fleet.toml",
+        "--case",
+        "group-expiry",
+        "--set",
+        "target.dps_endpoint=dps.invalid",
+    ];
+    refused(&fleet, &roll, &["dps.invalid: ", "check `target.dps_endpoint`"]);
+}
+
+#[test]
 fn a_dps_that_is_not_trusted_or_not_there_is_refused_before_certificates_are_made() {
     let fleet = Fleet::new("");
     let (_emulator, target) = emulator(&fleet);
