@@ -89,7 +89,7 @@ impl Problems {
     }
 
     fn host(&mut self, key: &str, value: &str) {
-        if !is_name(value, "-._:", LONGEST_NAME) {
+        if !is_name(value, "-._:[]", LONGEST_NAME) {
             self.push(
                 key,
                 "it must be a host name or an address, without scheme, port and path",
