@@ -3,39 +3,63 @@
 
 use jiff::Timestamp;
 use mqtt_link::{OutOfDate, TlsFailure};
+use provisioning::certificate::inspect::CertificateFacts;
 
 /// What to say of a failed handshake in which dates were at fault. `now` is what this machine's clock says.
 #[must_use]
 pub fn words(failure: &TlsFailure, now: Timestamp) -> Option<String> {
+    let leaf = match failure {
+        TlsFailure::Dates { leaf, .. } => CertificateFacts::from_der(leaf, "the server").ok(),
+        _ => None,
+    };
     Some(match failure.out_of_date()? {
-        OutOfDate::ServerExpired { now, not_after } => format!(
-            "the server's certificate expired on {}; this machine's clock says {}",
-            date(not_after),
-            date(now)
-        ),
-        OutOfDate::ServerNotYetValid { now, not_before } => format!(
-            "the server's certificate is not valid before {}; this machine's clock says {}",
-            date(not_before),
-            date(now)
-        ),
+        OutOfDate::ServerExpired { now, not_after } => {
+            let end = date(not_after);
+            let (whose, also) = match leaf {
+                Some(leaf) if leaf.not_after == end => (LEAF, format!("it was valid from {}, and ", leaf.not_before)),
+                Some(_) => (ABOVE, String::new()),
+                None => (LEAF, String::new()),
+            };
+            format!(
+                "{whose} expired on {end}; {also}this machine's clock says {}",
+                date(now)
+            )
+        }
+        OutOfDate::ServerNotYetValid { now, not_before } => {
+            let begin = date(not_before);
+            let (whose, also) = match leaf {
+                Some(leaf) if leaf.not_before == begin => (LEAF, format!("it is valid until {}, and ", leaf.not_after)),
+                Some(_) => (ABOVE, String::new()),
+                None => (LEAF, String::new()),
+            };
+            format!(
+                "{whose} is not valid before {begin}; {also}this machine's clock says {}",
+                date(now)
+            )
+        }
         OutOfDate::Ours => {
             format!("the server says that our certificate has expired; this machine's clock says {now:.0}")
         }
     })
 }
 
+const LEAF: &str = "the server's certificate";
+const ABOVE: &str = "a CA above the server's certificate";
+
 /// Also a date that no timestamp can hold.
-fn date(seconds: u64) -> String {
+fn date(seconds: u64) -> Timestamp {
     let timestamp = i64::try_from(seconds)
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok());
-    timestamp.unwrap_or(Timestamp::MAX).to_string()
+    timestamp.unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use provisioning::certificate::load;
+    use provisioning::certificate::make::{self, KeyType, Validity};
     use rustls::pki_types::UnixTime;
     use rustls::{AlertDescription, CertificateError, Error};
 
@@ -78,5 +102,50 @@ mod tests {
         ] {
             assert_eq!(words(&TlsFailure::Tls(error), now).as_deref(), said);
         }
+    }
+
+    #[test]
+    fn both_dates_of_the_certificate_that_did_not_fit_are_told() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let of = |timestamp: Timestamp| at(u64::try_from(timestamp.as_second()).unwrap());
+        let (clock, now) = (at(1_795_802_400), Timestamp::now());
+        let validity = Validity::days("2020-01-01T00:05:00Z".parse().unwrap(), 10);
+        let made = make::self_signed("dps", KeyType::P256, validity).unwrap();
+        let (from, to) = (made.facts().not_before, made.facts().not_after);
+        let leaf = load::certificates_in(made.cert_pem().as_bytes(), "dps")
+            .unwrap()
+            .remove(0);
+        let said = |error| {
+            let error = Error::InvalidCertificate(error);
+            words(
+                &TlsFailure::Dates {
+                    error,
+                    leaf: leaf.clone(),
+                },
+                now,
+            )
+            .unwrap()
+        };
+        let expired = |not_after| CertificateError::ExpiredContext { time: clock, not_after };
+        let early = |time, not_before| CertificateError::NotValidYetContext { time, not_before };
+        assert_eq!(
+            said(expired(of(to))),
+            format!(
+                "the server's certificate expired on {to}; it was valid from {from}, and this machine's clock says \
+                 2026-11-27T18:00:00Z"
+            )
+        );
+        assert_eq!(
+            said(early(at(1_000_000_000), of(from))),
+            format!(
+                "the server's certificate is not valid before {from}; it is valid until {to}, and this machine's clock says \
+                 2001-09-09T01:46:40Z"
+            )
+        );
+        assert_eq!(
+            said(expired(at(1_000_000_000))),
+            "a CA above the server's certificate expired on 2001-09-09T01:46:40Z; this machine's clock says \
+             2026-11-27T18:00:00Z"
+        );
     }
 }

@@ -184,7 +184,7 @@ async fn shake_hands(
         .tls
         .shake_hands(credentials, endpoint.server_name.clone(), Socket::new(tcp))
         .await
-        .map_err(|error| tls_error(endpoint, error.into()))
+        .map_err(|failure| tls_error(endpoint, failure))
 }
 
 async fn introduce(

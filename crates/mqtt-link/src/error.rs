@@ -82,7 +82,7 @@ impl From<WireError> for LinkError {
             // Many servers leave without TLS's close_notify, which rustls reports in this way.
             WireError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,
             WireError::Io(error) => match TlsFailure::from(error) {
-                TlsFailure::Tls(error) => Self::Tls(error),
+                TlsFailure::Tls(error) | TlsFailure::Dates { error, .. } => Self::Tls(error),
                 TlsFailure::Io(error) => Self::Io(error),
             },
         }

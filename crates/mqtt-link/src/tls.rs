@@ -1,19 +1,20 @@
 //! Trust, made once and shared by every connection, and the handshake with a device's own certificate.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
-use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::crypto::aws_lc_rs;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::Credentials;
 use crate::stream::Socket;
+use crate::{Credentials, TlsFailure};
 
 /// Which certificate authorities a server's chain may end in.
 #[derive(Debug, Clone)]
@@ -59,10 +60,13 @@ impl Tls {
     /// TLS 1.2 and 1.3 with the aws-lc-rs provider, trusting `roots`.
     pub fn new(roots: TrustRoots) -> Result<Self, TlsSetupError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = Verifier::new(root_store(roots)?, Arc::clone(&provider))?;
         let mut without_certificate = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsSetupError::Provider)?
-            .with_root_certificates(root_store(roots)?)
+            // Every verifier that is not rustls' own goes this way; ours lets rustls' own decide.
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         without_certificate.resumption = Resumption::disabled();
         let mut with_certificate = without_certificate.clone();
@@ -79,18 +83,78 @@ impl Tls {
         credentials: &Credentials,
         server_name: ServerName<'static>,
         socket: Socket,
-    ) -> io::Result<TlsStream<Socket>> {
+    ) -> Result<TlsStream<Socket>, TlsFailure> {
         let connect = |config: &Arc<ClientConfig>| TlsConnector::from(Arc::clone(config)).connect(server_name, socket);
-        match credentials {
-            Credentials::X509(key) => SHOWN.scope(Arc::clone(key), connect(&self.with_certificate)).await,
-            Credentials::Sas(_) | Credentials::None => connect(&self.without_certificate).await,
-        }
+        let shaking = async {
+            let shaken = match credentials {
+                Credentials::X509(key) => SHOWN.scope(Arc::clone(key), connect(&self.with_certificate)).await,
+                Credentials::Sas(_) | Credentials::None => connect(&self.without_certificate).await,
+            };
+            shaken.map_err(|error| TlsFailure::from(error).with_leaf(REFUSED.with(|refused| refused.take())))
+        };
+        REFUSED.scope(RefCell::new(None), shaking).await
+    }
+}
+
+/// rustls' own verifier, which decides. What it refuses is kept until the handshake is over: an error about dates is of use
+/// with both of them, and a failed handshake has no certificate.
+#[derive(Debug)]
+struct Verifier(Arc<WebPkiServerVerifier>);
+
+impl Verifier {
+    fn new(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self, TlsSetupError> {
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        // It is refused only without roots and with bad revocation lists, of which there are none.
+        verifier.build().map(Self).map_err(|_| TlsSetupError::NoRoots)
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.0
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .inspect_err(|_| {
+                let keep = |refused: &RefCell<_>| *refused.borrow_mut() = Some(end_entity.clone().into_owned());
+                // There is no place for it only outside of a handshake of ours.
+                let _ = REFUSED.try_with(keep);
+            })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 
 tokio::task_local! {
     /// The chain and key of the device whose handshake is being polled.
     static SHOWN: Arc<CertifiedKey>;
+    /// The certificate that was refused in the handshake that is being polled.
+    static REFUSED: RefCell<Option<CertificateDer<'static>>>;
 }
 
 /// Shows the certificate of the device whose handshake it is.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_link::testing::{ClientCertificate, ConnectProxy, TestCa};
-use mqtt_link::{ConnectError, Endpoint, OutOfDate, Phase, Proxy, probe};
+use mqtt_link::{ConnectError, Endpoint, OutOfDate, Phase, Proxy, TlsFailure, probe};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -71,6 +71,7 @@ async fn dates_that_do_not_fit_are_told_with_what_the_clock_said() {
     let (begin_of_century, next_century) = (978_307_200, 4_133_980_800);
     for years in [(1999, 2001), (2101, 2102)] {
         let (chain, key) = ca.server_der_of_years(&["localhost"], years);
+        let shown = chain[0].clone();
         let config = ca.server_config_with(chain, key, ClientCertificate::Optional, rustls::ALL_VERSIONS);
         let error = probe(&endpoint(&ca, server(config).await), LIMIT).await.unwrap_err();
         let ConnectError::Tls { source, .. } = &error else {
@@ -88,5 +89,10 @@ async fn dates_that_do_not_fit_are_told_with_what_the_clock_said() {
             (_, other) => panic!("{other:?}"),
         };
         assert!((begin_of_century..next_century).contains(&clock), "{clock}");
+        // Both dates of it can be told.
+        assert!(
+            matches!(source, TlsFailure::Dates { leaf, .. } if *leaf == shown),
+            "{source:?}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use rustls::{AlertDescription, CertificateError};
+use rustls_pki_types::CertificateDer;
 
 /// Why a TLS handshake failed.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,14 @@ pub enum TlsFailure {
     /// sides could not agree.
     #[error(transparent)]
     Tls(rustls::Error),
+    /// We did not accept the server's certificate for its dates, or for those of a CA above it.
+    #[error("{error}")]
+    Dates {
+        /// Which date did not fit.
+        error: rustls::Error,
+        /// The server's own certificate.
+        leaf: CertificateDer<'static>,
+    },
     /// The socket failed or was closed in the middle of the handshake.
     #[error(transparent)]
     Io(io::Error),
@@ -21,7 +30,7 @@ impl TlsFailure {
     /// Whether it is neither our certificate nor the server's that was refused.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Tls(rustls::Error::InvalidCertificate(_)) => false,
+            Self::Tls(rustls::Error::InvalidCertificate(_)) | Self::Dates { .. } => false,
             Self::Tls(error) => !refuses_our_certificate(error),
             Self::Io(_) => true,
         }
@@ -34,7 +43,9 @@ impl TlsFailure {
 
     /// Whether a certificate was refused for its dates. A clock that is wrong looks the same.
     pub fn out_of_date(&self) -> Option<OutOfDate> {
-        let Self::Tls(error) = self else { return None };
+        let (Self::Tls(error) | Self::Dates { error, .. }) = self else {
+            return None;
+        };
         match error {
             rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
                 Some(OutOfDate::ServerExpired {
@@ -53,10 +64,22 @@ impl TlsFailure {
         }
     }
 
+    /// The same with the certificate that the server has shown, where that is what it is about.
+    pub(crate) fn with_leaf(self, leaf: Option<CertificateDer<'static>>) -> Self {
+        match (self.out_of_date(), self, leaf) {
+            (
+                Some(OutOfDate::ServerExpired { .. } | OutOfDate::ServerNotYetValid { .. }),
+                Self::Tls(error),
+                Some(leaf),
+            ) => Self::Dates { error, leaf },
+            (_, failure, _) => failure,
+        }
+    }
+
     /// A stable snake_case word for counting.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Tls(error) => reason(error),
+            Self::Tls(error) | Self::Dates { error, .. } => reason(error),
             Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => "tls_closed",
             Self::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => "tls_reset",
             Self::Io(_) => "tls_io",
