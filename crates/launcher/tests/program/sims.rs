@@ -169,7 +169,8 @@ fn a_sim_of_one_shard_takes_its_number_from_the_job_and_a_report_names_what_is_m
 #[test]
 fn a_shard_that_does_not_end_after_its_stages_is_killed_and_named() {
     let world = World::new();
-    let arguments = ["prepare", "fleet.toml", "--plan", "plan.json", "--duration", "4s"];
+    // Long enough to find and stop a process before its end, on a busy machine too.
+    let arguments = ["prepare", "fleet.toml", "--plan", "plan.json", "--duration", "15s"];
     world.fleet.fleet(&arguments).expect(0);
     let mut sim = world.sim(&["--shards", "2", "--stop-within", "6s"]);
     sim.wait_for(": 3 devices");
