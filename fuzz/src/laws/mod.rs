@@ -2,6 +2,7 @@
 
 pub mod bag;
 pub mod certificate;
+pub mod chains;
 pub mod connection;
 pub mod device;
 pub mod manifest;
@@ -15,9 +16,10 @@ pub mod twin;
 pub type Law = fn(&[u8]);
 
 /// All laws by the names of their targets.
-pub const ALL: [(&str, Law); 10] = [
+pub const ALL: [(&str, Law); 11] = [
     ("bag", bag::law),
     ("certificate", certificate::law),
+    ("chains", chains::law),
     ("connection", connection::law),
     ("device", device::law),
     ("manifest", manifest::law),

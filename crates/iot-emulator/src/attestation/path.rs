@@ -31,6 +31,8 @@ pub(crate) enum Why {
     Key,
     #[error("is of X.509 version 1 or 2, which can't say what it may be used for; version 3 is needed")]
     Version,
+    #[error("has an extension more than once")]
+    DoubledExtension,
     #[error("has a critical extension that is not known")]
     CriticalExtension,
     #[error("may not be used by a client: its extended key usage has no clientAuth")]
@@ -119,6 +121,9 @@ pub(super) fn check_issuer(issuer: &Certificate, path: &[&Certificate]) -> Resul
 fn check_form(certificate: &Certificate) -> Result<(), Refusal> {
     if !certificate.usage.has_extensions {
         return unusable(certificate, Why::Version);
+    }
+    if certificate.usage.has_doubled_extension {
+        return unusable(certificate, Why::DoubledExtension);
     }
     if certificate.usage.is_beyond_us {
         return unusable(certificate, Why::CriticalExtension);

@@ -296,6 +296,14 @@ fn what_a_certificate_may_not_be_used_for_is_refused_and_named() {
         p.custom_extensions = vec![extension];
     });
     assert_eq!(judge(&[&strange]), unusable("CN=t-1", Why::CriticalExtension));
+
+    // Readers may differ in which of the two they take.
+    let doubled = made("t-1", Some(&root), |p| {
+        let second = CustomExtension::from_oid_content(&[2, 5, 29, 37], vec![0x30, 0]);
+        p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        p.custom_extensions = vec![second];
+    });
+    assert_eq!(judge(&[&doubled]), unusable("CN=t-1", Why::DoubledExtension));
 }
 
 #[test]

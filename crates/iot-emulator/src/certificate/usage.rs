@@ -43,6 +43,8 @@ pub(crate) struct Usage {
     pub(crate) may_be_client: bool,
     /// It has name constraints.
     pub(crate) constrains_names: bool,
+    /// An extension is there more than once, which none may be (4.2).
+    pub(crate) has_doubled_extension: bool,
     /// A critical extension is not known here, or what it says can't be read.
     pub(crate) is_beyond_us: bool,
     /// Its key is of a kind and size that TLS takes.
@@ -58,10 +60,13 @@ impl Usage {
             may_sign: true,
             may_be_client: NO_EXTENDED_KEY_USAGE_IS_A_CLIENT,
             constrains_names: false,
+            has_doubled_extension: false,
             is_beyond_us: false,
             has_usable_key: has_usable_key(certificate.public_key()),
         };
-        for extension in certificate.extensions() {
+        for (place, extension) in certificate.extensions().iter().enumerate() {
+            let earlier = certificate.extensions().iter().take(place);
+            usage.has_doubled_extension |= earlier.map(|it| &it.oid).any(|oid| *oid == extension.oid);
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(constraints) => {
                     usage.is_authority = constraints.ca;

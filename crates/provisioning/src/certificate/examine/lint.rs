@@ -35,7 +35,9 @@ pub(super) fn chain(
     let is_device = question.registration_id.is_some()
         || matches!(question.enrolled, Enrolled::Individually)
         || !links.iter().all(|link| link.detail.is_ca);
-    let leaf = links.iter().position(|link| !link.detail.is_ca).unwrap_or(0);
+    // What has signed another one is no leaf, whatever it says of itself.
+    let is_leaf = |link: &Link<'_>| !link.detail.is_ca && !links.iter().any(|other| other.is_below(link));
+    let leaf = links.iter().position(is_leaf).unwrap_or(0);
     let start = if links.first().is_some_and(|first| first.detail.is_ca) {
         leaf
     } else {
@@ -164,6 +166,13 @@ impl Findings {
                     "`{name}` is of X.509 version {version}, which can't say what it may be used for, so it is no CA, and DPS does \
                      not take it from a device; `openssl x509 -req` makes version 3 with `-extfile`"
                 ),
+            );
+        }
+        if let Some(oid) = link.doubled_extension() {
+            self.say(
+                Level::Error,
+                "doubled-extension",
+                format!("`{name}` has the extension {oid} more than once, and no certificate may (RFC 5280, 4.2)"),
             );
         }
         if let Some(oid) = link.unknown_extension() {

@@ -77,6 +77,14 @@ impl<'a> Link<'a> {
         unknown.map(|extension| extension.oid.to_id_string())
     }
 
+    /// An extension that is there more than once, so that each reader may take another one of them (4.2).
+    pub(super) fn doubled_extension(&self) -> Option<String> {
+        let extensions = self.parsed.extensions();
+        let mut later = extensions.iter().enumerate().skip(1);
+        let doubled = later.find(|(place, it)| extensions[..*place].iter().any(|earlier| earlier.oid == it.oid));
+        doubled.map(|(_, extension)| extension.oid.to_id_string())
+    }
+
     /// The key usage is there and has no `keyCertSign`.
     pub(super) fn may_not_sign(&self) -> bool {
         matches!(
