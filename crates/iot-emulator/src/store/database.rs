@@ -86,11 +86,7 @@ impl Database {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{UNFINISHED}"));
         let unfinished = PathBuf::from(name);
-        let file = options().create(true).truncate(false).open(&unfinished)?;
-        lock(&file)?;
-        // What a first start that was killed has left.
-        file.set_len(0)?;
-        let database = Self(open(file, &unfinished)?);
+        let database = Self(open(anew(&unfinished)?, &unfinished)?);
         let tables = database.load(Age::New)?;
         if path.exists() {
             // Another emulator was faster.
@@ -225,6 +221,57 @@ fn existing(path: &Path) -> Result<Option<File>, Failure> {
         )),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A file of our own at `path`, for this process alone. What stands there already, as a first start that was killed leaves
+/// it, is removed and never written into: it may be a link, or another process may have it open.
+fn anew(path: &Path) -> Result<File, Failure> {
+    let make = || options().create_new(true).open(path);
+    let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+    let file = match make() {
+        Err(error) if is_taken(&error) => {
+            // Held until there is another file: a second emulator that finds the same remains gives up.
+            let _left = match options_for_no_link().open(path) {
+                Ok(left) => Some(lock(&left).map(|()| left)?),
+                Err(_) => None,
+            };
+            fs::remove_file(path)?;
+            make().map_err(|error| if is_taken(&error) { Failure::InUse } else { error.into() })?
+        }
+        made => made?,
+    };
+    lock(&file)?;
+    match is_at(&file, path)? {
+        true => Ok(file),
+        // Another emulator took it for remains before it was locked.
+        false => Err(Failure::InUse),
+    }
+}
+
+#[cfg(unix)]
+fn options_for_no_link() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = options();
+    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    options
+}
+
+#[cfg(not(unix))]
+fn options_for_no_link() -> OpenOptions {
+    options()
+}
+
+/// Whether the file is the one at `path`.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (ours, there) = (file.metadata()?, fs::symlink_metadata(path)?);
+    Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Makes a rename last, where the system lets folders be synchronized.

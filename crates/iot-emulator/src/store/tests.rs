@@ -156,6 +156,30 @@ fn a_first_start_that_was_killed_early_is_a_first_start_again() {
     }
 }
 
+/// Who can write into the folder could plant a link to a file of ours, or a file that it keeps open.
+#[cfg(unix)]
+#[test]
+fn what_was_planted_where_the_database_is_made_is_neither_followed_nor_used() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let (path, planted) = (folder.path().join("db"), folder.path().join("db.new"));
+    let precious = folder.path().join("precious");
+    fs::write(&precious, "kept").unwrap();
+    symlink(&precious, &planted).unwrap();
+    assert!(notes(&path).is_empty());
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "kept");
+    assert!(!fs::symlink_metadata(&path).unwrap().is_symlink());
+
+    fs::remove_file(&path).unwrap();
+    fs::write(&planted, "").unwrap();
+    fs::set_permissions(&planted, fs::Permissions::from_mode(0o666)).unwrap();
+    let kept_open = fs::File::open(&planted).unwrap();
+    assert!(notes(&path).is_empty());
+    let (made, open) = (fs::metadata(&path).unwrap(), kept_open.metadata().unwrap());
+    assert_ne!(made.ino(), open.ino());
+    assert_eq!(made.permissions().mode() & 0o777, 0o600);
+}
+
 #[tokio::test]
 async fn a_database_whose_beginning_is_lost_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
