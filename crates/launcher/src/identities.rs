@@ -6,11 +6,13 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
+use iot_protocol::shown;
 use jiff::Timestamp;
+use provisioning::certificate::CertificateError;
 use provisioning::certificate::make::CertificateAuthority;
 use provisioning::identities::{
     GroupAuthorities, GroupIdentities, IdentityError, IndividualIdentities, Issuer, Lifetime, Problems, WantedGroup,
-    WantedIndividual,
+    WantedIndividual, Warnings,
 };
 
 use crate::brought;
@@ -98,6 +100,7 @@ struct SelfSigned {
     reused: usize,
     other_key: usize,
     own: usize,
+    warnings: Warnings,
 }
 
 impl SelfSigned {
@@ -105,6 +108,7 @@ impl SelfSigned {
         let certificates = || std::iter::once(&identities.primary).chain(&identities.secondary);
         if individual.certificates.is_some() {
             self.own += certificates().count();
+            self.warnings.merge(&identities.warnings);
             return;
         }
         let wanted = Some(individual.key.key_type());
@@ -119,6 +123,7 @@ impl SelfSigned {
             reused,
             other_key,
             own,
+            warnings,
         } = self;
         if made + reused > 0 {
             story.tell(format!(
@@ -137,6 +142,14 @@ impl SelfSigned {
                 counted(*own, "certificate", "certificates")
             ));
         }
+        tell_warnings(warnings, story);
+    }
+}
+
+/// What works, or may work, and is better put right.
+fn tell_warnings(warnings: &Warnings, story: Story) {
+    for (_, warning) in warnings.iter() {
+        story.tell(format!("warning: {}", shown::text(&warning.to_string())));
     }
 }
 
@@ -159,6 +172,7 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Resu
             counted(count, "leaf", "leaves"),
             group.id
         ));
+        tell_warnings(&identities.warnings, story);
         return Ok(identities);
     }
     for ca in std::iter::once(&identities.ca).chain(&identities.secondary) {
@@ -282,6 +296,12 @@ fn refusal(problems: &[IdentityError], manifest: &Manifest) -> Failure {
     let own = manifest.group.iter().any(|group| group.certificates.is_some())
         || manifest.individual.iter().any(|one| one.certificates.is_some());
     if own {
+        if problems.iter().any(is_locked) {
+            lines.push(
+                "hint: what opens them is named beside them: password = { env = \"VARIABLE\" } or { file = \"PATH\" }"
+                    .to_owned(),
+            );
+        }
         lines.push(
             "hint: certificates of your own are only read; `fleet cert inspect FILE…` shows what is in them".to_owned(),
         );
@@ -290,6 +310,13 @@ fn refusal(problems: &[IdentityError], manifest: &Manifest) -> Failure {
         lines.extend(hints.into_iter().take(HINTS_TOLD).map(|hint| format!("hint: {hint}")));
     }
     Failure::refused(anyhow!(lines.join("\n")))
+}
+
+fn is_locked(problem: &IdentityError) -> bool {
+    matches!(
+        problem,
+        IdentityError::Certificate(CertificateError::PasswordMissing { .. } | CertificateError::EncryptedKey { .. })
+    )
 }
 
 /// What helps against a problem with certificates that are made here.
@@ -308,7 +335,7 @@ fn hint(problem: &IdentityError) -> String {
             format!(
                 "{owner}`{}` has to be readable and its folder writable for the user who runs fleet, or certificates get \
                  another folder: --set fleet.certs=PATH",
-                path.display()
+                shown::path(path)
             )
         }
         IdentityError::Io { reason, .. } if reason.kind() == ErrorKind::StorageFull => {
@@ -317,7 +344,7 @@ fn hint(problem: &IdentityError) -> String {
         IdentityError::WithoutKey { key, .. } if is_of_ca(key) => format!(
             "put the key back; without it, a CA can sign nothing, and a new one means new leaves: then move away all of `{}`, \
              and the next run makes and enrolls it anew",
-            group_of(key).display()
+            shown::path(group_of(key))
         ),
         _ => "nothing that exists is overwritten; move away what is wrong, of a leaf its `_key.pem`, `_cert.pem` and \
               `_fullchain.pem` together, and the next run makes it anew"

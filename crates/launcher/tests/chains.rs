@@ -146,7 +146,7 @@ fn the_program_agrees_with_the_library() {
 }
 
 #[test]
-fn the_checks_before_a_run_refuse_what_inspect_calls_an_error() {
+fn the_checks_before_a_run_refuse_and_warn_as_inspect_does() {
     let mut wrong = Vec::new();
     for case in Case::all() {
         let files = BroughtFiles {
@@ -165,16 +165,25 @@ fn the_checks_before_a_run_refuse_what_inspect_calls_an_error() {
                 secondary: None,
             };
             let folder = GroupFolder::new(&case.folder, "g");
-            group.open(folder, [ID], now(), &|_, _| {}).map(drop)
+            group.open(folder, [ID], now(), &|_, _| {}).map(|group| group.warnings)
         } else {
             let individual = BroughtIndividual {
                 primary: files,
                 secondary: None,
             };
-            individual.open(ID, now()).map(drop)
+            individual.open(ID, now()).map(|individual| individual.warnings)
         };
         match result {
-            Ok(()) if !case.is_refused() => {}
+            Ok(warnings) if !case.is_refused() => {
+                let codes: Vec<_> = warnings.iter().map(|(code, _)| code).collect();
+                let is_right = match case.word("code") {
+                    Some(code) => codes.contains(&code),
+                    None => codes.is_empty(),
+                };
+                if !is_right {
+                    wrong.push(format!("{}: warned of {codes:?}", case.name()));
+                }
+            }
             Err(Problems(problems)) if case.is_refused() && problems.len() == 1 => {
                 let problem = problems[0].to_string();
                 if !problem.contains(".pem`") {

@@ -33,6 +33,7 @@ mod group;
 mod individual;
 mod lifetime;
 mod on_every_core;
+mod warnings;
 
 pub use brought::{
     BroughtCa, BroughtFiles, BroughtGroup, BroughtIndividual, DEVICE_ID, PasswordSource, path_of_device,
@@ -46,3 +47,4 @@ pub use generation::Generation;
 pub use group::{GroupFolder, LeafPaths};
 pub use individual::{IndividualFolder, IndividualIdentities, PairPaths, Slot, WantedIndividual};
 pub use lifetime::Lifetime;
+pub use warnings::{Warning, Warnings};

@@ -1,4 +1,4 @@
-//! Certificates of somebody's own making, as the real program takes them.
+//! Certificates that were made elsewhere, as the real program takes them.
 
 use std::fs;
 
@@ -209,6 +209,49 @@ fn a_password_that_is_not_there_is_named() {
     let refused = own.fleet.fleet(&["run", "fleet.toml"]).expect(2);
     let words = "there is no password in the environment variable OWN_PFX_PASSWORD";
     assert!(refused.stderr.contains(words), "{}", refused.stderr);
+}
+
+#[test]
+fn a_locked_file_without_a_password_is_refused_with_the_key_of_the_manifest() {
+    let own = Own::new();
+    let manifest = fs::read_to_string(own.fleet.path("fleet.toml")).unwrap();
+    let without = manifest.replace("password = { env = \"OWN_PFX_PASSWORD\" }\n", "");
+    assert_ne!(manifest, without);
+    fs::write(own.fleet.path("fleet.toml"), without).unwrap();
+    let refused = own.fleet.fleet(&["run", "fleet.toml"]).expect(2);
+    for words in [
+        "is protected by a password, and none was given",
+        "password = { env = \"VARIABLE\" }",
+    ] {
+        assert!(refused.stderr.contains(words), "no {words} in {}", refused.stderr);
+    }
+}
+
+#[test]
+fn what_inspect_warns_of_is_said_once_before_a_run() {
+    let own = Own::new();
+    let all = fs::read_to_string(own.fleet.path("byo/byo-0001_fullchain.pem")).unwrap();
+    // The root between leaf and intermediate is an unusual order, which not every service takes.
+    for id in ["byo-0001", "byo-0002"] {
+        let path = own.fleet.path(&format!("byo/{id}_fullchain.pem"));
+        let chain = fs::read_to_string(&path).unwrap();
+        let (leaf, above) = chain.split_at(chain.find("-----END").unwrap() + 26);
+        fs::write(&path, format!("{leaf}{}{above}", own.ca.cert_pem())).unwrap();
+    }
+    assert!(all.matches("BEGIN").count() > 1, "{all}");
+    let finished = own.run().expect(0);
+    let warnings: Vec<_> = finished
+        .stderr
+        .lines()
+        .filter(|line| line.contains("warning: "))
+        .collect();
+    assert_eq!(warnings.len(), 1, "{}", finished.stderr);
+    assert!(
+        warnings[0].contains("unusual order: `byo-0001` was issued by `CN=own intermediate`")
+            && warnings[0].ends_with("(and 1 more like it)"),
+        "{}",
+        finished.stderr
+    );
 }
 
 #[test]

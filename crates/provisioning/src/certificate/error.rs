@@ -7,7 +7,7 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 
 pub use super::armour::Flaw;
-use super::examine::Finding;
+use super::examine::{Finding, Level};
 
 /// Why a certificate could not be made, read or used.
 ///
@@ -341,14 +341,17 @@ pub enum Binary {
     Unknown,
 }
 impl CertificateError {
-    /// An error if there are objections to what stands in `file`.
-    pub(crate) fn unfit(file: &str, objections: Vec<Finding>) -> Result<(), Self> {
-        if objections.is_empty() {
-            return Ok(());
+    /// An error if there is one among the findings about what stands in `file`; otherwise the warnings among them.
+    pub(crate) fn unfit(file: &str, mut findings: Vec<Finding>) -> Result<Vec<Finding>, Self> {
+        let level = findings.iter().map(|finding| finding.level).max();
+        if level == Some(Level::Error) {
+            findings.retain(|finding| finding.level == Level::Error);
+            return Err(Self::Unfit {
+                file: file.to_owned(),
+                objections: findings.into_iter().map(|finding| finding.text).collect(),
+            });
         }
-        Err(Self::Unfit {
-            file: file.to_owned(),
-            objections: objections.into_iter().map(|finding| finding.text).collect(),
-        })
+        findings.retain(|finding| finding.level == Level::Warning);
+        Ok(findings)
     }
 }

@@ -90,19 +90,17 @@ impl Finding {
     }
 }
 
-/// What Azure would refuse a device for that sends `chain`, its leaf first; `file` names it.
+/// What Azure would object to in `chain`, which a device sends with its leaf first; `file` names it.
 ///
 /// # Errors
 ///
 /// A certificate can't be read.
-pub fn objections(
+pub fn findings(
     chain: &[CertificateDer<'_>],
     file: &str,
     question: &Question<'_>,
 ) -> Result<Vec<Finding>, CertificateError> {
-    let mut findings = lint::chain(chain, question, true, file)?;
-    findings.retain(|finding| finding.level == Level::Error);
-    Ok(findings)
+    lint::chain(chain, question, true, file)
 }
 
 /// What one file shows.

@@ -163,15 +163,15 @@ impl Identity {
         Ok(())
     }
 
-    /// Refuses what `cert inspect` calls an error, as far as that `counts`.
+    /// Refuses what `cert inspect` calls an error, as far as that `counts`, and returns what it warns of.
     pub fn check_use(
         &self,
         question: &Question<'_>,
         counts: impl Fn(&Finding) -> bool,
-    ) -> Result<(), CertificateError> {
-        let mut objections = examine::objections(self.chain(), &self.certificate, question)?;
-        objections.retain(counts);
-        CertificateError::unfit(&self.certificate, objections)
+    ) -> Result<Vec<Finding>, CertificateError> {
+        let mut findings = examine::findings(self.chain(), &self.certificate, question)?;
+        findings.retain(counts);
+        CertificateError::unfit(&self.certificate, findings)
     }
 
     /// Refuses what no waiting mends, whatever is enrolled. What may be shown to a service on purpose, such as an expired
@@ -181,7 +181,7 @@ impl Identity {
             registration_id: self.leaf.common_name.as_deref(),
             ..Question::at(now)
         };
-        self.check_use(&question, |finding| !finding.may_pass())
+        self.check_use(&question, |finding| !finding.may_pass()).map(drop)
     }
 }
 

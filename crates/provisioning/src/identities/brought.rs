@@ -1,7 +1,8 @@
-//! Certificates of somebody's own making: read where they are and checked, never made and never changed.
+//! Certificates that were made elsewhere: read where they are and checked, never made and never changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
@@ -10,9 +11,9 @@ use super::files::{check_name, io_error};
 use super::generate::Progress;
 use super::{
     GroupAuthorities, GroupFolder, GroupIdentities, IdentityError, IndividualFolder, IndividualIdentities, PairPaths,
-    Problems, on_every_core,
+    Problems, Warnings, on_every_core,
 };
-use crate::certificate::examine::{self, Enrolled, Question};
+use crate::certificate::examine::{self, Enrolled, Finding, Question};
 use crate::certificate::inspect::CertificateFacts;
 use crate::certificate::load::{self, Identity, LoadOptions};
 use crate::certificate::make::CertificateAuthority;
@@ -79,16 +80,21 @@ impl BroughtFiles {
         })?)
     }
 
-    /// Loads them, and refuses what `cert inspect` calls an error.
-    fn load_checked(&self, device_id: &str, enrolled: Enrolled<'_>, now: Timestamp) -> Result<Identity, IdentityError> {
+    /// Loads them, refuses what `cert inspect` calls an error, and returns what it warns of.
+    fn load_checked(
+        &self,
+        device_id: &str,
+        enrolled: Enrolled<'_>,
+        now: Timestamp,
+    ) -> Result<(Identity, Vec<Finding>), IdentityError> {
         let identity = self.load(device_id)?;
         let question = Question {
             registration_id: Some(device_id),
             enrolled,
             ..Question::at(now)
         };
-        identity.check_use(&question, |_| true)?;
-        Ok(identity)
+        let warnings = identity.check_use(&question, |_| true)?;
+        Ok((identity, warnings))
     }
 
     fn paths(&self, device_id: &str) -> PairPaths {
@@ -114,7 +120,7 @@ pub struct BroughtCa {
 pub struct BroughtGroup {
     /// Those of its devices.
     pub files: BroughtFiles,
-    /// The CA in the enrollment; `None` where somebody else sees to the enrollment.
+    /// The CA in the enrollment; `None` where the enrollment is made elsewhere.
     pub ca: Option<BroughtCa>,
     /// One more.
     pub secondary: Option<BroughtCa>,
@@ -133,9 +139,11 @@ impl BroughtGroup {
         let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
         let mut problems = Vec::new();
         let mut enrolled = Vec::new();
+        let mut warnings = Warnings::default();
         let mut open = |ca: &BroughtCa| match ca.open(now) {
-            Ok((authority, der)) => {
+            Ok(Opened { authority, der, warned }) => {
                 enrolled.push((ca.certificate.clone(), der));
+                warnings.add(warned);
                 authority
             }
             Err(problem) => {
@@ -153,7 +161,12 @@ impl BroughtGroup {
         } else {
             Enrolled::Below(&authorities)
         };
-        let check = |id: &str| self.files.load_checked(id, enrolled, now).map(|_| false);
+        let warnings = Mutex::new(warnings);
+        let check = |id: &str| {
+            let (_, warned) = self.files.load_checked(id, enrolled, now)?;
+            warnings.lock().unwrap_or_else(PoisonError::into_inner).add(warned);
+            Ok(false)
+        };
         let leaves = on_every_core::for_each(&ids, progress, check);
         let leaves = match leaves {
             Ok(leaves) if problems.is_empty() => leaves,
@@ -169,12 +182,20 @@ impl BroughtGroup {
             ca: GroupAuthorities::brought(path(&self.ca), primary.flatten()),
             secondary: secondary.map(|authority| GroupAuthorities::brought(path(&self.secondary), authority)),
             leaves,
+            warnings: warnings.into_inner().unwrap_or_else(PoisonError::into_inner),
         })
     }
 }
 
+/// A CA that was read and checked.
+struct Opened {
+    authority: Option<CertificateAuthority>,
+    der: CertificateDer<'static>,
+    warned: Vec<Finding>,
+}
+
 impl BroughtCa {
-    fn open(&self, now: Timestamp) -> Result<(Option<CertificateAuthority>, CertificateDer<'static>), IdentityError> {
+    fn open(&self, now: Timestamp) -> Result<Opened, IdentityError> {
         let name = load::named(&self.certificate);
         let der = load::certificates(&self.certificate)?.swap_remove(0);
         let facts = CertificateFacts::from_der(&der, &name)?;
@@ -183,13 +204,13 @@ impl BroughtCa {
         }
         // The devices' chains are judged with it, but what is wrong with it itself is said once.
         let chain = std::slice::from_ref(&der);
-        let objections = examine::objections(chain, &name, &Question::at(now))?;
-        CertificateError::unfit(&name, objections)?;
+        let findings = examine::findings(chain, &name, &Question::at(now))?;
+        let warned = CertificateError::unfit(&name, findings)?;
         let authority = match &self.key {
             Some(key) => Some(CertificateAuthority::load(&self.certificate, key)?),
             None => None,
         };
-        Ok((authority, der))
+        Ok(Opened { authority, der, warned })
     }
 }
 
@@ -205,9 +226,14 @@ pub struct BroughtIndividual {
 impl BroughtIndividual {
     /// Checks files, keys, common names and dates; everything that is wrong is returned at once.
     pub fn open(&self, device_id: &str, now: Timestamp) -> Result<IndividualIdentities, Problems> {
-        self.load_with(device_id, |files| {
-            files.load_checked(device_id, Enrolled::Individually, now)
-        })
+        let mut warnings = Warnings::default();
+        let mut identities = self.load_with(device_id, |files| {
+            let (identity, warned) = files.load_checked(device_id, Enrolled::Individually, now)?;
+            warnings.add(warned);
+            Ok(identity)
+        })?;
+        identities.warnings = warnings;
+        Ok(identities)
     }
 
     /// Loads both as they are, whatever is to be said about dates and names.
@@ -218,10 +244,10 @@ impl BroughtIndividual {
     fn load_with(
         &self,
         device_id: &str,
-        load: impl Fn(&BroughtFiles) -> Result<Identity, IdentityError>,
+        mut load: impl FnMut(&BroughtFiles) -> Result<Identity, IdentityError>,
     ) -> Result<IndividualIdentities, Problems> {
         let primary = load(&self.primary);
-        let secondary = self.secondary.as_ref().map(load);
+        let secondary = self.secondary.as_ref().map(&mut load);
         let (primary, secondary) = match (primary, secondary.transpose()) {
             (Ok(primary), Ok(secondary)) => (primary, secondary),
             (primary, secondary) => {
@@ -235,6 +261,7 @@ impl BroughtIndividual {
             primary,
             secondary,
             made: 0,
+            warnings: Warnings::default(),
         })
     }
 }

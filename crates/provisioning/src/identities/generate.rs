@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::files::{check_name, create_folder, exists};
-use super::{Generation, GroupFolder, IdentityError, Lifetime, Problems};
+use super::{Generation, GroupFolder, IdentityError, Lifetime, Problems, Warnings};
 use crate::certificate::make::{CertificateAuthority, KeyType};
 
 pub use authorities::GroupAuthorities;
@@ -93,6 +93,8 @@ pub struct GroupIdentities {
     pub secondary: Option<GroupAuthorities>,
     /// What was done for the leaves.
     pub leaves: Report,
+    /// What `cert inspect` would warn of; nothing where all was made here.
+    pub warnings: Warnings,
 }
 
 /// A generation of leaves that is complete, but not necessarily in use.
@@ -171,6 +173,7 @@ impl WantedGroup {
             ca,
             secondary,
             leaves,
+            warnings: Warnings::default(),
         })
     }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
 use super::files::{Access, Lock, check_name, create_folder, exists, read_word, write};
-use super::{IdentityError, Lifetime, Problems, files};
+use super::{IdentityError, Lifetime, Problems, Warnings, files};
 use crate::certificate::load::Identity;
 use crate::certificate::make::{KeyType, key_pair, self_signed_over};
 use crate::certificate::{load, pem};
@@ -91,6 +91,8 @@ pub struct IndividualIdentities {
     pub secondary: Option<Identity>,
     /// How many of them were made just now.
     pub made: usize,
+    /// What `cert inspect` would warn of; nothing where all was made here.
+    pub warnings: Warnings,
 }
 
 impl IndividualIdentities {
@@ -239,6 +241,7 @@ impl WantedIndividual {
             primary,
             secondary,
             made,
+            warnings: Warnings::default(),
         })
     }
 
