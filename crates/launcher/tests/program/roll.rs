@@ -503,8 +503,10 @@ fn a_run_says_at_its_start_which_devices_a_roll_without_a_journal_has_blocked() 
     assert_eq!(run.end().0, Some(130));
 
     std::fs::remove_file(&journal).unwrap();
-    let (run, blocked) = begin();
+    let (mut run, blocked) = begin();
     assert!(blocked.contains("there is no journal of a roll"), "{blocked}");
+    // Who is blocked is asked beside the run, which may not listen for a roll yet.
+    run.wait_for("3 online");
     let again = fleet
         .fleet(&["roll", "fleet.toml", "--case", "group-breach", "--let-in"])
         .expect(0);
