@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use iot_protocol::IdError;
 use iot_protocol::id::RegistrationId;
+use iot_protocol::shown;
 use jiff::Timestamp;
 use mqtt_link::{Tls, TlsSetupError, TrustRoots};
 use provisioning::assignment::{self, AssignmentCache};
@@ -57,7 +58,7 @@ pub enum FleetError {
     #[error("the plan holds a device id that can't be")]
     DeviceId(#[from] IdError),
     /// The assignment cache can't be opened.
-    #[error("can't open the assignment cache in {path}")]
+    #[error("can't open the assignment cache in {}", shown::path(path))]
     Assignments {
         /// The folder.
         path: PathBuf,

@@ -14,6 +14,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use iot_protocol::IdError;
 use iot_protocol::id::{DeviceId, HubHost, IdScope, ModelId, RegistrationId};
+use iot_protocol::shown;
 use serde::{Deserialize, Serialize};
 
 use crate::room::Overrides;
@@ -344,7 +345,7 @@ impl FromStr for Shard {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The file can't be read.
-    #[error("can't read plan {path}")]
+    #[error("can't read plan {}", shown::path(path))]
     Read {
         /// The plan's file.
         path: PathBuf,
@@ -352,7 +353,7 @@ pub enum PlanError {
         source: std::io::Error,
     },
     /// The file is not a plan.
-    #[error("{path} is not a plan")]
+    #[error("{} is not a plan", shown::path(path))]
     Parse {
         /// The plan's file.
         path: PathBuf,
@@ -360,7 +361,10 @@ pub enum PlanError {
         source: serde_json::Error,
     },
     /// The file is a plan of another version.
-    #[error("{path} is a plan of version {found}; this build reads version {PLAN_VERSION}")]
+    #[error(
+        "{} is a plan of version {found}; this build reads version {PLAN_VERSION}",
+        shown::path(path)
+    )]
     Version {
         /// The plan's file.
         path: PathBuf,
@@ -368,7 +372,7 @@ pub enum PlanError {
         found: u64,
     },
     /// Values that no fleet can have.
-    #[error("{path} can't be used{}", listed(problems))]
+    #[error("{} can't be used{}", shown::path(path), listed(problems))]
     Invalid {
         /// The plan's file.
         path: PathBuf,

@@ -2,6 +2,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use iot_protocol::shown;
+
 use iot_protocol::IdError;
 use iot_protocol::id::{DeviceId, HubHost};
 
@@ -51,7 +53,7 @@ pub enum StartError {
     )]
     NoRoomForEdgeCa(PathBuf),
     /// The Edge CA that somebody brings can't be used.
-    #[error("`--edge-ca`: {path} can't be used: {reason}")]
+    #[error("`--edge-ca`: {} can't be used: {reason}", shown::path(path))]
     EdgeCa {
         /// The file.
         path: PathBuf,
@@ -62,7 +64,7 @@ pub enum StartError {
     #[error("`--edge-ca` names `{0}`, and no `--gateway` stands for that device")]
     EdgeCaWithoutGateway(DeviceId),
     /// A file of the state folder can't be read or written.
-    #[error("state file {path} can't be read or written")]
+    #[error("state file {} can't be read or written", shown::path(path))]
     State {
         /// The file or folder.
         path: PathBuf,
@@ -70,7 +72,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// A file of the state folder holds something else than it should.
-    #[error("state file {path} is not usable: {reason}; {remedy}")]
+    #[error("state file {} is not usable: {reason}; {remedy}", shown::path(path))]
     BadState {
         /// The file.
         path: PathBuf,
@@ -80,7 +82,7 @@ pub enum StartError {
         remedy: Remedy,
     },
     /// A state folder is for one emulator at a time.
-    #[error("state file {0} is in use by another emulator")]
+    #[error("state file {} is in use by another emulator", shown::path(.0))]
     StateInUse(PathBuf),
     /// A certificate of the emulator's own can't be made.
     #[error("the server certificate can't be made")]

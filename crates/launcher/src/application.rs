@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use iot_protocol::shown;
 use provisioning::central::{ApiToken, Central, CentralError};
 use provisioning::certificate::load;
 use reqwest::Method;
@@ -170,8 +171,8 @@ pub fn secret(secret: &Secret, variables: impl Fn(&str) -> Option<String>) -> an
         }
         Secret::File(path) => {
             let value = std::fs::read_to_string(path)
-                .with_context(|| format!("can't read the API token from `{}`", path.display()))?;
-            (value, format!("`{}`", path.display()))
+                .with_context(|| format!("can't read the API token from `{}`", shown::path(path)))?;
+            (value, format!("`{}`", shown::path(path)))
         }
     };
     let value = value.trim();

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use iot_protocol::shown;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -70,7 +71,7 @@ impl Child {
         command.process_group(0);
         let mut process = command
             .spawn()
-            .with_context(|| format!("can't start {name} ({})", executable.display()))?;
+            .with_context(|| format!("can't start {name} ({})", shown::path(executable)))?;
         let stdin = process.stdin.take();
         let pipes = process.stdout.take().zip(process.stderr.take());
         let (stdout, stderr) = pipes.ok_or_else(|| anyhow!("{name} has no stdout or stderr"))?;

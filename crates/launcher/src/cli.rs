@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use device_sim::shard::ShardChoice;
 use device_sim::{command_line, console};
 use iot_protocol::id::IdScope;
+use iot_protocol::shown;
 use settings::Span;
 use tracing_subscriber::EnvFilter;
 
@@ -415,7 +416,7 @@ async fn edge_config(args: EdgeConfigArgs) -> Result<u8, Failure> {
         registration_id: !args.no_registration_id,
     };
     if let Some(out) = args.out.as_deref().filter(|out| out.exists()) {
-        return Err(Failure::refused(anyhow!("`{}` exists already", out.display())));
+        return Err(Failure::refused(anyhow!("`{}` exists already", shown::path(out))));
     }
     if let Some(out) = &args.out {
         keep::try_file("--out", out)?;
@@ -432,7 +433,7 @@ async fn edge_config(args: EdgeConfigArgs) -> Result<u8, Failure> {
     if options.prefix.is_some() {
         console::note("copy these files to the device:");
         for (here, there) in &config.files {
-            console::note(format_args!("  {} -> {}", here.display(), there.display()));
+            console::note(format_args!("  {} -> {}", shown::path(here), shown::path(there)));
         }
     }
     Ok(PASSED)

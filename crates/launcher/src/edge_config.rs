@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use iot_protocol::id::IdScope;
+use iot_protocol::shown;
 use jiff::Timestamp;
 use reqwest::Url;
 
@@ -67,7 +68,7 @@ pub async fn write(
     if let Some(prefix) = options.prefix.as_deref().filter(|prefix| !prefix.is_absolute()) {
         return Err(Failure::refused(anyhow!(
             "--prefix `{}` is not an absolute path, such as /var/aziot",
-            prefix.display()
+            shown::path(prefix)
         )));
     }
     let mut notes = Vec::new();
@@ -83,7 +84,7 @@ pub async fn write(
             _ => path.to_owned(),
         };
         let url = Url::from_file_path(&place)
-            .map_err(|()| anyhow!("`{}` can't be written as a file:// address", place.display()))?;
+            .map_err(|()| anyhow!("`{}` can't be written as a file:// address", shown::path(&place)))?;
         needed.push((path.to_owned(), place));
         Ok::<String, Failure>(url.into())
     };

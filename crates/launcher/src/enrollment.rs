@@ -5,6 +5,7 @@
 mod templates;
 mod wanted;
 
+use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::central::Central;
 use provisioning::enroll::{Attest, Outcome, Step, enroll_group, enroll_individual, find_id_scope, publish_template};
@@ -101,7 +102,7 @@ pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: 
             story.tell(format!(
                 "  enrollment group {}: {slot} certificate {}{}",
                 group.id,
-                certificate.display(),
+                shown::path(&certificate),
                 match group.enroll {
                     Authority::Root => ", verified",
                     // What devices send leads to it, and to no verified root: that one they leave out.
@@ -116,7 +117,7 @@ pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: 
             let certificate = identities.folder.pair_paths(slot).cert;
             story.tell(format!(
                 "  individual enrollment {id}: {slot} certificate {}",
-                certificate.display()
+                shown::path(&certificate)
             ));
         }
     }

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use iot_protocol::shown;
 
 use crate::application::Application;
 use crate::exit::{Failure, PASSED, print};
@@ -17,7 +18,7 @@ use crate::sim;
 pub async fn emulator(state: &Path, app: &str) -> Result<u8, Failure> {
     let token_file = state.join("api_token");
     let token = std::fs::read_to_string(&token_file)
-        .with_context(|| format!("can't read the API token from `{}`", token_file.display()))?;
+        .with_context(|| format!("can't read the API token from `{}`", shown::path(&token_file)))?;
     let application = Application::new(app, token.trim(), Some(&state.join("ca_cert.pem")))?;
     let figures = application
         .figures()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
+use iot_protocol::shown;
 
 use crate::exit::Failure;
 
@@ -20,7 +21,7 @@ const READ_WITHIN: Duration = Duration::from_secs(5);
 /// They can't.
 pub fn try_folder(option: &str, folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder)
-        .with_context(|| format!("{option}: can't make the folder `{}`", folder.display()))
+        .with_context(|| format!("{option}: can't make the folder `{}`", shown::path(folder)))
         .and_then(|()| try_file_in(option, folder))
         .map_err(Failure::Refused)
 }
@@ -32,7 +33,10 @@ pub fn try_folder(option: &str, folder: &Path) -> Result<(), Failure> {
 /// It can't.
 pub fn try_file(option: &str, path: &Path) -> Result<(), Failure> {
     if path.is_dir() {
-        return Err(Failure::refused(anyhow!("{option}: `{}` is a folder", path.display())));
+        return Err(Failure::refused(anyhow!(
+            "{option}: `{}` is a folder",
+            shown::path(path)
+        )));
     }
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) => try_folder(option, folder),
@@ -46,7 +50,7 @@ fn try_file_in(option: &str, folder: &Path) -> anyhow::Result<()> {
     let written = std::fs::write(&path, "can this be written?\n");
     // What could not be made can't be removed.
     let _ = std::fs::remove_file(&path);
-    written.with_context(|| format!("{option}: can't write into the folder `{}`", folder.display()))
+    written.with_context(|| format!("{option}: can't write into the folder `{}`", shown::path(folder)))
 }
 
 /// Says where the files are and prints the summary, whatever became of the files.
@@ -58,7 +62,7 @@ pub fn deliver(written: Vec<anyhow::Result<PathBuf>>, summary: String, tell: imp
     let mut missing = Vec::new();
     for written in written {
         match written {
-            Ok(path) => tell(format!("report written to {}", path.display())),
+            Ok(path) => tell(format!("report written to {}", shown::path(&path))),
             Err(error) => missing.push(format!("the report is missing: {error:#}")),
         }
     }

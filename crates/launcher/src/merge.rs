@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use device_sim::console;
 use device_sim::lines::{Stats, counter};
+use iot_protocol::shown;
 use jiff::Timestamp;
 
 use crate::exit::{FAILED, Failure, PASSED};
@@ -54,28 +55,31 @@ fn read_all(results: &[PathBuf]) -> anyhow::Result<Vec<Record>> {
         let mut files = BTreeSet::new();
         find(folder, 2, &mut files)?;
         for path in files {
-            let text = fs::read(&path).with_context(|| format!("can't read `{}`", path.display()))?;
+            let text = fs::read(&path).with_context(|| format!("can't read `{}`", shown::path(&path)))?;
             // A process that has just begun, or that never got ready.
             if text.is_empty() {
                 continue;
             }
             let record: Record = serde_json::from_slice(&text)
-                .with_context(|| format!("`{}` is not what a shard of a run writes", path.display()))?;
+                .with_context(|| format!("`{}` is not what a shard of a run writes", shown::path(&path)))?;
             if record.version != RECORD_VERSION {
                 return Err(anyhow!(
                     "`{}` is of version {}; this build reads version {RECORD_VERSION}",
-                    path.display(),
+                    shown::path(&path),
                     record.version
                 ));
             }
             tally
                 .take(&record)
-                .map_err(|what| anyhow!("`{}` can't be used: {what}", path.display()))?;
+                .map_err(|what| anyhow!("`{}` can't be used: {what}", shown::path(&path)))?;
             records.push(record);
         }
     }
     if records.is_empty() {
-        let names: Vec<_> = results.iter().map(|folder| format!("`{}`", folder.display())).collect();
+        let names: Vec<_> = results
+            .iter()
+            .map(|folder| format!("`{}`", shown::path(folder)))
+            .collect();
         return Err(anyhow!(
             "there is nothing of a run in {}\nhint: give the folder that `fleet sim --results` writes to",
             names.join(", ")
@@ -86,7 +90,7 @@ fn read_all(results: &[PathBuf]) -> anyhow::Result<Vec<Record>> {
 
 /// Files are named by number: `0413377121.json`.
 fn find(folder: &Path, depth: u32, files: &mut BTreeSet<PathBuf>) -> anyhow::Result<()> {
-    let read = || format!("can't read the folder `{}`", folder.display());
+    let read = || format!("can't read the folder `{}`", shown::path(folder));
     for entry in fs::read_dir(folder).with_context(read)? {
         let path = entry.with_context(read)?.path();
         let is_number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());

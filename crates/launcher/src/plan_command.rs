@@ -1,11 +1,11 @@
 //! `fleet plan`: what a manifest asks for, what the target's quotas say to it, and how long it will take. Starts nothing.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use anyhow::anyhow;
 use device_sim::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
 use iot_protocol::id::IdScope;
+use iot_protocol::shown;
 use jiff::Timestamp;
 use settings::{Rate, Span};
 
@@ -151,8 +151,8 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group]) -> std::f
         )?;
     }
     writeln!(text, "\nFiles")?;
-    writeln!(text, "  certificates  {}", shown(&manifest.fleet.certs))?;
-    writeln!(text, "  state         {}", shown(&manifest.fleet.state))
+    writeln!(text, "  certificates  {}", shown::path(&manifest.fleet.certs))?;
+    writeln!(text, "  state         {}", shown::path(&manifest.fleet.state))
 }
 
 fn target_words(target: &Target) -> String {
@@ -221,8 +221,4 @@ fn messages_per_second(groups: &[Group]) -> f64 {
 
 fn figure(number: f64) -> String {
     format!("{}", (number * 10.0).round() / 10.0)
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use device_sim::clock;
 use device_sim::proxies::Proxies;
+use iot_protocol::shown;
 use jiff::Timestamp;
 use mqtt_link::{ConnectError, Endpoint, Phase, Tls, TlsFailure, TrustRoots, probe};
 use provisioning::certificate::load;
@@ -222,7 +223,7 @@ fn handshake(place: &Place, failure: &TlsFailure) -> Found {
             (CertificateError::UnknownIssuer, Some(ca)) => format!(
                 "its certificate does not come from a CA in `{}`\nhint: check `target.ca`, which has to hold the root above the \
                  service's certificate, and `{key}`; for `fleet emulator` that is ca_cert.pem in its state folder",
-                ca.display()
+                shown::path(ca)
             ),
             (CertificateError::UnknownIssuer, None) => format!(
                 "its certificate does not come from a public CA\nhint: check `{key}`; the CA of an emulator, or of a proxy that opens \

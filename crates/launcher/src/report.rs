@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use device_sim::lines::{Phase, counter};
+use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::files::{self, Access, Durability};
 use serde::Serialize;
@@ -272,7 +273,7 @@ impl Report {
     pub fn write(&self, folder: &Path) -> anyhow::Result<PathBuf> {
         let path = folder.join("report.json");
         let text = serde_json::to_string_pretty(self).context("the report can't be put into JSON")? + "\n";
-        std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", shown::path(folder)))?;
         write_whole(&path, text.as_bytes())?;
         Ok(path)
     }
@@ -281,5 +282,5 @@ impl Report {
 /// Writes a file whole or not at all, with the words for its failure.
 pub(crate) fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     files::write_whole(path, content, Access::Folder, Durability::Synced)
-        .with_context(|| format!("can't write `{}`", path.display()))
+        .with_context(|| format!("can't write `{}`", shown::path(path)))
 }

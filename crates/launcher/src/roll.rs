@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use iot_protocol::shown;
 use provisioning::identities::Slot;
 
 use crate::application::Application;
@@ -164,7 +165,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
 #[cfg(unix)]
 async fn live(state: &Path) -> Result<Option<Live>, Failure> {
     let found = crate::control::connect(state).await;
-    Ok(found.with_context(|| format!("can't reach the run whose state is in `{}`", state.display()))?)
+    Ok(found.with_context(|| format!("can't reach the run whose state is in `{}`", shown::path(state)))?)
 }
 
 #[cfg(not(unix))]
@@ -212,7 +213,7 @@ fn application(target: &Target, status: Option<&crate::control::Status>) -> Resu
                 );
             };
             let path = &service.api_token_file;
-            let token = std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", path.display()))?;
+            let token = std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", shown::path(path)))?;
             Ok(Application::new(&service.app, &token, Some(&service.ca))?)
         }
         Target::Dps(_) => refused(
@@ -243,7 +244,7 @@ pub(crate) fn unfinished(manifest: &Manifest, state: &Path) -> Vec<String> {
                     return Some(format!(
                         "the journal `{}` of a roll of {of} can't be read ({error}): devices that the roll has blocked stay \
                          blocked; during this run, `fleet roll … --case {case}{flag} --let-in` rolls anew and lets them in again",
-                        path.display()
+                        shown::path(&path)
                     ));
                 }
             };

@@ -7,6 +7,7 @@ use device_sim::plan::{
     CredentialSource, Devices, Gateway, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
 };
 use iot_protocol::id::RegistrationId;
+use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::identities::GroupFolder;
 
@@ -191,5 +192,5 @@ pub(crate) fn run_id(now: Timestamp) -> String {
 
 /// Processes that read the plan may have another current folder.
 pub(crate) fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("can't find out where `{}` is", path.display()))
+    std::path::absolute(path).with_context(|| format!("can't find out where `{}` is", shown::path(path)))
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use agenda::{Agenda, Results};
 use anyhow::{Context, anyhow};
+use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::files::{self, Access, Durability};
 use settings::Span;
@@ -327,7 +328,7 @@ impl Start {
         let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
         // The folder is there: the run holds it.
         files::write_whole(&path, &text, Access::Owner, Durability::Synced)
-            .with_context(|| format!("can't write `{}`", path.display()))?;
+            .with_context(|| format!("can't write `{}`", shown::path(&path)))?;
         Ok((path, plan.run_id))
     }
 }

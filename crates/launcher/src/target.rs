@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use device_sim::plan;
 use iot_protocol::id::IdScope;
+use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::central::Pace;
 use provisioning::enroll::Attest;
@@ -139,7 +140,7 @@ impl Preparation<'_> {
             Ok(path) => format!("look at it: {page}{path} (lets you in once, within ten minutes)"),
             Err(error) => format!(
                 "look at it: {page}, with the API token in {}, since there is no link: {error:#}",
-                ready.api_token_file.display()
+                shown::path(&ready.api_token_file)
             ),
         });
     }
@@ -250,7 +251,7 @@ async fn open_emulator(
         "emulator ready: DPS and hub on {dps_endpoint}:{port}, IoT Central on {app}"
     ));
     let token = std::fs::read_to_string(&ready.api_token_file)
-        .with_context(|| format!("can't read `{}`", ready.api_token_file.display()))?;
+        .with_context(|| format!("can't read `{}`", shown::path(&ready.api_token_file)))?;
     let mut application = Application::new(&app, &token, Some(&ready.ca))?;
     application.central = application.central.on_trouble(now_and_then(story));
     Ok(Opened {

@@ -308,6 +308,70 @@ fn inspect_says_bad_with_its_exit_code_and_names_what_is_missing() {
 }
 
 #[test]
+fn inspect_shows_what_can_be_read_beside_what_can_not() {
+    let folder = Folder::new();
+    folder.done(&["root", "root"]);
+    let said = folder.fleet(&["inspect", "nothing.pem", "root_cert.pem", "n\u{1b}[2J\nvalid: yes.pem"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stdout.contains("root_cert.pem (PEM)") && said.stdout.ends_with("Not good: see the errors.\n"));
+    for words in ["cannot read `nothing.pem`", r"cannot read `n\u{1b}[2J\nvalid: yes.pem`"] {
+        assert!(said.stderr.contains(words), "no {words} in {}", said.stderr);
+    }
+    let json = folder.fleet(&["inspect", "nothing.pem", "root_cert.pem", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(report["good"], false);
+    assert_eq!(report["files"].as_array().unwrap().len(), 1);
+    assert!(
+        report["unreadable"][0].as_str().unwrap().contains("nothing.pem"),
+        "{report}"
+    );
+}
+
+/// A name of a file could clear the screen or forge a line of ours, wherever it is named.
+#[test]
+fn names_of_files_are_shown_and_not_obeyed() {
+    let folder = Folder::new();
+    let strange = "x\u{1b}[2J\nforged: yes";
+    for line in [
+        &["run", strange][..],
+        &["plan", strange],
+        &["report", "merge", strange],
+        &["cert", "inspect", strange],
+        &["cert", "status", strange],
+        &["cert", "renew", "--out", strange],
+        &["cert", "device", "a", "ca", "--ca-dir", strange],
+        &[
+            "cert",
+            "verification",
+            "--ca",
+            strange,
+            "--key",
+            strange,
+            "--nonce",
+            "0A",
+        ],
+        &["device-sim", "--cert", strange, "--id-scope", "0ne00ABCDEF"],
+        &["device-sim", "--plan", strange, "--shard", "0/1"],
+        &["emulator", "--quota", strange],
+        &["emulator", "--faults", strange],
+        &["health", "emulator", strange],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_fleet"))
+            .current_dir(folder.0.path())
+            .args(line)
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!output.status.success(), "{line:?}: {said}");
+        assert!(
+            !said.contains('\u{1b}') && !said.contains("\nforged"),
+            "{line:?}: {said:?}"
+        );
+    }
+}
+
+#[test]
 fn many_certificates_are_made_at_once_and_again_only_where_they_are_missing() {
     let folder = Folder::new();
     folder.done(&["root", "root"]);

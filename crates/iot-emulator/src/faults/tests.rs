@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use iot_protocol::shown;
 use serde_json::json;
 
 use super::*;
@@ -274,7 +275,7 @@ fn the_files_that_are_shipped_can_be_read() {
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
         let rules = FaultRules::load(path.to_str().unwrap()).unwrap();
-        assert!(!rules.0.is_empty(), "{}", path.display());
+        assert!(!rules.0.is_empty(), "{}", shown::path(&path));
         read += 1;
     }
     assert_eq!(read, FaultRules::presets().count());

@@ -47,6 +47,9 @@ enum Format {
 struct Report<'a> {
     good: bool,
     files: &'a [Examined],
+    /// What is wrong with each file that can't be read.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unreadable: &'a [String],
 }
 
 pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
@@ -69,21 +72,28 @@ pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
             Err(error) => problems.push(explained(&error)),
         }
     }
-    if !problems.is_empty() {
-        return Err(Failure::refused(anyhow!(problems.join("\n"))));
-    }
     conclude(&mut files);
-    let good = !files
-        .iter()
-        .flat_map(|file| &file.findings)
-        .any(|finding| finding.level == Level::Error);
+    let good = problems.is_empty()
+        && !files
+            .iter()
+            .flat_map(|file| &file.findings)
+            .any(|finding| finding.level == Level::Error);
     match args.format {
+        Format::Text if files.is_empty() => {}
         Format::Text => print(text(&files, good))?,
         Format::Json => {
-            let report = Report { good, files: &files };
+            let report = Report {
+                good,
+                files: &files,
+                unreadable: &problems,
+            };
             let json = serde_json::to_string_pretty(&report).map_err(|error| Failure::Failed(error.into()))?;
             print(format_args!("{json}\n"))?;
         }
+    }
+    // One file that can't be read says nothing about the others, which are shown all the same.
+    if !problems.is_empty() {
+        return Err(Failure::refused(anyhow!(problems.join("\n"))));
     }
     Ok(if good { PASSED } else { FAILED })
 }
@@ -125,7 +135,7 @@ fn text(files: &[Examined], good: bool) -> String {
         .filter(|finding| finding.level == Level::Warning)
         .count();
     out.push_str(match (good, warnings) {
-        (false, _) => "Not good: see the errors above.\n",
+        (false, _) => "Not good: see the errors.\n",
         (true, 0) => "Good.\n",
         (true, _) => "Good, with warnings.\n",
     });

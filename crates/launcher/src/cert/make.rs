@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use device_sim::console;
 use indicatif::ProgressBar;
+use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::certificate::CertificateError;
 use provisioning::certificate::examine::name;
@@ -215,7 +216,7 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
     print(format_args!(
         "{} made in {}, {} there already\n",
         counted(report.made, "certificate", "certificates"),
-        args.place.out.display(),
+        shown::path(&args.place.out),
         counted(report.reused, "was", "were")
     ))?;
     warn_of(&notices);

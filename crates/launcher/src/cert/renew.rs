@@ -52,7 +52,7 @@ pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
         None => stems(&folder, &args.names)?,
     };
     if stems.is_empty() {
-        print(format_args!("nothing to renew in {}\n", args.out.display()))?;
+        print(format_args!("nothing to renew in {}\n", shown::path(&args.out)))?;
         return Ok(PASSED);
     }
     // Each on its own: one that can't be renewed does not keep the others from it.
@@ -104,7 +104,8 @@ fn stems(folder: &CertFolder, names: &[String]) -> Result<Vec<String>, Failure> 
 /// The devices whose certificate ends soon, in the order of their names. CAs are left out.
 fn expiring(folder: &std::path::Path, now: Timestamp, days: u32) -> Result<Vec<String>, Failure> {
     let within = SignedDuration::from_hours(i64::from(days) * 24);
-    let unreadable = |error: std::io::Error| Failure::refused(anyhow!("cannot read `{}`: {error}", folder.display()));
+    let unreadable =
+        |error: std::io::Error| Failure::refused(anyhow!("cannot read `{}`: {error}", shown::path(folder)));
     let mut stems = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();

@@ -42,7 +42,7 @@ pub(super) fn run(args: &StatusArgs, now: Timestamp) -> Result<u8, Failure> {
     if found.is_empty() && problems.is_empty() {
         return Err(Failure::refused(anyhow!(
             "no certificates in {}: no file there ends in _cert.pem",
-            args.folder.display()
+            shown::path(&args.folder)
         )));
     }
     found.sort_by(|a, b| (a.facts.not_after, &a.path).cmp(&(b.facts.not_after, &b.path)));

@@ -4,6 +4,8 @@
 //! already keeps its mode, and is refused where others can write. What decides whether a run
 //! is alive is a lock, which the system gives back however the run ends; a socket without a lock is stale.
 
+use iot_protocol::shown;
+
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,7 @@ pub enum PlaceError {
     /// Another program has it.
     #[error(
         "the state folder `{}` is in use by {by}\nhint: wait until that is over, or give this one another folder: --set fleet.state=PATH",
-        folder.display()
+        shown::path(folder)
     )]
     InUse {
         /// The folder.
@@ -37,7 +39,8 @@ pub enum PlaceError {
     #[error(
         "the state folder `{}` is used by others: they can write into it (mode {mode:04o}), and could replace what the run trusts\n\
          hint: give it a folder of its own: --set fleet.state={}/fleet; or `chmod go-w` where it is yours alone",
-        folder.display(), folder.display()
+        shown::path(folder),
+        shown::path(folder)
     )]
     Shared {
         /// The folder.
@@ -46,7 +49,7 @@ pub enum PlaceError {
         mode: u32,
     },
     /// The system refused.
-    #[error("the state folder `{}` can't be used: {reason}", folder.display())]
+    #[error("the state folder `{}` can't be used: {reason}", shown::path(folder))]
     Unusable {
         /// The folder.
         folder: PathBuf,

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use device_sim::lines::{Control, DeviceLine};
 use futures_util::StreamExt;
+use iot_protocol::shown;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::OwnedWriteHalf;
@@ -67,7 +68,7 @@ fn address(folder: &Path) -> io::Result<(PathBuf, Option<File>)> {
         return Ok((path, None));
     }
     if !cfg!(target_os = "linux") {
-        let (length, path) = (path.as_os_str().len(), path.display());
+        let (length, path) = (path.as_os_str().len(), shown::path(&path));
         let message = format!("`{path}` has {length} bytes, and a socket's path at most {LONGEST_PATH}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }

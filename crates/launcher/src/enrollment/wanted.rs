@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use iot_protocol::shown;
 use provisioning::central::GroupType;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::load;
@@ -265,7 +266,7 @@ impl Ca<'_> {
     fn describe(&self) -> anyhow::Result<GroupCa<'_>> {
         Ok(match self.key {
             Some(ca) => GroupCa::with_key(ca),
-            None => GroupCa::without_key(&self.pem, &self.path.display().to_string())?,
+            None => GroupCa::without_key(&self.pem, &shown::path(&self.path).to_string())?,
         })
     }
 
@@ -277,7 +278,7 @@ impl Ca<'_> {
     pub fn facts(&self) -> anyhow::Result<CertificateFacts> {
         Ok(CertificateFacts::from_pem(
             self.pem.as_bytes(),
-            &self.path.display().to_string(),
+            &shown::path(&self.path).to_string(),
         )?)
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use iot_protocol::id::IdScope;
+use iot_protocol::shown;
 use jiff::Timestamp;
 
 use super::Request;
@@ -72,10 +73,10 @@ pub(super) async fn drive(
         Ok(found) => found,
         Err(_) if request.let_in => {
             let aside = path.with_extension("json.damaged");
-            std::fs::rename(&path, &aside).with_context(|| format!("can't set `{}` aside", path.display()))?;
+            std::fs::rename(&path, &aside).with_context(|| format!("can't set `{}` aside", shown::path(&path)))?;
             story.tell(format!(
                 "the journal of a roll can't be read and is set aside: {}",
-                aside.display()
+                shown::path(&aside)
             ));
             None
         }
@@ -219,7 +220,7 @@ async fn damaged(error: std::io::Error, path: &Path, scope: &Scope<'_>, service:
     anyhow!(
         "can't read the journal `{}`: {error}; {blocked}\n\
          hint: `fleet roll … --case {case} --let-in` sets the journal aside, rolls anew and lets blocked devices in again",
-        path.display()
+        shown::path(path)
     )
 }
 
@@ -235,7 +236,7 @@ pub(super) fn some_of(ids: &BTreeSet<String>) -> String {
 fn write(journal: &Journal, path: &Path) -> anyhow::Result<()> {
     journal
         .write(path)
-        .with_context(|| format!("can't write the journal `{}`", path.display()))
+        .with_context(|| format!("can't write the journal `{}`", shown::path(path)))
 }
 
 /// The same roll as the journal's, or a reason why not.
@@ -247,7 +248,7 @@ fn resumed<'a>(journal: &Journal, request: &Request, work: Work<'a>, path: &Path
             journal.case,
             journal.begun,
             journal.case,
-            path.display()
+            shown::path(path)
         )
     };
     match (&journal.what, work) {
@@ -520,7 +521,7 @@ impl Roll<'_> {
         // What was not proved can be tried again.
         if matches!(report.outcome, Outcome::Done | Outcome::DoneWithout) {
             std::fs::remove_file(&self.path)
-                .with_context(|| format!("can't remove the journal `{}`", self.path.display()))?;
+                .with_context(|| format!("can't remove the journal `{}`", shown::path(&self.path)))?;
         }
         Ok(report)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::anyhow;
+use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::load::Identity;
@@ -130,7 +131,7 @@ impl GroupWork<'_> {
         Ok(format!(
             "CA `{}` stands in {}",
             self.ca(&authorities)?.name(),
-            self.folder().ca_folder(authorities.generation).display()
+            shown::path(&self.folder().ca_folder(authorities.generation))
         ))
     }
 

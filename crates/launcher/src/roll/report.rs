@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use iot_protocol::shown;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -149,7 +150,7 @@ impl Report {
     pub fn write(&self, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
         let path = folder.join(name);
         let text = serde_json::to_string_pretty(self).context("the report can't be put into JSON")? + "\n";
-        std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", shown::path(folder)))?;
         write_whole(&path, text.as_bytes())?;
         Ok(path)
     }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
+use iot_protocol::shown;
 use settings::Span;
 
 use super::{Start, resolve};
@@ -61,7 +62,7 @@ pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8,
     story.tell(format!(
         "run {}: the plan is in {}",
         plan.run_id,
-        options.plan.display()
+        shown::path(&options.plan)
     ));
     Ok(PASSED)
 }

@@ -17,6 +17,7 @@ use anyhow::Context;
 use device_sim::lease::{Lease, LeaseError, Sharing, lock, lock_folder};
 use device_sim::plan::Shard;
 use device_sim::shard::host_name;
+use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +104,7 @@ impl Place {
             .write(true)
             .truncate(false)
             .open(&path)
-            .with_context(|| format!("can't write `{}`", path.display()))?;
+            .with_context(|| format!("can't write `{}`", shown::path(&path)))?;
         lock(&file, &path, Sharing::Exclusive)?;
         Ok(Member { file, path })
     }
@@ -116,7 +117,7 @@ impl Place {
     pub fn members(&self) -> anyhow::Result<u32> {
         let folder = members(&self.results);
         let mut count = 0;
-        for entry in fs::read_dir(&folder).with_context(|| format!("can't read `{}`", folder.display()))? {
+        for entry in fs::read_dir(&folder).with_context(|| format!("can't read `{}`", shown::path(&folder)))? {
             count += u32::from(!Lease::is_free(&entry?.path())?);
         }
         Ok(count)
@@ -169,7 +170,7 @@ impl Member {
             self.file.write_all(text.as_bytes())?;
             self.file.set_len(text.len() as u64)
         };
-        write().with_context(|| format!("can't write `{}`", self.path.display()))
+        write().with_context(|| format!("can't write `{}`", shown::path(&self.path)))
     }
 }
 
@@ -185,7 +186,7 @@ pub fn health(results: &Path, pid: u32, now: Timestamp) -> anyhow::Result<()> {
         .with_context(|| {
             format!(
                 "process {pid} of this host has no part of the fleet in `{}`",
-                results.display()
+                shown::path(results)
             )
         })?;
     anyhow::ensure!(!Lease::is_free(&path)?, "process {pid} of this host has ended");

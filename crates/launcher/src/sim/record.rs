@@ -23,6 +23,7 @@ use device_sim::lines::{EndReason, Phase, Stats, counter};
 use device_sim::plan::{Plan, Shard};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
+use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::files::{Access, Durability, write_whole};
 use serde::{Deserialize, Serialize};
@@ -91,7 +92,7 @@ impl Recorder {
                 }
             }
         };
-        let (incarnation, path) = make().with_context(|| format!("can't write into `{}`", folder.display()))?;
+        let (incarnation, path) = make().with_context(|| format!("can't write into `{}`", shown::path(&folder)))?;
         let record = Record {
             version: RECORD_VERSION,
             run_id: plan.run_id.clone(),
@@ -148,7 +149,7 @@ impl Recorder {
         if reason == EndReason::StagesOver {
             let path = self.path.with_file_name(FINISHED);
             write_whole(&path, &[], Access::Folder, Durability::Synced)
-                .with_context(|| format!("can't write `{}`", path.display()))?;
+                .with_context(|| format!("can't write `{}`", shown::path(&path)))?;
         }
         Ok(())
     }
@@ -182,7 +183,7 @@ impl Recorder {
         let text = serde_json::to_vec(&self.record).context("the figures can't be put into JSON")?;
         // Every second anew: what a power cut takes of it is as little as what a killed process takes.
         write_whole(&self.path, &text, Access::Folder, Durability::Cached)
-            .with_context(|| format!("can't write `{}`", self.path.display()))
+            .with_context(|| format!("can't write `{}`", shown::path(&self.path)))
     }
 }
 

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use iot_protocol::shown;
+
 use super::line::Line;
 use crate::files::{Access, Durability, write_whole};
 
@@ -87,6 +89,6 @@ fn encode(line: &Line, buffer: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn named(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
-    let path = path.display().to_string();
+    let path = shown::path(path).to_string();
     move |reason| io::Error::new(reason.kind(), format!("assignment cache `{path}`: {reason}"))
 }

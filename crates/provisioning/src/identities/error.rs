@@ -33,7 +33,11 @@ pub enum IdentityError {
         key: PathBuf,
     },
     /// A leaf's own file and the beginning of its chain are not the same certificate.
-    #[error("`{}` does not hold the certificate with which `{}` begins", certificate.display(), fullchain.display())]
+    #[error(
+        "`{}` does not hold the certificate with which `{}` begins",
+        shown::path(certificate),
+        shown::path(fullchain)
+    )]
     NotTheLeaf {
         /// The file of the leaf alone.
         certificate: PathBuf,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 
+use iot_protocol::shown;
 use rustls_pki_types::CertificateDer;
 
 use super::{CertFolder, Parent};
@@ -69,7 +70,7 @@ impl fmt::Display for Notice {
                     "{count} signed below the former `{ca}`, and no chain leads from {them} to the new one:"
                 )?;
                 for path in certificates.iter().take(NAMED) {
-                    write!(f, " {}", path.display())?;
+                    write!(f, " {}", shown::path(path))?;
                 }
                 match certificates.len().saturating_sub(NAMED) {
                     0 => Ok(()),
@@ -79,7 +80,7 @@ impl fmt::Display for Notice {
             Self::OldIssuer { ca, issuer, now } => write!(
                 f,
                 "`{ca}` was signed by a former `{issuer}`, not by the one in `{}`: what it signs leads to the former only",
-                now.display()
+                shown::path(now)
             ),
             Self::ProofReplaced { code } => {
                 write!(
