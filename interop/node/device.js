@@ -17,54 +17,11 @@ const { Http: ProvisioningHttp } = require('azure-iot-provisioning-device-http')
 const { Mqtt: ProvisioningMqtt, MqttWs: ProvisioningMqttWs } = require('azure-iot-provisioning-device-mqtt');
 const { X509Security } = require('azure-iot-security-x509');
 
-const { Emulator, PATIENCE } = require('./emulator');
+const { Checks } = require('./checks');
+const { Emulator, Inbox } = require('./emulator');
 const { Detour, Relay } = require('./relay');
 
 const MODEL = 'dtmi:com:example:Thermostat;1';
-
-/** What came, for whoever waits for it. */
-class Inbox {
-  constructor() {
-    this.items = [];
-    this.waiting = [];
-  }
-
-  put(item) {
-    const next = this.waiting.shift();
-    if (next) next(item);
-    else this.items.push(item);
-  }
-
-  get(what) {
-    if (this.items.length > 0) return Promise.resolve(this.items.shift());
-    return new Promise((resolve, reject) => {
-      const taken = (item) => { clearTimeout(timer); resolve(item); };
-      const timer = setTimeout(() => {
-        this.waiting.splice(this.waiting.indexOf(taken), 1);
-        reject(new Error(`${what} did not come`));
-      }, PATIENCE);
-      this.waiting.push(taken);
-    });
-  }
-}
-
-/** Runs checks one after the other and counts those that fail. */
-class Checks {
-  constructor(name) {
-    this.name = name;
-    this.failed = 0;
-  }
-
-  async run(what, check) {
-    try {
-      await check();
-      console.log(`ok ${this.name}: ${what}`);
-    } catch (error) {
-      this.failed += 1;
-      console.log(`FAILED ${this.name}: ${what}: ${error}`);
-    }
-  }
-}
 
 /** How the SDK reaches a port that it does not have built in, for each of its transports. */
 const ways = {

@@ -9,6 +9,32 @@ const { setTimeout: pause } = require('node:timers/promises');
 const API = 'api-version=2022-07-31';
 const PATIENCE = 20000;
 
+/** What came, for whoever waits for it. */
+class Inbox {
+  constructor() {
+    this.items = [];
+    this.waiting = [];
+  }
+
+  put(item) {
+    const next = this.waiting.shift();
+    if (next) next(item);
+    else this.items.push(item);
+  }
+
+  get(what) {
+    if (this.items.length > 0) return Promise.resolve(this.items.shift());
+    return new Promise((resolve, reject) => {
+      const taken = (item) => { clearTimeout(timer); resolve(item); };
+      const timer = setTimeout(() => {
+        this.waiting.splice(this.waiting.indexOf(taken), 1);
+        reject(new Error(`${what} did not come`));
+      }, PATIENCE);
+      this.waiting.push(taken);
+    });
+  }
+}
+
 /** A running emulator, known by the line that it prints when it is ready. */
 class Emulator {
   constructor(readyFile) {
@@ -80,4 +106,4 @@ class Emulator {
   }
 }
 
-module.exports = { Emulator, PATIENCE };
+module.exports = { Emulator, Inbox };

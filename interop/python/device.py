@@ -10,32 +10,10 @@ import sys
 
 from azure.iot.device import X509, IoTHubDeviceClient, Message, MethodResponse, ProvisioningDeviceClient, ProxyOptions
 
-from emulator import PATIENCE, Emulator
+from emulator import PATIENCE, Checks, Emulator, equal
 from proxy import Proxy
 
 MODEL = "dtmi:com:example:Thermostat;1"
-
-
-class Checks:
-    """Runs checks one after the other and counts those that fail."""
-
-    def __init__(self, name):
-        self._name = name
-        self.failed = 0
-
-    def run(self, what, check):
-        try:
-            result = check()
-        except Exception as error:  # Whatever the SDK throws is a failed check.
-            self.failed += 1
-            print(f"FAILED {self._name}: {what}: {type(error).__name__}: {error}", flush=True)
-            return None
-        print(f"ok {self._name}: {what}", flush=True)
-        return result
-
-
-def equal(found, expected):
-    assert found == expected, f"{found!r} is not {expected!r}"
 
 
 class Device:

@@ -1,12 +1,50 @@
 """The other side of the device: what a solution does through the emulator's REST interface."""
 
+import base64
 import json
+import subprocess
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 API = "api-version=2022-07-31"
 PATIENCE = 20.0
+
+
+class Checks:
+    """Runs checks one after the other and counts those that fail."""
+
+    def __init__(self, name):
+        self._name = name
+        self.failed = 0
+
+    def run(self, what, check):
+        try:
+            result = check()
+        except Exception as error:  # Whatever an SDK throws is a failed check.
+            self.failed += 1
+            print(f"FAILED {self._name}: {what}: {type(error).__name__}: {error}", flush=True)
+            return None
+        print(f"ok {self._name}: {what}", flush=True)
+        return result
+
+
+def equal(found, expected):
+    assert found == expected, f"{found!r} is not {expected!r}"
+
+
+def encoded(pem):
+    return base64.b64encode(Path(pem).read_bytes()).decode()
+
+
+def started(arguments, ready_file, **options):
+    """Starts an emulator, and gives its process when it listens."""
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, **options)
+    line = process.stdout.readline()
+    assert line, "the emulator does not start"
+    Path(ready_file).write_text(line, encoding="utf-8")
+    return process
 
 
 class Emulator:

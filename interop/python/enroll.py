@@ -3,17 +3,12 @@
     enroll.py READY.json ROOT.pem ROOT_KEY.pem
 """
 
-import base64
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from emulator import API, Emulator
-
-
-def encoded(pem):
-    return base64.b64encode(Path(pem).read_bytes()).decode()
+from emulator import API, Emulator, encoded
 
 
 def main(ready, root, root_key):
