@@ -239,6 +239,14 @@ impl Registry {
         let device = self.device(id).ok_or(CantMove::UnknownDevice)?;
         let mut state = device.lock();
         let own = self.hubs.position(&state.hub);
+        if matches!(to, Target::Previous)
+            && let Some(own) = own
+            && state.next_hub.take_if(|next| *next != self.hubs.0[own]).is_some()
+        {
+            // It was on its way to another hub and has not got there, so the hub before is the one where it still is.
+            records::put_identity(id, &state, changes);
+            return Ok(HubHost::clone(&state.hub));
+        }
         let count = self.hubs.0.len();
         let target = match to {
             Target::Named(name) => self

@@ -243,6 +243,23 @@ async fn a_hub_that_is_named_twice_is_refused() {
 }
 
 #[tokio::test]
+async fn a_failback_before_the_device_has_moved_leaves_it_where_it_is() {
+    // Of three hubs, the one before in the list would be a third.
+    let emulator = with_hubs(&[A, B, "hub-c.localhost"], Reprovision::Migrate, None).await;
+    let (rest, leaf, mut device) = settled(&emulator).await;
+    for (what, hub) in [("failover", B), ("failback", A)] {
+        let path = format!("/system/iothub/devices/t-1/manual-{what}");
+        let (status, answer) = rest.raw(Method::POST, &path, None).await;
+        assert_eq!((status.as_u16(), answer), (200, json!({ "hubIdentifier": hub })));
+    }
+    device.is_closed().await;
+    assert_eq!(
+        register(&emulator, &leaf, "t-1").await,
+        placed(A, "reprovisionedToInitialAssignment")
+    );
+}
+
+#[tokio::test]
 async fn a_manual_failover_moves_a_device_and_the_failback_brings_it_home() {
     let emulator = with_hubs(&[A, B], Reprovision::Migrate, None).await;
     let (rest, leaf, mut device) = settled(&emulator).await;
