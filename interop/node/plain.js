@@ -1,6 +1,6 @@
 // MQTT.js, without an SDK, against the emulator: what Microsoft's page on plain MQTT says, step by step.
 //
-//   plain.js READY.json CHAIN.pem KEY.pem REGISTRATION_ID PACKAGE      PACKAGE is the name that MQTT.js is installed by
+//   plain.js PACKAGE READY.json CHAIN.pem KEY.pem REGISTRATION_ID      PACKAGE is the name that MQTT.js is installed by
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -12,7 +12,7 @@ require('node:dns').setDefaultResultOrder('ipv4first');
 const { Checks } = require('./checks');
 const { Emulator, Inbox } = require('./emulator');
 
-const [ready, chain, key, id, packageName] = process.argv.slice(2);
+const [packageName, ready, chain, key, id] = process.argv.slice(2);
 const mqtt = require(packageName);
 const { version } = require(`${packageName}/package.json`);
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -40,9 +41,13 @@ def encoded(pem):
 
 def started(arguments, ready_file, **options):
     """Starts an emulator, and gives its process when it listens."""
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, **options)
-    line = process.stdout.readline()
-    assert line, "the emulator does not start"
+    # Its words are shown only if it does not start: one of them lets people in.
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=errors, text=True, **options)
+        line = process.stdout.readline()
+        if not line:
+            errors.seek(0)
+            raise AssertionError(f"the emulator does not start: {errors.read()}")
     Path(ready_file).write_text(line, encoding="utf-8")
     return process
 

@@ -128,7 +128,7 @@ def main(sdk, fleet, *command):
     with tempfile.TemporaryDirectory() as work:
         free = "127.0.0.1:0"
         arguments = [fleet, "emulator", "--state", f"{work}/state", "--mqtt", "127.0.0.1:8883", "--https", free, "--http", free]
-        with started([*arguments, "--dps-retry-after", "1"], f"{work}/ready.json", stderr=subprocess.DEVNULL) as process:
+        with started([*arguments, "--dps-retry-after", "1"], f"{work}/ready.json") as process:
             try:
                 emulator = Emulator(f"{work}/ready.json")
                 certificate(fleet, work, "root", "samplesroot")
