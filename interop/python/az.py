@@ -1,6 +1,6 @@
 """What `az iot central` sends, by the same library and with the same settings, where the extension itself can't be had.
 
-    az.py iot central device|device-template|role COMMAND [OPTION]...
+    az.py iot central GROUP COMMAND [OPTION]...
 
 Paths, versions, bodies and what counts as success are those of the extension azure-iot, version 0.25.0.
 """
@@ -76,19 +76,26 @@ def fail_back(app, options):
     return app.call("POST", f"system/iothub/devices/{options.device_id}/manual-failback")
 
 
+def purge(app, options):
+    return app.call("DELETE", f"system/iothub/devices/{options.device_id}/c2d")
+
+
 COMMANDS = {
     ("device", "show"): show,
     ("device", "list"): devices,
     ("device", "manual-failover"): fail_over,
     ("device", "manual-failback"): fail_back,
+    ("device c2d-message", "purge"): purge,
     ("device-template", "list"): templates,
     ("device-template", "create"): create_template,
     ("role", "list"): roles,
 }
 
 
-def main(iot, central, group, command, *arguments):
+def main(iot, central, *words):
     assert (iot, central) == ("iot", "central")
+    first = next(at for at, word in enumerate(words) if word.startswith("-"))
+    group, command, arguments = " ".join(words[: first - 1]), words[first - 1], words[first:]
     parser = argparse.ArgumentParser(prog=f"az iot central {group} {command}", allow_abbrev=False)
     for option in ("--app-id", "--central-dns-suffix", "--token"):
         parser.add_argument(option, required=True)

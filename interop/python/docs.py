@@ -197,16 +197,20 @@ def hubs(terminal, _output, _errors):
     again = "\n".join(terminal.found["DPS over HTTPS, without an SDK"][0]).replace("https://localhost:", "https://myapp.localtest:")
     output, _ = terminal.run(again)
     assert '"assignedHub":"hub-a.localtest"' in output, output
+    # For the purge below.
+    terminal.emulator.send("thermo-1", "too late", {})
 
 
-def central(_terminal, output, _errors):
-    devices, edges, shown, created, templates, roles, over, back = (json.loads(line) for line in output.splitlines())
+def central(terminal, output, _errors):
+    devices, edges, shown, created, templates, roles, purged, over, back = (json.loads(line) for line in output.splitlines())
     equal([one["id"] for one in devices], ["thermo-1"])
     equal(edges, [])
     equal((shown["id"], shown["provisioned"]), ("thermo-1", True))
     equal(created["@id"], "dtmi:com:example:lab;1")
     equal(created["@id"] in [one["@id"] for one in templates], True)
     equal(sorted(role["displayName"] for role in roles), ["Administrator", "Builder", "Operator"])
+    assert purged["message"].endswith("Total messages purged: 1."), purged
+    equal(terminal.emulator.hub_device("thermo-1")["messages_waiting"], 0)
     equal((over["hubIdentifier"], back["hubIdentifier"]), ("hub-b.localtest", "hub-a.localtest"))
 
 

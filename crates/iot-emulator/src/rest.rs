@@ -12,7 +12,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use axum_server::{Address, Handle, Server};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -415,6 +415,7 @@ fn system() -> Surface {
             Resource::Devices,
             post(operator::fail_back),
         )
+        .route("/iothub/devices/{id}/c2d", Resource::Devices, delete(operator::purge))
 }
 
 async fn wrong_method() -> ApiError {

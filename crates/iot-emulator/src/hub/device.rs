@@ -213,6 +213,19 @@ impl Device {
         (was_waiting, stored)
     }
 
+    /// Takes out every message that waits, also one that is on its way; says how many.
+    pub(crate) fn purge(&self, store: &Store) -> usize {
+        let mut state = self.lock();
+        let numbers: Vec<_> = state.queue.numbers().collect();
+        state.queue.clear();
+        state.store(store, |_, changes| {
+            for number in &numbers {
+                records::remove_message(&self.id, *number, changes);
+            }
+        });
+        numbers.len()
+    }
+
     /// Removes what is stored of the device. Nothing is stored of it any more.
     pub(crate) fn forget(&self, changes: &mut Changes) {
         let mut state = self.lock();

@@ -117,6 +117,16 @@ pub(super) async fn fail_back(State(rest): State<Rest>, Path(id): Path<String>) 
     Ok(Json(json!({ "hubIdentifier": move_to(&rest, &id, Target::Previous)? })))
 }
 
+/// `az iot central device c2d-message purge`: forgets the cloud-to-device messages that wait.
+pub(super) async fn purge(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let device = find(&rest, &id)?;
+    device.expire(clock::now(), &rest.services.store, &rest.services.journal);
+    let purged = device.purge(&rest.services.store);
+    let message =
+        format!("Cloud to device (C2D) message queue purged for device {id}.\nTotal messages purged: {purged}.");
+    Ok(Json(json!({ "message": message })))
+}
+
 fn move_to(rest: &Rest, id: &str, target: Target<'_>) -> Result<HubHost, ApiError> {
     let id: DeviceId = id.parse()?;
     rest.services.reassign(&id, target).map_err(|error| match error {

@@ -154,3 +154,30 @@ async fn a_restart_knows_how_long_a_message_waits() {
     let emulator = emulator_in(folder.path()).await;
     assert_eq!(waiting(&Rest::new(&emulator)).await, 0, "both are gone for good");
 }
+
+#[tokio::test]
+async fn a_purge_forgets_what_waits() {
+    let emulator = emulator().await;
+    let (rest, _) = enrolled(&emulator).await;
+    for id in ["m-1", "m-2"] {
+        assert_eq!(send(&rest, json!({"body": "x", "messageId": id})).await.0, 202);
+    }
+    let purge = async |id: &str| {
+        let path = format!("/system/iothub/devices/{id}/c2d");
+        let (status, answer) = rest.raw(Method::DELETE, &path, None).await;
+        (
+            status.as_u16(),
+            answer["message"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    for total in [2, 0] {
+        let (status, message) = purge("t-1").await;
+        assert_eq!(status, 200);
+        assert!(
+            message.ends_with(&format!("Total messages purged: {total}.")),
+            "{message}"
+        );
+        assert_eq!(waiting(&rest).await, 0);
+    }
+    assert_eq!(purge("nobody").await.0, 404);
+}
