@@ -22,9 +22,9 @@ mod refusal;
 mod websocket;
 
 pub(crate) use bind::listen;
-pub(crate) use greeting::serve;
 pub(crate) use listener::{Carrier, Port, accept};
-pub(crate) use peer::Peer;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use {greeting::serve, peer::Peer};
 
 /// Room for a body of 256 KiB and its headers.
 const MAX_PACKET: usize = 320 * 1024;
