@@ -38,7 +38,9 @@ pub(super) fn chain(
     // What has signed another one is no leaf, whatever it says of itself.
     let is_leaf = |link: &Link<'_>| !link.detail.is_ca && !links.iter().any(|other| other.is_below(link));
     let leaf = links.iter().position(is_leaf).unwrap_or(0);
-    let start = if links.first().is_some_and(|first| first.detail.is_ca) {
+    // Of an individual enrollment, the first is the one that counts, whatever it is.
+    let is_individual = matches!(question.enrolled, Enrolled::Individually);
+    let start = if !is_individual && links.first().is_some_and(|first| first.detail.is_ca) {
         leaf
     } else {
         0
