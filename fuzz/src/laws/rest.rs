@@ -1,5 +1,5 @@
 //! Requests to the REST interface with a valid token: no request makes it fail. Under `/api` and `/emulator`, each
-//! answer is JSON, and an error has the shape of IoT Central's.
+//! answer is JSON, and an error has the shape of IoT Central's; below an id scope, that of DPS.
 //!
 //! An input is a list of requests behind each other, as `METHOD target`, a line break, and a body up to a line with only
 //! `;`.
@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// More requests than that say nothing new.
 const REQUESTS: usize = 16;
+/// No answer to so few requests is longer.
+const LONGEST: usize = 1 << 20;
 
 /// The law.
 ///
@@ -28,6 +30,17 @@ pub fn law(data: &[u8]) {
                 continue;
             };
             assert_ne!(answer.status, 500, "{line}");
+            assert!(answer.body.len() <= LONGEST, "{line}: {} bytes", answer.body.len());
+            // DPS has doors of its own, and another shape for errors.
+            if is_dps(target) && answer.status >= 400 {
+                let json: Option<Value> = serde_json::from_slice(&answer.body).ok();
+                let has_code = json.is_some_and(|json| json["errorCode"].is_u64());
+                assert!(
+                    method == "HEAD" || has_code,
+                    "{line}: {}",
+                    String::from_utf8_lossy(&answer.body)
+                );
+            }
             // The page speaks to people, and the bodies of HEAD are the server's to leave out, which is not here.
             let is_interface = target.starts_with("/api/") || target.starts_with("/emulator/");
             if method == "HEAD" || !is_interface {
@@ -43,4 +56,15 @@ pub fn law(data: &[u8]) {
         }
     });
     assert_eq!(tenant.stats().panics, 0);
+}
+
+/// Whether a path is one of DPS: `{idScope}/registrations/{id}`, with `register` or an operation behind it.
+fn is_dps(target: &str) -> bool {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let parts: Vec<_> = path.split('/').skip(1).collect();
+    match parts[..] {
+        [_, "registrations", id] | [_, "registrations", id, "register"] => !id.is_empty(),
+        [_, "registrations", id, "operations", operation] => !id.is_empty() && !operation.is_empty(),
+        _ => false,
+    }
 }
