@@ -20,6 +20,7 @@ mod assets;
 mod call;
 mod census;
 mod chart;
+mod commands;
 mod device;
 mod devices;
 mod doors;
@@ -33,6 +34,7 @@ mod live;
 mod look;
 mod overview;
 mod properties;
+mod telemetry;
 mod words;
 
 /// Largest form that a person may send. The largest there are hold rules for faults.
@@ -70,6 +72,7 @@ pub(crate) fn router(page: Page) -> Router {
         .route("/live/devices/{id}", get(device::live))
         .route("/devices/{id}/target", post(actions::set_target))
         .route("/devices/{id}/report", post(actions::run_report))
+        .route("/devices/{id}/command", post(commands::run))
         .route("/devices/{id}/enabled", post(actions::set_enabled))
         .route("/journal", get(journal::show))
         .route("/live/journal", get(journal::live))

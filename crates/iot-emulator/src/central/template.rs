@@ -32,6 +32,23 @@ impl Record for Template {
     const TABLE: Table = Table::Templates;
 }
 
+/// A command of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Command {
+    /// None for one of the root.
+    pub(crate) component: Option<String>,
+    pub(crate) name: String,
+    pub(crate) request: Option<Request>,
+}
+
+/// What a command takes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Request {
+    pub(crate) name: String,
+    /// The name of a primitive schema of DTDL, or a complex one as it is written.
+    pub(crate) schema: Value,
+}
+
 impl Template {
     pub(crate) fn new(id: &str, document: Map<String, Value>) -> Self {
         Self {
@@ -66,6 +83,32 @@ impl Template {
     pub(crate) fn display_name(&self) -> &str {
         let name = self.document.get("displayName").and_then(Value::as_str);
         name.unwrap_or(&self.id)
+    }
+
+    /// The commands of the model, those of the root first.
+    pub(crate) fn commands(&self) -> Vec<Command> {
+        let commands = |component: Option<&str>, contents: &Value| -> Vec<Command> {
+            let contents = contents.as_array().into_iter().flatten();
+            let commands = contents.filter(|content| is_a(content, "Command"));
+            let command = |content: &Value| {
+                let request = content.get("request");
+                Some(Command {
+                    component: component.map(Into::into),
+                    name: content["name"].as_str()?.to_owned(),
+                    request: request.map(|request| Request {
+                        name: request["name"].as_str().unwrap_or("request").to_owned(),
+                        schema: request["schema"].clone(),
+                    }),
+                })
+            };
+            commands.filter_map(command).collect()
+        };
+        let model = self.document.get("capabilityModel");
+        let mut all = model.map_or_else(Vec::new, |model| commands(None, &model["contents"]));
+        for component in self.components() {
+            all.extend(commands(component["name"].as_str(), &component["schema"]["contents"]));
+        }
+        all
     }
 
     /// The components of the model that have a property, and `None` for the root if that has it.
@@ -123,5 +166,20 @@ mod tests {
         let thermostat = Template::from_repository("dtmi:com:example:Thermostat;1").unwrap();
         assert_eq!(target(&thermostat), [None]);
         assert!(Template::from_repository("dtmi:com:example:Unknown;1").is_none());
+        let commands = controller.commands();
+        let named: Vec<_> = commands
+            .iter()
+            .map(|command| (command.component.as_deref(), &*command.name))
+            .collect();
+        assert_eq!(
+            named,
+            [
+                (None, "reboot"),
+                (Some("thermostat1"), "getMaxMinReport"),
+                (Some("thermostat2"), "getMaxMinReport")
+            ]
+        );
+        let request = commands[0].request.as_ref().unwrap();
+        assert_eq!((&*request.name, &request.schema), ("delay", &Value::from("integer")));
     }
 }

@@ -125,6 +125,12 @@ impl Inbox {
         Some((known.at, serde_json::from_str(&known.json).ok()?))
     }
 
+    /// The last value of every name, as JSON, in the order in which the names came.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (Option<&str>, &str, Timestamp, &str)> {
+        let values = self.values.iter();
+        values.map(|known| (known.component.as_deref(), &*known.name, known.at, &*known.json))
+    }
+
     /// The last numbers of one name, of the root and of each component.
     pub(crate) fn numbers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (Option<&'a str>, Timestamp, f64)> {
         let named = self.values.iter().filter(move |known| *known.name == *name);

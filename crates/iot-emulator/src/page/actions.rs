@@ -120,7 +120,7 @@ pub(super) async fn set_enabled(
 }
 
 /// A device in the REST interface, or a component of one.
-fn place(id: &str, component: &str) -> String {
+pub(super) fn place(id: &str, component: &str) -> String {
     let id = words::encoded(id);
     match component {
         "" => format!("/api/devices/{id}"),
@@ -132,7 +132,7 @@ pub(super) fn bad(text: &str) -> Markup {
     html! { p.notice { (text) } }
 }
 
-fn refused(said: &Value) -> Markup {
+pub(super) fn refused(said: &Value) -> Markup {
     let message = said["error"]["message"].as_str().unwrap_or("it gave no reason");
     html! { p.notice { "That was refused: " (message) "." } }
 }
@@ -162,7 +162,7 @@ fn report(said: &Value) -> Markup {
 
 impl Page {
     /// The answer alone for our script, in a whole page for a browser without scripts.
-    fn answer(&self, id: &str, headers: &HeaderMap, status: StatusCode, answer: Markup) -> Response {
+    pub(super) fn answer(&self, id: &str, headers: &HeaderMap, status: StatusCode, answer: Markup) -> Response {
         if headers.contains_key("x-requested-with") {
             return (status, answer).into_response();
         }

@@ -7,9 +7,8 @@ use maud::{Markup, html};
 
 use super::layout::{self, Fragment};
 use super::look::{Look, Status, connection};
-use super::{Page, chart, groups, journal, live, properties, words};
-use crate::central::Attestation;
-use crate::certificate::Certificate;
+use super::{Page, chart, commands, groups, journal, live, properties, telemetry, words};
+use crate::central::{Attestation, Command, Template};
 use crate::clock;
 
 const EVENTS: usize = 12;
@@ -29,7 +28,7 @@ pub(super) async fn live(State(page): State<Page>, Path(id): Path<String>, heade
 /// The view, with what came of what somebody has just done.
 pub(super) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Markup>) -> Response {
     let path = words::device_path(id);
-    let Some([standing, chart, properties, controls, facts, events]) = fragments(page, id) else {
+    let Some([standing, chart, telemetry, properties, controls, facts, events]) = fragments(page, id) else {
         let content = html! {
             h1 { "No such device" }
             p { "The application knows no device " code { (id) } "." }
@@ -44,6 +43,7 @@ pub(super) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Mar
         div.columns {
             div {
                 section.first { h2 { "Temperature" } (chart) }
+                section { h2 { "Telemetry" } (telemetry) }
                 section { h2 { "Properties" } (properties) }
                 section { h2 { "What happened" } (events) }
             }
@@ -61,7 +61,7 @@ pub(super) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Mar
     (status, content).into_response()
 }
 
-fn fragments(page: &Page, id: &str) -> Option<[Fragment; 6]> {
+fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
     let application = page.services.central.read();
     let device = application.device(id)?;
     let look = page.look(&application, device);
@@ -70,10 +70,22 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 6]> {
         .as_ref()
         .and_then(|template| application.templates.get(template));
     let mut thermostats = template.map(|template| template.places_of(TARGET)).unwrap_or_default();
+    let mut commands = template.map(Template::commands).unwrap_or_default();
+    // Highest and lowest have a form of their own.
+    commands.retain(|command| command.name != REPORT);
     let (mut chart, mut known) = (html! { p.quiet { "It has never been connected." } }, Vec::new());
+    let mut values = Vec::new();
     if let Some(in_hub) = page.in_hub(device) {
         let state = in_hub.lock();
         known = properties::of(&state.twin);
+        values.extend(state.inbox.values().filter_map(|(component, name, at, json)| {
+            Some(telemetry::Last {
+                component: component.map(Into::into),
+                name: name.to_owned(),
+                at,
+                value: serde_json::from_str(json).ok()?,
+            })
+        }));
         let history = page
             .shared
             .histories
@@ -97,8 +109,9 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 6]> {
     Some([
         part("standing", standing(&look)),
         part("chart", chart),
+        part("telemetry", telemetry::table(&values, clock::now())),
         part("properties", properties::table(&known)),
-        part("controls", controls(&look.id, &thermostats)),
+        part("controls", controls(&look.id, &thermostats, &commands)),
         part("facts", facts(&look, device.attestation.as_ref())),
         part("events", journal::list(&events, false)),
     ])
@@ -120,11 +133,11 @@ fn standing(look: &Look) -> Markup {
     }
 }
 
-fn controls(id: &str, thermostats: &[Option<String>]) -> Markup {
+fn controls(id: &str, thermostats: &[Option<String>], commands: &[Command]) -> Markup {
     let path = words::device_path(id);
     html! {
-        @if thermostats.is_empty() { p.quiet { "No thermostat of it is known: its model has none, or it has not announced it yet." } }
-        @else {
+        @if thermostats.is_empty() && commands.is_empty() { p.quiet { "No thermostat of it is known: its model has none, or it has not announced it yet." } }
+        @if !thermostats.is_empty() {
             form.control method="post" action={ (path) "/target" } data-answer="answer" {
                 (choice(thermostats, "target-thermostat"))
                 label for="target" { "Target temperature, °C" }
@@ -146,6 +159,7 @@ fn controls(id: &str, thermostats: &[Option<String>]) -> Markup {
                 }
             }
         }
+        (commands::forms(&path, commands))
     }
 }
 
@@ -181,7 +195,7 @@ fn facts(look: &Look, attestation: Option<&Attestation>) -> Markup {
                 @for certificate in attestation.certificates() { tr { (groups::certificate(certificate, now)) } }
             } }
             @for (place, certificate) in ["primary", "secondary"].into_iter().zip(attestation.certificates()) {
-                @if !names(certificate, &look.id) {
+                @if !certificate.is_for(&look.id) {
                     div.notice { p {
                         "The " (place) " certificate is for " (certificate.subject()) ", and its common name is not the device id: DPS refuses a device that shows it."
                     } }
@@ -189,13 +203,4 @@ fn facts(look: &Look, attestation: Option<&Attestation>) -> Markup {
             }
         }
     }
-}
-
-/// Whether a certificate is for the device, as DPS will ask when the device registers: without case. IoT Central takes any
-/// for an individual enrollment.
-fn names(certificate: &Certificate, id: &str) -> bool {
-    certificate
-        .common_name
-        .as_deref()
-        .is_some_and(|name| name.eq_ignore_ascii_case(id))
 }

@@ -103,6 +103,11 @@ fn a_person_signs_in_sees_the_fleet_arrive_and_speaks_with_a_device() {
     browser.click("form[action$='/report'] button");
     browser
         .wait_for("document.getElementById('events').textContent.includes('thermostat2*getMaxMinReport, status 200')");
+    // What the root sends, and the root's own command.
+    browser.wait_for("/workingSet[0-9]/.test(document.getElementById('telemetry').textContent)");
+    browser.write("form[action$='/command'] input[type=number]", "1");
+    browser.click("form[action$='/command'] button");
+    browser.wait_for("/reboot answered 202/.test(document.getElementById('answer').textContent)");
     if let Some(file) = std::env::var_os("FLEET_PAGE_PICTURE") {
         browser.wait_for(&points(45));
         browser.picture(Path::new(&file));
