@@ -47,6 +47,13 @@ pub(crate) struct Certificate {
 pub(crate) struct NotACertificate;
 
 impl Certificate {
+    /// Whether its common name is the device's id, as DPS asks when the device registers: without case. IoT Central takes
+    /// any certificate for an individual enrollment.
+    pub(crate) fn is_named(&self, device_id: &str) -> bool {
+        let name = self.common_name.as_deref();
+        name.is_some_and(|name| name.eq_ignore_ascii_case(device_id))
+    }
+
     pub(crate) fn from_der(der: &[u8]) -> Result<Self, NotACertificate> {
         let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| NotACertificate)?;
         if !rest.is_empty() {

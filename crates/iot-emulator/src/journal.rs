@@ -143,8 +143,20 @@ pub enum Event {
         /// What the rule did.
         verdict: &'static str,
     },
+    /// A certificate was uploaded for a device whose id is not its common name: DPS will refuse the device that shows it.
+    CertificateOfAnotherName {
+        /// Whether as `primary` or as `secondary`.
+        slot: &'static str,
+        /// Its common name, if it has one.
+        common_name: Option<String>,
+    },
     /// A cloud-to-device message was put into the queue.
     MessageQueued,
+    /// An operator dropped all cloud-to-device messages of a device.
+    MessagesPurged {
+        /// How many.
+        purged: usize,
+    },
     /// A cloud-to-device message is done with.
     MessageCompleted,
     /// A cloud-to-device message waited too long. The hub calls this "dead lettered".
@@ -223,6 +235,7 @@ impl Event {
             Self::MethodInvoked { name, .. } => [Some(name), None],
             Self::Fault { rule, .. } => [Some(rule), None],
             Self::MessageExpired { message_id } => [message_id.as_mut(), None],
+            Self::CertificateOfAnotherName { common_name, .. } => [common_name.as_mut(), None],
             Self::NoServerName
             | Self::Connected { .. }
             | Self::Will
@@ -230,6 +243,7 @@ impl Event {
             | Self::DesiredChanged { .. }
             | Self::Throttled { .. }
             | Self::MessageQueued
+            | Self::MessagesPurged { .. }
             | Self::MessageCompleted => [None, None],
         };
         texts.into_iter().flatten().for_each(cut);

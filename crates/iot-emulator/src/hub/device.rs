@@ -38,6 +38,8 @@ pub(crate) struct DeviceState {
     pub(crate) hub: Arc<HubHost>,
     /// The hub that the next registration will give it to. Until then, no hub takes the device.
     pub(crate) next_hub: Option<Arc<HubHost>>,
+    /// The hub that a failover took it from, and to which a failback returns it.
+    pub(crate) home: Option<Arc<HubHost>>,
     /// Of the certificate that the device registered with last; none if it never did, and is known behind a gateway only.
     pub(crate) thumbprint: Option<Thumbprint>,
     pub(crate) model_id: Option<ModelId>,
@@ -90,6 +92,7 @@ impl Device {
             enabled: true,
             hub,
             next_hub: None,
+            home: None,
             thumbprint,
             model_id: None,
             twin: Twin::new(),

@@ -32,6 +32,8 @@ struct Identity {
     hub: Option<HubHost>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next_hub: Option<HubHost>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    home: Option<HubHost>,
 }
 
 /// What a device said at its last connects.
@@ -82,6 +84,7 @@ pub(crate) fn put_identity(id: &DeviceId, state: &DeviceState, changes: &mut Cha
         thumbprint: state.thumbprint.map(|thumbprint| BASE64_STANDARD.encode(thumbprint)),
         hub: Some(HubHost::clone(&state.hub)),
         next_hub: state.next_hub.as_deref().cloned(),
+        home: state.home.as_deref().cloned(),
     };
     changes.put(id.as_str(), &identity);
 }
@@ -157,6 +160,7 @@ pub(crate) fn restore(hubs: &Hubs, content: &mut Content) -> Result<BTreeMap<Dev
             let session = sessions.remove(&key).unwrap_or_default();
             state.enabled = identity.enabled;
             state.next_hub = identity.next_hub.map(|hub| hubs.restore(Some(hub)));
+            state.home = identity.home.map(|hub| hubs.restore(Some(hub)));
             state.session = session
                 .kept
                 .then(|| read_subscriptions(&id, &session))

@@ -49,8 +49,10 @@ pub(crate) enum Target<'a> {
     Named(&'a HubHost),
     /// The one after its own.
     Next,
-    /// The one before its own.
-    Previous,
+    /// The one after its own, until a failback.
+    FailOver,
+    /// The one from which it was failed over.
+    FailBack,
 }
 
 /// Why a device can't be given to another hub.
@@ -64,6 +66,8 @@ pub(crate) enum CantMove {
     AlreadyThere(HubHost),
     #[error("there is no other hub than `{0}`")]
     OnlyHub(HubHost),
+    #[error("no failover has moved the device")]
+    NotFailedOver,
     #[error("devices are never provisioned again (`--reprovision never`)")]
     Never,
 }
@@ -239,32 +243,40 @@ impl Registry {
         let device = self.device(id).ok_or(CantMove::UnknownDevice)?;
         let mut state = device.lock();
         let own = self.hubs.position(&state.hub);
-        if matches!(to, Target::Previous)
-            && let Some(own) = own
-            && state.next_hub.take_if(|next| *next != self.hubs.0[own]).is_some()
-        {
-            // It was on its way to another hub and has not got there, so the hub before is the one where it still is.
-            records::put_identity(id, &state, changes);
-            return Ok(HubHost::clone(&state.hub));
-        }
         let count = self.hubs.0.len();
         let target = match to {
             Target::Named(name) => self
                 .hubs
                 .position(name)
                 .ok_or_else(|| CantMove::UnknownHub(name.clone()))?,
-            Target::Next => own.map_or(0, |own| (own + 1) % count),
-            Target::Previous => own.map_or(0, |own| (own + count - 1) % count),
+            Target::Next | Target::FailOver => own.map_or(0, |own| (own + 1) % count),
+            Target::FailBack => {
+                let home = state.home.as_ref().ok_or(CantMove::NotFailedOver)?;
+                self.hubs
+                    .position(home)
+                    .ok_or_else(|| CantMove::UnknownHub(HubHost::clone(home)))?
+            }
         };
         if own == Some(target) {
             let hub = HubHost::clone(&state.hub);
+            if matches!(to, Target::FailBack) && state.next_hub.take().is_some() {
+                // It was on its way to another hub and has not got there.
+                state.home = None;
+                records::put_identity(id, &state, changes);
+                return Ok(hub);
+            }
             return Err(match to {
-                Target::Named(_) => CantMove::AlreadyThere(hub),
-                Target::Next | Target::Previous => CantMove::OnlyHub(hub),
+                Target::Named(_) | Target::FailBack => CantMove::AlreadyThere(hub),
+                Target::Next | Target::FailOver => CantMove::OnlyHub(hub),
             });
         }
         let hub = Arc::clone(&self.hubs.0[target]);
         state.next_hub = Some(Arc::clone(&hub));
+        state.home = match to {
+            // A second failover does not make the first one's hub a home.
+            Target::FailOver => state.home.take().or_else(|| Some(Arc::clone(&state.hub))),
+            _ => None,
+        };
         records::put_identity(id, &state, changes);
         drop(state);
         device.disconnect(Why::Moved);

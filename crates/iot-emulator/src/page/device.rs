@@ -195,7 +195,7 @@ fn facts(look: &Look, attestation: Option<&Attestation>) -> Markup {
                 @for certificate in attestation.certificates() { tr { (groups::certificate(certificate, now)) } }
             } }
             @for (place, certificate) in ["primary", "secondary"].into_iter().zip(attestation.certificates()) {
-                @if !certificate.is_for(&look.id) {
+                @if !certificate.is_named(&look.id) {
                     div.notice { p {
                         "The " (place) " certificate is for " (certificate.subject()) ", and its common name is not the device id: DPS refuses a device that shows it."
                     } }

@@ -15,6 +15,7 @@ use super::error::no_device;
 use super::extract::{Body, Path};
 use crate::central::{Application, Attestation, Owner};
 use crate::certificate::Certificate;
+use crate::journal::Event;
 
 #[derive(Deserialize)]
 struct AttestationBody {
@@ -87,6 +88,13 @@ fn write(rest: &Rest, id: &str, body: AttestationBody, keep: bool) -> Result<Jso
     };
     let attestation = Attestation { primary, secondary };
     let answer = view(&attestation);
+    for (slot, certificate) in ["primary", "secondary"].into_iter().zip(attestation.certificates()) {
+        if !certificate.is_named(id) {
+            let common_name = certificate.common_name.clone();
+            let event = Event::CertificateOfAnotherName { slot, common_name };
+            rest.services.journal.record(Some(id), event);
+        }
+    }
     application.set_attestation(id, Some(attestation));
     application.store_device(id, &rest.services.store);
     Ok(Json(answer))

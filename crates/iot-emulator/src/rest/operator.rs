@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::extract::{Body, Path, Query};
 use crate::clock;
 use crate::hub::{CantMove, Device, Target};
-use crate::journal::Entry;
+use crate::journal::{Entry, Event};
 use crate::runs::RunStats;
 use crate::sign_in::CODE_LIFETIME;
 use crate::stats::Stats;
@@ -109,12 +109,12 @@ pub(super) async fn reassign(
 ///
 /// Source: GitHub Azure/azure-iot-cli-extension, `azext_iot/central/services/device.py`.
 pub(super) async fn fail_over(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!({ "hubIdentifier": move_to(&rest, &id, Target::Next)? })))
+    Ok(Json(json!({ "hubIdentifier": move_to(&rest, &id, Target::FailOver)? })))
 }
 
-/// `az iot central device manual-failback`: back to the hub before.
+/// `az iot central device manual-failback`: back to the hub from which the device was failed over.
 pub(super) async fn fail_back(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    Ok(Json(json!({ "hubIdentifier": move_to(&rest, &id, Target::Previous)? })))
+    Ok(Json(json!({ "hubIdentifier": move_to(&rest, &id, Target::FailBack)? })))
 }
 
 /// `az iot central device c2d-message purge`: forgets the cloud-to-device messages that wait.
@@ -122,6 +122,8 @@ pub(super) async fn purge(State(rest): State<Rest>, Path(id): Path<String>) -> R
     let device = find(&rest, &id)?;
     device.expire(clock::now(), &rest.services.store, &rest.services.journal);
     let purged = device.purge(&rest.services.store);
+    let event = Event::MessagesPurged { purged };
+    rest.services.journal.record(Some(device.id.as_str()), event);
     let message =
         format!("Cloud to device (C2D) message queue purged for device {id}.\nTotal messages purged: {purged}.");
     Ok(Json(json!({ "message": message })))

@@ -273,4 +273,31 @@ async fn a_manual_failover_moves_a_device_and_the_failback_brings_it_home() {
     assert_eq!(register(&emulator, &leaf, "t-1").await, placed(B, "deviceDataMigrated"));
     assert_eq!(order("failback").await, (200, json!({"hubIdentifier": A})));
     assert_eq!(register(&emulator, &leaf, "t-1").await, placed(A, "deviceDataMigrated"));
+    let (status, answer) = order("failback").await;
+    assert_eq!(
+        (status, &answer["error"]["message"]),
+        (409, &json!("no failover has moved the device"))
+    );
+}
+
+#[tokio::test]
+async fn a_failback_leads_home_after_two_failovers_and_a_restart() {
+    const C: &str = "hub-c.localhost";
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = with_hubs(&[A, B, C], Reprovision::Migrate, Some(folder.path())).await;
+    let (rest, leaf, _device) = settled(&emulator).await;
+    let path = |what: &str| format!("/system/iothub/devices/t-1/manual-{what}");
+    for hub in [B, C] {
+        let (_, answer) = rest.raw(Method::POST, &path("failover"), None).await;
+        assert_eq!(answer, json!({"hubIdentifier": hub}));
+        assert_eq!(
+            register(&emulator, &leaf, "t-1").await,
+            placed(hub, "deviceDataMigrated")
+        );
+    }
+    emulator.shutdown().await;
+    let emulator = with_hubs(&[A, B, C], Reprovision::Migrate, Some(folder.path())).await;
+    let (_, answer) = Rest::new(&emulator).raw(Method::POST, &path("failback"), None).await;
+    assert_eq!(answer, json!({"hubIdentifier": A}));
+    assert_eq!(register(&emulator, &leaf, "t-1").await, placed(A, "deviceDataMigrated"));
 }

@@ -78,6 +78,41 @@ async fn a_message_carries_what_its_sender_says() {
 }
 
 #[tokio::test]
+async fn the_queue_is_purged_with_what_is_on_its_way_and_stays_so_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = emulator_in(folder.path()).await;
+    let (rest, leaf) = enrolled(&emulator).await;
+    let path = "/system/iothub/devices/t-1/c2d";
+    for body in ["a", "b"] {
+        assert_eq!(send(&rest, json!({ "body": body })).await.0, 202);
+    }
+    let mut device = Device::connect(&emulator, &leaf, Hello::hub("t-1").keep_session()).await;
+    device.subscribe(MESSAGES).await;
+    assert_eq!(
+        rest.raw(Method::DELETE, "/system/iothub/devices/t-2/c2d", None).await.0,
+        404
+    );
+    let (status, answer) = rest.raw(Method::DELETE, path, None).await;
+    assert_eq!(status, 200);
+    let message = answer["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("Cloud to device (C2D) message queue purged for device t-1."),
+        "{message}"
+    );
+    assert_eq!(waiting(&rest).await, 0);
+    let (_, again) = rest.raw(Method::DELETE, path, None).await;
+    assert!(
+        again["message"]
+            .as_str()
+            .unwrap()
+            .ends_with("Total messages purged: 0.")
+    );
+    emulator.shutdown().await;
+    let emulator = emulator_in(folder.path()).await;
+    assert_eq!(waiting(&Rest::new(&emulator)).await, 0);
+}
+
+#[tokio::test]
 async fn a_message_that_has_expired_is_not_delivered_but_told_of() {
     let emulator = emulator().await;
     let (rest, leaf) = enrolled(&emulator).await;

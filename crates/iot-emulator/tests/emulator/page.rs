@@ -1,7 +1,7 @@
 //! The page, as a browser and as whoever should not see it ask for it. How it looks and moves is tried with a real
 //! browser, in the launcher's tests.
 
-use iot_emulator::{Config, Emulator, Quota};
+use iot_emulator::{Config, Emulator, Event, Quota};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -108,6 +108,7 @@ async fn without_a_session_there_is_nothing_but_the_form() {
         "/devices/t-1/enabled",
         "/devices/t-1/target",
         "/devices/t-1/report",
+        "/devices/t-1/command",
         "/faults/preset",
         "/faults/rules",
         "/faults/remove",
@@ -459,6 +460,15 @@ async fn a_certificate_that_dps_will_refuse_for_its_name_is_told_where_it_is_sho
         text.contains("The secondary certificate is for CN=mytestselfcertsecondary"),
         "{text}"
     );
+    let said: Vec<_> = emulator.journal().since(0);
+    let of_name = |entry: &iot_emulator::Entry| {
+        entry.event
+            == Event::CertificateOfAnotherName {
+                slot: "secondary",
+                common_name: Some("mytestselfcertsecondary".into()),
+            }
+    };
+    assert!(said.iter().any(of_name), "{said:?}");
     // DPS compares without case.
     let text = upload("T-1").await;
     assert!(!text.contains(words), "{text}");
