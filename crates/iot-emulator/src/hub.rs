@@ -5,18 +5,21 @@
 mod allocation;
 mod dedup;
 pub(crate) mod device;
+mod hubs;
 pub(crate) mod mailbox;
 mod method;
 mod queue;
 pub(crate) mod records;
 mod registry;
+mod restore;
 mod telemetry;
 mod twin;
 
 pub use allocation::Reprovision;
 pub(crate) use device::Device;
 
+pub(crate) use hubs::Hubs;
 pub(crate) use method::{InvokeError, invoke};
 pub(crate) use queue::{CloudMessage, DEFAULT_TTL};
-pub(crate) use registry::{CantMove, Hubs, Registry, Target};
+pub(crate) use registry::{CantMove, Registry, Target};
 pub(crate) use twin::{BadPatch, Twin, is_component};

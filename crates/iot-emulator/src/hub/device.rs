@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::mailbox::{Receiver, Sender, mailbox};
 use super::queue::{CloudMessage, Queue, QueueFull};
-use super::records;
+use super::records::{self, Identity, Session};
 use super::telemetry::Inbox;
 use super::twin::{BadPatch, Twin};
 use crate::certificate::Thumbprint;
@@ -233,11 +233,40 @@ impl Device {
     pub(crate) fn forget(&self, changes: &mut Changes) {
         let mut state = self.lock();
         state.is_removed = true;
-        records::remove(&self.id, &state, changes);
+        records::remove(&self.id, state.queue.numbers(), changes);
     }
 }
 
 impl DeviceState {
+    /// Stores what DPS and the application say about the device.
+    pub(crate) fn put_identity(&self, id: &DeviceId, changes: &mut Changes) {
+        let identity = Identity {
+            enabled: self.enabled,
+            thumbprint: Identity::thumbprint(self.thumbprint),
+            hub: Some(HubHost::clone(&self.hub)),
+            next_hub: self.next_hub.as_deref().cloned(),
+            home: self.home.as_deref().cloned(),
+        };
+        changes.put(id.as_str(), &identity);
+    }
+
+    /// Stores what the device said at its last connects.
+    pub(crate) fn put_session(&self, id: &DeviceId, changes: &mut Changes) {
+        let session = Session {
+            model_id: self.model_id.clone(),
+            kept: self.session.is_some(),
+            subscriptions: self
+                .session
+                .as_deref()
+                .into_iter()
+                .flatten()
+                .map(|(subscription, qos)| (subscription.to_string(), *qos as u8))
+                .collect(),
+            messages: None,
+        };
+        changes.put(id.as_str(), &session);
+    }
+
     /// Stores what has changed under the lock that is held.
     pub(crate) fn store(&mut self, store: &Store, put: impl FnOnce(&Self, &mut Changes)) -> Ticket {
         if !self.is_removed {
@@ -263,7 +292,7 @@ impl DeviceState {
         }
         self.store(store, |state, changes| {
             if had_session {
-                records::put_session(id, state, changes);
+                state.put_session(id, changes);
             }
             if resets {
                 records::put_twin(id, &state.twin, changes);

@@ -13,53 +13,50 @@ use jiff::Timestamp;
 use rumqttc::mqttbytes::{QoS, qos};
 use serde::{Deserialize, Serialize};
 
-use super::device::{Device, DeviceState};
-use super::queue::{CloudMessage, Queue};
-use super::registry::Hubs;
+use super::queue::CloudMessage;
 use super::twin::Twin;
 use crate::certificate::Thumbprint;
-use crate::error::StartError;
-use crate::store::{Changes, Content, Record, Table};
+use crate::store::{Changes, Record, Table};
 
 /// What DPS and the application say about a device.
 #[derive(Serialize, Deserialize)]
-struct Identity {
-    enabled: bool,
+pub(super) struct Identity {
+    pub(super) enabled: bool,
     /// Base64 of the SHA-256 thumbprint.
-    thumbprint: Option<String>,
+    pub(super) thumbprint: Option<String>,
     /// None in what was stored when there was one hub only.
     #[serde(default)]
-    hub: Option<HubHost>,
+    pub(super) hub: Option<HubHost>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    next_hub: Option<HubHost>,
+    pub(super) next_hub: Option<HubHost>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    home: Option<HubHost>,
+    pub(super) home: Option<HubHost>,
 }
 
 /// What a device said at its last connects.
 #[derive(Default, Serialize, Deserialize)]
-struct Session {
-    model_id: Option<ModelId>,
+pub(super) struct Session {
+    pub(super) model_id: Option<ModelId>,
     /// Whether there is a session to resume.
-    kept: bool,
+    pub(super) kept: bool,
     /// The session's topic filters, each with its QoS.
     #[serde(default)]
-    subscriptions: BTreeMap<String, u8>,
+    pub(super) subscriptions: BTreeMap<String, u8>,
     /// The QoS of the subscription to cloud-to-device messages, which was once the only one to be kept. Read, never
     /// written.
     #[serde(default, skip_serializing)]
-    messages: Option<u8>,
+    pub(super) messages: Option<u8>,
 }
 
 /// A waiting cloud-to-device message.
 #[derive(Serialize, Deserialize)]
-struct Message {
-    properties: Vec<(String, Option<String>)>,
+pub(super) struct Message {
+    pub(super) properties: Vec<(String, Option<String>)>,
     /// In base64.
-    body: String,
+    pub(super) body: String,
     /// None in what was stored when messages did not expire.
     #[serde(default)]
-    expires: Option<Timestamp>,
+    pub(super) expires: Option<Timestamp>,
 }
 
 impl Record for Identity {
@@ -78,31 +75,11 @@ impl Record for Message {
     const TABLE: Table = Table::Messages;
 }
 
-pub(crate) fn put_identity(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
-    let identity = Identity {
-        enabled: state.enabled,
-        thumbprint: state.thumbprint.map(|thumbprint| BASE64_STANDARD.encode(thumbprint)),
-        hub: Some(HubHost::clone(&state.hub)),
-        next_hub: state.next_hub.as_deref().cloned(),
-        home: state.home.as_deref().cloned(),
-    };
-    changes.put(id.as_str(), &identity);
-}
-
-pub(crate) fn put_session(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
-    let session = Session {
-        model_id: state.model_id.clone(),
-        kept: state.session.is_some(),
-        subscriptions: state
-            .session
-            .as_deref()
-            .into_iter()
-            .flatten()
-            .map(|(subscription, qos)| (subscription.to_string(), *qos as u8))
-            .collect(),
-        messages: None,
-    };
-    changes.put(id.as_str(), &session);
+impl Identity {
+    /// As thumbprints are stored.
+    pub(super) fn thumbprint(thumbprint: Option<Thumbprint>) -> Option<String> {
+        thumbprint.map(|thumbprint| BASE64_STANDARD.encode(thumbprint))
+    }
 }
 
 pub(crate) fn put_twin(id: &DeviceId, twin: &Twin, changes: &mut Changes) {
@@ -125,9 +102,9 @@ pub(crate) fn remove_message(id: &DeviceId, number: u64, changes: &mut Changes) 
     changes.remove::<Message>(&message_key(id, number));
 }
 
-/// Removes all that is stored of a device.
-pub(crate) fn remove(id: &DeviceId, state: &DeviceState, changes: &mut Changes) {
-    for number in state.queue.numbers() {
+/// Removes all that is stored of a device, whose messages have these numbers.
+pub(super) fn remove(id: &DeviceId, messages: impl Iterator<Item = u64>, changes: &mut Changes) {
+    for number in messages {
         remove_message(id, number, changes);
     }
     changes.remove::<Twin>(id.as_str());
@@ -140,42 +117,7 @@ fn message_key(id: &DeviceId, number: u64) -> String {
     format!("{id}/{number:020}")
 }
 
-/// The devices as they were stored.
-pub(crate) fn restore(hubs: &Hubs, content: &mut Content) -> Result<BTreeMap<DeviceId, Arc<Device>>, StartError> {
-    let mut twins: BTreeMap<String, Twin> = content.take()?.into_iter().collect();
-    let mut sessions: BTreeMap<String, Session> = content.take()?.into_iter().collect();
-    let mut queues: BTreeMap<String, Queue> = BTreeMap::new();
-    for (key, message) in content.take::<Message>()? {
-        let (id, number, message) =
-            read_message(&key, message).ok_or_else(|| content.bad::<Message>(&key, "not a message"))?;
-        queues.entry(id).or_default().restore(number, message);
-    }
-    let mut devices = BTreeMap::new();
-    for (key, identity) in content.take::<Identity>()? {
-        let (id, thumbprint) =
-            read_identity(&key, &identity).ok_or_else(|| content.bad::<Identity>(&key, "not an identity"))?;
-        let device = Device::new(id.clone(), thumbprint, hubs.restore(identity.hub));
-        {
-            let mut state = device.lock();
-            let session = sessions.remove(&key).unwrap_or_default();
-            state.enabled = identity.enabled;
-            state.next_hub = identity.next_hub.map(|hub| hubs.restore(Some(hub)));
-            state.home = identity.home.map(|hub| hubs.restore(Some(hub)));
-            state.session = session
-                .kept
-                .then(|| read_subscriptions(&id, &session))
-                .map(|subscriptions| subscriptions.ok_or_else(|| content.bad::<Session>(&key, "not a session")))
-                .transpose()?;
-            state.model_id = session.model_id;
-            state.twin = twins.remove(&key).unwrap_or_else(Twin::new);
-            state.queue = queues.remove(&key).unwrap_or_default();
-        }
-        devices.insert(id, Arc::new(device));
-    }
-    Ok(devices)
-}
-
-fn read_identity(key: &str, identity: &Identity) -> Option<(DeviceId, Option<Thumbprint>)> {
+pub(super) fn read_identity(key: &str, identity: &Identity) -> Option<(DeviceId, Option<Thumbprint>)> {
     let thumbprint = match &identity.thumbprint {
         Some(text) => Some(BASE64_STANDARD.decode(text).ok()?.try_into().ok()?),
         None => None,
@@ -183,7 +125,7 @@ fn read_identity(key: &str, identity: &Identity) -> Option<(DeviceId, Option<Thu
     Some((DeviceId::new(key).ok()?, thumbprint))
 }
 
-fn read_subscriptions(id: &DeviceId, session: &Session) -> Option<Arc<[(Subscription, QoS)]>> {
+pub(super) fn read_subscriptions(id: &DeviceId, session: &Session) -> Option<Arc<[(Subscription, QoS)]>> {
     let messages = Subscription::CloudToDevice { device_id: id.clone() };
     let old = session.messages.map(|number| Some((messages, qos(number).ok()?)));
     let kept = session.subscriptions.iter();
@@ -192,7 +134,7 @@ fn read_subscriptions(id: &DeviceId, session: &Session) -> Option<Arc<[(Subscrip
         .collect()
 }
 
-fn read_message(key: &str, message: Message) -> Option<(String, u64, CloudMessage)> {
+pub(super) fn read_message(key: &str, message: Message) -> Option<(String, u64, CloudMessage)> {
     let (id, number) = key.split_once('/')?;
     let mut properties = PropertyBag::new();
     for (key, value) in &message.properties {

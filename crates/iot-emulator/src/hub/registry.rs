@@ -10,7 +10,9 @@ use iot_protocol::id::{DeviceId, HubHost};
 
 use super::allocation::{Current, Reprovision, place};
 use super::device::Device;
+use super::hubs::Hubs;
 use super::records;
+use super::restore::restore;
 use super::twin::Twin;
 use crate::certificate::Thumbprint;
 use crate::error::StartError;
@@ -23,10 +25,6 @@ pub(crate) struct Registry {
     hubs: Hubs,
     devices: RwLock<Devices>,
 }
-
-/// The hubs that are here, of which there is at least one.
-#[derive(Debug)]
-pub(crate) struct Hubs(Box<[Arc<HubHost>]>);
 
 #[derive(Debug, Default)]
 struct Devices {
@@ -72,46 +70,13 @@ pub(crate) enum CantMove {
     Never,
 }
 
-impl Hubs {
-    /// The hubs by these names, or else the one that is named like the machine.
-    pub(crate) fn new(names: &[HubHost], hostname: &HubHost) -> Self {
-        let names = if names.is_empty() {
-            std::slice::from_ref(hostname)
-        } else {
-            names
-        };
-        Self(names.iter().cloned().map(Arc::new).collect())
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &HubHost> {
-        self.0.iter().map(|hub| &**hub)
-    }
-
-    /// The place of a hub in the list; host names know no case.
-    fn position(&self, name: &HubHost) -> Option<usize> {
-        let is_it = |hub: &Arc<HubHost>| hub.as_str().eq_ignore_ascii_case(name.as_str());
-        self.0.iter().position(is_it)
-    }
-
-    /// The hub by a name that was stored, which may not be here any more; without a name, the first.
-    pub(crate) fn restore(&self, name: Option<HubHost>) -> Arc<HubHost> {
-        match name {
-            Some(name) => match self.position(&name) {
-                Some(place) => Arc::clone(&self.0[place]),
-                None => Arc::new(name),
-            },
-            None => Arc::clone(&self.0[0]),
-        }
-    }
-}
-
 impl Registry {
     /// An empty registry.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn new(hubs: Hubs) -> Self {
         let devices = Devices {
             by_id: BTreeMap::new(),
-            loads: vec![0; hubs.0.len()],
+            loads: vec![0; hubs.count()],
         };
         Self {
             hubs,
@@ -121,8 +86,8 @@ impl Registry {
 
     /// The registry as it was stored.
     pub(crate) fn restore(hubs: Hubs, content: &mut Content) -> Result<Self, StartError> {
-        let by_id = records::restore(&hubs, content)?;
-        let mut loads = vec![0; hubs.0.len()];
+        let by_id = restore(&hubs, content)?;
+        let mut loads = vec![0; hubs.count()];
         for device in by_id.values() {
             if let Some(hub) = hubs.position(&device.lock().hub) {
                 loads[hub] += 1;
@@ -167,7 +132,7 @@ impl Registry {
             btree_map::Entry::Vacant(_) => None,
         };
         let placement = place(current, loads, policy);
-        let hub = &self.hubs.0[placement.hub];
+        let hub = &self.hubs[placement.hub];
         let is_new = current.is_none();
         if is_new || placement.moves {
             loads[placement.hub] += 1;
@@ -189,7 +154,7 @@ impl Registry {
             state.hub = Arc::clone(hub);
             state.next_hub = None;
             state.thumbprint = Some(thumbprint);
-            records::put_identity(id, &state, changes);
+            state.put_identity(id, changes);
         }
         Placed {
             hub: HubHost::clone(hub),
@@ -215,10 +180,10 @@ impl Registry {
         if let btree_map::Entry::Vacant(new) = by_id.entry(id.clone()) {
             let hub = of_parent.unwrap_or_else(|| place(None, loads, policy).hub);
             loads[hub] += 1;
-            let device = new.insert(Arc::new(Device::new(id.clone(), None, Arc::clone(&self.hubs.0[hub]))));
+            let device = new.insert(Arc::new(Device::new(id.clone(), None, Arc::clone(&self.hubs[hub]))));
             let mut state = device.lock();
             state.enabled = enabled;
-            records::put_identity(id, &state, changes);
+            state.put_identity(id, changes);
         }
     }
 
@@ -243,7 +208,7 @@ impl Registry {
         let device = self.device(id).ok_or(CantMove::UnknownDevice)?;
         let mut state = device.lock();
         let own = self.hubs.position(&state.hub);
-        let count = self.hubs.0.len();
+        let count = self.hubs.count();
         let target = match to {
             Target::Named(name) => self
                 .hubs
@@ -262,7 +227,7 @@ impl Registry {
             if matches!(to, Target::FailBack) && state.next_hub.take().is_some() {
                 // It was on its way to another hub and has not got there.
                 state.home = None;
-                records::put_identity(id, &state, changes);
+                state.put_identity(id, changes);
                 return Ok(hub);
             }
             return Err(match to {
@@ -270,14 +235,14 @@ impl Registry {
                 Target::Next | Target::FailOver => CantMove::OnlyHub(hub),
             });
         }
-        let hub = Arc::clone(&self.hubs.0[target]);
+        let hub = Arc::clone(&self.hubs[target]);
         state.next_hub = Some(Arc::clone(&hub));
         state.home = match to {
             // A second failover does not make the first one's hub a home.
             Target::FailOver => state.home.take().or_else(|| Some(Arc::clone(&state.hub))),
             _ => None,
         };
-        records::put_identity(id, &state, changes);
+        state.put_identity(id, changes);
         drop(state);
         device.disconnect(Why::Moved);
         Ok(HubHost::clone(&hub))
@@ -303,7 +268,7 @@ impl Registry {
             {
                 let mut state = device.lock();
                 state.enabled = enabled;
-                records::put_identity(id, &state, changes);
+                state.put_identity(id, changes);
             }
             if !enabled {
                 device.disconnect(Why::Disabled);
@@ -318,7 +283,7 @@ impl Registry {
             {
                 let mut state = device.lock();
                 state.thumbprint = Some(Thumbprint::default());
-                records::put_identity(id, &state, changes);
+                state.put_identity(id, changes);
             }
             device.disconnect(Why::Expired);
         }

@@ -165,7 +165,7 @@ impl<'a, S: Stream> Session<'a, S> {
                 records::remove_message(&device.id, number, changes);
             }
             if changed {
-                records::put_session(&device.id, state, changes);
+                state.put_session(&device.id, changes);
             }
         });
         drop(state);

@@ -7,7 +7,6 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe};
 
 use super::Session;
-use crate::hub::records;
 use crate::journal::Why;
 use crate::mqtt::packets::granted_qos;
 use crate::stream::Stream;
@@ -94,7 +93,7 @@ impl<S: Stream> Session<'_, S> {
             if self.keeps_session && state.session.as_ref() != Some(&self.subscriptions.0) {
                 state.session = Some(Arc::clone(&self.subscriptions.0));
                 state.store(&self.services.store, |state, changes| {
-                    records::put_session(&self.device.id, state, changes);
+                    state.put_session(&self.device.id, changes);
                 });
             }
         }
