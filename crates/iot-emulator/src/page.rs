@@ -72,7 +72,7 @@ pub(crate) fn router(page: Page) -> Router {
         .route("/live/devices/{id}", get(device::live))
         .route("/devices/{id}/target", post(actions::set_target))
         .route("/devices/{id}/report", post(actions::run_report))
-        .route("/devices/{id}/command", post(commands::run))
+        .route("/devices/{id}/command", post(actions::run_command))
         .route("/devices/{id}/enabled", post(actions::set_enabled))
         .route("/journal", get(journal::show))
         .route("/live/journal", get(journal::live))

@@ -11,8 +11,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::commands::Kind;
 use super::device::{REPORT, TARGET};
 use super::{Page, device, words};
+use crate::central::Command;
 use crate::clock;
 
 #[derive(Deserialize)]
@@ -27,6 +29,15 @@ pub(super) struct Period {
     #[serde(default)]
     thermostat: String,
     minutes: u16,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Run {
+    #[serde(default)]
+    component: String,
+    command: String,
+    #[serde(default)]
+    request: String,
 }
 
 #[derive(Deserialize)]
@@ -98,6 +109,45 @@ pub(super) async fn run_report(
     page.answer(&id, &headers, status, answer)
 }
 
+/// Gives a command of the device's template, by way of the REST interface.
+pub(super) async fn run_command(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Run>, FormRejection>,
+) -> Response {
+    let Ok(Form(run)) = form else {
+        return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
+    };
+    let Some(command) = known(&page, &id, &run) else {
+        let answer = bad("The device’s template has no such command.");
+        return page.answer(&id, &headers, StatusCode::NOT_FOUND, answer);
+    };
+    let request = command.request.as_ref();
+    let request = match request
+        .map(|request| Kind::of(&request.schema).read(&run.request))
+        .transpose()
+    {
+        Ok(request) => request,
+        Err(wanted) => return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(wanted)),
+    };
+    let path = format!(
+        "{}/commands/{}",
+        place(&id, &run.component),
+        words::encoded(&run.command)
+    );
+    let body = request.map_or_else(|| json!({}), |request| json!({ "request": request }));
+    let (status, said) = page.call(Method::POST, &path, body.to_string()).await;
+    let answer = match status.is_success() {
+        true => html! {
+            p { (command.name) " answered " strong { (words::value(&said["responseCode"])) } }
+            @if !said["response"].is_null() { pre { (words::value(&said["response"])) } }
+        },
+        false => refused(&said),
+    };
+    page.answer(&id, &headers, status, answer)
+}
+
 pub(super) async fn set_enabled(
     State(page): State<Page>,
     Path(id): Path<String>,
@@ -119,8 +169,18 @@ pub(super) async fn set_enabled(
     page.answer(&id, &headers, status, answer)
 }
 
+fn known(page: &Page, id: &str, run: &Run) -> Option<Command> {
+    let application = page.services.central.read();
+    let template = application.device(id)?.template.as_ref()?;
+    let commands = application.templates.get(template)?.commands();
+    let is_it = |command: &Command| {
+        command.name == run.command && command.component.as_deref().unwrap_or_default() == run.component
+    };
+    commands.into_iter().find(is_it)
+}
+
 /// A device in the REST interface, or a component of one.
-pub(super) fn place(id: &str, component: &str) -> String {
+fn place(id: &str, component: &str) -> String {
     let id = words::encoded(id);
     match component {
         "" => format!("/api/devices/{id}"),
@@ -132,7 +192,7 @@ pub(super) fn bad(text: &str) -> Markup {
     html! { p.notice { (text) } }
 }
 
-pub(super) fn refused(said: &Value) -> Markup {
+fn refused(said: &Value) -> Markup {
     let message = said["error"]["message"].as_str().unwrap_or("it gave no reason");
     html! { p.notice { "That was refused: " (message) "." } }
 }

@@ -1,30 +1,13 @@
 //! A form for every command of a device's template, by the schema of what it takes.
 
-use axum::Form;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode};
-use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::actions::{UNREADABLE, bad, place, refused};
-use super::{Page, words};
 use crate::central::{Command, Request};
-
-#[derive(Deserialize)]
-pub(super) struct Run {
-    #[serde(default)]
-    component: String,
-    command: String,
-    #[serde(default)]
-    request: String,
-}
 
 /// How a request is written in a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Whole,
     Number,
     Truth,
@@ -35,7 +18,7 @@ enum Kind {
 
 impl Kind {
     /// The primitive schemas of DTDL 2; times and durations are texts.
-    fn of(schema: &Value) -> Self {
+    pub(super) fn of(schema: &Value) -> Self {
         match schema.as_str() {
             Some("integer" | "long") => Self::Whole,
             Some("double" | "float") => Self::Number,
@@ -46,7 +29,7 @@ impl Kind {
     }
 
     /// What a person has written, as JSON; or what it should have been.
-    fn read(self, text: &str) -> Result<Value, &'static str> {
+    pub(super) fn read(self, text: &str) -> Result<Value, &'static str> {
         let text = text.trim();
         match self {
             Self::Whole => text
@@ -126,57 +109,10 @@ fn example(schema: &Value) -> Option<&'static str> {
     }
 }
 
-/// Gives a command of the device's template, by way of the REST interface.
-pub(super) async fn run(
-    State(page): State<Page>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    form: Result<Form<Run>, FormRejection>,
-) -> Response {
-    let Ok(Form(run)) = form else {
-        return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
-    };
-    let Some(command) = known(&page, &id, &run) else {
-        let answer = bad("The device’s template has no such command.");
-        return page.answer(&id, &headers, StatusCode::NOT_FOUND, answer);
-    };
-    let request = command.request.as_ref();
-    let request = match request
-        .map(|request| Kind::of(&request.schema).read(&run.request))
-        .transpose()
-    {
-        Ok(request) => request,
-        Err(wanted) => return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(wanted)),
-    };
-    let path = format!(
-        "{}/commands/{}",
-        place(&id, &run.component),
-        words::encoded(&run.command)
-    );
-    let body = request.map_or_else(|| json!({}), |request| json!({ "request": request }));
-    let (status, said) = page.call(Method::POST, &path, body.to_string()).await;
-    let answer = match status.is_success() {
-        true => html! {
-            p { (command.name) " answered " strong { (words::value(&said["responseCode"])) } }
-            @if !said["response"].is_null() { pre { (words::value(&said["response"])) } }
-        },
-        false => refused(&said),
-    };
-    page.answer(&id, &headers, status, answer)
-}
-
-fn known(page: &Page, id: &str, run: &Run) -> Option<Command> {
-    let application = page.services.central.read();
-    let template = application.device(id)?.template.as_ref()?;
-    let commands = application.templates.get(template)?.commands();
-    let is_it = |command: &Command| {
-        command.name == run.command && command.component.as_deref().unwrap_or_default() == run.component
-    };
-    commands.into_iter().find(is_it)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
