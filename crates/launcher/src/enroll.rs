@@ -162,13 +162,17 @@ async fn instruct(options: &Options, manifest: &Manifest, story: Story) -> Resul
     let steps = portal::steps(&wanted, &folder, attest)?;
     if options.dry_run {
         for file in steps.files.keys() {
-            print(format_args!("would write {}\n", folder.join(file).display()))?;
+            print(format_args!("would write {}\n", shown::path(&folder.join(file))))?;
         }
         return Ok(());
     }
     portal::write(&folder, &steps).map_err(Failure::Refused)?;
     print(&steps.text)?;
-    story.tell(format!("{} files written into {}", steps.files.len(), folder.display()));
+    story.tell(format!(
+        "{} files written into {}",
+        steps.files.len(),
+        shown::path(&folder)
+    ));
     Ok(())
 }
 
@@ -192,7 +196,7 @@ async fn certificates(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
         .context("making certificates failed")?
 }
 
-/// How a path is written where people copy it.
-fn shown(path: &Path) -> String {
+/// How a path is written in a command that is there to be copied: as it is, and quoted.
+fn verbatim(path: &Path) -> String {
     path.display().to_string()
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use iot_protocol::shown;
 use provisioning::certificate::load::Identity;
 use provisioning::explain::{self, Advice};
 
@@ -23,7 +24,7 @@ impl Advisor {
     /// For the device of these flags, with the certificates that it sends.
     #[must_use]
     pub fn new(args: &Args, identity: &Identity) -> Self {
-        let file = args.cert.as_deref().unwrap_or("CERT".as_ref()).display();
+        let file = shown::path(args.cert.as_deref().unwrap_or("CERT".as_ref()));
         Self {
             sent: explain::sent(identity.chain()).ok(),
             compare: format!("`fleet cert inspect {file} --ca ENROLLED_CA` shows what is missing between the two"),

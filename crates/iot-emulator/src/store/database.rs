@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use iot_protocol::shown;
 use redb::{ReadableTable, TableDefinition};
 
 use super::{Change, Record, Table, asserting};
@@ -290,7 +291,7 @@ fn open(file: File, path: &Path) -> Result<redb::Database, Failure> {
         .map_err(failure)?;
     // Nothing else looks at the checksums of a file that was closed in good order.
     if !database.check_integrity().map_err(failure)? {
-        tracing::warn!(path = %path.display(), "the database was damaged, and is repaired as far as possible");
+        tracing::warn!(path = %shown::path(path), "the database was damaged, and is repaired as far as possible");
     }
     Ok(database)
 }

@@ -9,7 +9,7 @@ use provisioning::central::GroupType;
 use provisioning::enroll::Attest;
 use provisioning::identities::Slot;
 
-use super::shown;
+use super::verbatim;
 use crate::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 use crate::manifest::types::Authority;
 
@@ -72,7 +72,7 @@ fn write_group(text: &mut String, group: &GroupEnrollment<'_>, attest: Attest) -
         write_verified(text, &name, ca, attest)?;
         attestation.push(match group.authority {
             Authority::Root => format!("{by_name} {}", quoted(&name)),
-            Authority::Intermediate => format!("{by_path} {}", quoted(&shown(&ca.path))),
+            Authority::Intermediate => format!("{by_path} {}", quoted(&verbatim(&ca.path))),
         });
     }
     let edge = match group.group_type {
@@ -94,7 +94,7 @@ fn write_verified(text: &mut String, name: &str, ca: &Ca<'_>, attest: Attest) ->
         "--dps-name \"$DPS\" --resource-group \"$GROUP\" --certificate-name {}",
         quoted(name)
     );
-    let certificate = shown(&ca.path);
+    let certificate = verbatim(&ca.path);
     let path = quoted(&certificate);
     if attest == Attest::SelfAttest {
         return writeln!(text, "az iot dps certificate create {at} --path {path} --verified true");
@@ -107,7 +107,7 @@ fn write_verified(text: &mut String, name: &str, ca: &Ca<'_>, attest: Attest) ->
         "CODE=$(az iot dps certificate generate-verification-code {at} --etag \"$ETAG\" \
          --query properties.verificationCode --output tsv)"
     )?;
-    let key = ca.key_path.as_deref().map_or_else(|| "KEY".to_owned(), shown);
+    let key = ca.key_path.as_deref().map_or_else(|| "KEY".to_owned(), verbatim);
     writeln!(
         text,
         "fleet cert verification --ca {path} --key {} --nonce \"$CODE\" --force",
@@ -121,7 +121,7 @@ fn write_verified(text: &mut String, name: &str, ca: &Ca<'_>, attest: Attest) ->
 }
 
 fn write_individual(text: &mut String, device: &IndividualEnrollment) -> fmt::Result {
-    let path = |slot| quoted(&shown(&device.folder.pair_paths(slot).cert));
+    let path = |slot| quoted(&verbatim(&device.folder.pair_paths(slot).cert));
     writeln!(text, "\n# Individual enrollment {}", device.id)?;
     let primary = device.folder.pair_paths(Slot::Primary).cert;
     if primary.extension().is_some_and(|extension| extension == "pfx") {
@@ -143,13 +143,25 @@ fn write_individual(text: &mut String, device: &IndividualEnrollment) -> fmt::Re
     writeln!(text, " --provisioning-status enabled")
 }
 
-/// One word of a POSIX shell's command line.
+/// One word of a POSIX shell's command line. Control characters are escaped (`$'…'`, in POSIX since 2024), so that they
+/// neither reach a terminal nor are lost.
 pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
+    } else if word.chars().any(char::is_control) {
+        format!("$'{}'", word.chars().map(escaped).collect::<String>())
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn escaped(c: char) -> String {
+    match c {
+        '\'' | '\\' => format!("\\{c}"),
+        // Octal, since hexadecimal digits have no end of their own.
+        c if c.is_control() => c.to_string().bytes().map(|byte| format!("\\{byte:03o}")).collect(),
+        c => c.to_string(),
     }
 }
 
@@ -166,6 +178,7 @@ mod tests {
             ("$HOME", "'$HOME'"),
             ("a;rm -rf b", "'a;rm -rf b'"),
             ("", "''"),
+            ("it's\n\u{1b}[2J\\", r"$'it\'s\012\033[2J\\'"),
         ] {
             assert_eq!(quoted(word), expected);
         }

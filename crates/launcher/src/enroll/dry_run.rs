@@ -1,5 +1,6 @@
 //! What `fleet enroll` would do, found out by reading only.
 
+use iot_protocol::shown;
 use provisioning::central::Central;
 use provisioning::enroll::{
     Attest, Claim, GroupDescription, Needed, OwnCertificates, Work, claim_group, examine_group, examine_individual,
@@ -7,7 +8,6 @@ use provisioning::enroll::{
 };
 use provisioning::identities::Slot;
 
-use super::shown;
 use crate::enrollment::{Enrollments, GroupEnrollment, IndividualEnrollment};
 
 /// What was found.
@@ -162,7 +162,7 @@ impl Found {
     }
 
     fn upload_own(&mut self, device: &IndividualEnrollment) {
-        let (id, folder) = (&device.id, shown(device.folder.path()));
+        let (id, folder) = (&device.id, shown::path(device.folder.path()));
         self.changes.push(match (device.unmade.as_slice(), &device.secondary) {
             ([], None) => format!("upload the certificate of device {id}"),
             ([], Some(_)) => format!("upload both certificates of device {id}"),

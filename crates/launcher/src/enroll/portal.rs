@@ -8,12 +8,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use iot_protocol::shown;
 use provisioning::central::GroupType;
 use provisioning::enroll::Attest;
 use provisioning::identities::Slot;
 
 use super::azure_cli::quoted;
-use super::shown;
+use super::verbatim;
 use crate::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 use crate::report::write_whole;
 
@@ -52,7 +53,7 @@ pub(super) fn steps(wanted: &Enrollments<'_>, folder: &Path, attest: Attest) -> 
 
 /// Writes the files. One that is there with another content is left alone.
 pub(super) fn write(folder: &Path, steps: &Steps) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", shown::path(folder)))?;
     for (name, content) in &steps.files {
         let path = folder.join(name);
         match std::fs::read_to_string(&path) {
@@ -60,11 +61,11 @@ pub(super) fn write(folder: &Path, steps: &Steps) -> anyhow::Result<()> {
             Ok(_) => {
                 return Err(anyhow!(
                     "`{}` exists already, with another content\nhint: remove the folder, or name another one with --manual=DIR",
-                    path.display()
+                    shown::path(&path)
                 ));
             }
             Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => {}
-            Err(reason) => return Err(reason).with_context(|| format!("can't read `{}`", path.display())),
+            Err(reason) => return Err(reason).with_context(|| format!("can't read `{}`", shown::path(&path))),
         }
         write_whole(&path, content.as_bytes())?;
     }
@@ -107,7 +108,7 @@ impl Steps {
                 text,
                 &format!(
                     "In the group, select Manage {slot}, then Add certificate, and upload {}.",
-                    shown(&folder.join(&file))
+                    shown::path(&folder.join(&file))
                 ),
             );
             self.files.insert(file, ca.pem.clone());
@@ -137,7 +138,7 @@ impl Steps {
                         text,
                         &format!(
                             "Select Verify and upload {}. The certificate is shown as Verified.",
-                            shown(&folder.join("verification_cert.pem"))
+                            shown::path(&folder.join("verification_cert.pem"))
                         ),
                     )
                 }
@@ -165,7 +166,7 @@ impl Steps {
         let mut upload = |slot: Slot, pem: &Option<String>| {
             let pem = pem.as_ref()?;
             let file = format!("{id}_{slot}_cert.pem");
-            let words = format!("{} as {slot} certificate", shown(&folder.join(&file)));
+            let words = format!("{} as {slot} certificate", shown::path(&folder.join(&file)));
             self.files.insert(file, pem.clone());
             Some(words)
         };
@@ -178,11 +179,11 @@ impl Steps {
 }
 
 fn verification(ca: &Ca<'_>, folder: &Path) -> String {
-    let key = ca.key_path.as_deref().map_or_else(|| "KEY".to_owned(), shown);
+    let key = ca.key_path.as_deref().map_or_else(|| "KEY".to_owned(), verbatim);
     format!(
         "       fleet cert verification --ca {} --key {} --nonce CODE --out {} --force",
-        quoted(&shown(&ca.path)),
+        quoted(&verbatim(&ca.path)),
         quoted(&key),
-        quoted(&shown(folder))
+        quoted(&verbatim(folder))
     )
 }

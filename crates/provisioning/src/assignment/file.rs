@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<Line>> {
         match serde_json::from_slice(text) {
             Ok(line) => lines.push(line),
             Err(reason) => {
-                tracing::warn!(path = %path.display(), line = index + 1, %reason, "assignment skipped, its line can't be read");
+                tracing::warn!(path = %shown::path(path), line = index + 1, %reason, "assignment skipped, its line can't be read");
             }
         }
     }
