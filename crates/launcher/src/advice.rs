@@ -8,7 +8,6 @@ use provisioning::enroll::EnrollError;
 use provisioning::explain::{self, Advice};
 use provisioning::identities::{GroupFolder, IdentityError};
 
-use crate::identities::issuer;
 use crate::manifest::Manifest;
 use crate::manifest::types::Group;
 
@@ -78,7 +77,7 @@ fn compared(manifest: &Manifest, group: &Group, device: &str) -> Result<Option<S
     };
     let current = folder.current_ca()?;
     let enrolled: Vec<_> = [current, current.next()]
-        .map(|generation| folder.ca_cert(generation, issuer(group.enroll)))
+        .map(|generation| folder.ca_cert(generation, group.enroll.issuer()))
         .into_iter()
         .filter(|path| path.exists())
         .collect();

@@ -11,7 +11,7 @@ use provisioning::identities::{
 };
 
 use crate::manifest::types::{Group, GroupCertificates, IndividualCertificates, PairFiles, Secret};
-use crate::roster::absolute;
+use crate::paths::absolute;
 
 /// Checks a group's own certificates.
 ///

@@ -13,11 +13,9 @@ use anyhow::{Context, anyhow, bail};
 use device_sim::plan;
 use device_sim::proxies::Proxies;
 use iot_protocol::id::{HubHost, RegistrationId};
-use jiff::Timestamp;
 use mqtt_link::{Credentials, Endpoint, Tls, TrustRoots};
 use provisioning::central::{Central, NewDevice};
 use provisioning::certificate::load::{self, Identity};
-use provisioning::identities::{GroupIdentities, IdentityError};
 use provisioning::register::{Registered, Registration};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -27,8 +25,8 @@ use crate::emulator_child::GatewayReady;
 use crate::identities::Identities;
 use crate::manifest::Manifest;
 use crate::manifest::edge::Gateway;
-use crate::manifest::types::{Group, GroupKind, Target};
-use crate::roster;
+use crate::manifest::types::Target;
+use crate::paths::absolute;
 use crate::story::Story;
 use crate::words::devices;
 
@@ -98,29 +96,6 @@ impl Gateways {
     }
 }
 
-/// Finds or makes the Edge CA of each device of a group of Edge devices. Returns how many were made.
-///
-/// # Errors
-///
-/// Something on disk can't be used, or can't be written; then all that is wrong is told.
-pub fn open_or_create_cas(
-    group: &Group,
-    identities: &GroupIdentities,
-    now: Timestamp,
-) -> Result<usize, Vec<IdentityError>> {
-    if group.kind != GroupKind::Edge {
-        return Ok(0);
-    }
-    let (mut made, mut problems) = (0, Vec::new());
-    for index in 0..group.devices.count {
-        match identities.edge_ca(&group.devices.id(index), group.key.key_type(), now) {
-            Ok(edge_ca) => made += usize::from(edge_ca.made),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() { Ok(made) } else { Err(problems) }
-}
-
 /// What an emulator has to be told so that it stands for the gateways: each on a free port, below the fleet's own Edge CA.
 ///
 /// # Errors
@@ -138,7 +113,7 @@ pub fn emulator_arguments(manifest: &Manifest, identities: &Identities) -> anyho
         let paths = identities
             .folder
             .edge_ca_paths(identities.ca.generation, device.as_str());
-        let folder = roster::absolute(paths.folder())?;
+        let folder = absolute(paths.folder())?;
         arguments.extend(["--gateway".to_owned(), format!("{device}@{hostname}=127.0.0.1:0")]);
         arguments.extend(["--edge-ca".to_owned(), format!("{device}={}", folder.display())]);
     }

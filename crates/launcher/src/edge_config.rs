@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use reqwest::Url;
 
 use crate::application::{Application, secret};
-use crate::edge;
 use crate::exit::Failure;
-use crate::identities::wanted_group;
+use crate::identities::{open_edge_cas, wanted_group};
 use crate::manifest::Manifest;
 use crate::manifest::types::{Group, Target};
+use crate::paths::absolute;
 use crate::roster;
 
 /// Where every IoT Edge device registers that nobody has told another place.
@@ -156,12 +156,12 @@ struct Files {
 
 impl Files {
     fn of(manifest: &Manifest, group: &Group, device: &str, now: Timestamp) -> Result<Self, Failure> {
-        let certs = roster::absolute(&manifest.fleet.certs)?;
+        let certs = absolute(&manifest.fleet.certs)?;
         let ids = (0..group.devices.count).map(|index| group.devices.id(index));
         let identities = wanted_group(&certs, group)
             .open_or_create(ids, now, &|_, _| {})
             .map_err(|problems| Failure::refused(anyhow!("the certificates on disk can't be used\n{problems}")))?;
-        edge::open_or_create_cas(group, &identities, now).map_err(|problems| {
+        open_edge_cas(group, &identities, now).map_err(|problems| {
             let problems = provisioning::identities::Problems(problems);
             Failure::refused(anyhow!("the Edge CAs on disk can't be used\n{problems}"))
         })?;

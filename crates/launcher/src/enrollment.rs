@@ -11,7 +11,7 @@ use provisioning::central::Central;
 use provisioning::enroll::{Attest, Outcome, Step, enroll_group, enroll_individual, find_id_scope, publish_template};
 use provisioning::identities::Slot;
 
-use crate::identities::{Identities, issuer};
+use crate::identities::Identities;
 use crate::manifest::Manifest;
 use crate::manifest::types::Authority;
 use crate::story::Story;
@@ -96,7 +96,7 @@ pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: 
             (Slot::Primary, Some(&identities.ca)),
             (Slot::Secondary, identities.secondary.as_ref()),
         ] {
-            let Some(certificate) = ca.and_then(|ca| ca.cert_path(issuer(group.enroll))) else {
+            let Some(certificate) = ca.and_then(|ca| ca.cert_path(group.enroll.issuer())) else {
                 continue;
             };
             story.tell(format!(

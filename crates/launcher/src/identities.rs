@@ -1,5 +1,7 @@
 //! The fleet's certificates: what is on disk is checked, what is missing is made.
 
+mod edge_cas;
+
 use std::collections::{BTreeSet, HashMap};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,15 +13,16 @@ use jiff::Timestamp;
 use provisioning::certificate::CertificateError;
 use provisioning::certificate::make::CertificateAuthority;
 use provisioning::identities::{
-    GroupAuthorities, GroupIdentities, IdentityError, IndividualIdentities, Issuer, Lifetime, Problems, WantedGroup,
+    GroupAuthorities, GroupIdentities, IdentityError, IndividualIdentities, Lifetime, Problems, WantedGroup,
     WantedIndividual, Warnings,
 };
 
+pub(crate) use edge_cas::open_edge_cas;
+
 use crate::brought;
-use crate::edge;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
-use crate::manifest::types::{Authority, Group, Individual};
+use crate::manifest::types::{Group, Individual};
 use crate::story::Story;
 use crate::words::counted;
 
@@ -52,7 +55,7 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
             }
             match open_group(certs, group, now, story) {
                 Ok(identities) => {
-                    match edge::open_or_create_cas(group, &identities, now) {
+                    match open_edge_cas(group, &identities, now) {
                         Ok(0) => {}
                         Ok(made) => {
                             story.tell(format!("{} of {} made", counted(made, "Edge CA", "Edge CAs"), group.id))
@@ -225,7 +228,7 @@ fn one_enrollment_each(manifest: &Manifest, identities: &Identities) -> Result<(
     let mut owners: HashMap<&str, &str> = HashMap::new();
     for (group, identities) in manifest.group.iter().zip(&identities.groups) {
         for ca in std::iter::once(&identities.ca).chain(&identities.secondary) {
-            let Some(ca) = ca.authority(issuer(group.enroll)) else {
+            let Some(ca) = ca.authority(group.enroll.issuer()) else {
                 continue;
             };
             if let Some(other) = owners.insert(&ca.facts().sha1, &group.id) {
@@ -250,7 +253,7 @@ pub fn wanted_group(certs: &Path, group: &Group) -> WantedGroup {
         lifetime: Lifetime::of_leaves(group.validity.0),
         root_of: group.root.clone(),
         secondary: group.secondary,
-        ..WantedGroup::new(certs, &group.id, issuer(group.issuer))
+        ..WantedGroup::new(certs, &group.id, group.issuer.issuer())
     }
 }
 
@@ -271,15 +274,6 @@ const HINTS_TOLD: usize = 2;
 /// How the making of many certificates is shown.
 pub(crate) fn bar_style() -> ProgressStyle {
     ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-/// The manifest's word in the words of the certificates' crate.
-#[must_use]
-pub fn issuer(authority: Authority) -> Issuer {
-    match authority {
-        Authority::Root => Issuer::Root,
-        Authority::Intermediate => Issuer::Intermediate,
-    }
 }
 
 fn refusal(problems: &[IdentityError], manifest: &Manifest) -> Failure {

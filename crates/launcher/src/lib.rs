@@ -79,6 +79,7 @@ pub mod load;
 pub mod manifest;
 pub mod merge;
 pub mod pace;
+mod paths;
 pub mod plan_command;
 pub mod pre_flight;
 pub mod preview;

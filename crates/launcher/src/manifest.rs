@@ -10,11 +10,15 @@
 //! | [`problem`] | why there is no manifest: all that is wrong with it, drawn with its places |
 //! | [`schema`] | the JSON Schema |
 
+pub mod allowance;
+pub mod case;
 pub mod edge;
 mod forms;
 pub mod problem;
 mod read;
+pub mod roll;
 pub mod schema;
+pub mod scope;
 pub mod types;
 pub mod values;
 

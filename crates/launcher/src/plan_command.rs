@@ -12,6 +12,7 @@ use settings::{Rate, Span};
 use crate::edge::Gateways;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
+use crate::manifest::allowance::allowed_registrations;
 use crate::manifest::types::Target;
 use crate::words::counted;
 use crate::{pace, roster, target};
@@ -187,7 +188,7 @@ fn quotas(manifest: &Manifest, groups: &[Group], devices: u32) -> Vec<Quota> {
         per: "per minute",
     };
     match &manifest.target {
-        Target::Emulator(_) | Target::Dps(_) => pace::allowed_registrations(&manifest.target)
+        Target::Emulator(_) | Target::Dps(_) => allowed_registrations(&manifest.target)
             .map(|(_, allowed)| registrations(per_minute(allowed)))
             .into_iter()
             .collect(),

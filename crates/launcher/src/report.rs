@@ -16,7 +16,7 @@ use serde::Serialize;
 pub use latency::{Latency, Waiting};
 
 use crate::manifest::Manifest;
-use crate::stats::Totals;
+use crate::stats::{Received, Totals};
 use crate::words::counted;
 
 /// The version of `report.json`.
@@ -183,15 +183,6 @@ pub struct TelemetryCounts {
     pub lost: u64,
     /// What processes that died may have sent beyond all these figures, after the last ones that they reported.
     pub unreported: u64,
-}
-
-/// What the target received of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Received {
-    /// All messages.
-    pub received: u64,
-    /// Messages with an id that was new.
-    pub received_unique: u64,
 }
 
 impl Report {

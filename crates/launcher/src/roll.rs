@@ -6,7 +6,6 @@
 
 mod args;
 mod blocked;
-mod case;
 mod crowd;
 mod drive;
 mod group;
@@ -14,18 +13,15 @@ mod individuals;
 mod journal;
 mod report;
 mod same;
-mod scope;
 mod service;
 mod steps;
 mod trial;
 mod work;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use iot_protocol::shown;
-use provisioning::identities::Slot;
 
 use crate::application::Application;
 use crate::control::Live;
@@ -34,67 +30,19 @@ use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::keep::{self, deliver};
 use crate::manifest::Manifest;
+use crate::manifest::scope::check;
 use crate::manifest::types::Target;
+use crate::paths::absolute;
 use crate::story::Story;
-use crate::{manifest, reach, roster, target};
+use crate::{manifest, reach, target};
 
+pub use crate::manifest::case::Case;
+pub use crate::manifest::roll::Request;
+pub use crate::manifest::types::Place;
 pub(crate) use args::RollArgs;
 pub(crate) use blocked::say_blocked;
-pub use case::Case;
-pub use journal::Place;
 pub use report::{Outcome, Report};
 pub(crate) use same::figures;
-pub(crate) use scope::check;
-
-/// What is to be rolled, and how.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Request {
-    /// Why, and where.
-    pub case: Case,
-    /// Which group; the only one, when left out.
-    pub group: Option<String>,
-    /// Which individually enrolled devices; when left out, all for an expiry, and for a breach the only one.
-    pub devices: Vec<String>,
-    /// Which place of the enrollment the new certificate gets.
-    pub slot: Option<Slot>,
-    /// Which share of the devices is asked at once; a tenth and at least ten devices, when left out.
-    pub wave: Option<f64>,
-    /// Over which time the devices of a wave are asked.
-    pub over: Option<Duration>,
-    /// How long devices of a wave have for coming over.
-    pub return_within: Duration,
-    /// Whether the old CA may stay in the enrollment after an expiry.
-    pub keep_old: bool,
-    /// Whether an individual enrollment forgets the old certificate after an expiry.
-    pub remove_old: bool,
-    /// Whether the old certificates go although devices have not come over.
-    pub leave_behind: bool,
-    /// Whether, after a breach, devices are let in that were blocked before, and a damaged journal is set aside.
-    pub let_in: bool,
-}
-
-/// Longer than a device waits between its attempts while it is not parked.
-pub const RETURN_WITHIN: Duration = Duration::from_secs(120);
-
-impl Request {
-    /// A roll of all that the case means, as it is usually done.
-    #[must_use]
-    pub fn new(case: Case) -> Self {
-        Self {
-            case,
-            group: None,
-            devices: Vec::new(),
-            slot: None,
-            wave: None,
-            over: None,
-            return_within: RETURN_WITHIN,
-            keep_old: false,
-            remove_old: false,
-            leave_behind: false,
-            let_in: false,
-        }
-    }
-}
 
 /// The command line of `fleet roll`, read.
 #[derive(Debug)]
@@ -116,11 +64,11 @@ pub struct Options {
 /// Nothing was changed, or it stopped on the way and can be run again.
 pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let mut manifest = manifest::load(&options.manifest, &options.set)?;
-    scope::check(&options.request, &manifest).map_err(Failure::Refused)?;
+    check(&options.request, &manifest).map_err(Failure::Refused)?;
     if let Some(folder) = &options.report {
         keep::try_folder("--report", folder)?;
     }
-    let state = roster::absolute(&manifest.fleet.state)?;
+    let state = absolute(&manifest.fleet.state)?;
     let live = live(&state).await?;
     let story = Story::begin();
     if let Some(live) = &live {
@@ -129,7 +77,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         let (same, told) = same::as_the_run_has_it(manifest, &run.figures, &run.set, with)?;
         manifest = same;
         told.into_iter().for_each(|told| story.tell(told));
-        scope::check(&options.request, &manifest).map_err(Failure::Refused)?;
+        check(&options.request, &manifest).map_err(Failure::Refused)?;
     }
     if live.is_none() {
         // A roll that can't begin leaves no state.
@@ -186,7 +134,7 @@ pub async fn perform(
     live: Option<Live>,
     story: Story,
 ) -> Result<Report, Failure> {
-    let state = roster::absolute(&manifest.fleet.state)?;
+    let state = absolute(&manifest.fleet.state)?;
     let _alone = Held::for_roll(&state).map_err(Failure::refused)?;
     let status = match &live {
         Some(live) => Some(live.status().await.context("can't ask the run")?),

@@ -1,13 +1,12 @@
 //! Who is in the fleet, and the plan that tells device-sim processes so.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use device_sim::plan::{
     CredentialSource, Devices, Gateway, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
 };
 use iot_protocol::id::RegistrationId;
-use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::identities::GroupFolder;
 
@@ -15,6 +14,7 @@ use crate::brought;
 use crate::edge::Gateways;
 use crate::manifest::Manifest;
 use crate::manifest::types::{GroupKind, Individual};
+use crate::paths::absolute;
 
 /// The name under which individually enrolled devices appear among the groups.
 pub const INDIVIDUAL: &str = "individual";
@@ -188,9 +188,4 @@ fn telemetry(written: &crate::manifest::types::Telemetry) -> Telemetry {
 /// The start to the millisecond: unique on one machine, and it says when.
 pub(crate) fn run_id(now: Timestamp) -> String {
     format!("{}{:03}", now.strftime("%Y%m%dT%H%M%S"), now.subsec_millisecond())
-}
-
-/// Processes that read the plan may have another current folder.
-pub(crate) fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("can't find out where `{}` is", shown::path(path)))
 }

@@ -33,8 +33,10 @@ use crate::interrupts::Interrupts;
 use crate::keep::{self, deliver};
 use crate::manifest::types::Target;
 use crate::manifest::{self, Manifest};
-use crate::report::{EndReason, Received, Report, Run};
+use crate::paths::absolute;
+use crate::report::{EndReason, Report, Run};
 use crate::shard::Shards;
+use crate::stats::Received;
 use crate::stats::Totals;
 use crate::story::Story;
 use crate::summary::summary;
@@ -85,7 +87,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     if let Some(folder) = &options.report {
         keep::try_folder("--report", folder)?;
     }
-    let state = roster::absolute(&start.manifest.fleet.state)?;
+    let state = absolute(&start.manifest.fleet.state)?;
     Held::check(&state).map_err(Failure::refused)?;
     let story = Story::begin();
     story.tell(start.words());
@@ -323,7 +325,7 @@ impl Start {
 
     fn write_plan(&self, target: device_sim::plan::Target, gateways: &Gateways) -> anyhow::Result<(PathBuf, String)> {
         let plan = roster::plan(&self.manifest, target, gateways, self.now)?;
-        let state = roster::absolute(&self.manifest.fleet.state)?;
+        let state = absolute(&self.manifest.fleet.state)?;
         let path = state.join("plan.json");
         let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
         // The folder is there: the run holds it.

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use device_sim::lines::{Phase, State, Stats, Unfinished, counter};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
+use serde::Serialize;
 
 /// The figures of a fleet.
 #[derive(Debug)]
@@ -181,6 +182,15 @@ fn phase_of(name: &str) -> Option<Phase> {
 pub(crate) fn decode(encoded: &str) -> Option<Histogram<u64>> {
     let bytes = STANDARD.decode(encoded).ok()?;
     Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
+}
+
+/// What the target received of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Received {
+    /// All messages.
+    pub received: u64,
+    /// Messages with an id that was new.
+    pub received_unique: u64,
 }
 
 #[cfg(test)]

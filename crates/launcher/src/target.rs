@@ -21,7 +21,7 @@ use crate::exit::Failure;
 use crate::identities::Identities;
 use crate::manifest::Manifest;
 use crate::manifest::types::{EmulatorTarget, Endpoint, Target};
-use crate::roster;
+use crate::paths::absolute;
 use crate::story::Story;
 
 /// Where devices go, and who can be asked about them.
@@ -224,7 +224,7 @@ const APART: Duration = Duration::from_secs(2);
 
 /// Where the emulator of a manifest keeps its state.
 pub(crate) fn emulator_state(manifest: &Manifest) -> anyhow::Result<PathBuf> {
-    Ok(roster::absolute(&manifest.fleet.state)?.join("emulator"))
+    Ok(absolute(&manifest.fleet.state)?.join("emulator"))
 }
 
 async fn open_emulator(
@@ -298,7 +298,7 @@ fn hub_names(hubs: u32) -> Vec<String> {
 
 /// Where the devices of a target register, as the plan says it.
 pub(crate) fn plan_target(id_scope: IdScope, endpoint: &Endpoint) -> anyhow::Result<plan::Target> {
-    let ca: Option<PathBuf> = endpoint.ca.as_deref().map(roster::absolute).transpose()?;
+    let ca: Option<PathBuf> = endpoint.ca.as_deref().map(absolute).transpose()?;
     Ok(plan::Target {
         id_scope,
         dps_endpoint: endpoint.dps_endpoint.clone(),

@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use device_sim::lines::{Line, Phase};
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use launcher::report::{EndReason, Losses, Received, Report, Run};
+use launcher::report::{EndReason, Losses, Report, Run};
+use launcher::stats::Received;
 use launcher::stats::Totals;
 use launcher::summary::summary;
 

@@ -7,7 +7,6 @@
 mod chain;
 mod sent;
 
-pub(crate) use chain::gap;
 pub use chain::{Reach, reach, reach_of_files};
 pub use sent::sent;
 

@@ -13,7 +13,7 @@ use provisioning::identities::{GroupAuthorities, GroupFolder, IndividualFolder, 
 
 use super::model_ids;
 use crate::brought;
-use crate::identities::{Identities, issuer};
+use crate::identities::Identities;
 use crate::manifest::Manifest;
 use crate::manifest::types::{Authority, Group, GroupKind};
 
@@ -84,7 +84,7 @@ impl<'a> Enrollments<'a> {
     pub fn of(manifest: &Manifest, identities: &'a Identities) -> anyhow::Result<Self> {
         let mut wanted = Self::without_certificates(manifest);
         for ((group, wanted), identities) in manifest.group.iter().zip(&mut wanted.groups).zip(&identities.groups) {
-            let which = issuer(group.enroll);
+            let which = group.enroll.issuer();
             let ca = |of: &'a GroupAuthorities, own_key: Option<PathBuf>| {
                 // A CA of somebody's own making may be left out where nobody uploads it.
                 let Some(path) = of.cert_path(which) else {
@@ -137,7 +137,7 @@ impl<'a> Enrollments<'a> {
             }
             let folder = GroupFolder::new(certs, &group.id);
             let ca = |generation| {
-                let path = folder.ca_cert(generation, issuer(group.enroll));
+                let path = folder.ca_cert(generation, group.enroll.issuer());
                 path.exists()
                     .then(|| Ca::read(path.clone(), Some(beside(&path))))
                     .transpose()

@@ -10,9 +10,9 @@ use settings::reading::{number, text, whole, word};
 use settings::span::SPAN_FORM;
 use settings::{At, DeValue, Rate, Span, Table, Unreadable};
 
-use super::types::{Authority, Key};
+use super::case::Case;
+use super::types::{Authority, Key, Place};
 use super::values::{LASTING_FORM, Lasting, STAGE_FORM, Stage};
-use crate::roll::{Case, Place};
 
 /// A value that a manifest can hold, and the form in which it is written.
 pub(super) trait Value: Sized {

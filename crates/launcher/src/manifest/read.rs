@@ -17,7 +17,7 @@ use settings::{At, Document, Problem, Rate, Span, Table};
 use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant, Typed};
 use super::types::{Fleet, Group, Individual, Load, Manifest, Room, Target, Telemetry};
 use super::values::Stage;
-use crate::pace;
+use crate::manifest::allowance::allowed_registrations;
 
 /// Connections begun per second where a manifest says nothing: gentle for a laptop, quick enough for a demonstration.
 const CONNECT_RATE: Rate = Rate::per_second(50.0);
@@ -352,7 +352,7 @@ impl LoadKeys {
         Load {
             register_rate: self
                 .register_rate
-                .unwrap_or_else(|| pace::allowed_registrations(target).map_or(REGISTER_RATE, |(_, allowed)| allowed)),
+                .unwrap_or_else(|| allowed_registrations(target).map_or(REGISTER_RATE, |(_, allowed)| allowed)),
             connect_rate: self.connect_rate,
             stages: self.stages,
             processes: self.processes,

@@ -4,17 +4,19 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use device_sim::plan::{Model, Range, Transport};
 use device_sim::room::Overrides;
 use iot_protocol::id::{HubHost, IdScope, RegistrationId};
 use provisioning::certificate::make::KeyType;
+use provisioning::identities::{Issuer, Slot};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use settings::{Rate, Span};
 
+use super::case::Case;
+use super::roll::Request;
 use super::values::{Lasting, Stage};
-pub use crate::roll::Place;
-use crate::roll::{Case, Request};
 
 /// A fleet of simulated thermostats, where it registers, and how much it does.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -660,6 +662,47 @@ impl Individual {
             (Some(id), _) => Ok(vec![id.clone()]),
             (None, Some(range)) => (0..range.count).map(|i| RegistrationId::new(&range.id(i))).collect(),
             (None, None) => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Which of the two certificates of an enrollment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// The first.
+    Primary,
+    /// The second.
+    Secondary,
+}
+
+impl From<Slot> for Place {
+    fn from(slot: Slot) -> Self {
+        match slot {
+            Slot::Primary => Self::Primary,
+            Slot::Secondary => Self::Secondary,
+        }
+    }
+}
+
+impl Place {
+    /// The same for the certificates on disk and in the enrollment.
+    #[must_use]
+    pub fn slot(self) -> Slot {
+        match self {
+            Self::Primary => Slot::Primary,
+            Self::Secondary => Slot::Secondary,
+        }
+    }
+}
+
+impl Authority {
+    /// The same in the words of the certificates' crate.
+    #[must_use]
+    pub fn issuer(self) -> Issuer {
+        match self {
+            Self::Root => Issuer::Root,
+            Self::Intermediate => Issuer::Intermediate,
         }
     }
 }

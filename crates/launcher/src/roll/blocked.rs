@@ -9,11 +9,11 @@ use provisioning::central::Central;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::case::Case;
 use super::drive::some_of;
 use super::journal::Journal;
 use super::service::Service;
 use crate::manifest::Manifest;
+use crate::manifest::case::Case;
 use crate::story::Story;
 use crate::words::{agreeing, devices};
 

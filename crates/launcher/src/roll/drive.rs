@@ -14,7 +14,6 @@ use super::group::GroupWork;
 use super::individuals::IndividualsWork;
 use super::journal::{Journal, What};
 use super::report::{Findings, Outcome, Report};
-use super::scope::{self, Scope};
 use super::service::Service;
 use super::steps::{End, Facts, Orders, Step, next};
 use super::trial::{Trial, Trials, Verdict, sample};
@@ -22,9 +21,10 @@ use super::work::Work;
 use crate::application::Application;
 use crate::control::{Live, Status};
 use crate::exit::Failure;
-use crate::identities::issuer;
+use crate::identities::{wanted_group, wanted_individual};
 use crate::manifest::Manifest;
-use crate::manifest::types::Target;
+use crate::manifest::scope::{Scope, scope};
+use crate::manifest::types::{Individual, Target};
 use crate::story::Story;
 use crate::target::plan_target;
 use crate::words::{agreeing, devices};
@@ -67,7 +67,7 @@ pub(super) async fn drive(
 ) -> Result<Report, Failure> {
     let now = Timestamp::now();
     let service = Service::new(application.central, story);
-    let scope = scope::scope(request, manifest).map_err(Failure::Refused)?;
+    let scope = scope(request, manifest).map_err(Failure::Refused)?;
     let path = Journal::path(state, scope.group());
     let found = match Journal::read(&path) {
         Ok(found) => found,
@@ -95,13 +95,21 @@ pub(super) async fn drive(
     let what = scope.words();
     let work = match scope {
         Scope::Group(group) => Work::Group(GroupWork {
-            wanted: scope::wanted(manifest, group),
-            enroll: issuer(group.enroll),
+            wanted: wanted_group(&manifest.fleet.certs, group),
+            enroll: group.enroll.issuer(),
             ids: (0..group.devices.count).map(|index| group.devices.id(index)).collect(),
             service: &service,
             now,
         }),
-        Scope::Individuals(wanted) => Work::Individuals(IndividualsWork::new(wanted, &service, now)),
+        Scope::Individuals(devices) => {
+            let certs = &manifest.fleet.certs;
+            let wanted = |(id, individual): (String, &Individual)| {
+                let wanted = wanted_individual(certs, individual, &id);
+                (id, wanted)
+            };
+            let wanted = devices.into_iter().map(wanted).collect();
+            Work::Individuals(IndividualsWork::new(wanted, &service, now))
+        }
     };
     let (journal, work) = match found {
         Some(journal) => {

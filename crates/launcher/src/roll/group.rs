@@ -11,9 +11,10 @@ use provisioning::certificate::load::Identity;
 use provisioning::enroll::{Attest, CaInSlot, GroupCa, put_ca, remove_ca};
 use provisioning::identities::{Generation, GroupAuthorities, GroupFolder, Issuer, Slot, WantedGroup};
 
-use super::case::Case;
-use super::journal::{GroupNotes, Place};
+use super::journal::GroupNotes;
 use super::service::Service;
+use crate::manifest::case::Case;
+use crate::manifest::types::Place;
 use crate::words::counted;
 
 /// A group, on disk and at the service.

@@ -9,10 +9,10 @@ use provisioning::enroll::{OwnCertificates, own_thumbprints, put_individual};
 use provisioning::identities::{IndividualFolder, Slot, WantedIndividual};
 use tokio::sync::Mutex;
 
-use super::case::Case;
 use super::group::sha256;
 use super::journal::PairNotes;
 use super::service::Service;
+use crate::manifest::case::Case;
 use crate::words::counted;
 
 const SLOTS: [Slot; 2] = [Slot::Primary, Slot::Secondary];

@@ -5,14 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use jiff::Timestamp;
 use provisioning::files::{Access, Durability, write_whole};
-use provisioning::identities::Slot;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::case::Case;
+use crate::manifest::case::Case;
+use crate::manifest::types::Place;
 
 const VERSION: u32 = 1;
 
@@ -65,36 +63,6 @@ pub(crate) struct PairNotes {
     /// The slot that gets a new pair at the end, so that the old one is gone everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replaced_last: Option<Place>,
-}
-
-/// Which of the two certificates of an enrollment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Place {
-    /// The first.
-    Primary,
-    /// The second.
-    Secondary,
-}
-
-impl From<Slot> for Place {
-    fn from(slot: Slot) -> Self {
-        match slot {
-            Slot::Primary => Self::Primary,
-            Slot::Secondary => Self::Secondary,
-        }
-    }
-}
-
-impl Place {
-    /// The same for the certificates on disk and in the enrollment.
-    #[must_use]
-    pub fn slot(self) -> Slot {
-        match self {
-            Self::Primary => Slot::Primary,
-            Self::Secondary => Slot::Secondary,
-        }
-    }
 }
 
 impl Journal {

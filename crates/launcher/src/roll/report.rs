@@ -8,9 +8,9 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::case::Case;
 use super::steps::End;
 use super::trial::Trial;
+use crate::manifest::case::Case;
 use crate::report::write_whole;
 use crate::summary::readable;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::exit::Failure;
 use crate::manifest::Manifest;
-use crate::roster;
+use crate::paths::absolute;
 
 /// So many differences are named.
 const NAMED: usize = 5;
@@ -19,7 +19,7 @@ const NO_MATTER: [&str; 3] = ["telemetry", "model", "room"];
 ///
 /// This process has no current folder.
 pub(crate) fn figures(manifest: &Manifest) -> anyhow::Result<Value> {
-    let certs = roster::absolute(&manifest.fleet.certs)?;
+    let certs = absolute(&manifest.fleet.certs)?;
     let mut groups = Map::new();
     for group in &manifest.group {
         groups.insert(group.id.clone(), without_matter(serde_json::to_value(group)?));

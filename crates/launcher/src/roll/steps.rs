@@ -1,7 +1,7 @@
 //! Which step of a roll comes next: from what was asked for, and from what is found on disk, at the service and among the
 //! devices. It remembers nothing, so a roll that was interrupted anywhere goes on from what it finds.
 
-use super::case::Case;
+use crate::manifest::case::Case;
 
 /// What was asked for, as far as the order of steps depends on it.
 #[derive(Debug, Clone, Copy)]

@@ -6,10 +6,10 @@ use anyhow::bail;
 use provisioning::certificate::load::Identity;
 use provisioning::identities::Slot;
 
-use super::case::Case;
 use super::group::GroupWork;
 use super::individuals::IndividualsWork;
 use super::journal::What;
+use crate::manifest::case::Case;
 
 /// What is rolled.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 
 pub use super::armour::Flaw;
-use super::examine::{Finding, Level};
+use super::finding::{Finding, Level};
 
 /// Why a certificate could not be made, read or used.
 ///

@@ -17,30 +17,8 @@ use serde::Serialize;
 use super::source::Source;
 use super::{CertificateError, Password, inspect, key_kind};
 
+pub use super::finding::{Finding, Level};
 pub use detail::{Detail, Extension};
-
-/// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Worth knowing.
-    Note,
-    /// It will stop working, or works only as long as nobody looks closely.
-    Warning,
-    /// Azure refuses it.
-    Error,
-}
-
-/// Something that a person should know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How much it matters.
-    pub level: Level,
-    /// What it is in a word that does not change, such as `path-length`.
-    pub code: &'static str,
-    /// What it is, in a sentence without its full stop.
-    pub text: String,
-}
 
 /// What to compare with.
 #[derive(Debug, Clone, Copy)]
@@ -80,14 +58,6 @@ pub enum Enrolled<'a> {
     Individually,
     /// One of these CAs, of its group.
     Below(&'a [CertificateDer<'a>]),
-}
-
-impl Finding {
-    /// Whether it depends on the time or on what is enrolled, and not on the certificates alone.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        ["expired", "not-yet-valid", "issuer-missing", "another-of-the-name"].contains(&self.code)
-    }
 }
 
 /// What Azure would object to in `chain`, which a device sends with its leaf first; `file` names it.

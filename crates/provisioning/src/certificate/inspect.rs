@@ -1,7 +1,5 @@
 //! The few facts of a certificate that people and services talk about.
 
-use std::path::Path;
-
 use jiff::{SignedDuration, Timestamp, civil};
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::CertificateDer;
@@ -9,8 +7,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{ASN1Time, FromDer, SubjectPublicKeyInfo, X509Certificate, X509Name};
 
-use super::make::KeyType;
-use super::{CertificateError, pem, source};
+use super::CertificateError;
+use super::key_type::KeyType;
 
 /// What stands in one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,19 +36,6 @@ pub struct CertificateFacts {
 }
 
 impl CertificateFacts {
-    /// The facts of the first certificate in a file, PEM or DER.
-    pub fn load(path: &Path) -> Result<Self, CertificateError> {
-        let file = super::load::named(path);
-        let certificates = source::certificates(&super::load::read(path)?, &file)?;
-        Self::from_der(certificates.first().expect("the reader returns at least one"), &file)
-    }
-
-    /// The facts of the first certificate in `pem`; `file` names it in messages.
-    pub fn from_pem(pem: &[u8], file: &str) -> Result<Self, CertificateError> {
-        let certificates = pem::certificates(pem, file)?;
-        Self::from_der(certificates.first().expect("the PEM reader returns at least one"), file)
-    }
-
     /// The facts of a certificate; `file` names it in messages.
     pub fn from_der(der: &CertificateDer<'_>, file: &str) -> Result<Self, CertificateError> {
         Ok(Self::of(&parse(der, file)?, der))

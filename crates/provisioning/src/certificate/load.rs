@@ -194,6 +194,21 @@ impl std::fmt::Debug for Identity {
     }
 }
 
+impl CertificateFacts {
+    /// The facts of the first certificate in a file, PEM or DER.
+    pub fn load(path: &Path) -> Result<Self, CertificateError> {
+        let file = named(path);
+        let certificates = source::certificates(&read(path)?, &file)?;
+        Self::from_der(certificates.first().expect("the reader returns at least one"), &file)
+    }
+
+    /// The facts of the first certificate in `pem`; `file` names it in messages.
+    pub fn from_pem(pem: &[u8], file: &str) -> Result<Self, CertificateError> {
+        let certificates = pem::certificates(pem, file)?;
+        Self::from_der(certificates.first().expect("the PEM reader returns at least one"), file)
+    }
+}
+
 /// Every certificate of a file, PEM or one in DER, such as those of CAs to trust; at least one. Reads and blocks meanwhile.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     certificates_in(&read(path)?, &named(path))

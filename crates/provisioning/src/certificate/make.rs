@@ -9,17 +9,13 @@ mod authority;
 mod sealed;
 mod validity;
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize,
-    SerialNumber,
+    KeyPair, KeyUsagePurpose, SerialNumber,
 };
-use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
 use zeroize::Zeroizing;
 
 pub use authority::CertificateAuthority;
@@ -30,63 +26,7 @@ pub use validity::Validity;
 use super::CertificateError;
 use super::inspect::CertificateFacts;
 
-/// The kinds of keys that can be generated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum KeyType {
-    /// ECDSA over NIST P-256: the smallest and fastest that Azure takes.
-    #[default]
-    P256,
-    /// ECDSA over NIST P-384.
-    P384,
-    /// RSA with 2048 bits, what most of Azure's samples use.
-    Rsa2048,
-    /// RSA with 4096 bits. Making one takes seconds.
-    Rsa4096,
-}
-
-impl fmt::Display for KeyType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::P256 => "P-256",
-            Self::P384 => "P-384",
-            Self::Rsa2048 => "RSA 2048",
-            Self::Rsa4096 => "RSA 4096",
-        })
-    }
-}
-
-impl KeyType {
-    /// The kind of a public key; `None` for one that is not made here.
-    pub(super) fn of(key: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
-        match key.parsed().ok()? {
-            PublicKey::EC(point) => match point.key_size() {
-                256 => Some(Self::P256),
-                384 => Some(Self::P384),
-                _ => None,
-            },
-            PublicKey::RSA(key) => match key.key_size() {
-                2048 => Some(Self::Rsa2048),
-                4096 => Some(Self::Rsa4096),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    pub(crate) fn generate(self, common_name: &str) -> Result<KeyPair, CertificateError> {
-        match self {
-            Self::P256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
-            Self::P384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
-            Self::Rsa2048 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048),
-            Self::Rsa4096 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096),
-        }
-        .map_err(|reason| CertificateError::Make {
-            common_name: common_name.to_owned(),
-            reason,
-        })
-    }
-}
+pub use super::key_type::KeyType;
 
 /// A new certificate with its key, as PEM.
 #[derive(Clone)]

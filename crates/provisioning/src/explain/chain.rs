@@ -83,18 +83,6 @@ pub fn reach_of_files(device: &str, fullchain: &Path, enrolled: &[PathBuf]) -> R
     reach(device, &certificates(fullchain)?, &cas)
 }
 
-/// What stands between the last certificate that leads on and the CA: there is `another` one of its issuer's name, or none.
-pub(crate) fn gap(below: &str, issuer: &str, another: bool) -> String {
-    if another {
-        format!(
-            "`{below}` is signed by another one of the name `{issuer}`; a CA that is made again has another key, and what was \
-             below it has to be issued again"
-        )
-    } else {
-        format!("after `{below}` the certificate of `{issuer}` is missing")
-    }
-}
-
 fn named(common_name: Option<String>) -> String {
     common_name.map_or_else(
         || "a CA without a common name".to_owned(),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
 use super::files::{check_name, io_error};
-use super::generate::Progress;
+use super::on_every_core::Progress;
 use super::{
     GroupAuthorities, GroupFolder, GroupIdentities, IdentityError, IndividualFolder, IndividualIdentities, PairPaths,
     Problems, Warnings, on_every_core,

@@ -22,45 +22,16 @@
 mod authorities;
 mod leaves;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::files::{check_name, create_folder, exists};
-use super::{Generation, GroupFolder, IdentityError, Lifetime, Problems, Warnings};
+use super::on_every_core::{Progress, Report};
+use super::{Generation, GroupFolder, IdentityError, Issuer, Lifetime, Problems, Warnings};
 use crate::certificate::make::{CertificateAuthority, KeyType};
 
 pub use authorities::GroupAuthorities;
-
-/// Which CA signs the leaves of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Issuer {
-    /// The root itself.
-    Root,
-    /// An intermediate below the root.
-    Intermediate,
-}
-
-impl fmt::Display for Issuer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Root => "root",
-            Self::Intermediate => "intermediate",
-        })
-    }
-}
-
-/// How many leaves were made, and how many were there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Report {
-    /// Leaves made just now.
-    pub made: usize,
-    /// Leaves that were there, and were checked.
-    pub reused: usize,
-    /// Those of them whose keys are of another kind than wanted. They stay as they are.
-    pub other_key: usize,
-}
 
 /// The identities of a group as they are wanted. What is there is taken as it is, also where it is not as wanted.
 #[derive(Debug, Clone)]
@@ -114,9 +85,6 @@ impl Issued {
         self.folder.make_current(self.generation)
     }
 }
-
-/// Hears how many of how many leaves are done, from the threads that do the work.
-pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 impl WantedGroup {
     /// A group with P-256 keys and leaves for a year, as most are.

@@ -4,13 +4,27 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use super::{IdentityError, Problems, Report};
+use super::{IdentityError, Problems};
+
+/// Hears how many of how many leaves are done, from the threads that do the work.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// How many leaves were made, and how many were there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Leaves made just now.
+    pub made: usize,
+    /// Leaves that were there, and were checked.
+    pub reused: usize,
+    /// Those of them whose keys are of another kind than wanted. They stay as they are.
+    pub other_key: usize,
+}
 
 /// Does `work` for each of `ids`; it tells whether it made something or found it made. Everything that goes wrong is
 /// returned at once, in the order of the ids. `progress` hears how many of how many are done.
 pub(super) fn for_each(
     ids: &[String],
-    progress: &(dyn Fn(usize, usize) + Sync),
+    progress: Progress<'_>,
     work: impl Fn(&str) -> Result<bool, IdentityError> + Sync,
 ) -> Result<Report, Problems> {
     let (next, done, hopeless) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));

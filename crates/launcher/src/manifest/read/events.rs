@@ -3,9 +3,11 @@
 use iot_protocol::id::RegistrationId;
 use settings::{Document, Span, Table};
 
+use crate::manifest::case::Case;
 use crate::manifest::forms::{EventAction, Fraction, GroupId, Interval, Share, Typed};
+use crate::manifest::roll::RETURN_WITHIN;
+use crate::manifest::scope;
 use crate::manifest::types::{DevicesEvent, Event, Manifest, Place, RollEvent};
-use crate::roll::{self, Case};
 
 /// An event, and where it stands.
 pub(super) struct Placed {
@@ -57,7 +59,7 @@ fn roll(table: &Table<'_>, at: Option<Span>) -> Option<RollEvent> {
         slot: slot.map(|slot| slot.value),
         wave: wave.map(|wave| wave.value.0),
         over: over.map(|over| over.value.0),
-        return_within: within.map_or(Span(roll::RETURN_WITHIN), |within| within.value.0),
+        return_within: within.map_or(Span(RETURN_WITHIN), |within| within.value.0),
         keep_old,
         remove_old,
         leave_behind,
@@ -80,7 +82,7 @@ fn devices(table: &Table<'_>, at: Option<Span>) -> Option<DevicesEvent> {
 pub(super) fn check(events: &[Placed], manifest: &Manifest, document: &Document<'_>) {
     for Placed { event, span, path } in events {
         let wrong = match event {
-            Event::Roll(event) => roll::check(&event.request(), manifest)
+            Event::Roll(event) => scope::check(&event.request(), manifest)
                 .err()
                 .map(|error| error.to_string()),
             Event::Disconnect(event) | Event::Reconnect(event) | Event::Reregister(event) => {

@@ -9,7 +9,6 @@ use rustls_pki_types::CertificateDer;
 use super::path::{Link, Path};
 use super::{Detail, Enrolled, Finding, Level, Question, name};
 use crate::certificate::CertificateError;
-use crate::explain;
 
 pub(super) fn chain(
     certificates: &[CertificateDer<'_>],
@@ -351,14 +350,8 @@ impl Findings {
                 self.strength(&namesake.detail);
                 return;
             }
-            Some(_) => (
-                "another-of-the-name",
-                explain::gap(top.detail.name(), &top.detail.issuer, true),
-            ),
-            None => (
-                "issuer-missing",
-                explain::gap(top.detail.name(), &top.detail.issuer, false),
-            ),
+            Some(_) => ("another-of-the-name", gap(top.detail.name(), &top.detail.issuer, true)),
+            None => ("issuer-missing", gap(top.detail.name(), &top.detail.issuer, false)),
         };
         let text = match (question.enrolled, anchors, path.beside.first()) {
             (Enrolled::Below(_), [first, ..], _) => {
@@ -384,6 +377,18 @@ impl Findings {
             }
         };
         self.say(Level::Error, code, text);
+    }
+}
+
+/// What stands between the last certificate that leads on and the CA: there is `another` one of its issuer's name, or none.
+fn gap(below: &str, issuer: &str, another: bool) -> String {
+    if another {
+        format!(
+            "`{below}` is signed by another one of the name `{issuer}`; a CA that is made again has another key, and what was \
+             below it has to be issued again"
+        )
+    } else {
+        format!("after `{below}` the certificate of `{issuer}` is missing")
     }
 }
 

@@ -1,22 +1,20 @@
-//! Whom a roll is about, checked against the manifest before anything is asked or changed.
+//! What a roll is about, checked against the manifest before anything is asked or changed.
 
 use std::collections::BTreeMap;
 
 use anyhow::{anyhow, bail};
-use provisioning::identities::WantedIndividual;
 
-use super::Request;
+use super::Manifest;
 use super::case::Case;
-use crate::identities::{wanted_group, wanted_individual};
-use crate::manifest::Manifest;
-use crate::manifest::types::{Group, GroupKind};
+use super::roll::Request;
+use super::types::{Group, GroupKind, Individual};
 use crate::words;
 
 /// Whom a roll is about.
 #[derive(Debug)]
 pub(crate) enum Scope<'a> {
     Group(&'a Group),
-    Individuals(BTreeMap<String, WantedIndividual>),
+    Individuals(BTreeMap<String, &'a Individual>),
 }
 
 impl Scope<'_> {
@@ -96,8 +94,7 @@ pub(crate) fn scope<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Re
                 others.insert(id.to_string(), obstacle);
                 continue;
             }
-            let wanted = wanted_individual(&manifest.fleet.certs, individual, id.as_str());
-            all.insert(id.to_string(), wanted);
+            all.insert(id.to_string(), individual);
         }
     }
     let named = request
@@ -132,7 +129,7 @@ pub(crate) fn scope<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Re
     if !request.devices.is_empty() {
         all.retain(|id, _| request.devices.contains(id));
     } else if request.case.is_breach() && all.len() > 1 {
-        // A breach is about keys that somebody has, and blocks whoever it names.
+        // A breach is about keys in wrong hands, and blocks every device that it names.
         bail!(
             "which devices? there are {}\naccepted: --device with one of {}",
             all.len(),
@@ -166,7 +163,7 @@ fn group<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Result<&'a Gr
 fn obstacle(are_brought: bool, is_behind_gateway: bool) -> Option<&'static str> {
     if are_brought {
         Some(
-            "its certificates are of somebody else's making (`certificates`)\nhint: put the new files in their places, \
+            "its certificates were made elsewhere (`certificates`)\nhint: put the new files in their places, \
              run `fleet enroll`, and let the devices register again",
         )
     } else if is_behind_gateway {
@@ -197,11 +194,6 @@ fn some_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
         0 => names.join(", "),
         more => format!("{} and {more} more", names.join(", ")),
     }
-}
-
-/// What the group's certificates are to be like.
-pub(crate) fn wanted(manifest: &Manifest, group: &Group) -> provisioning::identities::WantedGroup {
-    wanted_group(&manifest.fleet.certs, group)
 }
 
 #[cfg(test)]
@@ -290,7 +282,7 @@ mod tests {
             (
                 Case::GroupExpiry,
                 |r| r.group = Some("brought".into()),
-                "group brought can't be rolled: its certificates are of somebody else's making",
+                "group brought can't be rolled: its certificates were made elsewhere",
             ),
             (
                 Case::IndividualBreach,
@@ -300,7 +292,7 @@ mod tests {
             (
                 Case::IndividualExpiry,
                 |_| {},
-                "no [[individual]] device can be rolled: its certificates are of somebody else's making",
+                "no [[individual]] device can be rolled: its certificates were made elsewhere",
             ),
         ] {
             let error = refusal(case, change);
