@@ -7,7 +7,7 @@ mod upgrade;
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -70,8 +70,10 @@ pub(crate) async fn open(
         limit,
     };
 
-    let addresses = clock.run(Phase::Dns, look_up(endpoint)).await?;
-    let looked_up = Instant::now();
+    let (addresses, looked_up) = match literal(endpoint) {
+        Some(address) => (vec![address], started),
+        None => (clock.run(Phase::Dns, look_up(endpoint)).await?, Instant::now()),
+    };
     let tcp = clock.run(Phase::Tcp, reach(endpoint, &addresses)).await?;
     let opened = Instant::now();
     let tls = clock.run(Phase::Tls, shake_hands(endpoint, credentials, tcp)).await?;
@@ -99,7 +101,10 @@ pub async fn probe(endpoint: &Endpoint, limit: Duration) -> Result<(), ConnectEr
         deadline: Instant::now() + limit,
         limit,
     };
-    let addresses = clock.run(Phase::Dns, look_up(endpoint)).await?;
+    let addresses = match literal(endpoint) {
+        Some(address) => vec![address],
+        None => clock.run(Phase::Dns, look_up(endpoint)).await?,
+    };
     let tcp = clock.run(Phase::Tcp, reach(endpoint, &addresses)).await?;
     let shaking = shake_hands(endpoint, &Credentials::None, tcp);
     let mut tls = clock.run(Phase::Tls, shaking).await?;
@@ -130,15 +135,18 @@ impl Clock {
     }
 }
 
-async fn look_up(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, ConnectError> {
+/// The address that the first hop is named by, if it is one.
+fn literal(endpoint: &Endpoint) -> Option<SocketAddr> {
     let (host, port) = endpoint.first_hop();
-    let literal = host
+    let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
-    if let Ok(address) = literal.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
+    Some(SocketAddr::new(bare.parse().ok()?, port))
+}
+
+async fn look_up(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, ConnectError> {
+    let (host, port) = endpoint.first_hop();
     let error = |source| ConnectError::Dns {
         host: host.to_owned(),
         source,
