@@ -1,10 +1,12 @@
 //! `fleet run` as a person starts it: the real program, the emulator and device-sim as real processes.
 
-use crate::support::{EMULATOR, Fleet, LONG, SHORT, manifest, signal};
+use std::io::Read;
 use std::net::TcpListener;
 
 use rustix::process::Signal;
 use serde_json::json;
+
+use crate::support::{EMULATOR, Fleet, LONG, SHORT, manifest, signal};
 
 #[test]
 fn a_fleet_registers_reports_and_leaves_nothing_behind_and_a_second_run_reuses_it() {
@@ -166,16 +168,23 @@ fn ctrl_c_drains_the_fleet_and_still_writes_the_report() {
 
 #[test]
 fn ctrl_c_while_enrolling_leaves_with_an_empty_report() {
-    // Somebody who takes connections and never says a word.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    // An application and a DPS that take connections and never say a word.
+    let [application, dps] = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [app, port] = [&application, &dps].map(|listener| listener.local_addr().unwrap().port());
     let target = format!(
-        "kind = \"iot-central\"\napp = \"http://127.0.0.1:{port}\"\napi_token = {{ file = \"token\" }}\nid_scope = \"0ne1\""
+        "kind = \"iot-central\"\napp = \"http://127.0.0.1:{app}\"\napi_token = {{ file = \"token\" }}\nid_scope = \"0ne1\"\n\
+         dps_endpoint = \"127.0.0.1\"\nport = {port}"
     );
     let fleet = Fleet::new(&manifest(&target, SHORT));
     std::fs::write(fleet.path("token"), "a secret").unwrap();
     let running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
-    let _request = listener.accept().unwrap();
+    // The check before the run only connects; the first that asks for something is the enrollment.
+    let _request = loop {
+        let (mut connection, _) = application.accept().unwrap();
+        if connection.read(&mut [0]).unwrap() > 0 {
+            break connection;
+        }
+    };
     running.interrupt();
     let (code, story) = running.end();
     assert_eq!(code, Some(130), "{story}");
