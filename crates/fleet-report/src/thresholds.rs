@@ -11,14 +11,25 @@
 //! | [`expression`], [`selector`] | what must hold, and of what |
 //! | [`aggregation`], [`operator`], [`bound`] | the three parts of an expression |
 //! | [`error`] | why one of them can't be read |
+//! | [`threshold`] | a threshold with its options |
+//! | [`evaluator`] | judges second by second |
+//! | [`result`] | what a report keeps of it |
 
 pub mod aggregation;
+mod amount;
 pub mod bound;
 pub mod error;
+pub mod evaluator;
 pub mod expression;
 pub mod operator;
+pub mod result;
 pub mod selector;
+pub mod threshold;
+mod window;
 
 pub use error::ThresholdError;
+pub use evaluator::{Evaluator, Second, Stage};
 pub use expression::Expression;
+pub use result::{ThresholdResult, Verdict};
 pub use selector::Selector;
+pub use threshold::Threshold;

@@ -34,6 +34,16 @@ impl Operator {
             Self::NotEqual => value != bound,
         }
     }
+
+    /// How bad `value` is: of two values, the one with the greater number is the worse.
+    pub(crate) fn badness(self, value: f64, bound: f64) -> f64 {
+        match self {
+            Self::Less | Self::LessOrEqual => value,
+            Self::Greater | Self::GreaterOrEqual => -value,
+            Self::Equal => (value - bound).abs(),
+            Self::NotEqual => -(value - bound).abs(),
+        }
+    }
 }
 
 impl fmt::Display for Operator {
