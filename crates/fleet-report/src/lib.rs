@@ -3,12 +3,34 @@
 //! The crate is pure: it has never heard of a process, a socket or a clock. The driver of a run hands in figures and the
 //! second they belong to, and gets verdicts back.
 //!
+//! ```
+//! use fleet_report::figures::Figures;
+//! use fleet_report::labels::{KnownLabels, Labels};
+//! use fleet_report::metric::Metric;
+//! use fleet_report::thresholds::{Evaluator, Expression, Marks, Second, Selector, Threshold, lines};
+//!
+//! let selector = Selector::parse("reconnects", &KnownLabels::default()).unwrap();
+//! let expression = Expression::parse("rate < 30/min", selector.metric).unwrap();
+//! let mut evaluator = Evaluator::new(vec![Threshold::new(selector, expression)]);
+//!
+//! let mut figures = Figures::default();
+//! for at_s in 1..=10 {
+//!     figures.add_events(Metric::Reconnects, Labels::none(), 1);
+//!     evaluator.second(Second { at_s, stage: None }, &figures);
+//! }
+//! let results = evaluator.finish(10, &figures);
+//! assert_eq!(
+//!     lines(&results, Marks::Unicode),
+//!     "  ✗ reconnects  rate < 30/min     1/s  first crossed at 00:00:01\n"
+//! );
+//! ```
+//!
 //! | module | holds |
 //! | --- | --- |
 //! | [`metric`] | the one table of metrics: name, kind, unit, labels |
 //! | [`labels`] | which part of the fleet a figure is about, and which values of a label can occur |
 //! | [`figures`] | everything counted and timed since a run began, merged over its processes |
-//! | [`thresholds`] | what a run must reach: read from `[thresholds]`, evaluated each second |
+//! | [`thresholds`] | what a run must reach: read from `[thresholds]`, evaluated each second, written as lines |
 
 pub mod figures;
 pub mod labels;

@@ -11,9 +11,9 @@
 //! | [`expression`], [`selector`] | what must hold, and of what |
 //! | [`aggregation`], [`operator`], [`bound`] | the three parts of an expression |
 //! | [`error`] | why one of them can't be read |
-//! | [`threshold`] | a threshold with its options |
+//! | [`threshold`], [`mod@read`] | a threshold, and the reader of the table `[thresholds]` |
 //! | [`evaluator`] | judges second by second |
-//! | [`result`] | what a report keeps of it |
+//! | [`result`], [`mod@lines`] | what a report keeps of it, and the lines of a summary |
 
 pub mod aggregation;
 mod amount;
@@ -21,7 +21,9 @@ pub mod bound;
 pub mod error;
 pub mod evaluator;
 pub mod expression;
+pub mod lines;
 pub mod operator;
+pub mod read;
 pub mod result;
 pub mod selector;
 pub mod threshold;
@@ -30,6 +32,8 @@ mod window;
 pub use error::ThresholdError;
 pub use evaluator::{Evaluator, Second, Stage};
 pub use expression::Expression;
+pub use lines::{Marks, headline, lines};
+pub use read::read;
 pub use result::{ThresholdResult, Verdict};
 pub use selector::Selector;
 pub use threshold::Threshold;
