@@ -1,8 +1,8 @@
-// A temperature controller with two thermostats, in the order of calls of Microsoft's sample for Node after the how-to has changed it to X.509.
+// A temperature controller with two thermostats that makes the calls of Microsoft's sample for Node, changed to X.509 as in the how-to, in their order.
 //
 //   controller.js        the settings are the how-to's environment variables, IOTHUB_DEVICE_…
 //
-// It says `running` when it listens and has sent its first telemetry, and ends at a line `Q` on stdin, or with it.
+// It prints `running` when it listens and has sent its first telemetry, and ends at a line `Q` on stdin, or when stdin ends.
 'use strict';
 
 const fs = require('node:fs');
@@ -18,7 +18,7 @@ const MODEL = { modelId: 'dtmi:com:example:TemperatureController;2' };
 const COMPONENTS = ['thermostat1', 'thermostat2', 'deviceInformation'];
 const { env } = process;
 
-/** Whatever the SDK tells nobody but a callback ends this program, too. */
+/** An error that the SDK reports only to a callback ends this program, too. */
 function fail(error) {
   console.error(error);
   process.exit(1);
@@ -44,7 +44,7 @@ function answerProperties(twin) {
     for (const [key, value] of Object.entries(delta)) {
       if (COMPONENTS.includes(key)) {
         const properties = Object.entries(value).filter(([name]) => name !== '__t' && name !== '$version');
-        // As in the sample: the answer is not marked as a component's, and only its name tells.
+        // As in the sample: the answer is not marked as a component's, and only its name shows it.
         report(twin, { [key]: Object.fromEntries(properties.map(([name, wanted]) => [name, answer(wanted)])) }).catch(fail);
       } else if (key !== '$version') {
         report(twin, { [key]: answer(value) }).catch(fail);

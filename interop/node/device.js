@@ -5,7 +5,7 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
-// The emulator listens on 127.0.0.1 only, and `localhost` may have another address, too.
+// The emulator listens on 127.0.0.1 only, and `localhost` may have another address as well.
 require('node:dns').setDefaultResultOrder('ipv4first');
 
 const { AuthenticationType } = require('azure-iot-common');
@@ -27,14 +27,14 @@ const MODEL = 'dtmi:com:example:Thermostat;1';
 const ways = {
   mqtt: (port) => ({
     name: 'node',
-    // The SDK takes a port where it takes a host: for DPS its endpoint, for a hub the gateway that leads to it.
+    // The SDK accepts a port where it accepts a host: for DPS its endpoint, for a hub the gateway that leads to it.
     provisioning: { host: `localhost:${port}`, transport: new ProvisioningMqtt() },
     hub: { transport: Mqtt, gatewayHostName: `localhost:${port}` },
   }),
   ws: (port) => ({
     name: 'node over WebSocket',
-    // The client for DPS writes `wss://<host>:443/$iothub/websocket` and takes no agent that knows a way. So the host
-    // comes with a port, the path, and a query that swallows the rest.
+    // The client for DPS writes `wss://<host>:443/$iothub/websocket` and accepts no agent. So the host contains a port,
+    // the path, and a query that swallows the rest.
     provisioning: { host: `localhost:${port}/$iothub/websocket?away=`, transport: new ProvisioningMqttWs() },
     hub: { transport: MqttWs, options: { mqtt: { webSocketAgent: new Detour(port) } } },
   }),
@@ -67,7 +67,7 @@ class Device {
   }
 
   async connect(listening = false) {
-    // A connection string with `x509=true` would lose the gateway on its way; an authentication provider keeps it.
+    // A connection string with `x509=true` would drop the gateway; an authentication provider keeps it.
     const credentials = {
       host: this.hub,
       deviceId: this.id,
@@ -80,7 +80,7 @@ class Device {
     };
     this.client = Client.fromAuthenticationProvider(provider, this.way.hub.transport);
     await this.client.setOptions({ ca: this.emulator.caPem, modelId: MODEL, ...this.way.hub.options });
-    // The hub sends what has waited right after CONNACK, so whoever wants it listens before.
+    // The hub sends waiting messages right after CONNACK, so the listener has to be there before.
     if (listening) this.client.on('message', (message) => this.messages.put(message));
     await this.client.open();
     const seen = await this.emulator.hubDevice(this.id);
@@ -121,7 +121,7 @@ class Device {
 
   async desired(target) {
     if (this.twin.listenerCount('properties.desired') === 0) {
-      // The SDK tells a new listener at once what the twin holds already.
+      // The SDK calls a new listener immediately with what the twin holds already.
       this.twin.on('properties.desired', (patch) => this.patches.put(patch));
       await this.patches.get('the twin as it is');
       // There is no event for the subscription, but SUBACK comes before the answer to what is asked later.
@@ -171,7 +171,7 @@ class Device {
     await this.emulator.wait(this.id, 'the device is offline', (seen) => !seen.connected);
     for (const text of texts) await this.emulator.send(this.id, text, { 'a key': 'a/value & more' });
     assert.equal((await this.emulator.hubDevice(this.id)).messages_waiting, 2);
-    // A closed client of this SDK is done with; another one is as a restarted device.
+    // A closed client of this SDK can't be used again; a new one is like a restarted device.
     await this.connect(true);
     await this.received(texts);
   }
@@ -203,7 +203,7 @@ async function main(ready, chain, key, registrationId) {
     failed += checks.failed;
     relay.close();
   }
-  // Only DPS speaks HTTPS, at both ports that have it.
+  // Only DPS supports HTTPS, on both ports that have it.
   for (const listener of ['ws', 'https']) {
     const checks = new Checks(`node over HTTPS, port of --${listener}`);
     const device = new Device(emulator, undefined, overHttps(emulator.port(listener)), x509);
@@ -213,7 +213,7 @@ async function main(ready, chain, key, registrationId) {
   return failed === 0 ? 0 : 1;
 }
 
-/** The way to DPS over HTTPS, for which the SDK always names port 443. */
+/** The route to DPS over HTTPS, for which the SDK always names port 443. */
 function overHttps(port) {
   const http = new HttpBase();
   http.setOptions({ http: { agent: new Detour(port) } });

@@ -9,7 +9,7 @@ const { setTimeout: pause } = require('node:timers/promises');
 const API = 'api-version=2022-07-31';
 const PATIENCE = 20000;
 
-/** What came, for whoever waits for it. */
+/** What has arrived, for callers that wait for it. */
 class Inbox {
   constructor() {
     this.items = [];
@@ -35,7 +35,7 @@ class Inbox {
   }
 }
 
-/** A running emulator, known by the line that it prints when it is ready. */
+/** A running emulator, described by the line that it prints when it is ready. */
 class Emulator {
   constructor(readyFile) {
     this.ready = JSON.parse(fs.readFileSync(readyFile, 'utf8'));
@@ -47,7 +47,7 @@ class Emulator {
     return Number(this.ready[listener].split(':').pop());
   }
 
-  /** One request; gives the JSON of its answer. */
+  /** One request; returns the JSON of its answer. */
   call(method, path, body) {
     const headers = { Authorization: this.token, 'Content-Type': 'application/json' };
     return new Promise((resolve, reject) => {

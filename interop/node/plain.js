@@ -1,4 +1,4 @@
-// MQTT.js, without an SDK, against the emulator: what Microsoft's page on plain MQTT says, step by step.
+// MQTT.js, without an SDK, against the emulator: the steps of Microsoft's page on plain MQTT.
 //
 //   plain.js PACKAGE READY.json CHAIN.pem KEY.pem REGISTRATION_ID      PACKAGE is the name that MQTT.js is installed by
 'use strict';
@@ -6,7 +6,7 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const { setTimeout: pause } = require('node:timers/promises');
-// The emulator listens on 127.0.0.1 only, and `localhost` may have another address, too.
+// The emulator listens on 127.0.0.1 only, and `localhost` may have another address as well.
 require('node:dns').setDefaultResultOrder('ipv4first');
 
 const { Checks } = require('./checks');
@@ -30,7 +30,7 @@ class Connection {
       clientId: id, username, clean: true, reconnectPeriod: 0, ...secrets, wsOptions: secrets, ...options,
     });
     this.client.on('message', (topic, body) => this.inbox.put([topic, body.toString()]));
-    // What goes wrong first is what is told; it may come before anyone asks.
+    // Only the first error is reported; it may come before anything waits for it.
     this.opened = new Promise((resolve, reject) => {
       this.client.once('connect', resolve);
       this.client.on('error', reject);
@@ -69,7 +69,7 @@ class Device {
     this.listener = listener;
   }
 
-  /** Registration with DPS, which is two topics and patience. */
+  /** Registration with DPS: two topics and some waiting. */
   async register() {
     const dps = new Connection(this.listener, `${emulator.ready.id_scope}/registrations/${id}/api-version=2019-03-31`);
     await dps.opened;
@@ -85,7 +85,7 @@ class Device {
       }
       assert.equal(status, '202', body);
       assert(polls < 10, body);
-      // DPS says when it wants to be asked again.
+      // DPS sends the time to wait before the next poll.
       await pause(1000 * Number(new URLSearchParams(query).get('retry-after')));
       await dps.publish(`$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId=${state.operationId}`);
     }

@@ -1,10 +1,10 @@
-// Ways to a port other than the one that was asked for. TLS goes through untouched.
+// Connections to a port other than the requested one. TLS passes through unchanged.
 'use strict';
 
 const https = require('node:https');
 const net = require('node:net');
 
-/** An agent whose connections go to a port of this machine, whatever host and port are asked for. */
+/** An agent whose connections go to a port of this machine, whatever host and port are requested. */
 class Detour extends https.Agent {
   constructor(port) {
     super();
@@ -16,7 +16,7 @@ class Detour extends https.Agent {
   }
 }
 
-/** A port that leads to another one, and can be cut. */
+/** A port that forwards to another one, and can be cut. */
 class Relay {
   constructor(target) {
     this.target = target;
@@ -24,7 +24,7 @@ class Relay {
     this.broken = false;
   }
 
-  /** Listens on a free port; gives it. */
+  /** Listens on a free port; returns it. */
   async listen() {
     this.server = net.createServer((client) => {
       if (this.broken) {
@@ -34,7 +34,7 @@ class Relay {
       const server = net.connect(this.target, '127.0.0.1');
       for (const [from, to] of [[client, server], [server, client]]) {
         this.sockets.add(from);
-        // What breaks one side ends both.
+        // An error on one side ends both.
         from.on('error', () => to.destroy());
         from.on('close', () => { this.sockets.delete(from); to.destroy(); });
         from.pipe(to);
@@ -44,7 +44,7 @@ class Relay {
     return this.server.address().port;
   }
 
-  /** Ends every connection and lets no new one through, as a broken line would, until it is mended. */
+  /** Ends every connection and accepts no new one, like a broken line, until it is mended. */
   cut() {
     this.broken = true;
     for (const socket of this.sockets) socket.destroy();

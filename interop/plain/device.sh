@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A device without an SDK: curl registers it with DPS over HTTPS, and mosquitto's clients talk to its hub.
+# A device without an SDK: curl registers it with DPS over HTTPS, and mosquitto's clients connect to its hub.
 #
 #   device.sh READY.json CHAIN.pem KEY.pem REGISTRATION_ID
 set -euo pipefail
@@ -58,7 +58,7 @@ mqtt() {
 
 publish() { mqtt mosquitto_pub "$1" -V mqttv311 -q 1 -t "devices/$id/messages/events/" -m '{"temperature": 21.5}'; }
 
-# Everything that the device may have, and no more than one message.
+# Subscribes to everything that the device may receive, and reads one message.
 hear() {
     mqtt mosquitto_sub "$hub/$id/?api-version=2021-04-12" -V mqttv311 -q 1 -t '#' -C 1 >"$work/heard" &
     listener=$!
@@ -74,7 +74,7 @@ SEND
     [ "$(cat "$work/heard")" = hello ] || { cat "$work/heard"; return 1; }
 }
 
-# MQTT 5 is not what a hub speaks, and the client is told so.
+# A hub does not support MQTT 5, and the client gets the code for that.
 refused() {
     if mqtt mosquitto_pub "$hub/$id/?api-version=2021-04-12" -V mqttv5 -q 1 -t "devices/$id/messages/events/" -m '{}' >"$work/refused" 2>&1; then
         echo "it was accepted"

@@ -1,4 +1,4 @@
-"""What `az iot central` sends, by the same library and with the same settings, where the extension itself can't be had.
+"""Sends what `az iot central` sends, with the same library and the same settings, where the extension itself is not available.
 
     az.py iot central GROUP COMMAND [OPTION]...
 

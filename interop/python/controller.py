@@ -1,8 +1,8 @@
-"""A temperature controller with two thermostats, in the order of calls of Microsoft's sample for Python after the how-to has changed it to X.509.
+"""A temperature controller with two thermostats that makes the calls of Microsoft's sample for Python, changed to X.509 as in the how-to, in their order.
 
     controller.py        the settings are the how-to's environment variables, IOTHUB_DEVICE_…
 
-It says `running` when it listens and has sent its first telemetry, and ends at a line `Q` on stdin, or with it.
+It prints `running` when it listens and has sent its first telemetry, and ends at a line `Q` on stdin, or when stdin ends.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ async def answer_commands(client, name, respond):
 async def answer_properties(client):
     while True:
         patch = await client.receive_twin_desired_properties_patch()
-        # As in the sample: whatever comes first is the component. So it matters here in which order the hub writes.
+        # As in the sample: the first member is taken for the component. So the order in which the hub writes matters here.
         name = list(patch.keys())[0]
         values = {
             key: {"ac": 200, "ad": "Successfully executed patch", "av": patch["$version"], "value": value}
@@ -75,7 +75,7 @@ async def main():
     )
     await client.connect()
 
-    # Four reports at once, each with an answer of its own.
+    # Four concurrent reports, each with its own answer.
     reports = asyncio.gather(
         client.patch_twin_reported_properties({"serialNumber": "interop-python"}),
         client.patch_twin_reported_properties(component("thermostat1", maxTempSinceLastReboot=98.34)),

@@ -17,7 +17,7 @@ MODEL = "dtmi:com:example:Thermostat;1"
 
 
 class Device:
-    """What the SDK calls back, in queues that a check can wait for."""
+    """The SDK's callbacks, in queues that a check can wait for."""
 
     def __init__(self, emulator, proxy, options):
         self.emulator = emulator
@@ -63,7 +63,7 @@ class Device:
         message = Message(json.dumps({"temperature": temperature}), content_encoding="utf-8", content_type="application/json")
         message.message_id = f"id-{temperature}"
         message.custom_properties["kind of day"] = "grün & warm=yes"
-        # Returns when the hub has acknowledged.
+        # Returns when the hub has acknowledged the message.
         self.client.send_message(message)
         equal(self.emulator.telemetry(self.id, "temperature"), temperature)
         seen = self.emulator.hub_device(self.id)

@@ -1,8 +1,8 @@
-"""Runs every command of a page, as it stands there, and checks what has come of it.
+"""Runs every command of a page, exactly as it stands there, and checks the result.
 
     docs.py PAGE FLEET        where ports 8883, 8443, 8080 and 443 are free, and /etc/hosts may be written
 
-A section with commands and no check here is an error, and so is a check whose section has no commands any more.
+A section with commands but without a check here is an error, and so is a check whose section no longer has commands.
 """
 
 import json
@@ -51,7 +51,7 @@ def commands(block):
 
 
 class Terminal:
-    """Where the commands run: a folder, programs by the names that the page has for them, and one emulator at a time."""
+    """Where the commands run: a folder, programs under the names that the page uses, and one emulator at a time."""
 
     def __init__(self, work, fleet, found):
         self.found = found
@@ -93,7 +93,7 @@ class Terminal:
             self._process.stdout.close()
 
     def try_to(self, script):
-        """Gives how the script ends, and what it says on both outputs."""
+        """Returns the script's exit code and both of its outputs."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             stdin=subprocess.DEVNULL,
@@ -112,13 +112,13 @@ class Terminal:
 
 
 def run(terminal, blocks):
-    """Runs the blocks of a section; gives both outputs of all that is no emulator."""
+    """Runs the blocks of a section; returns both outputs of everything but the emulator."""
     outputs = ["", ""]
     for block in blocks:
         script = []
         for command in commands(block):
             if command.startswith("fleet emulator "):
-                # What stands above it comes before it.
+                # The commands above it run first.
                 flush(terminal, script, outputs)
                 terminal.start(command)
             else:
@@ -135,7 +135,7 @@ def flush(terminal, script, outputs):
 
 
 def untrusted(terminal, blocks, variable, sign):
-    """The same without the variable that makes the authority trusted: it has to fail, for that reason."""
+    """The same without the variable that makes the client trust the authority: it has to fail, for that reason."""
     setting = f"{variable}={AUTHORITY}"
     (block,) = [list(commands(block)) for block in blocks if any(setting in line for line in block)]
     exported = f"export {setting}" in block
@@ -147,7 +147,7 @@ def untrusted(terminal, blocks, variable, sign):
             script.append(command)
     since = max((entry["seq"] for entry in terminal.emulator.call("GET", "/emulator/journal?since=0")), default=0)
     code, output, errors = terminal.try_to("\n".join(script))
-    assert code != 0, f"it is content: {output}{errors}"
+    assert code != 0, f"it succeeded: {output}{errors}"
     journal = json.dumps(terminal.emulator.call("GET", f"/emulator/journal?since={since}"))
     assert sign in output + errors + journal, f"{output}{errors}{journal}"
 
@@ -187,13 +187,13 @@ def assigned(_terminal, output, _errors):
 
 def plain(terminal, output, _errors):
     equal(terminal.emulator.telemetry("thermo-1", "temperature"), 21.5)
-    # Behind the id of the message, which curl has left without an end.
+    # After the id of the message, which curl printed without a line break.
     assert output.endswith("hello\n"), output
 
 
 def hubs(terminal, _output, _errors):
     equal((terminal.emulator.ready["hostname"], terminal.emulator.ready["hubs"]), ("myapp.localtest", ["hub-a.localtest", "hub-b.localtest"]))
-    # The device has to register again, as its hub is gone: the page has the commands, for another name.
+    # The device has to register again, because its hub no longer exists: the page has the commands, for another name.
     again = "\n".join(terminal.found["DPS over HTTPS, without an SDK"][0]).replace("https://localhost:", "https://myapp.localtest:")
     output, _ = terminal.run(again)
     assert '"assignedHub":"hub-a.localtest"' in output, output
@@ -214,8 +214,8 @@ def central(terminal, output, _errors):
     equal((over["hubIdentifier"], back["hubIdentifier"]), ("hub-b.localtest", "hub-a.localtest"))
 
 
-# By heading, in the order of the page; with the variables without which nothing may work, and what is said then. Node's
-# SDK looks at the certificate after the handshake, and the journal is one of devices: there the client has to say it.
+# By heading, in the order of the page; with the variables without which nothing may work, and the text that has to appear
+# then. Node's SDK checks the certificate after the handshake, so the journal can't show it: there the client has to.
 OPENSSL = {"SSL_CERT_FILE": "received fatal alert: UnknownCA"}
 CHECKS = {
     "Official SDKs and tools against the emulator": (listens, {}),
@@ -235,7 +235,7 @@ def main(page, fleet):
     found = sections(text)
     checks = Checks("docs")
     checks.run("every section with commands has a check, and the other way round", lambda: equal(list(found), list(CHECKS)))
-    # Variables that only the prose names would be advice that nobody has tried.
+    # Variables that only the prose names would be untested advice.
     fenced = "\n".join(line for blocks in found.values() for block in blocks for line in block)
     named = set(re.findall(r"`([A-Z0-9_]{6,})\b", text))
     checks.run("every variable of the prose is in a command", lambda: equal([name for name in sorted(named) if name not in fenced], []))

@@ -40,8 +40,8 @@ def encoded(pem):
 
 
 def started(arguments, ready_file, **options):
-    """Starts an emulator, and gives its process when it listens."""
-    # Its words are shown only if it does not start: one of them lets people in.
+    """Starts an emulator, and returns its process when it listens."""
+    # Its output is shown only if it does not start: it contains a sign-in link.
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=errors, text=True, **options)
         line = process.stdout.readline()
@@ -53,7 +53,7 @@ def started(arguments, ready_file, **options):
 
 
 class Emulator:
-    """A running emulator, known by the line that it prints when it is ready."""
+    """A running emulator, described by the line that it prints when it is ready."""
 
     def __init__(self, ready_file):
         with open(ready_file, encoding="utf-8") as file:
@@ -67,14 +67,14 @@ class Emulator:
         return int(self.ready[listener].rpartition(":")[2])
 
     def call(self, method, path, body=None):
-        """One request; gives the JSON of its answer."""
+        """One request; returns the JSON of its answer."""
         request = urllib.request.Request(
             f"http://{self.ready['http']}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": self._token, "Content-Type": "application/json"},
         )
-        # The emulator is on this machine: whatever proxy the environment names is not for it.
+        # The emulator is on this machine, so no proxy from the environment is used.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=PATIENCE) as answer:

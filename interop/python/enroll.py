@@ -1,4 +1,4 @@
-"""Enrolls a root authority as IoT Central has it: group, certificate, code, and the proof that its key is ours.
+"""Enrolls a root authority as IoT Central requires it: group, certificate, code, and the proof that its key is ours.
 
     enroll.py READY.json ROOT.pem ROOT_KEY.pem
 """

@@ -1,8 +1,8 @@
-"""Eclipse Paho, without an SDK, against the emulator: what Microsoft's page on plain MQTT says, step by step.
+"""Eclipse Paho, without an SDK, against the emulator: the steps of Microsoft's page on plain MQTT.
 
     plain.py READY.json CHAIN.pem KEY.pem REGISTRATION_ID
 
-Whichever major version is installed.
+It works with either major version.
 """
 
 import json
@@ -25,29 +25,29 @@ ACCEPTED = "Connection Accepted." if VERSION.startswith("1.") else "Success"
 
 
 def new_client(client_id, **options):
-    # The second major version has callbacks of its own; what they have in common is all that is used here.
+    # The second major version has its own callbacks; only what both have in common is used here.
     if VERSION.startswith("1."):
         return paho.Client(client_id=client_id, **options)
     return paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id, **options)
 
 
 def words(code, protocol):
-    """What the client has for the code of a CONNACK."""
+    """The client's word for the code of a CONNACK."""
     if isinstance(code, int) and protocol == paho.MQTTv5:
-        # The first major version has a word for this one, but gives the number.
+        # The first major version has a word for this one, but returns the number.
         code = ReasonCodes(PacketTypes.CONNACK, identifier=code)
     return paho.connack_string(code) if isinstance(code, int) else str(code)
 
 
 class Connection:
-    """A connection to DPS or a hub; what comes is in queues."""
+    """A connection to DPS or a hub; what arrives goes into queues."""
 
     def __init__(self, emulator, listener, chain, key, client_id, user, protocol=paho.MQTTv311):
         self._answers = queue.Queue()
         self.received = queue.Queue()
         self._acknowledged = {}
         self._lock = threading.Condition()
-        # A session is clean or not by an option of its own in MQTT 5.
+        # In MQTT 5, a separate option makes a session clean.
         clean = {} if protocol == paho.MQTTv5 else {"clean_session": True}
         transport = "websockets" if listener == "ws" else "tcp"
         self._client = new_client(client_id, transport=transport, protocol=protocol, **clean)
@@ -63,7 +63,7 @@ class Connection:
         self._client.loop_start()
 
     def answer(self):
-        """What CONNACK says, in the words that the client has for it."""
+        """The result of CONNACK, in the client's words."""
         return self._answers.get(timeout=PATIENCE)
 
     def _acknowledge(self, mid, what=None):
@@ -84,7 +84,7 @@ class Connection:
         equal(self._wait(mid), [1])
 
     def next(self, prefix):
-        """The next message, of which nothing but the topic after its prefix and the body matter."""
+        """The next message: its topic after the prefix, and its body."""
         message = self.received.get(timeout=PATIENCE)
         assert message.topic.startswith(prefix), message.topic
         return message.topic[len(prefix) :], message.payload.decode()
@@ -102,7 +102,7 @@ class Device:
         self._place = (emulator, listener, chain, key, device_id)
 
     def register(self):
-        """Registration with DPS, which is two topics and patience."""
+        """Registration with DPS: two topics and some waiting."""
         dps = Connection(*self._place, f"{self.emulator.ready['id_scope']}/registrations/{self.id}/api-version=2019-03-31")
         equal(dps.answer(), ACCEPTED)
         dps.subscribe("$dps/registrations/res/#")
@@ -116,7 +116,7 @@ class Device:
                 break
             equal(status, "202")
             assert time.monotonic() < deadline, state
-            # DPS says when it wants to be asked again.
+            # DPS sends the time to wait before the next poll.
             time.sleep(int(parse_qs(query)["retry-after"][0]))
             dps.publish(f"$dps/registrations/GET/iotdps-get-operationstatus/?$rid=2&operationId={state['operationId']}")
         equal((state["status"], state["registrationState"]["assignedHub"]), ("assigned", self.hub))

@@ -1,6 +1,6 @@
-"""A proxy (HTTP CONNECT) that leads Azure's ports to the emulator's, and can cut what goes through it.
+"""A proxy (HTTP CONNECT) that maps Azure's ports to the emulator's, and can cut what goes through it.
 
-The SDK has 8883 and 443 built in, but it knows proxies: so the emulator does not need those ports, and the SDK stays as it is. TLS goes through untouched.
+The SDK has 8883 and 443 built in, but supports proxies: so the emulator does not need those ports, and the SDK stays as it is. TLS passes through unchanged.
 """
 
 import socket
@@ -8,11 +8,11 @@ import threading
 
 
 class Proxy:
-    """Listens on a free port until the process ends. `ports` maps the port asked for to the one to use."""
+    """Listens on a free port until the process ends. `ports` maps the requested port to the one to use."""
 
     def __init__(self, ports):
         self._ports = ports
-        self.asked = set()  # Azure's ports that somebody wanted.
+        self.asked = set()  # Azure's ports that were requested.
         self._lock = threading.Lock()
         self._open = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -20,7 +20,7 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self):
-        """Ends every connection, as a broken line would."""
+        """Ends every connection, like a broken line."""
         with self._lock:
             for end in self._open:
                 try:
@@ -66,7 +66,7 @@ def _pump(source, sink):
         while part := source.recv(65536):
             sink.sendall(part)
     except OSError:
-        # One side is gone, and the other is told below.
+        # One side is gone, and the other is closed below.
         pass
     for end in (source, sink):
         try:

@@ -1,4 +1,4 @@
-"""The controllers of this folder and of ../node, enrolled in each way that the how-to has, against an emulator at Azure's own port.
+"""The controllers of this folder and of ../node, enrolled in each way of the how-to, against an emulator at Azure's own port.
 
     samples.py python|node FLEET COMMAND...     COMMAND runs the controller; the port of MQTT has to be free
 
@@ -19,7 +19,7 @@ SINCE = "2026-01-01T00:00:00Z"
 
 
 class Controller:
-    """A controller in a process of its own, and what the emulator says of it."""
+    """A controller in its own process, and the emulator's view of it."""
 
     def __init__(self, emulator, command, device_id, certificate):
         self.emulator = emulator
@@ -86,7 +86,7 @@ class Controller:
         twin = self.emulator.hub_device(self.id)["twin"]
         expected = {"value": target, "ac": 200, "ad": "Successfully executed patch", "av": twin["desired"]["$version"]}
         equal(twin["reported"][component]["targetTemperature"], expected)
-        # What was reported before stands beside the answer, here and where an operator looks.
+        # What was reported before is beside the answer, here and in the operator's view.
         equal(twin["reported"][component]["maxTempSinceLastReboot"] > 0, True)
         equal(self.get("properties")[component]["targetTemperature"], target)
 
@@ -98,7 +98,7 @@ class Controller:
     def end(self):
         self._process.stdin.write("Q\n")
         self._process.stdin.close()
-        # A listener that has failed before is an error here. Words on stderr are none: the SDK has some for whoever stops to listen.
+        # A listener that failed before is an error here. Output on stderr is not: the SDK prints some when a listener stops.
         code = self._process.wait(PATIENCE)
         self._errors.seek(0)
         assert code == 0, self._errors.read()
@@ -114,7 +114,7 @@ def certificate(fleet, folder, *arguments):
 
 
 def individual(emulator, device_id, folders):
-    """A device with two certificates of its own."""
+    """A device with its own two certificates."""
     emulator.call("PUT", f"/api/devices/{device_id}?{API}", {"displayName": device_id})
     certificates = {
         name: {"certificate": encoded(f"{folder}/{device_id}_cert.pem")} for name, folder in folders.items()
@@ -144,7 +144,7 @@ def main(sdk, fleet, *command):
 
 
 def start(emulator, fleet, work, sdk, way, command):
-    device_id = f"sample{sdk}{way}"  # Without anything that would not be in the name of a file.
+    device_id = f"sample{sdk}{way}"  # Only characters that a file name keeps.
     if way == "group":
         certificate(fleet, work, "device", device_id, "samplesroot")
         folder = work
