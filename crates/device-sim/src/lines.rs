@@ -141,7 +141,7 @@ pub enum State {
     Online,
     /// Waiting before it tries again.
     BackingOff,
-    /// A person must act (disabled, unauthorised, …); it tries again slowly.
+    /// A person must act (disabled, unauthorized, …); it tries again slowly.
     Parked,
     /// Will not come back in this run.
     Stopped,

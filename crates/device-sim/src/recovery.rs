@@ -7,7 +7,7 @@
 //! | the hub throttles (429) | the same hub, with a slower backoff |
 //! | the hub refuses the device: CONNACK 4 or 5, a TLS alert about its certificate | DPS, which knows better, with backoff |
 //! | DPS is away, throttles or fails | DPS again: when it said so, or after at least five seconds |
-//! | an operator must act: unauthorised, disabled, waiting for approval (400209), the device's own certificate | parked: DPS every five to seven minutes |
+//! | an operator must act: unauthorized, disabled, waiting for approval (400209), the device's own certificate | parked: DPS every five to seven minutes |
 //!
 //! Sources: [Manage device reconnections](https://learn.microsoft.com/azure/iot/concepts-manage-device-reconnections),
 //! [Best practices for large-scale deployments](https://learn.microsoft.com/azure/iot-dps/concepts-deploy-at-scale).
@@ -56,7 +56,7 @@ pub enum Failure {
         /// What DPS asked for.
         retry_after: Option<Duration>,
     },
-    /// A person has to do something: unauthorised, disabled, waiting for approval, or no usable certificate.
+    /// A person has to do something: unauthorized, disabled, waiting for approval, or no usable certificate.
     OperatorMustAct,
 }
 

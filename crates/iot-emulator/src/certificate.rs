@@ -20,7 +20,7 @@ pub(crate) mod usage;
 /// How PEM calls a certificate.
 pub(crate) const CERTIFICATE: &str = "CERTIFICATE";
 
-/// SHA-256 over the DER, the emulator's own way to recognise a certificate.
+/// SHA-256 over the DER, the emulator's own way to recognize a certificate.
 pub(crate) type Thumbprint = [u8; 32];
 
 /// A parsed certificate with what is asked of it more than once. It is stored as base64 of its DER.

@@ -496,7 +496,7 @@ fn key_and_lifetime_are_as_wanted_and_what_is_there_stays() {
 }
 
 #[test]
-fn a_leafs_own_file_that_is_cut_is_noticed_though_devices_read_the_chain() {
+fn a_truncated_leaf_file_is_noticed_though_devices_read_the_chain() {
     let certs = tempfile::tempdir().unwrap();
     let group = open(certs.path(), Issuer::Intermediate, 3).unwrap();
     let cert = |n: usize| {

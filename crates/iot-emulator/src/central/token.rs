@@ -19,7 +19,7 @@ use crate::store::{Record, Table};
 /// How long a token is good for if nobody says otherwise: about a year.
 pub(crate) const LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
 
-/// A token that was handed out. What is kept of the secret is enough to recognise it and too little to use it.
+/// A token that was handed out. What is kept of the secret is enough to recognize it and too little to use it.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Token {
     pub(crate) id: String,

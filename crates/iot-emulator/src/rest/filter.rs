@@ -9,7 +9,7 @@ const MAX_DEPTH: usize = 32;
 
 /// What can be filtered.
 pub(super) trait Fields {
-    /// The names of fields with texts. They are recognised in any case.
+    /// The names of fields with texts. They are recognized in any case.
     const TEXTS: &'static [&'static str];
     /// The names of fields with truth values.
     const FLAGS: &'static [&'static str];

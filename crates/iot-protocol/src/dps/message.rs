@@ -104,7 +104,7 @@ pub struct RegistrationState {
     /// What became of the device's data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub substatus: Option<Substatus>,
-    /// Why it failed, e.g. 400209: not authorised by the allocation.
+    /// Why it failed, e.g. 400209: not authorized by the allocation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_code: Option<u32>,
     /// The same in words.
