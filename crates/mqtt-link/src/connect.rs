@@ -31,7 +31,7 @@ use crate::{
     ConnectError, ConnectOptions, ConnectRefusal, Credentials, Endpoint, ProtocolError, TlsFailure, Transport,
 };
 
-/// Packets over whatever carries them.
+/// Packets over the stream that carries them.
 pub(crate) type Packets = Framed<Stream, Wire>;
 
 /// How long each phase of connecting took.
@@ -94,8 +94,8 @@ pub(crate) async fn open(
     Ok((packets, timings))
 }
 
-/// Whether a server can be reached and trusted: DNS, TCP (and a proxy's tunnel) and TLS, in `limit`, and not a word of MQTT. A
-/// client certificate is not shown, since it is asked for here and judged later.
+/// Whether a server can be reached and trusted: DNS, TCP (and a proxy's tunnel) and TLS, in `limit`, without any MQTT.
+/// No client certificate is presented, since it is requested here and judged later.
 pub async fn probe(endpoint: &Endpoint, limit: Duration) -> Result<(), ConnectError> {
     let clock = Clock {
         deadline: Instant::now() + limit,
@@ -108,12 +108,12 @@ pub async fn probe(endpoint: &Endpoint, limit: Duration) -> Result<(), ConnectEr
     let tcp = clock.run(Phase::Tcp, reach(endpoint, &addresses)).await?;
     let shaking = shake_hands(endpoint, &Credentials::None, tcp);
     let mut tls = clock.run(Phase::Tls, shaking).await?;
-    // The server has shown what it was asked for; whether it takes leave does not matter.
+    // The server has presented its certificate; whether it closes in order does not matter.
     let _ = timeout_at(clock.deadline, tls.shutdown()).await;
     Ok(())
 }
 
-/// The time there is for everything.
+/// The time limit for all phases together.
 struct Clock {
     deadline: Instant,
     limit: Duration,
@@ -213,7 +213,7 @@ async fn introduce(
     let mut packets = Framed::with_capacity(stream, Wire::new(), READ_BUFFER);
     *packets.write_buffer_mut() = BytesMut::new();
     let sent = send_connect(packets.get_mut(), connect).await;
-    // If sending failed, the server may have said why before it closed: an alert is worth more than a broken pipe.
+    // If sending failed, the server may have sent the reason before it closed: an alert is better than a broken pipe.
     let answer = match (packets.next().await, sent) {
         (Some(Ok(Packet::ConnAck(ack))), _) => Ok(ack),
         (Some(Ok(_)), _) => Err(ConnectError::Protocol(ProtocolError::Unexpected {

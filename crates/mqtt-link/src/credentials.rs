@@ -15,7 +15,7 @@ pub enum Credentials {
     X509(Arc<CertifiedKey>),
     /// A shared access signature, sent as the password of CONNECT.
     Sas(SasToken),
-    /// Nothing: the server decides what that is worth.
+    /// Nothing: the server decides whether it accepts that.
     None,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Debug for Credentials {
 pub struct SasToken(Zeroizing<String>);
 
 impl SasToken {
-    /// Takes the token as the service wants it: `SharedAccessSignature sr=…&sig=…&se=…`.
+    /// Takes the token in the service's form: `SharedAccessSignature sr=…&sig=…&se=…`.
     pub fn new(token: impl Into<String>) -> Self {
         Self(Zeroizing::new(token.into()))
     }
@@ -69,7 +69,7 @@ pub enum CredentialsError {
 }
 
 /// Puts a chain (leaf first, then every certificate up to the enrolled one) and the leaf's key together, after checking
-/// that they belong to each other. A server would only say "not authorized" about a pair that does not.
+/// that they belong to each other. A server would only answer "not authorized" to a pair that does not.
 pub fn certified_key(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,

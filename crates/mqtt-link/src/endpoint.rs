@@ -1,4 +1,4 @@
-//! Where to connect, and whom to expect there.
+//! Where to connect, and which server to expect there.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::{Proxy, Tls};
 
 /// A server to connect to.
 ///
-/// The TCP host and the verified name are apart, because a device behind a gateway (or one that talks to an emulator on
+/// The TCP host and the verified name are apart, because a device behind a gateway (or one that uses an emulator on
 /// this machine) opens its socket to one host while the certificate and SNI carry another.
 ///
 /// ```
@@ -34,7 +34,7 @@ pub struct Endpoint {
     pub tls: Tls,
     /// How MQTT travels inside TLS.
     pub transport: Transport,
-    /// Who opens the TCP connection for us; none if we do.
+    /// The proxy that opens the TCP connection; none for a direct one.
     pub proxy: Option<Proxy>,
 }
 
@@ -44,7 +44,7 @@ pub enum Transport {
     /// As it is: MQTT over TLS over TCP.
     #[default]
     Tcp,
-    /// In binary WebSocket frames, which pass where only HTTPS does: path `/$iothub/websocket`, subprotocol `mqtt`.
+    /// In binary WebSocket frames, for networks that pass only HTTPS: path `/$iothub/websocket`, subprotocol `mqtt`.
     WebSocket,
 }
 
@@ -57,7 +57,7 @@ pub struct InvalidServerName {
 }
 
 impl Endpoint {
-    /// The server called `name`: TCP connects to it, SNI says it, its certificate has to carry it.
+    /// The server `name`: TCP connects to it, SNI carries it, and its certificate has to contain it.
     pub fn new(name: &str, port: u16, tls: Tls) -> Result<Self, InvalidServerName> {
         let server_name = ServerName::try_from(name)
             .map_err(|_| InvalidServerName { name: name.to_owned() })?
@@ -81,14 +81,14 @@ impl Endpoint {
         }
     }
 
-    /// The same server, spoken to by `transport`. The port is not changed.
+    /// The same server over `transport`. The port is not changed.
     #[must_use]
     pub fn over(self, transport: Transport) -> Self {
         Self { transport, ..self }
     }
 
-    /// The same server, reached through `proxy`, or directly if there is none. It is the proxy that looks up
-    /// `connect_host` then.
+    /// The same server, reached through `proxy`, or directly if there is none. In that case the
+    /// proxy looks up `connect_host`.
     #[must_use]
     pub fn through(self, proxy: Option<Proxy>) -> Self {
         Self { proxy, ..self }

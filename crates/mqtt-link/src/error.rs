@@ -15,7 +15,7 @@ use crate::WebSocketFault;
 use crate::limits::MAX_PACKET;
 use crate::wire::{MalformedPacket, WireError};
 
-/// Why a connection that stood has ended.
+/// Why an open connection has ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
@@ -34,18 +34,18 @@ pub enum LinkError {
         /// How long the answer was waited for.
         waited: Duration,
     },
-    /// The server said nothing at all while a PUBACK or the answer to a PINGREQ was outstanding, for
+    /// The server sent nothing at all while a PUBACK or the answer to a PINGREQ was outstanding, for
     /// [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within).
     #[error("server was silent for {waited:?} while an answer was outstanding")]
     PeerSilent {
-        /// How long nothing came.
+        /// How long nothing arrived.
         waited: Duration,
     },
-    /// The network took no more bytes for [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within), or for
-    /// half of it at the end of such a silence.
+    /// The network accepted no more bytes for [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within), or
+    /// for half of it at the end of such a silence.
     #[error("server did not read for {waited:?}")]
     PeerNotReading {
-        /// How long nothing could leave.
+        /// How long nothing could be sent.
         waited: Duration,
     },
     /// The server sent what MQTT 3.1.1 does not allow.
@@ -68,7 +68,7 @@ impl LinkError {
         }
     }
 
-    /// Whether the server has something against our certificate: with TLS 1.3 it may say so after the handshake.
+    /// Whether the server refused our certificate: with TLS 1.3 it may do so after the handshake.
     pub fn refuses_our_certificate(&self) -> bool {
         matches!(self, Self::Tls(error) if tls::refuses_our_certificate(error))
     }
@@ -79,7 +79,7 @@ impl From<WireError> for LinkError {
         match error {
             WireError::Malformed(error) => Self::Protocol(ProtocolError::Malformed(error)),
             WireError::WebSocket(fault) => Self::Protocol(ProtocolError::WebSocket(fault)),
-            // Many servers leave without TLS's close_notify, which rustls reports in this way.
+            // Many servers close without TLS's close_notify, which rustls reports in this way.
             WireError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,
             WireError::Io(error) => match TlsFailure::from(error) {
                 TlsFailure::Tls(error) | TlsFailure::Dates { error, .. } => Self::Tls(error),
@@ -105,7 +105,7 @@ pub enum ProtocolError {
         /// MQTT's name of the packet.
         packet: &'static str,
     },
-    /// A message came with QoS 2, which was never subscribed to.
+    /// A message arrived with QoS 2, which was never subscribed to.
     #[error("message came with qos 2, which was not granted")]
     QosNotGranted,
     /// A SUBACK does not have one answer per filter.
@@ -113,10 +113,10 @@ pub enum ProtocolError {
     SubackLength {
         /// How many filters the SUBSCRIBE had.
         asked: usize,
-        /// How many answers came.
+        /// How many answers it had.
         received: usize,
     },
-    /// Too many messages came before the answer to SUBSCRIBE or UNSUBSCRIBE.
+    /// Too many messages arrived before the answer to SUBSCRIBE or UNSUBSCRIBE.
     #[error("server sent more than {limit} messages before it answered")]
     Flooded {
         /// How many are kept for later.
@@ -124,7 +124,7 @@ pub enum ProtocolError {
     },
 }
 
-/// Why a message was not taken for sending. Nothing was sent then.
+/// Why a message was not accepted for sending. Nothing was sent in that case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -134,7 +134,7 @@ pub enum PublishError {
         /// The limit.
         window: u16,
     },
-    /// The network takes bytes more slowly than they are published.
+    /// The network accepts bytes more slowly than they are published.
     #[error("message would exceed the buffer of {limit} unsent bytes")]
     BufferFull {
         /// The limit.
@@ -152,13 +152,13 @@ pub enum PublishError {
         /// The topic as it was given.
         topic: String,
     },
-    /// The connection has ended; [`Link::next`](crate::Link::next) said why.
+    /// The connection has ended; [`Link::next`](crate::Link::next) returned the reason.
     #[error("connection has ended")]
     Ended,
 }
 
 impl PublishError {
-    /// Whether the same message may be taken a little later on this connection.
+    /// Whether the same message may be accepted a little later on this connection.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::WindowFull { .. } | Self::BufferFull { .. })
     }
@@ -175,7 +175,7 @@ impl PublishError {
     }
 }
 
-/// Why a subscription (or its end) did not come about.
+/// Why a subscription, or its end, failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
@@ -185,7 +185,7 @@ pub enum SubscribeError {
         /// The refused ones.
         filters: Vec<String>,
     },
-    /// A filter is empty, too long, or has a wildcard where none may be; or there was none at all.
+    /// A filter is empty, too long, or has a wildcard where none is allowed; or there was no filter at all.
     #[error("topic filter `{filter}` is not valid")]
     InvalidFilter {
         /// The filter as it was given.
@@ -200,7 +200,7 @@ pub enum SubscribeError {
     /// All 65,535 packet ids are in use.
     #[error("subscription found every packet id in use")]
     NoPacketId,
-    /// The answer did not come in time. The connection still stands, but whether the server knows is not known.
+    /// The answer did not come in time. The connection is still open, but the server may or may not have subscribed.
     #[error("subscription was not answered within {limit:?}")]
     TimedOut {
         /// How long it was waited for.

@@ -1,5 +1,5 @@
-//! A door for the fuzz targets in `fuzz/` and for tests: the packets of a hostile server, without a socket. Not part of
-//! the API.
+//! An entry point for the fuzz targets in `fuzz/` and for tests: the packets of a hostile server, without a socket. Not
+//! part of the API.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::Qos;
 use crate::session::Session;
 use crate::wire::Wire;
 
-/// The client's end of a connection on which everything goes out at once.
+/// The client's end of a connection on which everything is sent immediately.
 #[derive(Debug)]
 pub struct Client {
     wire: Wire,
     buffer: BytesMut,
     session: Session,
     now: Instant,
-    /// What came in, one line per packet, and last why the connection ended, if it did.
+    /// What was received, one line per packet, and at the end why the connection ended, if it did.
     pub heard: Vec<String>,
     ended: bool,
 }
@@ -31,7 +31,7 @@ impl Client {
         let mut session = Session::new(Duration::from_secs(60), Duration::from_secs(30), 4, now);
         session.subscribe(&[("a/#", Qos::AtLeastOnce), ("b", Qos::AtMostOnce)], now);
         session.unsubscribe(&["b"], now);
-        // With so little in flight, neither an id nor the window is missing.
+        // With so little in flight, neither ids nor the window run out.
         drop(session.publish("a".into(), "x".into(), Qos::AtLeastOnce, false, now));
         Self {
             wire: Wire::new(),
@@ -43,7 +43,7 @@ impl Client {
         }
     }
 
-    /// The server sends these bytes. Gives whether the connection goes on.
+    /// The server sends these bytes. Returns whether the connection goes on.
     pub fn receive(&mut self, bytes: &[u8]) -> bool {
         if self.ended {
             return false;

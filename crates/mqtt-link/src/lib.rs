@@ -1,20 +1,20 @@
 //! One TLS + MQTT 3.1.1 connection of a device: rumqttc's packet codec driven over tokio-rustls.
 //!
 //! A fleet holds thousands of these, each with its own certificate, so a connection is small (a few KiB beside what
-//! TLS itself needs), never shares a TLS session with another one, and says how long each phase of connecting took.
+//! TLS itself needs), never shares a TLS session with another one, and reports how long each phase of connecting took.
 //! It goes over TCP or WebSocket, directly or through an HTTP proxy, and notices within a bound when the other side is
-//! gone. It never skips verification and never talks plain MQTT. MQTT 5, QoS 2 and reconnecting are not covered: a broken
-//! [`Link`] is dropped and a new one connected, by a policy that the caller has.
+//! gone. It never skips verification and never uses MQTT without TLS. MQTT 5, QoS 2 and reconnecting are not covered: a
+//! broken [`Link`] is dropped and a new one connected, by the caller's own policy.
 //!
 //! # Map
 //!
-//! | module | is |
+//! | module | purpose |
 //! | --- | --- |
-//! | `endpoint` | where to connect, over what, and whom to expect there: [`Endpoint`], [`Transport`] |
+//! | `endpoint` | where to connect, over what, and which server to expect there: [`Endpoint`], [`Transport`] |
 //! | `proxy` | an HTTP proxy to go through, and when not to: [`Proxy`], [`no_proxy`] |
 //! | `tls` | trust, made once and shared by every connection: [`Tls`], [`TrustRoots`] |
 //! | `credentials` | who the device is: [`Credentials`], [`certified_key`] |
-//! | `options` | what CONNECT says: [`ConnectOptions`], [`Will`] |
+//! | `options` | the content of CONNECT: [`ConnectOptions`], [`Will`] |
 //! | `connect` | DNS, TCP (a proxy's tunnel), TLS, MQTT (its WebSocket), each timed: [`ConnectTimings`], [`Phase`] |
 //! | `link` | the driver: [`Link`], [`Event`] |
 //! | `session` | the pure core: packet ids, in flight, keepalive, dead peers; no I/O and no clock |

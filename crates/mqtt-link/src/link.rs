@@ -23,7 +23,7 @@ use crate::{
     PublishError, Qos, SubscribeError,
 };
 
-/// No message is taken for sending while this much is unsent. One packet may go beyond it.
+/// No message is accepted for sending while this much is unsent. One packet may exceed it.
 const UNSENT_LIMIT: usize = 64 * 1024;
 /// How many messages are kept for [`Link::next`] while an answer to SUBSCRIBE is waited for.
 const WAITING_LIMIT: usize = 256;
@@ -42,7 +42,7 @@ pub enum Event {
     Message {
         /// Where it was published.
         topic: String,
-        /// What it says. It shares memory with the read buffer: copy what is to be kept for long.
+        /// Its body. It shares memory with the read buffer: copy what is to be kept for long.
         payload: Bytes,
         /// How it was delivered.
         qos: Qos,
@@ -62,15 +62,15 @@ pub enum Event {
     },
 }
 
-/// An open connection. Dropping it closes the socket without a word, so that the server publishes the will.
+/// An open connection. Dropping it closes the socket without a DISCONNECT, so that the server publishes the will.
 #[derive(Debug)]
 pub struct Link {
     packets: Box<Packets>,
     session: Session,
     timer: Pin<Box<Sleep>>,
-    /// Came while an answer was waited for.
+    /// What arrived while an answer was waited for.
     waiting: VecDeque<Incoming>,
-    /// The message that was handed out last, if it wants a PUBACK.
+    /// The message that was handed out last, if it needs a PUBACK.
     handed_out: Option<PacketId>,
     events_since_write: u32,
     unsent: bool,
@@ -85,7 +85,7 @@ impl Link {
         credentials: &Credentials,
         options: &ConnectOptions,
     ) -> Result<(Self, ConnectTimings), ConnectError> {
-        // On the heap, so that the caller's own future does not carry a handshake's worth of space for ever.
+        // On the heap, so that the caller's own future does not carry a handshake's worth of space forever.
         let (packets, timings) = Box::pin(connect::open(endpoint, credentials, options)).await?;
         let now = Instant::now();
         let (keep_alive, answer_within) = (options.bounded_keep_alive(), options.bounded_answer_within());
@@ -104,7 +104,7 @@ impl Link {
         Ok((link, timings))
     }
 
-    /// Takes a message for sending, without waiting: it leaves with the next [`Link::next`] or [`Link::flush`].
+    /// Accepts a message for sending, without waiting: it is sent by the next [`Link::next`] or [`Link::flush`].
     ///
     /// With QoS 1 the packet id comes back in [`Event::Acknowledged`]. There is none with QoS 0.
     pub fn publish(
@@ -125,7 +125,7 @@ impl Link {
         self.enqueue_message(topic.into(), payload.into(), Qos::AtLeastOnce, true)
     }
 
-    /// Whether a QoS 1 message would be taken now.
+    /// Whether a QoS 1 message would be accepted now.
     pub fn can_publish(&self) -> bool {
         !self.ended && self.session.window_is_open() && !self.is_congested()
     }
@@ -140,10 +140,10 @@ impl Link {
         self.session.oldest_in_flight()
     }
 
-    /// Subscribes and waits for the answer; it may take as long as connecting might. A filter that was granted with a
-    /// lower QoS counts as granted. Messages that come meanwhile wait for [`Link::next`].
+    /// Subscribes and waits for the answer; it may take as long as connecting may. A filter that was granted with a
+    /// lower QoS counts as granted. Messages that arrive meanwhile wait for [`Link::next`].
     ///
-    /// If this is cancelled, whether the server subscribed is not known; the connection goes on.
+    /// If this is cancelled, the server may or may not have subscribed; the connection goes on.
     pub async fn subscribe(&mut self, filters: &[(&str, Qos)]) -> Result<(), SubscribeError> {
         check_filters(filters.iter().map(|(filter, _)| *filter))?;
         self.acknowledge_handed_out();
@@ -186,18 +186,18 @@ impl Link {
         .await
     }
 
-    /// Sends what is to be sent, keeps the connection alive, and waits for what comes.
+    /// Sends what is waiting to be sent, keeps the connection alive, and waits for the next event.
     ///
-    /// Somebody has to be in here nearly always: this is what makes the connection work. It is cancel-safe: in a
+    /// This call drives the connection, so a caller has to be in it nearly always. It is cancel-safe: in a
     /// `select!` that takes another branch, nothing is lost.
     ///
-    /// After an error the connection has ended, and every further call says [`LinkError::Closed`].
+    /// After an error the connection has ended, and every further call returns [`LinkError::Closed`].
     pub async fn next(&mut self) -> Result<Event, LinkError> {
         self.acknowledge_handed_out();
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// Waits until everything taken for sending has been given to the system, at most
+    /// Waits until everything accepted for sending has been given to the system, at most
     /// [`ConnectOptions::answer_within`] without any of it leaving. [`Link::next`] does so by itself.
     pub async fn flush(&mut self) -> Result<(), LinkError> {
         let written = poll_fn(|cx| self.poll_write_or_give_up(cx)).await;
@@ -205,7 +205,7 @@ impl Link {
         written
     }
 
-    /// Leaves in order: DISCONNECT (so there will be no will), a WebSocket's close frame, TLS close_notify, and a moment
+    /// Closes in order: DISCONNECT (so no will is published), a WebSocket's close frame, TLS close_notify, and a moment
     /// for the server to close its side, all within `limit`. What is not acknowledged yet stays so; wait for it with [`Link::next`] before.
     pub async fn close(mut self, limit: Duration) -> Result<(), LinkError> {
         self.acknowledge_handed_out();
@@ -215,7 +215,7 @@ impl Link {
             .await
             .map_err(|elapsed| LinkError::Io(elapsed.into()))??;
         // A socket that is closed while unread bytes lie in it is reset, and the reset may overtake our DISCONNECT.
-        // Whatever the server still says is of no interest, nor is it an error if it takes too long over it.
+        // Whatever the server still sends is ignored, and it is not an error if it takes too long.
         let farewell = timeout(FAREWELL, async { while let Some(Ok(_)) = self.packets.next().await {} });
         let _ = timeout_at(deadline, farewell).await;
         // Likewise: the connection ends with this drop anyway.
@@ -256,14 +256,14 @@ impl Link {
     fn acknowledge_handed_out(&mut self) {
         if let Some(packet_id) = self.handed_out.take() {
             let packet = self.session.acknowledge(packet_id, Instant::now());
-            // Four bytes within every limit; and if the connection has ended, the server sends the message again.
+            // Four bytes are within every limit; and if the connection has ended, the server sends the message again.
             let _ = self.enqueue(packet);
         }
     }
 }
 
 impl Link {
-    /// Waits for the answer that `pick` takes, and keeps everything else for [`Link::next`].
+    /// Waits for the answer that `pick` accepts, and keeps everything else for [`Link::next`].
     async fn answer<T>(
         &mut self,
         asked: Instant,

@@ -1,4 +1,4 @@
-//! What CONNECT says.
+//! The content of CONNECT.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use crate::Qos;
 
-/// Longer is never; and no clock overflows on it.
+/// A longer time counts as never; no clock overflows on this one.
 pub(crate) const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Two bytes hold it on the wire.
 const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(u16::MAX as u64);
 
-/// What a connection tells the server about itself, and how patient it is.
+/// What a connection sends about itself, and how long it waits.
 ///
 /// Start from [`ConnectOptions::new`] and change what differs:
 /// `ConnectOptions { user_name: Some(name), ..ConnectOptions::new("thermo-0001") }`.
@@ -21,20 +21,20 @@ pub struct ConnectOptions {
     pub client_id: String,
     /// MQTT user name. A password (see [`Credentials::Sas`](crate::Credentials::Sas)) can't be sent without one.
     pub user_name: Option<String>,
-    /// Whether the server is to forget subscriptions and queued messages of an earlier connection.
+    /// Whether the server is to discard subscriptions and queued messages of an earlier connection.
     pub clean_session: bool,
-    /// The longest silence in either direction before a PINGREQ is sent. The server is told it in whole seconds,
-    /// rounded up; more than 65,535 of them count as so many. Zero turns keepalive off.
+    /// The longest silence in either direction before a PINGREQ is sent. The server gets it in whole seconds,
+    /// rounded up and at most 65,535. Zero turns keepalive off.
     pub keep_alive: Duration,
     /// Published by the server when the connection ends without a DISCONNECT.
     pub will: Option<Will>,
-    /// Time for the whole way from the DNS look-up to CONNACK. An answer to SUBSCRIBE or UNSUBSCRIBE may take as long.
+    /// Time limit from the DNS look-up to CONNACK. An answer to SUBSCRIBE or UNSUBSCRIBE may take as long.
     pub timeout: Duration,
     /// How long a server may be silent while it owes a PUBACK or the answer to a PINGREQ, and how long bytes may wait
-    /// that the network does not take. Half-way through the silence it is asked with a PINGREQ; a server that sends
-    /// anything at all is only slow. Zero leaves it to keepalive.
+    /// that the network does not accept. Half-way through the silence a PINGREQ is sent; a server that sends anything at
+    /// all is only slow. Zero leaves it to keepalive.
     pub answer_within: Duration,
-    /// How many QoS 1 messages may be unacknowledged at once.
+    /// How many QoS 1 messages may be unacknowledged at the same time.
     pub window: u16,
 }
 
@@ -72,7 +72,7 @@ impl ConnectOptions {
 pub struct Will {
     /// Where it is published.
     pub topic: String,
-    /// What it says.
+    /// Its body.
     pub payload: Bytes,
     /// How it is delivered.
     pub qos: Qos,

@@ -14,8 +14,8 @@ pub use self::no_proxy::no_proxy;
 /// What `http` stands for.
 const DEFAULT_PORT: u16 = 80;
 
-/// An HTTP proxy that lets a connection through with CONNECT. TLS goes through it to the server itself: the proxy sees
-/// names and sizes, no more. Its credentials can't be printed, and their memory is wiped when it is dropped.
+/// An HTTP proxy that opens tunnels with CONNECT. TLS goes through it to the server itself: the proxy sees names and
+/// sizes, and nothing else. Its credentials can't be printed, and their memory is wiped when it is dropped.
 #[derive(Clone)]
 pub struct Proxy {
     host: String,
@@ -24,14 +24,14 @@ pub struct Proxy {
     authorization: Option<Zeroizing<String>>,
 }
 
-/// Why a text does not name a proxy. The text itself is not told, as it may hold a password.
+/// Why a text does not name a proxy. The text itself is not included, as it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidProxy {
-    /// Only `http://` is spoken; the connection inside is encrypted anyway.
+    /// Only `http://` is supported; the connection inside is encrypted anyway.
     #[error("proxy scheme `{scheme}` is not supported, only http is")]
     Scheme {
-        /// What stands before `://`.
+        /// The text before `://`.
         scheme: String,
     },
     /// The host is missing, or has characters that no host has.
@@ -64,7 +64,7 @@ impl Proxy {
             None => text,
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        // A password may hold anything but these, which end what is named here.
+        // A password may hold anything but these, which end this part of an address.
         if rest.contains(['/', '?', '#']) {
             return Err(InvalidProxy::Path);
         }
@@ -86,7 +86,7 @@ impl Proxy {
     /// The proxy that the environment names for a TLS connection to `host` and `port`, if any: the first of `HTTPS_PROXY`
     /// and `https_proxy` that is not empty, unless [`no_proxy`] finds the host in `NO_PROXY` or `no_proxy`.
     ///
-    /// The environment is what `lookup` says; nothing else is read.
+    /// Variables are read through `lookup` only.
     pub fn from_environment(
         lookup: impl Fn(&str) -> Option<String>,
         host: &str,
@@ -127,7 +127,7 @@ impl Proxy {
         let target = authority(host, port);
         let mut request = Zeroizing::new(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"));
         if let Some(authorization) = &self.authorization {
-            // All at once: a text that grows leaves copies behind.
+            // Allocated once: a text that grows leaves copies behind.
             let mut with_credentials = String::with_capacity(request.len() + authorization.len() + 32);
             with_credentials.push_str(&request);
             with_credentials.push_str("Proxy-Authorization: ");

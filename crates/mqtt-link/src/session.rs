@@ -22,10 +22,10 @@ use crate::limits::MAX_PACKET;
 use crate::wire::Qos;
 use crate::{LinkError, ProtocolError, PublishError};
 
-/// More than this many records are freed again when nothing is in flight any more.
+/// Capacity beyond this many records is freed when nothing is in flight any more.
 const IN_FLIGHT_KEPT: usize = 8;
 
-/// What came in and concerns somebody.
+/// A packet that the caller has to handle.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     /// `acknowledge` is set for QoS 1.
@@ -169,7 +169,7 @@ impl Session {
         Packet::PubAck(PubAck::new(packet_id.get()))
     }
 
-    /// Takes in what the server sent.
+    /// Handles a packet from the server.
     pub(crate) fn receive(&mut self, packet: Packet, now: Instant) -> Result<Option<Incoming>, ProtocolError> {
         self.keep_alive.received(now);
         self.peer_watch.received(now);
@@ -214,7 +214,7 @@ impl Session {
         }
     }
 
-    /// What the passing of time asks for: a PINGREQ, or the end of a connection whose server is not there any more.
+    /// What is due at this time: a PINGREQ, or the end of a connection whose server is gone.
     pub(crate) fn tick(&mut self, now: Instant) -> Result<Option<Packet>, LinkError> {
         self.check_writing(now)?;
         match self.keep_alive.due(now) {
@@ -230,13 +230,13 @@ impl Session {
         }
     }
 
-    /// When [`tick`](Self::tick) next has something to do, unless a packet comes or goes before.
+    /// When [`tick`](Self::tick) next has something to do, unless a packet is received or sent before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let watch = self.peer_watch.deadline(self.outstanding(), self.is_asked());
         [self.keep_alive.deadline(), watch].into_iter().flatten().min()
     }
 
-    /// Bytes are waiting that the network does not take; `written` have left so far.
+    /// Bytes are waiting that the network does not accept; `written` have been sent so far.
     pub(crate) fn write_stalled(&mut self, written: u64, now: Instant) {
         self.peer_watch.write_stalled(written, now);
     }
@@ -245,12 +245,12 @@ impl Session {
         self.peer_watch.is_stalled()
     }
 
-    /// All bytes have left.
+    /// All bytes have been sent.
     pub(crate) fn write_finished(&mut self, now: Instant) {
         self.peer_watch.write_finished(now);
     }
 
-    /// The part of [`tick`](Self::tick) that stands when nothing is being read.
+    /// The part of [`tick`](Self::tick) that still applies when nothing is being read.
     pub(crate) fn check_writing(&self, now: Instant) -> Result<(), LinkError> {
         match self.peer_watch.verdict(None, false, now) {
             Verdict::NotReading { waited } => Err(LinkError::PeerNotReading { waited }),
@@ -258,7 +258,7 @@ impl Session {
         }
     }
 
-    /// When [`check_writing`](Self::check_writing) has something to say.
+    /// When [`check_writing`](Self::check_writing) is next due.
     pub(crate) fn write_deadline(&self) -> Option<Instant> {
         self.peer_watch.stall_deadline()
     }
@@ -285,7 +285,7 @@ impl Session {
         self.keep_alive.ping_sent().is_some()
     }
 
-    /// Since when the server owes something: a PUBACK or a PINGRESP. SUBSCRIBE has a time limit of its own.
+    /// Since when the server owes something: a PUBACK or a PINGRESP. SUBSCRIBE has its own time limit.
     fn outstanding(&self) -> Option<Instant> {
         let owed = [self.oldest_in_flight(), self.keep_alive.ping_sent()];
         owed.into_iter().flatten().min()

@@ -14,7 +14,7 @@ pub(crate) use self::socket::Socket;
 pub use self::web_socket::WebSocketFault;
 pub(crate) use self::web_socket::{PATH, SUBPROTOCOL, WebSocket, websocket_config};
 
-/// One enum for all transports, so that plain TLS pays nothing for the other one, neither in time nor in memory.
+/// One enum for all transports, so that plain TLS pays nothing for WebSocket, neither in time nor in memory.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -26,7 +26,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// How many bytes the system has taken so far, TLS included: what does not grow is not being read.
+    /// How many bytes the system has accepted so far, TLS included: if this does not grow, the server is not reading.
     pub(crate) fn written(&self) -> u64 {
         let tls = match self {
             Self::Tls(tls) => tls,
@@ -35,7 +35,7 @@ impl Stream {
         tls.get_ref().0.written()
     }
 
-    /// The last word after shutdown and the server's own farewell: TLS's close_notify, where shutdown was not that.
+    /// The last step after shutdown and the server's own close: TLS's close_notify, unless shutdown has sent it.
     pub(crate) async fn finish(&mut self) -> io::Result<()> {
         match self {
             Self::Tls(_) => Ok(()),

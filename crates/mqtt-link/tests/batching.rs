@@ -1,4 +1,4 @@
-//! What one wake-up has to say leaves in one write, seen from the network: a relay counts TLS records.
+//! Everything that one wake-up sends is one write, seen from the network: a relay counts TLS records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

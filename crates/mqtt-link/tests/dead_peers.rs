@@ -65,7 +65,7 @@ async fn server_that_acknowledges_late_and_answers_pings_is_kept() {
     server.finish().await;
 }
 
-/// Publishes as much as is taken until the link ends; says how much that was.
+/// Publishes as much as is accepted until the link ends; returns how much that was.
 async fn publish_until_the_end(link: &mut Link) -> (LinkError, usize) {
     let (mut taken, mut refused) = (0, false);
     loop {
@@ -100,7 +100,7 @@ async fn server_that_stops_reading_is_given_up_over_both_transports() {
             matches!(error, LinkError::PeerNotReading { waited } if waited >= BOUND),
             "{error:?}"
         );
-        // Nearly all of it lies in the system's socket buffers; that ours are bounded is a test of the link itself.
+        // Nearly all of it is in the system's socket buffers; a test of the link itself checks that ours are bounded.
         assert!(taken < 64 * 1024 * 1024, "{taken} bytes were taken");
         assert_eq!(link.publish("out", "x", Qos::AtMostOnce), Err(PublishError::Ended));
         drop(link);

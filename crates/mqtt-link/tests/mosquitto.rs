@@ -1,6 +1,6 @@
 //! The link against a stock Mosquitto with mutual TLS: a broker that shares no code with us.
 //!
-//! Skipped, and said so, where no `mosquitto` is installed.
+//! Skipped with a message where no `mosquitto` is installed.
 
 mod broker;
 
@@ -13,7 +13,7 @@ use mqtt_link::{ConnectOptions, Credentials, Event, Link, Qos, Will};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Whose certificate may say what is in the broker's access list: Mosquitto takes the user name from the subject CN.
+/// The broker's access list goes by the certificate: Mosquitto takes the user name from the subject CN.
 const ACCESS: &str = "user thermo-0001\ntopic readwrite #\nuser thermo-0002\ntopic readwrite #\n";
 
 async fn connect(broker: &Broker, name: &str, options: ConnectOptions) -> Link {
@@ -146,7 +146,7 @@ async fn will_is_published_for_a_dropped_link_and_not_for_a_closed_one() {
             link.close(LIMIT).await.unwrap();
         }
     }
-    // Had the first one come to anything, it would have come first.
+    // Had the first one been delivered, it would have arrived first.
     assert_eq!(message(&mut witness).await.1, "dropped");
     witness.close(LIMIT).await.unwrap();
 }
@@ -192,7 +192,7 @@ async fn the_broker_refuses_what_it_does_not_know() {
         let error = Link::connect(&broker.endpoint(), &credentials, &options)
             .await
             .unwrap_err();
-        // Whether the alert or the closed socket is seen first is the broker's and the network's affair.
+        // Whether the alert or the closed socket is seen first depends on the broker and the network.
         assert!(error.refusal().is_none(), "{error:?}");
         eprintln!("refused as {}", error.reason());
     }

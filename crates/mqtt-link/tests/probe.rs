@@ -1,4 +1,4 @@
-//! Whether a server can be reached and trusted, without a word of MQTT.
+//! Whether a server can be reached and trusted, without any MQTT.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A server that shakes hands and hears the end; returns its port.
+/// A server that completes the handshake and waits for the close; returns its port.
 async fn server(config: Arc<ServerConfig>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
     let port = listener.local_addr().expect("a bound socket has an address").port();
@@ -89,7 +89,7 @@ async fn dates_that_do_not_fit_are_told_with_what_the_clock_said() {
             (_, other) => panic!("{other:?}"),
         };
         assert!((begin_of_century..next_century).contains(&clock), "{clock}");
-        // Both dates of it can be told.
+        // Both of its dates are available.
         assert!(
             matches!(source, TlsFailure::Dates { leaf, .. } if *leaf == shown),
             "{source:?}"

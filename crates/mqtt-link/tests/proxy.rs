@@ -24,7 +24,7 @@ fn proxy(credentials: &str, proxy: &ConnectProxy) -> Option<Proxy> {
 #[tokio::test]
 async fn both_transports_go_through_a_proxy_that_looks_the_host_up() {
     let ca = TestCa::new("test root");
-    // This machine can't look this name up; the proxy takes it for itself.
+    // This machine can't look this name up; the proxy resolves it to itself.
     let name = "hub1.azure-devices.invalid";
     let script = || {
         Connection::accepted()
@@ -141,7 +141,7 @@ async fn proxy_that_is_not_there_or_says_nothing_is_a_tcp_error() {
             .starts_with(b"CONNECT localhost:8883 HTTP/1.1\r\n")
     );
 
-    // Now nobody listens there any more.
+    // Now nothing listens there any more.
     let error = Link::connect(&endpoint, &Credentials::None, &options)
         .await
         .unwrap_err();

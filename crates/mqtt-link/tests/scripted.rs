@@ -193,7 +193,7 @@ async fn no_time_is_too_long() {
 async fn host_names_are_looked_up() {
     let ca = TestCa::new("test root");
     let server = Server::start(&ca, vec![Connection::accepted().receives(Packet::Disconnect)]).await;
-    // `localhost` may have ::1 first, where nobody listens: then the next address is tried.
+    // `localhost` may have ::1 first, where nothing listens: then the next address is tried.
     let endpoint = server.endpoint(&ca).via("localhost");
     let (link, timings) = Link::connect(&endpoint, &Credentials::None, &options()).await.unwrap();
     assert!(timings.dns > Duration::ZERO);
@@ -263,7 +263,7 @@ async fn server_that_says_nothing_is_given_up_and_the_phase_is_named() {
     let silent_after_connect =
         Connection::new().receives_where("a CONNECT", |packet| matches!(packet, Packet::Connect(_)));
     let server = Server::start(&ca, vec![silent_after_connect, Connection::without_handshake()]).await;
-    // Generous enough for a handshake on a busy machine; the other side then says nothing at all.
+    // Generous enough for a handshake on a busy machine; after it the server sends nothing at all.
     let options = ConnectOptions {
         timeout: Duration::from_secs(2),
         ..options()
@@ -425,7 +425,7 @@ async fn messages_that_overtake_a_suback_wait_for_next_in_their_order() {
             subscribed(2, &[true]),
             publish("in/new", "second"),
         ])
-        // Only now that the message was handed out.
+        // Only now, after the message was handed out.
         .receives(acknowledged(9))
         .receives(Packet::Disconnect);
     let server = Server::start(&ca, vec![script]).await;

@@ -1,4 +1,4 @@
-//! The scripted server is itself to be trusted: what goes otherwise than written fails the test.
+//! The scripted server itself can be trusted: any deviation from the script fails the test.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn follow(script: Vec<Connection>) {
     let connected = Link::connect(&server.endpoint(&ca), &Credentials::None, &options).await;
     let (mut link, _) = connected.expect("the script accepts");
     link.publish("out", "x", Qos::AtMostOnce).expect("there is room");
-    // A server that found a mistake is gone; it tells about it below.
+    // A server that found a mistake is gone; it reports it below.
     let _ = link.close(Duration::from_secs(5)).await;
     server.finish().await;
 }

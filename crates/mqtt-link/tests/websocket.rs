@@ -314,7 +314,7 @@ async fn connack_may_come_in_pieces() {
     let connected = Link::connect(&endpoint(&server, &ca), &Credentials::None, &options()).await;
     let mut link = connected.unwrap().0;
     link.publish("out", "x", Qos::AtMostOnce).unwrap();
-    // A second CONNACK has no place.
+    // A second CONNACK is not allowed.
     assert_eq!(link.next().await.unwrap_err().reason(), "protocol");
     drop(link);
     server.finish().await;

@@ -1,4 +1,4 @@
-//! The CONNECT packet: what it says, and how it leaves.
+//! The CONNECT packet: its content, and how it is sent.
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::Protocol;
@@ -27,9 +27,9 @@ pub(super) async fn send_connect(tls: &mut (impl AsyncWrite + Unpin), mut connec
     Ok(sent?)
 }
 
-/// The packet, or what MQTT can't carry.
+/// The packet, or the option that MQTT can't carry.
 pub(super) fn connect_packet(credentials: &Credentials, options: &ConnectOptions) -> Result<Connect, &'static str> {
-    // MQTT's lengths have two bytes; the codec would cut off a longer field without a word.
+    // MQTT's lengths have two bytes; the codec would silently truncate a longer field.
     let fits = |len: usize| len <= usize::from(u16::MAX);
     if !fits(options.client_id.len()) {
         return Err("client id is over 65,535 bytes");

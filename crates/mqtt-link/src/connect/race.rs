@@ -1,6 +1,6 @@
 //! A host with several addresses: one that does not answer must not keep the others waiting. After
-//! [RFC 8305](https://www.rfc-editor.org/rfc/rfc8305#section-5) (Happy Eyeballs): an attempt each quarter of a second, and
-//! the first socket that opens is the one.
+//! [RFC 8305](https://www.rfc-editor.org/rfc/rfc8305#section-5) (Happy Eyeballs): an attempt every quarter of a second,
+//! and the first socket that opens is used.
 
 use std::future::pending;
 use std::io;
@@ -16,12 +16,12 @@ use tracing::{debug, warn};
 
 /// What RFC 8305 recommends as the connection attempt delay.
 const NEXT_AFTER: Duration = Duration::from_millis(250);
-/// So many silent addresses are named, once each in a process: all its devices meet the same ones.
+/// At most this many silent addresses are logged, once each per process: all its devices meet the same ones.
 const NAMED: usize = 16;
 
 /// The first socket that opens. Attempts still under way then are dropped, and their sockets closed.
 pub(super) async fn first_to_answer(host: &str, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    // One address is the rule, and needs nothing of all this.
+    // One address is the usual case, and needs none of this.
     if let [only] = addresses {
         return open(*only).await.1;
     }
@@ -35,7 +35,7 @@ pub(super) async fn first_to_answer(host: &str, addresses: &[SocketAddr]) -> io:
             return Err(failure);
         }
         tokio::select! {
-            // What has answered counts before another address is bothered.
+            // An answer that has arrived is used before another address is tried.
             biased;
             Some((address, attempted)) = attempts.next() => {
                 silent.retain(|other| *other != address);
@@ -47,7 +47,7 @@ pub(super) async fn first_to_answer(host: &str, addresses: &[SocketAddr]) -> io:
                     Err(error) => {
                         debug!(%address, %error, "address refused the connection");
                         failure = error;
-                        // A refusal is an answer; there is nothing more to wait for.
+                        // A refusal is an answer; the wait for this address is over.
                         next = Some(Instant::now());
                     }
                 }
@@ -95,7 +95,7 @@ fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     order
 }
 
-/// Names the addresses that had not answered when another one did.
+/// Logs the addresses that had not answered when another one did.
 fn name(host: &str, silent: &[SocketAddr], answered: SocketAddr) {
     static NAMED_ALREADY: Mutex<Vec<IpAddr>> = Mutex::new(Vec::new());
     if silent.is_empty() {

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::{Proxy, ProxyFailure};
 
-/// No proxy has more to say before it lets a connection through.
+/// No proxy sends a longer head before it opens a tunnel.
 const LONGEST_ANSWER: usize = 8 * 1024;
 const END: &[u8] = b"\r\n\r\n";
 
@@ -18,7 +18,7 @@ pub(super) async fn open_tunnel(
     port: u16,
 ) -> Result<(), ProxyFailure> {
     let sent = tcp.write_all(proxy.request(host, port).as_bytes()).await;
-    // If sending failed, the proxy may have said why before it closed.
+    // If sending failed, the proxy may have sent the reason before it closed.
     let status = read_answer(tcp).await;
     let status = match (status, sent) {
         (Ok(status), _) => status,
@@ -44,7 +44,7 @@ async fn read_answer(tcp: &mut (impl AsyncRead + Unpin)) -> Result<u16, ProxyFai
     }
 }
 
-/// The status of a whole answer head; none if more of it has to come.
+/// The status of a complete answer head; none if part of it is still missing.
 fn parse_answer(head: &[u8]) -> Result<Option<u16>, ProxyFailure> {
     // HTTP/1.x, three digits, and then a reason or nothing.
     const SHAPE: &[u8] = b"HTTP/1.? ###";
@@ -73,7 +73,7 @@ fn parse_answer(head: &[u8]) -> Result<Option<u16>, ProxyFailure> {
     let status = digits
         .iter()
         .fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
-    // In TLS the client speaks first, so whatever comes now is not from the server behind the proxy. A refusal may well
+    // In TLS the client speaks first, so nothing that arrives now is from the server behind the proxy. A refusal may well
     // have a body.
     if status == 200 && end + END.len() != head.len() {
         return Err(malformed("bytes follow the answer"));
@@ -128,7 +128,7 @@ mod tests {
             let _ = parse_answer(&bytes);
         }
 
-        /// What is read in pieces is what is read at once, and nothing that is no status comes out.
+        /// Reading in pieces gives the same result as reading in one piece, and it is always a valid status.
         #[test]
         fn arbitrary_answers_never_panic(status in "[0-9]{0,4}", rest in "[ -~\r\n]{0,60}", cut in any::<prop::sample::Index>()) {
             let head = format!("HTTP/1.1 {status}{rest}\r\n\r\n");

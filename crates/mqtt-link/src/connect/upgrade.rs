@@ -1,4 +1,4 @@
-//! From TLS to WebSocket: the upgrade, and what a server has against it.
+//! From TLS to WebSocket: the upgrade, and the reasons for which a server refuses it.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Why a connection did not come about.
+//! Why a connection could not be opened.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use super::{ProtocolError, ProxyFailure, TlsFailure, UpgradeFailure};
 use crate::phase::Phase;
 
-/// Why a connection did not come about: in which phase, and what the cause was.
+/// Why a connection could not be opened: in which phase, and what the cause was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -18,11 +18,11 @@ pub enum ConnectError {
     Dns {
         /// What was looked up.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         #[source]
         source: io::Error,
     },
-    /// No address of the host took a TCP connection; this is what the last one said.
+    /// No address of the host accepted a TCP connection; this is the error of the last one.
     #[error("tcp connection to `{host}` port {port} failed")]
     Tcp {
         /// The host connected to.
@@ -33,7 +33,7 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
-    /// The proxy took a TCP connection and did not let it through to the server.
+    /// The proxy accepted a TCP connection and did not open a tunnel to the server.
     #[error("proxy `{proxy}` did not connect")]
     Proxy {
         /// The proxy's host and port.
@@ -46,7 +46,7 @@ pub enum ConnectError {
     /// handshake done; its alert counts as this, too.
     #[error("tls handshake with `{server_name}` failed")]
     Tls {
-        /// The name that SNI said and that the certificate had to carry.
+        /// The name in SNI, which the certificate had to contain.
         server_name: String,
         /// The alert, the objection to the certificate, or the failed socket.
         #[source]
@@ -55,7 +55,7 @@ pub enum ConnectError {
     /// The server did not change from HTTP to MQTT over WebSocket.
     #[error("websocket to `{server_name}` did not open")]
     Upgrade {
-        /// The name that SNI said.
+        /// The name in SNI.
         server_name: String,
         /// What the server answered.
         #[source]
@@ -64,7 +64,7 @@ pub enum ConnectError {
     /// The server answered CONNECT with a refusal.
     #[error("connection of `{client_id}` was refused: {refusal}")]
     Refused {
-        /// Who was refused.
+        /// The client that was refused.
         client_id: String,
         /// MQTT's return code.
         refusal: ConnectRefusal,
@@ -84,15 +84,15 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
-    /// The server answered CONNECT with something that is no CONNACK, or with broken frames.
+    /// The server answered CONNECT with a packet other than CONNACK, or with broken frames.
     #[error("server broke the protocol before the connection was acknowledged")]
     Protocol(#[source] ProtocolError),
-    /// The whole time ran out in this phase.
+    /// The time limit was reached in this phase.
     #[error("connecting timed out after {limit:?} ({phase})")]
     TimedOut {
-        /// What was under way.
+        /// The phase that was under way.
         phase: Phase,
-        /// The time there was for everything.
+        /// The time limit for all phases together.
         limit: Duration,
     },
     /// MQTT can't carry these options. Nothing was sent.
@@ -140,8 +140,8 @@ impl ConnectError {
         }
     }
 
-    /// Whether the same attempt may succeed later without anybody acting: the network and a busy server pass, a refused
-    /// identity, a server that is not trusted, a proxy that wants other credentials and options that can't be sent do not.
+    /// Whether the same attempt may succeed later without a person acting: network trouble and a busy server pass, a
+    /// refused identity, an untrusted server, a proxy that requires other credentials and invalid options do not.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Refused { refusal, .. } => *refusal == ConnectRefusal::ServerUnavailable,
@@ -187,7 +187,7 @@ impl ConnectError {
 /// ([MQTT 3.1.1, table 3.1](https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc385349256)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConnectRefusal {
-    /// 1: the server does not speak MQTT 3.1.1.
+    /// 1: the server does not support MQTT 3.1.1.
     ProtocolVersion,
     /// 2: the server does not allow the client id.
     ClientId,
@@ -195,7 +195,7 @@ pub enum ConnectRefusal {
     ServerUnavailable,
     /// 4: user name or password are malformed.
     BadCredentials,
-    /// 5: the client may not connect. Azure says this about a certificate that it does not know.
+    /// 5: the client may not connect. Azure returns this for a certificate that is not enrolled.
     NotAuthorized,
 }
 

@@ -1,4 +1,4 @@
-//! What TLS says about a failed handshake, in words that can be counted.
+//! Why a TLS handshake failed, as words that can be counted.
 
 use std::io;
 
@@ -36,7 +36,7 @@ impl TlsFailure {
         }
     }
 
-    /// Whether the server has something against our certificate.
+    /// Whether the server refused our certificate.
     pub fn refuses_our_certificate(&self) -> bool {
         matches!(self, Self::Tls(error) if refuses_our_certificate(error))
     }
@@ -64,7 +64,7 @@ impl TlsFailure {
         }
     }
 
-    /// The same with the certificate that the server has shown, where that is what it is about.
+    /// The same with the certificate that the server presented, where the error is about that.
     pub(crate) fn with_leaf(self, leaf: Option<CertificateDer<'static>>) -> Self {
         match (self.out_of_date(), self, leaf) {
             (
@@ -104,7 +104,7 @@ pub enum OutOfDate {
         /// The first second it will be valid.
         not_before: u64,
     },
-    /// Ours is over, as the server says.
+    /// Ours has expired, according to the server.
     Ours,
 }
 
@@ -118,7 +118,7 @@ impl From<io::Error> for TlsFailure {
     }
 }
 
-/// Whether a server said with an alert that it does not accept our certificate.
+/// Whether a server sent an alert that refuses our certificate.
 pub(super) fn refuses_our_certificate(error: &rustls::Error) -> bool {
     matches!(
         error,
@@ -136,7 +136,7 @@ pub(super) fn refuses_our_certificate(error: &rustls::Error) -> bool {
     )
 }
 
-/// `tls_server_…` is what we have against the server's certificate, `tls_alert_…` what the server has against us.
+/// `tls_server_…` means that we refused the server's certificate, `tls_alert_…` that the server refused us.
 pub(super) fn reason(error: &rustls::Error) -> &'static str {
     match error {
         rustls::Error::InvalidCertificate(error) => match error {

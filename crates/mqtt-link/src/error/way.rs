@@ -1,14 +1,14 @@
-//! What can be in the way between TCP and MQTT: a proxy, and the upgrade to WebSocket.
+//! What can fail between TCP and MQTT: a proxy, and the upgrade to WebSocket.
 
 use std::io;
 
 use crate::WebSocketFault;
 
-/// Why a proxy did not let the connection through.
+/// Why a proxy did not open a tunnel.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyFailure {
-    /// It answered CONNECT with another status than 200; with 407 it wants other credentials, or some at all.
+    /// It answered CONNECT with another status than 200; with 407 it requires credentials, or other ones.
     #[error("request was refused with status {status}{}", hint(*.status))]
     Refused {
         /// HTTP's number.
@@ -17,7 +17,7 @@ pub enum ProxyFailure {
     /// It closed the connection instead of answering.
     #[error("connection was closed before an answer came")]
     Closed,
-    /// It answered with something that is no HTTP, or far too long.
+    /// Its answer was not HTTP, or was far too long.
     #[error("answer is malformed: {0}")]
     Malformed(&'static str),
     /// The socket failed.
@@ -33,7 +33,7 @@ fn hint(status: u16) -> &'static str {
 }
 
 impl ProxyFailure {
-    /// Whether the proxy may let the same connection through later.
+    /// Whether the proxy may accept the same connection later.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Refused { status } => is_passing(*status),
@@ -63,16 +63,16 @@ pub enum UpgradeFailure {
         /// HTTP's number.
         status: u16,
     },
-    /// It speaks WebSocket, and did not confirm the subprotocol `mqtt`.
+    /// It supports WebSocket, but did not confirm the subprotocol `mqtt`.
     #[error("subprotocol mqtt was not confirmed")]
     Subprotocol,
-    /// Its answer is no upgrade.
+    /// Its answer is not a valid upgrade.
     #[error(transparent)]
     Protocol(WebSocketFault),
 }
 
 impl UpgradeFailure {
-    /// Whether the server may agree later.
+    /// Whether the server may accept the same upgrade later.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Refused { status } => is_passing(*status),
@@ -91,7 +91,7 @@ impl UpgradeFailure {
     }
 }
 
-/// Whether a status speaks of the moment, not of the request.
+/// Whether a status is temporary rather than about the request.
 fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500..)
 }

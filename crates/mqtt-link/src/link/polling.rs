@@ -1,4 +1,4 @@
-//! What makes a link work: reading, writing and the timer, without waiting for one before the other.
+//! Drives a link: reading, writing and the timer, none of which waits for another.
 
 use std::future::Future;
 use std::task::{Context, Poll, ready};
@@ -13,10 +13,10 @@ use crate::limits::{MAX_PACKET, READ_BUFFER};
 use crate::session::Incoming;
 use crate::{LinkError, Qos};
 
-/// Nothing is read while this much is unsent. Publishing alone never gets here, only PUBACKs to a server that sends and
-/// does not read; so a busy device on a slow network still hears its own PUBACKs.
+/// Nothing is read while this much is unsent. Publishing alone never reaches this, only PUBACKs to a server that sends
+/// and does not read; so a busy device on a slow network still receives its own PUBACKs.
 const UNSENT_LIMIT_FOR_READING: usize = UNSENT_LIMIT + MAX_PACKET + UNSENT_LIMIT;
-/// Packets that become ready in one wake-up leave in one write, unless there is this much of them…
+/// Packets that become ready in one wake-up are sent in one write, unless there is this much of them…
 const WRITE_SOON: usize = 4 * 1024;
 /// … or this many events were handed out while they waited.
 const EVENTS_BEFORE_WRITE: u32 = 32;
@@ -140,7 +140,7 @@ impl Link {
         Poll::Ready(Ok(()))
     }
 
-    /// Like [`poll_write`](Self::poll_write), for when nothing else is done: a server that does not read ends it.
+    /// Like [`poll_write`](Self::poll_write), for when nothing else is done: with a server that does not read, it fails.
     pub(super) fn poll_write_or_give_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         loop {
             if let Poll::Ready(written) = self.poll_write(cx) {
@@ -151,8 +151,8 @@ impl Link {
         }
     }
 
-    /// Ready once the deadline has passed. Nearly every packet moves the session's away. The timer follows at once: to put
-    /// it off costs next to nothing, and one that was left behind would wake a device that has nothing to do.
+    /// Ready once the deadline has passed. Nearly every packet postpones the session's deadline. The timer is reset each
+    /// time: that costs next to nothing, and a stale timer would wake a device that has nothing to do.
     fn poll_timer(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = deadline else {
             return Poll::Pending;

@@ -2,7 +2,7 @@
 
 /// Whether `host` at `port` is in a `NO_PROXY` list: names separated by commas, in upper or lower case.
 ///
-/// | entry | is |
+/// | entry | matches |
 /// | --- | --- |
 /// | `*` | every host |
 /// | `hub1.azure-devices.net` | this host, not those below it |
@@ -10,7 +10,7 @@
 /// | `10.0.0.7`, `::1`, `[::1]` | this address, if it is connected to by address |
 /// | any of them with `:8883` | the same, at this port only (an IPv6 address needs its brackets then) |
 ///
-/// Names are not looked up, and address ranges (`10.0.0.0/8`) are not understood.
+/// Names are not looked up, and address ranges (`10.0.0.0/8`) are not supported.
 pub fn no_proxy(list: &str, host: &str, port: u16) -> bool {
     let host = bare(host).to_ascii_lowercase();
     list.split(',')
@@ -26,7 +26,7 @@ fn matches(entry: &str, host: &str, port: u16) -> bool {
     }
     match bare(name) {
         "*" => true,
-        // The dot stays in the suffix, so that `.net` is not the end of `subnet`; and something is before it.
+        // The dot stays in the suffix, so that `.net` does not match `subnet`; and something has to come before it.
         name if name.starts_with('.') => host.len() > name.len() && host.ends_with(name),
         name => !name.is_empty() && name == host,
     }

@@ -1,4 +1,4 @@
-//! What names a proxy, and what it is told.
+//! What names a proxy, and what is sent to it.
 
 use super::*;
 
@@ -104,7 +104,7 @@ fn environment_is_what_the_lookup_says() {
             &[("https_proxy", "lower:1"), ("no_proxy", ".example:443")],
             Some("lower"),
         ),
-        // A proxy that is not used need not be one that could be.
+        // A proxy that is not used need not be valid.
         (&[("https_proxy", "socks5://x"), ("no_proxy", "*")], None),
     ];
     for (environment, expected) in cases {

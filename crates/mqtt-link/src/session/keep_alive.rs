@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 /// A PINGREQ is due after `interval` without a packet in either direction.
 ///
-/// MQTT only asks that the client sends something in each interval. Looking at both directions also finds a server that
-/// takes what a busy client sends but has stopped answering.
+/// MQTT only asks that the client sends something in each interval. Looking at both directions also detects a server
+/// that accepts what a busy client sends but has stopped answering.
 #[derive(Debug)]
 pub(super) struct KeepAlive {
     /// Zero: off.
@@ -17,7 +17,7 @@ pub(super) struct KeepAlive {
     ping_sent: Option<Instant>,
 }
 
-/// What a passed deadline asks for.
+/// What is due when a deadline has passed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
     Nothing,
@@ -73,7 +73,7 @@ impl KeepAlive {
         Due::Ping
     }
 
-    /// A PINGREQ goes out, for whatever reason.
+    /// A PINGREQ is sent, for whatever reason.
     pub(super) fn pinged(&mut self, now: Instant) {
         self.last_sent = now;
         self.ping_sent = Some(now);
@@ -84,8 +84,8 @@ impl KeepAlive {
         self.ping_sent
     }
 
-    /// A server closes after one and a half intervals, so waiting half of one keeps both sides of one mind; a very
-    /// short or long interval is still given a sensible time.
+    /// A server closes after one and a half intervals, so after half of one both sides agree; a very short or
+    /// long interval still gets a sensible time.
     fn patience(&self) -> Duration {
         (self.interval / 2).clamp(Duration::from_secs(1), Duration::from_secs(30))
     }

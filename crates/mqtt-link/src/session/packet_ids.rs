@@ -1,4 +1,4 @@
-//! Packet identifiers: 1 to 65,535, none used twice at a time.
+//! Packet identifiers: 1 to 65,535, each in use at most once at any time.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -24,7 +24,7 @@ impl fmt::Display for PacketId {
     }
 }
 
-/// Gives out ids in a circle, so that one that was just freed rests as long as possible: a late acknowledgement is then
+/// Hands out ids in a circle, so that a freed one is not reused for as long as possible: a late acknowledgement is then
 /// not taken for that of another message.
 #[derive(Debug)]
 pub(super) struct PacketIds {

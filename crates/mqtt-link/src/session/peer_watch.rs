@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A half-open connection looks like a quiet one. So while something is outstanding, a server that says nothing is asked
-/// (PINGREQ) after half of `within`, and given up after all of it. One that says anything is alive, however late its
+/// A half-open connection looks like a quiet one. So while something is outstanding, a silent server gets a PINGREQ
+/// after half of `within`, and is given up after all of it. One that sends anything is alive, however late its
 /// acknowledgements are.
 #[derive(Debug)]
 pub(super) struct PeerWatch {
@@ -16,7 +16,7 @@ pub(super) struct PeerWatch {
     stalled: Option<Stall>,
 }
 
-/// Bytes are waiting that the network does not take.
+/// Bytes are waiting that the network does not accept.
 #[derive(Debug)]
 struct Stall {
     since: Instant,
@@ -24,7 +24,7 @@ struct Stall {
     written: u64,
 }
 
-/// What a passed deadline asks for.
+/// What is due when a deadline has passed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Alive,
@@ -46,12 +46,12 @@ impl PeerWatch {
         self.last_sign = now;
     }
 
-    /// Bytes are waiting, and `written` have left so far.
+    /// Bytes are waiting, and `written` have been sent so far.
     pub(super) fn write_stalled(&mut self, written: u64, now: Instant) {
         match &self.stalled {
             Some(stall) if stall.written == written => {}
             before => {
-                // On a slow network a large message takes its time, and as long as it moves somebody is there.
+                // On a slow network a large message takes time; as long as it moves, the server is there.
                 if before.is_some() {
                     self.last_sign = now;
                 }
@@ -77,7 +77,7 @@ impl PeerWatch {
             .map(|stall| stall.since + self.within)
     }
 
-    /// `outstanding` is since when something is; `asked` is whether a PINGREQ is.
+    /// `outstanding` is the time since which an answer is outstanding; `asked` is whether a PINGREQ is.
     pub(super) fn deadline(&self, outstanding: Option<Instant>, asked: bool) -> Option<Instant> {
         if self.within.is_zero() {
             return None;
@@ -95,7 +95,7 @@ impl PeerWatch {
             .stalled
             .as_ref()
             .map(|stall| now.saturating_duration_since(stall.since));
-        // First, because who does not read can't answer.
+        // First, because a server that does not read can't answer.
         if let Some(waited) = stalled.filter(|waited| *waited >= self.within) {
             return Verdict::NotReading { waited };
         }
@@ -104,7 +104,7 @@ impl PeerWatch {
         };
         let waited = now.saturating_duration_since(outstanding.max(self.last_sign));
         if waited >= self.within {
-            // Then the question could not leave either, and it is not silence that is the matter.
+            // Then the PINGREQ could not be sent either, and the reason is not silence.
             match stalled.filter(|stalled| *stalled >= self.within / 2) {
                 Some(waited) => Verdict::NotReading { waited },
                 None => Verdict::Silent { waited },

@@ -65,7 +65,7 @@ fn ping_is_due_after_silence_in_either_direction() {
     let mut rig = Rig::new(60, 10);
     assert_eq!(rig.deadline(), Some(60));
     assert_eq!(rig.tick(59).unwrap(), None);
-    // Sending alone does not put it off: the server may have stopped answering.
+    // Sending alone does not postpone it: the server may have stopped answering.
     rig.publish(10).unwrap();
     assert_eq!(rig.deadline(), Some(60));
     // Nor does receiving alone: the server counts what we send.
@@ -246,7 +246,7 @@ proptest! {
     }
 }
 
-/// What happens to a watched session, by the second.
+/// What happens to a watched session, second by second.
 enum Step {
     Publishes,
     Receives(Packet),
@@ -254,9 +254,9 @@ enum Step {
         written: u64,
     },
     Drains,
-    /// A deadline is this far, and before it there is nothing to do.
+    /// The deadline is this far away, and nothing is due before it.
     Waits,
-    /// The deadline passes, and this comes of it.
+    /// The deadline passes, with this result.
     Pings,
     Ends(&'static str),
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// TCP under TLS. TLS keeps a buffer of its own, so only down here it shows whether bytes are still leaving.
+/// TCP under TLS. TLS has its own buffer, so only this level shows whether bytes are still being sent.
 #[derive(Debug)]
 pub(crate) struct Socket {
     tcp: TcpStream,
@@ -19,7 +19,7 @@ impl Socket {
         Self { tcp, written: 0 }
     }
 
-    /// How many bytes the system has taken.
+    /// How many bytes the system has accepted.
     pub(super) fn written(&self) -> u64 {
         self.written
     }

@@ -23,7 +23,7 @@ pub(crate) const PATH: &str = "/$iothub/websocket";
 /// The name of MQTT 3.1.1 among the WebSocket subprotocols.
 pub(crate) const SUBPROTOCOL: &str = "mqtt";
 
-/// The most that one frame of ours carries.
+/// The most that we put into one frame.
 const FRAME: usize = 4 * 1024;
 /// Room beyond a packet for whatever a server puts into the same frame.
 const MAX_FRAME: usize = MAX_PACKET + FRAME;
@@ -31,9 +31,9 @@ const MAX_FRAME: usize = MAX_PACKET + FRAME;
 /// Small buffers, as ten thousand idle devices have ten thousand of each, and a bound on everything.
 pub(crate) fn websocket_config() -> WebSocketConfig {
     WebSocketConfig::default()
-        // The least, which reads a header's length at a time: so next to nothing of what follows a large frame lands in
-        // that frame's buffer and keeps it alive (a message of 200,000 bytes left 190 KiB behind). TLS, not the system,
-        // is what is read so often.
+        // The minimum, which reads a header's length at a time: so next to nothing of what follows a large frame gets
+        // into that frame's buffer and keeps it alive (a message of 200,000 bytes left 190 KiB behind). The many reads
+        // are from TLS, not from the system.
         .read_buffer_size(0)
         .write_buffer_size(0)
         // One frame, its header, and pongs that could not leave yet.
@@ -72,7 +72,7 @@ fn io_error(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
         Error::ConnectionClosed | Error::AlreadyClosed => io::ErrorKind::UnexpectedEof.into(),
-        // The other side said farewell, and there is nothing more to be sent.
+        // The other side has closed, and there is nothing more to send.
         Error::Protocol(ProtocolError::SendAfterClosing) => io::ErrorKind::BrokenPipe.into(),
         error => WebSocketFault::new(error).into(),
     }
@@ -82,9 +82,9 @@ fn io_error(error: Error) -> io::Error {
 #[derive(Debug)]
 pub(crate) struct WebSocket<S> {
     frames: WebSocketStream<S>,
-    /// What came and was not read yet.
+    /// What has arrived and was not read yet.
     message: Bytes,
-    /// The server's close frame came, or its connection ended.
+    /// The server's close frame has arrived, or its connection has ended.
     ended: bool,
 }
 
@@ -110,7 +110,7 @@ where
 
     /// Fills `message`; it stays empty at the end.
     ///
-    /// The one that was read until now is held meanwhile: so the frame buffer can't take its memory back, and a large
+    /// The message that was read until now is kept meanwhile: so the frame buffer can't reuse its memory, and a large
     /// message does not leave a large buffer behind.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.message.is_empty() && !self.ended {
@@ -118,10 +118,10 @@ where
                 Poll::Ready(Some(Ok(Message::Binary(message)))) => self.message = message,
                 Poll::Ready(Some(Ok(Message::Close(_)))) => {
                     self.ended = true;
-                    // Asked once more, it sends our own close frame, if the network takes it at once.
+                    // Polled once more, it sends our own close frame, if the network accepts it immediately.
                     let _ = Pin::new(&mut self.frames).poll_next(cx);
                 }
-                // Pings are answered by themselves.
+                // Pings are answered automatically.
                 Poll::Ready(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {}
                 Poll::Ready(Some(Ok(Message::Text(_)))) => {
                     return Poll::Ready(Err(WebSocketFault(Fault::Text).into()));
@@ -161,7 +161,7 @@ where
 {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let frames = &mut self.get_mut().frames;
-        // The frame before, or pongs, may still wait: whoever does not read gets nothing more.
+        // The frame before, or pongs, may still wait: a server that does not read gets nothing more.
         ready!(Pin::new(&mut *frames).poll_flush(cx)).map_err(io_error)?;
         let frame = &buf[..buf.len().min(FRAME)];
         let message = Message::Binary(Bytes::copy_from_slice(frame));
@@ -173,7 +173,7 @@ where
         Pin::new(&mut self.get_mut().frames).poll_flush(cx).map_err(io_error)
     }
 
-    /// Sends the close frame. The connection below stays open for the other side's.
+    /// Sends the close frame. The connection below stays open for the other side's close frame.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().frames).poll_close(cx).map_err(io_error)
     }

@@ -1,4 +1,4 @@
-//! A certificate authority made anew for each test.
+//! A certificate authority that is made for each test.
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use crate::{Tls, TrustRoots, certified_key};
 /// Whether the server lets a client in without a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientCertificate {
-    /// The handshake fails without one, as a strict broker has it.
+    /// The handshake fails without one, as with a strict broker.
     Required,
-    /// It is asked for and judged later, as Azure has it.
+    /// It is requested and judged later, as by Azure.
     Optional,
 }
 

@@ -1,4 +1,4 @@
-//! A tiny HTTP proxy that knows CONNECT and nothing else.
+//! A tiny HTTP proxy that supports CONNECT and nothing else.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// A proxy on a free port of this machine. Every name that it is asked for is this machine, too.
+/// A proxy on a free port of this machine. It resolves every name to this machine.
 #[derive(Debug)]
 pub struct ConnectProxy {
     port: u16,
@@ -20,13 +20,13 @@ pub struct ConnectProxy {
 /// What the proxy saw of one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tunnel {
-    /// What was asked for: host and port.
+    /// What was requested: host and port.
     pub target: String,
     /// The status that the proxy answered with; none if it did not.
     pub status: Option<u16>,
     /// How many bytes went to the server.
     pub up: u64,
-    /// How many bytes came from it.
+    /// How many bytes the server sent.
     pub down: u64,
 }
 
@@ -38,18 +38,18 @@ enum Manners {
 }
 
 impl ConnectProxy {
-    /// A proxy that lets everybody through.
+    /// A proxy that accepts every client.
     pub async fn start() -> Self {
         Self::start_with(Manners::LetsThrough).await
     }
 
-    /// A proxy that answers 407 to whoever does not have these credentials.
+    /// A proxy that answers 407 to clients without these credentials.
     pub async fn requiring(user: &str, password: &str) -> Self {
         let authorization = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         Self::start_with(Manners::Wants { authorization }).await
     }
 
-    /// A proxy that sends these bytes whatever it is asked for, and closes.
+    /// A proxy that sends these bytes to any request, and closes.
     pub async fn answering(bytes: impl Into<Vec<u8>>) -> Self {
         Self::start_with(Manners::Answers(bytes.into())).await
     }
@@ -69,7 +69,7 @@ impl ConnectProxy {
         self.port
     }
 
-    /// Takes no more connections, waits until those that there are have ended, and tells of them.
+    /// Accepts no more connections, waits until the open ones have ended, and returns what it saw of all.
     pub async fn finish(self) -> Vec<Tunnel> {
         self.finished.cancel();
         self.task.await.expect("the proxy does not panic")
@@ -87,7 +87,7 @@ async fn run(listener: TcpListener, manners: Manners, finished: CancellationToke
                 up: 0,
                 down: 0,
             };
-            // However a connection ends, what was seen of it is told.
+            // However a connection ends, what was seen of it is recorded.
             let _ = serve(client, &manners, &mut tunnel).await;
             tunnel
         });

@@ -1,4 +1,4 @@
-//! A Mosquitto of our own, with mutual TLS, for the time of one test.
+//! A private Mosquitto with mutual TLS, for the duration of one test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// Somebody else may take the free port before the broker does.
+/// Another process may take the free port before the broker does.
 const ATTEMPTS: usize = 5;
 
 /// A running broker; it is killed when this is dropped.
@@ -24,11 +24,11 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Starts a broker with this access list, or says that there is none on this machine.
+    /// Starts a broker with this access list, or prints that there is none on this machine.
     pub(crate) async fn start(access: &str) -> Option<Self> {
         let Some(program) = installed() else {
             let missing = "no `mosquitto` on PATH nor in /usr/sbin";
-            // CI sets this: there, a referee that is missing is a fault.
+            // CI sets this: there, a missing referee is a failure.
             assert!(std::env::var_os("FLEET_REQUIRE_REFEREES").is_none(), "{missing}");
             eprintln!("skipped: {missing}");
             return None;
@@ -73,16 +73,16 @@ fn installed() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// Starts the broker on a port that was free a moment ago, and waits until it says that it runs.
+/// Starts the broker on a port that was free a moment ago, and waits until it reports that it runs.
 async fn run(program: &Path, folder: &Path) -> Option<(Child, u16)> {
-    // Mosquitto can't be asked for any port.
+    // Mosquitto can't choose a free port itself.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
     let port = listener.local_addr().expect("a bound socket has an address").port();
     drop(listener);
 
     let configuration = folder.join("mosquitto.conf");
     let at = folder.display();
-    // Started by root it would become another user, who may not read the folder.
+    // Started by root it would become another user, which may not read the folder.
     let text = format!(
         "user root\nlistener {port} 127.0.0.1\ncafile {at}/ca.pem\ncertfile {at}/cert.pem\nkeyfile {at}/key.pem\n\
          set_tcp_nodelay true\nrequire_certificate true\nuse_identity_as_username true\nacl_file {at}/access\n\
@@ -111,7 +111,7 @@ async fn run(program: &Path, folder: &Path) -> Option<(Child, u16)> {
     if !timeout(Duration::from_secs(10), runs).await.unwrap_or(false) {
         return None;
     }
-    // Somebody has to go on reading, or the broker blocks on a full pipe.
+    // The pipe has to be read on, or the broker blocks when it is full.
     tokio::spawn(async move {
         while let Ok(Some(line)) = lines.next_line().await {
             eprintln!("mosquitto: {line}");
