@@ -27,7 +27,7 @@ use single::Advisor;
 /// Simulate the devices of a plan, or a single device by its certificate.
 ///
 /// With a plan, data (JSON lines) goes to stdout and logs go to stderr. Without one, a single device is started from
-/// the flags and variables below, and tells on stderr what it does until it is stopped with Ctrl-C.
+/// the flags and variables below, and logs on stderr what it does until it is stopped with Ctrl-C.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Args {
     /// The plan, as `fleet plan --json` prints it
@@ -56,7 +56,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// What to log where nothing else is said: a single device is there to be watched.
+    /// What to log by default: a single device is there to be watched.
     #[must_use]
     pub fn log_filter(&self) -> &'static str {
         if self.plan.is_some() {
@@ -76,10 +76,10 @@ pub enum ControlSource {
     Stdin,
 }
 
-/// Why a run failed, and with which exit code the process should say so.
+/// Why a run failed, which decides the exit code of the process.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// Nothing was started: the plan, or this machine, is not fit for it.
+    /// Nothing was started: the plan can't be used, or not on this machine.
     #[error(transparent)]
     NotStarted(#[from] anyhow::Error),
     /// The reader of the lines has gone; the devices have been stopped.
@@ -146,7 +146,7 @@ async fn run_plan(
     let fleet = Fleet::new(plan, shard, settings(args), lines.clone()).map_err(anyhow::Error::from)?;
     let writer = output::write_to_stdout(received, {
         let inputs = inputs.clone();
-        // What the devices do is not read, so they are not wanted.
+        // Without a reader of the lines, the devices are not needed.
         move || drop(inputs.send(Input::Stop))
     });
     if args.control == ControlSource::Stdin {
@@ -155,7 +155,7 @@ async fn run_plan(
         drop(lines);
     }
     fleet.run(input).await;
-    // Another task may still hold a sender of lines; the last line is out when the writer says so.
+    // Another task may still hold a sender of lines; the last line is out when the writer has ended.
     writer.finished().await.map_err(RunError::Output)
 }
 
@@ -182,7 +182,7 @@ async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result
     .map_err(anyhow::Error::from)?;
     let devices = plan.devices(Shard::WHOLE).map_err(anyhow::Error::from)?;
     if let (Some(identity), [(_, id), ..]) = (&identity, devices.as_slice()) {
-        // It would be refused before each try, for ever.
+        // It would be refused before each try, forever.
         let checked = identity.check_name(id.as_str());
         let checked = checked.and_then(|()| identity.check_form(Timestamp::now()));
         let checked = checked.map_err(anyhow::Error::from);
@@ -191,7 +191,7 @@ async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result
     let mut advisor = identity.map(|identity| Advisor::new(args, &identity));
     let (lines, mut received) = mpsc::unbounded_channel();
     let fleet = Fleet::new(plan, Shard::WHOLE, settings(all), lines).map_err(anyhow::Error::from)?;
-    // What the lines say, the log says in words.
+    // The log has the content of the lines in words.
     let figures = tokio::spawn(async move {
         let mut figures = None;
         while let Some(line) = received.recv().await {

@@ -1,11 +1,11 @@
-//! Certificates that were refused for their dates, in words that a person can compare with a clock: a machine whose clock is
-//! wrong sees the same errors as one whose peer has let a certificate expire.
+//! Messages about certificates that were refused for their dates, which a person can compare with a clock: a machine whose
+//! clock is wrong sees the same errors as one whose peer has an expired certificate.
 
 use jiff::Timestamp;
 use mqtt_link::{OutOfDate, TlsFailure};
 use provisioning::certificate::inspect::CertificateFacts;
 
-/// What to say of a failed handshake in which dates were at fault. `now` is what this machine's clock says.
+/// The message about a handshake that failed because of dates. `now` is the time of this machine's clock.
 #[must_use]
 pub fn words(failure: &TlsFailure, now: Timestamp) -> Option<String> {
     let leaf = match failure {

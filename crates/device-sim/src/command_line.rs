@@ -1,7 +1,7 @@
 //! The command line, read so that no content of a certificate or key is ever repeated.
 //!
-//! Where the name of a file belongs, people put what is in it: `IOTHUB_DEVICE_X509_KEY="$(cat key.pem)"`. What reads such a
-//! path, and clap itself, would show it in an error, and the logs of a container are kept.
+//! Where the name of a file is expected, people put its content: `IOTHUB_DEVICE_X509_KEY="$(cat key.pem)"`. The code that
+//! reads such a path, and clap itself, would show it in an error, and the logs of a container are kept.
 
 use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
@@ -18,8 +18,8 @@ const REFUSED: u8 = 2;
 ///
 /// # Errors
 ///
-/// There is nothing to do, since help was asked for, or since the arguments are wrong. What there was to say has been said;
-/// the process ends with this code.
+/// There is nothing to do, since help was requested, or since the arguments are wrong. The message has been printed; the
+/// process ends with this code.
 pub fn parse<P: Parser>() -> Result<P, ExitCode> {
     let words: Vec<_> = std::env::args_os().collect();
     let refused = |place: &str| {
@@ -42,9 +42,9 @@ pub fn parse<P: Parser>() -> Result<P, ExitCode> {
         Ok(Err(variable)) => Err(refused(&format!("the environment variable {variable}"))),
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(REFUSED);
-            // Help and version are ours to the last letter; an error repeats what was given.
+            // Help and version are entirely our own text; an error repeats what was given.
             if error.use_stderr() {
-                // It repeats what was given, which could forge a line. The same mistake, in tame words, is the same error.
+                // It repeats what was given, which could forge a line. The same mistake with escaped text gives the same error.
                 let tame = readable.iter().map(|word| shown::text(word).to_string());
                 let error = command.try_get_matches_from_mut(tame).err().unwrap_or(error);
                 let _ = write!(std::io::stderr(), "{}", worded(&error));
@@ -56,7 +56,7 @@ pub fn parse<P: Parser>() -> Result<P, ExitCode> {
     }
 }
 
-/// An error of clap, in colour where that can be seen and nothing in it has to be tamed.
+/// An error of clap, in colour where that can be seen and nothing in it has to be escaped.
 fn worded(error: &clap::Error) -> String {
     let plain = error.to_string();
     let tamed = shown::lines(&plain).to_string();
@@ -68,7 +68,7 @@ fn worded(error: &clap::Error) -> String {
     }
 }
 
-/// The variable in which a certificate or key stands itself, among those that stand for an argument of what is to be done.
+/// The variable whose value is the content of a certificate or key, among those of the arguments of this command.
 fn content_in_variable(command: &Command, matches: &ArgMatches) -> Option<String> {
     let holds_content = |value: &OsStr| shown::is_pem(&value.to_string_lossy());
     let here = command.get_arguments().find_map(|argument| {

@@ -1,9 +1,9 @@
-//! What a program says to people and scripts, who may not be there: a terminal that was closed, a disk that is full, a
-//! reader that has gone, or one that has stopped reading.
+//! Output for people and scripts, where a reader may be missing: a terminal that was closed, a disk that is full, a reader
+//! that has gone, or one that has stopped reading.
 //!
-//! Notes go to stderr and are worth nothing to a run: what can't be written is dropped. They are written by a thread of
-//! their own, so that a terminal that was stopped with Ctrl-S stops nothing else. Data goes to stdout and is what was asked
-//! for: the caller learns whether it was written.
+//! Notes go to stderr and are not essential to a run: what can't be written is dropped. A separate thread writes them, so
+//! that a terminal that was stopped with Ctrl-S stops nothing else. Data goes to stdout and is what the user asked for: the
+//! caller learns whether it was written.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use iot_protocol::shown;
 
-/// So many notes wait for stderr; what comes while they do is dropped.
+/// At most this many notes wait for stderr; further ones are dropped.
 const WAITING: usize = 4096;
-/// Notes that came before data are to be seen before it, if they are read at all.
+/// Notes from before the data are to be seen before it, if they are read at all.
 const NOTES_FIRST: Duration = Duration::from_secs(1);
 
 enum Note {
     Text(Vec<u8>),
-    /// All that came before is to be written.
+    /// Everything before this is to be written.
     Flush(SyncSender<()>),
 }
 
@@ -39,7 +39,7 @@ static NOTES: LazyLock<Option<SyncSender<Note>>> = LazyLock::new(|| {
     thread.is_ok().then_some(notes)
 });
 
-/// Writes a line on stderr, or several. A terminal obeys nothing of it, wherever the text comes from.
+/// Writes a line on stderr, or several. Control characters in it are escaped, wherever the text comes from.
 pub fn note(line: impl Display) {
     drawn(shown::lines(&line.to_string()));
 }
@@ -57,13 +57,13 @@ fn note_bytes(text: Vec<u8>) {
     }
 }
 
-/// Asks on stderr, without an end of the line.
+/// Asks on stderr, without a line break at the end.
 pub fn ask(question: &str) {
     note_bytes(question.as_bytes().to_vec());
     flush(NOTES_FIRST);
 }
 
-/// Waits until all notes are written, or have not been read for so long. The last thing that a program does.
+/// Waits until all notes are written, or have not been read for this long. The last thing that a program does.
 pub fn flush(within: Duration) {
     if let Some(notes) = &*NOTES {
         let (written, wait) = sync_channel(1);
@@ -78,7 +78,7 @@ pub fn flush(within: Duration) {
 ///
 /// # Errors
 ///
-/// It can't be written: the disk is full, say.
+/// It can't be written, for example because the disk is full.
 pub fn data(text: impl Display) -> io::Result<()> {
     flush(NOTES_FIRST);
     match write_stdout(&text.to_string()) {
@@ -87,7 +87,7 @@ pub fn data(text: impl Display) -> io::Result<()> {
     }
 }
 
-/// Prints what is to be read in any case, or says why it could not. Takes no longer than `within`.
+/// Prints what has to be read in any case, or returns why it could not. Takes no longer than `within`.
 ///
 /// # Errors
 ///

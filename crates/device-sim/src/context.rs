@@ -38,9 +38,9 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) lines: mpsc::UnboundedSender<Line>,
     pub(crate) settled: Settled,
-    /// Since when every device is wanted to be registered.
+    /// Since when every device has to be registered.
     pub(crate) begun: Instant,
-    /// How many identities are read at once.
+    /// How many identities are read at the same time.
     pub(crate) loading: Semaphore,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Way {
 /// A host that can't be reached in this way.
 #[derive(Debug, thiserror::Error)]
 pub enum WayError {
-    /// Its name is none.
+    /// Its name is invalid.
     #[error(transparent)]
     Name(#[from] InvalidServerName),
     /// The environment names something that is not a proxy.
@@ -89,7 +89,7 @@ pub(crate) struct Gateway {
 }
 
 impl Way {
-    /// Where a gateway is, which has certificates of its own and speaks MQTT as it is.
+    /// The address of a gateway, which has its own certificates and uses MQTT over plain TLS.
     pub(crate) fn to_gateway(&self, gateway: &plan::Gateway, tls: Tls) -> Result<Gateway, WayError> {
         let proxy = self.proxies.to(&gateway.connect_host, gateway.port)?;
         let endpoint = Endpoint::new(&gateway.server_name, gateway.port, tls)?;
@@ -107,7 +107,7 @@ pub(crate) struct GroupContext {
     pub(crate) telemetry: Telemetry,
     /// The components that send telemetry.
     pub(crate) components: &'static [Option<&'static str>],
-    /// The hub, where it is known without DPS.
+    /// The hub, where it is given without DPS.
     pub(crate) hub: Option<HubHost>,
     /// The gateway, where they are behind one.
     pub(crate) gateway: Option<Gateway>,
@@ -140,8 +140,8 @@ impl GroupContext {
         )
     }
 
-    /// Whether loading takes so little that a worker of the runtime may do it. A file that was brought may be locked, and to
-    /// derive what opens it takes long on purpose.
+    /// Whether loading is so quick that a worker of the runtime may do it. A user's own file may be encrypted, and deriving
+    /// its key takes long on purpose.
     pub(crate) fn loads_at_once(&self) -> bool {
         !matches!(
             self.credentials,
@@ -160,7 +160,7 @@ impl GroupContext {
     }
 }
 
-/// Loads a certificate and key that were brought. The password is looked up each time: nothing keeps it.
+/// Loads a user's own certificate and key. The password is looked up each time and never kept.
 pub(crate) fn load_files(files: &Files) -> Result<Identity, CertificateError> {
     let variable = files.password_variable.as_deref();
     let password = variable.and_then(|name| std::env::var(name).ok()).map(Password::from);
@@ -171,7 +171,7 @@ pub(crate) fn load_files(files: &Files) -> Result<Identity, CertificateError> {
     })
 }
 
-/// Certificates and keys that were brought for many devices. The password is looked up at each load: nothing keeps it.
+/// A user's own certificates and keys for many devices. The password is looked up at each load and never kept.
 fn of_each_device(files: &Files) -> BroughtFiles {
     let variable = files.password_variable.clone().map(PasswordSource::Variable);
     BroughtFiles {

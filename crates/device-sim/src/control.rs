@@ -1,4 +1,4 @@
-//! Control lines: which devices they mean, and how they reach them.
+//! Control lines: which devices they apply to, and how they reach them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,8 +46,8 @@ impl Roster {
         &self.mailboxes
     }
 
-    /// The devices that a line means. Ids of other shards are none of ours, and no mistake either: every shard gets
-    /// the same line.
+    /// The devices that a line applies to. Ids of other shards are skipped and are no mistake: every shard gets the same
+    /// line.
     fn select(&self, selection: Option<&Selection>) -> Result<Vec<usize>, String> {
         match selection {
             None => Ok((0..self.mailboxes.len()).collect()),
@@ -78,7 +78,7 @@ impl Roster {
     }
 }
 
-/// Gives the order of a control line to the devices that it means, and says so when all have it.
+/// Gives the order of a control line to its devices, and confirms it when all have it.
 pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Context>) {
     let (id, action) = (control.id, control.action);
     let over = control.over.map_or(Ok(Duration::ZERO), Duration::try_from);
@@ -99,11 +99,11 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
         .collect();
     let context = Arc::clone(context);
     let shard = roster.shard;
-    // A line that is spread over a time must not keep the next one waiting.
+    // A line that is spread over some time must not delay the next one.
     tokio::spawn(async move {
         let devices = u32::try_from(mailboxes.len()).unwrap_or(u32::MAX);
         let pause = over / devices.max(1);
-        // The shards have the same line and must not carry it out in step.
+        // The shards get the same line and must not carry it out in step.
         let offset = pause.mul_f64(f64::from(shard.index) / f64::from(shard.count.get()));
         if !offset.is_zero() {
             sleep(offset).await;
@@ -120,7 +120,7 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
     });
 }
 
-/// Whether it wants the device online and nothing has before.
+/// Whether it wants the device online, for the first time.
 fn order(action: Action, mailbox: &Mailbox) -> bool {
     match action {
         Action::Reconnect => return mailbox.reconnect(),

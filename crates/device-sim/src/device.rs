@@ -1,9 +1,9 @@
-//! One device's life: a task that registers, connects, sends and recovers until it is told to stop.
+//! One device's life: a task that registers, connects, sends and recovers until it gets the order to stop.
 //!
 //! ```text
 //! Pending ─► Registering ─► Connecting ─► Online ─► (BackingOff | Parked ─► …) ─► Stopped
 //! ```
-//! The task looks at its orders and at what it has, does the one next step, and looks again.
+//! The task checks its orders and its state, takes the next step, and checks again.
 
 mod ahead;
 mod connect;
@@ -38,7 +38,7 @@ use crate::reporter::Reporter;
 use crate::ticks::Ticks;
 use trouble::Trouble;
 
-/// A session that lasted so long ends a row of failures.
+/// A session that lasted this long ends a series of failures.
 const WELL_AFTER: Duration = Duration::from_secs(30);
 
 /// An identity that was loaded for a registration serves the connection that follows within this time.
@@ -56,9 +56,9 @@ pub(crate) struct Device {
 
     state: State,
     assigned: Option<Assigned>,
-    /// What the device has just registered with, for its first connection.
+    /// The identity that the device has just registered with, for its first connection.
     identity: Option<Box<Loaded>>,
-    /// The cached assignment must not be used: the hub refused the device, or a registration was asked for.
+    /// The cached assignment must not be used: the hub refused the device, or a registration was requested.
     ask_dps: bool,
     /// The first registration is over, whether it succeeded or not.
     settled: bool,
@@ -69,16 +69,16 @@ pub(crate) struct Device {
     offline_since: Option<Instant>,
     /// Why it last failed.
     last_failure: Option<&'static str>,
-    /// How far it has got on its way online.
+    /// How far it has got towards being online.
     step: Step,
     recovery: Recovery,
 
     model: Model,
-    /// A command has asked for a restart at this instant.
+    /// A command has requested a restart at this instant.
     reboot_at: Option<Instant>,
     reporter: Reporter,
     outbox: Outbox,
-    /// While the device is or should be online it measures; a broken connection does not stop it.
+    /// While the device is or should be online, it measures; a broken connection does not stop it.
     ticks: Option<Ticks>,
     timer: Pin<Box<Sleep>>,
     random: DeviceRng,
@@ -121,7 +121,7 @@ impl Device {
         })
     }
 
-    /// Lives until it is told to stop.
+    /// Runs until it gets the order to stop.
     pub(crate) async fn live(mut self: Box<Self>) -> Outcome {
         while !self.mailbox.wants_stop() {
             if self.mailbox.take_reregister() {
@@ -184,7 +184,7 @@ impl Device {
         &self.context.groups[self.group]
     }
 
-    /// The identity of the registration that has just been, or else the one that is current now.
+    /// The identity of the registration that has just ended, or else the current one.
     async fn identity(&mut self) -> Result<Identity, Trouble> {
         match self.identity.take() {
             Some(loaded) if loaded.at.elapsed() < IDENTITY_KEPT => {
@@ -201,7 +201,7 @@ impl Device {
         load_identity(&self.context, self.group, &self.id).await
     }
 
-    /// Waits for `future` and keeps measuring meanwhile. `None` when an order came that `interrupts`.
+    /// Waits for `future` and keeps measuring meanwhile. `None` if an order arrives for which `interrupts` holds.
     async fn alongside<T>(
         &mut self,
         future: impl Future<Output = T>,
@@ -235,7 +235,7 @@ impl Device {
         let tick = ticks.take(Instant::now(), &mut self.random);
         self.timer.as_mut().reset(ticks.due());
 
-        // The room lives by the nominal interval, so that its temperatures don't depend on jitter or load.
+        // The room advances by the nominal interval, so that its temperatures don't depend on jitter or load.
         let seconds = self.group().telemetry.interval_ms as f64 / 1000.0;
         let measured = self.model.measure(seconds, Timestamp::now());
         self.reporter.report(&measured.report);
@@ -267,14 +267,14 @@ impl Device {
         }
     }
 
-    /// Something that was begun at this instant, if it was, will have no end.
+    /// A phase that began at this instant, if it did, will never end.
     fn unfinished(&self, phase: Phase, since: Option<Instant>) {
         if let Some(since) = since {
             self.context.metrics.unfinished(self.group, phase, since.elapsed());
         }
     }
 
-    /// The device restarts: what it only remembered is gone, and starting takes it a moment.
+    /// The device restarts: what it kept in memory is gone, and starting takes it a moment.
     fn reboot(&mut self) {
         self.reboot_at = None;
         self.ticks = None;
@@ -296,7 +296,7 @@ impl Device {
         }
     }
 
-    /// Decides what comes after a failure, and says so.
+    /// Decides what follows a failure, and reports it.
     fn failed(&mut self, mut trouble: Trouble) {
         let next = self.recovery.failed(trouble.failure, &mut self.random);
         let (state, wait) = match next {
@@ -363,10 +363,10 @@ async fn load_identity(context: &Arc<Context>, group: usize, id: &RegistrationId
         }
     };
     let loaded = if context.groups[group].loads_at_once() {
-        // Three small files take less than it takes to hand them to another thread and to be woken by it.
+        // Reading three small files takes less time than handing them to another thread and being woken by it.
         load()
     } else {
-        // Without a bound, a fleet that comes at once would start a thread for each of its devices.
+        // Without a bound, a fleet that connects all together would start a thread for each of its devices.
         let turn = context.loading.acquire().await;
         let _turn = turn.expect("this semaphore is never closed");
         let loading = tokio::task::spawn_blocking(load);
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_device_that_is_online_takes_less_than_three_kib_beside_its_link() {
-        // An innocent local in one of these futures is paid for by every device of a fleet.
+        // Every device of a fleet pays for each local in one of these futures.
         fn future<F, A>(_: fn(A) -> F) -> usize {
             size_of::<F>()
         }

@@ -29,7 +29,7 @@ use crate::ramp::Ramp;
 
 /// How often the figures are written.
 const STATS_EVERY: Duration = Duration::from_secs(1);
-/// How many identities are read and parsed at once: enough for the cores that there are, few enough to need few threads.
+/// How many identities are read and parsed at once: enough for the cores, and few enough to need few threads.
 const LOADING: usize = 4;
 /// How finely the stages are followed.
 const RAMP_STEP: Duration = Duration::from_millis(100);
@@ -43,7 +43,7 @@ pub enum FleetError {
     /// The roots to trust are not usable.
     #[error("TLS can't be set up")]
     Tls(#[from] TlsSetupError),
-    /// A gateway has an impossible name, or the environment an impossible proxy.
+    /// A gateway has an invalid name, or the environment an invalid proxy.
     #[error("the gateway of group {group} can't be reached")]
     Gateway {
         /// The group behind it.
@@ -51,10 +51,10 @@ pub enum FleetError {
         /// Why not.
         source: WayError,
     },
-    /// DPS has an impossible name, or the environment an impossible proxy.
+    /// DPS has an invalid name, or the environment an invalid proxy.
     #[error("DPS can't be reached")]
     DpsEndpoint(#[from] WayError),
-    /// The plan holds an impossible device id.
+    /// The plan contains an invalid device id.
     #[error("the plan holds a device id that can't be")]
     DeviceId(#[from] IdError),
     /// The assignment cache can't be opened.
@@ -62,7 +62,7 @@ pub enum FleetError {
     Assignments {
         /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -79,7 +79,7 @@ pub struct Fleet {
     of: u32,
 }
 
-/// What a process knows beside its plan.
+/// What a process gets besides its plan.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The proxy of the machine.
@@ -102,7 +102,7 @@ impl Fleet {
     ///
     /// # Errors
     ///
-    /// The plan names roots, a host or ids that can't be used, or the state folder can't be.
+    /// The plan names roots, a host or ids that can't be used, or the state folder can't be used.
     pub fn new(
         plan: Plan,
         shard: Shard,
@@ -144,7 +144,7 @@ impl Fleet {
         let names = plan.groups.iter().map(|group| group.name.clone());
         let roster = Roster::new(plan.seed, shard, names.clone().collect(), &devices);
         let of = plan.device_count();
-        // Where the clock of a machine is before the start of the plan, all there is in common is the start itself.
+        // Where the clock of a machine is before the start of the plan, only the start itself is in common.
         let age = Timestamp::now()
             .duration_since(plan.start)
             .try_into()
@@ -177,7 +177,7 @@ impl Fleet {
         })
     }
 
-    /// Runs until the stages are over or the input says stop (as its end does).
+    /// Runs until the stages are over or the input is [`Input::Stop`] (or ends).
     pub async fn run(self, input: mpsc::UnboundedReceiver<Input>) -> EndReason {
         let Self {
             context,
@@ -281,7 +281,7 @@ impl Conductor {
         let mut reached = Duration::ZERO;
         loop {
             let elapsed = clock.as_ref().map_or(Duration::ZERO, RampClock::elapsed);
-            // The end of a stage is a moment of its own: what the stages only touch there would never be.
+            // The end of a stage is a separate moment: a share that is reached only there would otherwise be missed.
             let end = self.ramp.next_end(reached);
             reached = end.map_or(elapsed, |end| end.min(elapsed));
             let wanted = self.shard.part_of_number(self.ramp.online_at(reached, self.of));
@@ -311,7 +311,7 @@ impl Conductor {
         wanted
     }
 
-    /// Carries out what came from outside. `true` means stop.
+    /// Carries out an input. `true` means stop.
     fn obey(&self, input: Option<Input>, clock: &mut Option<RampClock>) -> bool {
         let control = match input {
             None | Some(Input::Stop) => return true,

@@ -1,14 +1,14 @@
-//! What a thermostat remembers of its readings, in bounded memory.
+//! A thermostat's record of its readings, in bounded memory.
 //!
 //! `getMaxMinReport` asks for the extremes since any instant. Readings are kept in a fixed number of spans; when they
-//! run out, two neighbours are joined that are short for their age, so that the past gets coarser the longer ago it is. The
-//! answer is never wrong at its ends: the start and end that are reported are those of the readings that count.
+//! run out, two neighbours that are short for their age are joined, so that the past gets coarser the longer ago it is.
+//! The answer is never wrong at its ends: the start and end that are reported are those of the readings that count.
 
 use jiff::Timestamp;
 
-/// At most so many spans. After a day of readings every 5 s, the extremes since an hour ago are those of about two at most.
+/// At most this many spans. After a day of readings every 5 s, the extremes since an hour ago are those of about two at most.
 const MAX_SPANS: usize = 20;
-/// Readings are kept in tenths of a degree, which is what the sensor can tell apart.
+/// Readings are kept in tenths of a degree, which is the sensor's resolution.
 const PER_DEGREE: f64 = 10.0;
 
 /// Readings of a stretch of time. There are many of these in a fleet, so it is packed.
@@ -54,7 +54,7 @@ impl Span {
     }
 
     fn of(at_ms: i64, value: f64) -> Self {
-        // The cast saturates, far beyond what a room can be.
+        // The cast saturates, far beyond any room temperature.
         let tenths = (value * PER_DEGREE).round() as i16;
         Self {
             start_ms: at_ms,
@@ -100,7 +100,7 @@ impl History {
         if self.spans.len() == MAX_SPANS {
             self.join_two();
         }
-        // All that it will ever take: a device is not to grow with what it sends.
+        // All that it will ever need: a device must not grow with what it sends.
         self.spans.reserve_exact(MAX_SPANS - self.spans.len());
         self.spans.push(Span::of(at_ms, value));
     }

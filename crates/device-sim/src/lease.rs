@@ -2,8 +2,8 @@
 //!
 //! It is a lock on a file, held by the very process that the devices live in. The kernel gives it back when that process
 //! is gone, however it went, and not before: no clock decides, so there is neither a moment with two owners nor a time
-//! to wait after a death. The folder of the leases is locked by all of them together, so that a process that wants to
-//! share the fleet otherwise can wait until there is no lease.
+//! to wait after a death. The folder of the leases is locked by all of them together, so that a process that has to
+//! split the fleet differently can wait until there is no lease.
 
 use std::fs::File;
 use std::io;
@@ -30,7 +30,7 @@ pub enum LeaseError {
     Lock {
         /// The lease's file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -78,12 +78,12 @@ impl Lease {
     }
 }
 
-/// With whom a lock is shared.
+/// Which other processes a lock is shared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
-    /// With everybody who shares it, too.
+    /// With all that share it, too.
     Shared,
-    /// With no other.
+    /// With none.
     Exclusive,
 }
 

@@ -1,30 +1,30 @@
 //! N virtual thermostats in one process.
 //!
-//! Each is a real Azure IoT device: it loads its own leaf certificate and key, registers with DPS, connects to the hub
-//! that it was assigned, and speaks IoT Plug and Play. What to simulate stands in a [`plan`]; what happens comes out as
-//! [`lines`]. This crate knows nothing of manifests, of enrolling, or of what is behind the service.
+//! To the service, each is a real Azure IoT device: it loads its own leaf certificate and key, registers with DPS, connects to the hub
+//! that it was assigned, and speaks IoT Plug and Play. A [`plan`] describes what to simulate; [`lines`]
+//! report what happens. This crate has nothing to do with manifests, with enrolling, or with what is behind the service.
 //!
 //! # Map
 //!
-//! | module | is |
+//! | module | purpose |
 //! | --- | --- |
 //! | [`plan`] | the contract with the launcher: what to simulate |
 //! | [`lines`] | the contract with the program that started the process: stats and device lines out, control lines in |
 //! | [`fleet`] | a process's devices, moved by stages and control lines |
 //! | `device` | one device's task: register, connect, session, what to do after a failure |
 //! | [`model`] | what a device measures, reports, accepts and answers. Pure |
-//! | [`room`], [`weather`], [`history`] | what it measures it in, and what it remembers. Pure |
+//! | [`room`], [`weather`], [`history`] | the surroundings that it measures, and its record of readings. Pure |
 //! | [`outbox`], [`reporter`] | what waits to be acknowledged. Pure |
 //! | [`outcome`] | whether a device failed the run, and why. Pure |
 //! | [`recovery`], [`ticks`], [`ramp`], [`pacer`] | when things happen. Pure; the time is handed in |
 //! | [`random`] | seed + device id decide every random choice |
-//! | [`metrics`], [`mailbox`] | what devices tell, and what they are told |
+//! | [`metrics`], [`mailbox`] | the figures that devices report, and the orders that they get |
 //! | [`shard`], [`lease`] | which part of the fleet a process has, and the right to have it |
-//! | [`limits`], [`proxies`] | what this machine allows, and what its environment says |
+//! | [`limits`], [`proxies`] | what this machine allows, and the proxy in its environment |
 //! | [`single`] | one device by environment or flags, as the how-to runs the samples |
 //! | [`cli`], [`command_line`] | the command line, and how it is read without repeating a key |
-//! | [`clock`] | dates of certificates beside what this machine's clock says |
-//! | [`console`] | what is printed, where a reader may be missing |
+//! | [`clock`] | dates of certificates beside this machine's clock |
+//! | [`console`] | output whose reader may be missing |
 //!
 //! # Example
 //!

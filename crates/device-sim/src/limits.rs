@@ -35,7 +35,7 @@ pub fn ensure_file_handles(connections: u64) -> Result<(), TooFewFileHandles> {
     if limit.maximum.is_some_and(|maximum| maximum < needed) {
         return Err(refused);
     }
-    // All of it: a fleet that is enlarged while it runs must not come here again.
+    // Up to the hard limit: a fleet that grows while it runs must not have to do this again.
     let raised = Rlimit {
         current: limit.maximum.or(Some(needed)),
         maximum: limit.maximum,

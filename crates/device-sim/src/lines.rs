@@ -1,8 +1,8 @@
 //! The JSON lines between device-sim and the program that started it: one object per line, out on stdout, control lines in on
 //! stdin (only with `--control stdin`; its end then means: drain and stop).
 //!
-//! These types are the contract. Counters are cumulative; histograms hold what came since the line before, so that
-//! readers add them up. Reasons stand behind a slash: `connect_failed/mqtt_not_authorized`.
+//! These types are the contract. Counters are cumulative; histograms hold the values since the line before, so
+//! readers add them up. Reasons follow a slash: `connect_failed/mqtt_not_authorized`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ pub const LINES_VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Line {
-    /// The plan is read and nothing stands in the way.
+    /// The plan is read and the process can start.
     Ready {
         /// [`LINES_VERSION`].
         version: u32,
@@ -74,8 +74,8 @@ pub struct Stats {
     pub counters: BTreeMap<String, u64>,
     /// State → devices in it.
     pub states: BTreeMap<State, u64>,
-    /// `<phase>/<group>` → what was begun since the process began and has been given up without an end. No histogram
-    /// holds it, so percentiles without it would be those of the survivors.
+    /// `<phase>/<group>` → what was begun since the process began and has been given up without an end. It is in no
+    /// histogram, so percentiles without it would be those of the survivors.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unfinished: BTreeMap<String, Unfinished>,
     /// `<phase>/<group>` → base64 of an HDR histogram (V2, uncompressed) of microseconds since the line before. Phases
@@ -83,7 +83,7 @@ pub struct Stats {
     pub histograms: BTreeMap<String, String>,
 }
 
-/// What was begun and never came to its end.
+/// Phases that began and never ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unfinished {
     /// How often.
@@ -133,7 +133,7 @@ pub struct DeviceLine {
 pub enum State {
     /// Waiting for its turn, or taken offline by the stages.
     Pending,
-    /// Talking to DPS.
+    /// Registering with DPS.
     Registering,
     /// Connecting to its hub, up to the first report.
     Connecting,
@@ -207,11 +207,11 @@ pub mod counter {
     pub const TELEMETRY_DROPPED: &str = "telemetry_dropped/";
     /// Ticks that came too late to be worth a message.
     pub const TICKS_MISSED: &str = "ticks_missed";
-    /// Values that were longer than a histogram reaches and are in it as its longest, by phase.
+    /// Values beyond a histogram's range, which are in it as its longest, by phase.
     pub const CLIPPED: &str = "clipped/";
     /// Sessions that ended unasked and were begun again, by reason.
     pub const RECONNECTS: &str = "reconnects/";
-    /// Times that DPS answered 429.
+    /// Number of times that DPS answered 429.
     pub const DPS_THROTTLED: &str = "dps_throttled";
     /// Failed registrations, by reason.
     pub const REGISTER_FAILED: &str = "register_failed/";
@@ -228,9 +228,9 @@ pub mod counter {
 /// The timed parts of a device's life. In histograms: `<phase>/<group>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// The whole conversation with DPS.
+    /// The whole exchange with DPS.
     Register,
-    /// The part of it in which DPS had told the device to wait.
+    /// The part of it in which DPS had the device wait.
     DpsWait,
     /// From the first packet to the hub's CONNACK.
     Connect,
@@ -294,7 +294,7 @@ impl Phase {
         }
     }
 
-    /// The longest time that a histogram tells from longer ones: 10 min, in microseconds.
+    /// The longest time that a histogram distinguishes from longer ones: 10 min, in microseconds.
     pub const LONGEST_US: u64 = 600_000_000;
 
     /// An empty histogram of the range and precision that all sides use: 1 µs to 10 min, 3 digits.
@@ -316,7 +316,7 @@ pub struct Control {
     /// With which devices; all, when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<Selection>,
-    /// Spread over this time, e.g. `"10s"`; at once, when left out.
+    /// Spread over this time, e.g. `"10s"`; all together, when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<jiff::SignedDuration>,
 }
@@ -327,7 +327,7 @@ pub struct Control {
 pub enum Action {
     /// Disconnect cleanly and connect again.
     Reconnect,
-    /// Go to DPS again, then connect.
+    /// Register with DPS again, then connect.
     Reregister,
     /// Disconnect and stay offline until the stages or another line want the device online.
     Disconnect,
@@ -339,7 +339,7 @@ pub enum Action {
     ResumeRamp,
 }
 
-/// Which devices a control line means.
+/// Which devices a control line applies to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Selection {

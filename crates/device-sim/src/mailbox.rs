@@ -1,4 +1,4 @@
-//! What a device is asked to do: a few bits, so that thousands of devices cost next to nothing while nothing is asked.
+//! The orders for a device: a few bits, so that thousands of devices cost next to nothing while there are none.
 
 use std::future::poll_fn;
 use std::sync::OnceLock;
@@ -50,7 +50,7 @@ impl Mailbox {
         self.give(REREGISTER);
     }
 
-    /// When the device was first wanted online; `None` while it never was.
+    /// When the device was first wanted online; `None` if it never was.
     pub fn wanted_since(&self) -> Option<Instant> {
         self.wanted_since.get().copied()
     }
@@ -65,7 +65,7 @@ impl Mailbox {
         self.has(STOP)
     }
 
-    /// Whether an order ends even a session in which the device is online: to register again it need not leave.
+    /// Whether an order ends even a session in which the device is online: to register again, it can stay connected.
     pub fn ends_even_online(&self) -> bool {
         !self.has(ONLINE) || self.has(STOP | RECONNECT)
     }
@@ -75,12 +75,12 @@ impl Mailbox {
         !self.has(ONLINE) || self.has(STOP | RECONNECT | REREGISTER)
     }
 
-    /// Takes the order to connect anew, if there is one.
+    /// Takes the order to connect again, if there is one.
     pub fn take_reconnect(&self) -> bool {
         self.take(RECONNECT)
     }
 
-    /// Takes the order to register anew, if there is one.
+    /// Takes the order to register again, if there is one.
     pub fn take_reregister(&self) -> bool {
         self.take(REREGISTER)
     }

@@ -12,7 +12,7 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 
 use crate::lines::{Phase, State, Stats, Unfinished, counter};
 
-/// Counters that move with every message, and therefore have a place of their own.
+/// Counters that change with every message, and therefore have their own fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counter {
     /// [`counter::DEVICES_REGISTERED`]
@@ -56,9 +56,9 @@ pub struct Metrics {
     devices: u64,
     counters: [AtomicU64; COUNTERS.len()],
     states: [AtomicU64; State::ALL.len()],
-    /// `name/reason`: only failures come here, so a lock does no harm.
+    /// `name/reason`: only failures are counted here, so a lock does no harm.
     reasons: Mutex<BTreeMap<String, u64>>,
-    /// By group and phase. What is given up comes here, and that is as rare.
+    /// By group and phase. Only phases that were given up are counted here, and these are as rare.
     unfinished: Mutex<BTreeMap<(usize, Phase), Unfinished>>,
     groups: Vec<GroupHistograms>,
 }

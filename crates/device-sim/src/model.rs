@@ -1,4 +1,4 @@
-//! What a device is: the IoT Plug and Play models that a device can be, behind one face. No I/O, no clock.
+//! What a device is: the IoT Plug and Play models, behind one interface. No I/O, no clock.
 //!
 //! A model is made of a root and components. Telemetry goes out per component, properties of a component are wrapped and
 //! marked, and its commands are called `component*command`
@@ -26,7 +26,7 @@ pub use thermostat::Thermostat;
 #[derive(Debug, Clone)]
 pub struct Model {
     kind: Kind,
-    /// The highest desired `$version` that has been looked at; earlier patches are old news.
+    /// The highest desired `$version` that has been handled; earlier patches are out of date.
     desired_version: u64,
 }
 
@@ -38,7 +38,7 @@ pub struct Model {
 enum Kind {
     Thermostat(Thermostat),
     TemperatureController(Box<TemperatureController>),
-    /// There is nothing in it: what an IoT Edge device does beside having an identity is not simulated.
+    /// Empty: apart from its identity, nothing of an IoT Edge device is simulated.
     EdgeIdentity,
 }
 
@@ -51,7 +51,7 @@ pub struct Measured {
     pub report: Map<String, Value>,
 }
 
-/// What came of a desired patch.
+/// The result of a desired patch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Desired {
     /// Properties to report; may be empty.
@@ -65,7 +65,7 @@ pub enum Desired {
 pub struct Answer {
     /// HTTP-like.
     pub status: u16,
-    /// JSON, where there is something to say.
+    /// JSON, where there is a body.
     pub body: Option<Value>,
     /// The device restarts after this time.
     pub reboot: Option<Duration>,
@@ -132,8 +132,8 @@ impl Model {
         }
     }
 
-    /// Takes up the twin at the beginning of a session: applies what was wished while the device was away, and says
-    /// what the device is and what it chose where there was no wish. Returns what is to be reported.
+    /// Handles the twin at the beginning of a session: applies the desired properties that changed while the device was
+    /// away, and reports what the device is and which values it chose where none was desired. Returns what is to be reported.
     pub fn take_up(&mut self, twin: &TwinDocument) -> Map<String, Value> {
         let (desired, reported) = (&twin.desired, &twin.reported.properties);
         self.desired_version = desired.version;
@@ -146,7 +146,7 @@ impl Model {
         }
     }
 
-    /// Handles a change of desired properties. What the model does not have is ignored.
+    /// Handles a change of desired properties. Properties that the model does not have are ignored.
     pub fn desired_changed(&mut self, patch: &Section) -> Desired {
         if patch.version <= self.desired_version {
             return Desired::Report(Map::new());
@@ -162,7 +162,7 @@ impl Model {
         })
     }
 
-    /// The thermostats of the device, each with its component; for who wants to look into their rooms.
+    /// The thermostats of the device, each with its component; for callers that need their rooms.
     pub fn thermostats(&self) -> impl Iterator<Item = (Option<&'static str>, &Thermostat)> {
         let (root, components) = match &self.kind {
             Kind::Thermostat(thermostat) => (Some((None, thermostat)), None),
@@ -183,7 +183,7 @@ impl Model {
         answer.unwrap_or_else(|| Answer::error(404, &format!("command {command} is not in the model")))
     }
 
-    /// The device has restarted: it has lost what it only remembered. Returns what is to be reported.
+    /// The device has restarted: it has lost what it kept in memory. Returns what is to be reported.
     pub fn rebooted(&mut self, now: Timestamp) -> Map<String, Value> {
         match &mut self.kind {
             Kind::Thermostat(thermostat) => {

@@ -1,6 +1,6 @@
 //! Telemetry that a hub has not acknowledged yet: bounded, in order, each message with an id that it keeps.
 //!
-//! `offered = acknowledged + dropped + outstanding` holds at any time, where outstanding is what lies here.
+//! `offered = acknowledged + dropped + outstanding` holds at any time, where outstanding is what is kept here.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 /// How many messages a device keeps while its hub is away. At the usual interval that is some minutes.
 pub const CAPACITY: usize = 64;
 
-/// Room for the messages of a device that nothing is wrong with.
+/// Room for the messages of a healthy device.
 const USUAL: usize = 4;
 
-/// A message that is older than this is not worth sending any more.
+/// A message that is older than this is no longer sent.
 pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
-/// A message on its way.
+/// A message in flight.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// Counts a device's messages; the second half of the message id.
@@ -41,7 +41,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Takes a message. When there is no room, the oldest one falls out and is returned.
+    /// Adds a message. When there is no room, the oldest one is removed and returned.
     pub fn offer(&mut self, due: Instant, component: u8, body: Bytes) -> Option<Message> {
         let dropped = if self.messages.len() == CAPACITY {
             self.messages.pop_front()
@@ -66,7 +66,7 @@ impl Outbox {
         self.messages.iter().find(|message| message.in_flight.is_none())
     }
 
-    /// Notes that the message which [`Outbox::next`] showed was written `now`, under this MQTT packet id.
+    /// Notes that the message from [`Outbox::next`] was written `now`, under this MQTT packet id.
     pub fn sent(&mut self, packet_id: u16, now: Instant) {
         if let Some(message) = self.messages.iter_mut().find(|message| message.in_flight.is_none()) {
             message.in_flight = Some(packet_id);
@@ -74,7 +74,7 @@ impl Outbox {
         }
     }
 
-    /// Takes out the message that the hub acknowledged. `None` when it has fallen out meanwhile.
+    /// Removes the message that the hub acknowledged. `None` if it has been removed meanwhile.
     pub fn acknowledged(&mut self, packet_id: u16) -> Option<Message> {
         let index = self
             .messages
@@ -82,7 +82,7 @@ impl Outbox {
             .position(|message| message.in_flight == Some(packet_id))?;
         let message = self.messages.remove(index);
         if self.messages.is_empty() {
-            // What an outage had filled must not stay with every device for the rest of the run.
+            // Memory that an outage had filled must not stay with every device for the rest of the run.
             self.messages.shrink_to(USUAL);
         }
         message
@@ -95,10 +95,10 @@ impl Outbox {
         }
     }
 
-    /// Gives up what is too old, and hands it back. A message that is on its way may still be acknowledged.
+    /// Gives up what is too old, and returns it. A message that is in flight may still be acknowledged.
     pub fn expire(&mut self, now: Instant) -> Vec<Message> {
         let is_too_old = |message: &Message| message.in_flight.is_none() && now - message.due > MAX_AGE;
-        // This is asked at every tick, and hardly ever there is something.
+        // This is called at every tick, and there is hardly ever anything to give up.
         if !self.messages.iter().any(is_too_old) {
             return Vec::new();
         }
@@ -107,7 +107,7 @@ impl Outbox {
         Vec::from(expired)
     }
 
-    /// Gives up everything, and hands it back. Message ids go on from where they were.
+    /// Gives up everything, and returns it. Message ids continue from where they were.
     pub fn clear(&mut self) -> VecDeque<Message> {
         std::mem::take(&mut self.messages)
     }

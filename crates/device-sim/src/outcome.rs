@@ -1,10 +1,10 @@
-//! What a device came to in a run: whether it failed, and why. Pure.
+//! The outcome of a device in a run: whether it failed, and why. Pure.
 //!
-//! A device is *wanted* once the stages (or an order to connect) have asked for it to be online, be it for a moment and
-//! whatever they ask for later. One that was wanted and was never online has *failed*, whatever it was doing when the end
-//! came. One that was never wanted can't fail.
+//! A device is *wanted* once the stages (or an order to connect) have asked for it to be online, even for a moment
+//! and whatever they ask for later. One that was wanted and was never online has *failed*, whatever it was doing at the
+//! end. One that was never wanted can't fail.
 
-/// What a device that is not online does or waits for.
+/// What a device that is not online is doing or waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Its turn to register.
@@ -44,8 +44,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Why the device failed the run; `None` when it did not. An attempt that failed says more than the one after it, which
-    /// had not ended.
+    /// Why the device failed the run; `None` if it did not. A failed attempt is a better reason than the one after it,
+    /// which had not ended.
     #[must_use]
     pub fn failure(&self) -> Option<&'static str> {
         let failed = self.wanted && !self.connected;

@@ -1,4 +1,4 @@
-//! Writes lines to stdout, from a thread of its own: a reader that is slow must not hold up devices.
+//! Writes lines to stdout from a separate thread: a slow reader must not hold up devices.
 
 use std::io::{self, BufWriter, Write};
 use std::thread;
@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::lines::Line;
 
-/// A line that comes so soon after others waits for more of them: while a fleet connects there are thousands per second,
-/// and to wake the writer and the reader for each of them would be a good part of what connecting costs.
+/// A line that follows others within this time waits for more of them: while a fleet connects there are thousands per second,
+/// and waking the writer and the reader for each of them would be a large part of the cost of connecting.
 const GATHERING: Duration = Duration::from_millis(20);
 
 /// The thread that writes.
@@ -41,7 +41,7 @@ pub(crate) fn write_to_stdout(
     Writer(receiver)
 }
 
-/// Until the last line. Whatever is there is written at once, and flushed when nothing waits.
+/// Runs until the last line. Lines that are waiting are written together, and flushed when none is left.
 fn write(mut lines: mpsc::UnboundedReceiver<Line>, out: impl Write) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     while let Some(line) = lines.blocking_recv() {

@@ -1,7 +1,7 @@
 //! Evenly spaced turns: how the processes of a fleet keep to a rate together.
 //!
 //! Time is cut into slots as long as the rate's interval, and slot k belongs to shard k modulo n, counted from an instant that
-//! all processes know. So they never act in step, without a word between them and whenever each of them was started.
+//! all processes know. So they never act in step, without any communication between them and whenever each of them was started.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl Beat {
     }
 }
 
-/// Hands out instants in this shard's slots, at most one in each. A turn that was not taken is not saved up, so a pause is not
+/// Hands out instants in this shard's slots, at most one in each. An unused turn is not saved up, so a pause is not
 /// followed by a burst.
 #[derive(Debug)]
 pub struct Turns {
@@ -200,7 +200,7 @@ mod tests {
                         .count();
                     assert!(within <= allowed, "{rate}/s in {count} shards: {within} within 0.5 s");
                 }
-                // And the rate is reached: nothing lasts longer than its turns and a round.
+                // And the rate is reached: nothing takes longer than its turns and one round.
                 let lasted = (turns[turns.len() - 1].0 - turns[0].0).as_secs_f64();
                 assert!(lasted * rate <= f64::from(devices + count), "{rate}/s: {lasted} s");
             }
@@ -221,7 +221,7 @@ mod tests {
                     })
                     .collect();
                 let (min, max) = (ends.iter().min().unwrap(), ends.iter().max().unwrap());
-                // What differs is how late in its slot a shard that began in the middle of one is.
+                // The only difference is how late in its slot a shard is that began in the middle of one.
                 assert!(
                     *max - *min <= Duration::from_millis(500),
                     "{devices} in {count}: {ends:?}"

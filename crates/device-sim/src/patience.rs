@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a device waits for the other side before it gives a connection up.
+/// How long a device waits for the other side before it gives up a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// From the name look-up to CONNACK.
@@ -10,12 +10,12 @@ pub struct Patience {
     /// For any sign of life while an acknowledgement is outstanding: this is how a half-open connection is noticed. And for
     /// the answers of DPS, and the twin.
     pub answer: Duration,
-    /// For acknowledgements of what was sent before it leaves.
+    /// For acknowledgements of what was sent, before it disconnects.
     pub drain: Duration,
 }
 
 impl Default for Patience {
-    /// Half a minute for each, and less for what it leaves behind.
+    /// Half a minute for each, and less for the acknowledgements at the end.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(30),

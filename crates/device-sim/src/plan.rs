@@ -1,7 +1,7 @@
-//! The plan: the one file that tells device-sim processes what to simulate.
+//! The plan: the one file that defines what device-sim processes simulate.
 //!
 //! The launcher writes it, every shard reads it. It is versioned JSON, holds the whole fleet (groups as ranges, not as
-//! lists of devices) and no secret: only paths to credentials, which each device loads itself. Units stand in the names
+//! lists of devices) and no secret: only paths to credentials, which each device loads itself. Units are in the names
 //! of the fields. The same file serves local processes, containers and cluster jobs.
 
 mod check;
@@ -46,7 +46,7 @@ pub struct Plan {
     pub target: Target,
     /// The devices.
     pub groups: Vec<Group>,
-    /// How fast they may come.
+    /// How fast they may register and connect.
     pub rates: Rates,
     /// Share of the fleet online over time; the stages start when every device has finished its first registration.
     pub stages: Vec<Stage>,
@@ -117,24 +117,23 @@ pub struct Group {
     pub devices: Devices,
     /// What they are.
     pub model: Model,
-    /// What their rooms are like, where it is not to be drawn by lot.
+    /// The parameters of their rooms that are not drawn at random.
     #[serde(default, skip_serializing_if = "is_default")]
     pub room: Overrides,
     /// What they send.
     pub telemetry: Telemetry,
     /// Where their certificates are.
     pub credentials: CredentialSource,
-    /// Their hub, where it is known without DPS.
+    /// Their hub, where it is given without DPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<HubHost>,
-    /// The gateway that they are behind, if they are: they connect to that and nowhere else, and name `hub` in their
-    /// user names.
+    /// The gateway that they are behind, if any: they connect only to that, and name `hub` in their user names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<Gateway>,
 }
 
-/// A transparent gateway, as the devices behind it see it. They speak MQTT over TLS to it, whatever the target's
-/// transport is.
+/// A transparent gateway, as the devices behind it see it. They use MQTT over TLS with it, whatever the
+/// target's transport is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
@@ -175,7 +174,7 @@ pub struct Range {
     pub count: u32,
     /// The first number.
     pub first: u32,
-    /// At least so many digits.
+    /// The minimum number of digits.
     pub width: usize,
 }
 
@@ -207,7 +206,7 @@ pub enum Model {
     Thermostat,
     /// `dtmi:com:example:TemperatureController;2`
     TemperatureController,
-    /// The identity of an IoT Edge device and nothing else: it connects and stays, announces no model and sends nothing.
+    /// The identity of an IoT Edge device and nothing else: it connects and stays connected, announces no model and sends nothing.
     #[value(skip)]
     EdgeIdentity,
 }
@@ -243,13 +242,13 @@ pub enum CredentialSource {
     Group(PathBuf),
     /// The folder that holds one folder per individually enrolled device.
     Individual(PathBuf),
-    /// Files that were brought.
+    /// A user's own files.
     Files(Files),
     /// Such files for each device: `{device_id}` in a path stands for its id.
     Pattern(Files),
 }
 
-/// A certificate and its key, wherever they come from.
+/// A certificate and its key, from any source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
@@ -266,13 +265,13 @@ pub struct Files {
     pub password_file: Option<PathBuf>,
 }
 
-/// How fast the devices of the whole fleet may come. A shard takes every n-th turn.
+/// How fast the devices of the whole fleet may register and connect. A shard takes every n-th turn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
-    /// Registrations begun per second.
+    /// Registrations started per second.
     pub register_per_s: f64,
-    /// Connections to hubs begun per second.
+    /// Connections to hubs started per second.
     pub connect_per_s: f64,
 }
 
@@ -349,7 +348,7 @@ pub enum PlanError {
     Read {
         /// The plan's file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file is not a plan.
@@ -381,7 +380,7 @@ pub enum PlanError {
     },
 }
 
-/// A list for a person, who mends the first few and looks again.
+/// A list for a person, who fixes the first few and tries again.
 fn listed(problems: &[String]) -> String {
     const SHOWN: usize = 20;
     let mut text: String = problems
@@ -396,7 +395,7 @@ fn listed(problems: &[String]) -> String {
 }
 
 impl Plan {
-    /// The environment variables in which it finds passwords of certificates.
+    /// The environment variables that hold passwords of certificates.
     pub fn password_variables(&self) -> impl Iterator<Item = &str> {
         self.groups.iter().filter_map(|group| match &group.credentials {
             CredentialSource::Files(files) | CredentialSource::Pattern(files) => files.password_variable.as_deref(),
@@ -418,7 +417,7 @@ impl Plan {
             path: path.into(),
             source,
         };
-        // The version is looked at first, since another version may have other fields.
+        // The version is checked first, since another version may have other fields.
         let raw: serde_json::Value = serde_json::from_slice(&text).map_err(parse)?;
         match raw.get("version").and_then(serde_json::Value::as_u64) {
             Some(found) if found != u64::from(PLAN_VERSION) => {
@@ -473,8 +472,8 @@ impl Plan {
     }
 }
 
-/// Ids are parsed with the plan, which would end at the first that can't be. So that the others, and all other values, are
-/// looked at too, such ids are noted and replaced; a plan with a problem is never used.
+/// Ids are parsed with the plan, which would end at the first invalid one. So that the others, and all other values, are
+/// checked too, such ids are noted and replaced; a plan with a problem is never used.
 fn parsed(text: &[u8], mut raw: serde_json::Value) -> Result<(Plan, Vec<String>), serde_json::Error> {
     // Read from the text, an error has its line.
     let error = match serde_json::from_slice(text) {
@@ -518,7 +517,7 @@ fn replace_bad<T: FromStr<Err = IdError>>(
     let Some(value) = value else { return };
     if let Some(error) = value.as_str().and_then(|text| text.parse::<T>().err()) {
         problems.push(format!("`{key}`: {error}"));
-        // Legal for each kind of id, and no other one's.
+        // Valid for each kind of id, and not the id of another device.
         *value = format!("replaced{}", problems.len()).into();
     }
 }

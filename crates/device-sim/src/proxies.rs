@@ -1,10 +1,10 @@
-//! The HTTP proxy of this machine's environment, asked for each host.
+//! The HTTP proxy of this machine's environment, looked up for each host.
 
 use std::fmt;
 
 use mqtt_link::{InvalidProxy, Proxy};
 
-/// What `HTTPS_PROXY` and `NO_PROXY` say, read once. A proxy's address can hold a password, so it is never printed.
+/// The values of `HTTPS_PROXY` and `NO_PROXY`, read once. A proxy's address can hold a password, so it is never printed.
 #[derive(Clone, Default)]
 pub struct Proxies {
     https_proxy: Option<String>,

@@ -11,7 +11,7 @@ pub struct Ramp {
 }
 
 impl Ramp {
-    /// A profile that begins at nothing.
+    /// A profile that begins with no device online.
     #[must_use]
     pub fn new(stages: Vec<Stage>) -> Self {
         Self { stages }
@@ -60,12 +60,12 @@ impl Ramp {
     }
 }
 
-/// How many of `devices` a share is. Anything above zero is at least one device. A shard has its part of that number and not
-/// its own share, since what each rounds up adds up.
+/// How many of `devices` a share is. Anything above zero is at least one device. A shard gets its part of that number rather
+/// than its own share, since the rounding of all shards would add up.
 #[must_use]
 pub fn wanted(share: f64, devices: u32) -> u32 {
     let exact = share * f64::from(devices);
-    // 7 % of 100 is not 8: what arithmetic adds is no part of a device.
+    // 7 % of 100 is not 8: an error of floating-point arithmetic must not count as part of a device.
     let whole = exact.round();
     let wanted = if whole > 0.0 && (exact - whole).abs() < 1e-6 {
         whole

@@ -1,8 +1,8 @@
 //! Randomness that belongs to one device and one purpose.
 //!
-//! A device's stream depends only on the fleet's seed, its id and the purpose, so that another device, another shard or
-//! another order of events disturbs none. Physics and decisions have streams of their own: how often a connection
-//! breaks must not change the temperatures. `ChaCha8` is named because `StdRng` may change between versions of `rand`.
+//! A device's stream depends only on the fleet's seed, its id and the purpose, so that no other device, shard or
+//! order of events changes it. Physics and decisions have separate streams: how often a connection breaks must not
+//! change the temperatures. `ChaCha8` is named because `StdRng` may change between versions of `rand`.
 
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn seed_device_and_purpose_decide_the_stream_and_nothing_else_does() {
         let first = |seed, id, purpose| stream(seed, id, purpose).next_u64();
-        // A literal, so that an upgrade which changes the stream of every fleet does not pass unnoticed.
+        // A literal, so that an upgrade which changes the stream of every fleet does not go unnoticed.
         assert_eq!(first(7, "thermo-0001", Purpose::Physics), 17_766_914_749_166_994_565);
         assert_ne!(
             first(7, "thermo-0001", Purpose::Physics),

@@ -3,10 +3,10 @@
 //! | event | next |
 //! | --- | --- |
 //! | network, DNS, a hub that is unavailable (CONNACK 3) or silent | the same hub, with backoff; DPS after ten tries |
-//! | the hub closed or reset a session | the same; but five short sessions in a row mean that another client uses the device's id, and each connection throws the other out: parked |
+//! | the hub closed or reset a session | the same; but five short sessions in a row mean that another client uses the device's id, and the two disconnect each other: parked |
 //! | the hub throttles (429) | the same hub, with a slower backoff |
-//! | the hub refuses the device: CONNACK 4 or 5, a TLS alert about its certificate | DPS, which knows better, with backoff |
-//! | DPS is away, throttles or fails | DPS again: when it said so, or after at least five seconds |
+//! | the hub refuses the device: CONNACK 4 or 5, a TLS alert about its certificate | DPS, with backoff |
+//! | DPS is away, throttles or fails | DPS again: after the time that it asked for, or after at least five seconds |
 //! | an operator must act: unauthorized, disabled, waiting for approval (400209), the device's own certificate | parked: DPS every five to seven minutes |
 //!
 //! Sources: [Manage device reconnections](https://learn.microsoft.com/azure/iot/concepts-manage-device-reconnections),
@@ -24,15 +24,15 @@ const BASE: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_secs(60);
 /// No backoff is shorter than this, so that full jitter never means a busy loop.
 const FLOOR: Duration = Duration::from_millis(100);
-/// After so many tries at the same hub, DPS is asked again.
+/// After this many tries at the same hub, the device registers with DPS again.
 const TRIES_AT_HUB: u32 = 10;
-/// DPS's unasked wait when it is overloaded and does not say how long.
+/// The wait when DPS is overloaded and sends no retry-after.
 const DPS_WAIT: Duration = Duration::from_secs(5);
 /// A throttled device adds this to its backoff; the Node SDK's floor for throttling is the same.
 const THROTTLED: Duration = Duration::from_secs(10);
 /// A session that the hub closes within this time is a short one.
 const SHORT_SESSION: Duration = Duration::from_secs(60);
-/// So many short sessions in a row are no accident.
+/// This many short sessions in a row are no accident.
 const SHORT_SESSIONS: u32 = 5;
 /// Where an operator has to act, the next try comes after this and up to half as much again.
 const PARKED: Duration = Duration::from_secs(300);
@@ -47,16 +47,16 @@ pub enum Failure {
         /// How long the session had lasted.
         lasted: Duration,
     },
-    /// The hub has too much to do.
+    /// The hub throttles.
     HubThrottled,
-    /// The hub does not want this device: CONNACK 4 or 5.
+    /// The hub refuses this device: CONNACK 4 or 5.
     HubRefused,
     /// DPS can't be reached, is throttling or has an error of its own.
     DpsUnavailable {
         /// What DPS asked for.
         retry_after: Option<Duration>,
     },
-    /// A person has to do something: unauthorized, disabled, waiting for approval, or no usable certificate.
+    /// A person has to act: unauthorized, disabled, waiting for approval, or no usable certificate.
     OperatorMustAct,
 }
 
@@ -69,11 +69,11 @@ pub enum Next {
     Register(Duration),
     /// Register with DPS after a long time; the device counts as parked meanwhile.
     Park(Duration),
-    /// Another client uses the device's id: leave it to that for a long time, then connect to the same hub.
+    /// Another client uses the device's id: wait for a long time, then connect to the same hub.
     GiveWay(Duration),
 }
 
-/// A device's memory of what went wrong since it was last well.
+/// What went wrong since the device was last healthy.
 #[derive(Debug, Default)]
 pub struct Recovery {
     failures: u32,
@@ -82,7 +82,7 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// The device has been online long enough to be called well.
+    /// The device has been online long enough to count as healthy.
     pub fn recovered(&mut self) {
         *self = Self::default();
     }
@@ -115,7 +115,7 @@ impl Recovery {
             Failure::DpsUnavailable {
                 retry_after: Some(wait),
             } => {
-                // All were told the same time, so they must not all come back at its end, and ever more rarely if it goes on.
+                // All got the same time, so they must not all return at its end, and less and less often if it goes on.
                 let spread = wait.min(CAP).mul_f64(random.random_range(0.0..0.5));
                 Next::Register(wait.min(PARKED) + spread + backoff(self.failures, random))
             }
@@ -182,7 +182,7 @@ mod tests {
             })
             .collect();
         waits.sort();
-        // In no tenth of the window comes more than an eighth of the fleet.
+        // In no tenth of the window does more than an eighth of the fleet return.
         let tenth = BASE / 10;
         let most = waits
             .iter()

@@ -1,4 +1,4 @@
-//! Reported properties on their way to the twin: coalesced, the newest value wins, one patch at a time.
+//! Reported properties that are sent to the twin: coalesced, the newest value wins, one patch at a time.
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ struct InFlight {
 }
 
 impl Reporter {
-    /// Adds properties; a newer value replaces one that has not been sent. Those of one component come together.
+    /// Adds properties; a newer value replaces one that has not been sent. Those of one component are kept together.
     pub fn report(&mut self, properties: &Map<String, Value>) {
         merge(&mut self.pending, properties);
     }
 
-    /// The patch to send now, under `request_id`; none while one is on its way or there is nothing to say.
+    /// The patch to send now, under `request_id`; none while one is in flight or there is nothing to report.
     pub fn next(&mut self, request_id: u64, now: Instant) -> Option<&Map<String, Value>> {
         if self
             .in_flight

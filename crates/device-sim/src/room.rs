@@ -18,7 +18,7 @@ const HOUR: f64 = 3_600.0;
 const DAY: f64 = 24.0 * HOUR;
 /// Longest step of the integration, in seconds; every time constant is far above it.
 const STEP: f64 = 10.0;
-/// What the sensor can tell apart: tenths of a kelvin.
+/// The sensor's resolution: tenths of a kelvin.
 const PER_KELVIN: f64 = 10.0;
 /// The hour at which every simulation begins. Fixed, so that a run does not depend on when it is started.
 pub const BEGIN: f64 = 9.0 * HOUR;
@@ -43,7 +43,7 @@ pub struct Room {
     output: Output,
     /// The output may change again from here on.
     may_switch_at: f64,
-    /// The next (or present) opening of a door or window.
+    /// The next (or current) opening of a door or window.
     opening: Opening,
     /// When people come and go, in seconds of the day.
     occupied: (f64, f64),
@@ -117,7 +117,7 @@ impl Room {
         }
     }
 
-    /// What the weather takes, in kelvin per second.
+    /// What the room loses to the weather, in kelvin per second.
     fn loss(&self) -> f64 {
         let factor = if self.time >= self.opening.from {
             self.opening.factor
@@ -167,7 +167,7 @@ impl Room {
         }
     }
 
-    /// The sensor: noise from two uniform draws, rounded to what it can tell apart.
+    /// The sensor: noise from two uniform draws, rounded to its resolution.
     fn read(&mut self) -> f64 {
         let draws = self.random.random_range(-0.5..0.5) + self.random.random_range(-0.5..0.5);
         ((self.air + self.parameters.noise * draws) * PER_KELVIN).round() / PER_KELVIN
@@ -179,7 +179,7 @@ impl Room {
         self.time
     }
 
-    /// Air temperature now, in °C, as no sensor sees it.
+    /// The true air temperature now, in °C, without the sensor's noise.
     #[must_use]
     pub fn air(&self) -> f64 {
         self.air

@@ -1,4 +1,4 @@
-//! Which shard a process simulates where its command line does not say a number: schedulers number their processes
+//! Which shard a process simulates where its command line does not give a number: schedulers number their processes
 //! themselves.
 
 use std::fmt;
@@ -16,13 +16,13 @@ pub const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 pub enum ShardChoice {
     /// `i/n`
     Fixed(Shard),
-    /// `auto/n`: the surroundings know the number.
+    /// `auto/n`: the number comes from the environment.
     Auto(NonZeroU32),
 }
 
 impl ShardChoice {
-    /// The shard. For `auto`, its number is [`INDEX_VARIABLE`], or what the host's name ends in after a hyphen, as
-    /// those of a Kubernetes StatefulSet do: `sim-0` is the first.
+    /// The shard. For `auto`, its number is [`INDEX_VARIABLE`], or the end of the host name after a hyphen, as in
+    /// a Kubernetes StatefulSet: `sim-0` is the first.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl ShardChoice {
         match text.trim().parse() {
             Ok(index) if index < count.get() => Ok(Shard { index, count }),
             Ok(_) => Err(ShardUnknown::Beyond { place, text, count }),
-            // The name of a host may end in anything, a variable may not.
+            // A host name may end in anything, the variable may not.
             Err(_) if place == INDEX_VARIABLE => Err(ShardUnknown::NoNumber { place, text }),
             Err(_) => Err(ShardUnknown::Nowhere),
         }
@@ -78,13 +78,13 @@ impl FromStr for ShardChoice {
 /// Why `auto` has no number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ShardUnknown {
-    /// Nothing says a number.
+    /// There is no number.
     #[error(
         "the number of the shard is not known: {INDEX_VARIABLE} is not set, and the host's name ends in no number, as \
          `sim-0` does\nhint: give it as `--shard i/n`"
     )]
     Nowhere,
-    /// Something else stands where the number should be.
+    /// There is something else where the number should be.
     #[error("{place} is `{text}`, it must be the number of the shard, counted from 0")]
     NoNumber {
         /// Where.
@@ -92,7 +92,7 @@ pub enum ShardUnknown {
         /// What.
         text: String,
     },
-    /// There are not so many shards.
+    /// There are fewer shards.
     #[error("{place} says shard {text}, but of {count} shards, counted from 0, the last one is {}", count.get() - 1)]
     Beyond {
         /// Where.
@@ -104,7 +104,7 @@ pub enum ShardUnknown {
     },
 }
 
-/// The name of this host, where the system tells it.
+/// The name of this host, where the system provides it.
 #[must_use]
 pub fn host_name() -> Option<String> {
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! The wish of the outside that the process may end.
+//! The signals that ask the process to end.
 
 /// Resolves when the process is asked to end: Ctrl-C, and on Unix also SIGTERM, and SIGHUP unless it is ignored.
 ///
@@ -34,8 +34,8 @@ pub async fn shutdown_signal() {
     std::future::pending::<()>().await;
 }
 
-/// Whether this process was started with SIGHUP ignored, as `nohup` does: then it is to outlive its terminal. To listen
-/// to the signal would undo that. Only Linux tells.
+/// Whether this process was started with SIGHUP ignored, as `nohup` does: then it is to outlive its terminal. Listening
+/// to the signal would undo that. Only Linux shows it.
 #[must_use]
 pub fn hangup_is_ignored() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))

@@ -2,7 +2,7 @@
 //!
 //! The variables are those of
 //! [Connect devices with X.509 certificates](https://learn.microsoft.com/azure/iot-central/core/how-to-connect-devices-x509)
-//! and of the SDKs' samples. What comes out is a plan like any other, of one device that stays online until it is
+//! and of the SDKs' samples. The result is a plan like any other, of one device that stays online until it is
 //! stopped. Pure: the caller looks up the certificate's common name.
 
 mod advice;
@@ -94,7 +94,7 @@ pub enum SecurityType {
     ConnectionString,
 }
 
-/// Everything that is missing or wrong, at once.
+/// Everything that is missing or wrong, together.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(pub Vec<String>);
 
@@ -118,7 +118,7 @@ impl ConnectionString {
     ///
     /// # Errors
     ///
-    /// Says what is missing or wrong, never what stands in it: a connection string can hold a key.
+    /// What is missing or wrong, never the content: a connection string can hold a key.
     pub fn parse(text: &str) -> Result<Self, Problems> {
         let value = |key: &str| {
             let mut parts = text.split(';').filter_map(|part| part.split_once('='));
@@ -158,7 +158,7 @@ impl ConnectionString {
     }
 }
 
-/// The plan of the one device. `connection_string` is what the environment says; `common_name` is that of the
+/// The plan of the one device. `connection_string` comes from the environment; `common_name` is that of the
 /// certificate, if there is one.
 ///
 /// # Errors
@@ -205,7 +205,7 @@ pub fn plan(
                     &mut problems,
                     RegistrationId::new,
                 );
-                // No DPS is asked, so no scope is ever used.
+                // DPS is not used, so the scope is never used.
                 id_scope = IdScope::new("none").ok();
                 connect_host = parsed.gateway;
                 hub = Some(parsed.hub);
@@ -269,7 +269,7 @@ pub fn files(args: &Args, certificate: &Path) -> Files {
     }
 }
 
-/// An error with the way to put it right, as it is for a single device.
+/// An error with the remedy for a single device.
 pub(crate) fn explained(error: CertificateError) -> anyhow::Error {
     match error {
         CertificateError::PasswordMissing { .. } | CertificateError::EncryptedKey { .. } => {
@@ -279,7 +279,7 @@ pub(crate) fn explained(error: CertificateError) -> anyhow::Error {
     }
 }
 
-/// A value that must be there and must parse; otherwise a problem more.
+/// A value that must be there and must parse; otherwise one more problem.
 fn required<T, E: fmt::Display>(
     value: Option<String>,
     what: &str,

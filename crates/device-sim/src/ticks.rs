@@ -11,8 +11,8 @@ use crate::random::DeviceRng;
 /// The schedule of one device.
 ///
 /// The first tick falls anywhere within the first interval, so that devices which come online together don't send
-/// together. A tick is due by the schedule, not by the time at which the one before was handled: a device that was held
-/// up does not drift.
+/// together. A tick is due by the schedule, not by the time at which the one before was handled: a delayed device
+/// does not drift.
 #[derive(Debug, Clone)]
 pub struct Ticks {
     interval: Duration,
@@ -25,7 +25,7 @@ pub struct Ticks {
 pub struct Tick {
     /// When it was due.
     pub due: Instant,
-    /// Ticks after it that came too late to be worth a message of their own.
+    /// Ticks after it that came too late for a separate message.
     pub missed: u64,
 }
 

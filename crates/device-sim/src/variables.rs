@@ -2,8 +2,8 @@
 
 use clap::Command;
 
-/// Takes variables that are set and empty for not set: compose files make such ones (`KEY=${KEY:-}`), and no flag of ours has
-/// the empty text as a value.
+/// Treats variables that are set but empty as not set: compose files make such ones (`KEY=${KEY:-}`), and none of our flags
+/// takes an empty value.
 #[must_use]
 pub fn without_empty_variables(command: Command) -> Command {
     command
@@ -11,7 +11,7 @@ pub fn without_empty_variables(command: Command) -> Command {
             let empty = arg
                 .get_env()
                 .is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
-            // No variable is called so, which leaves the flag without one; help shows why.
+            // No variable has this name, which leaves the flag without one; help shows why.
             if empty { arg.env("(set, but empty)") } else { arg }
         })
         .mut_subcommands(without_empty_variables)

@@ -38,7 +38,7 @@ impl Weather {
         self.mean + self.swing * wave((time - WARMEST) / DAY + 0.25) + self.front(time)
     }
 
-    /// The departure from the mean that the present front brings, in kelvin.
+    /// The departure from the mean that the current front brings, in kelvin.
     fn front(&self, time: f64) -> f64 {
         let position = (time / FRONT).max(0.0);
         let number = position.floor();

@@ -14,7 +14,7 @@ pub struct CommandName {
 }
 
 impl CommandName {
-    /// Splits a method's name, which has been decoded. Everything is a legal name.
+    /// Splits a method's decoded name. Every text is a legal name.
     #[must_use]
     pub fn parse(method: &str) -> Self {
         match method.split_once('*') {

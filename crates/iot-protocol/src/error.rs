@@ -1,9 +1,9 @@
 use thiserror::Error;
 
-/// Why a text is not an id of the kind that was asked for.
+/// Why a text is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IdError {
-    /// Nothing where an id must stand.
+    /// An empty text where an id is required.
     #[error("{kind} is empty")]
     Empty {
         /// Which kind of id was parsed.
@@ -45,7 +45,7 @@ pub enum IdError {
     },
 }
 
-/// Why a topic is none that this side of the protocol knows.
+/// Why a topic is not one of this side of the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TopicError {
     /// No such topic.
@@ -69,7 +69,7 @@ pub enum UserNameError {
         "user name `{0}` is neither `<id scope>/registrations/<registration id>/api-version=…` nor `<hub host>/<device id>/?api-version=…`"
     )]
     Malformed(String),
-    /// The services refuse a client that does not say which version of the protocol it speaks.
+    /// The services refuse a client that does not send the version of the interface that it uses.
     #[error("user name `{0}` names no api-version")]
     NoApiVersion(String),
     /// One of the ids in the user name is not valid.

@@ -1,4 +1,4 @@
-//! Topics between a device and its hub, as two enums: what goes up and what comes down. `Display` and `FromStr` are
+//! Topics between a device and its hub, as two enums: upstream and downstream. `Display` and `FromStr` are
 //! inverses of each other.
 //!
 //! Source: [Communicate with an IoT hub using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub).

@@ -27,7 +27,7 @@ macro_rules! text_id {
             ///
             /// # Errors
             ///
-            /// Says what is wrong with the text and what would be accepted.
+            /// An error that explains what is wrong with the text and what would be accepted.
             pub fn new(text: &str) -> Result<Self, IdError> {
                 if text.is_empty() {
                     return Err(IdError::Empty { kind: $kind });

@@ -1,4 +1,4 @@
-//! The words on the wire between a device, the Device Provisioning Service (DPS), IoT Hub and IoT Central.
+//! What goes over the wire between a device, the Device Provisioning Service (DPS), IoT Hub and IoT Central.
 //!
 //! Everything here is pure: no sockets, no clock, no async. Both ends of the wire use it (the simulated devices and the
 //! emulator), so a shared mistake would go unnoticed between them; the referee is `tests/wire`, golden cases with
@@ -9,14 +9,14 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`id`] | id scope, registration id, device id, hub host, model id, request id: parsed once, then valid |
-//! | [`username`] | the MQTT user names with which a client talks to DPS or to a hub |
+//! | [`username`] | the MQTT user names with which a client connects to DPS or to a hub |
 //! | [`dps`] | topics and bodies of a registration, and the service's error answer |
 //! | [`hub`] | topics from device to hub and from hub to device, and the subscriptions a hub grants |
 //! | [`properties`] | the property bag at the end of a telemetry or cloud-to-device topic |
 //! | [`twin`] | twin documents, merge patches and versions |
 //! | [`command`] | direct method names as IoT Plug and Play writes them |
 //! | [`pnp`] | acknowledgement of writable properties, and the component marker |
-//! | [`shown`] | text from outside as it may be shown: nothing that a terminal obeys, nothing secret |
+//! | [`shown`] | text from outside as it may be shown: no terminal control characters, nothing secret |
 //!
 //! # Example
 //!

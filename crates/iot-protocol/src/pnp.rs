@@ -15,7 +15,7 @@ pub const COMPONENT_MARKER_VALUE: &str = "c";
 pub struct Acknowledgement {
     /// The value in force, which after a refusal is still the old one.
     pub value: Value,
-    /// How it went.
+    /// The result.
     #[serde(rename = "ac")]
     pub code: u16,
     /// The `$version` of the desired properties that this answers.
@@ -29,7 +29,7 @@ pub struct Acknowledgement {
 impl Acknowledgement {
     /// The request was applied.
     pub const APPLIED: u16 = 200;
-    /// The device chose a value of its own, since nobody asked for one; its version is 0.
+    /// The device chose a value itself, since none was requested; its version is 0.
     pub const DEVICE_DEFAULT: u16 = 203;
     /// The request can't be met.
     pub const INVALID: u16 = 400;
@@ -57,7 +57,7 @@ pub fn reported_patch(component: Option<&str>, mut properties: Map<String, Value
     }
 }
 
-/// The value that a desired property asks for. The conventions once print it wrapped as `{"value":57}`; a hub delivers
+/// The value that a desired property asks for. In one place the conventions print it wrapped as `{"value":57}`; a hub delivers
 /// what the solution wrote, so both forms occur.
 #[must_use]
 pub fn desired_value(value: &Value) -> &Value {

@@ -18,7 +18,7 @@ pub use written::WrittenProperties;
 pub const MESSAGE_ID: &str = "$.mid";
 /// Correlation id.
 pub const CORRELATION_ID: &str = "$.cid";
-/// Content type, e.g. `application/json`. Without it and [`CONTENT_ENCODING`] the hub does not look into a body.
+/// Content type, e.g. `application/json`. Without it and [`CONTENT_ENCODING`] the hub does not read a body.
 pub const CONTENT_TYPE: &str = "$.ct";
 /// Content encoding, e.g. `utf-8`.
 pub const CONTENT_ENCODING: &str = "$.ce";
@@ -31,8 +31,8 @@ pub const CREATION_TIME: &str = "iothub-creation-time-utc";
 /// Name of an offline command that IoT Central queued as a cloud-to-device message.
 pub const METHOD_NAME: &str = "method-name";
 
-/// Keys and values in the order in which they were written. A key can stand without a value (`key`), which is not the
-/// same as an empty one (`key=`).
+/// Keys and values in the order in which they were written. A key can have no value (`key`), which is not the same as an
+/// empty one (`key=`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PropertyBag(Vec<(String, Option<String>)>);
 

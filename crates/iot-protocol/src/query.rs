@@ -1,4 +1,4 @@
-//! Percent encoding and `key=value&…` lists, as topics and user names hold them.
+//! Percent encoding and `key=value&…` lists, as in topics and user names.
 
 use std::borrow::Cow;
 
@@ -15,14 +15,14 @@ pub(crate) fn encode(text: &str) -> impl std::fmt::Display {
     utf8_percent_encode(text, RESERVED)
 }
 
-/// Decodes a key or a value; `None` when it is not UTF-8. A `%` that starts no escape stands for itself, as some
-/// clients send raw text.
+/// Decodes a key or a value; `None` when it is not UTF-8. A `%` that starts no escape is kept, as some clients
+/// send raw text.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }
 
-/// Whether a key or a value can be decoded. Most tell without being decoded: an escape of an ASCII character leaves UTF-8
-/// what it is.
+/// Whether a key or a value can be decoded. For most, this shows without decoding: an escape of an ASCII
+/// character keeps UTF-8 valid.
 pub(crate) fn is_readable(text: &str) -> bool {
     let is_beyond_ascii = |start: &[u8]| start[0] == b'%' && start[1] >= b'8';
     !text.as_bytes().windows(2).any(is_beyond_ascii) || decode(text).is_some()
@@ -45,7 +45,7 @@ pub(crate) fn pairs(list: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
 }
 
 /// The text before the first `mark`, and the text after it if there is one. Keys and values are a few characters long, and
-/// the standard library's search is made for long texts.
+/// the standard library's search is optimized for long texts.
 fn cut(text: &str, mark: u8) -> (&str, Option<&str>) {
     match text.bytes().position(|byte| byte == mark) {
         Some(place) => (&text[..place], Some(&text[place + 1..])),

@@ -1,9 +1,9 @@
 //! Text from outside, as it may be shown to a person.
 //!
-//! A certificate's subject, a service's words, a value of a manifest and a file's name are written by others. On a
-//! terminal, control characters in them could clear the screen or forge a line of ours; and what stands where a path or a
-//! name should be can be the content of a key. [`text`] takes care of both, wherever such text enters an error, a log line
-//! or a report that is read as text. JSON needs no escaping, but secrets are no more welcome there.
+//! A certificate's subject, a service's message, a value of a manifest and a file's name come from outside. On a terminal,
+//! control characters in them could clear the screen or forge a line of output; and a text that should be a path or a name
+//! can be the content of a key. [`text`] takes care of both, wherever such text enters an error, a log line or a report
+//! that is read as text. JSON needs no escaping, but must not contain secrets either.
 //!
 //! ```
 //! use iot_protocol::shown;
@@ -18,7 +18,7 @@ use std::fmt::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 
-/// Begins every section of PEM, as the line of one or in the middle of what has lost its lines.
+/// Begins every section of PEM, at the start of a line or in the middle of a text that has lost its lines.
 const PEM: &str = "-----BEGIN ";
 /// Ends the last line of a section, after its label.
 const PEM_END: &str = "-----END ";
@@ -27,10 +27,10 @@ const PEM_SHOWN: &str = "(the text of a certificate or key)";
 
 /// How base64 of DER, and of PEM, begins: a SEQUENCE of more than 127 bytes, and the dashes.
 const ENCODED: [&str; 4] = ["MII", "MIG", "MIH", "LS0tLS1CRUdJTi"];
-/// No key is shorter in base64, and no name of a file is all letters and digits for so long.
+/// No key is shorter in base64, and no file name has so many letters and digits in a row.
 const SHORTEST_ENCODED: usize = 64;
 
-/// What goes before a secret: tokens of IoT Central, IoT Hub and DPS, and the keys in connection strings.
+/// What precedes a secret: tokens of IoT Central, IoT Hub and DPS, and the keys in connection strings.
 const SECRETS: [&str; 3] = ["SharedAccessSignature ", "SharedAccessKey=", "sig="];
 const STARS: &str = "****";
 
@@ -52,7 +52,7 @@ pub fn lines(text: &str) -> Shown<'_> {
     }
 }
 
-/// A path, which may be anything that somebody put in the place of one.
+/// A path, or any other text that was given in place of one.
 #[must_use]
 pub fn path(path: &Path) -> Shown<'static> {
     Shown {
@@ -92,12 +92,12 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// Characters that break a line or change the direction in which what follows is read, without being control characters.
+/// Characters that break a line or change the reading direction of what follows, without being control characters.
 fn turns_text(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Where secrets stand in a text, in its order: to leave them out, or to put stars over them.
+/// Where the secrets in a text are, in its order: to leave them out, or to put stars over them.
 #[must_use]
 pub fn secrets(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<_> = pem(text)
@@ -107,7 +107,7 @@ pub fn secrets(text: &str) -> Vec<Range<usize>> {
         .chain(users(text))
         .collect();
     found.sort_by_key(|range| range.start);
-    // One may begin in another, and end behind it.
+    // One may begin in another, and end after it.
     let mut merged: Vec<Range<usize>> = Vec::new();
     for range in found {
         match merged.last_mut().filter(|last| range.start < last.end) {
@@ -127,7 +127,7 @@ fn without_secrets(text: &str) -> Cow<'_, str> {
     shown
 }
 
-/// From the first section's begin up to the last one's end; without an end, nothing after the begin can be trusted.
+/// From the first section's BEGIN up to the last one's END; without an END, nothing after the BEGIN can be trusted.
 fn pem(text: &str) -> Option<Range<usize>> {
     let begin = text.find(PEM)?;
     let last_begin = text.rfind(PEM).unwrap_or(begin);
@@ -144,7 +144,7 @@ fn tokens(text: &str) -> impl Iterator<Item = Range<usize>> {
         let begin = at + secret.len();
         let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ';' | ',');
         let end = text[begin..].find(ends).map_or(text.len(), |length| begin + length);
-        // A hint shows where a token goes.
+        // A hint shows where a token belongs.
         let is_example = text[begin..end].contains('…');
         (end > begin && !is_example).then_some(begin..end)
     })
@@ -160,7 +160,7 @@ fn users(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// Whether a text can be the name of an environment variable. What is none, where one belongs, may be the secret itself.
+/// Whether a text can be the name of an environment variable. If it can't, it may be the secret itself.
 #[must_use]
 pub fn is_variable(text: &str) -> bool {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -170,7 +170,7 @@ pub fn is_variable(text: &str) -> bool {
         && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// The place among the words of a command line where the content of a certificate or key stands, instead of a file's name.
+/// The position, among the words of a command line, of the content of a certificate or key in place of a file name.
 #[must_use]
 pub fn content_among<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let mut before = "";
@@ -186,7 +186,7 @@ pub fn content_among<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<Str
     None
 }
 
-/// What is said of such a place.
+/// The message about such a position.
 #[must_use]
 pub fn content_refused(place: &str) -> String {
     format!(
@@ -196,8 +196,7 @@ pub fn content_refused(place: &str) -> String {
     )
 }
 
-/// Where a certificate or key stands in base64, without the lines that would say so: as a variable or a secret store may
-/// hold it.
+/// Where a certificate or key is in base64 without its BEGIN and END lines, as a variable or a secret store may hold it.
 fn encoded(text: &str) -> Vec<Range<usize>> {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let (mut begin, mut found) = (0, Vec::new());
@@ -208,7 +207,7 @@ fn encoded(text: &str) -> Vec<Range<usize>> {
         }
         let is_encoded = run.len() >= SHORTEST_ENCODED && ENCODED.iter().any(|start| run.starts_with(start.as_bytes()));
         if is_encoded {
-            // It may go on in further lines, which begin like anything.
+            // It may continue in further lines, which may begin with anything.
             let goes_on = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "+/=\\".contains(c);
             let behind = begin + run.len();
             let end = text[behind..]

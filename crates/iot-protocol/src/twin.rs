@@ -13,7 +13,7 @@ pub struct TwinDocument {
     /// What the solution wants.
     #[serde(default)]
     pub desired: Section,
-    /// What the device says of itself.
+    /// What the device reports.
     #[serde(default)]
     pub reported: Section,
 }
@@ -35,7 +35,7 @@ pub struct Section {
     /// The properties, in the order in which they were written. In a patch, `null` deletes one.
     #[serde(flatten)]
     pub properties: Map<String, Value>,
-    /// Counts up with every change. It comes last, as in every example of Microsoft's: the Python sample for components
+    /// Incremented with every change. It comes last, as in every example of Microsoft's: the Python sample for components
     /// takes the first member of a patch for the component's name
     /// (<https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub#receive-desired-properties-update-notifications>).
     #[serde(rename = "$version", default)]
@@ -52,7 +52,7 @@ impl Section {
         Ok(serde_json::from_slice(body)?)
     }
 
-    /// Applies a patch and counts the version up.
+    /// Applies a patch and increments the version.
     pub fn patch(&mut self, patch: &Map<String, Value>) {
         merge(&mut self.properties, patch);
         self.version += 1;

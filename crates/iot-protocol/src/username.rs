@@ -1,6 +1,6 @@
-//! The MQTT user names with which a client talks to DPS or to a hub.
+//! The MQTT user names with which a client connects to DPS or to a hub.
 //!
-//! The two differ in one mark: a hub's has `/?` before `api-version`, DPS's has no `?`. Parsing is as tolerant as the
+//! The two differ in one character: a hub's has `/?` before `api-version`, DPS's has no `?`. Parsing is as tolerant as the
 //! official SDKs need: parameters in any order, escaped or not, unknown ones ignored.
 //!
 //! Sources: [MQTT with DPS](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-dps),
@@ -15,9 +15,9 @@ use serde::Serialize;
 use crate::id::{DeviceId, HubHost, IdScope, ModelId, RegistrationId};
 use crate::{UserNameError, query};
 
-/// The version of DPS's device interface that this project speaks.
+/// The version of DPS's device interface that this project uses.
 pub const DPS_API_VERSION: &str = "2019-03-31";
-/// The version of IoT Hub's device interface that this project speaks. Plug and Play needs at least `2020-09-30`.
+/// The version of IoT Hub's device interface that this project uses. Plug and Play needs at least `2020-09-30`.
 pub const HUB_API_VERSION: &str = "2021-04-12";
 
 /// `{idScope}/registrations/{registrationId}/api-version=…&ClientVersion=…`
@@ -25,7 +25,7 @@ pub const HUB_API_VERSION: &str = "2021-04-12";
 pub struct DpsUserName {
     /// The tenant.
     pub id_scope: IdScope,
-    /// The device, as DPS knows it.
+    /// The device's id at DPS.
     pub registration_id: RegistrationId,
     /// Version of the interface.
     pub api_version: String,
@@ -182,7 +182,7 @@ impl FromStr for HubUserName {
 pub enum UserName {
     /// The client wants to register.
     Dps(DpsUserName),
-    /// The client wants to talk to its hub.
+    /// The client wants to connect to its hub.
     Hub(HubUserName),
 }
 
@@ -194,7 +194,7 @@ impl FromStr for UserName {
         if let (Some("registrations"), Some(id)) = (parts.next(), parts.next())
             && (parts.next().is_some() || !id.is_empty() && !id.contains('='))
         {
-            // `<host>/registrations/<module>/…` is a legal, if odd, name of a module; DPS's form is the likelier one.
+            // `<host>/registrations/<module>/…` is a legal, if odd, module name; DPS's form is more likely.
             return text.parse().map(Self::Dps);
         }
         text.parse().map(Self::Hub)

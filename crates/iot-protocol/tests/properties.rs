@@ -1,4 +1,4 @@
-//! Laws that hold for every input: parsers never panic, and what we write we read back as the same.
+//! Laws that hold for every input: parsers never panic, and what is written is read back as the same.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -3,7 +3,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `source.md` | where this stands in public |
+//! | `source.md` | the public source |
 //! | `topic.txt` | the topic, topic filter or user name, as it goes over the wire |
 //! | `payload.json` | the body, where there is one |
 //! | `expect.json` | `kind`; `parsed`: what our type holds; `canonical`: what we would write, where it differs from `topic.txt`; `payload_as`: the type of the body; `payload_read`: what we keep of it, where it is not all |
@@ -33,13 +33,13 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// What a text parses to, and what that displays as.
+/// What a text parses to, and how that is displayed.
 fn read<T: FromStr<Err: Display> + Display + Serialize>(text: &str) -> Result<(Value, String), String> {
     let parsed: T = text.parse().map_err(|error: T::Err| error.to_string())?;
     Ok((serde_json::to_value(&parsed).unwrap(), parsed.to_string()))
 }
 
-/// What a body reads as, written again.
+/// What a body is read as, written again.
 fn body<T: DeserializeOwned + Serialize>(payload: &[u8]) -> Result<(Value, String), String> {
     let body: T = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
     Ok((

@@ -19,9 +19,9 @@ use crate::{Credentials, TlsFailure};
 /// Which certificate authorities a server's chain may end in.
 #[derive(Debug, Clone)]
 pub enum TrustRoots {
-    /// Mozilla's list, compiled in: what Azure's public endpoints are signed by.
+    /// Mozilla's list, compiled in, which includes the CAs of Azure's public endpoints.
     WebPki,
-    /// These certificates, such as an emulator's own CA. Nothing else is trusted then.
+    /// Only these certificates, such as an emulator's own CA.
     Certificates(Vec<CertificateDer<'static>>),
 }
 
@@ -41,15 +41,15 @@ pub enum TlsSetupError {
         #[source]
         source: rustls::Error,
     },
-    /// The crypto provider lacks what TLS 1.2 and 1.3 need.
+    /// The crypto provider does not support TLS 1.2 and 1.3.
     #[error("crypto provider does not support tls 1.2 and 1.3")]
     Provider(#[source] rustls::Error),
 }
 
 /// The configuration of every connection: roots, verifier, crypto provider. Cloning is cheap.
 ///
-/// Sessions are never resumed: a resumed session would skip the client certificate, which is just what a fleet of
-/// X.509 devices is to exercise, and a ticket store shared by thousands of devices would let one resume as another.
+/// Sessions are never resumed: a resumed session would skip the client certificate, which is exactly what a fleet of
+/// X.509 devices has to exercise, and a ticket store shared by thousands of devices would let one resume as another.
 #[derive(Clone)]
 pub struct Tls {
     with_certificate: Arc<ClientConfig>,
@@ -64,7 +64,7 @@ impl Tls {
         let mut without_certificate = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsSetupError::Provider)?
-            // Every verifier that is not rustls' own goes this way; ours lets rustls' own decide.
+            // This is how a custom verifier is set; ours lets rustls' own decide.
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
@@ -77,7 +77,7 @@ impl Tls {
         })
     }
 
-    /// Shakes hands with `server_name` as the device that `credentials` stand for.
+    /// Performs the handshake with `server_name` as the device that has these `credentials`.
     pub(crate) async fn shake_hands(
         &self,
         credentials: &Credentials,
@@ -96,15 +96,15 @@ impl Tls {
     }
 }
 
-/// rustls' own verifier, which decides. What it refuses is kept until the handshake is over: an error about dates is of use
-/// with both of them, and a failed handshake has no certificate.
+/// rustls' own verifier, which decides. A certificate that it refuses is kept until the handshake is over: an error about
+/// dates is useful only with both of them, and a failed handshake has no certificate.
 #[derive(Debug)]
 struct Verifier(Arc<WebPkiServerVerifier>);
 
 impl Verifier {
     fn new(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self, TlsSetupError> {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-        // It is refused only without roots and with bad revocation lists, of which there are none.
+        // This fails only without roots or with bad revocation lists, of which there are none.
         verifier.build().map(Self).map_err(|_| TlsSetupError::NoRoots)
     }
 }
@@ -122,7 +122,7 @@ impl ServerCertVerifier for Verifier {
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             .inspect_err(|_| {
                 let keep = |refused: &RefCell<_>| *refused.borrow_mut() = Some(end_entity.clone().into_owned());
-                // There is no place for it only outside of a handshake of ours.
+                // The slot is missing only outside of our own handshakes.
                 let _ = REFUSED.try_with(keep);
             })
     }
@@ -157,11 +157,11 @@ tokio::task_local! {
     static REFUSED: RefCell<Option<CertificateDer<'static>>>;
 }
 
-/// Shows the certificate of the device whose handshake it is.
+/// Presents the certificate of the device whose handshake it is.
 ///
 /// A connection keeps its configuration as long as it lives, and needs the certificate for the length of the handshake.
-/// With the certificate in the configuration, every device of a fleet would hold chain, key and a configuration of its
-/// own for nothing.
+/// With the certificate in the configuration, every device of a fleet would hold chain, key and its own configuration
+/// for nothing.
 #[derive(Debug)]
 struct WhoShakesHands;
 

@@ -28,12 +28,12 @@ impl From<Qos> for mqttbytes::QoS {
     }
 }
 
-/// What the packet parser had against a packet.
+/// Why the packet parser refused a packet.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct MalformedPacket(mqttbytes::Error);
 
-/// Why no packet came out of, or went into, the stream.
+/// Why no packet could be read from, or written to, the stream.
 #[derive(Debug)]
 pub(crate) enum WireError {
     Io(io::Error),
@@ -42,7 +42,7 @@ pub(crate) enum WireError {
 }
 
 impl From<io::Error> for WireError {
-    /// What is wrong with the frames travels inside an [`io::Error`]; it is taken out again.
+    /// An error of the frames travels inside an [`io::Error`]; it is taken out again.
     fn from(error: io::Error) -> Self {
         match error.downcast::<WebSocketFault>() {
             Ok(fault) => Self::WebSocket(fault),
@@ -79,9 +79,9 @@ impl Wire {
         }
     }
 
-    /// Whether a packet larger than the idle buffer came since this was last asked.
+    /// Whether a packet larger than the idle buffer has arrived since the last call.
     ///
-    /// The buffer's capacity does not tell: it counts from the read position, not what is really allocated.
+    /// The buffer's capacity does not show it: it counts from the read position, not what is really allocated.
     pub(crate) fn take_read_buffer_grew(&mut self) -> bool {
         std::mem::take(&mut self.read_buffer_grew)
     }
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// Decodes until the bytes are used up, more are wanted, or the parser objects.
+    /// Decodes until the bytes are used up, more are needed, or the parser refuses a packet.
     fn decode_all(bytes: &[u8]) -> Vec<Packet> {
         let (mut wire, mut buffer, mut packets) = (Wire::new(), BytesMut::from(bytes), Vec::new());
         while let Ok(Some(packet)) = wire.decode(&mut buffer) {

@@ -1,7 +1,7 @@
-//! Settings as they were written: one table in which each value has its place in the text it comes from.
+//! Settings as they were written: one table in which each value has its position in the text that it comes from.
 //!
-//! A span counts bytes from the beginning of the file. The `--set` arguments lie behind its end, one after the other, so
-//! that a single number says both the text and the place in it.
+//! A span counts bytes from the beginning of the file. The `--set` arguments follow its end, one after the other, so that
+//! a single number identifies both the text and the position in it.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::problem::Problem;
 use crate::problems::Problems;
 use crate::table::Table;
 
-/// A file of settings, or what stands for one.
+/// A file of settings, or a text that takes its place.
 pub struct Document<'a> {
     root: DeTable<'a>,
     /// What readers find wrong.
@@ -23,14 +23,14 @@ pub struct Document<'a> {
 /// The keys under which a person might write a secret itself instead of where it is.
 const SECRETS: [&str; 2] = ["api_token", "password"];
 
-/// Notes where a secret stands below `value`, which `key` has.
+/// Notes where there is a secret below `value`, the value of `key`.
 fn find_secrets(key: &str, value: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<usize>>) {
     match value.get_ref() {
         DeValue::String(_) if SECRETS.contains(&key) => spans.push(value.span()),
         DeValue::Table(table) => {
             for (inner, value) in table {
                 match value.get_ref() {
-                    // What is no name of a variable may be the secret itself.
+                    // If it isn't the name of a variable, it may be the secret itself.
                     DeValue::String(name) if SECRETS.contains(&key) && inner.get_ref() == "env" => {
                         if !shown::is_variable(name) {
                             spans.push(value.span());
@@ -50,11 +50,11 @@ fn find_secrets(key: &str, value: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<u
 }
 
 impl<'a> Document<'a> {
-    /// Reads TOML and lays the overrides (`path=value`) over it. `kind` says in problems what kind of file it is.
+    /// Reads TOML and lays the overrides (`path=value`) over it. `kind` names the kind of file in problems.
     ///
     /// # Errors
     ///
-    /// Everything that keeps the text from being TOML. Such a text is not worth walking: every key of its unreadable half
+    /// Everything that keeps the text from being TOML. Such a text is not read further: every key of its unreadable half
     /// would be reported as missing.
     pub fn parse(kind: &'static str, name: &str, text: &'a str, overrides: &'a [String]) -> Result<Self, Vec<Problem>> {
         let (root, errors) = DeTable::parse_recoverable(text);
@@ -86,8 +86,8 @@ impl<'a> Document<'a> {
         Table::root(&self.root, &self.problems)
     }
 
-    /// Problems are shown with the lines around them. A secret in the place of its name is refused later, and must not be
-    /// shown until then.
+    /// Problems are shown with the lines around them. A secret in place of its name is refused later, and must not
+    /// be shown until then.
     fn hide_secrets(&mut self) {
         let mut spans = Vec::new();
         for (key, value) in &self.root {
@@ -157,7 +157,7 @@ fn insert<'a>(
     }
 }
 
-/// An element of an array goes by its number from 0, a table in it also by its `id` or `device_id`.
+/// An element of an array is named by its number from 0, a table in it also by its `id` or `device_id`.
 fn insert_into_element<'a>(
     array: &mut DeArray<'a>,
     name: &str,
@@ -186,7 +186,7 @@ fn insert_into_element<'a>(
     }
 }
 
-/// The value with all that is in it standing at `span`.
+/// The value, with all that is in it, at position `span`.
 fn move_to<'a>(value: DeValue<'a>, span: &Range<usize>) -> DeValue<'a> {
     let at = |value: Spanned<DeValue<'a>>| Spanned::new(span.clone(), move_to(value.into_inner(), span));
     match value {

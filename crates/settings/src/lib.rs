@@ -1,17 +1,17 @@
-//! Files of settings, taken apart so that a person can put them right: manifests, rules for faults, quotas.
+//! Files of settings, read so that a person can correct them: manifests, rules for faults, quotas.
 //!
-//! serde would stop at the first thing that is wrong. Here a reader asks a [`Table`] for its keys, one after the other, and
-//! everything that is wrong is noted on the way: with its place, the accepted form and a hint. Times and rates are written
-//! alike in all these files. The crate is pure: it opens no file and draws nothing.
+//! serde would stop at the first problem. Here a reader takes the keys of a [`Table`], one after the other, and notes every
+//! problem on the way: with its position, the accepted form and a hint. Times and rates have the same form in all these
+//! files. The crate is pure: it opens no file and prints nothing.
 //!
 //! | module | holds |
 //! | --- | --- |
 //! | [`document`] | the text and its `--set` overrides |
 //! | [`table`] | a table that is being read, and the keys that no reader asked for |
-//! | [`problem`], [`problems`] | one thing that is wrong, and all of them with their texts |
+//! | [`problem`], [`problems`] | one problem, and all of them with their texts |
 //! | [`reading`] | the readers of plain values |
 //! | [`span`], [`rate`] | times and rates with their units |
-//! | [`written`] | how such values stand in JSON and in a JSON Schema |
+//! | [`written`] | such values in JSON and in a JSON Schema |
 
 pub mod document;
 pub mod problem;

@@ -1,4 +1,4 @@
-//! One thing that is wrong with a file of settings, in such words that it can be put right at once.
+//! One problem of a file of settings, described so that it can be fixed immediately.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use iot_protocol::shown;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 
-/// One thing that is wrong, with its place.
+/// One problem, with its position.
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// What is wrong, beginning with the key where there is one.
     pub message: String,
-    /// What would be right, and what was probably meant.
+    /// The accepted form, and what was probably meant.
     pub help: Vec<String>,
-    /// The text in which it stands: the file, or a `--set` argument.
+    /// The text that contains it: the file, or a `--set` argument.
     pub(crate) source: Arc<NamedSource<String>>,
     /// Where in that text.
     pub(crate) span: SourceSpan,
@@ -28,7 +28,7 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 impl Problem {
-    /// All of it in one line, without where it stands.
+    /// All of it in one line, without its position.
     #[must_use]
     pub fn in_one_line(&self) -> String {
         let mut line = self.message.clone();
@@ -49,7 +49,7 @@ impl Problem {
         }
     }
 
-    /// The line in which it stands, from 1, where there is a text.
+    /// Its line, from 1, where there is a text.
     fn line(&self) -> Option<usize> {
         let text = self.source.inner().as_bytes();
         let before = &text[..self.span.offset()];
@@ -57,17 +57,17 @@ impl Problem {
     }
 }
 
-/// Settings that can't be used: everything that is wrong with them.
+/// Settings that can't be used, with all their problems.
 #[derive(Debug, Clone)]
 pub struct Invalid {
-    /// The file, or what the settings are called otherwise.
+    /// The file, or another name for the settings.
     pub name: String,
     /// What is wrong, in the order of the text.
     pub problems: Vec<Problem>,
 }
 
 impl Invalid {
-    /// Something about all of them; `accepted` says what would be right.
+    /// A problem of the settings as a whole; `accepted` is the accepted form.
     #[must_use]
     pub fn whole(name: &str, message: String, accepted: &str) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl Invalid {
         }
     }
 
-    /// What is wrong, a line each and without its place.
+    /// The problems, one per line and without positions.
     #[must_use]
     pub fn lines(&self) -> String {
         let lines: Vec<_> = self.problems.iter().map(Problem::in_one_line).collect();

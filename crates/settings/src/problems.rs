@@ -1,4 +1,4 @@
-//! Everything that is wrong with a document, and the texts in which it stands.
+//! All problems of a document, and the texts that contain them.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use miette::NamedSource;
 
 use crate::problem::Problem;
 
-/// What is wrong with a document, collected while it is read.
+/// The problems of a document, collected while it is read.
 pub struct Problems {
     /// What kind of file it is, such as "a manifest".
     pub(crate) kind: &'static str,
@@ -29,7 +29,7 @@ fn stars(secret: &str) -> String {
     secret.bytes().map(star).collect()
 }
 
-/// The text without what a terminal would obey. Places in it are counted in bytes, so each byte gives one.
+/// The text without terminal control characters. Positions in it are counted in bytes, so each byte becomes one byte.
 fn tame(text: &str) -> String {
     let mut tamed = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -63,15 +63,15 @@ impl Problems {
         }
     }
 
-    /// Puts another text behind the last one, and says where it begins.
+    /// Adds another text after the last one, and returns where it begins.
     pub(crate) fn add_text(&mut self, name: &str, text: &str) -> usize {
-        // One byte between the texts, so that an end and a beginning never are the same number.
+        // One byte between the texts, so that an end and a beginning are never the same number.
         let begin = self.texts.last().map_or(0, |last| last.begin + last.length + 1);
         self.texts.push(Text::new(begin, name, text));
         begin
     }
 
-    /// Replaces what stands at `span` with stars wherever problems show it.
+    /// Replaces the text at `span` with stars wherever problems show it.
     pub(crate) fn hide(&mut self, span: Range<usize>) {
         for text in &mut self.texts {
             let (begin, end) = (text.begin, text.begin + text.length);
@@ -84,7 +84,7 @@ impl Problems {
         }
     }
 
-    /// The text of a key in the place of its path, say, or a token in a comment.
+    /// For example the text of a key in place of its path, or a token in a comment.
     pub(crate) fn hide_what_looks_secret(&mut self) {
         let spans = |text: &Text| {
             shown::secrets(text.source.inner())
@@ -98,7 +98,7 @@ impl Problems {
         }
     }
 
-    /// Notes a problem at a place of the document.
+    /// Notes a problem at a position in the document.
     pub fn push(&self, span: Range<usize>, message: String, help: Vec<String>) {
         let text = self
             .texts

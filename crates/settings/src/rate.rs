@@ -21,11 +21,11 @@ enum RateUnit {
     Day,
 }
 
-/// The accepted form, as problems and the JSON Schema name it.
+/// The accepted form, for problems and the JSON Schema.
 pub const RATE_FORM: &str = r#"a rate such as "200/min" or "50/s", at least "1/h""#;
 
 impl Rate {
-    /// One in an hour, as [`Rate::hertz`] gives it.
+    /// One per hour, as [`Rate::hertz`] returns it.
     const LEAST: f64 = 1.0 / 3600.0;
 
     /// So many per second.
@@ -46,7 +46,7 @@ impl Rate {
         }
     }
 
-    /// In events per second, as the plan has it.
+    /// In events per second, as in the plan.
     #[must_use]
     pub fn hertz(self) -> f64 {
         self.count / self.period().as_secs_f64()
@@ -85,7 +85,7 @@ impl FromStr for Rate {
         };
         let count: f64 = count.trim().parse().map_err(|_| no_rate())?;
         let rate = Self { count, unit };
-        // Less is a slip of the pen: a run would not get beyond its first device.
+        // Anything slower is a typing error: a run would not get beyond its first device.
         if count.is_finite() && rate.hertz() >= Self::LEAST {
             Ok(rate)
         } else {

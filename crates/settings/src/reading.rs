@@ -1,4 +1,4 @@
-//! The readers of plain values, of which those of richer ones are made.
+//! The readers of plain values, from which the readers of richer ones are built.
 
 use toml::de::DeValue;
 

@@ -10,7 +10,7 @@ use crate::written_as_text;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
-/// The accepted form, as problems and the JSON Schema name it.
+/// The accepted form, for problems and the JSON Schema.
 pub const SPAN_FORM: &str = r#"a time such as "5s", "1m30s" or "250ms""#;
 
 /// Longer than any run, and far from where sums of times overflow.
@@ -23,7 +23,7 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
-    /// In milliseconds, as the plan has it.
+    /// In milliseconds, as in the plan.
     #[must_use]
     pub fn millis(self) -> u64 {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)

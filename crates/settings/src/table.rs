@@ -1,6 +1,6 @@
-//! Small readers that take a table apart and note everything that is wrong on the way.
+//! Small readers that take a table apart and note every problem on the way.
 //!
-//! A reader returns `None` for what is not there or not right; what is not right has then been noted. At the end
+//! A reader returns `None` for a value that is missing or wrong; a wrong one has then been noted. At the end
 //! [`Table::finish`] notes every key that no reader asked for.
 
 use std::cell::RefCell;
@@ -16,7 +16,7 @@ use crate::problems::Problems;
 pub enum Unreadable {
     /// Another type of TOML.
     Type,
-    /// The right type, but not one of its values; the rest of the sentence "`key`: …".
+    /// The right type, but not an accepted value; the rest of the sentence "`key`: …".
     Value(String),
 }
 
@@ -31,7 +31,7 @@ impl From<String> for Unreadable {
 pub struct At<T> {
     /// What was read.
     pub value: T,
-    /// Where it stands.
+    /// Its position.
     pub span: Range<usize>,
     /// Its path, such as `group.0.devices`.
     pub key: String,
@@ -43,7 +43,7 @@ pub struct Table<'a> {
     span: Range<usize>,
     path: String,
     problems: &'a Problems,
-    /// The keys that a reader has asked for, and those that will be accepted one day.
+    /// The keys that a reader has asked for, and those that will be accepted in the future.
     known: RefCell<Vec<&'static str>>,
     refused: RefCell<Vec<&'static str>>,
 }
@@ -60,7 +60,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The value at `key`, if it is there and `read` accepts it; `accepted` says what that is.
+    /// The value at `key`, if it is there and `read` accepts it; `accepted` is the accepted form.
     pub fn read<T>(
         &self,
         key: &'static str,
@@ -82,7 +82,7 @@ impl<'a> Table<'a> {
         self.read(key, accepted, read)
     }
 
-    /// Every element of the array at `key`; `None` when the key is not there or something in it is not right.
+    /// Every element of the array at `key`; `None` when the key is missing or something in it is wrong.
     pub fn read_list<T>(
         &self,
         key: &'static str,
@@ -115,7 +115,7 @@ impl<'a> Table<'a> {
         self.inner(self.path_of(key), entry, "a table")
     }
 
-    /// The table at `key`, which may be missing; something else in its place is reported without being shown.
+    /// The table at `key`, which may be missing; a value of another type is reported without being shown.
     #[must_use]
     pub fn table_of_form(&self, key: &'static str, form: &str) -> Option<Table<'a>> {
         let entry = self.entry(key)?;
@@ -154,7 +154,7 @@ impl<'a> Table<'a> {
         self.entries.contains_key(key)
     }
 
-    /// Refuses keys that have been thought of but can't be used yet.
+    /// Refuses keys that are planned but can't be used yet.
     pub fn not_built(&self, keys: &[&'static str]) {
         for key in keys {
             self.refused.borrow_mut().push(key);
@@ -165,7 +165,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Refuses keys that belong to something else that was not chosen.
+    /// Refuses keys that belong to an alternative that was not chosen.
     pub fn out_of_place(&self, keys: &[&'static str], reason: &str) {
         for key in keys {
             self.refused.borrow_mut().push(key);
@@ -176,7 +176,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Notes something about the table as a whole.
+    /// Notes a problem of the table as a whole.
     pub fn problem(&self, message: String, help: &str) {
         self.problems.push(self.span.clone(), message, vec![help.to_owned()]);
     }
@@ -187,7 +187,7 @@ impl<'a> Table<'a> {
         &self.path
     }
 
-    /// Where the table stands.
+    /// The table's position.
     #[must_use]
     pub fn span(&self) -> Range<usize> {
         self.span.clone()

@@ -1,9 +1,9 @@
-//! How a value that is written as text stands in JSON and in a JSON Schema.
+//! Values that are written as text, in JSON and in a JSON Schema.
 
 #[doc(hidden)]
 pub use {schemars, serde};
 
-/// Serializes a type by its `Display`, and describes it in a JSON Schema by a form in words and a pattern.
+/// Serializes a type with its `Display`, and describes it in a JSON Schema by a form in words and a pattern.
 #[macro_export]
 macro_rules! written_as_text {
     ($type:ident, $form:expr, $pattern:literal) => {

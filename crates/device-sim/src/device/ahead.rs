@@ -1,8 +1,8 @@
 //! Registering again while the session with the hub goes on: the device is offline only for the change from one connection
-//! to the next, and not for as long as DPS takes. The hub that hears of another certificate meanwhile keeps the session that
-//! is there; it looks at certificates when a device connects. Should a hub end the session, the device registers as usual.
+//! to the next, and not for as long as DPS takes. A hub that gets another certificate from DPS meanwhile keeps the open
+//! session; it checks certificates when a device connects. Should a hub end the session, the device registers as usual.
 //!
-//! Where DPS refuses, the device stays as it is: what it has still works.
+//! Where DPS refuses, the device stays connected: what it has still works.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl Device {
         }))
     }
 
-    /// Takes up what came of it. Whether the device now has to connect again.
+    /// Handles the result. Returns whether the device now has to connect again.
     pub(super) fn registered_ahead(&mut self, ended: Result<Result<Box<Done>, Box<Trouble>>, JoinError>) -> bool {
         match ended.expect("registering does not panic, and is not ended while it is waited for") {
             Ok(done) => {

@@ -17,13 +17,13 @@ use crate::outcome::Step;
 
 /// What the C SDK uses; telemetry keeps a busy connection alive without pings.
 const KEEP_ALIVE: Duration = Duration::from_secs(240);
-/// How long saying goodbye may take.
+/// How long disconnecting may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 impl Device {
     /// Connects to the assigned hub and stays until the connection breaks, an order ends it or the device restarts.
     pub(super) async fn connect(&mut self) {
-        // What opening a connection takes is given back before the session begins.
+        // The memory for opening a connection is freed before the session begins.
         if let Some(session) = Box::pin(self.open_session()).await {
             self.attend(session).await;
         }
@@ -45,7 +45,7 @@ impl Device {
             }
         };
         if identity.leaf.sha256 != assigned.leaf_sha256 {
-            // The hub knows only the leaf that DPS has told it.
+            // The hub accepts only the leaf that it got from DPS.
             info!(device_id = %self.id, "has a new certificate and registers again");
             self.assigned = None;
             return None;
@@ -71,7 +71,7 @@ impl Device {
         }
     }
 
-    /// Has the session, and sees to what it leaves behind.
+    /// Runs the session, and handles what it leaves behind.
     async fn attend(&mut self, mut session: Box<Session>) {
         let begun = Instant::now();
         let ended = self.serve(&mut session).await;
@@ -100,7 +100,7 @@ impl Device {
         }
     }
 
-    /// Says goodbye. Whether it arrives does not matter: everything that had to be acknowledged has been.
+    /// Disconnects. Whether that arrives does not matter: everything that had to be acknowledged has been.
     async fn leave(&mut self, link: Link) {
         let within = CLOSE_WITHIN.min(self.context.patience.drain);
         if let Err(error) = link.close(within).await {

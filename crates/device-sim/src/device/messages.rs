@@ -96,7 +96,7 @@ impl Device {
                 return Ok(());
             }
         };
-        // A twin that is under way may hold the patch or may not; its version will tell.
+        // A twin that is under way may or may not contain the patch; its version shows which.
         if session.twin_request.is_some() {
             session.desired_meanwhile = session.desired_meanwhile.max(patch.version);
             return Ok(());
@@ -154,7 +154,7 @@ impl Device {
     fn plan_reboot(&mut self, answer: &Answer) {
         if let Some(delay) = answer.reboot {
             let at = Instant::now() + delay;
-            // Of two, the earlier one: the other would find the device restarted.
+            // Of two, the earlier one: by the other, the device has restarted already.
             self.reboot_at = Some(self.reboot_at.map_or(at, |planned| planned.min(at)));
         }
     }

@@ -41,7 +41,7 @@ impl Device {
             return;
         }
         if self.ask_dps {
-            // What is remembered is no longer true, also for the next run.
+            // The cached assignment is no longer valid, also for the next run.
             self.remember(|cache| cache.forget(&key));
         } else if let Some(assigned) = self.remembered(&key) {
             self.context.metrics.count(Counter::DevicesAssignmentReused);
@@ -65,7 +65,7 @@ impl Device {
         let (id, jitter_seed) = (self.id.clone(), self.random.next_u64());
         let asking = ask_dps(&context, self.group, &id, &credentials, jitter_seed);
         match self.alongside(asking, Mailbox::wants_stop).await {
-            // A first registration is counted where the device ends, with all that it has waited.
+            // An unfinished first registration is counted where the device ends, with all its waiting time.
             None => self.unfinished(Phase::Register, self.registered.then_some(begun)),
             Some(Ok(registered)) => {
                 self.measure_registration(begun, &registered);
@@ -147,7 +147,7 @@ impl Device {
     }
 }
 
-/// The whole conversation with DPS.
+/// The whole exchange with DPS.
 pub(super) async fn ask_dps(
     context: &Context,
     group: usize,
@@ -168,7 +168,7 @@ pub(super) async fn ask_dps(
         answer_timeout: context.patience.answer,
         ..RegistrationOptions::default()
     };
-    // Counted as it happens: a device that is throttled may wait for minutes before anything else is said of it.
+    // Counted as it happens: a throttled device may wait for minutes before anything else is reported of it.
     let count = || context.metrics.count(Counter::DpsThrottled);
     registration.run_telling(&options, count).await
 }

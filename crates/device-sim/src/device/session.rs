@@ -1,4 +1,4 @@
-//! A session with the hub: subscribe, take up the twin, then telemetry until something ends it.
+//! A session with the hub: subscribe, fetch the twin, then telemetry until something ends it.
 
 use std::future::Future;
 
@@ -23,18 +23,18 @@ pub(super) struct Session {
     /// One topic per component.
     telemetry: Vec<TelemetryTopic>,
     requests: u64,
-    /// The twin that was asked for and has not come.
+    /// The twin that was requested and has not arrived.
     pub(super) twin_request: Option<(u64, Instant)>,
     /// A registration while the session goes on.
     pub(super) ahead: Option<Ahead>,
-    /// The newest desired change that came while the twin was being fetched.
+    /// The newest desired change that arrived while the twin was being fetched.
     pub(super) desired_meanwhile: u64,
 }
 
 /// Why a session that did not fail is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// An order: the device is wanted elsewhere.
+    /// An order needs the connection to end.
     Ordered,
     /// A command: the device restarts.
     Restarts,
@@ -121,14 +121,14 @@ impl Device {
         if self.mailbox.ends_even_online() {
             return true;
         }
-        // The hub of some is known without DPS.
+        // The hub of some devices is given without DPS.
         if session.ahead.is_none() && self.group().hub.is_none() && self.mailbox.take_reregister() {
             session.ahead = Some(self.register_ahead());
         }
         session.ahead.is_none() && self.mailbox.ends_session()
     }
 
-    /// Subscribes and takes up the twin. `None` when an order came first.
+    /// Subscribes and fetches the twin. `None` if an order arrives first.
     async fn begin(&mut self, session: &mut Session) -> Result<Option<()>, Trouble> {
         match self.subscribe(session).await? {
             None => Ok(None),
@@ -209,7 +209,7 @@ impl Device {
             self.write(session)?;
             match timeout_at(deadline, session.link.next()).await {
                 Ok(Ok(event)) => self.handle(session, event)?,
-                // It leaves anyway; what is missing stays in the outbox.
+                // It disconnects anyway; what is missing stays in the outbox.
                 Ok(Err(error)) => {
                     debug!(device_id = %self.id, "connection broke while it drained: {error}");
                     break;
@@ -217,14 +217,14 @@ impl Device {
                 Err(_) => break,
             }
         }
-        // An answer that was just taken for sending must not be lost with the connection.
+        // An answer that was just accepted for sending must not be lost with the connection.
         if let Err(error) = session.link.flush().await {
             debug!(device_id = %self.id, "connection broke while it drained: {error}");
         }
         Ok(ended)
     }
 
-    /// Hands over to the link what it will take: one report, and telemetry in order.
+    /// Hands the link as much as it accepts: one report, and telemetry in order.
     fn write(&mut self, session: &mut Session) -> Result<(), Trouble> {
         let now = Instant::now();
         let within = self.context.patience.answer;
@@ -270,16 +270,16 @@ impl Device {
     }
 }
 
-/// Waits for an instant that may not be there; without one, for ever.
+/// Waits for an instant, if there is one; without one, forever.
 async fn at(instant: Option<Instant>) {
     match instant {
-        // On the heap, since hardly a device ever waits for it.
+        // On the heap, since hardly any device ever waits for it.
         Some(instant) => Box::pin(sleep_until(instant)).await,
         None => std::future::pending().await,
     }
 }
 
-/// Waits for a registration that may not be there; without one, for ever.
+/// Waits for a registration, if there is one; without one, forever.
 async fn of(ahead: &mut Option<Ahead>) -> <Ahead as Future>::Output {
     match ahead {
         Some(ahead) => ahead.await,

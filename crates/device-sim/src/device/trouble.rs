@@ -1,4 +1,4 @@
-//! What went wrong, as a device sees it: the kind that decides what it does, a word to count, a sentence to read.
+//! What went wrong for a device: the kind, which decides what it does, a word to count, and a sentence to read.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -59,7 +59,7 @@ impl Trouble {
         }
     }
 
-    /// The same behind a gateway. There is no DPS that would know better, so a device that is refused there needs a person.
+    /// The same behind a gateway. There is no DPS to ask, so a device that is refused there needs a person.
     pub(super) fn at_gateway(error: &ConnectError, gateway: &DeviceId) -> Self {
         let trouble = Self::connection(error);
         if trouble.failure != Failure::HubRefused {
@@ -81,7 +81,7 @@ impl Trouble {
         let failure = match error {
             error if error.refuses_our_certificate() => Failure::HubRefused,
             LinkError::Closed => Failure::SessionClosed { lasted },
-            // A socket that is closed with unread telemetry in it resets the connection: the busier, the likelier.
+            // Closing a socket with unread telemetry in it resets the connection: the busier the device, the more likely.
             LinkError::Io(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
                 Failure::SessionClosed { lasted }
             }
@@ -110,7 +110,7 @@ impl Trouble {
         }
     }
 
-    /// Nothing that waiting or asking DPS would mend.
+    /// Nothing that waiting or asking DPS would fix.
     pub(super) fn operator(reason: &'static str, error: &(dyn Error + 'static)) -> Self {
         Self {
             failure: Failure::OperatorMustAct,
@@ -128,7 +128,7 @@ fn classify(error: &ConnectError) -> Failure {
         } => Failure::HubRefused,
         ConnectError::Tls { source, .. } if source.refuses_our_certificate() => Failure::HubRefused,
         _ if error.is_retryable() => Failure::HubUnreachable,
-        // A certificate that is not trusted, a proxy that wants another password, a version that is not spoken.
+        // A certificate that is not trusted, a proxy that requires another password, an unsupported version.
         _ => Failure::OperatorMustAct,
     }
 }

@@ -14,10 +14,10 @@ const TARGET: &str = "targetTemperature";
 const MAXIMUM: &str = "maxTempSinceLastReboot";
 const REPORT: &str = "getMaxMinReport";
 
-/// What a target may be, in °C. The model itself sets no bounds.
+/// The allowed targets, in °C. The model itself sets no bounds.
 const TARGETS: std::ops::RangeInclusive<f64> = -30.0..=60.0;
 
-/// `dtmi:com:example:Thermostat;1`, as a device of its own or as a component: a thermostat in its room.
+/// `dtmi:com:example:Thermostat;1`, as a device by itself or as a component: a thermostat in its room.
 #[derive(Debug, Clone)]
 pub struct Thermostat {
     room: Room,
@@ -41,7 +41,7 @@ impl Thermostat {
         }
     }
 
-    /// The room, for who wants to look at more than a thermostat shows.
+    /// The room, for callers that need more than a thermostat shows.
     #[must_use]
     pub fn room(&self) -> &Room {
         &self.room
@@ -65,7 +65,7 @@ impl Thermostat {
         (format!(r#"{{"temperature":{temperature:.1}}}"#).into(), report)
     }
 
-    /// Takes up what the twin says of this thermostat. `desired` and `reported` are its part of the twin.
+    /// Handles the twin at the beginning of a session. `desired` and `reported` are this thermostat's part of the twin.
     pub(super) fn take_up(
         &mut self,
         desired: &Map<String, Value>,
@@ -91,7 +91,7 @@ impl Thermostat {
                     report.insert(TARGET.into(), answer.to_value());
                 }
             }
-            // There is no wish: what was in force before stays in force.
+            // Nothing is desired: the value in force before stays in force.
             (None, Some(earlier)) => {
                 self.target = target(&earlier.value).unwrap_or(self.target);
             }
@@ -112,7 +112,7 @@ impl Thermostat {
     pub(super) fn desired_changed(&mut self, patch: &Map<String, Value>, version: u64) -> Map<String, Value> {
         let mut report = Map::new();
         match patch.get(TARGET) {
-            // A wish that is withdrawn leaves the target where it is.
+            // A desired target that is removed leaves the target where it is.
             None | Some(Value::Null) => {}
             Some(wish) => {
                 report.insert(TARGET.into(), self.apply(wish, version).to_value());

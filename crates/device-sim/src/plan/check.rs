@@ -1,5 +1,5 @@
-//! What a plan can't say. A launcher has checked its manifest already, with better words; a plan that was made by hand has
-//! only this check, and all of its problems are found at once. Pure.
+//! The check of a plan's values. A launcher has checked its manifest already, with better messages; a plan that was made by
+//! hand has only this check, which finds all of its problems together. Pure.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,9 @@ use super::{CredentialSource, Devices, Gateway, Group, LONGEST_MS, Plan, Range, 
 pub const MAX_DEVICES: u32 = 1_000_000;
 /// The most digits that the number in a device id can be padded to.
 const MAX_WIDTH: usize = 20;
-/// One in an hour. Less is a slip of the pen: a run would not get beyond its first device.
+/// One per hour. Anything slower is a typing error: a run would not get beyond its first device.
 const LEAST_RATE: f64 = 1.0 / 3600.0;
-/// Where names stand in folders, topics or user names, they are no longer than this.
+/// Names that are part of folders, topics or user names are no longer than this.
 const LONGEST_NAME: usize = 255;
 
 /// The values that no fleet can have, each with its key and what is accepted.
@@ -50,7 +50,7 @@ pub(super) fn problems(plan: &Plan) -> Vec<String> {
         );
     }
     if problems.0.is_empty() {
-        // Only ids that can be made can be compared.
+        // Only valid ids can be compared.
         unique(&plan.groups, &mut problems);
     }
     problems.0
@@ -197,7 +197,7 @@ fn credentials(key: &str, source: &CredentialSource, problems: &mut Problems) {
                 CredentialSource::Files(_) => "files",
                 _ => "pattern",
             };
-            // What is no name may be the password itself, so it is not shown.
+            // An invalid name may be the password itself, so it is not shown.
             if files
                 .password_variable
                 .as_deref()
@@ -222,7 +222,7 @@ fn behind(key: &str, gateway: &Gateway, problems: &mut Problems) {
     problems.port(&format!("{key}.gateway.port"), gateway.port);
 }
 
-/// Two clients with one id would throw each other out. DPS ignores case.
+/// Two clients with one id would disconnect each other. DPS ignores case.
 fn unique(groups: &[Group], problems: &mut Problems) {
     let mut taken: HashMap<String, String> = HashMap::new();
     let mut ranges: Vec<(String, &Range)> = Vec::new();
@@ -252,8 +252,8 @@ fn unique(groups: &[Group], problems: &mut Problems) {
     }
 }
 
-/// Whether a range makes the id, which is in lower case. Without a list of all that it makes, as each of many processes
-/// would need one.
+/// Whether a range contains the id, which is in lower case. Without a list of all its ids, which each of many processes
+/// would need.
 fn has(range: &Range, id: &str) -> bool {
     let Some(digits) = id.strip_prefix(&range.prefix.to_ascii_lowercase()) else {
         return false;
@@ -271,7 +271,7 @@ fn has(range: &Range, id: &str) -> bool {
     })
 }
 
-/// An id that both make.
+/// An id that both contain.
 fn shared(one: &Range, other: &Range) -> Option<String> {
     let (a, b) = (one.prefix.to_ascii_lowercase(), other.prefix.to_ascii_lowercase());
     if !a.starts_with(&b) && !b.starts_with(&a) {

@@ -1,4 +1,4 @@
-//! What a room is like: drawn for each device, where its group does not say.
+//! The parameters of a room: drawn for each device, where its group does not set them.
 
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{DAY, HOUR};
 use crate::random::DeviceRng;
 
-/// What a room is like. The defaults vary from device to device; a group can set any of them.
+/// The parameters of a room. The defaults vary from device to device; a group can set any of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Parameters {
     /// Time constant of the losses, in seconds.
@@ -47,7 +47,7 @@ impl Parameters {
     }
 }
 
-/// What a group says of its rooms; what it leaves out is drawn for each device.
+/// What a group sets for its rooms; what it leaves out is drawn for each device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Overrides {
@@ -78,7 +78,7 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// The drawn parameters with what is set here in their place.
+    /// The drawn parameters, replaced where they are set here.
     #[must_use]
     pub fn apply(&self, drawn: Parameters) -> Parameters {
         Parameters {
@@ -93,7 +93,7 @@ impl Overrides {
         }
     }
 
-    /// The settings that no room can have, each with what is accepted.
+    /// The invalid settings, each with what is accepted.
     pub fn problems(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         // Far above what any room does, and far below where arithmetic ends.
         let amount = |value: Option<f64>| value.is_none_or(|value| (0.0..=1e6).contains(&value));

@@ -15,7 +15,7 @@ fn the_same_seed_gives_the_same_temperatures() {
 
 #[test]
 fn energy_balances() {
-    // Whatever the air gains or loses went through the output or the walls: nothing comes from nowhere.
+    // Whatever the air gains or loses went through the output or the walls: no energy comes from nowhere.
     let mut room = room("balance");
     let (begin, mut through) = (room.air, 0.0);
     for i in 0..20_000 {
@@ -56,7 +56,7 @@ fn a_room_that_is_left_alone_comes_to_the_weather() {
 fn a_new_target_moves_the_room_there_and_it_settles() {
     for (id, target) in (0..20).map(|i| (format!("room-{i}"), 16.0 + f64::from(i % 10))) {
         let mut room = room(&id);
-        // It is nine in the morning, and everybody is in.
+        // It is nine in the morning, and people are in.
         assert!(room.is_occupied());
         let before = room.advance(5.0, 21.0);
         let soon = room.advance(30.0 * 60.0, target);

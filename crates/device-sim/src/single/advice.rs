@@ -1,5 +1,5 @@
-//! What keeps a single device away, and what helps: the words of `provisioning::explain` for a device whose enrollment is not
-//! at hand.
+//! Why a single device can't connect, and what helps: the words of `provisioning::explain` for a device whose enrollment is
+//! not available.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::lines::{DeviceLine, State};
 /// Explains each reason once.
 #[derive(Debug)]
 pub struct Advisor {
-    /// Which enrollment would let the device in.
+    /// Which enrollment would admit the device.
     sent: Option<String>,
     /// The command that compares its certificate with what is enrolled.
     compare: String,
@@ -32,9 +32,9 @@ impl Advisor {
         }
     }
 
-    /// What to say to its trouble, if that has not been said yet.
+    /// The advice for its failure, unless it was given before.
     pub fn on(&mut self, device: &DeviceLine) -> Vec<String> {
-        // A device that only backs off helps itself.
+        // A device that only backs off needs no advice.
         let Some(reason) = device.reason.as_ref().filter(|_| device.state == State::Parked) else {
             return Vec::new();
         };

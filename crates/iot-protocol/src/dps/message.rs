@@ -38,7 +38,7 @@ impl RegistrationRequest {
 pub enum Status {
     /// Not assigned to a hub.
     Unassigned,
-    /// In progress: ask again.
+    /// In progress: poll again.
     Assigning,
     /// Done.
     Assigned,
@@ -60,12 +60,12 @@ pub enum Substatus {
     DeviceDataMigrated,
     /// The twin was emptied.
     DeviceDataReset,
-    /// A word that this list does not have. A device that is assigned is assigned, whatever else the service says.
+    /// A word that is not in this list. A device that is assigned is assigned, whatever else the service sends.
     #[serde(untagged)]
     Other(String),
 }
 
-/// Body of an answer with a status below 300. The topic's status alone says nothing: `failed` and `disabled` come with
+/// Body of an answer with a status below 300. The topic's status alone is not enough: `failed` and `disabled` come with
 /// 200 too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -87,7 +87,7 @@ pub struct RegistrationState {
     /// Present for X.509 attestation, often empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub x509: Option<Map<String, Value>>,
-    /// The device, as DPS knows it.
+    /// The device's id at DPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration_id: Option<String>,
     /// When the registration was first made.
@@ -101,7 +101,7 @@ pub struct RegistrationState {
     pub device_id: Option<DeviceId>,
     /// How far it has come.
     pub status: Status,
-    /// What became of the device's data.
+    /// What happened to the device's data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub substatus: Option<Substatus>,
     /// Why it failed, e.g. 400209: not authorized by the allocation.
@@ -142,7 +142,7 @@ impl RegistrationState {
     }
 }
 
-/// Body of an answer with a status of 400 and above. The code is the HTTP status × 1000 plus a detail.
+/// Body of an answer with a status of 400 or above. The code is the HTTP status × 1000 plus a detail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceError {

@@ -22,7 +22,7 @@ pub enum RequestTopic {
         /// Echoed in the answer.
         request_id: RequestId,
     },
-    /// Ask how a registration is getting on; the body does not count.
+    /// Ask for the state of a registration; the body is ignored.
     Poll {
         /// Echoed in the answer.
         request_id: RequestId,

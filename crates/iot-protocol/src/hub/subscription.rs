@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::TopicError;
 use crate::id::DeviceId;
 
-/// How many subscriptions a hub grants a client at once; one more ends the connection.
+/// How many subscriptions a hub grants a client at the same time; one more ends the connection.
 pub const MAX_SUBSCRIPTIONS: usize = 5;
 
 /// The only topic filters that a hub grants.

@@ -1,8 +1,8 @@
 use crate::TopicError;
 use crate::properties::WrittenProperties;
 
-/// What the topic of telemetry says, as it stands there: a hub reads one for each message, and [`ToHub`](super::ToHub) would copy all of
-/// it. The ids are not checked.
+/// The parts of a telemetry topic, borrowed: a hub reads one topic for each message, and [`ToHub`](super::ToHub) would copy
+/// all of it. The ids are not checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Telemetry<'a> {
     /// The sender.
@@ -14,11 +14,11 @@ pub struct Telemetry<'a> {
 }
 
 impl<'a> Telemetry<'a> {
-    /// Reads a topic; none if it is no topic of a device's messages.
+    /// Reads a topic; none if it is not a topic of a device's messages.
     ///
     /// # Errors
     ///
-    /// The topic begins like one of telemetry, and does not go on so.
+    /// The topic begins like a telemetry topic, but is not one.
     pub fn read(topic: &'a str) -> Result<Option<Self>, TopicError> {
         let Some(rest) = topic.strip_prefix("devices/") else {
             return Ok(None);

@@ -3,8 +3,8 @@ use std::borrow::Cow;
 use super::{PropertyBag, PropertyBagError};
 use crate::query;
 
-/// A bag as it stands in a topic: checked, but not taken apart. There is one in each message, and a hub looks at two values
-/// of it.
+/// A bag as it is in a topic: checked, but not taken apart. There is one in each message, and a hub reads two values of
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrittenProperties<'a>(&'a str);
 
@@ -32,7 +32,7 @@ impl<'a> WrittenProperties<'a> {
         query::decode(value?)
     }
 
-    /// What stands in the topic.
+    /// The text in the topic.
     #[must_use]
     pub fn as_str(self) -> &'a str {
         self.0

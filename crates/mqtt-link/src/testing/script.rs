@@ -56,7 +56,7 @@ impl Connection {
             .sends(super::packets::accepted())
     }
 
-    /// A server that accepts TCP and then says nothing, until the client goes.
+    /// A server that accepts TCP and then sends nothing, until the client disconnects.
     pub fn without_handshake() -> Self {
         Self {
             shakes_hands: Hands::Withheld,
@@ -64,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// A client that does not get through the handshake.
+    /// A client whose handshake fails.
     pub fn with_failing_handshake() -> Self {
         Self {
             shakes_hands: Hands::Refused,
@@ -101,7 +101,7 @@ impl Connection {
         self.with(Step::Receives(packet))
     }
 
-    /// The server receives a packet for which `matches` holds; `what` says in words what is expected.
+    /// The server receives a packet for which `matches` holds; `what` describes what is expected.
     #[must_use]
     pub fn receives_where(self, what: &'static str, matches: impl Fn(&Packet) -> bool + Send + 'static) -> Self {
         self.with(Step::ReceivesWhere(what, Box::new(matches)))

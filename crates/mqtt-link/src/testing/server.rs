@@ -40,11 +40,11 @@ pub struct Server {
 /// What the server saw of one connection.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// The name that SNI said.
+    /// The name in SNI.
     pub server_name: Option<String>,
     /// The client's chain, leaf first; empty if it presented none.
     pub client_chain: Vec<CertificateDer<'static>>,
-    /// What asked for a WebSocket, if the script has one.
+    /// The request for a WebSocket, if the script has one.
     pub upgrade: Option<UpgradeRequest>,
     /// All packets, in their order.
     pub packets: Vec<Packet>,
@@ -68,12 +68,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 type Packets = Framed<Box<dyn Duplex>, Codec>;
 
 impl Server {
-    /// Starts a server called `localhost` that asks for a client certificate and does not insist.
+    /// Starts a server called `localhost` that requests a client certificate and does not require one.
     pub async fn start(ca: &TestCa, script: Vec<Connection>) -> Self {
         Self::start_with(ca.server_config(&["localhost"], ClientCertificate::Optional), script).await
     }
 
-    /// Starts a server with a TLS configuration of its own.
+    /// Starts a server with its own TLS configuration.
     pub async fn start_with(config: Arc<ServerConfig>, script: Vec<Connection>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
@@ -82,7 +82,7 @@ impl Server {
         let finished = CancellationToken::new();
         let following = follow(listener, TlsAcceptor::from(config), script, finished.clone());
         let task = tokio::spawn(async move {
-            // Told at once as well: a client that meets a mistake often fails its test before the server is asked.
+            // Also printed immediately: a client that meets a mistake often fails its test before the server is finished.
             following
                 .await
                 .inspect_err(|mistake| eprintln!("scripted server: {mistake}"))
@@ -102,11 +102,11 @@ impl Server {
             .via("127.0.0.1")
     }
 
-    /// Waits for the rest of the script, and says what was seen, connection by connection.
+    /// Waits for the rest of the script, and returns what was seen, connection by connection.
     ///
     /// # Panics
     ///
-    /// If anything went otherwise than the script has it.
+    /// If anything deviated from the script.
     pub async fn finish(self) -> Vec<Seen> {
         self.finished.cancel();
         match self.task.await.expect("the server does not panic") {
@@ -139,7 +139,7 @@ async fn follow(
                 .map_err(|mistake| format!("connection {number}: {mistake}"))?,
         );
     }
-    // Until the test is over, nobody else may come.
+    // Until the test is over, no other client may connect.
     tokio::select! {
         biased;
         _ = listener.accept() => Err(format!("connection {} was not expected", all.len() + 1)),
@@ -156,7 +156,7 @@ async fn serve(
     match connection.shakes_hands {
         Hands::Shaken => {}
         Hands::Withheld => {
-            // Reads the ClientHello and whatever else comes, until the client goes.
+            // Reads the ClientHello and whatever follows, until the client disconnects.
             let mut ignored = Vec::new();
             let read = timeout(PATIENCE, tcp.read_to_end(&mut ignored)).await;
             return read
@@ -211,7 +211,7 @@ async fn serve(
         }
     }
     match receive(&mut packets).await {
-        // A client that vanishes without TLS's close_notify has gone, too.
+        // A client that vanishes without TLS's close_notify has disconnected, too.
         Ok(None) | Err(Received::Failed(_)) => Ok(seen),
         Ok(Some(packet)) => Err(format!("after the last step came {packet:?}")),
         Err(Received::Nothing) => Err("client did not go after the last step".to_owned()),
