@@ -33,15 +33,15 @@ pub struct Args {
     /// The plan, as `fleet plan --json` prints it
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
-    /// Simulate only every n-th device, beginning with the i-th (from 0), at an n-th of every rate; auto/N takes the number
-    /// from JOB_COMPLETION_INDEX, or from the end of the host's name (sim-0, sim-1, …)
+    /// Simulate only every n-th device, beginning with the i-th (from 0), at an n-th of every rate; auto/N takes the
+    /// number from JOB_COMPLETION_INDEX, or from the end of the host's name (sim-0, sim-1, …)
     #[arg(long, value_name = "I/N", default_value_t = ShardChoice::Fixed(Shard::WHOLE))]
     pub shard: ShardChoice,
     /// Simulate only while holding the lock on this file; another process that holds it is a reason not to start
     #[arg(long, value_name = "FILE", requires = "plan")]
     pub lease: Option<PathBuf>,
-    /// Which process of this shard this is: a number that no other one has in this run. It becomes part of message ids, so
-    /// that none is used twice
+    /// Which process of this shard this is: a number that no other one has in this run. It becomes part of message ids,
+    /// so that none is used twice
     #[arg(long, value_name = "NUMBER", default_value = "1", requires = "plan")]
     pub incarnation: NonZeroU32,
     /// Where control lines come from

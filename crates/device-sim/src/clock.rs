@@ -1,5 +1,5 @@
-//! Messages about certificates that were refused for their dates, which a person can compare with a clock: a machine whose
-//! clock is wrong sees the same errors as one whose peer has an expired certificate.
+//! Messages about certificates that were refused for their dates, which a person can compare with a clock: a machine
+//! whose clock is wrong sees the same errors as one whose peer has an expired certificate.
 
 use jiff::Timestamp;
 use mqtt_link::{OutOfDate, TlsFailure};

@@ -1,7 +1,7 @@
 //! The command line, read so that no content of a certificate or key is ever repeated.
 //!
-//! Where the name of a file is expected, people put its content: `IOTHUB_DEVICE_X509_KEY="$(cat key.pem)"`. The code that
-//! reads such a path, and clap itself, would show it in an error, and the logs of a container are kept.
+//! Where the name of a file is expected, people put its content: `IOTHUB_DEVICE_X509_KEY="$(cat key.pem)"`. The code
+//! that reads such a path, and clap itself, would show it in an error, and the logs of a container are kept.
 
 use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
@@ -18,8 +18,8 @@ const REFUSED: u8 = 2;
 ///
 /// # Errors
 ///
-/// There is nothing to do, since help was requested, or since the arguments are wrong. The message has been printed; the
-/// process ends with this code.
+/// There is nothing to do, since help was requested, or since the arguments are wrong. The message has been printed;
+/// the process ends with this code.
 pub fn parse<P: Parser>() -> Result<P, ExitCode> {
     let words: Vec<_> = std::env::args_os().collect();
     let refused = |place: &str| {
@@ -44,7 +44,8 @@ pub fn parse<P: Parser>() -> Result<P, ExitCode> {
             let code = u8::try_from(error.exit_code()).unwrap_or(REFUSED);
             // Help and version are entirely our own text; an error repeats what was given.
             if error.use_stderr() {
-                // It repeats what was given, which could forge a line. The same mistake with escaped text gives the same error.
+                // It repeats what was given, which could forge a line. The same mistake with escaped text gives the
+                // same error.
                 let tame = readable.iter().map(|word| shown::text(word).to_string());
                 let error = command.try_get_matches_from_mut(tame).err().unwrap_or(error);
                 let _ = write!(std::io::stderr(), "{}", worded(&error));

@@ -1,9 +1,9 @@
-//! Output for people and scripts, where a reader may be missing: a terminal that was closed, a disk that is full, a reader
-//! that has gone, or one that has stopped reading.
+//! Output for people and scripts, where a reader may be missing: a terminal that was closed, a disk that is full, a
+//! reader that has gone, or one that has stopped reading.
 //!
-//! Notes go to stderr and are not essential to a run: what can't be written is dropped. A separate thread writes them, so
-//! that a terminal that was stopped with Ctrl-S stops nothing else. Data goes to stdout and is what the user asked for: the
-//! caller learns whether it was written.
+//! Notes go to stderr and are not essential to a run: what can't be written is dropped. A separate thread writes them,
+//! so that a terminal that was stopped with Ctrl-S stops nothing else. Data goes to stdout and is what the user asked
+//! for: the caller learns whether it was written.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};

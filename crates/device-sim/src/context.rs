@@ -140,8 +140,8 @@ impl GroupContext {
         )
     }
 
-    /// Whether loading is so quick that a worker of the runtime may do it. A user's own file may be encrypted, and deriving
-    /// its key takes long on purpose.
+    /// Whether loading is so quick that a worker of the runtime may do it. A user's own file may be encrypted, and
+    /// deriving its key takes long on purpose.
     pub(crate) fn loads_at_once(&self) -> bool {
         !matches!(
             self.credentials,

@@ -46,8 +46,8 @@ impl Roster {
         &self.mailboxes
     }
 
-    /// The devices that a line applies to. Ids of other shards are skipped and are no mistake: every shard gets the same
-    /// line.
+    /// The devices that a line applies to. Ids of other shards are skipped and are no mistake: every shard gets the
+    /// same line.
     fn select(&self, selection: Option<&Selection>) -> Result<Vec<usize>, String> {
         match selection {
             None => Ok((0..self.mailboxes.len()).collect()),

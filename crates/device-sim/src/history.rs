@@ -6,7 +6,8 @@
 
 use jiff::Timestamp;
 
-/// At most this many spans. After a day of readings every 5 s, the extremes since an hour ago are those of about two at most.
+/// At most this many spans. After a day of readings every 5 s, the extremes since an hour ago are those of about two at
+/// most.
 const MAX_SPANS: usize = 20;
 /// Readings are kept in tenths of a degree, which is the sensor's resolution.
 const PER_DEGREE: f64 = 10.0;

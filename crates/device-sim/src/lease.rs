@@ -1,9 +1,9 @@
 //! A lease: the right to simulate a shard, which one process at a time has.
 //!
-//! It is a lock on a file, held by the very process that the devices live in. The kernel gives it back when that process
-//! is gone, however it went, and not before: no clock decides, so there is neither a moment with two owners nor a time
-//! to wait after a death. The folder of the leases is locked by all of them together, so that a process that has to
-//! split the fleet differently can wait until there is no lease.
+//! It is a lock on a file, held by the very process that the devices live in. The kernel gives it back when that
+//! process is gone, however it went, and not before: no clock decides, so there is neither a moment with two owners nor
+//! a time to wait after a death. The folder of the leases is locked by all of them together, so that a process that has
+//! to split the fleet differently can wait until there is no lease.
 
 use std::fs::File;
 use std::io;

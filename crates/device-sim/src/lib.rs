@@ -1,8 +1,9 @@
 //! N virtual thermostats in one process.
 //!
-//! To the service, each is a real Azure IoT device: it loads its own leaf certificate and key, registers with DPS, connects to the hub
-//! that it was assigned, and speaks IoT Plug and Play. A [`plan`] describes what to simulate; [`lines`]
-//! report what happens. This crate has nothing to do with manifests, with enrolling, or with what is behind the service.
+//! To the service, each is a real Azure IoT device: it loads its own leaf certificate and key, registers with DPS,
+//! connects to the hub that it was assigned, and speaks IoT Plug and Play. A [`plan`] describes what to simulate;
+//! [`lines`] report what happens. This crate has nothing to do with manifests, with enrolling, or with what is behind
+//! the service.
 //!
 //! # Map
 //!

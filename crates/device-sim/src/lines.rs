@@ -1,5 +1,5 @@
-//! The JSON lines between device-sim and the program that started it: one object per line, out on stdout, control lines in on
-//! stdin (only with `--control stdin`; its end then means: drain and stop).
+//! The JSON lines between device-sim and the program that started it: one object per line, out on stdout, control lines
+//! in on stdin (only with `--control stdin`; its end then means: drain and stop).
 //!
 //! These types are the contract. Counters are cumulative; histograms hold the values since the line before, so
 //! readers add them up. Reasons follow a slash: `connect_failed/mqtt_not_authorized`.

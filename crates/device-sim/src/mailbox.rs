@@ -39,8 +39,8 @@ impl Mailbox {
         self.give(STOP);
     }
 
-    /// Wants a clean disconnect and a new connection; brings an offline device online. Whether it is the first time that
-    /// the device is wanted online.
+    /// Wants a clean disconnect and a new connection; brings an offline device online. Whether it is the first time
+    /// that the device is wanted online.
     pub fn reconnect(&self) -> bool {
         self.want(RECONNECT | ONLINE)
     }

@@ -1,7 +1,7 @@
 //! What a device is: the IoT Plug and Play models, behind one interface. No I/O, no clock.
 //!
-//! A model is made of a root and components. Telemetry goes out per component, properties of a component are wrapped and
-//! marked, and its commands are called `component*command`
+//! A model is made of a root and components. Telemetry goes out per component, properties of a component are wrapped
+//! and marked, and its commands are called `component*command`
 //! (<https://learn.microsoft.com/azure/iot/concepts-convention>).
 
 mod controller;
@@ -133,7 +133,8 @@ impl Model {
     }
 
     /// Handles the twin at the beginning of a session: applies the desired properties that changed while the device was
-    /// away, and reports what the device is and which values it chose where none was desired. Returns what is to be reported.
+    /// away, and reports what the device is and which values it chose where none was desired. Returns what is to be
+    /// reported.
     pub fn take_up(&mut self, twin: &TwinDocument) -> Map<String, Value> {
         let (desired, reported) = (&twin.desired, &twin.reported.properties);
         self.desired_version = desired.version;

@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::lines::Line;
 
-/// A line that follows others within this time waits for more of them: while a fleet connects there are thousands per second,
-/// and waking the writer and the reader for each of them would be a large part of the cost of connecting.
+/// A line that follows others within this time waits for more of them: while a fleet connects there are thousands per
+/// second, and waking the writer and the reader for each of them would be a large part of the cost of connecting.
 const GATHERING: Duration = Duration::from_millis(20);
 
 /// The thread that writes.

@@ -1,7 +1,8 @@
 //! Evenly spaced turns: how the processes of a fleet keep to a rate together.
 //!
-//! Time is cut into slots as long as the rate's interval, and slot k belongs to shard k modulo n, counted from an instant that
-//! all processes know. So they never act in step, without any communication between them and whenever each of them was started.
+//! Time is cut into slots as long as the rate's interval, and slot k belongs to shard k modulo n, counted from an
+//! instant that all processes know. So they never act in step, without any communication between them and whenever each
+//! of them was started.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;

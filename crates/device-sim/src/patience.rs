@@ -7,8 +7,8 @@ use std::time::Duration;
 pub struct Patience {
     /// From the name look-up to CONNACK.
     pub connect: Duration,
-    /// For any sign of life while an acknowledgement is outstanding: this is how a half-open connection is noticed. And for
-    /// the answers of DPS, and the twin.
+    /// For any sign of life while an acknowledgement is outstanding: this is how a half-open connection is noticed. And
+    /// for the answers of DPS, and the twin.
     pub answer: Duration,
     /// For acknowledgements of what was sent, before it disconnects.
     pub drain: Duration,

@@ -206,7 +206,8 @@ pub enum Model {
     Thermostat,
     /// `dtmi:com:example:TemperatureController;2`
     TemperatureController,
-    /// The identity of an IoT Edge device and nothing else: it connects and stays connected, announces no model and sends nothing.
+    /// The identity of an IoT Edge device and nothing else: it connects and stays connected, announces no model and
+    /// sends nothing.
     #[value(skip)]
     EdgeIdentity,
 }
@@ -472,8 +473,8 @@ impl Plan {
     }
 }
 
-/// Ids are parsed with the plan, which would end at the first invalid one. So that the others, and all other values, are
-/// checked too, such ids are noted and replaced; a plan with a problem is never used.
+/// Ids are parsed with the plan, which would end at the first invalid one. So that the others, and all other values,
+/// are checked too, such ids are noted and replaced; a plan with a problem is never used.
 fn parsed(text: &[u8], mut raw: serde_json::Value) -> Result<(Plan, Vec<String>), serde_json::Error> {
     // Read from the text, an error has its line.
     let error = match serde_json::from_slice(text) {

@@ -4,7 +4,8 @@ use std::fmt;
 
 use mqtt_link::{InvalidProxy, Proxy};
 
-/// The values of `HTTPS_PROXY` and `NO_PROXY`, read once. A proxy's address can hold a password, so it is never printed.
+/// The values of `HTTPS_PROXY` and `NO_PROXY`, read once. A proxy's address can hold a password, so it is never
+/// printed.
 #[derive(Clone, Default)]
 pub struct Proxies {
     https_proxy: Option<String>,

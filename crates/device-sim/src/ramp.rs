@@ -60,8 +60,8 @@ impl Ramp {
     }
 }
 
-/// How many of `devices` a share is. Anything above zero is at least one device. A shard gets its part of that number rather
-/// than its own share, since the rounding of all shards would add up.
+/// How many of `devices` a share is. Anything above zero is at least one device. A shard gets its part of that number
+/// rather than its own share, since the rounding of all shards would add up.
 #[must_use]
 pub fn wanted(share: f64, devices: u32) -> u32 {
     let exact = share * f64::from(devices);

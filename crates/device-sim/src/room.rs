@@ -2,8 +2,9 @@
 //!
 //! `dT/dt = output − (T − outdoor) / time constant`, where an open door or window shortens the time constant, and the
 //! output heats or cools at a constant rate. All rates are per unit of heat capacity, in kelvin per second, so the
-//! capacity itself cancels out. A controller with hysteresis and a minimum run time keeps the air near the target, lower
-//! when the room is empty. Only the four basic operations are used: the same seed gives the same values on every machine.
+//! capacity itself cancels out. A controller with hysteresis and a minimum run time keeps the air near the target,
+//! lower when the room is empty. Only the four basic operations are used: the same seed gives the same values on every
+//! machine.
 
 mod parameters;
 

@@ -1,9 +1,9 @@
 //! One device by environment or flags, as the how-to runs Microsoft's samples.
 //!
-//! The variables are those of
-//! [Connect devices with X.509 certificates](https://learn.microsoft.com/azure/iot-central/core/how-to-connect-devices-x509)
-//! and of the SDKs' samples. The result is a plan like any other, of one device that stays online until it is
-//! stopped. Pure: the caller looks up the certificate's common name.
+//! The variables are those of [Connect devices with X.509
+//! certificates](https://learn.microsoft.com/azure/iot-central/core/how-to-connect-devices-x509) and of the SDKs'
+//! samples. The result is a plan like any other, of one device that stays online until it is stopped. Pure: the caller
+//! looks up the certificate's common name.
 
 mod advice;
 

@@ -2,8 +2,8 @@
 
 use clap::Command;
 
-/// Treats variables that are set but empty as not set: compose files make such ones (`KEY=${KEY:-}`), and none of our flags
-/// takes an empty value.
+/// Treats variables that are set but empty as not set: compose files make such ones (`KEY=${KEY:-}`), and none of our
+/// flags takes an empty value.
 #[must_use]
 pub fn without_empty_variables(command: Command) -> Command {
     command

@@ -1,7 +1,7 @@
 //! Ids, parsed once: after parsing, an invalid one can't exist.
 //!
-//! Rules: [DPS concepts](https://learn.microsoft.com/azure/iot-dps/concepts-service#registration-id),
-//! [IoT Hub identity registry](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-identity-registry#device-identity-properties),
+//! Rules: [DPS concepts](https://learn.microsoft.com/azure/iot-dps/concepts-service#registration-id), [IoT Hub identity
+//! registry](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-identity-registry#device-identity-properties),
 //! [X.509 attestation](https://learn.microsoft.com/azure/iot-dps/concepts-x509-attestation).
 
 use std::fmt;
@@ -116,7 +116,8 @@ impl RegistrationId {
 }
 
 impl From<RegistrationId> for DeviceId {
-    /// Within an enrollment group the device id is the registration id. Every registration id is also a legal device id.
+    /// Within an enrollment group the device id is the registration id. Every registration id is also a legal device
+    /// id.
     fn from(id: RegistrationId) -> Self {
         Self(id.0)
     }

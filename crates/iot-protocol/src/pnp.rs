@@ -1,4 +1,5 @@
-//! IoT Plug and Play conventions: how a device answers a writable property, and how a component's properties are marked.
+//! IoT Plug and Play conventions: how a device answers a writable property, and how a component's properties are
+//! marked.
 //!
 //! Source: [IoT Plug and Play conventions](https://learn.microsoft.com/azure/iot/concepts-convention).
 
@@ -57,8 +58,8 @@ pub fn reported_patch(component: Option<&str>, mut properties: Map<String, Value
     }
 }
 
-/// The value that a desired property asks for. In one place the conventions print it wrapped as `{"value":57}`; a hub delivers
-/// what the solution wrote, so both forms occur.
+/// The value that a desired property asks for. In one place the conventions print it wrapped as `{"value":57}`; a hub
+/// delivers what the solution wrote, so both forms occur.
 #[must_use]
 pub fn desired_value(value: &Value) -> &Value {
     match value {

@@ -1,7 +1,8 @@
 //! The property bag at the end of a telemetry or cloud-to-device topic.
 //!
 //! System properties start with `$.`; the rest is the application's. Keys and values are URL-encoded, with `%20` for a
-//! space. See [Communicate with an IoT hub using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub#send-device-to-cloud-messages).
+//! space. See [Communicate with an IoT hub using
+//! MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub#send-device-to-cloud-messages).
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,8 +32,8 @@ pub const CREATION_TIME: &str = "iothub-creation-time-utc";
 /// Name of an offline command that IoT Central queued as a cloud-to-device message.
 pub const METHOD_NAME: &str = "method-name";
 
-/// Keys and values in the order in which they were written. A key can have no value (`key`), which is not the same as an
-/// empty one (`key=`).
+/// Keys and values in the order in which they were written. A key can have no value (`key`), which is not the same as
+/// an empty one (`key=`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PropertyBag(Vec<(String, Option<String>)>);
 

@@ -44,8 +44,8 @@ pub(crate) fn pairs(list: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     .filter(|(key, value)| !key.is_empty() || value.is_some())
 }
 
-/// The text before the first `mark`, and the text after it if there is one. Keys and values are a few characters long, and
-/// the standard library's search is optimized for long texts.
+/// The text before the first `mark`, and the text after it if there is one. Keys and values are a few characters long,
+/// and the standard library's search is optimized for long texts.
 fn cut(text: &str, mark: u8) -> (&str, Option<&str>) {
     match text.bytes().position(|byte| byte == mark) {
         Some(place) => (&text[..place], Some(&text[place + 1..])),

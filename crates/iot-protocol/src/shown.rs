@@ -1,9 +1,9 @@
 //! Text from outside, as it may be shown to a person.
 //!
-//! A certificate's subject, a service's message, a value of a manifest and a file's name come from outside. On a terminal,
-//! control characters in them could clear the screen or forge a line of output; and a text that should be a path or a name
-//! can be the content of a key. [`text`] takes care of both, wherever such text enters an error, a log line or a report
-//! that is read as text. JSON needs no escaping, but must not contain secrets either.
+//! A certificate's subject, a service's message, a value of a manifest and a file's name come from outside. On a
+//! terminal, control characters in them could clear the screen or forge a line of output; and a text that should be a
+//! path or a name can be the content of a key. [`text`] takes care of both, wherever such text enters an error, a log
+//! line or a report that is read as text. JSON needs no escaping, but must not contain secrets either.
 //!
 //! ```
 //! use iot_protocol::shown;
@@ -196,7 +196,8 @@ pub fn content_refused(place: &str) -> String {
     )
 }
 
-/// Where a certificate or key is in base64 without its BEGIN and END lines, as a variable or a secret store may hold it.
+/// Where a certificate or key is in base64 without its BEGIN and END lines, as a variable or a secret store may hold
+/// it.
 fn encoded(text: &str) -> Vec<Range<usize>> {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let (mut begin, mut found) = (0, Vec::new());

@@ -35,8 +35,8 @@ pub struct Section {
     /// The properties, in the order in which they were written. In a patch, `null` deletes one.
     #[serde(flatten)]
     pub properties: Map<String, Value>,
-    /// Incremented with every change. It comes last, as in every example of Microsoft's: the Python sample for components
-    /// takes the first member of a patch for the component's name
+    /// Incremented with every change. It comes last, as in every example of Microsoft's: the Python sample for
+    /// components takes the first member of a patch for the component's name
     /// (<https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub#receive-desired-properties-update-notifications>).
     #[serde(rename = "$version", default)]
     pub version: u64,

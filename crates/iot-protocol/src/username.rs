@@ -1,7 +1,7 @@
 //! The MQTT user names with which a client connects to DPS or to a hub.
 //!
-//! The two differ in one character: a hub's has `/?` before `api-version`, DPS's has no `?`. Parsing is as tolerant as the
-//! official SDKs need: parameters in any order, escaped or not, unknown ones ignored.
+//! The two differ in one character: a hub's has `/?` before `api-version`, DPS's has no `?`. Parsing is as tolerant as
+//! the official SDKs need: parameters in any order, escaped or not, unknown ones ignored.
 //!
 //! Sources: [MQTT with DPS](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-dps),
 //! [MQTT with IoT Hub](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub).

@@ -41,8 +41,8 @@ pub enum LinkError {
         /// How long nothing arrived.
         waited: Duration,
     },
-    /// The network accepted no more bytes for [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within), or
-    /// for half of it at the end of such a silence.
+    /// The network accepted no more bytes for [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within),
+    /// or for half of it at the end of such a silence.
     #[error("server did not read for {waited:?}")]
     PeerNotReading {
         /// How long nothing could be sent.

@@ -37,8 +37,8 @@ pub enum Event {
     /// The server sent a message.
     ///
     /// With QoS 1 it is acknowledged as soon as the caller comes back for something else ([`Link::next`],
-    /// [`Link::subscribe`], [`Link::unsubscribe`], [`Link::close`]), so a caller that fails over a message and drops the
-    /// link gets it again.
+    /// [`Link::subscribe`], [`Link::unsubscribe`], [`Link::close`]), so a caller that fails over a message and drops
+    /// the link gets it again.
     Message {
         /// Where it was published.
         topic: String,
@@ -206,7 +206,8 @@ impl Link {
     }
 
     /// Closes in order: DISCONNECT (so no will is published), a WebSocket's close frame, TLS close_notify, and a moment
-    /// for the server to close its side, all within `limit`. What is not acknowledged yet stays so; wait for it with [`Link::next`] before.
+    /// for the server to close its side, all within `limit`. What is not acknowledged yet stays so; wait for it with
+    /// [`Link::next`] before.
     pub async fn close(mut self, limit: Duration) -> Result<(), LinkError> {
         self.acknowledge_handed_out();
         let deadline = Instant::now() + limit.min(LONGEST_TIMEOUT);

@@ -31,16 +31,16 @@ pub struct ConnectOptions {
     /// Time limit from the DNS look-up to CONNACK. An answer to SUBSCRIBE or UNSUBSCRIBE may take as long.
     pub timeout: Duration,
     /// How long a server may be silent while it owes a PUBACK or the answer to a PINGREQ, and how long bytes may wait
-    /// that the network does not accept. Half-way through the silence a PINGREQ is sent; a server that sends anything at
-    /// all is only slow. Zero leaves it to keepalive.
+    /// that the network does not accept. Half-way through the silence a PINGREQ is sent; a server that sends anything
+    /// at all is only slow. Zero leaves it to keepalive.
     pub answer_within: Duration,
     /// How many QoS 1 messages may be unacknowledged at the same time.
     pub window: u16,
 }
 
 impl ConnectOptions {
-    /// A clean session, keepalive after 60 s, no user name, no will, 30 s to connect and as long to answer, 64 messages in
-    /// flight.
+    /// A clean session, keepalive after 60 s, no user name, no will, 30 s to connect and as long to answer, 64 messages
+    /// in flight.
     pub fn new(client_id: impl Into<String>) -> Self {
         Self {
             client_id: client_id.into(),

@@ -83,8 +83,9 @@ impl Proxy {
         })
     }
 
-    /// The proxy that the environment names for a TLS connection to `host` and `port`, if any: the first of `HTTPS_PROXY`
-    /// and `https_proxy` that is not empty, unless [`no_proxy`] finds the host in `NO_PROXY` or `no_proxy`.
+    /// The proxy that the environment names for a TLS connection to `host` and `port`, if any: the first of
+    /// `HTTPS_PROXY` and `https_proxy` that is not empty, unless [`no_proxy`] finds the host in `NO_PROXY` or
+    /// `no_proxy`.
     ///
     /// Variables are read through `lookup` only.
     pub fn from_environment(

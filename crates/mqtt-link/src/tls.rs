@@ -96,8 +96,8 @@ impl Tls {
     }
 }
 
-/// rustls' own verifier, which decides. A certificate that it refuses is kept until the handshake is over: an error about
-/// dates is useful only with both of them, and a failed handshake has no certificate.
+/// rustls' own verifier, which decides. A certificate that it refuses is kept until the handshake is over: an error
+/// about dates is useful only with both of them, and a failed handshake has no certificate.
 #[derive(Debug)]
 struct Verifier(Arc<WebPkiServerVerifier>);
 

@@ -1,7 +1,7 @@
 //! Settings as they were written: one table in which each value has its position in the text that it comes from.
 //!
-//! A span counts bytes from the beginning of the file. The `--set` arguments follow its end, one after the other, so that
-//! a single number identifies both the text and the position in it.
+//! A span counts bytes from the beginning of the file. The `--set` arguments follow its end, one after the other, so
+//! that a single number identifies both the text and the position in it.
 
 use std::ops::Range;
 
@@ -54,8 +54,8 @@ impl<'a> Document<'a> {
     ///
     /// # Errors
     ///
-    /// Everything that keeps the text from being TOML. Such a text is not read further: every key of its unreadable half
-    /// would be reported as missing.
+    /// Everything that keeps the text from being TOML. Such a text is not read further: every key of its unreadable
+    /// half would be reported as missing.
     pub fn parse(kind: &'static str, name: &str, text: &'a str, overrides: &'a [String]) -> Result<Self, Vec<Problem>> {
         let (root, errors) = DeTable::parse_recoverable(text);
         let mut document = Self {

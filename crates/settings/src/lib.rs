@@ -1,8 +1,8 @@
 //! Files of settings, read so that a person can correct them: manifests, rules for faults, quotas.
 //!
-//! serde would stop at the first problem. Here a reader takes the keys of a [`Table`], one after the other, and notes every
-//! problem on the way: with its position, the accepted form and a hint. Times and rates have the same form in all these
-//! files. The crate is pure: it opens no file and prints nothing.
+//! serde would stop at the first problem. Here a reader takes the keys of a [`Table`], one after the other, and notes
+//! every problem on the way: with its position, the accepted form and a hint. Times and rates have the same form in all
+//! these files. The crate is pure: it opens no file and prints nothing.
 //!
 //! | module | holds |
 //! | --- | --- |

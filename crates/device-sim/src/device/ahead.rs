@@ -1,6 +1,7 @@
-//! Registering again while the session with the hub goes on: the device is offline only for the change from one connection
-//! to the next, and not for as long as DPS takes. A hub that gets another certificate from DPS meanwhile keeps the open
-//! session; it checks certificates when a device connects. Should a hub end the session, the device registers as usual.
+//! Registering again while the session with the hub goes on: the device is offline only for the change from one
+//! connection to the next, and not for as long as DPS takes. A hub that gets another certificate from DPS meanwhile
+//! keeps the open session; it checks certificates when a device connects. Should a hub end the session, the device
+//! registers as usual.
 //!
 //! Where DPS refuses, the device stays connected: what it has still works.
 

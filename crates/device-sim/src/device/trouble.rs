@@ -81,7 +81,8 @@ impl Trouble {
         let failure = match error {
             error if error.refuses_our_certificate() => Failure::HubRefused,
             LinkError::Closed => Failure::SessionClosed { lasted },
-            // Closing a socket with unread telemetry in it resets the connection: the busier the device, the more likely.
+            // Closing a socket with unread telemetry in it resets the connection: the busier the device, the more
+            // likely.
             LinkError::Io(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
                 Failure::SessionClosed { lasted }
             }

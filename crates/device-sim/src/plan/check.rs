@@ -1,5 +1,5 @@
-//! The check of a plan's values. A launcher has checked its manifest already, with better messages; a plan that was made by
-//! hand has only this check, which finds all of its problems together. Pure.
+//! The check of a plan's values. A launcher has checked its manifest already, with better messages; a plan that was
+//! made by hand has only this check, which finds all of its problems together. Pure.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Why a single device can't connect, and what helps: the words of `provisioning::explain` for a device whose enrollment is
-//! not available.
+//! Why a single device can't connect, and what helps: the words of `provisioning::explain` for a device whose
+//! enrollment is not available.
 
 use std::collections::BTreeSet;
 

@@ -12,8 +12,8 @@ pub const MAX_SUBSCRIPTIONS: usize = 5;
 /// The only topic filters that a hub grants.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Subscription {
-    /// `#`: everything that does not begin with `$` (MQTT 3.1.1, 4.7.2), of which a device gets cloud-to-device messages.
-    /// Microsoft's samples for plain MQTT subscribe to it (GitHub Azure-Samples/IoTMQTTSample).
+    /// `#`: everything that does not begin with `$` (MQTT 3.1.1, 4.7.2), of which a device gets cloud-to-device
+    /// messages. Microsoft's samples for plain MQTT subscribe to it (GitHub Azure-Samples/IoTMQTTSample).
     Everything,
     /// Cloud-to-device messages.
     CloudToDevice {

@@ -1,8 +1,8 @@
 use crate::TopicError;
 use crate::properties::WrittenProperties;
 
-/// The parts of a telemetry topic, borrowed: a hub reads one topic for each message, and [`ToHub`](super::ToHub) would copy
-/// all of it. The ids are not checked.
+/// The parts of a telemetry topic, borrowed: a hub reads one topic for each message, and [`ToHub`](super::ToHub) would
+/// copy all of it. The ids are not checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Telemetry<'a> {
     /// The sender.

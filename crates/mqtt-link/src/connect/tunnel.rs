@@ -73,8 +73,8 @@ fn parse_answer(head: &[u8]) -> Result<Option<u16>, ProxyFailure> {
     let status = digits
         .iter()
         .fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
-    // In TLS the client speaks first, so nothing that arrives now is from the server behind the proxy. A refusal may well
-    // have a body.
+    // In TLS the client speaks first, so nothing that arrives now is from the server behind the proxy. A refusal may
+    // well have a body.
     if status == 200 && end + END.len() != head.len() {
         return Err(malformed("bytes follow the answer"));
     }

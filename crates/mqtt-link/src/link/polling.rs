@@ -140,7 +140,8 @@ impl Link {
         Poll::Ready(Ok(()))
     }
 
-    /// Like [`poll_write`](Self::poll_write), for when nothing else is done: with a server that does not read, it fails.
+    /// Like [`poll_write`](Self::poll_write), for when nothing else is done: with a server that does not read, it
+    /// fails.
     pub(super) fn poll_write_or_give_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         loop {
             if let Poll::Ready(written) = self.poll_write(cx) {
@@ -151,8 +152,8 @@ impl Link {
         }
     }
 
-    /// Ready once the deadline has passed. Nearly every packet postpones the session's deadline. The timer is reset each
-    /// time: that costs next to nothing, and a stale timer would wake a device that has nothing to do.
+    /// Ready once the deadline has passed. Nearly every packet postpones the session's deadline. The timer is reset
+    /// each time: that costs next to nothing, and a stale timer would wake a device that has nothing to do.
     fn poll_timer(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = deadline else {
             return Poll::Pending;

@@ -1,7 +1,8 @@
 //! MQTT's bytes in WebSocket frames.
 //!
-//! Frames and packets need not align ([MQTT 3.1.1, section 6](https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718127)):
-//! here a frame is what one flush writes, and a large flush is cut, so that no buffer grows with the largest message.
+//! Frames and packets need not align ([MQTT 3.1.1, section
+//! 6](https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html#_Toc398718127)): here a frame is what one
+//! flush writes, and a large flush is cut, so that no buffer grows with the largest message.
 
 use std::io;
 use std::pin::Pin;

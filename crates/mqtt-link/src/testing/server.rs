@@ -82,7 +82,8 @@ impl Server {
         let finished = CancellationToken::new();
         let following = follow(listener, TlsAcceptor::from(config), script, finished.clone());
         let task = tokio::spawn(async move {
-            // Also printed immediately: a client that meets a mistake often fails its test before the server is finished.
+            // Also printed immediately: a client that meets a mistake often fails its test before the server is
+            // finished.
             following
                 .await
                 .inspect_err(|mistake| eprintln!("scripted server: {mistake}"))
