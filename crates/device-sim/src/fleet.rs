@@ -29,7 +29,7 @@ use crate::ramp::Ramp;
 
 /// How often the figures are written.
 const STATS_EVERY: Duration = Duration::from_secs(1);
-/// How many identities are read and parsed at once: enough for the cores, and few enough to need few threads.
+/// How many identities are read and parsed at the same time: enough for the cores, and few enough to need few threads.
 const LOADING: usize = 4;
 /// How finely the stages are followed.
 const RAMP_STEP: Duration = Duration::from_millis(100);

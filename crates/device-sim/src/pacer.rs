@@ -1,8 +1,8 @@
 //! Evenly spaced turns: how the processes of a fleet keep to a rate together.
 //!
 //! Time is cut into slots as long as the rate's interval, and slot k belongs to shard k modulo n, counted from an
-//! instant that all processes know. So they never act in step, without any communication between them and whenever each
-//! of them was started.
+//! instant that all processes share. So they never act in step, without any communication between them and whenever
+//! each of them was started.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -150,7 +150,7 @@ mod tests {
         Turns::new(rate, Shard::WHOLE, Beat::new(begin, Duration::from_millis(12_345)))
     }
 
-    /// The turns of all shards, each started up to 300 ms after the first, `devices` of them at once.
+    /// The turns of all shards, each started up to 300 ms after the first, `devices` of them together.
     fn turns_of_a_fleet(rate: f64, count: u32, devices: u32, age: Duration) -> Vec<(Instant, u32)> {
         let begin = Instant::now();
         let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! Who the device is.
+//! The identity of a device.
 
 use std::fmt;
 use std::sync::Arc;

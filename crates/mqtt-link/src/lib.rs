@@ -13,7 +13,7 @@
 //! | `endpoint` | where to connect, over what, and which server to expect there: [`Endpoint`], [`Transport`] |
 //! | `proxy` | an HTTP proxy to go through, and when not to: [`Proxy`], [`no_proxy`] |
 //! | `tls` | trust, made once and shared by every connection: [`Tls`], [`TrustRoots`] |
-//! | `credentials` | who the device is: [`Credentials`], [`certified_key`] |
+//! | `credentials` | the identity of the device: [`Credentials`], [`certified_key`] |
 //! | `options` | the content of CONNECT: [`ConnectOptions`], [`Will`] |
 //! | `connect` | DNS, TCP (a proxy's tunnel), TLS, MQTT (its WebSocket), each timed: [`ConnectTimings`], [`Phase`] |
 //! | `link` | the driver: [`Link`], [`Event`] |

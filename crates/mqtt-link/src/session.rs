@@ -69,7 +69,7 @@ struct Request {
 pub(crate) struct Session {
     window: u16,
     ids: PacketIds,
-    /// Oldest first: servers acknowledge in this order, so a look-up ends at once.
+    /// Oldest first: servers acknowledge in this order, so a look-up ends early.
     in_flight: VecDeque<InFlight>,
     requests: Vec<Request>,
     keep_alive: KeepAlive,

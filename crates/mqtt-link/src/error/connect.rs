@@ -29,7 +29,7 @@ pub enum ConnectError {
         host: String,
         /// The port connected to.
         port: u16,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -80,7 +80,7 @@ pub enum ConnectError {
     Io {
         /// Who was not answered.
         client_id: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

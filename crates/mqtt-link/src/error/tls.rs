@@ -92,14 +92,14 @@ impl TlsFailure {
 pub enum OutOfDate {
     /// The server's is over.
     ServerExpired {
-        /// What this machine's clock said.
+        /// The time of this machine's clock.
         now: u64,
         /// The last second it was valid.
         not_after: u64,
     },
     /// The server's has not begun.
     ServerNotYetValid {
-        /// What this machine's clock said.
+        /// The time of this machine's clock.
         now: u64,
         /// The first second it will be valid.
         not_before: u64,

@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::{Tls, TrustRoots, certified_key};
 
-/// Whether the server lets a client in without a certificate.
+/// Whether the server accepts a client without a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientCertificate {
     /// The handshake fails without one, as with a strict broker.

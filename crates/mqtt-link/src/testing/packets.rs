@@ -1,4 +1,4 @@
-//! Packets as a script writes them. A client counts its packet ids from 1, so they can stand there as numbers.
+//! Packets as a script writes them. A client counts its packet ids from 1, so they can be written as numbers.
 
 use rumqttc::mqttbytes::QoS;
 pub use rumqttc::mqttbytes::v4::{
