@@ -17,12 +17,15 @@ use settings::Span;
 use tracing_subscriber::EnvFilter;
 
 use crate::cert::{self, CertArgs};
+use crate::enroll::unenroll;
 use crate::exit::{Failure, PASSED, print};
 use crate::interrupts::Interrupts;
-use crate::keep;
+use crate::plan::preview;
+use crate::prepare::edge_config;
+use crate::report::keep;
 use crate::report::write_whole;
 use crate::roll::{self, RollArgs};
-use crate::{edge_config, enroll, health, merge, plan_command, preview, run, sim, unenroll};
+use crate::{enroll, health, merge, plan, run, sim};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
 #[derive(Debug, Parser)]
@@ -444,8 +447,8 @@ fn plan(args: &PlanArgs) -> Result<u8, Failure> {
     let manifest = run::resolve(&file.manifest, &file.set, *duration)?;
     let text = match &args.preview {
         Some(device) => preview::preview(&manifest, device).map_err(Failure::Refused)?,
-        None if args.json => plan_command::to_json(&manifest, jiff::Timestamp::now())?,
-        None => plan_command::describe(&manifest)?,
+        None if args.json => plan::to_json(&manifest, jiff::Timestamp::now())?,
+        None => plan::describe(&manifest)?,
     };
     print(text)?;
     Ok(PASSED)

@@ -6,10 +6,10 @@
 //!
 //! [`Live`] is the same on both sides of the socket: who holds one need not know whether the run is this very process.
 
-pub(crate) mod desk;
-pub mod place;
+pub(crate) mod broker;
 #[cfg(unix)]
 mod socket;
+pub mod state_lock;
 pub mod status;
 
 use device_sim::lines::{Control, DeviceLine};

@@ -2,7 +2,9 @@
 
 mod azure_cli;
 mod dry_run;
-mod portal;
+mod manual;
+mod ownership;
+pub mod unenroll;
 
 use std::path::{Path, PathBuf};
 
@@ -11,15 +13,17 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::enroll::{Attest, Outcome};
 
-use crate::enrollment::{self, Enrollments, How};
 use crate::exit::{Failure, PASSED, print};
-use crate::identities::{self, Identities};
 use crate::interrupts::Interrupts;
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
-use crate::story::Story;
-use crate::target::{self, Opened, Token};
-use crate::{reach, run, target::emulator_state};
+use crate::prepare::enrollment::{self, Enrollments, How};
+use crate::prepare::identities::{self, Identities};
+use crate::prepare::reach;
+use crate::prepare::target::emulator_state;
+use crate::prepare::target::{self, Opened, Token};
+use crate::progress::Story;
+use crate::run;
 
 /// What to enroll, and how.
 #[derive(Debug, Clone)]
@@ -159,14 +163,14 @@ async fn instruct(options: &Options, manifest: &Manifest, story: Story) -> Resul
         Some(folder) => folder.clone(),
         None => return Ok(()),
     };
-    let steps = portal::steps(&wanted, &folder, attest)?;
+    let steps = manual::steps(&wanted, &folder, attest)?;
     if options.dry_run {
         for file in steps.files.keys() {
             print(format_args!("would write {}\n", shown::path(&folder.join(file))))?;
         }
         return Ok(());
     }
-    portal::write(&folder, &steps).map_err(Failure::Refused)?;
+    manual::write(&folder, &steps).map_err(Failure::Refused)?;
     print(&steps.text)?;
     story.tell(format!(
         "{} files written into {}",

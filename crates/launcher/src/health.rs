@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::Context;
 use iot_protocol::shown;
 
-use crate::application::Application;
 use crate::exit::{Failure, PASSED, print};
+use crate::prepare::application::Application;
 use crate::sim;
 
 /// Asks the emulator at `app`, whose state folder is `state`, and prints what it counts.

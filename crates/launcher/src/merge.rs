@@ -16,11 +16,11 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 
 use crate::exit::{FAILED, Failure, PASSED};
-use crate::keep::{self, deliver};
+use crate::report::keep::{self, deliver};
+use crate::report::summary::summary;
+use crate::report::totals::{Totals, failed_by_reason};
 use crate::report::{DeviceCounts, Losses, Merged, PROCESS_DIED, Report, Run};
 use crate::sim::record::{RECORD_VERSION, Record};
-use crate::stats::{Totals, failed_by_reason};
-use crate::summary::summary;
 use crate::words::counted;
 use figures::Tally;
 

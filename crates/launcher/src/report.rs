@@ -1,7 +1,10 @@
 //! The report of a run: what happened, in the words of design and metrics. It is written as `report.json` and told as the
 //! summary.
 
+pub mod keep;
 mod latency;
+pub mod summary;
+pub mod totals;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +19,7 @@ use serde::Serialize;
 pub use latency::{Latency, Waiting};
 
 use crate::manifest::Manifest;
-use crate::stats::{Received, Totals};
+use crate::report::totals::{Received, Totals};
 use crate::words::counted;
 
 /// The version of `report.json`.

@@ -6,7 +6,7 @@
 
 mod args;
 mod blocked;
-mod crowd;
+mod devices;
 mod drive;
 mod group;
 mod individuals;
@@ -15,7 +15,7 @@ mod report;
 mod same;
 mod service;
 mod steps;
-mod trial;
+mod verify;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -23,18 +23,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use iot_protocol::shown;
 
-use crate::application::Application;
 use crate::control::Live;
-use crate::control::place::Held;
+use crate::control::state_lock::Held;
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
-use crate::keep::{self, deliver};
+use crate::manifest;
 use crate::manifest::Manifest;
 use crate::manifest::scope::check;
 use crate::manifest::types::Target;
 use crate::paths::absolute;
-use crate::story::Story;
-use crate::{manifest, reach, target};
+use crate::prepare::application::Application;
+use crate::prepare::{reach, target};
+use crate::progress::Story;
+use crate::report::keep::{self, deliver};
 
 pub use crate::manifest::case::Case;
 pub use crate::manifest::roll::Request;

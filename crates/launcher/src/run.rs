@@ -1,48 +1,49 @@
 //! The life of a run, from the manifest to the report.
 
-mod agenda;
+mod events;
 mod futile;
 pub mod prepare;
 mod silence;
+mod supervise;
 mod throttling;
-mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agenda::{Agenda, Results};
 use anyhow::{Context, anyhow};
+use events::{Agenda, Results};
 use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::files::{self, Access, Durability};
 use settings::Span;
+use supervise::{Extent, Outcome, Watch};
 use tokio::time::timeout_at;
-use watch::{Extent, Outcome, Watch};
 
 use crate::advice::Advisor;
-use crate::application::Application;
-use crate::control::desk::Desk;
-use crate::control::place::Held;
+use crate::control::broker::Desk;
+use crate::control::state_lock::Held;
 use crate::control::{Live, Status};
-use crate::edge::Gateways;
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED};
-use crate::identities::{self, Identities};
 use crate::interrupts::Interrupts;
-use crate::keep::{self, deliver};
 use crate::manifest::types::Target;
 use crate::manifest::{self, Manifest};
 use crate::paths::absolute;
+use crate::prepare::application::Application;
+use crate::prepare::edge::Gateways;
+use crate::prepare::identities::{self, Identities};
+use crate::prepare::target::{Preparation, Ready, Token};
+use crate::prepare::{load, pace, plan, pre_flight, reach, target};
+use crate::process::shards::Shards;
+use crate::progress::Story;
+use crate::report::keep::{self, deliver};
+use crate::report::summary::summary;
+use crate::report::totals::Received;
+use crate::report::totals::Totals;
 use crate::report::{EndReason, Report, Run};
-use crate::shard::Shards;
-use crate::stats::Received;
-use crate::stats::Totals;
-use crate::story::Story;
-use crate::summary::summary;
-use crate::target::{Preparation, Ready, Token};
+use crate::roll;
 use crate::words::{self, counted};
-use crate::{load, pace, pre_flight, reach, roll, roster, target};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -173,7 +174,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let gone = matches!(start.manifest.target, Target::Emulator(_)) && emulator.is_none();
     let questions = async {
         let results = agenda.finish(ending.answered()).await;
-        let run = roster::run_id(start.now);
+        let run = plan::run_id(start.now);
         let asked = application.as_ref().filter(|_| !gone);
         let received = ask(asked, &run, shown.as_deref(), ending, story).await;
         (results, received)
@@ -259,9 +260,9 @@ struct Start {
 
 impl Start {
     fn check(manifest: Manifest) -> Result<(Self, Option<Token>), Failure> {
-        let groups = roster::groups(&manifest).map_err(Failure::Refused)?;
-        let (devices, processes) = (roster::device_count(&groups), roster::processes(&manifest, &groups));
-        let first_device = roster::first_device(&groups)
+        let groups = plan::groups(&manifest).map_err(Failure::Refused)?;
+        let (devices, processes) = (plan::device_count(&groups), plan::processes(&manifest, &groups));
+        let first_device = plan::first_device(&groups)
             .ok_or_else(|| Failure::refused(anyhow!("there is no device in the manifest")))?;
         let with_emulator = matches!(manifest.target, Target::Emulator(_));
         pre_flight::file_handles(devices, processes, with_emulator)?;
@@ -324,7 +325,7 @@ impl Start {
     }
 
     fn write_plan(&self, target: device_sim::plan::Target, gateways: &Gateways) -> anyhow::Result<(PathBuf, String)> {
-        let plan = roster::plan(&self.manifest, target, gateways, self.now)?;
+        let plan = plan::plan(&self.manifest, target, gateways, self.now)?;
         let state = absolute(&self.manifest.fleet.state)?;
         let path = state.join("plan.json");
         let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
@@ -346,7 +347,7 @@ fn finish(
 ) -> Result<u8, Failure> {
     let asked = u64::from(start.devices);
     let run = Run {
-        id: roster::run_id(start.now),
+        id: plan::run_id(start.now),
         started: Some(start.now),
         ended: Some(Timestamp::now()),
         duration_s: Some(story.elapsed().as_secs_f64()),

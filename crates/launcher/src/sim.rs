@@ -3,11 +3,11 @@
 //! How many processes there are is no setting: each takes its fair part of the shards, takes over what others leave
 //! and gives back what is more than its part.
 
-mod keeper;
+pub mod coordination;
 mod lateness;
-pub mod place;
 pub mod record;
 pub mod share;
+mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -26,12 +26,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
-use crate::story::Story;
+use crate::progress::Story;
 use crate::words;
-use keeper::{How, News, Order, Start};
+use coordination::Place;
 use lateness::Lateness;
-use place::Place;
 use share::{Seen, Share, Step};
+use worker::{How, News, Order, Start};
 
 /// How often a process looks around. A lock that is free again does not say so.
 const LOOK: Duration = Duration::from_millis(500);
@@ -127,7 +127,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     done
 }
 
-async fn join(place: &Place, story: Story) -> anyhow::Result<place::Joined> {
+async fn join(place: &Place, story: Story) -> anyhow::Result<coordination::Joined> {
     let mut ticks = interval(LOOK);
     let mut tries = 0_u32;
     loop {
@@ -148,7 +148,7 @@ struct Crew<'a> {
     options: &'a Options,
     plan: &'a Plan,
     place: &'a Place,
-    member: place::Member,
+    member: coordination::Member,
     shards: NonZeroU32,
     only: Option<u32>,
     story: Story,
@@ -477,5 +477,5 @@ fn never_online(failed: &BTreeMap<String, u64>) -> String {
 ///
 /// It is not.
 pub fn health(results: &Path, pid: u32, now: jiff::Timestamp) -> anyhow::Result<()> {
-    place::health(results, pid, now)
+    coordination::health(results, pid, now)
 }

@@ -12,8 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use device_sim::lines::{EndReason, Phase, Stats};
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use launcher::merge::merge;
+use launcher::report::summary::summary;
 use launcher::sim::record::{RECORD_VERSION, Record};
-use launcher::summary::summary;
 
 fn record(index: u32, incarnation: u32, ended: Option<EndReason>, counters: &[(&str, u64)]) -> Record {
     let mut histogram = Phase::histogram();

@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use device_sim::lines::{Line, Phase};
 use hdrhistogram::serialization::{Serializer, V2Serializer};
+use launcher::report::summary::summary;
+use launcher::report::totals::Received;
+use launcher::report::totals::Totals;
 use launcher::report::{EndReason, Losses, Report, Run};
-use launcher::stats::Received;
-use launcher::stats::Totals;
-use launcher::summary::summary;
 
 const MANIFEST: &str = r#"
 [fleet]

@@ -16,7 +16,7 @@ use provisioning::identities::{Bulk, CertFolder, IdentityError, Problems, Wanted
 use super::when::When;
 use super::{DEFAULT_PASSWORD, PfxArgs, Protection, warn_of};
 use crate::exit::{Failure, PASSED, print};
-use crate::identities::bar_style;
+use crate::prepare::identities::bar_style;
 use crate::words::counted;
 
 /// More problems than this are counted, not told.

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio_util::codec::{FramedRead, LinesCodec};
 
-use super::place::SOCKET;
+use super::state_lock::SOCKET;
 use super::{Answer, Live, LiveError, Question, Status};
 
 /// Longer paths don't fit into the system's address of a socket, with its last byte (Linux 108, macOS and the BSDs 104).

@@ -10,8 +10,8 @@ use provisioning::enroll::Attest;
 use provisioning::identities::Slot;
 
 use super::verbatim;
-use crate::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 use crate::manifest::types::Authority;
+use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 
 /// A script for a POSIX shell that enrolls what is wanted in the DPS instance with this id scope.
 pub(super) fn script(wanted: &Enrollments<'_>, id_scope: &str, attest: Attest) -> String {

@@ -8,7 +8,7 @@ use provisioning::enroll::{
 };
 use provisioning::identities::Slot;
 
-use crate::enrollment::{Enrollments, GroupEnrollment, IndividualEnrollment};
+use crate::prepare::enrollment::{Enrollments, GroupEnrollment, IndividualEnrollment};
 
 /// What was found.
 #[derive(Debug, Default)]

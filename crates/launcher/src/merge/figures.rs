@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::report::totals::decode;
 use crate::sim::record::Record;
-use crate::stats::decode;
 
 /// All that was counted in the files of each run, put together. While it fits, no sum of a part of it can overflow.
 #[derive(Debug, Default)]

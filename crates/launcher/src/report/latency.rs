@@ -4,7 +4,7 @@ use device_sim::lines::{Phase, Unfinished, counter};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::stats::Totals;
+use crate::report::totals::Totals;
 
 /// The distribution of one phase, in seconds. Its percentiles are those of what ended well, so what did not stands beside
 /// them. They are null where nothing did.

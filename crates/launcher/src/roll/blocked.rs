@@ -14,7 +14,7 @@ use super::journal::Journal;
 use super::service::Service;
 use crate::manifest::Manifest;
 use crate::manifest::case::Case;
-use crate::story::Story;
+use crate::progress::Story;
 use crate::words::{agreeing, devices};
 
 /// An application that takes longer is asked too much already.

@@ -9,24 +9,24 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 
 use super::Request;
-use super::crowd::{Crowd, Moved};
+use super::devices::{Crowd, Moved};
 use super::group::GroupWork;
 use super::individuals::IndividualsWork;
 use super::journal::{Journal, What};
 use super::report::{Findings, Outcome, Report};
 use super::service::Service;
 use super::steps::{End, Facts, Orders, Step, next};
-use super::trial::{Trial, Trials, Verdict, sample};
+use super::verify::{Trial, Trials, Verdict, sample};
 use super::work::Work;
-use crate::application::Application;
 use crate::control::{Live, Status};
 use crate::exit::Failure;
-use crate::identities::{wanted_group, wanted_individual};
 use crate::manifest::Manifest;
 use crate::manifest::scope::{Scope, scope};
 use crate::manifest::types::{Individual, Target};
-use crate::story::Story;
-use crate::target::plan_target;
+use crate::prepare::application::Application;
+use crate::prepare::identities::{wanted_group, wanted_individual};
+use crate::prepare::target::plan_target;
+use crate::progress::Story;
 use crate::words::{agreeing, devices};
 
 /// A wave whose size was not given has at least so many devices.

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::steps::End;
-use super::trial::Trial;
+use super::verify::Trial;
 use crate::manifest::case::Case;
+use crate::report::summary::readable;
 use crate::report::write_whole;
-use crate::summary::readable;
 
 const SCHEMA_VERSION: u32 = 1;
 
@@ -206,8 +206,8 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial::Verdict;
     use super::*;
+    use crate::roll::verify::Verdict;
 
     fn findings(end: End, dps: Verdict) -> Findings {
         let now = "2026-11-23T15:00:00Z".parse().unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use provisioning::central::Central;
 use provisioning::enroll::{EnrollError, Step};
 
-use crate::story::Story;
+use crate::progress::Story;
 use crate::words::devices;
 
 /// The application, and where steps are told.

@@ -11,9 +11,10 @@ use super::{Start, resolve};
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::manifest::types::Target;
+use crate::prepare::reach;
+use crate::progress::Story;
+use crate::report::keep;
 use crate::report::write_whole;
-use crate::story::Story;
-use crate::{keep, reach};
 
 /// What to prepare.
 #[derive(Debug, Clone)]
@@ -56,7 +57,7 @@ pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8,
         ready = prepared => ready?,
         () = interrupts.next() => return Err(Failure::Interrupted),
     };
-    let plan = crate::roster::plan(&start.manifest, ready.plan, &ready.gateways, start.now)?;
+    let plan = crate::prepare::plan::plan(&start.manifest, ready.plan, &ready.gateways, start.now)?;
     let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
     write_whole(&options.plan, &text)?;
     story.tell(format!(

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use provisioning::files::{Access, Durability, write_whole};
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{decode, failed_by_reason};
+use crate::report::totals::{decode, failed_by_reason};
 
 /// The version of the files.
 pub const RECORD_VERSION: u32 = 1;

@@ -3,7 +3,7 @@ use device_sim::lines::{Action, State};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::*;
-use crate::control::desk::Desk;
+use crate::control::broker::Desk;
 
 fn status() -> Status {
     Status {

@@ -10,7 +10,7 @@ use device_sim::weather::Weather;
 use jiff::Timestamp;
 
 use crate::manifest::Manifest;
-use crate::roster;
+use crate::prepare::plan::{first_device, groups};
 
 /// One column for every quarter of an hour.
 const COLUMNS: usize = 96;
@@ -24,9 +24,9 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 ///
 /// The manifest does not have the device.
 pub fn preview(manifest: &Manifest, device: &str) -> anyhow::Result<String> {
-    let groups = roster::groups(manifest)?;
+    let groups = groups(manifest)?;
     let Some(group) = groups.iter().find(|group| holds(group, device)) else {
-        let first = roster::first_device(&groups).context("there is no device in the manifest")?;
+        let first = first_device(&groups).context("there is no device in the manifest")?;
         bail!("there is no device `{device}` in the manifest; the first one is `{first}`");
     };
     if group.model == plan::Model::EdgeIdentity {

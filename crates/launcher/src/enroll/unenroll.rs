@@ -1,7 +1,5 @@
 //! `fleet unenroll`: takes back what a manifest has enrolled, and nothing else.
 
-mod ours;
-
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,13 +13,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::enroll::close;
+use crate::enroll::ownership::Removals;
 use crate::exit::{FAILED, Failure, PASSED, print};
 use crate::interrupts::Interrupts;
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
-use crate::story::Story;
-use crate::{reach, run, target};
-use ours::Removals;
+use crate::prepare::{reach, target};
+use crate::progress::Story;
+use crate::run;
 
 /// So many devices are removed at once; how fast, the application's quota says.
 const AT_ONCE: usize = 8;
@@ -88,7 +87,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
 }
 
 async fn take_back(options: &Options, central: &Central, manifest: &Manifest, story: Story) -> Result<u8, Failure> {
-    let removals = ours::find(central, manifest, options.devices).await?;
+    let removals = crate::enroll::ownership::find(central, manifest, options.devices).await?;
     for kept in &removals.kept {
         story.tell(format!("left alone: {kept}"));
     }

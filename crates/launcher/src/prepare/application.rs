@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::manifest::types::Secret;
-use crate::stats::Received;
+use crate::report::totals::Received;
 
 /// An IoT Central application, or an emulator.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
-use crate::keep;
+use crate::report::keep;
 use crate::report::write_whole;
 use crate::sim::record::is_finished;
 

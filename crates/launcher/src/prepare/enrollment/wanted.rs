@@ -12,10 +12,10 @@ use provisioning::enroll::{Attest, GroupCa, GroupDescription};
 use provisioning::identities::{GroupAuthorities, GroupFolder, IndividualFolder, IndividualIdentities, Slot};
 
 use super::model_ids;
-use crate::brought;
-use crate::identities::Identities;
 use crate::manifest::Manifest;
 use crate::manifest::types::{Authority, Group, GroupKind};
+use crate::prepare::identities::Identities;
+use crate::prepare::own_certificates;
 
 /// Everything that a manifest wants enrolled.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl<'a> Enrollments<'a> {
         for individual in &manifest.individual {
             for id in individual.ids()? {
                 if let Some(own) = &individual.certificates {
-                    let identities = brought::load_individual(own, id.as_str())?;
+                    let identities = own_certificates::load_individual(own, id.as_str())?;
                     wanted
                         .individuals
                         .push(IndividualEnrollment::of(id.as_str(), &identities));

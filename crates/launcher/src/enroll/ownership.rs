@@ -7,9 +7,9 @@ use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::enroll::{Claim, claim_device, claim_group};
 use provisioning::identities::{GroupFolder, Issuer, Slot};
 
-use crate::enrollment::{Enrollments, IndividualEnrollment};
 use crate::manifest::Manifest;
 use crate::manifest::types::Group;
+use crate::prepare::enrollment::{Enrollments, IndividualEnrollment};
 use crate::words;
 
 /// What would be removed, and what would not.

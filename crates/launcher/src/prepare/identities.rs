@@ -19,11 +19,11 @@ use provisioning::identities::{
 
 pub(crate) use edge_cas::open_edge_cas;
 
-use crate::brought;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::{Group, Individual};
-use crate::story::Story;
+use crate::prepare::own_certificates;
+use crate::progress::Story;
 use crate::words::counted;
 
 /// More problems than this are counted, not told: one wrong CA makes every leaf below it wrong.
@@ -74,7 +74,7 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
         let ids = individual.ids().map_err(|error| Failure::refused(anyhow!(error)))?;
         for id in ids {
             let opened = match &individual.certificates {
-                Some(own) => brought::open_individual(own, id.as_str(), now),
+                Some(own) => own_certificates::open_individual(own, id.as_str(), now),
                 None => wanted_individual(certs, individual, id.as_str()).open_or_create(now),
             };
             match opened {
@@ -163,7 +163,7 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Resu
     bar.set_message(format!("leaves of {}", group.id));
     let progress = |done: usize, _of: usize| bar.set_position(done as u64);
     let identities = match &group.certificates {
-        Some(own) => brought::open_group(certs, group, own, now, &progress),
+        Some(own) => own_certificates::open_group(certs, group, own, now, &progress),
         None => wanted_group(certs, group).open_or_create(ids, now, &progress),
     };
     bar.finish_and_clear();

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::child::{Child, Ended, Environment};
+use crate::process::child::{Child, Ended, Environment};
 
 /// A process reads its orders as they come.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
@@ -188,7 +188,7 @@ async fn follow(
 
 /// The states of a fleet in a line, without those in which there is no device.
 #[must_use]
-pub fn states(totals: &crate::stats::Totals) -> String {
+pub fn states(totals: &crate::report::totals::Totals) -> String {
     let words: Vec<_> = State::ALL
         .into_iter()
         .map(|state| (state, totals.state(state)))

@@ -11,10 +11,10 @@ use provisioning::central::Central;
 use provisioning::enroll::{Attest, Outcome, Step, enroll_group, enroll_individual, find_id_scope, publish_template};
 use provisioning::identities::Slot;
 
-use crate::identities::Identities;
 use crate::manifest::Manifest;
 use crate::manifest::types::Authority;
-use crate::story::Story;
+use crate::prepare::identities::Identities;
+use crate::progress::Story;
 use crate::words;
 
 pub use templates::{model_ids, template};

@@ -12,19 +12,19 @@ use crate::manifest::types::GroupKind;
 const MODELS: [(&str, &str); 4] = [
     (
         "dtmi:com:example:Thermostat;1",
-        include_str!("../../../../configs/models/thermostat-1.json"),
+        include_str!("../../../../../configs/models/thermostat-1.json"),
     ),
     (
         "dtmi:com:example:Thermostat;2",
-        include_str!("../../../../configs/models/thermostat-2.json"),
+        include_str!("../../../../../configs/models/thermostat-2.json"),
     ),
     (
         "dtmi:com:example:TemperatureController;2",
-        include_str!("../../../../configs/models/temperature-controller-2.json"),
+        include_str!("../../../../../configs/models/temperature-controller-2.json"),
     ),
     (
         "dtmi:azure:DeviceManagement:DeviceInformation;1",
-        include_str!("../../../../configs/models/device-information-1.json"),
+        include_str!("../../../../../configs/models/device-information-1.json"),
     ),
 ];
 
@@ -96,8 +96,11 @@ mod tests {
     fn every_model_of_a_device_has_a_template() {
         for (id, text) in MODELS {
             assert!(text.contains(id));
-            assert_eq!(super::template(id).unwrap()["capabilityModel"]["@id"], id);
+            assert_eq!(
+                crate::prepare::enrollment::template(id).unwrap()["capabilityModel"]["@id"],
+                id
+            );
         }
-        assert!(super::template("dtmi:com:example:Other;1").is_err());
+        assert!(crate::prepare::enrollment::template("dtmi:com:example:Other;1").is_err());
     }
 }

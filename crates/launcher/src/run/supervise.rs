@@ -8,19 +8,19 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::advice::Advisor;
-use crate::child::Ended;
 use crate::control::Question;
-use crate::control::desk::Desk;
-use crate::emulator_child::EmulatorChild;
+use crate::control::broker::Desk;
 use crate::ending::Ending;
 use crate::interrupts::Interrupts;
+use crate::process::child::Ended;
+use crate::process::emulator::EmulatorChild;
+use crate::process::settled::Settled;
+use crate::process::shards::{Event, News, Shards, states};
+use crate::progress::Story;
+use crate::report::totals::Totals;
 use crate::report::{EndReason, Losses};
-use crate::settled::Settled;
-use crate::shard::{Event, News, Shards, states};
-use crate::stats::Totals;
-use crate::story::Story;
 
-use super::agenda::Agenda;
+use super::events::Agenda;
 use super::futile::Futile;
 use super::silence::Silence;
 use super::throttling::Throttling;

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::exit::Failure;
 use crate::manifest::types::Target;
-use crate::story::Story;
+use crate::progress::Story;
 
 /// A person does not wait longer for the first word.
 const WITHIN: Duration = Duration::from_secs(3);

@@ -13,16 +13,16 @@ use provisioning::central::Pace;
 use provisioning::enroll::Attest;
 use tokio::time::Instant;
 
-use crate::application::{Application, secret};
-use crate::edge::{self, Gateways};
-use crate::emulator_child::{self, EmulatorChild};
-use crate::enrollment::{self, Enrollments, How};
 use crate::exit::Failure;
-use crate::identities::Identities;
 use crate::manifest::Manifest;
 use crate::manifest::types::{EmulatorTarget, Endpoint, Target};
 use crate::paths::absolute;
-use crate::story::Story;
+use crate::prepare::application::{Application, secret};
+use crate::prepare::edge::{self, Gateways};
+use crate::prepare::enrollment::{self, Enrollments, How};
+use crate::prepare::identities::Identities;
+use crate::process::emulator::{self, EmulatorChild};
+use crate::progress::Story;
 
 /// Where devices go, and who can be asked about them.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Preparation<'_> {
     }
 
     /// Tells where a person can look. Its address is the one without TLS, as browsers do not know the emulator's CA.
-    async fn tell_page(&self, application: &Application, ready: &emulator_child::Ready) {
+    async fn tell_page(&self, application: &Application, ready: &emulator::Ready) {
         let page = format!("http://{}", ready.http);
         self.story.tell(match application.sign_in_path().await {
             Ok(path) => format!("look at it: {page}{path} (lets you in once, within ten minutes)"),

@@ -10,11 +10,11 @@ use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
 use provisioning::identities::GroupFolder;
 
-use crate::brought;
-use crate::edge::Gateways;
 use crate::manifest::Manifest;
 use crate::manifest::types::{GroupKind, Individual};
 use crate::paths::absolute;
+use crate::prepare::edge::Gateways;
+use crate::prepare::own_certificates;
 
 /// The name under which individually enrolled devices appear among the groups.
 pub const INDIVIDUAL: &str = "individual";
@@ -42,7 +42,7 @@ pub fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
                 room: group.room.overrides(),
                 telemetry: telemetry(&group.telemetry),
                 credentials: match &group.certificates {
-                    Some(own) => CredentialSource::Pattern(brought::group_source(own)?),
+                    Some(own) => CredentialSource::Pattern(own_certificates::group_source(own)?),
                     None => CredentialSource::Group(certs.join(&group.id)),
                 },
                 hub: None,
@@ -54,7 +54,7 @@ pub fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
         let ids = individual.ids().context("a device id became invalid")?;
         let gateway = gateway(manifest, individual.via.as_ref(), &certs)?;
         let credentials = match &individual.certificates {
-            Some(own) => CredentialSource::Pattern(brought::individual_source(own)?),
+            Some(own) => CredentialSource::Pattern(own_certificates::individual_source(own)?),
             None => CredentialSource::Individual(certs.join(INDIVIDUAL)),
         };
         add_individuals(&mut groups, individual, ids, (credentials, gateway));

@@ -15,7 +15,7 @@ use provisioning::identities::Slot;
 
 use super::azure_cli::quoted;
 use super::verbatim;
-use crate::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
+use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 use crate::report::write_whole;
 
 /// The name of the file with the steps.

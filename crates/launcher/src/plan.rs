@@ -1,5 +1,7 @@
 //! `fleet plan`: what a manifest asks for, what the target's quotas say to it, and how long it will take. Starts nothing.
 
+pub mod preview;
+
 use std::fmt::Write as _;
 
 use anyhow::anyhow;
@@ -9,13 +11,13 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 use settings::{Rate, Span};
 
-use crate::edge::Gateways;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::allowance::allowed_registrations;
 use crate::manifest::types::Target;
+use crate::prepare::edge::Gateways;
+use crate::prepare::{pace, plan, target};
 use crate::words::counted;
-use crate::{pace, roster, target};
 
 /// What a service's documentation allows.
 struct Quota {
@@ -32,7 +34,7 @@ struct Quota {
 ///
 /// The current folder can't be read.
 pub fn describe(manifest: &Manifest) -> anyhow::Result<String> {
-    let groups = roster::groups(manifest)?;
+    let groups = plan::groups(manifest)?;
     let mut text = String::new();
     // Writing into a string can't fail.
     let _ = write_all(&mut text, manifest, &groups);
@@ -46,7 +48,7 @@ pub fn describe(manifest: &Manifest) -> anyhow::Result<String> {
 /// Something in it is only known when the run has begun.
 pub fn to_json(manifest: &Manifest, now: Timestamp) -> Result<String, Failure> {
     let gateways = Gateways::in_manifest(manifest).map_err(Failure::Refused)?;
-    let plan: Plan = roster::plan(manifest, plan_target(manifest)?, &gateways, now)?;
+    let plan: Plan = plan::plan(manifest, plan_target(manifest)?, &gateways, now)?;
     serde_json::to_string_pretty(&plan)
         .map(|text| text + "\n")
         .map_err(|error| Failure::Failed(error.into()))
@@ -70,8 +72,8 @@ fn plan_target(manifest: &Manifest) -> Result<PlanTarget, Failure> {
 }
 
 fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group]) -> std::fmt::Result {
-    let devices = roster::device_count(groups);
-    let processes = roster::processes(manifest, groups);
+    let devices = plan::device_count(groups);
+    let processes = plan::processes(manifest, groups);
     writeln!(
         text,
         "{}: {}, {}",

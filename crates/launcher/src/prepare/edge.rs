@@ -20,14 +20,14 @@ use provisioning::register::{Registered, Registration};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::brought;
-use crate::emulator_child::GatewayReady;
-use crate::identities::Identities;
 use crate::manifest::Manifest;
 use crate::manifest::edge::Gateway;
 use crate::manifest::types::Target;
 use crate::paths::absolute;
-use crate::story::Story;
+use crate::prepare::identities::Identities;
+use crate::prepare::own_certificates;
+use crate::process::emulator::GatewayReady;
+use crate::progress::Story;
 use crate::words::devices;
 
 /// So many children are told one by one; of the others only how many there are.
@@ -248,7 +248,7 @@ impl Preparation<'_> {
         let mut of_group = of_group.filter(|(group, _)| group.holds(device.as_str()));
         if let Some((group, identities)) = of_group.next() {
             if let Some(own) = &group.certificates {
-                return Ok(brought::load(own, device.as_str())?);
+                return Ok(own_certificates::load(own, device.as_str())?);
             }
             return Ok(identities.folder.load_current(device.as_str())?);
         }

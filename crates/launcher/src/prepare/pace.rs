@@ -32,7 +32,7 @@ pub fn warnings(manifest: &Manifest, devices: u32) -> Vec<String> {
             ));
         }
     }
-    let wanted = device_sim::ramp::wanted(crate::load::peak(&load.stages), devices);
+    let wanted = device_sim::ramp::wanted(crate::prepare::load::peak(&load.stages), devices);
     // The first connection needs no waiting, and rounding is no shortage.
     let reached = connected(&load.stages, load.connect_rate.hertz(), devices) + 1.0;
     if reached < f64::from(wanted) {

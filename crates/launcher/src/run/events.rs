@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::control::Live;
 use crate::manifest::Manifest;
 use crate::manifest::types::{DevicesEvent, Event};
+use crate::progress::Story;
 use crate::roll;
-use crate::story::Story;
 use crate::words;
 
 /// What an event still does when the devices have gone is soon over: it hears that the run has ended.

@@ -11,13 +11,13 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 use reqwest::Url;
 
-use crate::application::{Application, secret};
 use crate::exit::Failure;
-use crate::identities::{open_edge_cas, wanted_group};
 use crate::manifest::Manifest;
 use crate::manifest::types::{Group, Target};
 use crate::paths::absolute;
-use crate::roster;
+use crate::prepare::application::{Application, secret};
+use crate::prepare::identities::{open_edge_cas, wanted_group};
+use crate::prepare::plan;
 
 /// Where every IoT Edge device registers that nobody has told another place.
 /// <https://learn.microsoft.com/azure/iot-dps/concepts-service#device-provisioning-endpoint>
@@ -127,12 +127,12 @@ fn find<'a>(manifest: &'a Manifest, device: &str) -> anyhow::Result<&'a Group> {
     if let Some((_, group)) = manifest.edge_group(device) {
         return Ok(group);
     }
-    if roster::holds(&roster::groups(manifest)?, device) {
+    if plan::holds(&plan::groups(manifest)?, device) {
         return Err(anyhow!(
             "{device} is no IoT Edge device\nhint: those are in a [[group]] with kind = \"edge\""
         ));
     }
-    let ids = roster::edge_devices(manifest);
+    let ids = plan::edge_devices(manifest);
     let nearest = ids
         .map(|known| (strsim::damerau_levenshtein(&known, device), known))
         .min_by_key(|(distance, _)| *distance);

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 
 use crate::control::{Live, LiveError};
-use crate::story::Story;
+use crate::progress::Story;
 
 /// While a roll waits, it says for whom.
 const TOLD_EVERY: Duration = Duration::from_secs(5);

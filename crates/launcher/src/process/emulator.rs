@@ -11,8 +11,8 @@ use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::time::Instant;
 
-use crate::child::{Child, Environment};
 use crate::control::Service;
+use crate::process::child::{Child, Environment};
 
 /// Making a certificate authority and opening three ports takes a moment, not this long.
 const READY_WITHIN: Duration = Duration::from_secs(30);

@@ -11,8 +11,8 @@ use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
 
-use crate::child::{Child, Ended, Environment};
-use crate::settled::Settled;
+use crate::process::child::{Child, Ended, Environment};
+use crate::process::settled::Settled;
 use crate::sim::record::Recorder;
 
 /// What happened to a shard.
