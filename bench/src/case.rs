@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use device_sim::plan::{Plan, Stage};
+use fleet_protocol::plan::{Plan, Stage};
 use serde_json::json;
 
 use crate::world::World;
@@ -100,7 +100,7 @@ impl Case {
             over_ms: over.as_millis().try_into().unwrap_or(u64::MAX),
         };
         let plan = json!({
-            "version": device_sim::plan::PLAN_VERSION,
+            "version": fleet_protocol::plan::PLAN_VERSION,
             "run_id": run_id,
             "seed": 7,
             "start": jiff::Timestamp::now(),

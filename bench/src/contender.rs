@@ -18,8 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use device_sim::lines::{Line, Stats, counter};
-use device_sim::plan::{CredentialSource, Plan, Shard};
+use device_sim::plan_file;
+use fleet_protocol::lines::{Line, Stats, counter};
+use fleet_protocol::plan::{CredentialSource, Plan, Shard};
 use iot_protocol::id::DeviceId;
 use provisioning::identities::{Generation, GroupFolder, LeafPaths};
 use rustls_pki_types::pem::PemObject;
@@ -121,7 +122,7 @@ async fn stdin_ended() -> Result<(), oneshot::error::RecvError> {
 
 impl Fleet {
     fn read(args: &Args) -> anyhow::Result<Self> {
-        let plan = Plan::read(&args.plan)?;
+        let plan = plan_file::read(&args.plan)?;
         let devices = plan.devices(Shard::WHOLE)?;
         let devices = devices.iter().map(|(_, id)| id.as_str().parse());
         let [group] = plan.groups.as_slice() else {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use device_sim::lines::{Line, Stats, counter};
+use fleet_protocol::lines::{Line, Stats, counter};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};

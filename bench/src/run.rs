@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use device_sim::lines::{Stats, counter};
+use fleet_protocol::lines::{Stats, counter};
 
 use crate::case::Case;
 use crate::process::{Counters, Process};

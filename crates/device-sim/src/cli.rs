@@ -5,24 +5,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args as ClapArgs, ValueEnum};
+use fleet_protocol::lines::{Control, Line, counter};
+use fleet_protocol::plan::Shard;
 use jiff::Timestamp;
 use settings::Span;
+use single::Advisor;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::context::load_files;
-
 use crate::fleet::{Fleet, Input, Settings};
 use crate::lease::Lease;
 use crate::limits::ensure_file_handles;
-use crate::lines::{Control, Line, counter};
 use crate::patience::Patience;
-use crate::plan::{Plan, Shard};
+use crate::plan_file;
 use crate::proxies::Proxies;
 use crate::shard::{ShardChoice, host_name};
 use crate::{output, single};
-use single::Advisor;
 
 /// Simulate the devices of a plan, or a single device by its certificate.
 ///
@@ -124,7 +124,7 @@ async fn run_plan(
     inputs: mpsc::UnboundedSender<Input>,
     input: mpsc::UnboundedReceiver<Input>,
 ) -> Result<(), RunError> {
-    let mut plan = Plan::read(path).map_err(anyhow::Error::from)?;
+    let mut plan = plan_file::read(path)?;
     if args.incarnation.get() > 1 {
         plan.run_id = format!("{}.{}", plan.run_id, args.incarnation);
     }

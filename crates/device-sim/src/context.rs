@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use fleet_protocol::lines::Line;
+use fleet_protocol::plan::{self, CredentialSource, Files, Group, Target, Telemetry};
+use fleet_protocol::room::Overrides;
 use iot_protocol::id::{DeviceId, HubHost, ModelId, RegistrationId};
 use mqtt_link::{Endpoint, InvalidProxy, InvalidServerName, Tls};
 use provisioning::assignment::AssignmentCache;
@@ -11,15 +14,13 @@ use provisioning::identities::{BroughtFiles, GroupFolder, IdentityError, Individ
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
-use crate::lines::Line;
 use crate::metrics::Metrics;
 use crate::model::{Model, components};
 use crate::pacer::Pacer;
 use crate::patience::Patience;
-use crate::plan::{self, CredentialSource, Files, Group, Target, Telemetry};
 use crate::proxies::Proxies;
 use crate::random::{Purpose, stream};
-use crate::room::Overrides;
+use crate::transport;
 use crate::weather::Weather;
 
 /// What all devices of a process share.
@@ -75,7 +76,7 @@ impl Way {
     pub(crate) fn to(&self, host: &str) -> Result<Endpoint, WayError> {
         let proxy = self.proxies.to(host, self.port)?;
         Ok(Endpoint::new(host, self.port, self.tls.clone())?
-            .over(self.transport.into())
+            .over(transport::of(self.transport))
             .through(proxy))
     }
 }

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_protocol::lines::{Action, Control, Line, Selection, ShareOf};
+use fleet_protocol::plan::Shard;
 use iot_protocol::id::RegistrationId;
 use rand::RngExt;
 use tokio::time::sleep;
 
 use crate::context::Context;
-use crate::lines::{Action, Control, Line, Selection, ShareOf};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
-use crate::plan::Shard;
 use crate::random::{Purpose, stream};
 
 /// The mailboxes of a process's devices, by index and by id.

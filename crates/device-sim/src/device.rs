@@ -17,6 +17,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_protocol::lines::{DeviceLine, Line, Phase, State, counter};
 use iot_protocol::id::RegistrationId;
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -24,9 +25,9 @@ use provisioning::certificate::load::Identity;
 use rand::RngExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, info, warn};
+use trouble::Trouble;
 
 use crate::context::{Assigned, Context, GroupContext};
-use crate::lines::{DeviceLine, Line, Phase, State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 use crate::model::Model;
@@ -36,7 +37,6 @@ use crate::random::{DeviceRng, Purpose, stream};
 use crate::recovery::{Next, Recovery};
 use crate::reporter::Reporter;
 use crate::ticks::Ticks;
-use trouble::Trouble;
 
 /// A session that lasted this long ends a series of failures.
 const WELL_AFTER: Duration = Duration::from_secs(30);

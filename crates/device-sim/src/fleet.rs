@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_protocol::lines::{Action, Control, EndReason, LINES_VERSION, Line, counter};
+use fleet_protocol::plan::{Plan, Shard, Target};
 use iot_protocol::IdError;
 use iot_protocol::id::RegistrationId;
 use iot_protocol::shown;
@@ -18,12 +20,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::context::{Context, GroupContext, Settled, Way, WayError};
 use crate::control::{self, Roster};
 use crate::device::Device;
-use crate::lines::{Action, Control, EndReason, LINES_VERSION, Line, counter};
 use crate::metrics::{Counter, Metrics};
 use crate::outcome::Outcome;
 use crate::pacer::{Beat, Pacer};
 use crate::patience::Patience;
-use crate::plan::{Plan, Shard, Target};
 use crate::proxies::Proxies;
 use crate::ramp::Ramp;
 

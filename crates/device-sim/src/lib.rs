@@ -1,16 +1,14 @@
 //! N virtual thermostats in one process.
 //!
 //! To the service, each is a real Azure IoT device: it loads its own leaf certificate and key, registers with DPS,
-//! connects to the hub that it was assigned, and speaks IoT Plug and Play. A [`plan`] describes what to simulate;
-//! [`lines`] report what happens. This crate has nothing to do with manifests, with enrolling, or with what is behind
-//! the service.
+//! connects to the hub that it was assigned, and speaks IoT Plug and Play. A plan describes what to simulate and lines
+//! report what happens, both in the words of [`fleet_protocol`]. This crate has nothing to do with manifests, with
+//! enrolling, or with what is behind the service.
 //!
 //! # Map
 //!
 //! | module | purpose |
 //! | --- | --- |
-//! | [`plan`] | the contract with the launcher: what to simulate |
-//! | [`lines`] | the contract with the program that started the process: stats and device lines out, control lines in |
 //! | [`fleet`] | a process's devices, moved by stages and control lines |
 //! | `device` | one device's task: register, connect, session, what to do after a failure |
 //! | [`model`] | what a device measures, reports, accepts and answers. Pure |
@@ -21,7 +19,9 @@
 //! | [`random`] | seed + device id decide every random choice |
 //! | [`metrics`], [`mailbox`] | the figures that devices report, and the orders that they get |
 //! | [`shard`], [`lease`] | which part of the fleet a process has, and the right to have it |
+//! | [`plan_file`] | the plan, read from its file |
 //! | [`limits`], [`proxies`] | what this machine allows, and the proxy in its environment |
+//! | [`transport`] | the plan's transports, as mqtt-link has them |
 //! | [`single`] | one device by environment or flags, as the how-to runs the samples |
 //! | [`cli`], [`command_line`] | the command line, and how it is read without repeating a key |
 //! | [`clock`] | dates of certificates beside this machine's clock |
@@ -32,7 +32,8 @@
 //! ```
 //! use device_sim::model::Model;
 //! use device_sim::random::{Purpose, stream};
-//! use device_sim::{plan, room::Overrides, weather::Weather};
+//! use device_sim::weather::Weather;
+//! use fleet_protocol::{plan, room::Overrides};
 //!
 //! // The same seed and id give the same telemetry, always.
 //! let random = stream(7, "thermo-0001", Purpose::Physics);
@@ -59,7 +60,6 @@ pub mod fleet;
 pub mod history;
 pub mod lease;
 pub mod limits;
-pub mod lines;
 pub mod mailbox;
 pub mod metrics;
 pub mod model;
@@ -68,7 +68,7 @@ pub mod outcome;
 mod output;
 pub mod pacer;
 pub mod patience;
-pub mod plan;
+pub mod plan_file;
 pub mod proxies;
 pub mod ramp;
 pub mod random;
@@ -79,6 +79,7 @@ pub mod shard;
 mod signal;
 pub mod single;
 pub mod ticks;
+pub mod transport;
 mod variables;
 pub mod weather;
 

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fleet_protocol::lines::{Phase, State, Stats, Unfinished, counter};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-
-use crate::lines::{Phase, State, Stats, Unfinished, counter};
 
 /// Counters that change with every message, and therefore have their own fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

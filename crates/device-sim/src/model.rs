@@ -15,11 +15,11 @@ use iot_protocol::twin::{Section, TwinDocument};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::plan;
 use crate::random::DeviceRng;
-use crate::room::Overrides;
 use crate::weather::Weather;
 pub use controller::TemperatureController;
+use fleet_protocol::plan;
+use fleet_protocol::room::Overrides;
 pub use thermostat::Thermostat;
 
 /// A device of one of the models.

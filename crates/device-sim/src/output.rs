@@ -4,9 +4,8 @@ use std::io::{self, BufWriter, Write};
 use std::thread;
 use std::time::Duration;
 
+use fleet_protocol::lines::Line;
 use tokio::sync::{mpsc, oneshot};
-
-use crate::lines::Line;
 
 /// A line that follows others within this time waits for more of them: while a fleet connects there are thousands per
 /// second, and waking the writer and the reader for each of them would be a large part of the cost of connecting.
@@ -71,7 +70,7 @@ fn gather() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lines::EndReason;
+    use fleet_protocol::lines::EndReason;
 
     #[test]
     fn every_line_is_an_object_of_its_own_and_nothing_follows_the_end() {

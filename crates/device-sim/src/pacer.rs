@@ -7,9 +7,8 @@
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use fleet_protocol::plan::Shard;
 use tokio::time::Instant;
-
-use crate::plan::Shard;
 
 /// Longer than any run.
 const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::Stage;
+use fleet_protocol::plan::Stage;
 
 /// The stages of a run, one after the other.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ pub fn wanted(share: f64, devices: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Shard;
+    use fleet_protocol::plan::Shard;
 
     fn ramp(stages: &[(f64, u64)]) -> Ramp {
         Ramp::new(

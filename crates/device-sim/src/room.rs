@@ -13,7 +13,7 @@ use rand::RngExt;
 use crate::random::DeviceRng;
 use crate::weather::Weather;
 
-pub use parameters::{Overrides, Parameters};
+pub use parameters::Parameters;
 
 const HOUR: f64 = 3_600.0;
 const DAY: f64 = 24.0 * HOUR;

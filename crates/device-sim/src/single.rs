@@ -12,16 +12,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::{Args as ClapArgs, ValueEnum};
+use fleet_protocol::plan::{
+    CredentialSource, Devices, Files, Group, LONGEST_MS, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
+    Transport,
+};
+use fleet_protocol::room::Overrides;
 use iot_protocol::id::{DeviceId, HubHost, IdScope, RegistrationId};
 use jiff::Timestamp;
 use provisioning::certificate::CertificateError;
 use settings::Span;
-
-use crate::plan::{
-    CredentialSource, Devices, Files, Group, LONGEST_MS, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
-    Transport,
-};
-use crate::room::Overrides;
 
 pub use advice::Advisor;
 
@@ -317,7 +316,11 @@ mod tests {
     #[test]
     fn the_common_name_is_the_registration_id_unless_another_is_given() {
         let named = ["--id-scope", "0ne00AB", "--cert", "c.pem", "--registration-id", "other"];
-        let id = |plan: Plan| plan.devices(crate::plan::Shard::WHOLE).unwrap()[0].1.to_string();
+        let id = |plan: Plan| {
+            plan.devices(fleet_protocol::plan::Shard::WHOLE).unwrap()[0]
+                .1
+                .to_string()
+        };
         assert_eq!(
             id(plan(&args(&named[..4]), None, Some("thermo-1"), now()).unwrap()),
             "thermo-1"

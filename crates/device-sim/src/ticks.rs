@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use fleet_protocol::plan::Telemetry;
 use rand::RngExt;
 use tokio::time::Instant;
 
-use crate::plan::Telemetry;
 use crate::random::DeviceRng;
 
 /// The schedule of one device.

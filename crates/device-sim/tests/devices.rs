@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Running, World, assert_account_closes, counter, soon, with_reasons};
-use device_sim::lines::{EndReason, Line, State};
-use device_sim::plan::{Model, Stage};
+use fleet_protocol::lines::{EndReason, Line, State};
+use fleet_protocol::plan::{Model, Stage};
 use iot_emulator::{Event, Service};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
@@ -405,7 +405,9 @@ async fn control_lines_reach_the_devices_that_they_mean() {
 
     running.control(r#"{"id":1,"do":"reconnect","devices":["thermo-2","of-another-shard"]}"#);
     let done = |id| {
-        move |line| matches!(line, device_sim::lines::Line::Done { id: done, devices: 1 } if done == id).then_some(())
+        move |line| {
+            matches!(line, fleet_protocol::lines::Line::Done { id: done, devices: 1 } if done == id).then_some(())
+        }
     };
     running.line("the answer", done(1)).await;
     running.device("thermo-2", State::Online).await;
@@ -444,7 +446,7 @@ async fn control_lines_reach_the_devices_that_they_mean() {
     running.device("thermo-3", State::Pending).await;
     running.control(r#"{"id":4,"do":"stop","devices":{"group":"nowhere"}}"#);
     let refused = running.line("the refusal", |line| match line {
-        device_sim::lines::Line::Refused { id, message } => Some((id, message)),
+        fleet_protocol::lines::Line::Refused { id, message } => Some((id, message)),
         _ => None,
     });
     assert_eq!(refused.await, (Some(4), "there is no group `nowhere`".to_owned()));

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{Running, World, assert_account_closes, counter, make_group};
-use device_sim::lines::State;
-use device_sim::plan::{CredentialSource, Devices, Gateway, Group, Plan};
+use fleet_protocol::lines::State;
+use fleet_protocol::plan::{CredentialSource, Devices, Gateway, Group, Plan};
 use iot_emulator::{Config, Event, Service};
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
@@ -108,7 +108,7 @@ async fn the_identity_of_an_edge_device_stays_connected_and_sends_nothing() {
     let world = World::new().await;
     world.enroll_group(1).await;
     let mut plan = world.plan(1);
-    plan.groups[0].model = device_sim::plan::Model::EdgeIdentity;
+    plan.groups[0].model = fleet_protocol::plan::Model::EdgeIdentity;
     let mut running = Running::start(plan, "0/1");
     running.online(1).await;
     let answer = world.central.command("thermo-1", None, "getMaxMinReport", None).await;

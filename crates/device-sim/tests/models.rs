@@ -5,11 +5,11 @@
 mod dtdl;
 
 use device_sim::model::{Desired, Model};
-use device_sim::plan;
 use device_sim::random::{Purpose, stream};
-use device_sim::room::Overrides;
 use device_sim::weather::Weather;
 use dtdl::Interface;
+use fleet_protocol::plan;
+use fleet_protocol::room::Overrides;
 use iot_protocol::command::CommandName;
 use iot_protocol::twin::{Section, TwinDocument, merge};
 use jiff::Timestamp;

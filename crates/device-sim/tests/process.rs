@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use common::{World, assert_account_closes, soon};
-use device_sim::lines::{EndReason, Line, Stats};
-use device_sim::plan::{Devices, Plan};
+use fleet_protocol::lines::{EndReason, Line, Stats};
+use fleet_protocol::plan::{Devices, Plan};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 

@@ -6,8 +6,8 @@ mod common;
 
 use common::{Running, World, assert_account_closes, counter, with_reasons};
 use device_sim::fleet::Settings;
-use device_sim::plan::{Plan, Transport};
 use device_sim::proxies::Proxies;
+use fleet_protocol::plan::{Plan, Transport};
 use iot_emulator::{Config, Event, Service};
 use mqtt_link::testing::ConnectProxy;
 use serde_json::json;

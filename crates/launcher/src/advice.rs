@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use device_sim::lines::{DeviceLine, State};
+use fleet_protocol::lines::{DeviceLine, State};
 use provisioning::central::CentralError;
 use provisioning::enroll::EnrollError;
 use provisioning::explain::{self, Advice};

@@ -12,7 +12,7 @@ mod socket;
 pub mod state_lock;
 pub mod status;
 
-use device_sim::lines::{Control, DeviceLine};
+use fleet_protocol::lines::{Control, DeviceLine};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 

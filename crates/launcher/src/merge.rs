@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
-use device_sim::lines::{Stats, counter};
+use figures::Tally;
+use fleet_protocol::lines::{Stats, counter};
 use iot_protocol::shown;
 use jiff::Timestamp;
 
@@ -22,7 +23,6 @@ use crate::report::totals::{Totals, failed_by_reason};
 use crate::report::{DeviceCounts, Losses, Merged, PROCESS_DIED, Report, Run};
 use crate::sim::record::{RECORD_VERSION, Record};
 use crate::words::counted;
-use figures::Tally;
 
 /// Merges the files in `results`, of the run `run` or the newest, and prints the summary.
 ///

@@ -5,7 +5,7 @@ pub mod preview;
 use std::fmt::Write as _;
 
 use anyhow::anyhow;
-use device_sim::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
+use fleet_protocol::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
 use jiff::Timestamp;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use device_sim::lines::{Phase, counter};
+use fleet_protocol::lines::{Phase, counter};
 use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::files::{self, Access, Durability};

@@ -17,7 +17,6 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::files::{self, Access, Durability};
 use settings::Span;
-use supervise::{Extent, Outcome, Watch};
 use tokio::time::timeout_at;
 
 use crate::advice::Advisor;
@@ -44,6 +43,7 @@ use crate::report::totals::Totals;
 use crate::report::{EndReason, Report, Run};
 use crate::roll;
 use crate::words::{self, counted};
+use supervise::{Extent, Outcome, Watch};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -324,7 +324,11 @@ impl Start {
             .context("making certificates failed")?
     }
 
-    fn write_plan(&self, target: device_sim::plan::Target, gateways: &Gateways) -> anyhow::Result<(PathBuf, String)> {
+    fn write_plan(
+        &self,
+        target: fleet_protocol::plan::Target,
+        gateways: &Gateways,
+    ) -> anyhow::Result<(PathBuf, String)> {
         let plan = plan::plan(&self.manifest, target, gateways, self.now)?;
         let state = absolute(&self.manifest.fleet.state)?;
         let path = state.join("plan.json");

@@ -15,23 +15,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
+use coordination::Place;
 use device_sim::lease::Lease;
 use device_sim::limits::ensure_file_handles;
-use device_sim::lines::EndReason;
-use device_sim::plan::Plan;
+use device_sim::plan_file;
 use device_sim::shard::{ShardChoice, host_name};
+use fleet_protocol::lines::EndReason;
+use fleet_protocol::plan::Plan;
+use lateness::Lateness;
+use share::{Seen, Share, Step};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use worker::{How, News, Order, Start};
 
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::progress::Story;
 use crate::words;
-use coordination::Place;
-use lateness::Lateness;
-use share::{Seen, Share, Step};
-use worker::{How, News, Order, Start};
 
 /// How often a process looks around. A lock that is free again does not say so.
 const LOOK: Duration = Duration::from_millis(500);
@@ -75,7 +76,7 @@ pub enum Part {
 ///
 /// The plan or the folder can't be used, or device-sim processes can't be started again and again.
 pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
-    let plan = Plan::read(&options.plan).map_err(Failure::refused)?;
+    let plan = plan_file::read(&options.plan).map_err(Failure::refused)?;
     let (shards, only) = match options.part {
         Part::Fair(shards) => (shards, None),
         Part::One(choice) => {

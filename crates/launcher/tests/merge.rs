@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use device_sim::lines::{EndReason, Phase, Stats};
+use fleet_protocol::lines::{EndReason, Phase, Stats};
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use launcher::merge::merge;
 use launcher::report::summary::summary;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use device_sim::lines::{Line, Phase};
+use fleet_protocol::lines::{Line, Phase};
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use launcher::report::summary::summary;
 use launcher::report::totals::Received;

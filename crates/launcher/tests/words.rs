@@ -67,7 +67,7 @@ fn the_plan_as_json_is_what_device_sim_reads() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");
     std::fs::write(&path, text).unwrap();
-    let plan = device_sim::plan::Plan::read(&path).unwrap();
+    let plan = device_sim::plan_file::read(&path).unwrap();
     assert_eq!(plan.device_count(), 20);
     assert!(plan.state.as_ref().is_some_and(|state| state.is_absolute()));
     assert!((plan.rates.register_per_s - 1000.0 / 60.0).abs() < 1e-9);

@@ -4,12 +4,12 @@
 //! Each line of an input is one thing that it is told, by its first byte: `t` a twin, `d` a desired patch, `c` a command
 //! (a name, a space, a payload), `l` a control line.
 
-use device_sim::lines::Control;
 use device_sim::model::{Desired, Model};
-use device_sim::plan;
 use device_sim::random::{Purpose, stream};
-use device_sim::room::Overrides;
 use device_sim::weather::Weather;
+use fleet_protocol::lines::Control;
+use fleet_protocol::plan;
+use fleet_protocol::room::Overrides;
 use iot_protocol::command::CommandName;
 use iot_protocol::twin::{Section, TwinDocument};
 use jiff::Timestamp;

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use fleet_protocol::lines::{State, counter};
 use iot_protocol::shown;
 use mqtt_link::Credentials;
 use provisioning::assignment::Assignment;
@@ -21,7 +22,6 @@ use tracing::info;
 use super::register::ask_dps;
 use super::{Device, Loaded, Trouble, load_identity};
 use crate::context::Assigned;
-use crate::lines::{State, counter};
 
 /// A registration beside a session. It ends with its holder.
 pub(super) type Ahead = AbortOnDropHandle<Result<Box<Done>, Box<Trouble>>>;

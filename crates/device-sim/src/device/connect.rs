@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_protocol::lines::{Phase, State, counter};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, ConnectTimings, Credentials, Link};
 use tokio::time::Instant;
@@ -11,7 +12,6 @@ use tracing::{debug, info};
 use super::session::{Ended, Session};
 use super::{Device, Trouble, WELL_AFTER};
 use crate::context::{Assigned, Context};
-use crate::lines::{Phase, State, counter};
 use crate::mailbox::Mailbox;
 use crate::outcome::Step;
 

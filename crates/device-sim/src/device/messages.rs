@@ -1,5 +1,6 @@
 //! What the hub sends to a device, and what the device does about it.
 
+use fleet_protocol::lines::{Phase, counter};
 use iot_protocol::command::CommandName;
 use iot_protocol::hub::{FromHub, ToHub};
 use iot_protocol::id::RequestId;
@@ -12,7 +13,6 @@ use tracing::{debug, info, warn};
 
 use super::session::Session;
 use super::{Device, Trouble};
-use crate::lines::{Phase, counter};
 use crate::metrics::Counter;
 use crate::model::{Answer, Desired};
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use fleet_protocol::lines::{Phase, State, counter};
 use iot_protocol::id::{DeviceId, RegistrationId};
 use mqtt_link::Credentials;
 use provisioning::assignment::{Assignment, AssignmentCache, AssignmentKey};
@@ -14,7 +15,6 @@ use tracing::{info, warn};
 
 use super::{Device, Loaded, Trouble};
 use crate::context::{Assigned, Context};
-use crate::lines::{Phase, State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 use crate::outcome::Step;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use fleet_protocol::lines::{Phase, State, counter};
 use iot_protocol::hub::{Subscription, TelemetryTopic, ToHub};
 use iot_protocol::id::{DeviceId, RequestId};
 use iot_protocol::properties::{COMPONENT, PropertyBag};
@@ -11,7 +12,6 @@ use tracing::{debug, info};
 
 use super::ahead::Ahead;
 use super::{Device, Trouble};
-use crate::lines::{Phase, State, counter};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 

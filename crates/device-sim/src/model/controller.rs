@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fleet_protocol::room::Overrides;
 use iot_protocol::command::CommandName;
 use iot_protocol::pnp::reported_patch;
 use jiff::Timestamp;
@@ -9,7 +10,6 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Measured, Thermostat};
 use crate::random::DeviceRng;
-use crate::room::Overrides;
 use crate::weather::Weather;
 
 const SERIAL_NUMBER: &str = "serialNumber";

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use fleet_protocol::room::Overrides;
 use iot_protocol::pnp::{Acknowledgement, desired_value};
 use jiff::Timestamp;
 use rand::RngExt;
@@ -7,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Answer;
 use crate::history::History;
 use crate::random::DeviceRng;
-use crate::room::{Overrides, Parameters, Room};
+use crate::room::{Parameters, Room};
 use crate::weather::Weather;
 
 const TARGET: &str = "targetTemperature";
@@ -31,7 +32,7 @@ impl Thermostat {
     #[must_use]
     pub fn new(overrides: &Overrides, weather: Weather, mut random: DeviceRng) -> Self {
         let target = 19.0 + 0.5 * f64::from(random.random_range(0..8_u8));
-        let parameters = overrides.apply(Parameters::draw(&mut random));
+        let parameters = Parameters::draw(&mut random).with(overrides);
         let room = Room::new(parameters, weather, target, random);
         Self {
             room,

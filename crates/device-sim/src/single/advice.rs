@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use fleet_protocol::lines::{DeviceLine, State};
 use iot_protocol::shown;
 use provisioning::certificate::load::Identity;
 use provisioning::explain::{self, Advice};
 
 use super::Args;
-use crate::lines::{DeviceLine, State};
 
 /// Explains each reason once.
 #[derive(Debug)]

@@ -9,12 +9,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use device_sim::fleet::{Fleet, Input, Settings};
-use device_sim::lines::{Control, DeviceLine, EndReason, Line, State, Stats};
-use device_sim::plan::{
+use fleet_protocol::lines::{Control, DeviceLine, EndReason, Line, State, Stats};
+use fleet_protocol::plan::{
     CredentialSource, Devices, Group, Model, PLAN_VERSION, Plan, Range, Rates, Shard, Stage, Target, Telemetry,
     Transport,
 };
-use device_sim::room::Overrides;
+use fleet_protocol::room::Overrides;
 use iot_emulator::{Config, Emulator};
 use iot_protocol::id::{IdScope, RegistrationId};
 use jiff::Timestamp;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use device_sim::plan::Plan;
+use fleet_protocol::plan::Plan;
 
 use crate::common::{Running, assert_account_closes, counter, with_reasons};
 use crate::service::{Event, Fate, Rules, Service};

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use device_sim::lines::{Line, State};
-use device_sim::plan::Stage;
+use fleet_protocol::lines::{Line, State};
+use fleet_protocol::plan::Stage;
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::make::{KeyType, Validity};

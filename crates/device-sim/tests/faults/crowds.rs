@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use device_sim::lines::State;
+use fleet_protocol::lines::State;
 use iot_emulator::Event;
 use serde_json::json;
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use device_sim::lines::{Line, State};
+use fleet_protocol::lines::{Line, State};
 
 use crate::common::{Running, counter};
 use crate::service::{Answer, Event, Rules, Service};

@@ -1,6 +1,6 @@
 //! Somebody else with the device's identity: the hub serves whoever came last, so that each throws the other out.
 
-use device_sim::lines::{DeviceLine, Line, State};
+use fleet_protocol::lines::{DeviceLine, Line, State};
 use iot_emulator::{Event, Service as Of};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use device_sim::fleet::Settings;
-use device_sim::lines::{Line, State};
 use device_sim::patience::Patience;
+use fleet_protocol::lines::{Line, State};
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use tokio::time::Instant;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use device_sim::plan::Plan;
+use fleet_protocol::plan::Plan;
 use futures_util::{SinkExt, StreamExt};
 use iot_protocol::dps::{Registration, RegistrationState, RequestTopic, ResponseTopic, ServiceError, Status};
 use iot_protocol::hub::{FromHub, ToHub};

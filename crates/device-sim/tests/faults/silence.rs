@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use device_sim::fleet::Settings;
-use device_sim::lines::{Line, State};
 use device_sim::outbox::CAPACITY;
 use device_sim::patience::Patience;
+use fleet_protocol::lines::{Line, State};
 use tokio::time::Instant;
 
 use crate::common::{Running, World, assert_account_closes, counter, with_reasons};

@@ -1,7 +1,7 @@
 //! What had no end when the run ended is counted, with its reason and its age.
 
-use device_sim::lines::{State, Stats, Unfinished};
-use device_sim::plan::Stage;
+use fleet_protocol::lines::{State, Stats, Unfinished};
+use fleet_protocol::plan::Stage;
 
 use crate::common::{Running, assert_account_closes, counter, with_reasons};
 use crate::service::{Admission, Event, Fate, Rules, Service};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use device_sim::lines::{Control, DeviceLine};
+use fleet_protocol::lines::{Control, DeviceLine};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Question, Status};
@@ -130,7 +130,7 @@ impl Desk {
 mod tests {
     use std::path::PathBuf;
 
-    use device_sim::lines::{Action, State};
+    use fleet_protocol::lines::{Action, State};
 
     use super::*;
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use device_sim::lines::{Control, DeviceLine};
+use fleet_protocol::lines::{Control, DeviceLine};
 use futures_util::StreamExt;
 use iot_protocol::shown;
 use serde::{Deserialize, Serialize};

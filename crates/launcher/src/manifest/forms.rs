@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use device_sim::plan::{Model, Transport};
+use fleet_protocol::plan::{Model, Transport};
 use iot_protocol::id::{IdScope, MAX_COMMON_NAME, RegistrationId};
 use iot_protocol::shown;
 use settings::rate::RATE_FORM;
@@ -44,7 +44,7 @@ impl Typed for Table<'_> {
 }
 
 // It also keeps a typing error from filling the memory.
-pub(super) use device_sim::plan::MAX_DEVICES;
+pub(super) use fleet_protocol::plan::MAX_DEVICES;
 
 /// The name of a fleet.
 pub(super) struct Name(pub(super) String);

@@ -10,8 +10,8 @@ mod target;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use device_sim::plan::Model;
 use devices::Taken;
+use fleet_protocol::plan::Model;
 use settings::{At, Document, Problem, Rate, Span, Table};
 
 use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant, Typed};

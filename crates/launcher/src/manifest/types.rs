@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use device_sim::plan::{Model, Range, Transport};
-use device_sim::room::Overrides;
+use fleet_protocol::plan::{Model, Range, Transport};
+use fleet_protocol::room::Overrides;
 use iot_protocol::id::{HubHost, IdScope, RegistrationId};
 use provisioning::certificate::make::KeyType;
 use provisioning::identities::{Issuer, Slot};

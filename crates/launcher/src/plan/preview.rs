@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use anyhow::{Context, bail};
 use device_sim::model::Model;
-use device_sim::plan::{self, Devices, Group};
 use device_sim::random::{Purpose, stream};
 use device_sim::weather::Weather;
+use fleet_protocol::plan::{self, Devices, Group};
 use jiff::Timestamp;
 
 use crate::manifest::Manifest;

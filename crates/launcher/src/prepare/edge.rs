@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use device_sim::plan;
 use device_sim::proxies::Proxies;
+use device_sim::transport;
+use fleet_protocol::plan;
 use iot_protocol::id::{HubHost, RegistrationId};
 use mqtt_link::{Credentials, Endpoint, Tls, TrustRoots};
 use provisioning::central::{Central, NewDevice};
@@ -326,6 +327,6 @@ fn dps(target: &plan::Target) -> anyhow::Result<Endpoint> {
     let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
     let (host, port) = (target.dps_endpoint.as_str(), target.port);
     Ok(Endpoint::new(host, port, Tls::new(roots)?)?
-        .over(target.transport.into())
+        .over(transport::of(target.transport))
         .through(proxies.to(host, port)?))
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use device_sim::plan::Files;
+use fleet_protocol::plan::Files;
 use jiff::Timestamp;
 use provisioning::certificate::load::Identity;
 use provisioning::identities::{

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use device_sim::plan::{
+use fleet_protocol::plan::{
     CredentialSource, Devices, Gateway, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
 };
 use iot_protocol::id::RegistrationId;

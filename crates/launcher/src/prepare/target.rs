@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use device_sim::plan;
+use fleet_protocol::plan;
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
 use jiff::Timestamp;

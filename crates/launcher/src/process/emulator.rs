@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use device_sim::plan::Transport;
+use fleet_protocol::plan::Transport;
 use serde::Deserialize;
 use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;

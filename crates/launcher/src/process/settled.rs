@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use device_sim::lines::{DeviceLine, State};
+use fleet_protocol::lines::{DeviceLine, State};
 
 /// The devices that have settled.
 #[derive(Debug, Default)]

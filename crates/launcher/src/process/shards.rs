@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use device_sim::lines::{Control, Line, State};
-use device_sim::plan::Plan;
+use device_sim::plan_file;
+use fleet_protocol::lines::{Control, Line, State};
 use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
@@ -70,7 +70,7 @@ impl Shards {
         count: u32,
         drain: Duration,
     ) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<Event>)> {
-        let environment = Environment::of_devices(&Plan::read(plan)?);
+        let environment = Environment::of_devices(&plan_file::read(plan)?);
         let mut started = Vec::new();
         for index in 0..count {
             let shard = format!("{index}/{count}");

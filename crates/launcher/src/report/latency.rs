@@ -1,6 +1,6 @@
 //! How long things took, and what is in no histogram because it never ended.
 
-use device_sim::lines::{Phase, Unfinished, counter};
+use fleet_protocol::lines::{Phase, Unfinished, counter};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use device_sim::lines::{Phase, counter};
+use fleet_protocol::lines::{Phase, counter};
 
 use crate::exit::{INTERRUPTED, PASSED};
 use crate::report::{Latency, Report};

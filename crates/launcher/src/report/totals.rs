@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use device_sim::lines::{Phase, State, Stats, Unfinished, counter};
+use fleet_protocol::lines::{Phase, State, Stats, Unfinished, counter};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use serde::Serialize;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use device_sim::lines::{Action, Control, DeviceLine, Selection, State};
+use fleet_protocol::lines::{Action, Control, DeviceLine, Selection, State};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 

@@ -6,8 +6,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use device_sim::plan::{Plan, Target};
 use device_sim::proxies::Proxies;
+use device_sim::{plan_file, transport};
+use fleet_protocol::plan::Target;
 use iot_protocol::id::{DeviceId, HubHost, RegistrationId};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
@@ -90,7 +91,7 @@ impl std::fmt::Display for Verdict {
 impl Trials {
     /// Where the devices of the plan at `path` go.
     pub(crate) fn of_plan(path: &Path) -> anyhow::Result<Self> {
-        Self::of(Plan::read(path)?.target)
+        Self::of(plan_file::read(path)?.target)
     }
 
     /// Where devices go.
@@ -110,7 +111,7 @@ impl Trials {
         let Target { port, transport, .. } = self.target;
         let proxy = self.proxies.to(host, port)?;
         let endpoint = Endpoint::new(host, port, self.tls.clone())?;
-        Ok(endpoint.over(transport.into()).through(proxy))
+        Ok(endpoint.over(transport::of(transport)).through(proxy))
     }
 
     /// Registers with DPS by `identity`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use device_sim::lines::{Action, Control, Selection, ShareOf};
+use fleet_protocol::lines::{Action, Control, Selection, ShareOf};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use device_sim::lines::{Action, DeviceLine, Line, State, counter};
 use device_sim::ramp;
+use fleet_protocol::lines::{Action, DeviceLine, Line, State, counter};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
+use super::events::Agenda;
+use super::futile::Futile;
+use super::silence::Silence;
+use super::throttling::Throttling;
 use crate::advice::Advisor;
 use crate::control::Question;
 use crate::control::broker::Desk;
@@ -19,11 +23,6 @@ use crate::process::shards::{Event, News, Shards, states};
 use crate::progress::Story;
 use crate::report::totals::Totals;
 use crate::report::{EndReason, Losses};
-
-use super::events::Agenda;
-use super::futile::Futile;
-use super::silence::Silence;
-use super::throttling::Throttling;
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use device_sim::lease::{Lease, LeaseError, Sharing, lock, lock_folder};
-use device_sim::plan::Shard;
 use device_sim::shard::host_name;
+use fleet_protocol::plan::Shard;
 use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

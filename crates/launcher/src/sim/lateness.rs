@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use device_sim::plan::{Plan, Shard};
+use fleet_protocol::plan::{Plan, Shard};
 use tokio::time::Instant;
 
 /// Processes report every second.
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_stages_of_a_shard_wait_for_the_registrations_of_the_others() {
-        let plan: Plan = serde_json::from_str(include_str!("../../../device-sim/tests/data/plan.json")).unwrap();
+        let plan: Plan = serde_json::from_str(include_str!("../../../fleet-protocol/tests/data/plan.json")).unwrap();
         // Two rounds of four shards at 20/s, and 40 s of stages.
         assert_eq!(stages(&plan, "1/4".parse().unwrap()), Duration::from_millis(40_400));
     }

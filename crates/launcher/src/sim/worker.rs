@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use device_sim::lease::Lease;
-use device_sim::lines::{EndReason, Line};
-use device_sim::plan::{Plan, Shard};
+use fleet_protocol::lines::{EndReason, Line};
+use fleet_protocol::plan::{Plan, Shard};
 use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc;

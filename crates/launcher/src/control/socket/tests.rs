@@ -1,5 +1,4 @@
-use device_sim::lines::{Action, State};
-
+use fleet_protocol::lines::{Action, State};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::*;

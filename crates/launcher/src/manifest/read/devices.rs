@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use device_sim::plan::Range;
+use fleet_protocol::plan::Range;
 use iot_protocol::id::RegistrationId;
 use settings::{At, Document, Table};
 

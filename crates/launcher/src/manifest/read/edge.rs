@@ -1,6 +1,6 @@
 //! The keys of IoT Edge: `kind`, `hostname`, `gateway_address`, `hub` and `via`, and that they fit together.
 
-use device_sim::plan::Range;
+use fleet_protocol::plan::Range;
 use iot_protocol::id::{HubHost, MAX_COMMON_NAME, RegistrationId};
 use settings::{At, DeValue, Document, Table, Unreadable};
 

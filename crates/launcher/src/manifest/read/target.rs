@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use device_sim::plan::Transport;
+use fleet_protocol::plan::Transport;
 use iot_emulator::{FaultRules, Quota};
 use iot_protocol::id::IdScope;
 use settings::Table;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 
-use device_sim::plan::Plan;
+use fleet_protocol::plan::Plan;
 
 /// Variables that every child may have, each with the reason.
 const ALLOWED: [&str; 26] = [

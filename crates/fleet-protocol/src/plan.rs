@@ -25,7 +25,7 @@ pub use check::MAX_DEVICES;
 pub const PLAN_VERSION: u32 = 1;
 
 /// A century, in milliseconds: longer than any run, and far from where clocks overflow.
-pub(crate) const LONGEST_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
+pub const LONGEST_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /// What a fleet of devices is to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,15 +94,6 @@ impl Transport {
         match self {
             Self::Mqtt => 8883,
             Self::WebSocket => 443,
-        }
-    }
-}
-
-impl From<Transport> for mqtt_link::Transport {
-    fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Mqtt => Self::Tcp,
-            Transport::WebSocket => Self::WebSocket,
         }
     }
 }
@@ -344,14 +335,6 @@ impl FromStr for Shard {
 /// Why a plan can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The file can't be read.
-    #[error("can't read plan {}", shown::path(path))]
-    Read {
-        /// The plan's file.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
-    },
     /// The file is not a plan.
     #[error("{} is not a plan", shown::path(path))]
     Parse {
@@ -404,22 +387,18 @@ impl Plan {
         })
     }
 
-    /// Reads and checks a plan.
+    /// Takes apart and checks the text of a plan. The path is that of its file, which errors name.
     ///
     /// # Errors
     ///
-    /// The file can't be read, is not a plan of this version, or holds a value that no fleet can have.
-    pub fn read(path: &Path) -> Result<Self, PlanError> {
-        let text = std::fs::read(path).map_err(|source| PlanError::Read {
-            path: path.into(),
-            source,
-        })?;
+    /// It is not a plan of this version, or holds a value that no fleet can have.
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Self, PlanError> {
         let parse = |source| PlanError::Parse {
             path: path.into(),
             source,
         };
         // The version is checked first, since another version may have other fields.
-        let raw: serde_json::Value = serde_json::from_slice(&text).map_err(parse)?;
+        let raw: serde_json::Value = serde_json::from_slice(text).map_err(parse)?;
         match raw.get("version").and_then(serde_json::Value::as_u64) {
             Some(found) if found != u64::from(PLAN_VERSION) => {
                 return Err(PlanError::Version {
@@ -429,7 +408,7 @@ impl Plan {
             }
             _ => {}
         }
-        let (plan, mut problems) = parsed(&text, raw).map_err(parse)?;
+        let (plan, mut problems) = parsed(text, raw).map_err(parse)?;
         problems.extend(check::problems(&plan));
         match problems.is_empty() {
             true => Ok(plan),
@@ -527,6 +506,10 @@ fn replace_bad<T: FromStr<Err = IdError>>(
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Plan, PlanError> {
+        Plan::parse(Path::new("plan.json"), text.as_bytes())
+    }
+
     fn plan() -> Plan {
         serde_json::from_str(include_str!("../tests/data/plan.json")).unwrap()
     }
@@ -583,16 +566,12 @@ mod tests {
 
     #[test]
     fn a_plan_of_another_version_is_refused_by_its_version() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("plan.json");
-        std::fs::write(&path, r#"{"version":2,"something":"new"}"#).unwrap();
-        assert!(matches!(Plan::read(&path), Err(PlanError::Version { found: 2, .. })));
+        let text = r#"{"version":2,"something":"new"}"#;
+        assert!(matches!(parse(text), Err(PlanError::Version { found: 2, .. })));
     }
 
     #[test]
     fn devices_behind_a_gateway_need_to_know_their_hub() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("plan.json");
         let mut plan = plan();
         plan.groups[0].gateway = Some(Gateway {
             device: "gw-1".parse().unwrap(),
@@ -601,30 +580,25 @@ mod tests {
             server_name: "gw-1.gw.local".into(),
             ca: None,
         });
-        let write = |plan: &Plan| std::fs::write(&path, serde_json::to_vec(plan).unwrap()).unwrap();
-        write(&plan);
-        let error = Plan::read(&path).unwrap_err().to_string();
+        let written = |plan: &Plan| serde_json::to_string(plan).unwrap();
+        let error = parse(&written(&plan)).unwrap_err().to_string();
         assert!(
             error.contains("`groups[0].hub`: it is missing, and devices behind a gateway"),
             "{error}"
         );
         plan.groups[0].hub = Some("hub-1.example".parse().unwrap());
-        write(&plan);
-        assert_eq!(Plan::read(&path).unwrap(), plan);
+        assert_eq!(parse(&written(&plan)).unwrap(), plan);
     }
 
     #[test]
     fn all_impossible_values_of_a_plan_are_said_with_the_file_and_their_keys() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("plan.json");
         let mut raw = serde_json::to_value(plan()).unwrap();
         raw["target"]["id_scope"] = "not a scope".into();
         raw["groups"][1]["devices"]["ids"] = serde_json::json!(["a b", "fine", "c."]);
         raw["groups"][0]["devices"]["range"]["width"] = 1_000_000_000.into();
-        std::fs::write(&path, raw.to_string()).unwrap();
-        let error = Plan::read(&path).unwrap_err().to_string();
+        let error = parse(&raw.to_string()).unwrap_err().to_string();
         let mut lines = error.lines();
-        assert_eq!(lines.next(), Some(&*format!("{} can't be used", path.display())));
+        assert_eq!(lines.next(), Some("plan.json can't be used"));
         let keys: Vec<_> = lines.map(|line| line.split(": ").next().unwrap().trim()).collect();
         assert_eq!(
             keys,
@@ -640,8 +614,6 @@ mod tests {
 
     #[test]
     fn what_is_not_a_plan_is_refused_with_its_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("plan.json");
         let text = include_str!("../tests/data/plan.json");
         for (good, bad) in [
             ("\"seed\": 7", "\"seed\": -7"),
@@ -650,13 +622,10 @@ mod tests {
         ] {
             let spoilt = text.replacen(good, bad, 1);
             assert_ne!(spoilt, text);
-            std::fs::write(&path, spoilt).unwrap();
-            let error = anyhow::Error::from(Plan::read(&path).unwrap_err());
-            let words = format!("{error:#}");
-            assert!(
-                words.contains("plan.json is not a plan: ") && words.contains(" at line "),
-                "{words}"
-            );
+            let error = parse(&spoilt).unwrap_err();
+            assert_eq!(error.to_string(), "plan.json is not a plan");
+            let why = std::error::Error::source(&error).unwrap().to_string();
+            assert!(why.contains(" at line "), "{why}");
         }
     }
 }

@@ -288,8 +288,8 @@ fn shared(one: &Range, other: &Range) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Stage, Telemetry};
     use super::*;
+    use crate::plan::{Stage, Telemetry};
 
     fn plan() -> Plan {
         serde_json::from_str(include_str!("../../tests/data/plan.json")).unwrap()
@@ -378,7 +378,7 @@ mod tests {
                 plan.groups[0].credentials = CredentialSource::Group("".into());
             }),
             ("groups[0].credentials.pattern.password_variable", |plan| {
-                plan.groups[0].credentials = CredentialSource::Pattern(super::super::Files {
+                plan.groups[0].credentials = CredentialSource::Pattern(crate::plan::Files {
                     certificate: "a.pfx".into(),
                     key: None,
                     password_variable: Some("hunter 2".into()),

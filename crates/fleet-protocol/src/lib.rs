@@ -1,0 +1,8 @@
+//! What the programs of a fleet say to each other: one plan in, lines of JSON out, control lines in.
+//!
+//! As `iot-protocol` is what a device says to Azure, this is what a launcher, device-sim processes and a collector say to
+//! each other. Pure: no files, no sockets, no clock.
+
+pub mod lines;
+pub mod plan;
+pub mod room;
