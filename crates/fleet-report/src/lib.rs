@@ -30,9 +30,21 @@
 //! | [`metric`] | the one table of metrics: name, kind, unit, labels |
 //! | [`labels`] | which part of the fleet a figure is about, and which values of a label can occur |
 //! | [`figures`] | everything counted and timed since a run began, merged over its processes |
+//! | [`totals`] | the lines of all processes, put together |
+//! | [`report`], [`summary`] | what a run was, for programs and for a person |
+//! | [`record`], [`merge`] | what a process leaves of its shard, and one report of many |
+//! | [`exit`] | the numbers with which a run ends |
+//! | [`words`] | words that depend on numbers |
 //! | [`thresholds`] | what a run must reach: read from `[thresholds]`, evaluated each second, written as lines |
 
+pub mod exit;
 pub mod figures;
 pub mod labels;
+pub mod merge;
 pub mod metric;
+pub mod record;
+pub mod report;
+pub mod summary;
 pub mod thresholds;
+pub mod totals;
+pub mod words;

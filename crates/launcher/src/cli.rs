@@ -20,10 +20,10 @@ use crate::cert::{self, CertArgs};
 use crate::enroll::unenroll;
 use crate::exit::{Failure, PASSED, print};
 use crate::interrupts::Interrupts;
+use crate::keep;
+use crate::keep::write_whole;
 use crate::plan::preview;
 use crate::prepare::edge_config;
-use crate::report::keep;
-use crate::report::write_whole;
 use crate::roll::{self, RollArgs};
 use crate::{enroll, health, merge, plan, run, sim};
 

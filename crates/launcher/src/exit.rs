@@ -4,17 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use device_sim::console;
-
-/// Everything went as asked.
-pub const PASSED: u8 = 0;
-/// Something failed while running: also a device that never came online, or a device-sim process that died.
-pub const FAILED: u8 = 1;
-/// Nothing was started: wrong usage, an invalid manifest, or a check before the start that said no.
-pub const REFUSED: u8 = 2;
-/// A threshold of the manifest was crossed. Reserved: thresholds are not built yet.
-pub const THRESHOLDS: u8 = 99;
-/// Interrupted from outside; the report has still been written.
-pub const INTERRUPTED: u8 = 130;
+pub use fleet_report::exit::{FAILED, INTERRUPTED, PASSED, REFUSED, THRESHOLDS};
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]

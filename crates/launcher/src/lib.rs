@@ -2,13 +2,13 @@
 //!
 //! # Map
 //!
-//! Five wings, each using only those before it, and the verbs of the command line on top.
+//! Four wings, each using only those before it, and the verbs of the command line on top. What a run measured and how it is
+//! judged stands in [`fleet_report`].
 //!
 //! | module | is |
 //! | --- | --- |
 //! | [`manifest`] | what a person writes, checked |
 //! | [`control`] | what a live run can be asked, through a socket in its state folder |
-//! | [`report`] | the figures of all processes, the report and its summary |
 //! | [`process`] | the programs that a run starts, and their lines |
 //! | [`prepare`] | certificates, enrollments, the target and the plan, before the first device starts |
 //! | [`plan`] | `fleet plan`: what a manifest asks for; a simulated day of one device |
@@ -20,7 +20,7 @@
 //! | [`health`] | `fleet health`: whether an emulator, or a `fleet sim`, is well |
 //! | [`cli`], [`exit`], [`advice`] | the command line, the exit codes, and what a failure likely means |
 //! | [`interrupts`], [`ending`] | Ctrl-C: the first asks, the second insists; how long an end may take |
-//! | [`progress`] | the lines that a person reads while a command works |
+//! | [`progress`], [`keep`] | the lines that a person reads while a command works; places for files, tried before anything starts |
 //!
 //! # Not covered
 //!
@@ -63,6 +63,7 @@ pub mod enroll;
 pub mod exit;
 pub mod health;
 pub mod interrupts;
+pub mod keep;
 pub mod manifest;
 pub mod merge;
 mod paths;
@@ -70,8 +71,6 @@ pub mod plan;
 pub mod prepare;
 pub mod process;
 pub mod progress;
-pub mod report;
 pub mod roll;
 pub mod run;
 pub mod sim;
-mod words;

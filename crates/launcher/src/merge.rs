@@ -1,9 +1,4 @@
 //! `fleet report merge`: one report of what the processes of `fleet sim` wrote.
-//!
-//! What was counted is summed and histograms are added, over all shards and all processes that had them. Devices are not
-//! events: a shard's devices are counted once, however many processes had it.
-
-mod figures;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,18 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
-use figures::Tally;
-use fleet_protocol::lines::{Stats, counter};
+use fleet_report::merge::{Tally, merge};
+use fleet_report::record::{RECORD_VERSION, Record};
+use fleet_report::summary::summary;
+use fleet_report::words::counted;
 use iot_protocol::shown;
-use jiff::Timestamp;
 
-use crate::exit::{FAILED, Failure, PASSED};
-use crate::report::keep::{self, deliver};
-use crate::report::summary::summary;
-use crate::report::totals::{Totals, failed_by_reason};
-use crate::report::{DeviceCounts, Losses, Merged, PROCESS_DIED, Report, Run};
-use crate::sim::record::{RECORD_VERSION, Record};
-use crate::words::counted;
+use crate::exit::Failure;
+use crate::keep::{self, deliver};
 
 /// Merges the files in `results`, of the run `run` or the newest, and prints the summary.
 ///
@@ -41,8 +32,8 @@ pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Res
             counted(others, "other run is", "other runs are")
         ));
     }
-    let report = merge(records).map_err(Failure::Refused)?;
-    let written = folder.map(|folder| report.write(folder)).into_iter().collect();
+    let report = merge(records).map_err(Failure::refused)?;
+    let written = folder.map(|folder| keep::write(&report, folder)).into_iter().collect();
     deliver(written, summary(&report), console::note)?;
     Ok(report.exit)
 }
@@ -118,187 +109,4 @@ fn choose(records: Vec<Record>, run: Option<&str>) -> anyhow::Result<(Vec<Record
     let names = || runs.keys().cloned().collect::<Vec<_>>().join(", ");
     let chosen = chosen.ok_or_else(|| anyhow!("there is no run {}; there are: {}", run.unwrap_or(""), names()))?;
     Ok((chosen, all - 1))
-}
-
-/// Makes one report.
-///
-/// # Errors
-///
-/// The records are of different fleets, or two of them are of the same process and differ.
-pub fn merge(mut records: Vec<Record>) -> anyhow::Result<Report> {
-    // In the order of their beginnings, since numbers are drawn.
-    records.sort_by_key(|record| (record.index, record.began, record.incarnation));
-    // The same folder may be given twice, or be copied.
-    records.dedup();
-    if let Some(stray) = records.iter().find(|record| record.index >= record.count.get()) {
-        return Err(anyhow!(
-            "a file of run {} is of shard {}, and the numbers of {} end at {}",
-            stray.run_id,
-            stray.index,
-            counted(stray.count.get(), "shard", "shards"),
-            stray.count.get() - 1
-        ));
-    }
-    let mut by_process = BTreeSet::new();
-    for record in &records {
-        if !by_process.insert((record.index, record.incarnation)) {
-            return Err(anyhow!(
-                "shard {} of run {} has two different files of the number {}\n\
-                 hint: one of them is an older copy; leave it out",
-                record.index,
-                record.run_id,
-                record.incarnation
-            ));
-        }
-    }
-    for pair in records.windows(2) {
-        let (one, next) = (&pair[0], &pair[1]);
-        if (one.count, one.fleet_devices) != (next.count, next.fleet_devices) {
-            return Err(anyhow!(
-                "run {} was cut into {} and into {}; those can't be added",
-                one.run_id,
-                counted(one.count.get(), "shard", "shards"),
-                next.count
-            ));
-        }
-    }
-    let first = records.first().ok_or_else(|| anyhow!("there is nothing to merge"))?;
-    let (run_id, count, asked) = (first.run_id.clone(), first.count.get(), first.fleet_devices);
-
-    let mut totals = Totals::new(records.len());
-    let mut shards: BTreeMap<u32, Vec<&Record>> = BTreeMap::new();
-    for (process, record) in records.iter().enumerate() {
-        totals.add(process, record.stats.clone());
-        shards.entry(record.index).or_default().push(record);
-    }
-    let run = run_of(&records);
-    let killed = shards.values().flat_map(|processes| processes.iter());
-    let losses = Losses {
-        unreported: killed
-            .filter(|record| record.ended.is_none())
-            .map(|record| record.last_second)
-            .sum(),
-        ..Losses::default()
-    };
-    let mut report = Report::new(None, run, u64::from(asked), &totals, losses, None);
-    report.run.failures.clear();
-    report
-        .errors
-        .retain(|name, _| !name.starts_with(counter::DEVICES_FAILED));
-    report.failed_by_reason.clear();
-    report.assignments_reused = 0;
-    let mut devices = DeviceCounts {
-        asked: u64::from(asked),
-        registered: 0,
-        wanted: 0,
-        connected: 0,
-        failed: 0,
-    };
-    let mut open = Vec::new();
-    for (index, processes) in &shards {
-        let shard = Shard::of(processes);
-        devices.registered += shard.registered;
-        devices.wanted += shard.wanted;
-        devices.connected += shard.connected;
-        for (reason, failed) in shard.failed_by_reason {
-            devices.failed += failed;
-            let name = format!("{}{reason}", counter::DEVICES_FAILED);
-            *report.errors.entry(name).or_insert(0) += failed;
-            *report.failed_by_reason.entry(reason).or_insert(0) += failed;
-        }
-        // An assignment that the shard's own first process got is no news.
-        report.assignments_reused += processes
-            .first()
-            .map_or(0, |record| of(&record.stats, counter::DEVICES_ASSIGNMENT_REUSED));
-        if processes.last().is_some_and(|last| last.ended.is_none()) {
-            open.push(*index);
-        }
-    }
-    report.devices = devices;
-    let missing: Vec<u32> = (0..count).filter(|index| !shards.contains_key(index)).collect();
-    let named = |shards: &[u32]| shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    if !missing.is_empty() {
-        report
-            .run
-            .failures
-            .push(format!("there is nothing of shard {}", named(&missing)));
-    }
-    if !open.is_empty() {
-        let sentence = format!(
-            "the last process of shard {} is still there or was killed",
-            named(&open)
-        );
-        report.run.failures.push(sentence);
-    }
-    report.say_failed_devices();
-    report.exit = if report.run.failures.is_empty() { PASSED } else { FAILED };
-    report.merged = Some(Merged {
-        run_id,
-        shards: count,
-        missing,
-        open,
-        processes: u32::try_from(records.len()).unwrap_or(u32::MAX),
-        telemetry_lost: report.telemetry.lost,
-    });
-    Ok(report)
-}
-
-/// Which run the records are of, and when it was, as far as they hold it.
-fn run_of(records: &[Record]) -> Run {
-    let started: Option<Timestamp> = records.iter().filter_map(|record| record.began).min();
-    let ended = records.iter().filter_map(|record| record.written).max();
-    let lasted = started.zip(ended).map(|(started, ended)| ended.duration_since(started));
-    Run {
-        id: records.first().map(|record| record.run_id.clone()).unwrap_or_default(),
-        started,
-        ended,
-        duration_s: lasted.map(|lasted| lasted.as_secs_f64()),
-        end_reason: None,
-        failures: Vec::new(),
-        command: None,
-    }
-}
-
-/// The devices of a shard, over all processes that had it, one after the other.
-struct Shard {
-    registered: u64,
-    wanted: u64,
-    connected: u64,
-    failed_by_reason: BTreeMap<String, u64>,
-}
-
-impl Shard {
-    /// No record says which devices it counts, so those of one process are taken to be among those of another that counts
-    /// more. What was wanted at most and what was online at most leave those that failed; the reasons are those of the last
-    /// process that gives so many.
-    fn of(processes: &[&Record]) -> Self {
-        let most = |name: &str| processes.iter().map(|record| of(&record.stats, name)).max();
-        let connected = most(counter::DEVICES_CONNECTED).unwrap_or(0);
-        let wanted = most(counter::DEVICES_WANTED).unwrap_or(0).max(connected);
-        let mut unexplained = wanted - connected;
-        let mut reasons = BTreeMap::new();
-        for record in processes.iter().rev() {
-            for (reason, failed) in failed_by_reason(&record.stats) {
-                let failed = failed.min(unexplained);
-                if failed > 0 {
-                    *reasons.entry(reason.to_owned()).or_insert(0) += failed;
-                    unexplained -= failed;
-                }
-            }
-        }
-        // A process that was killed has no last line, in which the reasons are.
-        if unexplained > 0 {
-            *reasons.entry(PROCESS_DIED.to_owned()).or_insert(0) += unexplained;
-        }
-        Self {
-            registered: most(counter::DEVICES_REGISTERED).unwrap_or(0),
-            wanted,
-            connected,
-            failed_by_reason: reasons,
-        }
-    }
-}
-
-fn of(stats: &Stats, name: &str) -> u64 {
-    stats.counters.get(name).copied().unwrap_or(0)
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use fleet_protocol::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
+use fleet_report::words::counted;
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -17,7 +18,6 @@ use crate::manifest::allowance::allowed_registrations;
 use crate::manifest::types::Target;
 use crate::prepare::edge::Gateways;
 use crate::prepare::{pace, plan, target};
-use crate::words::counted;
 
 /// What a service's documentation allows.
 struct Quota {

@@ -27,6 +27,7 @@ use crate::control::Live;
 use crate::control::state_lock::Held;
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
+use crate::keep::{self, deliver};
 use crate::manifest;
 use crate::manifest::Manifest;
 use crate::manifest::scope::check;
@@ -35,7 +36,6 @@ use crate::paths::absolute;
 use crate::prepare::application::Application;
 use crate::prepare::{reach, target};
 use crate::progress::Story;
-use crate::report::keep::{self, deliver};
 
 pub use crate::manifest::case::Case;
 pub use crate::manifest::roll::Request;

@@ -13,6 +13,11 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use events::{Agenda, Results};
+use fleet_report::report::{EndReason, Report, Run};
+use fleet_report::summary::summary;
+use fleet_report::totals::Received;
+use fleet_report::totals::Totals;
+use fleet_report::words::{self, counted};
 use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::files::{self, Access, Durability};
@@ -26,6 +31,7 @@ use crate::control::{Live, Status};
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED};
 use crate::interrupts::Interrupts;
+use crate::keep::{self, deliver};
 use crate::manifest::types::Target;
 use crate::manifest::{self, Manifest};
 use crate::paths::absolute;
@@ -36,13 +42,7 @@ use crate::prepare::target::{Preparation, Ready, Token};
 use crate::prepare::{load, pace, plan, pre_flight, reach, target};
 use crate::process::shards::Shards;
 use crate::progress::Story;
-use crate::report::keep::{self, deliver};
-use crate::report::summary::summary;
-use crate::report::totals::Received;
-use crate::report::totals::Totals;
-use crate::report::{EndReason, Report, Run};
 use crate::roll;
-use crate::words::{self, counted};
 use supervise::{Extent, Outcome, Watch};
 
 /// What to run, and how.
@@ -252,6 +252,8 @@ fn listen(_: &Path, _: Live, _: Story) {}
 #[derive(Debug)]
 struct Start {
     manifest: Manifest,
+    /// As the report holds it.
+    resolved: serde_json::Value,
     devices: u32,
     processes: u32,
     first_device: String,
@@ -272,7 +274,11 @@ impl Start {
             pre_flight::port(port)?;
         }
         let token = target::token(&manifest.target, |name| std::env::var(name).ok())?;
+        let resolved = serde_json::to_value(&manifest)
+            .context("the manifest can't be put into JSON")
+            .map_err(Failure::Refused)?;
         let start = Self {
+            resolved,
             now: Timestamp::now(),
             manifest,
             devices,
@@ -361,8 +367,14 @@ fn finish(
             std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
         )),
     };
-    let manifest = start.manifest.clone();
-    let mut report = Report::new(manifest, run, asked, totals, outcome.losses, received);
+    let mut report = Report::new(
+        Some(start.resolved.clone()),
+        run,
+        asked,
+        totals,
+        outcome.losses,
+        received,
+    );
     report.received_unknown = outcome.received_unknown;
     report.exit = if outcome.interrupted {
         INTERRUPTED
@@ -372,7 +384,7 @@ fn finish(
         PASSED
     };
     let mut text = summary(&report);
-    let mut written: Vec<_> = folder.map(|folder| report.write(folder)).into_iter().collect();
+    let mut written: Vec<_> = folder.map(|folder| keep::write(&report, folder)).into_iter().collect();
     for (index, roll) in results.rolls.iter().enumerate() {
         let name = match index {
             0 => "roll.json".to_owned(),

@@ -22,6 +22,7 @@ use device_sim::plan_file;
 use device_sim::shard::{ShardChoice, host_name};
 use fleet_protocol::lines::EndReason;
 use fleet_protocol::plan::Plan;
+use fleet_report::words;
 use lateness::Lateness;
 use share::{Seen, Share, Step};
 use tokio::sync::mpsc;
@@ -32,7 +33,6 @@ use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::progress::Story;
-use crate::words;
 
 /// How often a process looks around. A lock that is free again does not say so.
 const LOOK: Duration = Duration::from_millis(500);

@@ -10,10 +10,10 @@ use std::num::NonZeroU32;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleet_protocol::lines::{EndReason, Phase, Stats};
+use fleet_report::merge::merge;
+use fleet_report::record::{RECORD_VERSION, Record};
+use fleet_report::summary::summary;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use launcher::merge::merge;
-use launcher::report::summary::summary;
-use launcher::sim::record::{RECORD_VERSION, Record};
 
 fn record(index: u32, incarnation: u32, ended: Option<EndReason>, counters: &[(&str, u64)]) -> Record {
     let mut histogram = Phase::histogram();

@@ -10,11 +10,11 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleet_protocol::lines::{Line, Phase};
+use fleet_report::report::{EndReason, Losses, Report, Run};
+use fleet_report::summary::summary;
+use fleet_report::totals::Received;
+use fleet_report::totals::Totals;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
-use launcher::report::summary::summary;
-use launcher::report::totals::Received;
-use launcher::report::totals::Totals;
-use launcher::report::{EndReason, Losses, Report, Run};
 
 const MANIFEST: &str = r#"
 [fleet]
@@ -108,7 +108,8 @@ fn report(losses: Losses, failures: &[&str], received: Option<Received>) -> Repo
         failures: failures.iter().map(|&failure| failure.to_owned()).collect(),
         command: Some("fleet run fleet.toml".to_owned()),
     };
-    let mut report = Report::new(manifest, run, 10, &totals, losses, received);
+    let manifest = serde_json::to_value(manifest).unwrap();
+    let mut report = Report::new(Some(manifest), run, 10, &totals, losses, received);
     report.exit = 1;
     report.tool.version = "0.0.0";
     report
@@ -147,7 +148,7 @@ fn what_a_process_took_with_it_is_in_the_verdict_and_in_the_account() {
 fn a_report_is_written_whole() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("made/for/it");
-    let path = report(Losses::default(), &[], None).write(&inner).unwrap();
+    let path = launcher::keep::write(&report(Losses::default(), &[], None), &inner).unwrap();
     assert_eq!(path, inner.join("report.json"));
     assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 1);
     let text = std::fs::read_to_string(path).unwrap();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use device_sim::console;
+use fleet_report::words::counted;
 use indicatif::ProgressBar;
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -17,7 +18,6 @@ use super::when::When;
 use super::{DEFAULT_PASSWORD, PfxArgs, Protection, warn_of};
 use crate::exit::{Failure, PASSED, print};
 use crate::prepare::identities::bar_style;
-use crate::words::counted;
 
 /// More problems than this are counted, not told.
 const PROBLEMS_TOLD: usize = 10;

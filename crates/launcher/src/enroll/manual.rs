@@ -15,8 +15,8 @@ use provisioning::identities::Slot;
 
 use super::azure_cli::quoted;
 use super::verbatim;
+use crate::keep::write_whole;
 use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
-use crate::report::write_whole;
 
 /// The name of the file with the steps.
 const STEPS: &str = "STEPS.txt";

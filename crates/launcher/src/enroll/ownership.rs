@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fleet_report::words;
 use provisioning::central::Central;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::enroll::{Claim, claim_device, claim_group};
@@ -10,7 +11,6 @@ use provisioning::identities::{GroupFolder, Issuer, Slot};
 use crate::manifest::Manifest;
 use crate::manifest::types::Group;
 use crate::prepare::enrollment::{Enrollments, IndividualEnrollment};
-use crate::words;
 
 /// What would be removed, and what would not.
 #[derive(Debug, Default)]

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{anyhow, bail};
+use fleet_report::words;
 
 use super::Manifest;
 use super::case::Case;
 use super::roll::Request;
 use super::types::{Group, GroupKind, Individual};
-use crate::words;
 
 /// Whom a roll is about.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use fleet_report::totals::Received;
 use iot_protocol::shown;
 use provisioning::central::{ApiToken, Central, CentralError};
 use provisioning::certificate::load;
@@ -16,7 +17,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::manifest::types::Secret;
-use crate::report::totals::Received;
 
 /// An IoT Central application, or an emulator.
 #[derive(Debug)]

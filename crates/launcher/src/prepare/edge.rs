@@ -13,6 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use device_sim::proxies::Proxies;
 use device_sim::transport;
 use fleet_protocol::plan;
+use fleet_report::words::devices;
 use iot_protocol::id::{HubHost, RegistrationId};
 use mqtt_link::{Credentials, Endpoint, Tls, TrustRoots};
 use provisioning::central::{Central, NewDevice};
@@ -29,7 +30,6 @@ use crate::prepare::identities::Identities;
 use crate::prepare::own_certificates;
 use crate::process::emulator::GatewayReady;
 use crate::progress::Story;
-use crate::words::devices;
 
 /// So many children are told one by one; of the others only how many there are.
 const TOLD: usize = 3;

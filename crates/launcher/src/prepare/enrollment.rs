@@ -5,6 +5,7 @@
 mod templates;
 mod wanted;
 
+use fleet_report::words;
 use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::central::Central;
@@ -15,7 +16,6 @@ use crate::manifest::Manifest;
 use crate::manifest::types::Authority;
 use crate::prepare::identities::Identities;
 use crate::progress::Story;
-use crate::words;
 
 pub use templates::{model_ids, template};
 pub use wanted::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};

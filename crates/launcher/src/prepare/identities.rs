@@ -24,7 +24,7 @@ use crate::manifest::Manifest;
 use crate::manifest::types::{Group, Individual};
 use crate::prepare::own_certificates;
 use crate::progress::Story;
-use crate::words::counted;
+use fleet_report::words::counted;
 
 /// More problems than this are counted, not told: one wrong CA makes every leaf below it wrong.
 const PROBLEMS_TOLD: usize = 10;

@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context, anyhow};
 use device_sim::limits::{TooFewFileHandles, ensure_file_handles};
+use fleet_report::words::{self as numbers, counted};
 
 use crate::exit::Failure;
-use crate::words::{self as numbers, counted};
 
 /// Makes sure that every process can open as many connections as it will need, raising the soft limit if it has to.
 /// Children inherit it.

@@ -188,7 +188,7 @@ async fn follow(
 
 /// The states of a fleet in a line, without those in which there is no device.
 #[must_use]
-pub fn states(totals: &crate::report::totals::Totals) -> String {
+pub fn states(totals: &fleet_report::totals::Totals) -> String {
     let words: Vec<_> = State::ALL
         .into_iter()
         .map(|state| (state, totals.state(state)))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fleet_report::words::{agreeing, devices};
 use provisioning::central::Central;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -15,7 +16,6 @@ use super::service::Service;
 use crate::manifest::Manifest;
 use crate::manifest::case::Case;
 use crate::progress::Story;
-use crate::words::{agreeing, devices};
 
 /// An application that takes longer is asked too much already.
 const WITHIN: Duration = Duration::from_secs(20);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use fleet_report::words::{agreeing, devices};
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -27,7 +28,6 @@ use crate::prepare::application::Application;
 use crate::prepare::identities::{wanted_group, wanted_individual};
 use crate::prepare::target::plan_target;
 use crate::progress::Story;
-use crate::words::{agreeing, devices};
 
 /// A wave whose size was not given has at least so many devices.
 const SMALLEST_WAVE: usize = 10;

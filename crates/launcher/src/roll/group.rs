@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::anyhow;
+use fleet_report::words::counted;
 use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::certificate::inspect::CertificateFacts;
@@ -15,7 +16,6 @@ use super::journal::GroupNotes;
 use super::service::Service;
 use crate::manifest::case::Case;
 use crate::manifest::types::Place;
-use crate::words::counted;
 
 /// A group, on disk and at the service.
 #[derive(Debug)]

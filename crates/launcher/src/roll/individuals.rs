@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, anyhow, bail};
+use fleet_report::words::counted;
 use jiff::Timestamp;
 use provisioning::certificate::load::{self, Identity};
 use provisioning::enroll::{OwnCertificates, own_thumbprints, put_individual};
@@ -13,7 +14,6 @@ use super::group::sha256;
 use super::journal::PairNotes;
 use super::service::Service;
 use crate::manifest::case::Case;
-use crate::words::counted;
 
 const SLOTS: [Slot; 2] = [Slot::Primary, Slot::Secondary];
 

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use fleet_report::summary::readable;
 use iot_protocol::shown;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::steps::End;
 use super::verify::Trial;
+use crate::keep::write_whole;
 use crate::manifest::case::Case;
-use crate::report::summary::readable;
-use crate::report::write_whole;
 
 const SCHEMA_VERSION: u32 = 1;
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use fleet_report::words::devices;
 use provisioning::central::Central;
 use provisioning::enroll::{EnrollError, Step};
 
 use crate::progress::Story;
-use crate::words::devices;
 
 /// The application, and where steps are told.
 #[derive(Debug)]

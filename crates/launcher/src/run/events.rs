@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_protocol::lines::{Action, Control, Selection, ShareOf};
+use fleet_report::words;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -12,7 +13,6 @@ use crate::manifest::Manifest;
 use crate::manifest::types::{DevicesEvent, Event};
 use crate::progress::Story;
 use crate::roll;
-use crate::words;
 
 /// What an event still does when the devices have gone is soon over: it hears that the run has ended.
 const OVER_WITHIN: Duration = Duration::from_secs(10);

@@ -10,11 +10,11 @@ use settings::Span;
 use super::{Start, resolve};
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
+use crate::keep;
+use crate::keep::write_whole;
 use crate::manifest::types::Target;
 use crate::prepare::reach;
 use crate::progress::Story;
-use crate::report::keep;
-use crate::report::write_whole;
 
 /// What to prepare.
 #[derive(Debug, Clone)]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use device_sim::ramp;
 use fleet_protocol::lines::{Action, DeviceLine, Line, State, counter};
+use fleet_report::report::{EndReason, Losses};
+use fleet_report::totals::Totals;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
@@ -21,8 +23,6 @@ use crate::process::emulator::EmulatorChild;
 use crate::process::settled::Settled;
 use crate::process::shards::{Event, News, Shards, states};
 use crate::progress::Story;
-use crate::report::totals::Totals;
-use crate::report::{EndReason, Losses};
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);

@@ -22,8 +22,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
-use crate::report::keep;
-use crate::report::write_whole;
+use crate::keep;
+use crate::keep::write_whole;
 use crate::sim::record::is_finished;
 
 /// A process that has not written for so long does not work any more.

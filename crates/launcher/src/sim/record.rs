@@ -21,48 +21,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleet_protocol::lines::{EndReason, Phase, Stats, counter};
 use fleet_protocol::plan::{Plan, Shard};
+use fleet_report::record::{RECORD_VERSION, Record};
+use fleet_report::totals::{decode, failed_by_reason};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::files::{Access, Durability, write_whole};
-use serde::{Deserialize, Serialize};
-
-use crate::report::totals::{decode, failed_by_reason};
-
-/// The version of the files.
-pub const RECORD_VERSION: u32 = 1;
-
-/// The contents of a file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// [`RECORD_VERSION`].
-    pub version: u32,
-    /// The run, as its plan names it.
-    pub run_id: String,
-    /// Which shard, from 0.
-    pub index: u32,
-    /// Of how many.
-    pub count: NonZeroU32,
-    /// Which process had it: a number that no other process of the shard has.
-    pub incarnation: NonZeroU32,
-    /// How many devices the whole fleet has.
-    pub fleet_devices: u32,
-    /// When it began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub began: Option<Timestamp>,
-    /// When this was written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub written: Option<Timestamp>,
-    /// How many messages it offered between its last two lines: so many more it may have sent if it was killed.
-    #[serde(default)]
-    pub last_second: u64,
-    /// How it ended; nothing where the process is still there, or was killed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<EndReason>,
-    /// Its figures. Unlike those of a line, histograms hold everything since the process began.
-    pub stats: Stats,
-}
 
 /// A file under way.
 #[derive(Debug)]

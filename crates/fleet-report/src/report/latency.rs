@@ -4,7 +4,7 @@ use fleet_protocol::lines::{Phase, Unfinished, counter};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::report::totals::Totals;
+use crate::totals::Totals;
 
 /// The distribution of one phase, in seconds. Its percentiles are those of what ended well, so what did not stands beside
 /// them. They are null where nothing did.

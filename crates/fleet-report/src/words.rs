@@ -1,13 +1,15 @@
 //! Words that depend on numbers.
 
 /// A count with its noun: `1 leaf`, `2 leaves`.
-pub(crate) fn counted(count: impl TryInto<u64>, one: &str, several: &str) -> String {
+#[must_use]
+pub fn counted(count: impl TryInto<u64>, one: &str, several: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
     format!("{count} {}", agreeing(count, one, several))
 }
 
 /// The form that agrees with a count that stands elsewhere: `is`, `are`.
-pub(crate) fn agreeing<'a>(count: impl TryInto<u64>, one: &'a str, several: &'a str) -> &'a str {
+#[must_use]
+pub fn agreeing<'a>(count: impl TryInto<u64>, one: &'a str, several: &'a str) -> &'a str {
     match count.try_into() {
         Ok(1) => one,
         _ => several,
@@ -15,7 +17,8 @@ pub(crate) fn agreeing<'a>(count: impl TryInto<u64>, one: &'a str, several: &'a 
 }
 
 /// `1 device`, `2 devices`.
-pub(crate) fn devices(count: impl TryInto<u64>) -> String {
+#[must_use]
+pub fn devices(count: impl TryInto<u64>) -> String {
     counted(count, "device", "devices")
 }
 

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::report::totals::decode;
-use crate::sim::record::Record;
+use crate::record::Record;
+use crate::totals::decode;
 
 /// All that was counted in the files of each run, put together. While it fits, no sum of a part of it can overflow.
 #[derive(Debug, Default)]
-pub(super) struct Tally(BTreeMap<String, u64>);
+pub struct Tally(BTreeMap<String, u64>);
 
 impl Tally {
     /// Takes the figures of a file, or says what is wrong with them.
-    pub(super) fn take(&mut self, record: &Record) -> Result<(), String> {
+    pub fn take(&mut self, record: &Record) -> Result<(), String> {
         let t = record.stats.t;
         if !t.is_finite() || t < 0.0 {
             return Err(format!("it says that {t} seconds have passed"));

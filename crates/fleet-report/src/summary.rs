@@ -237,7 +237,7 @@ fn in_brackets(reasons: &BTreeMap<String, u64>) -> String {
 }
 
 /// Seconds in the unit in which a person thinks of them, with three digits.
-pub(crate) fn readable(seconds: f64) -> String {
+pub fn readable(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s < 1e-3 => (s * 1e6, "µs"),
         s if s < 1.0 => (s * 1e3, "ms"),

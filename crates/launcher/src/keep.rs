@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
+use fleet_report::report::Report;
 use iot_protocol::shown;
+use provisioning::files::{self, Access, Durability};
 
 use crate::exit::Failure;
 
@@ -51,6 +53,25 @@ fn try_file_in(option: &str, folder: &Path) -> anyhow::Result<()> {
     // What could not be made can't be removed.
     let _ = std::fs::remove_file(&path);
     written.with_context(|| format!("{option}: can't write into the folder `{}`", shown::path(folder)))
+}
+
+/// Writes `report.json` into `folder`, whole or not at all.
+///
+/// # Errors
+///
+/// The folder can't be made or the file can't be written.
+pub fn write(report: &Report, folder: &Path) -> anyhow::Result<PathBuf> {
+    let path = folder.join("report.json");
+    let text = serde_json::to_string_pretty(report).context("the report can't be put into JSON")? + "\n";
+    std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", shown::path(folder)))?;
+    write_whole(&path, text.as_bytes())?;
+    Ok(path)
+}
+
+/// Writes a file whole or not at all, with the words for its failure.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    files::write_whole(path, content, Access::Folder, Durability::Synced)
+        .with_context(|| format!("can't write `{}`", shown::path(path)))
 }
 
 /// Says where the files are and prints the summary, whatever became of the files.

@@ -160,12 +160,12 @@ impl Totals {
 }
 
 /// Devices that never came online, of one line.
-pub(crate) fn failed(stats: &Stats) -> u64 {
+fn failed(stats: &Stats) -> u64 {
     failed_by_reason(stats).map(|(_, count)| count).sum()
 }
 
 /// The same by reason.
-pub(crate) fn failed_by_reason(stats: &Stats) -> impl Iterator<Item = (&str, u64)> {
+pub fn failed_by_reason(stats: &Stats) -> impl Iterator<Item = (&str, u64)> {
     stats
         .counters
         .iter()
@@ -179,7 +179,7 @@ fn phase_of(name: &str) -> Option<Phase> {
 }
 
 /// A histogram as lines and records have it.
-pub(crate) fn decode(encoded: &str) -> Option<Histogram<u64>> {
+pub fn decode(encoded: &str) -> Option<Histogram<u64>> {
     let bytes = STANDARD.decode(encoded).ok()?;
     Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
 }

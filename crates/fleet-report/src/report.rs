@@ -1,32 +1,24 @@
 //! The report of a run: what happened, in the words of design and metrics. It is written as `report.json` and told as the
 //! summary.
 
-pub mod keep;
 mod latency;
-pub mod summary;
-pub mod totals;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use fleet_protocol::lines::{Phase, counter};
-use iot_protocol::shown;
 use jiff::Timestamp;
-use provisioning::files::{self, Access, Durability};
 use serde::Serialize;
 
 pub use latency::{Latency, Waiting};
 
-use crate::manifest::Manifest;
-use crate::report::totals::{Received, Totals};
+use crate::totals::{Received, Totals};
 use crate::words::counted;
 
 /// The version of `report.json`.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// The reason of devices whose process died before they were online.
-pub(crate) const PROCESS_DIED: &str = "process_died";
+pub const PROCESS_DIED: &str = "process_died";
 
 /// What happened in a run.
 #[derive(Debug, Serialize)]
@@ -39,7 +31,7 @@ pub struct Report {
     pub run: Run,
     /// The resolved manifest: with defaults and overrides, without secrets. A merged report has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub manifest: Option<Manifest>,
+    pub manifest: Option<serde_json::Value>,
     /// Where the figures of a merged report come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged: Option<Merged>,
@@ -192,7 +184,7 @@ impl Report {
     /// Puts the report together.
     #[must_use]
     pub fn new(
-        manifest: impl Into<Option<Manifest>>,
+        manifest: Option<serde_json::Value>,
         run: Run,
         asked: u64,
         totals: &Totals,
@@ -213,7 +205,7 @@ impl Report {
             schema_version: SCHEMA_VERSION,
             tool: Tool::THIS,
             run,
-            manifest: manifest.into(),
+            manifest,
             merged: None,
             devices: DeviceCounts {
                 asked,
@@ -250,7 +242,7 @@ impl Report {
     }
 
     /// Puts the devices that failed among the reasons for which the run did.
-    pub(crate) fn say_failed_devices(&mut self) {
+    pub fn say_failed_devices(&mut self) {
         let DeviceCounts { wanted, failed, .. } = self.devices;
         if failed > 0 {
             let wanted = counted(wanted, "wanted device", "wanted devices");
@@ -258,23 +250,4 @@ impl Report {
             self.run.failures.push(sentence);
         }
     }
-
-    /// Writes `report.json` into `folder`, whole or not at all.
-    ///
-    /// # Errors
-    ///
-    /// The folder can't be made or the file can't be written.
-    pub fn write(&self, folder: &Path) -> anyhow::Result<PathBuf> {
-        let path = folder.join("report.json");
-        let text = serde_json::to_string_pretty(self).context("the report can't be put into JSON")? + "\n";
-        std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", shown::path(folder)))?;
-        write_whole(&path, text.as_bytes())?;
-        Ok(path)
-    }
-}
-
-/// Writes a file whole or not at all, with the words for its failure.
-pub(crate) fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    files::write_whole(path, content, Access::Folder, Durability::Synced)
-        .with_context(|| format!("can't write `{}`", shown::path(path)))
 }

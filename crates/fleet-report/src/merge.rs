@@ -1,0 +1,246 @@
+//! One report of what several processes recorded.
+//!
+//! What was counted is summed and histograms are added, over all shards and all processes that had them. Devices are not
+//! events: a shard's devices are counted once, however many processes had it.
+
+mod tally;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+
+use fleet_protocol::lines::{Stats, counter};
+use jiff::Timestamp;
+
+pub use tally::Tally;
+
+use crate::exit::{FAILED, PASSED};
+use crate::record::Record;
+use crate::report::{DeviceCounts, Losses, Merged, PROCESS_DIED, Report, Run};
+use crate::totals::{Totals, failed_by_reason};
+use crate::words::counted;
+
+/// Why records make no report together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// There are none.
+    #[error("there is nothing to merge")]
+    Nothing,
+    /// A record is of a shard that its run does not have.
+    #[error(
+        "a file of run {run_id} is of shard {index}, and the numbers of {} end at {}",
+        counted(*count, "shard", "shards"),
+        count.saturating_sub(1)
+    )]
+    NoSuchShard {
+        /// The run.
+        run_id: String,
+        /// The shard's number, from 0.
+        index: u32,
+        /// How many shards the run has.
+        count: u32,
+    },
+    /// Two records are of the same process, and differ.
+    #[error(
+        "shard {index} of run {run_id} has two different files of the number {incarnation}\nhint: one of them is an older \
+         copy; leave it out"
+    )]
+    TwoFiles {
+        /// The run.
+        run_id: String,
+        /// The shard.
+        index: u32,
+        /// The process.
+        incarnation: NonZeroU32,
+    },
+    /// The records are of different fleets.
+    #[error(
+        "run {run_id} was cut into {} and into {next}; those can't be added",
+        counted(*one, "shard", "shards")
+    )]
+    CutDifferently {
+        /// The run.
+        run_id: String,
+        /// The number of shards of one record.
+        one: u32,
+        /// That of another.
+        next: u32,
+    },
+}
+
+/// Makes one report.
+///
+/// # Errors
+///
+/// The records are of different fleets, or two of them are of the same process and differ.
+pub fn merge(mut records: Vec<Record>) -> Result<Report, MergeError> {
+    // In the order of their beginnings, since numbers are drawn.
+    records.sort_by_key(|record| (record.index, record.began, record.incarnation));
+    // The same folder may be given twice, or be copied.
+    records.dedup();
+    if let Some(stray) = records.iter().find(|record| record.index >= record.count.get()) {
+        return Err(MergeError::NoSuchShard {
+            run_id: stray.run_id.clone(),
+            index: stray.index,
+            count: stray.count.get(),
+        });
+    }
+    let mut by_process = BTreeSet::new();
+    for record in &records {
+        if !by_process.insert((record.index, record.incarnation)) {
+            return Err(MergeError::TwoFiles {
+                run_id: record.run_id.clone(),
+                index: record.index,
+                incarnation: record.incarnation,
+            });
+        }
+    }
+    for pair in records.windows(2) {
+        let (one, next) = (&pair[0], &pair[1]);
+        if (one.count, one.fleet_devices) != (next.count, next.fleet_devices) {
+            return Err(MergeError::CutDifferently {
+                run_id: one.run_id.clone(),
+                one: one.count.get(),
+                next: next.count.get(),
+            });
+        }
+    }
+    let first = records.first().ok_or(MergeError::Nothing)?;
+    let (run_id, count, asked) = (first.run_id.clone(), first.count.get(), first.fleet_devices);
+
+    let mut totals = Totals::new(records.len());
+    let mut shards: BTreeMap<u32, Vec<&Record>> = BTreeMap::new();
+    for (process, record) in records.iter().enumerate() {
+        totals.add(process, record.stats.clone());
+        shards.entry(record.index).or_default().push(record);
+    }
+    let run = run_of(&records);
+    let killed = shards.values().flat_map(|processes| processes.iter());
+    let losses = Losses {
+        unreported: killed
+            .filter(|record| record.ended.is_none())
+            .map(|record| record.last_second)
+            .sum(),
+        ..Losses::default()
+    };
+    let mut report = Report::new(None, run, u64::from(asked), &totals, losses, None);
+    report.run.failures.clear();
+    report
+        .errors
+        .retain(|name, _| !name.starts_with(counter::DEVICES_FAILED));
+    report.failed_by_reason.clear();
+    report.assignments_reused = 0;
+    let mut devices = DeviceCounts {
+        asked: u64::from(asked),
+        registered: 0,
+        wanted: 0,
+        connected: 0,
+        failed: 0,
+    };
+    let mut open = Vec::new();
+    for (index, processes) in &shards {
+        let shard = Shard::of(processes);
+        devices.registered += shard.registered;
+        devices.wanted += shard.wanted;
+        devices.connected += shard.connected;
+        for (reason, failed) in shard.failed_by_reason {
+            devices.failed += failed;
+            let name = format!("{}{reason}", counter::DEVICES_FAILED);
+            *report.errors.entry(name).or_insert(0) += failed;
+            *report.failed_by_reason.entry(reason).or_insert(0) += failed;
+        }
+        // An assignment that the shard's own first process got is no news.
+        report.assignments_reused += processes
+            .first()
+            .map_or(0, |record| of(&record.stats, counter::DEVICES_ASSIGNMENT_REUSED));
+        if processes.last().is_some_and(|last| last.ended.is_none()) {
+            open.push(*index);
+        }
+    }
+    report.devices = devices;
+    let missing: Vec<u32> = (0..count).filter(|index| !shards.contains_key(index)).collect();
+    let named = |shards: &[u32]| shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    if !missing.is_empty() {
+        report
+            .run
+            .failures
+            .push(format!("there is nothing of shard {}", named(&missing)));
+    }
+    if !open.is_empty() {
+        let sentence = format!(
+            "the last process of shard {} is still there or was killed",
+            named(&open)
+        );
+        report.run.failures.push(sentence);
+    }
+    report.say_failed_devices();
+    report.exit = if report.run.failures.is_empty() { PASSED } else { FAILED };
+    report.merged = Some(Merged {
+        run_id,
+        shards: count,
+        missing,
+        open,
+        processes: u32::try_from(records.len()).unwrap_or(u32::MAX),
+        telemetry_lost: report.telemetry.lost,
+    });
+    Ok(report)
+}
+
+/// Which run the records are of, and when it was, as far as they hold it.
+fn run_of(records: &[Record]) -> Run {
+    let started: Option<Timestamp> = records.iter().filter_map(|record| record.began).min();
+    let ended = records.iter().filter_map(|record| record.written).max();
+    let lasted = started.zip(ended).map(|(started, ended)| ended.duration_since(started));
+    Run {
+        id: records.first().map(|record| record.run_id.clone()).unwrap_or_default(),
+        started,
+        ended,
+        duration_s: lasted.map(|lasted| lasted.as_secs_f64()),
+        end_reason: None,
+        failures: Vec::new(),
+        command: None,
+    }
+}
+
+/// The devices of a shard, over all processes that had it, one after the other.
+struct Shard {
+    registered: u64,
+    wanted: u64,
+    connected: u64,
+    failed_by_reason: BTreeMap<String, u64>,
+}
+
+impl Shard {
+    /// No record says which devices it counts, so those of one process are taken to be among those of another that counts
+    /// more. What was wanted at most and what was online at most leave those that failed; the reasons are those of the last
+    /// process that gives so many.
+    fn of(processes: &[&Record]) -> Self {
+        let most = |name: &str| processes.iter().map(|record| of(&record.stats, name)).max();
+        let connected = most(counter::DEVICES_CONNECTED).unwrap_or(0);
+        let wanted = most(counter::DEVICES_WANTED).unwrap_or(0).max(connected);
+        let mut unexplained = wanted - connected;
+        let mut reasons = BTreeMap::new();
+        for record in processes.iter().rev() {
+            for (reason, failed) in failed_by_reason(&record.stats) {
+                let failed = failed.min(unexplained);
+                if failed > 0 {
+                    *reasons.entry(reason.to_owned()).or_insert(0) += failed;
+                    unexplained -= failed;
+                }
+            }
+        }
+        // A process that was killed has no last line, in which the reasons are.
+        if unexplained > 0 {
+            *reasons.entry(PROCESS_DIED.to_owned()).or_insert(0) += unexplained;
+        }
+        Self {
+            registered: most(counter::DEVICES_REGISTERED).unwrap_or(0),
+            wanted,
+            connected,
+            failed_by_reason: reasons,
+        }
+    }
+}
+
+fn of(stats: &Stats, name: &str) -> u64 {
+    stats.counters.get(name).copied().unwrap_or(0)
+}
