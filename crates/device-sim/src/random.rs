@@ -2,7 +2,7 @@
 //!
 //! A device's stream depends only on the fleet's seed, its id and the purpose, so that no other device, shard or
 //! order of events changes it. Physics and decisions have separate streams: how often a connection breaks must not
-//! change the temperatures. `ChaCha8` is named because `StdRng` may change between versions of `rand`.
+//! change the temperatures. The generator has a name, xoshiro256++: `StdRng` may change between versions of `rand`.
 
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
