@@ -12,17 +12,16 @@
 //! | --- | --- |
 //! | [`Emulator`], [`Config`] | starts all of it, on free ports unless told otherwise |
 //! | [`cli`], [`terminal`] | the command line of the `iot-emulator` program, and its words to people |
-//! | `listener`, `tls`, `authority`, `state` | the ports for devices, and what clients trust |
-//! | `websocket` | MQTT's bytes in WebSocket frames |
+//! | `mqtt` | everything that a connection of a device passes: ports, WebSocket, packets, CONNECT, sessions |
+//! | `tls`, `authority`, `state` | what clients trust, and the folder where it is kept |
 //! | [`Gateway`] | the devices behind an IoT Edge device |
-//! | `wire`, `session` | packets, and the CONNECT that tells which service is wanted |
 //! | `attestation`, `certificate` | who a client is, by its certificates |
 //! | `dps` | registration |
 //! | `hub` | identities, twins, telemetry, methods, cloud-to-device messages |
 //! | `central`, `rest` | the IoT Central application, and its REST interface |
 //! | `page` | what a person looks at in a browser |
 //! | `store` | what outlives the process, in a database of the state folder |
-//! | `weather` | the one place that is asked before anything is done, and can be in the way: quotas and faults |
+//! | `gate` | the one place that is asked before anything is done, and can be in the way: quotas and faults |
 //! | `quota`, `faults` | [`Quota`] and [`FaultRules`]: what is too much, and what goes wrong on request |
 //! | [`Stats`], [`Journal`] | what happened |
 //! | `unconfirmed` | choices for which no public source was found |
