@@ -56,22 +56,26 @@ impl Roster {
         }
     }
 
+    /// The group of the plan that a device is in.
+    pub(crate) fn group_of(&self, device: usize) -> usize {
+        self.group_of[device]
+    }
+
     fn share(&self, ShareOf { group, share }: &ShareOf) -> Result<Vec<usize>, String> {
-        let group = match group {
-            None => None,
-            Some(name) => Some(
-                self.groups
-                    .iter()
-                    .position(|group| group == name)
-                    .ok_or_else(|| format!("there is no group `{name}`"))?,
-            ),
-        };
+        if let Some(name) = group
+            && !self.groups.contains(name)
+        {
+            return Err(format!("there is no group `{name}`"));
+        }
         let share = share.unwrap_or(1.0);
         if !(0.0..=1.0).contains(&share) {
             return Err(format!("`share` is {share}, it must be from 0 to 1"));
         }
         let selected = self.by_id.iter().filter(|&(id, &index)| {
-            group.is_none_or(|group| self.group_of[index] == group)
+            // Individual devices that differ are several groups of the plan, all of one name.
+            group
+                .as_ref()
+                .is_none_or(|name| self.groups[self.group_of[index]] == *name)
                 && (share >= 1.0 || stream(self.seed, id, Purpose::Selection).random_range(0.0..1.0) < share)
         });
         Ok(selected.map(|(_, &index)| index).collect())
@@ -93,9 +97,9 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
             });
         }
     };
-    let mailboxes: Vec<Arc<Mailbox>> = indices
+    let mailboxes: Vec<(usize, Arc<Mailbox>)> = indices
         .iter()
-        .map(|&index| Arc::clone(&roster.mailboxes[index]))
+        .map(|&index| (roster.group_of(index), Arc::clone(&roster.mailboxes[index])))
         .collect();
     let context = Arc::clone(context);
     let shard = roster.shard;
@@ -108,9 +112,9 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
         if !offset.is_zero() {
             sleep(offset).await;
         }
-        for mailbox in &mailboxes {
+        for (group, mailbox) in &mailboxes {
             if order(action, mailbox) {
-                context.metrics.count(Counter::DevicesWanted);
+                context.metrics.count(*group, Counter::DevicesWanted);
             }
             if !pause.is_zero() {
                 sleep(pause).await;
@@ -161,6 +165,22 @@ mod tests {
             })
             .unwrap();
         assert_eq!(group, (500..1_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn all_groups_of_one_name_are_meant() {
+        let devices: Vec<_> = (0..4)
+            .map(|i| (i, RegistrationId::new(&format!("d{i}")).unwrap()))
+            .collect();
+        let names = ["individual", "a", "individual", "b"].map(str::to_owned).to_vec();
+        let share = ShareOf {
+            group: Some("individual".into()),
+            share: None,
+        };
+        assert_eq!(
+            Roster::new(7, Shard::WHOLE, names, &devices).share(&share).unwrap(),
+            [0, 2]
+        );
     }
 
     #[test]

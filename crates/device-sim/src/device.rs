@@ -173,6 +173,7 @@ impl Device {
         }
         self.move_to(State::Stopped);
         Outcome {
+            group: self.group,
             wanted: wanted_since.is_some(),
             connected: self.connected,
             last_failure: self.last_failure,
@@ -241,13 +242,13 @@ impl Device {
         self.reporter.report(&measured.report);
         let metrics = &self.context.metrics;
         if tick.missed > 0 {
-            metrics.add(Counter::TicksMissed, tick.missed);
+            metrics.add(self.group, Counter::TicksMissed, tick.missed);
         }
         let expired = self.outbox.expire(Instant::now());
         self.give_up(expired, "too_old");
         for (component, body) in measured.telemetry {
             debug!(device_id = %self.id, "telemetry {}", String::from_utf8_lossy(&body));
-            self.context.metrics.count(Counter::TelemetryOffered);
+            self.context.metrics.count(self.group, Counter::TelemetryOffered);
             let dropped = self.outbox.offer(tick.due, component, body);
             self.give_up(dropped, "outbox_full");
         }
@@ -261,7 +262,9 @@ impl Device {
     /// Messages that will never be acknowledged.
     fn give_up(&self, messages: impl IntoIterator<Item = Message>, reason: &str) {
         for message in messages {
-            self.context.metrics.count_reason(counter::TELEMETRY_DROPPED, reason);
+            self.context
+                .metrics
+                .count_reason(self.group, counter::TELEMETRY_DROPPED, reason);
             self.unfinished(Phase::Publish, Some(message.due));
             self.unfinished(Phase::PublishSent, message.first_sent);
         }
@@ -334,7 +337,7 @@ impl Device {
     }
 
     fn say(&mut self, state: State, details: impl FnOnce(&mut DeviceLine)) {
-        self.context.metrics.moved(self.state, state);
+        self.context.metrics.moved(self.group, self.state, state);
         self.state = state;
         let mut line = DeviceLine {
             id: self.id.to_string(),

@@ -143,6 +143,10 @@ impl Fleet {
         let groups = groups.collect::<Result<_, _>>()?;
         let names = plan.groups.iter().map(|group| group.name.clone());
         let roster = Roster::new(plan.seed, shard, names.clone().collect(), &devices);
+        let mut sizes = vec![0; plan.groups.len()];
+        for (group, _) in &devices {
+            sizes[*group] += 1;
+        }
         let of = plan.device_count();
         // Where the clock of a machine is before the start of the plan, only the start itself is in common.
         let age = Timestamp::now()
@@ -154,7 +158,7 @@ impl Fleet {
             groups,
             register_pacer: Pacer::new(plan.rates.register_per_s, shard, beat),
             connect_pacer: Pacer::new(plan.rates.connect_per_s, shard, beat),
-            metrics: Metrics::new(devices.len() as u64, names),
+            metrics: Metrics::new(names.zip(sizes)),
             settled: Settled::default(),
             loading: Semaphore::new(LOADING),
             run_id: plan.run_id,
@@ -218,7 +222,9 @@ impl Fleet {
         };
         for outcome in &outcomes {
             if let Some(reason) = outcome.failure() {
-                context.metrics.count_reason(counter::DEVICES_FAILED, reason);
+                context
+                    .metrics
+                    .count_reason(outcome.group, counter::DEVICES_FAILED, reason);
             }
         }
         reporting.say();
@@ -300,12 +306,16 @@ impl Conductor {
 
     /// Moves the border between the devices that are to be online and those that are not.
     fn bring_online(&self, now: usize, wanted: usize) -> usize {
-        for mailbox in self.roster.mailboxes().iter().take(wanted).skip(now) {
+        let metrics = &self.context.metrics;
+        for (device, mailbox) in self.roster.mailboxes().iter().enumerate().take(wanted).skip(now) {
+            let group = self.roster.group_of(device);
+            metrics.wants(group, true);
             if mailbox.want_online() {
-                self.context.metrics.count(Counter::DevicesWanted);
+                metrics.count(group, Counter::DevicesWanted);
             }
         }
-        for mailbox in self.roster.mailboxes().iter().take(now).skip(wanted) {
+        for (device, mailbox) in self.roster.mailboxes().iter().enumerate().take(now).skip(wanted) {
+            metrics.wants(self.roster.group_of(device), false);
             mailbox.want_offline();
         }
         wanted

@@ -33,6 +33,8 @@ impl Step {
 /// How a device ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
+    /// The group of the plan that it is in.
+    pub group: usize,
     /// It has been wanted online at any time.
     pub wanted: bool,
     /// It has been online at least once.
@@ -74,6 +76,7 @@ mod tests {
             (false, false, Some("dps_unauthorized"), Registration, None),
         ] {
             let outcome = Outcome {
+                group: 0,
                 wanted,
                 connected,
                 last_failure,

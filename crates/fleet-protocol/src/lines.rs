@@ -74,6 +74,9 @@ pub struct Stats {
     pub counters: BTreeMap<String, u64>,
     /// State → devices in it.
     pub states: BTreeMap<State, u64>,
+    /// Group → its part of the counters and states; `individual` is the group of devices with enrollments of their own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, GroupStats>,
     /// `<phase>/<group>` → what was begun since the process began and has been given up without an end. It is in no
     /// histogram, so percentiles without it would be those of the survivors.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -81,6 +84,20 @@ pub struct Stats {
     /// `<phase>/<group>` → base64 of an HDR histogram (V2, uncompressed) of microseconds since the line before. Phases
     /// without a new value are left out.
     pub histograms: BTreeMap<String, String>,
+}
+
+/// The figures of one group in one process.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupStats {
+    /// As in [`Stats`]; what is 0 is left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, u64>,
+    /// State → devices in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub states: BTreeMap<State, u64>,
+    /// Devices that the stages want online now.
+    #[serde(default)]
+    pub wanted_now: u64,
 }
 
 /// Phases that began and never ended.
@@ -211,6 +228,8 @@ pub mod counter {
     pub const CLIPPED: &str = "clipped/";
     /// Sessions that ended unasked and were begun again, by reason.
     pub const RECONNECTS: &str = "reconnects/";
+    /// Commands that have reached a device, also queued ones.
+    pub const COMMANDS: &str = "commands";
     /// Number of times that DPS answered 429.
     pub const DPS_THROTTLED: &str = "dps_throttled";
     /// Failed registrations, by reason.

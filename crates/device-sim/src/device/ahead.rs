@@ -86,7 +86,7 @@ impl Device {
             }
             Err(trouble) => {
                 let metrics = &self.context.metrics;
-                metrics.count_reason(counter::REGISTER_FAILED, trouble.reason);
+                metrics.count_reason(self.group, counter::REGISTER_FAILED, trouble.reason);
                 info!(device_id = %self.id, reason = trouble.reason, "{}; stays as it is", shown::text(&trouble.message));
                 let assigned = self.assigned.clone();
                 self.say(State::Online, |line| {

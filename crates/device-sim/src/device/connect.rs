@@ -94,7 +94,9 @@ impl Device {
                 if begun.elapsed() >= WELL_AFTER {
                     self.recovery.recovered();
                 }
-                self.context.metrics.count_reason(counter::RECONNECTS, trouble.reason);
+                self.context
+                    .metrics
+                    .count_reason(self.group, counter::RECONNECTS, trouble.reason);
                 self.failed(trouble);
             }
         }
@@ -111,7 +113,7 @@ impl Device {
     fn connect_failed(&mut self, trouble: Trouble) {
         self.context
             .metrics
-            .count_reason(counter::CONNECT_FAILED, trouble.reason);
+            .count_reason(self.group, counter::CONNECT_FAILED, trouble.reason);
         self.failed(trouble);
     }
 

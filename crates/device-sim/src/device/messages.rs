@@ -26,7 +26,7 @@ impl Device {
             Event::Acknowledged { packet_id, latency, .. } => {
                 if let Some(message) = self.outbox.acknowledged(packet_id.get()) {
                     let metrics = &self.context.metrics;
-                    metrics.count(Counter::TelemetryAcked);
+                    metrics.count(self.group, Counter::TelemetryAcked);
                     metrics.record(self.group, Phase::Publish, message.due.elapsed());
                     let first_sent = message.first_sent.map_or(latency, |at| at.elapsed());
                     metrics.record(self.group, Phase::PublishSent, first_sent);
@@ -64,7 +64,7 @@ impl Device {
         let metrics = &self.context.metrics;
         if let Some((_, asked)) = session.twin_request.take_if(|(expected, _)| *expected == number) {
             if status != 200 {
-                metrics.count_reason(counter::TWIN_GET_FAILED, &status.to_string());
+                metrics.count_reason(self.group, counter::TWIN_GET_FAILED, &status.to_string());
                 let message = format!("the hub answered the request for the twin with {status}");
                 return Err(match status {
                     429 => Trouble::throttled(message),
@@ -81,7 +81,7 @@ impl Device {
             if status < 300 {
                 metrics.record(self.group, Phase::Report, sent.elapsed());
             } else {
-                metrics.count_reason(counter::REPORT_FAILED, &status.to_string());
+                metrics.count_reason(self.group, counter::REPORT_FAILED, &status.to_string());
                 warn!(device_id = %self.id, status, "reported properties were refused");
             }
         }
@@ -118,16 +118,17 @@ impl Device {
         };
         let body = answer.body.as_ref().map(ToString::to_string).unwrap_or_default();
         let metrics = &self.context.metrics;
+        metrics.count(self.group, Counter::Commands);
         match session.link.publish(topic.to_string(), body, Qos::AtMostOnce) {
             Ok(_) => {
                 metrics.record(self.group, Phase::Command, arrived.elapsed());
                 info!(device_id = %self.id, command = name, "answered with {}", answer.status);
                 if answer.status >= 400 {
-                    metrics.count_reason(counter::COMMAND_FAILED, &answer.status.to_string());
+                    metrics.count_reason(self.group, counter::COMMAND_FAILED, &answer.status.to_string());
                 }
             }
             Err(error) => {
-                metrics.count_reason(counter::COMMAND_FAILED, error.reason());
+                metrics.count_reason(self.group, counter::COMMAND_FAILED, error.reason());
                 warn!(device_id = %self.id, command = name, "answer was not sent: {error}");
             }
         }
@@ -143,10 +144,11 @@ impl Device {
         let payload = if payload == NO_VALUE { &[] } else { payload };
         let answer = self.model.command(&CommandName::parse(command), payload);
         info!(device_id = %self.id, command, status = answer.status, "queued command carried out");
+        self.context.metrics.count(self.group, Counter::Commands);
         if answer.status >= 400 {
             self.context
                 .metrics
-                .count_reason(counter::COMMAND_FAILED, &answer.status.to_string());
+                .count_reason(self.group, counter::COMMAND_FAILED, &answer.status.to_string());
         }
         self.plan_reboot(&answer);
     }

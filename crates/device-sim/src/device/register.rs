@@ -44,7 +44,7 @@ impl Device {
             // The cached assignment is no longer valid, also for the next run.
             self.remember(|cache| cache.forget(&key));
         } else if let Some(assigned) = self.remembered(&key) {
-            self.context.metrics.count(Counter::DevicesAssignmentReused);
+            self.context.metrics.count(self.group, Counter::DevicesAssignmentReused);
             self.accept(assigned, identity, loaded);
             return;
         }
@@ -94,7 +94,7 @@ impl Device {
         self.not_before = None;
         self.step = Step::ConnectTurn;
         if !std::mem::replace(&mut self.registered, true) {
-            self.context.metrics.count(Counter::DevicesRegistered);
+            self.context.metrics.count(self.group, Counter::DevicesRegistered);
         }
         let (hub, leaf_sha256) = (assigned.hub.to_string(), assigned.leaf_sha256.clone());
         self.assigned = Some(assigned);
@@ -108,7 +108,7 @@ impl Device {
     fn register_failed(&mut self, trouble: Trouble) {
         self.context
             .metrics
-            .count_reason(counter::REGISTER_FAILED, trouble.reason);
+            .count_reason(self.group, counter::REGISTER_FAILED, trouble.reason);
         self.failed(trouble);
         self.settle();
     }
@@ -169,6 +169,6 @@ pub(super) async fn ask_dps(
         ..RegistrationOptions::default()
     };
     // Counted as it happens: a throttled device may wait for minutes before anything else is reported of it.
-    let count = || context.metrics.count(Counter::DpsThrottled);
+    let count = || context.metrics.count(group, Counter::DpsThrottled);
     registration.run_telling(&options, count).await
 }

@@ -174,14 +174,16 @@ impl Device {
 
     fn twin_timed_out(&self, session: &mut Session) -> Trouble {
         session.twin_request = None;
-        self.context.metrics.count_reason(counter::TWIN_GET_FAILED, "timeout");
+        self.context
+            .metrics
+            .count_reason(self.group, counter::TWIN_GET_FAILED, "timeout");
         let within = self.context.patience.answer;
         Trouble::hub("timeout_twin", format!("the twin did not come within {within:?}"))
     }
 
     fn come_online(&mut self) {
         if !std::mem::replace(&mut self.connected, true) {
-            self.context.metrics.count(Counter::DevicesConnected);
+            self.context.metrics.count(self.group, Counter::DevicesConnected);
             if let Some(wanted) = self.mailbox.wanted_since() {
                 let took = wanted.elapsed();
                 self.context.metrics.record(self.group, Phase::TimeToOnline, took);
@@ -260,11 +262,14 @@ impl Device {
                 Err(error) if error.is_retryable() => break,
                 Err(error) => return Err(not_taken(&error)),
             }
-            self.context.metrics.count(if again {
-                Counter::TelemetryResent
-            } else {
-                Counter::TelemetrySent
-            });
+            self.context.metrics.count(
+                self.group,
+                if again {
+                    Counter::TelemetryResent
+                } else {
+                    Counter::TelemetrySent
+                },
+            );
         }
         Ok(())
     }
