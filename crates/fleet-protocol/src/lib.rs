@@ -5,4 +5,5 @@
 
 pub mod lines;
 pub mod plan;
+pub mod reason;
 pub mod room;

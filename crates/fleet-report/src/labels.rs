@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::metric::Label;
+use crate::metric::{Label, Metric};
 
 /// Values of labels: those of a series of figures, or those that a selector asks for.
 ///
@@ -85,6 +85,8 @@ pub struct KnownLabels {
     pub shards: Vec<String>,
     /// The ids of the limits that the target has.
     pub limits: Vec<String>,
+    /// Metrics that exist, but that this run does not measure.
+    pub not_measured: &'static [Metric],
 }
 
 impl KnownLabels {

@@ -35,10 +35,12 @@
 //! | [`record`], [`merge`] | what a process leaves of its shard, and one report of many |
 //! | [`exit`] | the numbers with which a run ends |
 //! | [`words`] | words that depend on numbers |
+//! | [`gather`] | the lines of processes as figures |
 //! | [`thresholds`] | what a run must reach: read from `[thresholds]`, evaluated each second, written as lines |
 
 pub mod exit;
 pub mod figures;
+pub mod gather;
 pub mod labels;
 pub mod merge;
 pub mod metric;

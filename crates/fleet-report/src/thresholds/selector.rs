@@ -28,6 +28,10 @@ impl Selector {
     pub fn parse(text: &str, known: &KnownLabels) -> Result<Self, Vec<ThresholdError>> {
         let (name, braces) = text.find('{').map_or((text, None), |at| (&text[..at], Some(at)));
         let metric = metric(name).map_err(|error| vec![error])?;
+        if known.not_measured.contains(&metric) {
+            let message = format!("`{}` is planned, but not measured yet", metric.name());
+            return Err(vec![ThresholdError::new(0..name.len(), message, "another metric")]);
+        }
         let Some(open) = braces else {
             return Ok(Self {
                 metric,
@@ -172,7 +176,7 @@ mod tests {
             reasons: vec!["timeout".into(), "401002".into()],
             stages: 3,
             shards: vec!["1".into(), "2".into()],
-            limits: Vec::new(),
+            ..KnownLabels::default()
         }
     }
 
@@ -277,5 +281,15 @@ mod tests {
             errors[0]
         );
         assert!(errors[0].accepted.ends_with(", quota_used"), "{}", errors[0]);
+    }
+
+    #[test]
+    fn a_metric_that_the_run_does_not_measure_is_refused_as_such() {
+        let known = KnownLabels {
+            not_measured: &[Metric::SchedulerLag],
+            ..known()
+        };
+        let errors = Selector::parse("scheduler_lag", &known).unwrap_err();
+        assert_eq!(errors[0].message, "`scheduler_lag` is planned, but not measured yet");
     }
 }

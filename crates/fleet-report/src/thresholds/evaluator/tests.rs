@@ -22,6 +22,7 @@ fn threshold(selector: &str, expression: &str) -> Threshold {
         stages: 3,
         shards: vec!["1".into()],
         limits: vec!["dps".into()],
+        ..KnownLabels::default()
     };
     let selector = Selector::parse(selector, &known).unwrap();
     let expression = Expression::parse(expression, selector.metric).unwrap();

@@ -9,6 +9,7 @@ fn known() -> KnownLabels {
         stages: 2,
         shards: vec!["1".into(), "2".into()],
         limits: vec!["dps.registrations".into()],
+        ..KnownLabels::default()
     }
 }
 

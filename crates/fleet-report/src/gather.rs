@@ -1,0 +1,337 @@
+//! The lines of all processes as the figures that thresholds are judged by.
+//!
+//! A line has counters since its process began and times since the line before. What is new in it is added once, under
+//! the labels of its group and its process.
+
+use std::collections::BTreeMap;
+
+use fleet_protocol::lines::{GroupStats, Phase, State, Stats, counter};
+
+use crate::figures::{Figures, Gauge};
+use crate::labels::Labels;
+use crate::metric::{Label, Metric};
+use crate::totals::decode;
+
+/// Metrics that no process measures yet, so that a threshold on them would never see a sample.
+pub const NOT_MEASURED: [Metric; 4] = [
+    Metric::SchedulerLag,
+    Metric::CommandRoundtripDuration,
+    Metric::PropertyRoundtripDuration,
+    Metric::QuotaUsed,
+];
+
+/// The figures of a run, and the last line of each process.
+#[derive(Debug, Clone, Default)]
+pub struct Gather {
+    figures: Figures,
+    last: BTreeMap<usize, Stats>,
+}
+
+/// Counters of events, by the metric that they are.
+const EVENTS: [(&str, Metric); 7] = [
+    (counter::TELEMETRY_OFFERED, Metric::TelemetryOffered),
+    (counter::TELEMETRY_SENT, Metric::TelemetrySent),
+    (counter::TELEMETRY_ACKED, Metric::TelemetryAcked),
+    (counter::TELEMETRY_RESENT, Metric::TelemetryResent),
+    (counter::TICKS_MISSED, Metric::TicksMissed),
+    (counter::DPS_THROTTLED, Metric::DpsThrottled),
+    (counter::COMMANDS, Metric::Commands),
+];
+
+/// Counters of events with a reason.
+const EVENTS_BY_REASON: [(&str, Metric); 2] = [
+    (counter::TELEMETRY_DROPPED, Metric::TelemetryDropped),
+    (counter::RECONNECTS, Metric::Reconnects),
+];
+
+/// Counters of failures with a reason.
+const FAILURES: [(&str, Metric); 5] = [
+    (counter::REGISTER_FAILED, Metric::RegisterFailed),
+    (counter::CONNECT_FAILED, Metric::ConnectFailed),
+    (counter::TWIN_GET_FAILED, Metric::TwinGetFailed),
+    (counter::REPORT_FAILED, Metric::ReportFailed),
+    (counter::COMMAND_FAILED, Metric::CommandFailed),
+];
+
+impl Gather {
+    /// Takes a line of a process.
+    pub fn line(&mut self, process: usize, stats: &Stats) {
+        let last = self.last.insert(process, stats.clone()).unwrap_or_default();
+        let none = GroupStats::default();
+        for (group, now) in &stats.groups {
+            let before = last.groups.get(group).unwrap_or(&none);
+            self.group(&labels(process, group), before, now);
+        }
+        for (name, encoded) in &stats.histograms {
+            let known = name
+                .split_once('/')
+                .and_then(|(phase, group)| Some((phase_of(phase)?, group)));
+            let (Some((phase, group)), Some(times)) = (known, decode(encoded)) else {
+                // The totals count what can't be read.
+                continue;
+            };
+            let labels = labels(process, group);
+            let clipped = |stats: &Stats| {
+                let name = format!("{}{}", counter::CLIPPED, phase.word());
+                let group = stats.groups.get(group)?;
+                group.counters.get(&name).copied()
+            };
+            let clipped = clipped(stats).unwrap_or(0).saturating_sub(clipped(&last).unwrap_or(0));
+            // Each of these times is an attempt that ended well.
+            let attempted = match phase {
+                Phase::Register => Some(Metric::RegisterFailed),
+                Phase::Connect => Some(Metric::ConnectFailed),
+                Phase::TwinGet => Some(Metric::TwinGetFailed),
+                Phase::Report => Some(Metric::ReportFailed),
+                _ => None,
+            };
+            if let Some(metric) = attempted {
+                self.figures.add_attempts(metric, labels.clone(), times.len());
+            }
+            if phase == Phase::Report {
+                self.figures
+                    .add_events(Metric::PropertyUpdates, labels.clone(), times.len());
+            }
+            self.figures.add_times(metric_of(phase), labels, &times, clipped);
+        }
+    }
+
+    fn group(&mut self, labels: &Labels, before: &GroupStats, now: &GroupStats) {
+        let added = |name: &str| count(now, name).saturating_sub(count(before, name));
+        let figures = &mut self.figures;
+        for (name, metric) in EVENTS {
+            figures.add_events(metric, labels.clone(), added(name));
+        }
+        figures.add_attempts(Metric::CommandFailed, labels.clone(), added(counter::COMMANDS));
+        figures.add_events(Metric::PropertyUpdates, labels.clone(), 0);
+        for (prefix, metric) in EVENTS_BY_REASON {
+            figures.add_events(metric, labels.clone(), 0);
+            for (reason, name) in reasons(now, prefix) {
+                figures.add_events(metric, labels.clone().with(Label::Reason, reason), added(name));
+            }
+        }
+        for (prefix, metric) in FAILURES {
+            for (reason, name) in reasons(now, prefix) {
+                let failed = added(name);
+                figures.add_failures(metric, labels.clone().with(Label::Reason, reason), failed);
+                match metric {
+                    // Every command counts when it arrives, whatever becomes of it.
+                    Metric::CommandFailed => {}
+                    // An answer to a report that refuses it is an answer.
+                    Metric::ReportFailed => {
+                        figures.add_attempts(metric, labels.clone(), failed);
+                        figures.add_events(Metric::PropertyUpdates, labels.clone(), failed);
+                    }
+                    _ => figures.add_attempts(metric, labels.clone(), failed),
+                }
+            }
+        }
+        let online = now.states.get(&State::Online).copied().unwrap_or(0);
+        let gauge = Gauge {
+            value: float(online),
+            of: Some(float(now.wanted_now)),
+        };
+        figures.set_gauge(Metric::DevicesOnline, labels.clone(), gauge);
+    }
+
+    /// The first stage has reached its target, so long after it began.
+    pub fn time_to_online(&mut self, seconds: f64) {
+        let gauge = Gauge {
+            value: seconds,
+            of: None,
+        };
+        self.figures.set_gauge(Metric::TimeToOnline, Labels::none(), gauge);
+    }
+
+    /// Every device has stopped: what is not acknowledged now is lost, and who was wanted and never online has failed.
+    /// `losses` went with processes that died, and `not_received` was acknowledged without reaching the target.
+    pub fn drained(&mut self, losses: crate::report::Losses, not_received: u64) {
+        let figures = &mut self.figures;
+        for (process, stats) in &self.last {
+            for (group, now) in &stats.groups {
+                let labels = labels(*process, group);
+                let offered = count(now, counter::TELEMETRY_OFFERED);
+                let lost = offered.saturating_sub(count(now, counter::TELEMETRY_ACKED));
+                figures.add_attempts(Metric::TelemetryLost, labels.clone(), offered);
+                figures.add_failures(Metric::TelemetryLost, labels.clone(), lost);
+                let failed: u64 = reasons(now, counter::DEVICES_FAILED)
+                    .map(|(_, name)| count(now, name))
+                    .sum();
+                figures.add_attempts(
+                    Metric::DevicesFailed,
+                    labels.clone(),
+                    count(now, counter::DEVICES_WANTED),
+                );
+                figures.add_failures(Metric::DevicesFailed, labels, failed);
+            }
+        }
+        figures.add_attempts(Metric::DevicesFailed, Labels::none(), losses.wanted);
+        figures.add_failures(Metric::DevicesFailed, Labels::none(), losses.failed);
+        figures.add_failures(Metric::TelemetryLost, Labels::none(), not_received);
+    }
+
+    /// Everything so far.
+    #[must_use]
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+}
+
+fn labels(process: usize, group: &str) -> Labels {
+    Labels::none()
+        .with(Label::Shard, process.to_string())
+        .with(Label::Group, group)
+}
+
+fn count(stats: &GroupStats, name: &str) -> u64 {
+    stats.counters.get(name).copied().unwrap_or(0)
+}
+
+/// The counters that begin with `prefix`: the reason, and the whole name.
+fn reasons<'a>(stats: &'a GroupStats, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let names = stats.counters.keys();
+    names.filter_map(move |name| Some((name.strip_prefix(prefix)?, name.as_str())))
+}
+
+fn phase_of(word: &str) -> Option<Phase> {
+    Phase::ALL.into_iter().find(|phase| phase.word() == word)
+}
+
+const fn metric_of(phase: Phase) -> Metric {
+    match phase {
+        Phase::Register => Metric::RegisterDuration,
+        Phase::DpsWait => Metric::DpsWaitDuration,
+        Phase::Connect => Metric::ConnectDuration,
+        Phase::ConnectDns => Metric::ConnectDnsDuration,
+        Phase::ConnectTcp => Metric::ConnectTcpDuration,
+        Phase::ConnectTls => Metric::ConnectTlsDuration,
+        Phase::ConnectMqtt => Metric::ConnectMqttDuration,
+        Phase::TwinGet => Metric::TwinGetDuration,
+        Phase::TimeToOnline => Metric::TimeToOnlineDuration,
+        Phase::Publish => Metric::PublishDuration,
+        Phase::PublishSent => Metric::PublishSentDuration,
+        Phase::Report => Metric::ReportDuration,
+        Phase::Command => Metric::CommandDuration,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a fleet has far fewer than 2^53 devices")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::labels::KnownLabels;
+    use crate::report::Losses;
+    use crate::thresholds::{Evaluator, Expression, Second, Selector, Stage, Threshold, ThresholdResult, Verdict};
+
+    fn line(t: f64, group: &str, counters: &[(&str, u64)], online: u64, wanted: u64) -> Stats {
+        let group_stats = GroupStats {
+            counters: counters.iter().map(|&(name, count)| (name.to_owned(), count)).collect(),
+            states: BTreeMap::from([(State::Online, online)]),
+            wanted_now: wanted,
+        };
+        Stats {
+            t,
+            groups: BTreeMap::from([(group.to_owned(), group_stats)]),
+            ..Stats::default()
+        }
+    }
+
+    fn threshold(selector: &str, expression: &str) -> Threshold {
+        let known = KnownLabels {
+            groups: vec!["a".into(), "b".into()],
+            reasons: vec!["dns".into()],
+            stages: 2,
+            shards: vec!["0".into(), "1".into()],
+            ..KnownLabels::default()
+        };
+        let selector = Selector::parse(selector, &known).unwrap();
+        let expression = Expression::parse(expression, selector.metric).unwrap();
+        Threshold::new(selector, expression)
+    }
+
+    fn judged(threshold: Threshold, lines: &[(usize, Stats)], losses: Losses, not_received: u64) -> ThresholdResult {
+        let mut gather = Gather::default();
+        let mut evaluator = Evaluator::new(vec![threshold]);
+        let stage = Some(Stage { number: 1, held: true });
+        for (second, (process, stats)) in lines.iter().enumerate() {
+            gather.line(*process, stats);
+            let at_s = second as u64 + 1;
+            evaluator.second(Second { at_s, stage }, gather.figures());
+        }
+        gather.drained(losses, not_received);
+        evaluator.finish(lines.len() as u64 + 1, gather.figures()).remove(0)
+    }
+
+    #[test]
+    fn counters_are_added_once_however_often_a_line_repeats_them() {
+        let lines = [
+            (0, line(1.0, "a", &[("telemetry_acked", 10)], 1, 1)),
+            (0, line(2.0, "a", &[("telemetry_acked", 25)], 1, 1)),
+            (1, line(2.0, "b", &[("telemetry_acked", 5)], 1, 1)),
+        ];
+        for (selector, actual) in [
+            ("telemetry_acked", 30.0),
+            ("telemetry_acked{group:a}", 25.0),
+            ("telemetry_acked{shard:1}", 5.0),
+        ] {
+            let result = judged(threshold(selector, "count > 0"), &lines, Losses::default(), 0);
+            assert_eq!(
+                (result.actual, result.verdict),
+                (Some(actual), Verdict::Passed),
+                "{selector}"
+            );
+        }
+    }
+
+    #[test]
+    fn failures_are_a_share_of_all_attempts() {
+        let connects = [("connect_failed/dns", 3), ("connect_failed/timeout_mqtt", 1)];
+        let lines = [(0, line(1.0, "a", &connects, 0, 4))];
+        let all = judged(threshold("connect_failed", "rate == 0"), &lines, Losses::default(), 0);
+        assert_eq!((all.actual, all.verdict), (Some(1.0), Verdict::Failed));
+        let dns = judged(
+            threshold("connect_failed{reason:dns}", "count < 3"),
+            &lines,
+            Losses::default(),
+            0,
+        );
+        assert_eq!((dns.actual, dns.verdict), (Some(3.0), Verdict::Failed));
+    }
+
+    #[test]
+    fn devices_online_are_a_share_of_the_devices_wanted_now_over_all_processes() {
+        let lines = [(0, line(1.0, "a", &[], 8, 10)), (1, line(1.0, "b", &[], 10, 10))];
+        let result = judged(
+            threshold("devices_online", "value >= 95%"),
+            &lines,
+            Losses::default(),
+            0,
+        );
+        // The first second had the line of one process only: 8 of 10; then 18 of 20.
+        assert_eq!((result.actual, result.worst_at_s), (Some(0.8), Some(1)));
+    }
+
+    #[test]
+    fn what_died_with_a_process_or_never_arrived_counts_as_lost() {
+        let counters = [
+            ("telemetry_offered", 10),
+            ("telemetry_acked", 9),
+            ("devices_wanted", 4),
+            ("devices_failed/timeout_mqtt", 1),
+        ];
+        let lines = [(0, line(1.0, "a", &counters, 3, 4))];
+        let losses = Losses {
+            wanted: 2,
+            failed: 2,
+            unreported: 0,
+        };
+        let lost = judged(threshold("telemetry_lost", "count == 0"), &lines, losses, 2);
+        assert_eq!(lost.actual, Some(3.0));
+        let failed = judged(threshold("devices_failed", "rate <= 10%"), &lines, losses, 0);
+        assert_eq!(failed.actual, Some(0.5));
+    }
+}
