@@ -6,7 +6,7 @@ pub const PASSED: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Nothing was started: wrong usage, an invalid manifest, or a check before the start that said no.
 pub const REFUSED: u8 = 2;
-/// A threshold of the manifest was crossed. Reserved: thresholds are not built yet.
+/// A threshold of the manifest was crossed, or had no data.
 pub const THRESHOLDS: u8 = 99;
 /// Interrupted from outside; the report has still been written.
 pub const INTERRUPTED: u8 = 130;

@@ -11,6 +11,8 @@ use serde::Serialize;
 
 pub use latency::{Latency, Waiting};
 
+use crate::metric::Metric;
+use crate::thresholds::ThresholdResult;
 use crate::totals::{Received, Totals};
 use crate::words::counted;
 
@@ -46,8 +48,8 @@ pub struct Report {
     pub latency: BTreeMap<&'static str, Latency>,
     /// What failed, and how often.
     pub errors: BTreeMap<String, u64>,
-    /// Verdicts on the manifest's thresholds. None yet: thresholds are not built.
-    pub thresholds: Vec<serde_json::Value>,
+    /// The judgements on the manifest's thresholds.
+    pub thresholds: Vec<ThresholdResult>,
     /// The number with which the process ends.
     pub exit: u8,
     /// The target counts what it receives, and has not said it; in the summary only.
@@ -116,6 +118,8 @@ pub enum EndReason {
     EmulatorDied,
     /// All devices had failed for the same reason, which a person has to mend.
     AllFailed,
+    /// A threshold with `abort_on_fail` was crossed.
+    ThresholdCrossed,
 }
 
 /// What went with processes that died, as far as they had not reported it.
@@ -241,13 +245,24 @@ impl Report {
         report
     }
 
+    /// Takes the judgement on thresholds. One on `devices_failed` stands in the place of the rule that every wanted device
+    /// comes online.
+    pub fn judge(&mut self, thresholds: Vec<ThresholdResult>) {
+        if thresholds.iter().any(|result| result.metric == Metric::DevicesFailed) {
+            let sentence = self.failed_devices();
+            self.run.failures.retain(|failure| Some(failure) != sentence.as_ref());
+        }
+        self.thresholds = thresholds;
+    }
+
     /// Puts the devices that failed among the reasons for which the run did.
     pub fn say_failed_devices(&mut self) {
+        self.run.failures.extend(self.failed_devices());
+    }
+
+    fn failed_devices(&self) -> Option<String> {
         let DeviceCounts { wanted, failed, .. } = self.devices;
-        if failed > 0 {
-            let wanted = counted(wanted, "wanted device", "wanted devices");
-            let sentence = format!("{failed} of {wanted} never came online");
-            self.run.failures.push(sentence);
-        }
+        let wanted = counted(wanted, "wanted device", "wanted devices");
+        (failed > 0).then(|| format!("{failed} of {wanted} never came online"))
     }
 }

@@ -7,14 +7,16 @@ use fleet_protocol::lines::{Phase, counter};
 
 use crate::exit::{INTERRUPTED, PASSED};
 use crate::report::{Latency, Report};
+use crate::thresholds::{Marks, headline, lines};
 use crate::words::counted;
 
 /// The report in words and figures.
 #[must_use]
-pub fn summary(report: &Report) -> String {
+pub fn summary(report: &Report, marks: Marks) -> String {
     let mut text = String::new();
     // Writing into a string can't fail.
     let _ = verdict(&mut text, report);
+    text += &lines(&report.thresholds, marks);
     let _ = run(&mut text, report);
     let _ = devices(&mut text, report);
     let _ = telemetry(&mut text, report);
@@ -29,14 +31,18 @@ fn verdict(text: &mut String, report: &Report) -> std::fmt::Result {
         INTERRUPTED => "INTERRUPTED",
         _ => "FAILED",
     };
-    match report.run.failures.split_first() {
+    let judged = headline(&report.thresholds);
+    let judged = judged.as_deref().and_then(|line| line.split_once(": "));
+    let crossed = judged.filter(|(word, _)| *word == "FAILED").map(|(_, words)| words);
+    let passed = judged.filter(|_| report.exit == PASSED).map(|(_, words)| words);
+    let failures = report.run.failures.iter().map(String::as_str);
+    let mut reasons = crossed.into_iter().chain(failures).chain(passed);
+    match reasons.next() {
         None => writeln!(text, "{word}"),
-        Some((first, others)) => {
+        Some(first) => {
             writeln!(text, "{word}: {first}")?;
             let indent = word.len() + 2;
-            others
-                .iter()
-                .try_for_each(|failure| writeln!(text, "{:indent$}{failure}", ""))
+            reasons.try_for_each(|reason| writeln!(text, "{:indent$}{reason}", ""))
         }
     }
 }

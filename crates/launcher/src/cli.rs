@@ -40,7 +40,7 @@ Exit codes:
   0    passed
   1    failed while running: also when a device never came online
   2    nothing was started: wrong usage, an invalid manifest, or a check that said no
-  99   thresholds crossed
+  99   a threshold of the manifest did not hold, or had no data
   130  interrupted; the report is still written
 
 Data goes to stdout, everything else to stderr. NO_COLOR is respected.";

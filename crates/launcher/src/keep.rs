@@ -1,12 +1,14 @@
 //! Where a command leaves what it has found out: tried before anything starts, and kept apart from what it prints, so that
 //! neither is lost with the other.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
 use fleet_report::report::Report;
+use fleet_report::thresholds::Marks;
 use iot_protocol::shown;
 use provisioning::files::{self, Access, Durability};
 
@@ -72,6 +74,15 @@ pub fn write(report: &Report, folder: &Path) -> anyhow::Result<PathBuf> {
 pub(crate) fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     files::write_whole(path, content, Access::Folder, Durability::Synced)
         .with_context(|| format!("can't write `{}`", shown::path(path)))
+}
+
+/// The marks before lines on stdout: plain where it is no terminal, or where colours and symbols are not wanted
+/// (<https://no-color.org>).
+#[must_use]
+pub fn marks() -> Marks {
+    let is_plain =
+        !std::io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if is_plain { Marks::Ascii } else { Marks::Unicode }
 }
 
 /// Says where the files are and prints the summary, whatever became of the files.

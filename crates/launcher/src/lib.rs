@@ -24,8 +24,8 @@
 //!
 //! # Not covered
 //!
-//! On Windows a run has no control socket, and two runs that share a state folder at the same time are not kept apart. Manifest keys that are planned but not built are refused as such, among them thresholds;
-//! exit code 99 is therefore never given.
+//! On Windows a run has no control socket, and two runs that share a state folder at the same time are not kept apart. Events that are planned but not built
+//! are refused as such.
 //!
 //! # Example
 //!

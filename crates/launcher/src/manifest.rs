@@ -5,6 +5,7 @@
 //! | [`types`] | the manifest itself; the JSON Schema and the resolved manifest of a report are generated from it |
 //! | [`values`] | validities and stages, written as people write them |
 //! | [`edge`] | gateways, and who is behind them |
+//! | [`thresholds`] | what a run must reach, and which values labels can have |
 //! | `forms` | each kind of value and the form in which it is written |
 //! | `read` | the walk over the document, with the readers of [`settings`] |
 //! | [`problem`] | why there is no manifest: all that is wrong with it, drawn with its places |
@@ -19,6 +20,7 @@ mod read;
 pub mod roll;
 pub mod schema;
 pub mod scope;
+pub mod thresholds;
 pub mod types;
 pub mod values;
 

@@ -13,7 +13,7 @@ use fleet_report::words::counted;
 use iot_protocol::shown;
 
 use crate::exit::Failure;
-use crate::keep::{self, deliver};
+use crate::keep::{self, deliver, marks};
 
 /// Merges the files in `results`, of the run `run` or the newest, and prints the summary.
 ///
@@ -34,7 +34,7 @@ pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Res
     }
     let report = merge(records).map_err(Failure::refused)?;
     let written = folder.map(|folder| keep::write(&report, folder)).into_iter().collect();
-    deliver(written, summary(&report), console::note)?;
+    deliver(written, summary(&report, marks()), console::note)?;
     Ok(report.exit)
 }
 

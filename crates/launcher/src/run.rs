@@ -2,6 +2,7 @@
 
 mod events;
 mod futile;
+mod judge;
 pub mod prepare;
 mod silence;
 mod supervise;
@@ -13,8 +14,10 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use events::{Agenda, Results};
+use fleet_protocol::lines::counter;
 use fleet_report::report::{EndReason, Report, Run};
 use fleet_report::summary::summary;
+use fleet_report::thresholds::ThresholdResult;
 use fleet_report::totals::Received;
 use fleet_report::totals::Totals;
 use fleet_report::words::{self, counted};
@@ -22,17 +25,17 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::files::{self, Access, Durability};
 use settings::Span;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::advice::Advisor;
 use crate::control::broker::Desk;
 use crate::control::state_lock::Held;
 use crate::control::{Live, Status};
 use crate::ending::{self, Ending};
-use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED};
+use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED, THRESHOLDS};
 use crate::interrupts::Interrupts;
-use crate::keep::{self, deliver};
-use crate::manifest::types::Target;
+use crate::keep::{self, deliver, marks};
+use crate::manifest::types::{Load, Target};
 use crate::manifest::{self, Manifest};
 use crate::paths::absolute;
 use crate::prepare::application::Application;
@@ -43,6 +46,7 @@ use crate::prepare::{load, pace, plan, pre_flight, reach, target};
 use crate::process::shards::Shards;
 use crate::progress::Story;
 use crate::roll;
+use judge::Judge;
 use supervise::{Extent, Outcome, Watch};
 
 /// What to run, and how.
@@ -111,9 +115,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         prepared = prepared => prepared?,
         () = interrupts.next() => {
             // What had been started is killed by being dropped; there is nothing to drain yet.
-            let totals = Totals::new(0);
-            let results = Results::default();
-            return finish(&start, &totals, &Outcome::interrupted_early(), None, &results, options.report.as_deref(), story);
+            return finish(&start, &Outcome::interrupted_early(), Found::default(), options.report.as_deref(), story);
         }
     };
     let Ready {
@@ -157,6 +159,14 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         options.stop_within,
         story,
     );
+    let Load { stages, .. } = &start.manifest.load;
+    watch.judge(Judge::new(
+        start.manifest.thresholds.0.clone(),
+        stages,
+        start.devices,
+        start.processes,
+        Instant::now(),
+    ));
     watch.advise(Advisor::new(start.manifest.clone()));
     if options.keep_going || start.fails_on_purpose() {
         watch.keep_going();
@@ -165,10 +175,17 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         .run(shards, events, questions, &mut emulator, &mut interrupts)
         .await;
     let shown = watch.device_to_show().map(str::to_owned);
-    let (totals, agenda, ending) = watch.into_parts();
+    let (totals, agenda, ending, judge) = watch.into_parts();
     let report = options.report.as_deref();
     if outcome.left_at_once {
-        return finish(&start, &totals, &outcome, None, &Results::default(), report, story);
+        let judged = judge.map(|judge| judge.finish(Instant::now(), outcome.losses, 0));
+        let judged = judged.unwrap_or_default();
+        let found = Found {
+            totals,
+            judged,
+            ..Found::default()
+        };
+        return finish(&start, &outcome, found, report, story);
     }
     // An emulator that died with the run answers nothing, and would be asked again and again.
     let gone = matches!(start.manifest.target, Target::Emulator(_)) && emulator.is_none();
@@ -200,7 +217,17 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         story.tell(words);
     }
     outcome.received_unknown = received.is_none() && application.is_some_and(|application| application.counts());
-    finish(&start, &totals, &outcome, received, &results, report, story)
+    let acked = totals.counter(counter::TELEMETRY_ACKED);
+    let not_received = received.map_or(0, |received| acked.saturating_sub(received.received_unique));
+    let judged = judge.map(|judge| judge.finish(Instant::now(), outcome.losses, not_received));
+    let judged = judged.unwrap_or_default();
+    let found = Found {
+        totals,
+        judged,
+        received,
+        results,
+    };
+    finish(&start, &outcome, found, report, story)
 }
 
 /// Asks the application what it has seen, for as long as the end allows. What it does not answer is unknown.
@@ -346,16 +373,35 @@ impl Start {
     }
 }
 
-fn finish(
-    start: &Start,
-    totals: &Totals,
-    outcome: &Outcome,
+/// What is known when a run is over.
+struct Found {
+    totals: Totals,
+    judged: Vec<ThresholdResult>,
+    /// What the target received, as far as it answers.
     received: Option<Received>,
-    results: &Results,
-    folder: Option<&Path>,
-    story: Story,
-) -> Result<u8, Failure> {
+    results: Results,
+}
+
+impl Default for Found {
+    /// Nothing was started.
+    fn default() -> Self {
+        Self {
+            totals: Totals::new(0),
+            judged: Vec::new(),
+            received: None,
+            results: Results::default(),
+        }
+    }
+}
+
+fn finish(start: &Start, outcome: &Outcome, found: Found, folder: Option<&Path>, story: Story) -> Result<u8, Failure> {
     let asked = u64::from(start.devices);
+    let Found {
+        totals,
+        judged,
+        received,
+        results,
+    } = found;
     let run = Run {
         id: plan::run_id(start.now),
         started: Some(start.now),
@@ -371,19 +417,27 @@ fn finish(
         Some(start.resolved.clone()),
         run,
         asked,
-        totals,
+        &totals,
         outcome.losses,
         received,
     );
     report.received_unknown = outcome.received_unknown;
-    report.exit = if outcome.interrupted {
+    report.run.failures.extend(outcome.hopeless.clone());
+    report.judge(judged);
+    report.exit = if outcome.left_at_once {
+        INTERRUPTED
+    } else if !outcome.failures.is_empty() {
+        FAILED
+    } else if report.thresholds.iter().any(ThresholdResult::fails) {
+        THRESHOLDS
+    } else if outcome.interrupted {
         INTERRUPTED
     } else if !report.run.failures.is_empty() {
         FAILED
     } else {
         PASSED
     };
-    let mut text = summary(&report);
+    let mut text = summary(&report, marks());
     let mut written: Vec<_> = folder.map(|folder| keep::write(&report, folder)).into_iter().collect();
     for (index, roll) in results.rolls.iter().enumerate() {
         let name = match index {

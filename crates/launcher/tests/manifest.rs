@@ -95,10 +95,9 @@ device_id = "lab"
 [[event]]
 at = "30s"
 action = "storm"
-
-[thresholds]
-publish_duration = ["p(99)<500ms"]
 "#;
+    thresholds_that_make_no_sense_are_refused: with_group(
+        "\n[thresholds]\npublish_duraton = [\"p(95) < 1s\"]\npublish_duration = [\"p(95) < 500\", { threshold = \"rate < 1/s\", over = \"1ms\" }]\n\"connect_failed{group:thermostat}\" = [\"rate == 0\"]\n\"connect_failed{reason:mqtt_not_authorised}\" = [\"count == 0\"]\nscheduler_lag = [\"p(99) < 50ms\"]\ntelemetry_lost = \"rate == 0\"\n");
     a_gateway_that_is_none_is_refused: with_group(
         "via = \"gw-001\"\n\n[[group]]\nid = \"edge\"\nkind = \"edge\"\nvia = \"gw-0001\"\nmodel = \"thermostat\"\ngateway_address = \"lan:8883\"\ndevices = { prefix = \"gw-\", count = 2 }\n\n[[individual]]\nkind = \"edge\"\ndevice_id = \"a\"\nvia = \"thermo-0001\"\n\n[[individual]]\ndevice_id = \"b\"\nvia = \"something-else\"\n");
     what_a_gateway_can_not_be_called_is_refused: with_group(

@@ -13,6 +13,7 @@ use fleet_protocol::lines::{EndReason, Phase, Stats};
 use fleet_report::merge::merge;
 use fleet_report::record::{RECORD_VERSION, Record};
 use fleet_report::summary::summary;
+use fleet_report::thresholds::Marks;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
 fn record(index: u32, incarnation: u32, ended: Option<EndReason>, counters: &[(&str, u64)]) -> Record {
@@ -75,7 +76,7 @@ fn a_shard_that_moved_is_summed_in_its_messages_and_counted_once_in_its_devices(
     assert_eq!(report.exit, 0);
     assert_eq!(report.telemetry.unreported, 20, "of the one that was killed");
     report.tool.version = "0.0.0";
-    insta::assert_snapshot!(summary(&report));
+    insta::assert_snapshot!(summary(&report, Marks::Ascii));
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn what_is_missing_or_has_no_end_is_named_and_the_exit_code_says_so() {
     let merged = report.merged.as_ref().unwrap();
     assert_eq!((&merged.missing, &merged.open), (&vec![1], &vec![2]));
     assert_eq!(report.exit, 1);
-    let words = summary(&report);
+    let words = summary(&report, Marks::Ascii);
     assert!(words.contains("nothing of shard 1\n  no end of shard 2\n"), "{words}");
     // Only that nothing is missing makes it well.
     let whole = (0..3).map(|index| record(index, 1, Some(EndReason::Stopped), &telemetry(1, 1, 0)));

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use fleet_protocol::lines::{Line, Phase};
 use fleet_report::report::{EndReason, Losses, Report, Run};
 use fleet_report::summary::summary;
+use fleet_report::thresholds::Marks;
 use fleet_report::totals::Received;
 use fleet_report::totals::Totals;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
@@ -121,7 +122,7 @@ fn the_summary_says_it_all_in_figures() {
         received: 121,
         received_unique: 118,
     };
-    insta::assert_snapshot!(summary(&report(Losses::default(), &[], Some(received))));
+    insta::assert_snapshot!(summary(&report(Losses::default(), &[], Some(received)), Marks::Ascii));
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn what_a_process_took_with_it_is_in_the_verdict_and_in_the_account() {
     };
     let report = report(losses, &["device-sim 1/2 died: signal: 9 (SIGKILL)"], None);
     assert_eq!((report.devices.wanted, report.devices.failed), (11, 3));
-    let words = summary(&report);
+    let words = summary(&report, Marks::Ascii);
     let (head, _) = words.split_once("\n\nLatency").unwrap();
     insta::assert_snapshot!(head);
 }

@@ -154,17 +154,6 @@ impl<'a> Table<'a> {
         self.entries.contains_key(key)
     }
 
-    /// Refuses keys that are planned but can't be used yet.
-    pub fn not_built(&self, keys: &[&'static str]) {
-        for key in keys {
-            self.refused.borrow_mut().push(key);
-            if let Some((name, _)) = self.entries.get_key_value(*key) {
-                self.problems
-                    .push(name.span(), not_built(&self.path_of(key)), Vec::new());
-            }
-        }
-    }
-
     /// Refuses keys that belong to an alternative that was not chosen.
     pub fn out_of_place(&self, keys: &[&'static str], reason: &str) {
         for key in keys {
@@ -302,8 +291,4 @@ fn join(path: &str, key: &str) -> String {
     } else {
         format!("{path}.{key}")
     }
-}
-
-fn not_built(what: &str) -> String {
-    format!("`{what}` is planned, but not built yet")
 }

@@ -7,6 +7,7 @@ mod edge;
 mod events;
 mod target;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use fleet_protocol::plan::Model;
 use settings::{At, Document, Problem, Rate, Span, Table};
 
 use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant, Typed};
+use super::thresholds::{self, Thresholds};
 use super::types::{Fleet, Group, Individual, Load, Manifest, Room, Target, Telemetry};
 use super::values::Stage;
 use crate::manifest::allowance::allowed_registrations;
@@ -22,12 +24,15 @@ use crate::manifest::allowance::allowed_registrations;
 /// Connections begun per second where a manifest says nothing: gentle for a laptop, quick enough for a demonstration.
 const CONNECT_RATE: Rate = Rate::per_second(50.0);
 const PROCESSES: u32 = 2;
+/// Stages to name in thresholds where the stages themselves can't be read.
+const MANY: usize = 1000;
 
 pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifest, Vec<Problem>> {
     let root = document.root();
     let mut walk = Walk {
         folder,
         enrollments: Enrollments::Asked,
+        group_ids: RefCell::default(),
     };
 
     let fleet = root
@@ -66,7 +71,18 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
         None => Some(LoadKeys::default()),
     };
     let events: Vec<_> = root.tables("event").into_iter().filter_map(events::event).collect();
-    root.not_built(&["thresholds"]);
+    let mut known = walk.group_ids.take();
+    if root.has("individual") {
+        known.push(thresholds::INDIVIDUAL.to_owned());
+    }
+    let (stages, processes) = load
+        .as_ref()
+        .map_or((MANY, 256), |load| (load.stages.len(), load.processes));
+    let thresholds = Thresholds(fleet_report::thresholds::read(
+        &root,
+        &document.problems,
+        &thresholds::known(known, stages, processes),
+    ));
     root.finish();
 
     let whole = || {
@@ -78,6 +94,7 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
             group: groups?,
             individual: individuals.into_iter().collect::<Option<_>>()?,
             event: events.iter().map(|placed| placed.event.clone()).collect(),
+            thresholds,
         })
     };
     let manifest = whole();
@@ -94,6 +111,8 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
 struct Walk<'a> {
     folder: &'a Path,
     enrollments: Enrollments,
+    /// The ids of groups that could be read, whatever else is wrong with a group.
+    group_ids: RefCell<Vec<String>>,
 }
 
 /// Who sees to the enrollments of a target.
@@ -142,6 +161,7 @@ impl Walk<'_> {
         for table in tables {
             let id = table.required::<GroupId>("id");
             if let Some(id) = &id {
+                self.group_ids.borrow_mut().push(id.value.0.clone());
                 // The ids name folders, and some file systems ignore case.
                 if let Some(other) = ids.insert(id.value.0.to_ascii_lowercase(), id.key.clone()) {
                     document.problems.push(

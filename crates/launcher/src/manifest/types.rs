@@ -16,6 +16,7 @@ use settings::{Rate, Span};
 
 use super::case::Case;
 use super::roll::Request;
+use super::thresholds::Thresholds;
 use super::values::{Lasting, Stage};
 
 /// A fleet of simulated thermostats, where it registers, and how much it does.
@@ -39,6 +40,10 @@ pub struct Manifest {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub event: Vec<Event>,
+    /// What the run must reach, by metric: `publish_duration = ["p(95) < 500ms"]`.
+    #[serde(skip_serializing_if = "Thresholds::is_empty")]
+    #[schemars(default)]
+    pub thresholds: Thresholds,
 }
 
 /// What the fleet is called and where its files are.

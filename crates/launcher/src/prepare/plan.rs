@@ -11,13 +11,11 @@ use jiff::Timestamp;
 use provisioning::identities::GroupFolder;
 
 use crate::manifest::Manifest;
+use crate::manifest::thresholds::INDIVIDUAL;
 use crate::manifest::types::{GroupKind, Individual};
 use crate::paths::absolute;
 use crate::prepare::edge::Gateways;
 use crate::prepare::own_certificates;
-
-/// The name under which individually enrolled devices appear among the groups.
-pub const INDIVIDUAL: &str = "individual";
 
 /// The groups of a fleet as the plan has them: enrollment groups as ranges, individually enrolled devices that are alike
 /// as lists.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use super::events::Agenda;
 use super::futile::Futile;
+use super::judge::Judge;
 use super::silence::Silence;
 use super::throttling::Throttling;
 use crate::advice::Advisor;
@@ -26,6 +27,8 @@ use crate::progress::Story;
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
+/// As often as the processes write their figures.
+const JUDGED_EVERY: Duration = Duration::from_secs(1);
 /// Processes say their figures every second.
 const SILENT_FOR: Duration = Duration::from_secs(15);
 /// So many troubled devices are told one by one; the summary counts them all.
@@ -44,6 +47,8 @@ pub(super) struct Outcome {
     pub(super) left_at_once: bool,
     /// The application counts what it receives, and has not said it.
     pub(super) received_unknown: bool,
+    /// All devices failed for the same reason, and the run ended early.
+    pub(super) hopeless: Option<String>,
     /// What went with processes that died.
     pub(super) losses: Losses,
 }
@@ -131,6 +136,8 @@ pub(super) struct Watch {
     futile: Futile,
     /// The largest share of the fleet that the stages want online.
     peak: f64,
+    /// Where the manifest has thresholds.
+    judge: Option<Judge>,
 }
 
 impl Watch {
@@ -171,15 +178,21 @@ impl Watch {
             throttling: Throttling::default(),
             futile: Futile::new(ramp::wanted(peak, devices)),
             peak,
+            judge: None,
         }
     }
 
+    /// The run is judged while it lasts.
+    pub(super) fn judge(&mut self, judge: Option<Judge>) {
+        self.judge = judge;
+    }
+
     /// The figures, the events and what is left of the end's time, when no device is left.
-    pub(super) fn into_parts(self) -> (Totals, Agenda, Ending) {
+    pub(super) fn into_parts(self) -> (Totals, Agenda, Ending, Option<Judge>) {
         let ending = self
             .ending
             .unwrap_or_else(|| Ending::begin(Instant::now(), self.stop_within));
-        (self.totals, self.agenda, ending)
+        (self.totals, self.agenda, ending, self.judge)
     }
 
     /// The end begins; it has begun only once.
@@ -222,7 +235,11 @@ impl Watch {
     /// Notes that a device has registered once or failed to.
     fn settle(&mut self, device: &DeviceLine) {
         if self.settled.hear(device) {
-            self.stages_over = Some(Instant::now() + self.agenda.begin());
+            let now = Instant::now();
+            self.stages_over = Some(now + self.agenda.begin());
+            if let Some(judge) = &mut self.judge {
+                judge.clock().begin(now);
+            }
         }
     }
 
@@ -241,7 +258,7 @@ impl Watch {
             self.story.tell(format!(
                 "{words}: the run stops early; --keep-going runs the whole plan"
             ));
-            self.outcome.failures.push(words);
+            self.outcome.hopeless = Some(words);
             self.outcome.ends(EndReason::AllFailed);
             self.stop(shards);
         }
@@ -268,6 +285,8 @@ impl Watch {
     ) -> Outcome {
         let mut progress = interval_at(Instant::now() + PROGRESS, PROGRESS);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut judging = interval_at(Instant::now() + JUDGED_EVERY, JUDGED_EVERY);
+        judging.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -287,9 +306,16 @@ impl Watch {
                     if matches!(control.action, Action::PauseRamp | Action::ResumeRamp) {
                         // When the stages end, the processes know alone now.
                         self.stages_over = None;
+                        if let Some(judge) = &mut self.judge {
+                            match control.action {
+                                Action::PauseRamp => judge.clock().pause(Instant::now()),
+                                _ => judge.clock().resume(Instant::now()),
+                            }
+                        }
                     }
                     shards.say(&control);
                 },
+                _ = judging.tick(), if self.judge.is_some() => self.look_at_thresholds(&shards),
                 _ = progress.tick() => {
                     self.tell_progress();
                     self.look_for_silence();
@@ -312,12 +338,35 @@ impl Watch {
         }
     }
 
+    /// A threshold that must not be crossed ends the run.
+    fn look_at_thresholds(&mut self, shards: &Shards) {
+        let is_draining = self.ending.is_some();
+        let crossed = self
+            .judge
+            .as_mut()
+            .and_then(|judge| judge.second(Instant::now(), is_draining));
+        if let Some(threshold) = crossed
+            && !is_draining
+        {
+            let (metric, labels) = (threshold.selector.metric.name(), &threshold.selector.labels);
+            self.story.tell(format!(
+                "threshold crossed: {metric}{labels} {}: the run ends here (abort_on_fail)",
+                threshold.expression
+            ));
+            self.outcome.ends(EndReason::ThresholdCrossed);
+            self.stop(shards);
+        }
+    }
+
     fn hear(&mut self, event: Event, shards: &Shards) {
         if let Some(last) = self.last_line.get_mut(event.process) {
             *last = (!matches!(event.news, News::Ended { .. })).then(Instant::now);
         }
         match event.news {
             News::Said(Line::Stats(stats)) => {
+                if let Some(judge) = &mut self.judge {
+                    judge.line(event.process, &stats, Instant::now());
+                }
                 self.totals.add(event.process, stats);
                 let (acked, outstanding) = (self.totals.counter(counter::TELEMETRY_ACKED), self.totals.outstanding());
                 self.silence

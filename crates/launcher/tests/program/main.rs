@@ -23,3 +23,4 @@ mod roll;
 mod run;
 mod sims;
 mod support;
+mod thresholds;
