@@ -30,7 +30,7 @@ pub(crate) struct Context {
     pub(crate) seed: u64,
     pub(crate) target: Target,
     pub(crate) dps: Endpoint,
-    pub(crate) way: Way,
+    pub(crate) way: Connector,
     pub(crate) patience: Patience,
     pub(crate) groups: Vec<GroupContext>,
     pub(crate) register_pacer: Pacer,
@@ -38,7 +38,7 @@ pub(crate) struct Context {
     pub(crate) assignments: Option<AssignmentCache>,
     pub(crate) metrics: Metrics,
     pub(crate) lines: mpsc::UnboundedSender<Line>,
-    pub(crate) settled: Settled,
+    pub(crate) settled: RegistrationBarrier,
     /// Since when every device has to be registered.
     pub(crate) begun: Instant,
     /// How many identities are read at the same time.
@@ -54,7 +54,7 @@ impl Context {
 
 /// How a host is reached.
 #[derive(Debug)]
-pub(crate) struct Way {
+pub(crate) struct Connector {
     pub(crate) tls: Tls,
     pub(crate) port: u16,
     pub(crate) transport: plan::Transport,
@@ -72,7 +72,7 @@ pub enum WayError {
     Proxy(#[from] InvalidProxy),
 }
 
-impl Way {
+impl Connector {
     pub(crate) fn to(&self, host: &str) -> Result<Endpoint, WayError> {
         let proxy = self.proxies.to(host, self.port)?;
         Ok(Endpoint::new(host, self.port, self.tls.clone())?
@@ -89,7 +89,7 @@ pub(crate) struct Gateway {
     pub(crate) endpoint: Endpoint,
 }
 
-impl Way {
+impl Connector {
     /// The address of a gateway, which has its own certificates and uses MQTT over plain TLS.
     pub(crate) fn to_gateway(&self, gateway: &plan::Gateway, tls: Tls) -> Result<Gateway, WayError> {
         let proxy = self.proxies.to(&gateway.connect_host, gateway.port)?;
@@ -184,12 +184,12 @@ fn of_each_device(files: &Files) -> BroughtFiles {
 
 /// How many devices have finished their first registration, in whatever way.
 #[derive(Debug, Default)]
-pub(crate) struct Settled {
+pub(crate) struct RegistrationBarrier {
     devices: AtomicU32,
     changed: Notify,
 }
 
-impl Settled {
+impl RegistrationBarrier {
     pub(crate) fn one_more(&self) {
         self.devices.fetch_add(1, Ordering::AcqRel);
         self.changed.notify_one();

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::context::{Context, GroupContext, Settled, Way, WayError};
+use crate::context::{Connector, Context, GroupContext, RegistrationBarrier, WayError};
 use crate::control::{self, Roster};
 use crate::device::Device;
 use crate::metrics::{Counter, Metrics};
@@ -111,7 +111,7 @@ impl Fleet {
     ) -> Result<Self, FleetError> {
         let Target { port, transport, .. } = plan.target;
         let Settings { proxies, patience } = settings;
-        let way = Way {
+        let way = Connector {
             tls: tls(plan.target.ca.as_deref())?,
             port,
             transport,
@@ -159,7 +159,7 @@ impl Fleet {
             register_pacer: Pacer::new(plan.rates.register_per_s, shard, beat),
             connect_pacer: Pacer::new(plan.rates.connect_per_s, shard, beat),
             metrics: Metrics::new(names.zip(sizes)),
-            settled: Settled::default(),
+            settled: RegistrationBarrier::default(),
             loading: Semaphore::new(LOADING),
             run_id: plan.run_id,
             seed: plan.seed,

@@ -1,10 +1,10 @@
 //! Talking to a live run: what can be asked of it, by a socket in its state folder or from within.
 //!
 //! The socket carries JSON lines. In: the control lines of device-sim ([`Control`]), which go on to every process of the
-//! run, and `{"id":1,"do":"status"}` and `{"id":2,"do":"watch"}`. Out: an [`Answer`] to each, and after `watch` the lines of
+//! run, and `{"id":1,"do":"status"}` and `{"id":2,"do":"watch"}`. Out: an [`Response`] to each, and after `watch` the lines of
 //! all devices, first the last one of each and then the new ones as they come.
 //!
-//! [`Live`] is the same on both sides of the socket: who holds one need not know whether the run is this very process.
+//! [`RunHandle`] is the same on both sides of the socket: who holds one need not know whether the run is this very process.
 
 pub(crate) mod broker;
 #[cfg(unix)]
@@ -24,7 +24,7 @@ pub use socket::{Serving, connect, serve};
 /// What is answered on the socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Answer {
+pub enum Response {
     /// Every process has carried the line out.
     Done {
         /// The line's id.
@@ -54,7 +54,7 @@ pub enum Answer {
 
 /// Something that a live run is asked.
 #[derive(Debug)]
-pub enum Question {
+pub enum Request {
     /// A control line for every process; its id is the asker's own business.
     Order {
         /// The line.
@@ -89,14 +89,14 @@ pub enum LiveError {
 
 /// A live run that can be asked.
 #[derive(Debug, Clone)]
-pub struct Live {
-    questions: mpsc::UnboundedSender<Question>,
+pub struct RunHandle {
+    questions: mpsc::UnboundedSender<Request>,
 }
 
-impl Live {
+impl RunHandle {
     /// The asking end, and the end where the questions arrive.
     #[must_use]
-    pub fn pair() -> (Self, mpsc::UnboundedReceiver<Question>) {
+    pub fn pair() -> (Self, mpsc::UnboundedReceiver<Request>) {
         let (questions, asked) = mpsc::unbounded_channel();
         (Self { questions }, asked)
     }
@@ -107,7 +107,7 @@ impl Live {
     ///
     /// The run refused, or is over.
     pub async fn order(&self, control: Control) -> Result<u32, LiveError> {
-        self.ask(|answer| Question::Order { control, answer })
+        self.ask(|answer| Request::Order { control, answer })
             .await?
             .map_err(LiveError::Refused)
     }
@@ -123,7 +123,7 @@ impl Live {
     ///
     /// The run is over.
     pub async fn status(&self) -> Result<Status, LiveError> {
-        self.ask(|answer| Question::Status { answer }).await
+        self.ask(|answer| Request::Status { answer }).await
     }
 
     /// The lines of all devices: first the last one of each, which have arrived when this returns.
@@ -133,11 +133,11 @@ impl Live {
     /// The run is over.
     pub async fn watch(&self) -> Result<mpsc::UnboundedReceiver<DeviceLine>, LiveError> {
         let (lines, received) = mpsc::unbounded_channel();
-        self.ask(|answer| Question::Watch { lines, answer }).await?;
+        self.ask(|answer| Request::Watch { lines, answer }).await?;
         Ok(received)
     }
 
-    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, LiveError> {
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, LiveError> {
         let (answer, answered) = oneshot::channel();
         self.questions.send(question(answer)).map_err(|_| LiveError::Gone)?;
         answered.await.map_err(|_| LiveError::Gone)

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use iot_protocol::shown;
 
-use crate::control::Live;
-use crate::control::state_lock::Held;
+use crate::control::RunHandle;
+use crate::control::state_lock::StateLock;
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::keep::{self, deliver};
@@ -89,7 +89,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     // Without a run no other one may begin meanwhile: it would read what is being changed.
     let _no_run = match live {
         Some(_) => None,
-        None => Some(Held::for_run(&state).map_err(Failure::refused)?),
+        None => Some(StateLock::for_run(&state).map_err(Failure::refused)?),
     };
     let report = tokio::select! {
         report = perform(&options.request, &manifest, live, story) => report?,
@@ -112,13 +112,13 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
 }
 
 #[cfg(unix)]
-async fn live(state: &Path) -> Result<Option<Live>, Failure> {
+async fn live(state: &Path) -> Result<Option<RunHandle>, Failure> {
     let found = crate::control::connect(state).await;
     Ok(found.with_context(|| format!("can't reach the run whose state is in `{}`", shown::path(state)))?)
 }
 
 #[cfg(not(unix))]
-async fn live(_: &Path) -> Result<Option<Live>, Failure> {
+async fn live(_: &Path) -> Result<Option<RunHandle>, Failure> {
     Err(Failure::refused(anyhow!(
         "a live run can't be reached on this system\nhint: let the run roll by itself, with an [[event]]"
     )))
@@ -132,11 +132,11 @@ async fn live(_: &Path) -> Result<Option<Live>, Failure> {
 pub async fn perform(
     request: &Request,
     manifest: &Manifest,
-    live: Option<Live>,
+    live: Option<RunHandle>,
     story: Story,
 ) -> Result<Report, Failure> {
     let state = absolute(&manifest.fleet.state)?;
-    let _alone = Held::for_roll(&state).map_err(Failure::refused)?;
+    let _alone = StateLock::for_roll(&state).map_err(Failure::refused)?;
     let status = match &live {
         Some(live) => Some(live.status().await.context("can't ask the run")?),
         None => None,

@@ -28,9 +28,9 @@ use settings::Span;
 use tokio::time::{Instant, timeout_at};
 
 use crate::advice::Advisor;
-use crate::control::broker::Desk;
-use crate::control::state_lock::Held;
-use crate::control::{Live, Status};
+use crate::control::broker::Broker;
+use crate::control::state_lock::StateLock;
+use crate::control::{RunHandle, Status};
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED, THRESHOLDS};
 use crate::interrupts::Interrupts;
@@ -93,7 +93,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         keep::try_folder("--report", folder)?;
     }
     let state = absolute(&start.manifest.fleet.state)?;
-    Held::check(&state).map_err(Failure::refused)?;
+    StateLock::check(&state).map_err(Failure::refused)?;
     let story = Story::begin();
     story.tell(start.words());
     for warning in pace::warnings(&start.manifest, start.devices) {
@@ -107,7 +107,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         reach::application_and_dps(&start.manifest.target, story).await?;
         let identities = start.identities(story).await?;
         // A run that can't begin leaves no state.
-        let held = Held::for_run(&state).map_err(Failure::refused)?;
+        let held = StateLock::for_run(&state).map_err(Failure::refused)?;
         let ready = start.prepare(&identities, &options.executable, token, story).await?;
         Ok::<_, Failure>((held, ready))
     };
@@ -128,7 +128,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         .as_ref()
         .map(|application| roll::say_blocked(&start.manifest, &state, &application.central, story));
     let (plan, run_id) = start.write_plan(plan, &gateways)?;
-    let (live, questions) = Live::pair();
+    let (live, questions) = RunHandle::pair();
     let _serving = listen(&state, live.clone(), story);
     let (shards, events) = Shards::start(
         &options.executable,
@@ -145,7 +145,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         set: options.set.clone(),
         service: emulator.as_ref().map(|emulator| emulator.ready.service()),
     };
-    let desk = Desk::new(status, start.processes as usize);
+    let desk = Broker::new(status, start.processes as usize);
     let agenda = Agenda::new(Arc::new(start.manifest.clone()), live, story);
     let mut watch = Watch::new(
         Extent {
@@ -261,7 +261,7 @@ async fn ask(
 
 /// Lets others ask this run. It goes on without, since its devices do not depend on it.
 #[cfg(unix)]
-fn listen(state: &Path, live: Live, story: Story) -> Option<crate::control::Serving> {
+fn listen(state: &Path, live: RunHandle, story: Story) -> Option<crate::control::Serving> {
     crate::control::serve(state, live)
         .inspect_err(|error| {
             story.tell(format!(
@@ -273,7 +273,7 @@ fn listen(state: &Path, live: Live, story: Story) -> Option<crate::control::Serv
 
 /// There are no such sockets here, so `fleet roll` can't reach a live run.
 #[cfg(not(unix))]
-fn listen(_: &Path, _: Live, _: Story) {}
+fn listen(_: &Path, _: RunHandle, _: Story) {}
 
 /// A run about which everything is known that can be known before something is started.
 #[derive(Debug)]

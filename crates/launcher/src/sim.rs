@@ -27,7 +27,7 @@ use lateness::Lateness;
 use share::{Seen, Share, Step};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use worker::{How, News, Order, Start};
+use worker::{How, Order, Start, Update};
 
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, PASSED};
@@ -104,7 +104,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         Some(index) => format!("run {}: taking shard {index}/{shards}", plan.run_id),
     });
     let (news, heard) = mpsc::unbounded_channel();
-    let crew = Crew {
+    let crew = Workers {
         options: &options,
         plan: &plan,
         place: &place,
@@ -145,7 +145,7 @@ async fn join(place: &Place, story: Story) -> anyhow::Result<coordination::Joine
 }
 
 /// The shards of this process.
-struct Crew<'a> {
+struct Workers<'a> {
     options: &'a Options,
     plan: &'a Plan,
     place: &'a Place,
@@ -153,7 +153,7 @@ struct Crew<'a> {
     shards: NonZeroU32,
     only: Option<u32>,
     story: Story,
-    news: mpsc::UnboundedSender<(u32, News)>,
+    news: mpsc::UnboundedSender<(u32, Update)>,
     running: BTreeMap<u32, Running>,
     /// Shards whose process died, and until when they are left alone.
     tired: BTreeMap<u32, Instant>,
@@ -180,10 +180,10 @@ struct Running {
     lateness: Lateness,
 }
 
-impl Crew<'_> {
+impl Workers<'_> {
     async fn work(
         mut self,
-        mut heard: mpsc::UnboundedReceiver<(u32, News)>,
+        mut heard: mpsc::UnboundedReceiver<(u32, Update)>,
         interrupts: &mut Interrupts,
     ) -> Result<u8, Failure> {
         let taste = self.taste();
@@ -269,29 +269,29 @@ impl Crew<'_> {
         Ok(if self.failed == 0 { PASSED } else { FAILED })
     }
 
-    fn hear(&mut self, index: u32, news: News) {
+    fn hear(&mut self, index: u32, news: Update) {
         let shards = self.shards;
         let how = match news {
-            News::Reported => {
+            Update::Reported => {
                 if let Some(running) = self.running.get_mut(&index) {
                     running.lateness.reported(Instant::now());
                 }
                 return;
             }
-            News::Settled => {
+            Update::RegistrationBarrier => {
                 let stages = lateness::stages(self.plan, self.place.shard(index));
                 if let Some(running) = self.running.get_mut(&index) {
                     running.lateness.settled(Instant::now(), stages);
                 }
                 return;
             }
-            News::Ready { devices } => {
+            Update::Ready { devices } => {
                 self.false_starts = 0;
                 self.story
                     .tell(format!("shard {index}/{shards}: {}", words::devices(devices)));
                 return;
             }
-            News::Ended(how) => how,
+            Update::Ended(how) => how,
         };
         let lived = self
             .running

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleet_protocol::lines::{Control, DeviceLine};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Question, Status};
+use super::{Request, Status};
 
 /// The desk of one run.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct Broker {
     status: Status,
     alive: BTreeSet<usize>,
     next_id: u64,
@@ -28,7 +28,7 @@ struct Order {
     answer: oneshot::Sender<Result<u32, String>>,
 }
 
-impl Desk {
+impl Broker {
     pub(crate) fn new(status: Status, processes: usize) -> Self {
         Self {
             status,
@@ -41,14 +41,14 @@ impl Desk {
     }
 
     /// Takes a question. What it returns is to be sent to every process.
-    pub(crate) fn ask(&mut self, question: Question) -> Option<Control> {
+    pub(crate) fn ask(&mut self, question: Request) -> Option<Control> {
         // Whoever has asked may have gone away; then the answer goes nowhere.
         match question {
-            Question::Status { answer } => {
+            Request::Status { answer } => {
                 let _ = answer.send(self.status.clone());
                 None
             }
-            Question::Watch { lines, answer } => {
+            Request::Watch { lines, answer } => {
                 let told = self.devices.values().all(|device| lines.send(device.clone()).is_ok());
                 if told {
                     self.watchers.push(lines);
@@ -56,11 +56,11 @@ impl Desk {
                 let _ = answer.send(());
                 None
             }
-            Question::Order { answer, .. } if self.alive.is_empty() => {
+            Request::Order { answer, .. } if self.alive.is_empty() => {
                 let _ = answer.send(Err("no process is left".to_owned()));
                 None
             }
-            Question::Order { control, answer } => {
+            Request::Order { control, answer } => {
                 self.next_id += 1;
                 let order = Order {
                     missing: self.alive.clone(),
@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    fn desk(processes: usize) -> Desk {
+    fn desk(processes: usize) -> Broker {
         let status = Status {
             run_id: "r1".into(),
             pid: 1,
@@ -144,10 +144,10 @@ mod tests {
             set: Vec::new(),
             service: None,
         };
-        Desk::new(status, processes)
+        Broker::new(status, processes)
     }
 
-    fn order(desk: &mut Desk) -> (u64, oneshot::Receiver<Result<u32, String>>) {
+    fn order(desk: &mut Broker) -> (u64, oneshot::Receiver<Result<u32, String>>) {
         let (answer, answered) = oneshot::channel();
         let control = Control {
             id: 77,
@@ -155,7 +155,7 @@ mod tests {
             devices: None,
             over: None,
         };
-        let sent = desk.ask(Question::Order { control, answer }).unwrap();
+        let sent = desk.ask(Request::Order { control, answer }).unwrap();
         (sent.id, answered)
     }
 
@@ -205,7 +205,7 @@ mod tests {
             devices: None,
             over: None,
         };
-        assert_eq!(desk.ask(Question::Order { control, answer }), None);
+        assert_eq!(desk.ask(Request::Order { control, answer }), None);
         assert!(answered.try_recv().unwrap().is_err());
     }
 
@@ -217,7 +217,7 @@ mod tests {
         desk.device(&line("b", State::BackingOff, None));
         let (lines, mut heard) = mpsc::unbounded_channel();
         let (answer, mut answered) = oneshot::channel();
-        desk.ask(Question::Watch { lines, answer });
+        desk.ask(Request::Watch { lines, answer });
         answered.try_recv().unwrap();
         assert_eq!(heard.try_recv().unwrap(), line("a", State::Registering, None));
         assert_eq!(heard.try_recv().unwrap(), line("b", State::BackingOff, Some("aa")));

@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 use tokio_util::codec::{FramedRead, LinesCodec};
 
 use super::state_lock::SOCKET;
-use super::{Answer, Live, LiveError, Question, Status};
+use super::{LiveError, Request, Response, RunHandle, Status};
 
 /// Longer paths don't fit into the system's address of a socket, with its last byte (Linux 108, macOS and the BSDs 104).
 const LONGEST_PATH: usize = 103;
@@ -33,15 +33,15 @@ const LONGEST_ANSWER: usize = 64 << 20;
 /// What a live run is asked beside control lines.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Inquiry {
+struct RunRequest {
     id: u64,
     #[serde(rename = "do")]
-    what: About,
+    what: RunQuery,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum About {
+enum RunQuery {
     Status,
     Watch,
 }
@@ -83,7 +83,7 @@ fn address(folder: &Path) -> io::Result<(PathBuf, Option<File>)> {
 /// # Errors
 ///
 /// The system refused.
-pub fn serve(folder: &Path, live: Live) -> io::Result<Serving> {
+pub fn serve(folder: &Path, live: RunHandle) -> io::Result<Serving> {
     let path = folder.join(SOCKET);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -109,7 +109,7 @@ pub fn serve(folder: &Path, live: Live) -> io::Result<Serving> {
 }
 
 /// Answers one client until it goes away.
-async fn attend(stream: UnixStream, live: Live) {
+async fn attend(stream: UnixStream, live: RunHandle) {
     let (reader, writer) = stream.into_split();
     let (answers, to_write) = mpsc::unbounded_channel();
     let writing = tokio::spawn(write_lines(writer, to_write));
@@ -125,14 +125,14 @@ async fn attend(stream: UnixStream, live: Live) {
                 tokio::spawn(async move {
                     let id = control.id;
                     let answer = match live.order(control).await {
-                        Ok(devices) => Answer::Done { id, devices },
-                        Err(LiveError::Refused(message)) => Answer::Refused { id: Some(id), message },
+                        Ok(devices) => Response::Done { id, devices },
+                        Err(LiveError::Refused(message)) => Response::Refused { id: Some(id), message },
                         Err(error @ LiveError::Gone) => refused(Some(id), &error),
                     };
                     let _ = answers.send(answer);
                 });
             }
-            Ok(Asked::About(Inquiry { id, what })) => inquire(id, what, &live, &answers).await,
+            Ok(Asked::Run(RunRequest { id, what })) => inquire(id, what, &live, &answers).await,
             Err(answer) => drop(answers.send(*answer)),
         }
     }
@@ -141,12 +141,12 @@ async fn attend(stream: UnixStream, live: Live) {
     let _ = writing.await;
 }
 
-async fn inquire(id: u64, what: About, live: &Live, answers: &mpsc::UnboundedSender<Answer>) {
+async fn inquire(id: u64, what: RunQuery, live: &RunHandle, answers: &mpsc::UnboundedSender<Response>) {
     // Whether somebody still listens is seen where the answers are written.
     match what {
-        About::Status => {
+        RunQuery::Status => {
             let answer = match live.status().await {
-                Ok(status) => Answer::Status {
+                Ok(status) => Response::Status {
                     id,
                     status: Box::new(status),
                 },
@@ -154,17 +154,17 @@ async fn inquire(id: u64, what: About, live: &Live, answers: &mpsc::UnboundedSen
             };
             let _ = answers.send(answer);
         }
-        About::Watch => match live.watch().await {
+        RunQuery::Watch => match live.watch().await {
             Ok(mut devices) => {
                 while let Ok(device) = devices.try_recv() {
-                    let _ = answers.send(Answer::Device(device));
+                    let _ = answers.send(Response::Device(device));
                 }
-                let _ = answers.send(Answer::Done { id, devices: 0 });
+                let _ = answers.send(Response::Done { id, devices: 0 });
                 let answers = answers.downgrade();
                 tokio::spawn(async move {
                     while let Some(device) = devices.recv().await {
                         let Some(answers) = answers.upgrade() else { break };
-                        if answers.send(Answer::Device(device)).is_err() {
+                        if answers.send(Response::Device(device)).is_err() {
                             break;
                         }
                     }
@@ -175,28 +175,28 @@ async fn inquire(id: u64, what: About, live: &Live, answers: &mpsc::UnboundedSen
     }
 }
 
-fn refused(id: Option<u64>, why: &impl ToString) -> Answer {
+fn refused(id: Option<u64>, why: &impl ToString) -> Response {
     let message = why.to_string();
-    Answer::Refused { id, message }
+    Response::Refused { id, message }
 }
 
 enum Asked {
     Control(Control),
-    About(Inquiry),
+    Run(RunRequest),
 }
 
-fn read(line: &str) -> Result<Asked, Box<Answer>> {
+fn read(line: &str) -> Result<Asked, Box<Response>> {
     let value: serde_json::Value = serde_json::from_str(line).map_err(|error| Box::new(refused(None, &error)))?;
     let id = value.get("id").and_then(serde_json::Value::as_u64);
     let about = value.get("do").and_then(serde_json::Value::as_str);
     let asked = match about {
-        Some("status" | "watch") => serde_json::from_value(value).map(Asked::About),
+        Some("status" | "watch") => serde_json::from_value(value).map(Asked::Run),
         _ => serde_json::from_value(value).map(Asked::Control),
     };
     asked.map_err(|error| Box::new(refused(id, &error)))
 }
 
-async fn write_lines(mut writer: OwnedWriteHalf, mut lines: mpsc::UnboundedReceiver<Answer>) {
+async fn write_lines(mut writer: OwnedWriteHalf, mut lines: mpsc::UnboundedReceiver<Response>) {
     while let Some(answer) = lines.recv().await {
         let Ok(mut line) = serde_json::to_vec(&answer) else {
             continue;
@@ -213,7 +213,7 @@ async fn write_lines(mut writer: OwnedWriteHalf, mut lines: mpsc::UnboundedRecei
 /// # Errors
 ///
 /// There is a socket, but the system does not let us in.
-pub async fn connect(folder: &Path) -> io::Result<Option<Live>> {
+pub async fn connect(folder: &Path) -> io::Result<Option<RunHandle>> {
     if !folder.join(SOCKET).try_exists()? {
         return Ok(None);
     }
@@ -226,7 +226,7 @@ pub async fn connect(folder: &Path) -> io::Result<Option<Live>> {
         }
         Err(error) => return Err(error),
     };
-    let (live, questions) = Live::pair();
+    let (live, questions) = RunHandle::pair();
     tokio::spawn(carry(stream, questions));
     Ok(Some(live))
 }
@@ -241,7 +241,7 @@ struct Waiting {
 }
 
 /// Carries questions to the socket and answers back, until one end is gone. Then all that wait hear that the run has ended.
-async fn carry(stream: UnixStream, mut questions: mpsc::UnboundedReceiver<Question>) {
+async fn carry(stream: UnixStream, mut questions: mpsc::UnboundedReceiver<Request>) {
     let (reader, mut writer) = stream.into_split();
     let waiting = Arc::new(Mutex::new(Waiting::default()));
     let reading = tokio::spawn(read_answers(reader, Arc::clone(&waiting)));
@@ -264,24 +264,27 @@ async fn carry(stream: UnixStream, mut questions: mpsc::UnboundedReceiver<Questi
     }
 }
 
-fn note(waiting: &Mutex<Waiting>, id: u64, question: Question) -> serde_json::Result<Vec<u8>> {
+fn note(waiting: &Mutex<Waiting>, id: u64, question: Request) -> serde_json::Result<Vec<u8>> {
     let mut waiting = lock(waiting);
     match question {
-        Question::Order { control, answer } => {
+        Request::Order { control, answer } => {
             waiting.orders.insert(id, answer);
             serde_json::to_vec(&Control { id, ..control })
         }
-        Question::Status { answer } => {
+        Request::Status { answer } => {
             waiting.statuses.insert(id, answer);
-            serde_json::to_vec(&Inquiry {
+            serde_json::to_vec(&RunRequest {
                 id,
-                what: About::Status,
+                what: RunQuery::Status,
             })
         }
-        Question::Watch { lines, answer } => {
+        Request::Watch { lines, answer } => {
             waiting.watches.insert(id, answer);
             waiting.lines.push(lines);
-            serde_json::to_vec(&Inquiry { id, what: About::Watch })
+            serde_json::to_vec(&RunRequest {
+                id,
+                what: RunQuery::Watch,
+            })
         }
     }
 }
@@ -290,26 +293,26 @@ async fn read_answers(reader: tokio::net::unix::OwnedReadHalf, waiting: Arc<Mute
     let mut lines = FramedRead::new(reader, LinesCodec::new_with_max_length(LONGEST_ANSWER));
     while let Some(Ok(line)) = lines.next().await {
         // A run of another version may say more than we know.
-        let Ok(answer) = serde_json::from_str::<Answer>(&line) else {
+        let Ok(answer) = serde_json::from_str::<Response>(&line) else {
             continue;
         };
         let mut waiting = lock(&waiting);
         // Whoever has asked may not want to know any more.
         match answer {
-            Answer::Device(device) => waiting.lines.retain(|lines| lines.send(device.clone()).is_ok()),
-            Answer::Status { id, status } => {
+            Response::Device(device) => waiting.lines.retain(|lines| lines.send(device.clone()).is_ok()),
+            Response::Status { id, status } => {
                 if let Some(answer) = waiting.statuses.remove(&id) {
                     let _ = answer.send(*status);
                 }
             }
-            Answer::Done { id, devices } => {
+            Response::Done { id, devices } => {
                 if let Some(answer) = waiting.orders.remove(&id) {
                     let _ = answer.send(Ok(devices));
                 } else if let Some(answer) = waiting.watches.remove(&id) {
                     let _ = answer.send(());
                 }
             }
-            Answer::Refused { id, message } => {
+            Response::Refused { id, message } => {
                 if let Some(id) = id {
                     waiting.statuses.remove(&id);
                     waiting.watches.remove(&id);

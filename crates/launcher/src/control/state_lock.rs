@@ -17,7 +17,7 @@ const ROLL_LOCK: &str = "roll.lock";
 
 /// Holds the state folder for a run until it is dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct StateLock {
     _lock: File,
 }
 
@@ -58,7 +58,7 @@ pub enum PlaceError {
     },
 }
 
-impl Held {
+impl StateLock {
     /// Takes the folder for a run, and makes it where it is missing. Another run, or a roll that changes certificates while
     /// no run is there, must not be in it.
     ///
@@ -184,10 +184,10 @@ mod tests {
         let set = |mode| std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(mode)).unwrap();
         let mode = || std::fs::metadata(parent.path()).unwrap().permissions().mode() & 0o7777;
         set(0o755);
-        drop(Held::for_run(parent.path()).unwrap());
+        drop(StateLock::for_run(parent.path()).unwrap());
         assert_eq!(mode(), 0o755);
         set(0o1777);
-        let error = Held::for_run(parent.path()).unwrap_err().to_string();
+        let error = StateLock::for_run(parent.path()).unwrap_err().to_string();
         assert!(error.contains("they can write into it (mode 1777)"), "{error}");
         assert_eq!(mode(), 0o1777);
         set(0o700);
@@ -197,15 +197,15 @@ mod tests {
     fn a_state_folder_is_private_and_serves_one_run_and_one_roll_at_a_time() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("state");
-        let run = Held::for_run(&folder).unwrap();
+        let run = StateLock::for_run(&folder).unwrap();
         let mode = std::fs::metadata(&folder).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
-        let error = Held::for_run(&folder).unwrap_err().to_string();
+        let error = StateLock::for_run(&folder).unwrap_err().to_string();
         assert!(error.contains("is in use by another `fleet run`"), "{error}");
-        let roll = Held::for_roll(&folder).unwrap();
-        assert!(matches!(Held::for_roll(&folder), Err(PlaceError::InUse { .. })));
+        let roll = StateLock::for_roll(&folder).unwrap();
+        assert!(matches!(StateLock::for_roll(&folder), Err(PlaceError::InUse { .. })));
         drop((run, roll));
-        Held::for_run(&folder).unwrap();
-        Held::for_roll(&folder).unwrap();
+        StateLock::for_run(&folder).unwrap();
+        StateLock::for_roll(&folder).unwrap();
     }
 }

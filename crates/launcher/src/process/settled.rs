@@ -6,12 +6,12 @@ use fleet_protocol::lines::{DeviceLine, State};
 
 /// The devices that have settled.
 #[derive(Debug, Default)]
-pub(crate) struct Settled {
+pub(crate) struct RegistrationBarrier {
     devices: usize,
     settled: BTreeSet<String>,
 }
 
-impl Settled {
+impl RegistrationBarrier {
     /// None of so many has.
     pub(crate) fn new(devices: u32) -> Self {
         Self {
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_last_device_to_register_or_fail_is_said_once() {
-        let mut settled = Settled::new(2);
+        let mut settled = RegistrationBarrier::new(2);
         assert!(!settled.hear(&line("a", "registering", None)));
         assert!(!settled.hear(&line("a", "backing_off", None)));
         assert!(!settled.hear(&line("a", "parked", None)));

@@ -23,12 +23,12 @@ pub struct Event {
     /// Which process, from 0.
     pub process: usize,
     /// What.
-    pub news: News,
+    pub news: Update,
 }
 
 /// What a process said or what happened to it.
 #[derive(Debug)]
-pub enum News {
+pub enum Update {
     /// A line.
     Said(Line),
     /// Something that is no line.
@@ -151,9 +151,9 @@ async fn follow(
                 Ok(Some(line)) => match serde_json::from_str(&line) {
                     Ok(line) => {
                         finished |= matches!(line, Line::End { .. });
-                        tell(News::Said(line));
+                        tell(Update::Said(line));
                     }
-                    Err(_) => tell(News::Garbled(line)),
+                    Err(_) => tell(Update::Garbled(line)),
                 },
                 Ok(None) | Err(_) => break,
             },
@@ -179,7 +179,7 @@ async fn follow(
             },
         }
     };
-    tell(News::Ended {
+    tell(Update::Ended {
         name: child.name().to_owned(),
         finished,
         how,

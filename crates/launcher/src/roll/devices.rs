@@ -7,7 +7,7 @@ use fleet_protocol::lines::{Action, Control, DeviceLine, Selection, State};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 
-use crate::control::{Live, LiveError};
+use crate::control::{LiveError, RunHandle};
 use crate::progress::Story;
 
 /// While a roll waits, it says for whom.
@@ -16,7 +16,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// The devices, as far as they have been heard of.
 #[derive(Debug)]
 pub(crate) struct Crowd {
-    live: Live,
+    live: RunHandle,
     lines: mpsc::UnboundedReceiver<DeviceLine>,
     seen: BTreeMap<String, DeviceLine>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Moved {
 }
 
 impl Crowd {
-    pub(crate) async fn watch(live: Live) -> Result<Self, LiveError> {
+    pub(crate) async fn watch(live: RunHandle) -> Result<Self, LiveError> {
         let lines = live.watch().await?;
         let mut crowd = Self {
             live,
@@ -151,7 +151,7 @@ impl Crowd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Question;
+    use crate::control::Request;
 
     fn line(id: &str, state: State, leaf: Option<&str>, offline_ms: Option<u64>) -> DeviceLine {
         DeviceLine {
@@ -166,26 +166,26 @@ mod tests {
     }
 
     /// A run that begins with `before`, and answers an order with `after`.
-    fn run(before: Vec<DeviceLine>, after: Vec<DeviceLine>) -> Live {
-        let (live, mut questions) = Live::pair();
+    fn run(before: Vec<DeviceLine>, after: Vec<DeviceLine>) -> RunHandle {
+        let (live, mut questions) = RunHandle::pair();
         tokio::spawn(async move {
             let mut watching = None;
             while let Some(question) = questions.recv().await {
                 match question {
-                    Question::Watch { lines, answer } => {
+                    Request::Watch { lines, answer } => {
                         for line in &before {
                             lines.send(line.clone()).unwrap();
                         }
                         watching = Some(lines);
                         answer.send(()).unwrap();
                     }
-                    Question::Order { answer, .. } => {
+                    Request::Order { answer, .. } => {
                         answer.send(Ok(1)).unwrap();
                         for line in &after {
                             watching.as_ref().unwrap().send(line.clone()).unwrap();
                         }
                     }
-                    Question::Status { .. } => {}
+                    Request::Status { .. } => {}
                 }
             }
         });

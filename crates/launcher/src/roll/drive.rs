@@ -19,7 +19,7 @@ use super::service::Service;
 use super::steps::{End, Facts, Orders, Step, next};
 use super::verify::{Trial, Trials, Verdict, sample};
 use super::work::Work;
-use crate::control::{Live, Status};
+use crate::control::{RunHandle, Status};
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::scope::{Scope, scope};
@@ -61,7 +61,7 @@ pub(super) async fn drive(
     manifest: &Manifest,
     state: &Path,
     application: Application,
-    live: Option<Live>,
+    live: Option<RunHandle>,
     status: Option<Status>,
     story: Story,
 ) -> Result<Report, Failure> {

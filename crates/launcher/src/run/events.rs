@@ -8,7 +8,7 @@ use fleet_report::words;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::control::Live;
+use crate::control::RunHandle;
 use crate::manifest::Manifest;
 use crate::manifest::types::{DevicesEvent, Event};
 use crate::progress::Story;
@@ -21,7 +21,7 @@ const OVER_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Agenda {
     manifest: Arc<Manifest>,
-    live: Live,
+    live: RunHandle,
     story: Story,
     begun: bool,
     tasks: JoinSet<Happened>,
@@ -43,7 +43,7 @@ pub(super) struct Results {
 }
 
 impl Agenda {
-    pub(super) fn new(manifest: Arc<Manifest>, live: Live, story: Story) -> Self {
+    pub(super) fn new(manifest: Arc<Manifest>, live: RunHandle, story: Story) -> Self {
         Self {
             manifest,
             live,
@@ -105,7 +105,7 @@ impl Agenda {
     }
 }
 
-async fn happen(manifest: &Manifest, index: usize, live: Live, story: Story) -> Happened {
+async fn happen(manifest: &Manifest, index: usize, live: RunHandle, story: Story) -> Happened {
     let Some(event) = manifest.event.get(index) else {
         return Happened::Failed(format!("there is no event {index}"));
     };
@@ -121,7 +121,7 @@ async fn happen(manifest: &Manifest, index: usize, live: Live, story: Story) -> 
     }
 }
 
-async fn order(name: &str, action: Action, event: &DevicesEvent, live: &Live) -> Happened {
+async fn order(name: &str, action: Action, event: &DevicesEvent, live: &RunHandle) -> Happened {
     let control = Control {
         id: 0,
         action,

@@ -15,14 +15,14 @@ use super::judge::Judge;
 use super::silence::Silence;
 use super::throttling::Throttling;
 use crate::advice::Advisor;
-use crate::control::Question;
-use crate::control::broker::Desk;
+use crate::control::Request;
+use crate::control::broker::Broker;
 use crate::ending::Ending;
 use crate::interrupts::Interrupts;
 use crate::process::child::Ended;
 use crate::process::emulator::EmulatorChild;
-use crate::process::settled::Settled;
-use crate::process::shards::{Event, News, Shards, states};
+use crate::process::settled::RegistrationBarrier;
+use crate::process::shards::{Event, Shards, Update, states};
 use crate::progress::Story;
 
 /// Time between two progress lines.
@@ -118,7 +118,7 @@ pub(super) struct Watch {
     all_online: bool,
     troubles: u32,
     advisor: Option<Advisor>,
-    desk: Desk,
+    desk: Broker,
     agenda: Agenda,
     stop_within: Duration,
     ending: Option<Ending>,
@@ -130,7 +130,7 @@ pub(super) struct Watch {
     last_line: Vec<Option<Instant>>,
     /// The processes that were left have been killed.
     killed: bool,
-    settled: Settled,
+    settled: RegistrationBarrier,
     silence: Silence,
     throttling: Throttling,
     futile: Futile,
@@ -148,7 +148,7 @@ impl Watch {
             peak,
         }: Extent,
         first_device: String,
-        desk: Desk,
+        desk: Broker,
         agenda: Agenda,
         stop_within: Duration,
         story: Story,
@@ -173,7 +173,7 @@ impl Watch {
             begun: Instant::now(),
             last_line: vec![Some(Instant::now()); processes as usize],
             killed: false,
-            settled: Settled::new(devices),
+            settled: RegistrationBarrier::new(devices),
             silence: Silence::new(processes, story.elapsed()),
             throttling: Throttling::default(),
             futile: Futile::new(ramp::wanted(peak, devices)),
@@ -279,7 +279,7 @@ impl Watch {
         &mut self,
         shards: Shards,
         mut events: UnboundedReceiver<Event>,
-        mut questions: UnboundedReceiver<Question>,
+        mut questions: UnboundedReceiver<Request>,
         emulator: &mut Option<EmulatorChild>,
         interrupts: &mut Interrupts,
     ) -> Outcome {
@@ -360,10 +360,10 @@ impl Watch {
 
     fn hear(&mut self, event: Event, shards: &Shards) {
         if let Some(last) = self.last_line.get_mut(event.process) {
-            *last = (!matches!(event.news, News::Ended { .. })).then(Instant::now);
+            *last = (!matches!(event.news, Update::Ended { .. })).then(Instant::now);
         }
         match event.news {
-            News::Said(Line::Stats(stats)) => {
+            Update::Said(Line::Stats(stats)) => {
                 if let Some(judge) = &mut self.judge {
                     judge.line(event.process, &stats, Instant::now());
                 }
@@ -376,23 +376,23 @@ impl Watch {
                 let registered = self.totals.counter(counter::DEVICES_REGISTERED);
                 self.throttling.reported(throttled, registered, self.story.elapsed());
             }
-            News::Said(Line::Device(device)) => {
+            Update::Said(Line::Device(device)) => {
                 self.desk.device(&device);
                 self.settle(&device);
                 self.hear_of(device);
             }
-            News::Said(Line::Done { id, devices }) => self.desk.done(event.process, id, devices),
-            News::Said(Line::Refused { id, message }) => {
+            Update::Said(Line::Done { id, devices }) => self.desk.done(event.process, id, devices),
+            Update::Said(Line::Refused { id, message }) => {
                 if !self.desk.refused(event.process, id, &message) {
                     self.story.tell(format!("a control line was refused: {message}"));
                 }
             }
-            News::Said(Line::Ready { .. } | Line::End { .. }) => {}
-            News::Garbled(line) => self.story.tell(format!(
+            Update::Said(Line::Ready { .. } | Line::End { .. }) => {}
+            Update::Garbled(line) => self.story.tell(format!(
                 "process {}/{} wrote a line that isn't part of the protocol: {line}",
                 event.process, self.processes
             )),
-            News::Ended { name, finished, how } => {
+            Update::Ended { name, finished, how } => {
                 self.desk.ended(event.process);
                 self.silence.ended(event.process);
                 let died = match how {

@@ -12,19 +12,19 @@ use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
 
 use crate::process::child::{Child, Ended, Environment};
-use crate::process::settled::Settled;
+use crate::process::settled::RegistrationBarrier;
 use crate::sim::record::Recorder;
 
 /// What happened to a shard.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum Update {
     /// Its devices are there.
     Ready {
         /// How many.
         devices: u32,
     },
     /// All of them have finished their first registration, so its stages are about to begin.
-    Settled,
+    RegistrationBarrier,
     /// It has reported its figures.
     Reported,
     /// Its process has ended.
@@ -87,7 +87,7 @@ impl Start {
         results: &Path,
         plan: &Plan,
         orders: mpsc::UnboundedReceiver<Order>,
-        news: mpsc::UnboundedSender<(u32, News)>,
+        news: mpsc::UnboundedSender<(u32, Update)>,
     ) -> anyhow::Result<()> {
         let recorder = Recorder::begin(results, plan, self.shard)?;
         let arguments = [
@@ -122,7 +122,7 @@ impl Start {
             orders,
             news,
             started: false,
-            settled: Settled::default(),
+            settled: RegistrationBarrier::default(),
             ended: None,
             unwritten: None,
         };
@@ -132,7 +132,7 @@ impl Start {
             if matches!(how, How::Taken | How::Badly { started: false, .. }) {
                 keeper.recorder.discard();
             }
-            keeper.tell(News::Ended(how));
+            keeper.tell(Update::Ended(how));
         });
         Ok(())
     }
@@ -144,9 +144,9 @@ struct Keeper {
     child: Child,
     recorder: Recorder,
     orders: mpsc::UnboundedReceiver<Order>,
-    news: mpsc::UnboundedSender<(u32, News)>,
+    news: mpsc::UnboundedSender<(u32, Update)>,
     started: bool,
-    settled: Settled,
+    settled: RegistrationBarrier,
     ended: Option<EndReason>,
     unwritten: Option<String>,
 }
@@ -169,12 +169,12 @@ impl Keeper {
         let written = match serde_json::from_str(line) {
             Ok(Line::Ready { devices, .. }) => {
                 self.started = true;
-                self.settled = Settled::new(devices);
-                self.tell(News::Ready { devices });
+                self.settled = RegistrationBarrier::new(devices);
+                self.tell(Update::Ready { devices });
                 Ok(())
             }
             Ok(Line::Stats(stats)) => {
-                self.tell(News::Reported);
+                self.tell(Update::Reported);
                 self.recorder.add(stats)
             }
             Ok(Line::End { reason }) => {
@@ -183,7 +183,7 @@ impl Keeper {
             }
             Ok(Line::Device(device)) => {
                 if self.settled.hear(&device) {
-                    self.tell(News::Settled);
+                    self.tell(Update::RegistrationBarrier);
                 }
                 Ok(())
             }
@@ -230,7 +230,7 @@ impl Keeper {
         }
     }
 
-    fn tell(&self, news: News) {
+    fn tell(&self, news: Update) {
         // There is no listener any more when the process leaves at once.
         let _ = self.news.send((self.index, news));
     }

@@ -2,7 +2,7 @@ use fleet_protocol::lines::{Action, State};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::*;
-use crate::control::broker::Desk;
+use crate::control::broker::Broker;
 
 fn status() -> Status {
     Status {
@@ -38,11 +38,11 @@ fn online(id: &str) -> DeviceLine {
 }
 
 /// A run of one process with a device, which refuses to stop.
-fn run() -> (Live, mpsc::UnboundedSender<DeviceLine>) {
-    let (live, mut questions) = Live::pair();
+fn run() -> (RunHandle, mpsc::UnboundedSender<DeviceLine>) {
+    let (live, mut questions) = RunHandle::pair();
     let (says, mut said) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        let mut desk = Desk::new(status(), 1);
+        let mut desk = Broker::new(status(), 1);
         desk.device(&online("a"));
         loop {
             tokio::select! {
@@ -117,10 +117,10 @@ async fn a_line_that_is_none_is_refused_and_the_next_one_is_heard() {
     let asked = "nonsense\n{\"id\":4,\"do\":\"explode\"}\n\n{\"id\":5,\"do\":\"reconnect\",\"over\":\"0s\"}\n";
     writer.write_all(asked.as_bytes()).await.unwrap();
     let mut lines = BufReader::new(reader).lines();
-    let mut next = async || -> Answer { serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap() };
-    assert!(matches!(next().await, Answer::Refused { id: None, .. }));
-    assert!(matches!(next().await, Answer::Refused { id: Some(4), .. }));
-    assert_eq!(next().await, Answer::Done { id: 5, devices: 2 });
+    let mut next = async || -> Response { serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap() };
+    assert!(matches!(next().await, Response::Refused { id: None, .. }));
+    assert!(matches!(next().await, Response::Refused { id: Some(4), .. }));
+    assert_eq!(next().await, Response::Done { id: 5, devices: 2 });
 }
 
 #[tokio::test]
