@@ -24,17 +24,32 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// Every command, with those below it, as the help of the one above lists them.
+fn commands(of: &[&str]) -> Vec<Vec<String>> {
+    let help = fleet(&[of, &["--help"]].concat());
+    let listed = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
+    let listed = listed.lines().take_while(|line| !line.is_empty());
+    // A description that goes on is indented more.
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let mut commands = vec![of.iter().map(|word| (*word).to_owned()).collect()];
+    for name in names.filter(|name| !name.is_empty() && *name != "help") {
+        commands.extend(self::commands(&[of, &[name]].concat()));
+    }
+    commands
+}
+
 #[test]
 fn help_names_only_what_is_built() {
-    insta::assert_snapshot!("help", fleet(&["--help"]));
-    insta::assert_snapshot!("help_of_run", fleet(&["run", "--help"]));
-    insta::assert_snapshot!("help_of_plan", fleet(&["plan", "--help"]));
-    insta::assert_snapshot!("help_of_enroll", fleet(&["enroll", "--help"]));
-    insta::assert_snapshot!("help_of_unenroll", fleet(&["unenroll", "--help"]));
-    insta::assert_snapshot!("help_of_edge_config", fleet(&["edge-config", "--help"]));
-    insta::assert_snapshot!("help_of_cert", fleet(&["cert", "--help"]));
-    insta::assert_snapshot!("help_of_cert_device", fleet(&["cert", "device", "--help"]));
-    insta::assert_snapshot!("help_of_cert_inspect", fleet(&["cert", "inspect", "--help"]));
+    let commands = commands(&[]);
+    assert!(commands.len() > 20, "{commands:?}");
+    for command in commands {
+        let mut arguments: Vec<_> = command.iter().map(String::as_str).collect();
+        arguments.push("--help");
+        let name = ["help_of"].into_iter().chain(command.iter().map(String::as_str));
+        let name = name.collect::<Vec<_>>().join("_").replace('-', "_");
+        let name = if command.is_empty() { "help".to_owned() } else { name };
+        insta::assert_snapshot!(name, fleet(&arguments));
+    }
 }
 
 #[test]
