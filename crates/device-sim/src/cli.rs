@@ -33,7 +33,7 @@ pub struct Args {
     /// The plan, as `fleet plan --json` prints it
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
-    /// Simulate only every n-th device, beginning with the i-th (from 0), at an n-th of every rate; auto/N takes the
+    /// Simulate every n-th device only, starting with the i-th (from 0), at an n-th of every rate; auto/N takes the
     /// number from JOB_COMPLETION_INDEX, or from the end of the host's name (sim-0, sim-1, …)
     #[arg(long, value_name = "I/N", default_value_t = ShardChoice::Fixed(Shard::WHOLE))]
     pub shard: ShardChoice,

@@ -77,7 +77,7 @@ pub struct Args {
     /// Time between two messages, e.g. 5s
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = |text: &str| text.parse::<Span>())]
     pub interval: Span,
-    /// What decides every random choice, together with the device id
+    /// Decides every random choice, together with the device id
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub seed: u64,
 }

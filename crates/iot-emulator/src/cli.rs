@@ -24,21 +24,22 @@ pub struct Args {
     /// Where devices connect with MQTT over TLS: DPS and hub on one port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8883")]
     pub mqtt: SocketAddr,
-    /// Where devices connect with MQTT over WebSocket over TLS, which Azure has on port 443; not at all if left out.
+    /// Where devices connect with MQTT over WebSocket over TLS, which Azure has on port 443; off when left out.
     #[arg(long, value_name = "ADDR")]
     pub ws: Option<SocketAddr>,
-    /// A transparent gateway: listens at ADDR under a server certificate for NAME, below an Edge CA of its own, for devices
-    /// whose parent is the Edge device DEVICE; without DEVICE, that is the first label of NAME. May be given more than once.
+    /// A transparent gateway: listens at ADDR under a server certificate for NAME, below an Edge CA of its own, for
+    /// devices whose parent is the Edge device DEVICE; without DEVICE, that is the first label of NAME. May be given
+    /// more than once.
     #[arg(long = "gateway", value_name = "[DEVICE@]NAME=ADDR")]
     pub gateways: Vec<Gateway>,
-    /// The Edge CA of the Edge device DEVICE, which signs the certificate of its gateway instead of one that is made for it:
-    /// DIR holds edge_ca_fullchain.pem and edge_ca_key.pem. May be given more than once.
+    /// The Edge CA of the Edge device DEVICE, which signs the certificate of its gateway instead of one that is made
+    /// for it: DIR holds edge_ca_fullchain.pem and edge_ca_key.pem. May be given more than once.
     #[arg(long = "edge-ca", value_name = "DEVICE=DIR")]
     pub edge_cas: Vec<EdgeCa>,
-    /// Let devices use TLS 1.3, too. Azure's usual endpoints speak 1.2 only.
+    /// Accept TLS 1.3 too. Azure's usual endpoints speak 1.2 only.
     #[arg(long = "tls-1.3")]
     pub tls13: bool,
-    /// Refuse devices that name no server in the TLS handshake (SNI). Otherwise it is only written into the journal.
+    /// Refuse devices that name no server in the TLS handshake (SNI). Otherwise the journal records them.
     #[arg(long)]
     pub require_sni: bool,
     /// Where the REST API listens with TLS.
@@ -47,40 +48,39 @@ pub struct Args {
     /// Where the REST API listens without TLS; loopback addresses only.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
-    /// The name by which clients reach this machine.
+    /// The name under which clients reach this machine.
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     pub hostname: String,
-    /// Names of the hubs, separated by commas; one that is named like this machine when left out. Each is in the server's
-    /// certificate, and has to lead clients to this machine. New devices are spread over the hubs evenly.
+    /// Names of the hubs, separated by commas; one that is named like this machine when left out. Each is in the
+    /// server's certificate, and has to lead clients to this machine. New devices are spread over the hubs evenly.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub hubs: Vec<HubHost>,
-    /// Whether a device that comes through an enrollment group, and that nobody has made before, is let in, or waits until
-    /// its `enabled` is set by REST.
+    /// Whether a new device that comes through an enrollment group is admitted, or waits until its `enabled` is set by
+    /// REST.
     #[arg(long = "approve", value_name = "HOW", value_enum, default_value_t)]
     pub approval: Approval,
-    /// What becomes of a device that registers again: `migrate` lets its data come along to another hub, `reset` lets it
-    /// start with nothing, `never` leaves it where it is.
+    /// What happens to a device that registers again: `migrate` moves its data to another hub, `reset` clears its data,
+    /// `never` leaves it on its hub.
     #[arg(long, value_name = "POLICY", value_enum, default_value_t)]
     pub reprovision: Reprovision,
     /// The id scope of the emulated DPS.
     #[arg(long, value_name = "ID", default_value = "0ne00EMULATOR")]
     pub id_scope: IdScope,
-    /// Folder for the certificate authority, the API token and all that devices and people say; made if it is not
-    /// there.
+    /// Folder for the certificate authority, the API token and everything that is stored; created if it does not exist.
     #[arg(long, value_name = "DIR", default_value = "state/emulator")]
     pub state: PathBuf,
     /// Seconds that DPS asks a device to wait before it polls.
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     pub dps_retry_after: u64,
-    /// What devices and callers may do, and how often: off, iot-central, hub-s1, or a file of limits. More is answered as
-    /// Azure answers it: 429 with retry-after; telemetry is held back first, and then costs the connection.
+    /// The limits for devices and callers: off, iot-central, hub-s1, or a file of limits. Beyond them, the emulator
+    /// answers as Azure does: 429 with retry-after; telemetry is delayed first, then the connection is closed.
     #[arg(long, value_name = "QUOTA", default_value = "off", value_parser = Quota::load)]
     pub quota: Limits,
-    /// What goes wrong on purpose: slow-network, lost-acks, throttled-dps, hub-move, outage, or a file of rules.
-    /// More of them while it runs: /faults on the page, and /emulator/faults.
+    /// What goes wrong on purpose: slow-network, lost-acks, throttled-dps, hub-move, outage, or a file of rules. While
+    /// it runs, rules are changed on the page (/faults) and through /emulator/faults.
     #[arg(long, value_name = "FAULTS", value_parser = FaultRules::load)]
     pub faults: Option<FaultRules>,
-    /// Decides what chance does: the same seed and device id meet the same faults.
+    /// Decides every random choice: the same seed and device id meet the same faults.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub seed: u64,
     /// Stop when stdin ends, as it does when the process that started this one is gone.

@@ -37,9 +37,9 @@ enum Verb {
     Verification(make::VerificationArgs),
     /// Show what is in certificate files, and what Azure would object to
     Inspect(inspect::InspectArgs),
-    /// Issue certificates of devices anew: same name and issuer, new key
+    /// Reissue device certificates: same name and issuer, new key
     Renew(renew::RenewArgs),
-    /// Show what expires when
+    /// Show which certificates expire, and when
     Status(status::StatusArgs),
 }
 

@@ -59,17 +59,17 @@ enum Command {
     Cert(CertArgs),
     /// Do what `run` does before its devices start, and write the plan for `sim`: make certificates, enroll
     Prepare(PrepareArgs),
-    /// Simulate a part of a plan, beside other processes that share a folder with this one
+    /// Simulate a part of a plan, with other processes that share a folder with this one
     Sim(SimArgs),
     /// Put reports together
     #[command(subcommand)]
     Report(ReportCommand),
-    /// Tell whether a part of a fleet is well, for a container's health check
+    /// Check whether a part of a fleet is healthy, for a container's health check
     #[command(subcommand)]
     Health(HealthCommand),
     /// Write the config.toml of a real IoT Edge device that takes up an identity of the fleet
     EdgeConfig(EdgeConfigArgs),
-    /// Roll certificates while the fleet runs: a group's CA or single devices, before they expire or after a breach
+    /// Roll certificates while the fleet runs: a group's CA or single devices, for an expiry or a breach
     Roll(RollArgs),
     /// Simulate the devices of a plan, as `run` does in each of its processes
     DeviceSim(device_sim::cli::Args),
@@ -91,8 +91,8 @@ struct ManifestFile {
 struct ManifestArgs {
     #[command(flatten)]
     file: ManifestFile,
-    /// Cut the stages short, or hold the fleet online longer, so that they take this time, e.g. `1m30s`. They begin when all
-    /// devices have registered, which is not counted
+    /// Cut the stages short, or hold the fleet online longer, so that they take this time, e.g. `1m30s`. They begin
+    /// when all devices have registered, which is not counted
     #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
     duration: Option<Span>,
 }
@@ -115,7 +115,8 @@ struct RunArgs {
 #[derive(Debug, Args)]
 struct StopArgs {
     /// How long the end may take, from Ctrl-C, SIGTERM, SIGHUP or the end of the stages on: what has not stopped or
-    /// answered by then is killed or unknown. `docker stop` kills after 10 s and Kubernetes after 30: give less, e.g. `9s`
+    /// answered by then is killed or unknown. `docker stop` kills after 10 s and Kubernetes after 30: give less, e.g.
+    /// `9s`
     #[arg(long, value_name = "TIME", default_value = "45s", value_parser = |text: &str| text.parse::<Span>())]
     stop_within: Span,
 }
@@ -146,14 +147,14 @@ struct SimArgs {
     /// The plan
     #[arg(long, value_name = "FILE")]
     plan: PathBuf,
-    /// The folder where all processes of the fleet meet: leases, and the figures of each shard
+    /// The folder that all processes of the fleet share: leases, and the figures of each shard
     #[arg(long, value_name = "DIR")]
     results: PathBuf,
-    /// Cut the fleet into so many shards and take a fair part of them, as many as processes come
+    /// Cut the fleet into this many shards and take a fair part of them, whatever the number of processes
     #[arg(long, value_name = "N", env = "FLEET_SHARDS", required_unless_present = "shard")]
     shards: Option<NonZeroU32>,
-    /// Take this shard only; auto/N takes the number from JOB_COMPLETION_INDEX, or from the end of the host's name (sim-0,
-    /// sim-1, …)
+    /// Take this shard only; auto/N takes the number from JOB_COMPLETION_INDEX, or from the end of the host's name
+    /// (sim-0, sim-1, …)
     #[arg(long, value_name = "I/N", env = "FLEET_SHARD", conflicts_with = "shards")]
     shard: Option<ShardChoice>,
     #[command(flatten)]
@@ -162,7 +163,7 @@ struct SimArgs {
 
 #[derive(Debug, Subcommand)]
 enum ReportCommand {
-    /// Make one report of what the processes of `fleet sim` wrote; says which shards are missing
+    /// Make one report of what the processes of `fleet sim` wrote, and name the shards that are missing
     Merge(MergeArgs),
 }
 
@@ -181,7 +182,7 @@ struct MergeArgs {
 
 #[derive(Debug, Subcommand)]
 enum HealthCommand {
-    /// Ask a running emulator for its figures and print them; fails where it does not answer
+    /// Ask a running emulator for its figures and print them; fails if it does not answer
     Emulator {
         /// The emulator's state folder, with its CA and its API token
         #[arg(long, value_name = "DIR", default_value = "state/emulator")]
@@ -190,7 +191,7 @@ enum HealthCommand {
         #[arg(long, value_name = "URL", default_value = "https://localhost:8443")]
         app: String,
     },
-    /// Look whether a `fleet sim` of this host has a part of the fleet and is at work
+    /// Check whether a `fleet sim` on this host holds a shard and writes figures
     Sim {
         /// Its folder of results
         #[arg(long, value_name = "DIR")]
@@ -212,7 +213,8 @@ struct EnrollArgs {
     /// Upload CA certificates as verified: give your word that they are yours, instead of a proof
     #[arg(long)]
     verified: bool,
-    /// Write the files to upload into DIR, and print what to do with them in IoT Central's pages [default: NAME-enrollment]
+    /// Write the files to upload into DIR, and print what to do with them in IoT Central's pages [default:
+    /// NAME-enrollment]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     manual: Option<Option<PathBuf>>,
 }
@@ -254,8 +256,8 @@ struct EdgeConfigArgs {
     /// Write into this file instead of stdout; one that exists is left alone
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Folder on the device into which you copy its files, e.g. /var/aziot: certificates into `certs`, keys into `secrets`;
-    /// they are named where they are here when left out
+    /// Folder on the device into which you copy its files, e.g. /var/aziot: certificates into `certs`, keys into
+    /// `secrets`; they are named where they are here when left out
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
     /// The id scope, instead of the one that the manifest or the application tells

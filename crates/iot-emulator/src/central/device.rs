@@ -17,10 +17,10 @@ const HISTORY: usize = 20;
 /// What becomes of a device that comes through an enrollment group and that nobody has made before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Approval {
-    /// It is let in.
+    /// It is admitted.
     #[default]
     Auto,
-    /// It waits until somebody enables it.
+    /// It waits until it is enabled.
     Manual,
 }
 

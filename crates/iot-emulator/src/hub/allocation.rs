@@ -11,10 +11,10 @@ use crate::unconfirmed::RESET_IN_PLACE;
 /// What a registration does with a device that has a hub already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Reprovision {
-    /// It may get another hub, and its data comes along.
+    /// It may get another hub, and its data moves with it.
     #[default]
     Migrate,
-    /// It may get another hub, and starts there, or where it is, with nothing.
+    /// It may get another hub, and its data is cleared in any case.
     Reset,
     /// It keeps its hub.
     Never,

@@ -54,7 +54,7 @@ pub(super) struct Place {
     protection: Protection,
     #[command(flatten)]
     pfx: PfxArgs,
-    /// Overwrite what is there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
 }
@@ -168,7 +168,7 @@ pub(super) struct VerificationArgs {
     /// The key of the CA
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// The verification code that Azure gave; blanks and braces around it don't belong to it
+    /// The verification code that Azure gave; blanks and braces around it are ignored
     #[arg(long, value_name = "CODE", value_parser = verification_code)]
     nonce: String,
     #[command(flatten)]

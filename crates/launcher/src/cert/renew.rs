@@ -18,10 +18,10 @@ use crate::exit::{Failure, PASSED, print};
 /// `fleet cert renew`
 #[derive(Debug, Args)]
 pub(super) struct RenewArgs {
-    /// Common names of devices, or how their files begin
+    /// Common names of devices, or the beginnings of their file names
     #[arg(value_name = "NAME", required_unless_present = "expiring_within")]
     names: Vec<String>,
-    /// Every device in the folder whose certificate expires within so many days
+    /// Every device in the folder whose certificate expires within this many days
     #[arg(long, value_name = "DAYS", conflicts_with = "names")]
     expiring_within: Option<u32>,
     /// The kind of the new keys

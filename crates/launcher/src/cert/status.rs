@@ -21,7 +21,7 @@ pub(super) struct StatusArgs {
     /// The folder to look into, and all folders below it
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
-    /// What ends within so many days is listed one by one
+    /// Certificates that expire within this many days are listed one by one
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     soon: u32,
     /// List every certificate one by one

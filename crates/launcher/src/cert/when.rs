@@ -12,13 +12,14 @@ const HEADING: &str = "Validity";
 /// `--days`, `--not-before`, `--not-after`
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct When {
-    /// Valid for so many days
+    /// Valid for this many days
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500), conflicts_with = "not_after", help_heading = HEADING)]
     days: Option<u32>,
     /// Valid from this moment on, e.g. `2026-11-23` or `2026-11-23T15:00:00Z`; usually five minutes ago
     #[arg(long, value_name = "DATE", value_parser = moment, help_heading = HEADING)]
     not_before: Option<Timestamp>,
-    /// Valid until this moment, in the same form; it may have passed, to try what happens then (with --not-before, below an issuer that was valid)
+    /// Valid until this moment, in the same form; it may have passed, to try what happens then (with --not-before,
+    /// below an issuer that was valid)
     #[arg(long, value_name = "DATE", value_parser = moment, help_heading = HEADING)]
     not_after: Option<Timestamp>,
 }

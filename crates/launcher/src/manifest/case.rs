@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Case {
-    /// A group's CA is about to expire: a new one beside it, the old one removed last
+    /// A group's CA is about to expire: a new one is added beside it, and the old one removed last
     GroupExpiry,
-    /// A group's CA is in wrong hands: replaced at once, and no device connects before the roll allows it
+    /// A group's CA is compromised: it is replaced, and no device connects before the roll allows it
     GroupBreach,
-    /// The certificate of individually enrolled devices is about to expire: a new one in the slot not in use
+    /// The certificate of individually enrolled devices is about to expire: a new one goes into the unused slot
     IndividualExpiry,
-    /// The certificate of individually enrolled devices is in wrong hands: replaced at once, and the devices blocked
+    /// The key of an individually enrolled device is compromised: its certificates are replaced, and it is blocked
+    /// meanwhile
     IndividualBreach,
 }
 

@@ -92,11 +92,13 @@ pub struct EmulatorTarget {
     /// How MQTT travels inside TLS; mqtt when left out.
     #[schemars(with = "Option<TransportName>")]
     pub transport: Transport,
-    /// What devices may do, and how often: iot-central, hub-s1, or a file of limits, relative to the manifest; as much as
+    /// What devices may do, and how often: iot-central, hub-s1, or a file of limits, relative to the manifest; as much
+    /// as
     /// they like when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<String>,
-    /// What goes wrong on purpose: a preset (slow-network, lost-acks, throttled-dps, hub-move, outage), or a file of rules, relative to the manifest.
+    /// What goes wrong on purpose: a preset (slow-network, lost-acks, throttled-dps, hub-move, outage), or a file of
+    /// rules, relative to the manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faults: Option<String>,
 }
@@ -177,7 +179,8 @@ pub struct Group {
     /// certificates are made is of use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificates: Option<GroupCertificates>,
-    /// Another group, whose root is used instead of one of its own; the intermediate is the group's own, and is enrolled.
+    /// Another group, whose root is used instead of one of its own; the intermediate is the group's own, and is
+    /// enrolled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
     /// The keys of CAs and leaves; p256 when left out. What is on disk already stays as it is.
@@ -210,14 +213,16 @@ pub struct Group {
     /// when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
-    /// Edge only: where the gateway is reached, host and port, with {device_id} in it; the hostname and 8883 when left out.
+    /// Edge only: where the gateway is reached, host and port, with {device_id} in it; the hostname and 8883 when left
+    /// out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway_address: Option<String>,
     /// Edge only: the hub to which its devices belong; when left out, `fleet run` asks DPS as the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub hub: Option<HubHost>,
-    /// Edge only: whether the identity of its devices is simulated, or left to real ones; when left out, only the emulator's
+    /// Edge only: whether the identity of its devices is simulated, or left to real ones; when left out, only the
+    /// emulator's
     /// are simulated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub simulated: Option<bool>,
@@ -256,7 +261,8 @@ pub struct GroupCertificates {
     /// PEM: the CA that is uploaded to the enrollment. With kind = "dps" nobody uploads it, and it may be left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-    /// PEM: the key of the CA, with which its possession is proved. Without it the enrollment has to be verified already.
+    /// PEM: the key of the CA, with which its possession is proved. Without it the enrollment has to be verified
+    /// already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_key: Option<PathBuf>,
     /// One more CA beside the first.
@@ -503,7 +509,7 @@ pub struct RollEvent {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Option<Vec<String>>")]
     pub devices: Vec<RegistrationId>,
-    /// The place of the enrollment for the new certificate; the one not in use, when left out.
+    /// The slot of the enrollment for the new certificate; the unused one when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<Place>,
     /// Share of the devices that is asked at once; a tenth, at least ten devices, when left out.
@@ -524,7 +530,7 @@ pub struct RollEvent {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(with = "Option<bool>")]
     pub remove_old: bool,
-    /// Remove the old certificates although devices have not come over.
+    /// Remove the old certificates even if some devices still use them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(with = "Option<bool>")]
     pub leave_behind: bool,

@@ -23,13 +23,14 @@ pub(crate) struct RollArgs {
     /// An individually enrolled device; may be given several times. For an expiry all of them, when left out
     #[arg(long, value_name = "ID")]
     device: Vec<String>,
-    /// The place of the enrollment for the new certificate; the one not in use, when left out
+    /// The slot of the enrollment for the new certificate; the unused one when left out
     #[arg(long, value_name = "PLACE")]
     slot: Option<Place>,
-    /// How many devices are asked to register again at once, e.g. `10%`; a tenth, at least ten, when left out
+    /// The share of devices that registers again together, e.g. `10%`; a tenth, at least ten devices, when left out
     #[arg(long, value_name = "SHARE", value_parser = share)]
     wave: Option<f64>,
-    /// Over which time the devices of a wave are asked, e.g. `10s`; as fast as `load.register_rate` lets them, when left out
+    /// The time over which the devices of a wave are asked, e.g. `10s`; as fast as `load.register_rate` allows when
+    /// left out
     #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
     over: Option<Span>,
     /// How long the devices of a wave have to come online with their new certificates
@@ -41,7 +42,7 @@ pub(crate) struct RollArgs {
     /// individual-expiry: replace the old certificate too, by a spare one that no device uses yet
     #[arg(long)]
     remove_old: bool,
-    /// Remove the old certificates although devices have not come over
+    /// Remove the old certificates even if some devices still use them
     #[arg(long)]
     leave_behind: bool,
     /// After a breach: let in the devices too that are blocked already, as a roll leaves them whose journal was lost; a
@@ -51,18 +52,18 @@ pub(crate) struct RollArgs {
     /// Override a key of the manifest, as for `run`
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// Write what was done into this folder: roll.json
+    /// Write a report into this folder: roll.json
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 }
 
 const AFTER_HELP: &str = "\
-Roll while `fleet run` of the same manifest goes on in another terminal: the devices are asked through it to register
-again, wave by wave. Without a run (IoT Central only) the enrollment and the files are made ready before an expiry, and
-the same command, given again once the fleet runs, finishes; after a breach each device is registered from here.
-Whatever interrupts a roll, the same command goes on with it.
+Run it while `fleet run` of the same manifest goes on in another terminal: through it, the devices are asked to \
+register again, wave by wave. Without a run (IoT Central only), it prepares the enrollment and the files before an \
+expiry, and the same command finishes once the fleet runs; after a breach, it registers each device itself. An \
+interrupted roll is continued by the same command.
 
-At the end old certificates are tried at DPS and at the hub: both have to refuse them, or it ends with 1.";
+At the end it tries old certificates at DPS and at the hub: both have to refuse them, or it ends with 1.";
 
 impl From<RollArgs> for Options {
     fn from(args: RollArgs) -> Self {
