@@ -6,7 +6,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
 
 /// Longer than anything takes on a busy machine; a test that waits so long has failed.
@@ -115,11 +117,8 @@ impl Fleet {
 
     /// Waits until no process of this folder is left.
     pub(crate) fn wait_until_nothing_runs(&self) {
-        let deadline = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap() + PATIENCE;
-        while !self.processes().is_empty() {
-            let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-            assert!(now < deadline, "still running: {:?}", self.processes());
-            std::thread::yield_now();
+        while let Some((pid, arguments)) = self.processes().pop() {
+            assert!(ends(pid), "still running: {arguments}");
         }
     }
 
@@ -176,17 +175,10 @@ impl Running {
 
     /// Waits for its end, which has to come by itself.
     pub(crate) fn end_in_time(mut self) -> (Option<i32>, String) {
-        let deadline = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap() + PATIENCE;
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            self.heard.push(line);
-            let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-            assert!(now < deadline, "still running; it said {:#?}", self.heard);
+        if !ends(i32::try_from(self.child.id()).unwrap()) {
+            self.heard.extend(self.lines.try_iter());
+            panic!("still running; it said {:#?}", self.heard);
         }
-        assert!(
-            self.child.try_wait().is_ok(),
-            "it says nothing and does not end: {:#?}",
-            self.heard
-        );
         self.end()
     }
 
@@ -248,6 +240,17 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Waits for the end of a process, which need not be a child. Whether it has come.
+fn ends(pid: i32) -> bool {
+    let process = match pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(Errno::SRCH) => return true,
+        Err(error) => panic!("process {pid} can't be watched: {error}"),
+    };
+    let patience = Timespec::try_from(PATIENCE).unwrap();
+    poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap() > 0
 }
 
 pub(crate) fn signal(pid: i32, signal: Signal) {
