@@ -4,6 +4,9 @@ use std::fmt;
 
 use mqtt_link::{InvalidProxy, Proxy};
 
+/// What only this machine itself can be reached by. A proxy is another machine.
+const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
+
 /// The values of `HTTPS_PROXY` and `NO_PROXY`, read once. A proxy's address can hold a password, so it is never
 /// printed.
 #[derive(Clone, Default)]
@@ -36,24 +39,16 @@ impl Proxies {
     ///
     /// `HTTPS_PROXY` is not the address of an HTTP proxy.
     pub fn to(&self, host: &str, port: u16) -> Result<Option<Proxy>, InvalidProxy> {
-        if is_this_machine(host) {
-            return Ok(None);
-        }
         let lookup = |name: &str| match name {
             "HTTPS_PROXY" => self.https_proxy.clone(),
-            "NO_PROXY" => self.no_proxy.clone(),
+            "NO_PROXY" => Some(format!(
+                "{THIS_MACHINE},{}",
+                self.no_proxy.as_deref().unwrap_or_default()
+            )),
             _ => None,
         };
         Proxy::from_environment(lookup, host, port)
     }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -75,7 +70,7 @@ mod tests {
             proxies.to("hub.azure-devices.net", 8883).unwrap().unwrap().host(),
             "proxy.example"
         );
-        for host in ["hub.internal.example", "localhost", "127.0.0.1", "[::1]"] {
+        for host in ["hub.internal.example", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"] {
             assert!(proxies.to(host, 8883).unwrap().is_none(), "{host}");
         }
         assert!(!format!("{proxies:?}").contains("secret"));

@@ -11,7 +11,7 @@
 //! | module | purpose |
 //! | --- | --- |
 //! | `endpoint` | where to connect, over what, and which server to expect there: [`Endpoint`], [`Transport`] |
-//! | `proxy` | an HTTP proxy to go through, and when not to: [`Proxy`], [`no_proxy`] |
+//! | `proxy` | an HTTP proxy to go through, and when not to: [`Proxy`] |
 //! | `tls` | trust, made once and shared by every connection: [`Tls`], [`TrustRoots`] |
 //! | `credentials` | the identity of the device: [`Credentials`], [`certified_key`] |
 //! | `options` | the content of CONNECT: [`ConnectOptions`], [`Will`] |
@@ -79,7 +79,7 @@ pub use limits::MAX_PACKET;
 pub use link::{Event, Link};
 pub use options::{ConnectOptions, Will};
 pub use phase::Phase;
-pub use proxy::{InvalidProxy, Proxy, no_proxy};
+pub use proxy::{InvalidProxy, Proxy};
 pub use session::PacketId;
 pub use stream::WebSocketFault;
 pub use tls::{Tls, TlsSetupError, TrustRoots};

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-pub use self::no_proxy::no_proxy;
+use self::no_proxy::no_proxy;
 
 /// What `http` stands for.
 const DEFAULT_PORT: u16 = 80;
@@ -84,10 +84,18 @@ impl Proxy {
     }
 
     /// The proxy that the environment names for a TLS connection to `host` and `port`, if any: the first of
-    /// `HTTPS_PROXY` and `https_proxy` that is not empty, unless [`no_proxy`] finds the host in `NO_PROXY` or
-    /// `no_proxy`.
+    /// `HTTPS_PROXY` and `https_proxy` that is not empty, unless `NO_PROXY` or `no_proxy` excepts the host. That is a
+    /// list of names separated by commas, in upper or lower case:
     ///
-    /// Variables are read through `lookup` only.
+    /// | entry | matches |
+    /// | --- | --- |
+    /// | `*` | every host |
+    /// | `azure-devices.net`, `.azure-devices.net` | this host and every host below it |
+    /// | `10.0.0.7`, `::1`, `[::1]` | this address, if it is connected to by address |
+    /// | `10.0.0.0/8`, `fd00::/8` | every address of this range, likewise |
+    /// | any of them with `:8883` | the same, at this port only (an IPv6 address needs its brackets then) |
+    ///
+    /// Names are not looked up. Variables are read through `lookup` only.
     pub fn from_environment(
         lookup: impl Fn(&str) -> Option<String>,
         host: &str,
