@@ -2,10 +2,11 @@
 //!
 //! It is a lock on a file, held by the very process that the devices live in. The kernel gives it back when that
 //! process is gone, however it went, and not before: no clock decides, so there is neither a moment with two owners nor
-//! a time to wait after a death. The folder of the leases is locked by all of them together, so that a process that has
-//! to split the fleet differently can wait until there is no lease.
+//! a time to wait after a death. Programs that the process starts don't inherit the file, so they prolong no lease. The
+//! folder of the leases is locked by all of them together, so that a process that has to split the fleet differently can
+//! wait until there is no lease.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -101,34 +102,22 @@ pub fn lock_folder(folder: &Path, sharing: Sharing) -> Result<File, LeaseError> 
     Ok(file)
 }
 
-/// Locks an open file, or changes the lock that it has. Does not wait.
+/// Locks an open file. Does not wait.
 ///
 /// # Errors
 ///
 /// Another process has a lock that forbids it, or the file system has no locks.
-#[cfg(unix)]
 pub fn lock(file: &File, path: &Path, sharing: Sharing) -> Result<(), LeaseError> {
-    use rustix::fs::{FlockOperation, flock};
-    let operation = match sharing {
-        Sharing::Shared => FlockOperation::NonBlockingLockShared,
-        Sharing::Exclusive => FlockOperation::NonBlockingLockExclusive,
+    let locked = match sharing {
+        Sharing::Shared => file.try_lock_shared(),
+        Sharing::Exclusive => file.try_lock(),
     };
-    match flock(file, operation) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(LeaseError::Held { path: path.into() }),
-        Err(error) => Err(LeaseError::Lock {
+    locked.map_err(|error| match error {
+        TryLockError::WouldBlock => LeaseError::Held { path: path.into() },
+        TryLockError::Error(source) => LeaseError::Lock {
             path: path.into(),
-            source: error.into(),
-        }),
-    }
-}
-
-/// Other systems lock in other ways, which was not needed yet.
-#[cfg(not(unix))]
-pub fn lock(_file: &File, path: &Path, _sharing: Sharing) -> Result<(), LeaseError> {
-    Err(LeaseError::Lock {
-        path: path.into(),
-        source: io::Error::new(io::ErrorKind::Unsupported, "leases are built for Unix only"),
+            source,
+        },
     })
 }
 
@@ -149,6 +138,19 @@ mod tests {
         drop((lease, other));
         assert!(Lease::is_free(&path).unwrap());
         Lease::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_program_that_the_holder_started_does_not_prolong_a_lease() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0-of-1.lease");
+        let lease = Lease::take(&path).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        drop(lease);
+        assert!(Lease::is_free(&path).unwrap());
+        lock_folder(folder.path(), Sharing::Exclusive).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The database file.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -299,13 +299,13 @@ fn open(file: File, path: &Path) -> Result<redb::Database, Failure> {
 /// Takes the file for this process. redb would do so too, but only after this has looked at it.
 #[cfg(unix)]
 fn lock(file: &File) -> Result<(), Failure> {
-    match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Failure::InUse),
-        Err(error) => Err(io::Error::from(error).into()),
-    }
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => Failure::InUse,
+        TryLockError::Error(error) => error.into(),
+    })
 }
 
+/// There a lock would forbid redb to take the file a second time.
 #[cfg(not(unix))]
 fn lock(_: &File) -> Result<(), Failure> {
     Ok(())

@@ -6,7 +6,7 @@
 
 use iot_protocol::shown;
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -102,13 +102,14 @@ impl StateLock {
         make_private(folder).map_err(unusable)?;
         Self::check(folder)?;
         let lock = open_lock(&folder.join(name)).map_err(unusable)?;
-        if !try_lock(&lock).map_err(unusable)? {
-            return Err(PlaceError::InUse {
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(PlaceError::InUse {
                 folder: folder.to_owned(),
                 by,
-            });
+            }),
+            Err(TryLockError::Error(reason)) => Err(unusable(reason)),
         }
-        Ok(Self { _lock: lock })
     }
 }
 
@@ -151,25 +152,9 @@ fn written_by_others(_: &Path) -> io::Result<Option<u32>> {
     Ok(None)
 }
 
-#[cfg(unix)]
-fn try_lock(file: &File) -> io::Result<bool> {
-    use rustix::fs::{FlockOperation, flock};
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
 #[cfg(not(unix))]
 fn make_private(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)
-}
-
-/// Two runs are kept apart on Unix only.
-#[cfg(not(unix))]
-fn try_lock(_: &File) -> io::Result<bool> {
-    Ok(true)
 }
 
 #[cfg(all(test, unix))]

@@ -88,9 +88,7 @@ impl Lock {
             Err(reason) if is_read_only(&reason) => return Ok(Self { _file: None }),
             opened => opened.map_err(io_error("lock", &path))?,
         };
-        #[cfg(unix)]
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
-            .map_err(|reason| io_error("lock", &path)(reason.into()))?;
+        file.lock().map_err(io_error("lock", &path))?;
         Ok(Self { _file: Some(file) })
     }
 }
