@@ -1,9 +1,10 @@
 //! The state folder: what must outlive the process so that clients need not be set up again.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use files::{Access, Durability, write_whole};
 use jiff::Timestamp;
 
 use crate::authority::Authority;
@@ -78,8 +79,8 @@ impl StateFolder {
             (None, None) => {}
         }
         let authority = Authority::generate(now)?;
-        write(&key_path, &authority.key_pem(), Readers::Owner)?;
-        write(&cert_path, &authority.certificate_pem, Readers::All)?;
+        write(&key_path, &authority.key_pem(), Access::Owner)?;
+        write(&cert_path, &authority.certificate_pem, Access::Folder)?;
         Ok(authority)
     }
 
@@ -94,17 +95,11 @@ impl StateFolder {
             }),
             None => {
                 let token = ApiToken::generate();
-                write(&path, token.reveal(), Readers::Owner)?;
+                write(&path, token.reveal(), Access::Owner)?;
                 Ok(token)
             }
         }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Readers {
-    All,
-    Owner,
 }
 
 fn read(path: &Path) -> Result<Option<String>, StartError> {
@@ -118,37 +113,8 @@ fn read(path: &Path) -> Result<Option<String>, StartError> {
     }
 }
 
-/// Writes under another name and renames, so that no reader ever finds half a file.
-///
-/// What stands under that other name is removed, never opened: it could be a link to another place, or a file that someone
-/// else can read and holds open.
-fn write(path: &Path, text: &str, readers: Readers) -> Result<(), StartError> {
-    let temporary = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(match readers {
-            Readers::All => 0o644,
-            Readers::Owner => 0o600,
-        });
-    }
-    #[cfg(not(unix))]
-    let _ = readers;
-    let written = (|| {
-        let mut file = match options.open(&temporary) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_file(&temporary)?;
-                options.open(&temporary)?
-            }
-            opened => opened?,
-        };
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    written.map_err(|source| StartError::State {
+fn write(path: &Path, text: &str, access: Access) -> Result<(), StartError> {
+    write_whole(path, text.as_bytes(), access, Durability::Synced).map_err(|source| StartError::State {
         path: path.into(),
         source,
     })
@@ -234,8 +200,8 @@ mod tests {
         let state = StateFolder::open(folder.path()).unwrap();
         let victim = folder.path().join("victim");
         fs::write(&victim, "precious").unwrap();
-        symlink(&victim, folder.path().join("ca_key.new")).unwrap();
-        let planted = folder.path().join("api_token.new");
+        symlink(&victim, folder.path().join("ca_key.pem.partial")).unwrap();
+        let planted = folder.path().join("api_token.partial");
         fs::write(&planted, "").unwrap();
         fs::set_permissions(&planted, fs::Permissions::from_mode(0o666)).unwrap();
         let mut held = fs::File::open(&planted).unwrap();

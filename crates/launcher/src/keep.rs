@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
+use files::{self, Access, Durability};
 use fleet_report::report::Report;
 use fleet_report::thresholds::Marks;
 use iot_protocol::shown;
-use provisioning::files::{self, Access, Durability};
 
 use crate::exit::Failure;
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use events::{Agenda, Results};
+use files::{self, Access, Durability};
 use fleet_protocol::lines::counter;
 use fleet_report::report::{EndReason, Report, Run};
 use fleet_report::summary::summary;
@@ -23,7 +24,6 @@ use fleet_report::totals::Totals;
 use fleet_report::words::{self, counted};
 use iot_protocol::shown;
 use jiff::Timestamp;
-use provisioning::files::{self, Access, Durability};
 use settings::Span;
 use tokio::time::{Instant, timeout_at};
 

@@ -16,7 +16,6 @@
 //! | [`central`] | a client of IoT Central's REST API |
 //! | [`enroll`] | the steps of IoT Central's X.509 how-to on top of it, safe to repeat |
 //! | [`explain`] | what a refusal means, and what to do |
-//! | [`files`] | writing files whole, and private where they hold secrets |
 //! | [`assignment`] | which hub a device was assigned, remembered from run to run |
 //!
 //! # Example
@@ -41,6 +40,5 @@ pub mod central;
 pub mod certificate;
 pub mod enroll;
 pub mod explain;
-pub mod files;
 pub mod identities;
 pub mod register;

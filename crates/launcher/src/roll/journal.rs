@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use files::{Access, Durability, write_whole};
 use jiff::Timestamp;
-use provisioning::files::{Access, Durability, write_whole};
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::case::Case;

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use files::{Access, Durability, write_whole};
 use fleet_protocol::lines::{EndReason, Phase, Stats, counter};
 use fleet_protocol::plan::{Plan, Shard};
 use fleet_report::record::{RECORD_VERSION, Record};
@@ -27,7 +28,6 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use iot_protocol::shown;
 use jiff::Timestamp;
-use provisioning::files::{Access, Durability, write_whole};
 
 /// A file under way.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::path::Path;
 use iot_protocol::shown;
 
 use super::line::Line;
-use crate::files::{Access, Durability, write_whole};
+use files::{Access, Durability, write_whole};
 
 /// Every line of a file that can be read; the others are told to the log.
 pub(super) fn read(path: &Path) -> io::Result<Vec<Line>> {

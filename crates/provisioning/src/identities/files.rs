@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Component, Path};
 
 use super::IdentityError;
-pub(super) use crate::files::Access;
-use crate::files::{Durability, write_whole};
+pub(super) use files::Access;
+use files::{Durability, write_whole};
 
 /// Writes a file that could not be made again, whole or not at all: it is on the disk when this returns.
 pub(super) fn write(path: &Path, content: &[u8], access: Access) -> Result<(), IdentityError> {

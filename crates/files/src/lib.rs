@@ -5,6 +5,16 @@
 //! anew, never opened: it could be a link to another place, or a file that someone else can read and holds open.
 //!
 //! Two programs that write the same file at the same moment need a lock of their own.
+//!
+//! ```
+//! use files::{Access, Durability, write_whole};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("ca_key.pem");
+//! write_whole(&path, b"secret", Access::Owner, Durability::Synced)?;
+//! assert_eq!(std::fs::read(&path)?, b"secret");
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -73,15 +83,24 @@ fn create(path: &Path, access: Access) -> io::Result<File> {
     }
 }
 
-/// Makes the renaming last, which belongs to the folder and not to the file.
+/// Makes the renaming to `path` last, which belongs to the folder and not to the file.
+///
+/// # Errors
+///
+/// The folder can't be opened or synchronized.
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Other systems don't let folders be synchronized.
+///
+/// # Errors
+///
+/// None.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
