@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use files::sync_folder;
 use iot_protocol::shown;
+use redb::backends::FileBackend;
 use redb::{ReadableTable, TableDefinition};
 
 use super::{Change, Record, Table, asserting};
@@ -279,8 +280,7 @@ fn is_at(_: &File, _: &Path) -> io::Result<bool> {
 fn open(file: File, path: &Path) -> Result<redb::Database, Failure> {
     let mut database = redb::Builder::new()
         .set_cache_size(CACHE)
-        .create_with_file_format_v3(true)
-        .create_file(file)
+        .create_with_backend(FileBackend::new(file).map_err(failure)?)
         .map_err(failure)?;
     // Nothing else looks at the checksums of a file that was closed in good order.
     if !database.check_integrity().map_err(failure)? {
@@ -307,6 +307,9 @@ fn lock(_: &File) -> Result<(), Failure> {
 fn failure(error: impl Into<redb::Error>) -> Failure {
     match error.into() {
         redb::Error::DatabaseAlreadyOpen => Failure::InUse,
+        redb::Error::UpgradeRequired(_) => Failure::Damaged(
+            "it was written by an earlier version of the emulator, which had another file format".into(),
+        ),
         redb::Error::Io(error) => match error.kind() {
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
                 Failure::Damaged("it is no database, or half of one".into())

@@ -1,6 +1,7 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
@@ -130,6 +131,36 @@ fn set_version(path: &Path, version: u64) {
         .insert("version", version)
         .unwrap();
     transaction.commit().unwrap();
+}
+
+/// A database that redb 2.6 made; see the README beside it.
+fn made_by_redb_2(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("emulator.redb");
+    let packed = format!("{}/tests/data/redb-2.6/{name}.redb.gz", env!("CARGO_MANIFEST_DIR"));
+    let mut unpacked = flate2::read::GzDecoder::new(fs::File::open(packed).unwrap());
+    io::copy(&mut unpacked, &mut fs::File::create(&path).unwrap()).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_database_that_the_redb_before_this_one_made_is_read() {
+    let (_folder, path) = made_by_redb_2("format-3");
+    assert_eq!(notes(&path), [("a".into(), "kept".into())]);
+    assert_eq!(notes(&path), [("a".into(), "kept".into())]);
+}
+
+#[test]
+fn a_database_in_an_older_file_format_is_refused_and_left_as_it_is() {
+    let (_folder, path) = made_by_redb_2("format-2");
+    let before = fs::read(&path).unwrap();
+    let words = refusal(&path);
+    assert!(
+        words.contains("emulator.redb is not usable: it was written by an earlier version of the emulator")
+            && words.contains("move it away to begin without what was enrolled"),
+        "{words}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), before);
 }
 
 #[test]
@@ -279,18 +310,18 @@ impl StorageBackend for Disk {
         self.memory.len()
     }
 
-    fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        self.memory.read(offset, len)
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.memory.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.memory.set_len(len)
     }
 
-    fn sync_data(&self, eventual: bool) -> io::Result<()> {
+    fn sync_data(&self) -> io::Result<()> {
         self.works()?;
         self.knobs.syncs.fetch_add(1, SeqCst);
-        self.memory.sync_data(eventual)
+        self.memory.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
