@@ -19,7 +19,8 @@ pub(crate) use device::{Attestation, CommandRecord, Device};
 pub(crate) use dtdl::problems;
 pub(crate) use group::{Entry, Group, GroupType, SigningCertificate};
 pub(crate) use relationship::Relationship;
-pub(crate) use template::{Command, Request, Template};
+pub(crate) use template::Template;
+pub use template::{Command, Request};
 pub(crate) use token::{LIFETIME, Resource, Role, Token};
 
 use crate::attestation::{Attested, Authority, Enrollments, Individual, Refusal, attest};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 /// The time now.
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
@@ -13,7 +13,7 @@ pub(crate) fn ticks(at: Timestamp) -> String {
 }
 
 /// As IoT Central writes it: UTC with milliseconds.
-pub(crate) fn millis(at: Timestamp) -> String {
+pub fn millis(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::Router;
 use iot_protocol::id::{DeviceId, HubHost, IdScope};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -15,6 +16,7 @@ use crate::authority::Authority;
 use crate::central::Central;
 use crate::config::Config;
 use crate::error::StartError;
+use crate::extension::Listener;
 use crate::gate::Weather;
 use crate::gateway::Gateway;
 use crate::hub::{Hubs, Registry};
@@ -29,7 +31,7 @@ use crate::state::StateFolder;
 use crate::stats::{Counters, Stats};
 use crate::store::{Content, Store};
 use crate::token::ApiToken;
-use crate::{clock, mqtt, page, tls};
+use crate::{clock, mqtt, tls};
 
 /// A running emulator. Dropping it stops it at once; [`Emulator::shutdown`] lets its clients go in peace.
 #[derive(Debug)]
@@ -54,6 +56,16 @@ impl Emulator {
     ///
     /// A port is not free, the state folder is not usable, or an option makes no sense.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, |_| Router::new()).await
+    }
+
+    /// The same with an extension: its router is served on each REST listener, beside the REST interface. A path that both
+    /// have is a panic.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn start_with(config: Config, extend: impl Fn(Listener) -> Router) -> Result<Self, StartError> {
         if let Some(address) = config.http.filter(|address| !address.ip().is_loopback()) {
             return Err(StartError::HttpNotLoopback(address));
         }
@@ -161,12 +173,11 @@ impl Emulator {
             ))
         };
         let accepting = ports.into_iter().map(accept).collect();
-        let page = Arc::new(page::Shared::default());
         let serve = |flag, bound: Option<(TcpListener, SocketAddr)>, tls: Option<_>| {
             let Some((listener, address)) = bound else {
                 return Ok(None);
             };
-            let server = rest::serve(listener, address, tls, Arc::clone(&services), Arc::clone(&page), &stop);
+            let server = rest::serve(listener, address, tls, Arc::clone(&services), &extend, &stop);
             server
                 .map(Some)
                 .map_err(|source| StartError::Listen { flag, address, source })
@@ -262,8 +273,8 @@ impl Emulator {
         self.state.as_ref().map(StateFolder::api_token_file)
     }
 
-    /// A link to the page, a secret: it lets one person in, once, within ten minutes. It is that of the address without
-    /// TLS where there is one, since browsers do not know the authority.
+    /// A link to `/sign-in`, which an extension serves; a secret: it lets one person in, once, within ten minutes. It is that
+    /// of the address without TLS where there is one, since browsers do not trust the authority.
     #[must_use]
     pub fn sign_in_link(&self) -> Option<String> {
         let base = match (self.http_addr(), self.https_addr()) {

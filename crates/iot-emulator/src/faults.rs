@@ -18,7 +18,7 @@ mod slow;
 mod tests;
 
 pub(crate) use draw::draw;
-pub(crate) use rule::{Rule, Span, Verdict, written};
+pub use rule::{Rule, Span, Verdict, written};
 pub(crate) use slow::slow_line;
 
 use crate::phase::Phase;
@@ -53,6 +53,12 @@ impl FaultRules {
     /// Everything that is wrong in the text.
     pub fn parse(toml: &str) -> Result<Self, Invalid> {
         read::from_toml("faults", toml).map(Self)
+    }
+
+    /// The rules themselves.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.0
     }
 
     /// The same in JSON.

@@ -16,10 +16,11 @@ mod telemetry;
 mod twin;
 
 pub use allocation::Reprovision;
-pub(crate) use device::Device;
+pub(crate) use device::{Device, DeviceState};
 
 pub(crate) use hubs::Hubs;
 pub(crate) use method::{InvokeError, invoke};
 pub(crate) use queue::{CloudMessage, DEFAULT_TTL};
 pub(crate) use registry::{CantMove, Registry, Target};
-pub(crate) use twin::{BadPatch, Twin, is_component};
+pub use twin::is_component;
+pub(crate) use twin::{BadPatch, Twin};

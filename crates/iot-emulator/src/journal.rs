@@ -314,7 +314,8 @@ impl Journal {
     }
 
     /// The last events that `keep` lets through, newest first, at most `count`.
-    pub(crate) fn tail(&self, count: usize, keep: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+    #[must_use]
+    pub fn tail(&self, count: usize, keep: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let kinds = self.kinds();
         let newest = |kind: &Kind| -> Vec<Entry> {
             let newest_first = kind.entries.iter().rev();

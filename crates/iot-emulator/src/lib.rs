@@ -11,7 +11,6 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`Emulator`], [`Config`] | starts all of it, on free ports unless told otherwise |
-//! | [`cli`], [`terminal`] | the command line of the `iot-emulator` program, and its words to people |
 //! | `mqtt` | everything that a connection of a device passes: ports, WebSocket, packets, CONNECT, sessions |
 //! | `tls`, `authority`, `state` | what clients trust, and the folder where it is kept |
 //! | [`Gateway`] | the devices behind an IoT Edge device |
@@ -19,7 +18,7 @@
 //! | `dps` | registration |
 //! | `hub` | identities, twins, telemetry, methods, cloud-to-device messages |
 //! | `central`, `rest` | the IoT Central application, and its REST interface |
-//! | `page` | what a person looks at in a browser |
+//! | [`extension`], [`view`] | what else is served beside REST, and what that may read: the page, in `emulator-page` |
 //! | `store` | what outlives the process, in a database of the state folder |
 //! | `gate` | the one place that is asked before anything is done, and can be in the way: quotas and faults |
 //! | `quota`, `faults` | [`Quota`] and [`FaultRules`]: what is too much, and what goes wrong on request |
@@ -44,11 +43,11 @@
 #![warn(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "either may be closed or full, and these panic then; use `terminal`"
+    reason = "either may be closed or full, and these panic then; what happens goes into the journal and to `tracing`"
 )]
 
-pub mod cli;
-pub mod terminal;
+pub mod extension;
+pub mod view;
 
 mod attestation;
 mod authority;
@@ -70,7 +69,6 @@ mod http;
 mod hub;
 mod journal;
 mod mqtt;
-mod page;
 mod pem;
 mod phase;
 mod quota;

@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::central::Resource;
 use crate::dps::https;
+use crate::extension::{Extend, Listener};
 use crate::http::{HEAD_WITHIN, MAX_HEAD};
-use crate::page::{self, Page};
 use crate::services::Services;
 
 mod acceptor;
@@ -62,7 +62,6 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 struct Rest {
     services: Arc<Services>,
-    page: Arc<page::Shared>,
     /// How this server is reached, for links.
     scheme: &'static str,
 }
@@ -89,18 +88,18 @@ impl RestServer {
     }
 }
 
-/// Serves the interface on a listener, with TLS or without, until `stop`.
+/// Serves the interface and what an extension adds on a listener, with TLS or without, until `stop`.
 pub(crate) fn serve(
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     services: Arc<Services>,
-    page: Arc<page::Shared>,
+    extend: Extend<'_>,
     stop: &CancellationToken,
 ) -> io::Result<RestServer> {
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let rest = Rest { services, page, scheme };
-    let app = router(rest, address.port(), stop).into_make_service();
+    let rest = Rest { services, scheme };
+    let app = router(rest, address.port(), extend, stop).into_make_service();
     let listener = listener.into_std()?;
     let handle = Handle::new();
     let task = match tls {
@@ -135,18 +134,16 @@ fn bounded<A: Address, B>(server: Server<A, B>) -> Server<A, B> {
 pub(crate) fn in_memory(services: Arc<Services>) -> Router {
     let rest = Rest {
         services,
-        page: Arc::default(),
         scheme: "http",
     };
-    router(rest, 80, &CancellationToken::new())
+    router(rest, 80, &|_| Router::new(), &CancellationToken::new())
 }
 
-/// The interface behind its token, and the page and DPS, which have doors of their own.
-fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
+/// The interface behind its token; and an extension and DPS, each of which checks its clients itself.
+fn router(rest: Rest, port: u16, extend: Extend<'_>, stop: &CancellationToken) -> Router {
     let interface = interface(rest.clone());
-    let page = page::router(Page {
+    let extension = extend(Listener {
         services: Arc::clone(&rest.services),
-        shared: Arc::clone(&rest.page),
         interface: interface.clone(),
         scheme: rest.scheme,
         port,
@@ -154,7 +151,7 @@ fn router(rest: Rest, port: u16, stop: &CancellationToken) -> Router {
     });
     let guarded = interface.layer(from_fn_with_state(rest.clone(), middleware::token));
     let dps = https::router(Arc::clone(&rest.services));
-    let router = guarded.merge(page).merge(other_services()).merge(dps);
+    let router = guarded.merge(extension).merge(other_services()).merge(dps);
     let router = match rest.scheme {
         "http" => router.layer(from_fn_with_state(rest.clone(), middleware::host)),
         _ => router,

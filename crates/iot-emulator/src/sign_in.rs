@@ -24,7 +24,7 @@ const LIMIT: usize = 64;
 
 /// The codes and sessions in force.
 #[derive(Default)]
-pub(crate) struct SignIn(Mutex<Issued>);
+pub struct SignIn(Mutex<Issued>);
 
 #[derive(Default)]
 struct Issued {
@@ -42,17 +42,17 @@ impl SignIn {
     }
 
     /// Exchanges a code for a session. A code is good for one.
-    pub(crate) fn exchange(&self, code: &str, now: Instant) -> Option<String> {
+    pub fn exchange(&self, code: &str, now: Instant) -> Option<String> {
         self.issued(|issued| issued.codes.remove(code, now).then(|| issued.begin(now)))
     }
 
     /// Begins a session for somebody who has shown the API token.
-    pub(crate) fn begin(&self, now: Instant) -> String {
+    pub fn begin(&self, now: Instant) -> String {
         self.issued(|issued| issued.begin(now))
     }
 
     /// Whether a token may be tried now.
-    pub(crate) fn may_try(&self, now: Instant) -> bool {
+    pub fn may_try(&self, now: Instant) -> bool {
         self.issued(|issued| {
             issued.failed.retain(|at| now.duration_since(*at) < TRIES_WITHIN);
             issued.failed.len() < TRIES
@@ -60,17 +60,17 @@ impl SignIn {
     }
 
     /// Notes that a wrong token was given.
-    pub(crate) fn failed(&self, now: Instant) {
+    pub fn failed(&self, now: Instant) {
         self.issued(|issued| issued.failed.push_back(now));
     }
 
     /// Whether a session is in force.
-    pub(crate) fn is_session(&self, session: &str, now: Instant) -> bool {
+    pub fn is_session(&self, session: &str, now: Instant) -> bool {
         self.issued(|issued| issued.sessions.position(session, now).is_some())
     }
 
     /// Ends a session.
-    pub(crate) fn end(&self, session: &str, now: Instant) {
+    pub fn end(&self, session: &str, now: Instant) {
         self.issued(|issued| issued.sessions.remove(session, now));
     }
 

@@ -74,7 +74,7 @@ enum Command {
     /// Simulate the devices of a plan, as `run` does in each of its processes
     DeviceSim(device_sim::cli::Args),
     /// Run DPS, IoT Hub and the IoT Central REST API on this machine
-    Emulator(Box<iot_emulator::cli::Args>),
+    Emulator(Box<emulator_page::cli::Args>),
 }
 
 #[derive(Debug, Args)]
@@ -316,7 +316,7 @@ fn obey(command: Command) -> ExitCode {
         Command::Emulator(args) => {
             log_to_stderr("warn");
             let done = in_runtime(async {
-                iot_emulator::cli::run(*args, iot_emulator::cli::stop_signal())
+                emulator_page::cli::run(*args, emulator_page::cli::stop_signal())
                     .await
                     .map_err(|error| match error.downcast::<iot_emulator::StartError>() {
                         Ok(not_started) => Failure::refused(not_started),

@@ -41,7 +41,7 @@ pub fn law(data: &[u8]) {
                     String::from_utf8_lossy(&answer.body)
                 );
             }
-            // The page speaks to people, and the bodies of HEAD are the server's to leave out, which is not here.
+            // Other paths are other services', and the bodies of HEAD are the server's to leave out, which is not here.
             let is_interface = target.starts_with("/api/") || target.starts_with("/emulator/");
             if method == "HEAD" || !is_interface {
                 continue;

@@ -34,19 +34,22 @@ impl Record for Template {
 
 /// A command of a model.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Command {
-    /// None for one of the root.
-    pub(crate) component: Option<String>,
-    pub(crate) name: String,
-    pub(crate) request: Option<Request>,
+pub struct Command {
+    /// The component that has it; none for one of the root.
+    pub component: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// What it takes, if anything.
+    pub request: Option<Request>,
 }
 
 /// What a command takes.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Request {
-    pub(crate) name: String,
+pub struct Request {
+    /// What it is called.
+    pub name: String,
     /// The name of a primitive schema of DTDL, or a complex one as it is written.
-    pub(crate) schema: Value,
+    pub schema: Value,
 }
 
 impl Template {

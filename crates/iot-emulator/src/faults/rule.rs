@@ -11,30 +11,38 @@ use crate::phase::Phase;
 
 /// When something happens to whom.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Rule {
-    pub(crate) id: String,
-    pub(crate) enabled: bool,
+pub struct Rule {
+    /// Its id; empty until it has been added.
+    pub id: String,
+    /// Whether it is on.
+    pub enabled: bool,
     /// A pattern of device ids; none for everybody, also for those who have not said who they are.
-    pub(crate) device: Option<String>,
-    pub(crate) share: f64,
-    pub(crate) phase: Phase,
-    pub(crate) probability: f64,
-    /// How often at most, in all and for each device.
-    pub(crate) count: Option<u64>,
-    pub(crate) count_per_device: Option<u64>,
-    /// Since the rule is there.
-    pub(crate) after: Duration,
-    pub(crate) lasts: Option<Duration>,
-    pub(crate) verdict: Verdict,
+    pub device: Option<String>,
+    /// The part of the devices that it is about, from 0 to 1.
+    pub share: f64,
+    /// At which moment.
+    pub phase: Phase,
+    /// At which part of these moments, from 0 to 1.
+    pub probability: f64,
+    /// How often at most, in all.
+    pub count: Option<u64>,
+    /// How often at most for each device.
+    pub count_per_device: Option<u64>,
+    /// How long after it was added it begins.
+    pub after: Duration,
+    /// How long it lasts from then on; none for as long as it is there.
+    pub lasts: Option<Duration>,
+    /// What happens.
+    pub verdict: Verdict,
 }
 
 /// From, and to where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span(pub(crate) Duration, pub(crate) Duration);
+pub struct Span(pub Duration, pub Duration);
 
 /// What happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// The connection ends; nothing was done.
     Drop,
     /// It is done, and the connection ends without the answer.
@@ -44,23 +52,38 @@ pub(crate) enum Verdict {
     /// It is done and never answered; the connection goes on.
     NoAck,
     /// CONNACK with a code.
-    Refuse { code: u8 },
+    Refuse {
+        /// The return code of CONNACK.
+        code: u8,
+    },
     /// An error instead of the answer; nothing was done.
     Answer {
+        /// The status, as in HTTP.
         status: u16,
+        /// The code of DPS in the body.
         error_code: Option<u32>,
+        /// How long the device is asked to wait.
         retry_after: Option<Duration>,
     },
     /// It is done later.
-    Delay { by: Span },
+    Delay {
+        /// By how much.
+        by: Span,
+    },
     /// Everything takes longer from here on, each way.
-    Slow { by: Span },
+    Slow {
+        /// By how much.
+        by: Span,
+    },
     /// What the client sends is read, and that is all.
     BlackHole,
     /// Nothing is read any more.
     StopReading,
     /// The device is given to a hub, or to the next one.
-    Move { hub: Option<HubHost> },
+    Move {
+        /// Which hub; none for the next one.
+        hub: Option<HubHost>,
+    },
     /// The hub does not know the device's certificate any more, as if it had expired.
     Expire,
     /// The device is blocked, as by an operator.
@@ -68,11 +91,14 @@ pub(crate) enum Verdict {
     /// The hub forgets the device.
     Delete,
     /// All connections end, and the ports are closed for a while.
-    Restart { down: Duration },
+    Restart {
+        /// For how long.
+        down: Duration,
+    },
 }
 
 /// A time as rules have it.
-pub(crate) fn written(time: Duration) -> String {
+pub fn written(time: Duration) -> String {
     settings::Span(time).to_string()
 }
 

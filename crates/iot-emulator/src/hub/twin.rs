@@ -249,7 +249,7 @@ impl Serialize for Twin {
 }
 
 /// Whether an object of a twin is marked as a component.
-pub(crate) fn is_component(object: &Map<String, Value>) -> bool {
+pub fn is_component(object: &Map<String, Value>) -> bool {
     object
         .get(COMPONENT_MARKER)
         .is_some_and(|marker| marker == COMPONENT_MARKER_VALUE)

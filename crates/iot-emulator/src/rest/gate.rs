@@ -1,4 +1,4 @@
-//! What can be in the way of a request. The operator's own surface and the page are out of its reach.
+//! What can be in the way of a request. The operator's own surface and extensions are out of its reach.
 
 use axum::extract::{Request, State};
 use axum::http::header::RETRY_AFTER;

@@ -192,7 +192,6 @@ mod tests {
     async fn a_panic_of_a_handler_is_counted_and_answered() {
         let tenant = Tenant::new();
         let rest = Rest {
-            page: std::sync::Arc::default(),
             services: tenant.services.clone(),
             scheme: "http",
         };

@@ -97,8 +97,14 @@ async fn no_route_answers_without_a_good_token() {
     ];
     let routes = everything();
     assert!(routes.len() > 20, "{routes:?}");
-    // The page has a door of its own, and tests of its own for it.
-    let unknown = ["/api", "/api/nothing", "/emulator", "/emulator/nothing", "/nowhere"];
+    let unknown = [
+        "/",
+        "/api",
+        "/api/nothing",
+        "/emulator",
+        "/emulator/nothing",
+        "/nowhere",
+    ];
     let paths = routes.iter().map(|(path, _)| path.as_str()).chain(unknown);
     for (at, path) in paths.enumerate() {
         for method in &METHODS {

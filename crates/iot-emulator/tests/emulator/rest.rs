@@ -1,5 +1,6 @@
 //! The REST interface as a person or a script would use it.
 
+use iot_emulator::{Config, Emulator, StartError};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -347,4 +348,16 @@ async fn the_operator_sees_totals_and_the_journal() {
     assert_eq!(later[0], journal[2]);
     assert_eq!(rest.raw(Method::GET, "/emulator/journal?since=x", None).await.0, 400);
     assert_eq!(rest.raw(Method::GET, "/emulator/devices/none", None).await.0, 404);
+}
+
+#[tokio::test]
+async fn plain_http_is_for_this_machine_only() {
+    let config = Config {
+        http: Some("0.0.0.0:0".parse().unwrap()),
+        ..Config::default()
+    };
+    assert!(matches!(
+        Emulator::start(config).await,
+        Err(StartError::HttpNotLoopback(_))
+    ));
 }

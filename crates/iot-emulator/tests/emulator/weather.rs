@@ -500,23 +500,3 @@ async fn requests_above_the_quota_are_told_when_to_come_back() {
     );
     emulator.shutdown().await;
 }
-
-#[tokio::test]
-async fn the_program_refuses_bad_settings_and_tells_all_of_them() {
-    let error = Quota::load("iot-centrl").unwrap_err();
-    assert!(error.to_string().starts_with("iot-centrl: can't be read"), "{error}");
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("bad.toml");
-    std::fs::write(&file, "[hub]\nconnects = 1\nmesages = \"2/s\"\n").unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_iot-emulator"))
-        .args(["--quota".as_ref(), file.as_os_str()])
-        .output()
-        .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(
-        told.contains("bad.toml:2: `hub.connects` is an integer; accepted: a rate such as")
-            && told.contains("`hub.mesages`"),
-        "{told}"
-    );
-}

@@ -1,0 +1,228 @@
+//! What a person asks of a device. It goes through the REST interface, as a script's request does.
+
+use std::time::Duration;
+
+use axum::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use iot_emulator::view::{self, Command};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::commands::Kind;
+use crate::device::{REPORT, TARGET};
+use crate::{Page, device, words};
+
+#[derive(Deserialize)]
+pub(crate) struct Target {
+    #[serde(default)]
+    thermostat: String,
+    target: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Period {
+    #[serde(default)]
+    thermostat: String,
+    minutes: u16,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Run {
+    #[serde(default)]
+    component: String,
+    command: String,
+    #[serde(default)]
+    request: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Enabled {
+    enabled: bool,
+}
+
+/// The wish of a form that is none.
+pub(crate) const UNREADABLE: &str = "The form can’t be read.";
+
+pub(crate) async fn set_target(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Target>, FormRejection>,
+) -> Response {
+    let Ok(Form(Target { thermostat, target })) = form else {
+        return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
+    };
+    let degrees = target
+        .trim()
+        .replace(',', ".")
+        .parse()
+        .ok()
+        .filter(|degrees: &f64| degrees.is_finite());
+    let Some(degrees) = degrees else {
+        return page.answer(
+            &id,
+            &headers,
+            StatusCode::BAD_REQUEST,
+            bad("A target is a number of degrees."),
+        );
+    };
+    let path = format!("{}/properties", place(&id, &thermostat));
+    let (status, said) = page
+        .call(Method::PATCH, &path, json!({ TARGET: degrees }).to_string())
+        .await;
+    let answer = match status.is_success() {
+        true => {
+            html! { p { "Asked for " strong { (words::celsius(degrees)) } ". The device answers under Properties." } }
+        }
+        false => refused(&said),
+    };
+    page.answer(&id, &headers, status, answer)
+}
+
+pub(crate) async fn run_report(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Period>, FormRejection>,
+) -> Response {
+    let Ok(Form(Period { thermostat, minutes })) = form else {
+        return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
+    };
+    let since = view::now() - Duration::from_secs(u64::from(minutes) * 60);
+    let path = format!("{}/commands/{REPORT}", place(&id, &thermostat));
+    let (status, said) = page
+        .call(
+            Method::POST,
+            &path,
+            json!({ "request": view::millis(since) }).to_string(),
+        )
+        .await;
+    let answer = match status.is_success() {
+        true => report(&said),
+        false => refused(&said),
+    };
+    page.answer(&id, &headers, status, answer)
+}
+
+/// Gives a command of the device's template, by way of the REST interface.
+pub(crate) async fn run_command(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Run>, FormRejection>,
+) -> Response {
+    let Ok(Form(run)) = form else {
+        return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
+    };
+    let Some(command) = known(&page, &id, &run) else {
+        let answer = bad("The device’s template has no such command.");
+        return page.answer(&id, &headers, StatusCode::NOT_FOUND, answer);
+    };
+    let request = command.request.as_ref();
+    let request = match request
+        .map(|request| Kind::of(&request.schema).read(&run.request))
+        .transpose()
+    {
+        Ok(request) => request,
+        Err(wanted) => return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(wanted)),
+    };
+    let path = format!(
+        "{}/commands/{}",
+        place(&id, &run.component),
+        words::encoded(&run.command)
+    );
+    let body = request.map_or_else(|| json!({}), |request| json!({ "request": request }));
+    let (status, said) = page.call(Method::POST, &path, body.to_string()).await;
+    let answer = match status.is_success() {
+        true => html! {
+            p { (command.name) " answered " strong { (words::value(&said["responseCode"])) } }
+            @if !said["response"].is_null() { pre { (words::value(&said["response"])) } }
+        },
+        false => refused(&said),
+    };
+    page.answer(&id, &headers, status, answer)
+}
+
+pub(crate) async fn set_enabled(
+    State(page): State<Page>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Result<Form<Enabled>, FormRejection>,
+) -> Response {
+    let Ok(Form(Enabled { enabled })) = form else {
+        return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
+    };
+    let path = format!("/api/devices/{}", words::encoded(&id));
+    let (status, said) = page
+        .call(Method::PATCH, &path, json!({ "enabled": enabled }).to_string())
+        .await;
+    let answer = match (status.is_success(), enabled) {
+        (true, true) => html! { p { "The device may connect again." } },
+        (true, false) => html! { p { "The device is blocked: its connection is closed, and it gets no other." } },
+        (false, _) => refused(&said),
+    };
+    page.answer(&id, &headers, status, answer)
+}
+
+fn known(page: &Page, id: &str, run: &Run) -> Option<Command> {
+    let commands = page.view.application().device(id)?.commands();
+    let is_it = |command: &Command| {
+        command.name == run.command && command.component.as_deref().unwrap_or_default() == run.component
+    };
+    commands.into_iter().find(is_it)
+}
+
+/// A device in the REST interface, or a component of one.
+fn place(id: &str, component: &str) -> String {
+    let id = words::encoded(id);
+    match component {
+        "" => format!("/api/devices/{id}"),
+        component => format!("/api/devices/{id}/components/{}", words::encoded(component)),
+    }
+}
+
+pub(crate) fn bad(text: &str) -> Markup {
+    html! { p.notice { (text) } }
+}
+
+fn refused(said: &Value) -> Markup {
+    let message = said["error"]["message"].as_str().unwrap_or("it gave no reason");
+    html! { p.notice { "That was refused: " (message) "." } }
+}
+
+/// The answer to `getMaxMinReport`, or whatever else the device has said.
+fn report(said: &Value) -> Markup {
+    let response = &said["response"];
+    let figures = [("Highest", "maxTemp"), ("Lowest", "minTemp"), ("Average", "avgTemp")];
+    let times = [("From", "startTime"), ("To", "endTime")];
+    let now = view::now();
+    html! {
+        p { (REPORT) " answered " strong { (words::value(&said["responseCode"])) } }
+        @if response["maxTemp"].is_number() {
+            dl.facts {
+                @for (name, key) in figures {
+                    dt { (name) } dd { @match response[key].as_f64() { Some(degrees) => (words::celsius(degrees)), None => "–" } }
+                }
+                @for (name, key) in times {
+                    dt { (name) }
+                    dd { @match response[key].as_str().and_then(|text| text.parse().ok()) { Some(at) => (words::moment(at, now)), None => "–" } }
+                }
+            }
+        }
+        @else if !response.is_null() { pre { (words::value(response)) } }
+    }
+}
+
+impl Page {
+    /// The answer alone for our script, in a whole page for a browser without scripts.
+    pub(crate) fn answer(&self, id: &str, headers: &HeaderMap, status: StatusCode, answer: Markup) -> Response {
+        if headers.contains_key("x-requested-with") {
+            return (status, answer).into_response();
+        }
+        device::view(self, id, status, Some(answer))
+    }
+}

@@ -1,0 +1,31 @@
+//! How what a person does here reaches the interface: in this process, and otherwise as a script's request does.
+
+use axum::body::{Body, to_bytes};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, Request, StatusCode};
+use serde_json::Value;
+
+use crate::Page;
+
+/// Largest answer of the interface that is read.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+impl Page {
+    /// Asks for a path of the interface, from `/api/` or `/emulator/` on, and gives the answer's status and JSON.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: String) -> (StatusCode, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{path}?api-version=2022-07-31"))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from(body));
+        let Ok(request) = request else {
+            return (StatusCode::BAD_REQUEST, Value::Null);
+        };
+        // Whoever is signed in has shown, or was given by, the token that may do everything.
+        let answer = self.listener.call(request).await;
+        let status = answer.status();
+        let body = to_bytes(answer.into_body(), MAX_ANSWER).await;
+        let said = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        (status, said.unwrap_or_default())
+    }
+}

@@ -1,0 +1,84 @@
+//! How many devices there are in each state. Counting thousands takes a moment, so it is done once a second at most,
+//! however many people look.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use iot_emulator::Stats;
+use tokio::time::Instant;
+
+use crate::Page;
+use crate::look::Status;
+
+const EVERY: Duration = Duration::from_millis(900);
+/// A rate over a longer time says nothing about now.
+const RATE_WITHIN: Duration = Duration::from_secs(10);
+
+/// The devices and the totals at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Census {
+    at: Instant,
+    pub(crate) online: usize,
+    by_status: [usize; Status::ALL.len()],
+    pub(crate) individuals: usize,
+    pub(crate) stats: Stats,
+    /// Telemetry messages per second, once two moments are known.
+    pub(crate) rate: Option<f64>,
+}
+
+/// The last count.
+#[derive(Debug, Default)]
+pub(crate) struct Latest(Mutex<Option<Census>>);
+
+impl Census {
+    pub(crate) fn total(&self) -> usize {
+        self.by_status.iter().sum()
+    }
+
+    pub(crate) fn of(&self, status: Status) -> usize {
+        let index = Status::ALL.iter().position(|known| *known == status);
+        index.map_or(0, |index| self.by_status[index])
+    }
+
+    fn with_rate_since(mut self, earlier: Option<Self>) -> Self {
+        self.rate = earlier.and_then(|earlier| {
+            let time = self.at.duration_since(earlier.at);
+            let messages = self.stats.telemetry_received - earlier.stats.telemetry_received;
+            (time <= RATE_WITHIN).then(|| messages as f64 / time.as_secs_f64())
+        });
+        self
+    }
+}
+
+impl Page {
+    pub(crate) fn census(&self) -> Census {
+        let now = Instant::now();
+        let mut latest = self.shared.census.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *latest {
+            Some(census) if now.duration_since(census.at) < EVERY => census,
+            earlier => *latest.insert(self.take_census(now).with_rate_since(earlier)),
+        }
+    }
+
+    fn take_census(&self, at: Instant) -> Census {
+        let application = self.view.application();
+        let mut by_status = [0; Status::ALL.len()];
+        let (mut online, mut individuals) = (0, 0);
+        for (_, device) in application.devices() {
+            let status = Status::of(&device);
+            if let Some(index) = Status::ALL.iter().position(|known| *known == status) {
+                by_status[index] += 1;
+            }
+            individuals += usize::from(device.is_individual());
+            online += usize::from(device.is_online());
+        }
+        Census {
+            at,
+            online,
+            by_status,
+            individuals,
+            stats: self.view.stats(),
+            rate: None,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Connection groups and individual enrollments, with their certificates.
+
+use iot_emulator::view::{self, Certificate, Device, Group};
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use crate::census::Census;
+use crate::{Page, words};
+
+/// Individual enrollments that are shown here. The others can be found among the devices.
+const SHOWN: usize = 10;
+
+pub(crate) fn all(page: &Page, census: &Census) -> Markup {
+    let application = page.view.application();
+    let now = view::now();
+    let individuals = application.devices().map(|(_, device)| device);
+    let individuals = individuals.filter(Device::is_individual);
+    html! {
+        section {
+            h2 { "Connection groups" }
+            @if application.groups().next().is_none() { p.quiet { "None yet." } }
+            @for group in application.groups() { (one(&group, now)) }
+        }
+        @if census.individuals > 0 {
+            section {
+                h2 { "Individual enrollments " span.quiet { (words::count(census.individuals)) } }
+                table {
+                    (head("Device"))
+                    tbody { @for device in individuals.take(SHOWN) { (individual(&device, now)) } }
+                }
+                @if census.individuals > SHOWN {
+                    p { a href="/devices?state=individual" { "All " (words::count(census.individuals)) } }
+                }
+            }
+        }
+    }
+}
+
+fn one(group: &Group<'_>, now: Timestamp) -> Markup {
+    let (word, class) = if group.is_enabled() {
+        ("enabled", "badge good")
+    } else {
+        ("disabled", "badge bad")
+    };
+    html! {
+        article.group {
+            h3 {
+                (group.display_name())
+                @if group.display_name() != group.id() { " " span.quiet { (group.id()) } }
+                " " span class=(class) { (word) }
+                @if group.is_edge() { " " span.badge { "IoT Edge" } }
+            }
+            @if group.certificates().next().is_none() { p.quiet { "It has no certificate, so it lets nobody in." } }
+            @else {
+                table {
+                    (head("Certificate"))
+                    tbody {
+                        @for signing in group.certificates() {
+                            tr {
+                                th scope="row" { (if signing.is_primary { "Primary" } else { "Secondary" }) }
+                                (certificate(signing.certificate, now))
+                                td data-label="Proof" {
+                                    @if signing.is_verified { span.badge.good { "verified" } }
+                                    @else { span.badge.wait { "not verified" } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn head(first: &str) -> Markup {
+    html! { thead { tr {
+        th scope="col" { (first) }
+        th scope="col" { "Subject" }
+        th scope="col" { "SHA-1 thumbprint" }
+        th scope="col" { "Expires" }
+        th scope="col" { "Proof" }
+    } } }
+}
+
+fn individual(device: &Device<'_>, now: Timestamp) -> Markup {
+    let id = device.id().as_str();
+    let mut first = true;
+    html! {
+        @for shown in device.certificates() {
+            tr {
+                th scope="row" { a href=(words::device_path(id)) { (id) } @if !std::mem::take(&mut first) { " (secondary)" } }
+                (certificate(shown, now))
+                td data-label="Proof" { span.quiet { "its own key" } }
+            }
+        }
+    }
+}
+
+/// The cells of a certificate.
+pub(crate) fn certificate(certificate: Certificate<'_>, now: Timestamp) -> Markup {
+    html! {
+        td data-label="Subject" { (certificate.subject()) }
+        td.thumbprint data-label="SHA-1 thumbprint" { code { (certificate.sha1_thumbprint()) } }
+        td data-label="Expires" {
+            @match certificate.not_after() {
+                Some(end) => (words::expiry(end, now)),
+                None => "never",
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The page that a person looks at: what is enrolled, which devices there are and how they are, and a look at each.
+//!
+//! It is made of plain HTML from here. While somebody looks, the parts that change are sent again as they change; while
+//! nobody does, it costs nothing. What a person does here goes through the REST interface, so that it is refused for the
+//! same reasons and leaves the same traces; only quotas and faults are not in its way.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+use iot_emulator::extension::Listener;
+use iot_emulator::view::View;
+use iot_emulator::{Config, Emulator, StartError};
+
+pub mod cli;
+pub mod terminal;
+
+mod actions;
+mod assets;
+mod call;
+mod census;
+mod chart;
+mod commands;
+mod device;
+mod devices;
+mod doors;
+mod fault_words;
+mod faults;
+mod groups;
+mod history;
+mod journal;
+mod layout;
+mod live;
+mod look;
+mod overview;
+mod properties;
+mod telemetry;
+mod words;
+
+/// Largest form that a person may send. The largest there are hold rules for faults.
+const MAX_FORM: usize = 64 * 1024;
+
+/// Starts an emulator with the page on each of its REST listeners.
+///
+/// # Errors
+///
+/// As [`Emulator::start`].
+pub async fn start(config: Config) -> Result<Emulator, StartError> {
+    let shared = Arc::default();
+    Emulator::start_with(config, |listener| {
+        router(Page {
+            view: listener.view(),
+            listener,
+            shared: Arc::clone(&shared),
+        })
+    })
+    .await
+}
+
+/// What all requests for the page share, whichever port they come to.
+#[derive(Debug, Default)]
+struct Shared {
+    histories: history::Histories,
+    census: census::Latest,
+    watchers: Arc<AtomicUsize>,
+}
+
+/// What every handler of the page gets.
+#[derive(Debug, Clone)]
+struct Page {
+    view: View,
+    listener: Listener,
+    shared: Arc<Shared>,
+}
+
+/// The page, its live parts and its door.
+fn router(page: Page) -> Router {
+    let inside = Router::new()
+        .route("/", get(overview::show))
+        .route("/live", get(overview::live))
+        .route("/devices", get(devices::show))
+        .route("/live/devices", get(devices::live))
+        .route("/devices/{id}", get(device::show))
+        .route("/live/devices/{id}", get(device::live))
+        .route("/devices/{id}/target", post(actions::set_target))
+        .route("/devices/{id}/report", post(actions::run_report))
+        .route("/devices/{id}/command", post(actions::run_command))
+        .route("/devices/{id}/enabled", post(actions::set_enabled))
+        .route("/journal", get(journal::show))
+        .route("/live/journal", get(journal::live))
+        .route("/faults", get(faults::show))
+        .route("/live/faults", get(faults::live))
+        .route("/faults/preset", post(faults::add_preset))
+        .route("/faults/rules", post(faults::add_rules))
+        .route("/faults/remove", post(faults::remove))
+        .route("/sign-out", post(doors::sign_out))
+        .layer(middleware::from_fn_with_state(page.clone(), doors::signed_in));
+    Router::new()
+        .route("/sign-in", get(doors::ask).post(doors::sign_in))
+        .merge(assets::router())
+        .merge(inside)
+        .layer(DefaultBodyLimit::max(MAX_FORM))
+        .layer(middleware::from_fn_with_state(page.clone(), doors::own_forms_only))
+        .layer(middleware::from_fn(layout::security_headers))
+        .with_state(page)
+}

@@ -1,0 +1,108 @@
+//! A device as a person sees it: what the application and its hub know, put together. Here alone the page reads devices.
+
+use iot_emulator::view::Device;
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+/// How a device stands with the application, as IoT Central calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Known, and never seen by DPS.
+    Registered,
+    /// Assigned to a hub.
+    Provisioned,
+    /// Seen by DPS, or made so, and not let in yet.
+    Waiting,
+    /// Once let in, and not wanted any more.
+    Blocked,
+}
+
+impl Status {
+    pub(crate) const ALL: [Self; 4] = [Self::Provisioned, Self::Registered, Self::Waiting, Self::Blocked];
+
+    pub(crate) fn of(device: &Device<'_>) -> Self {
+        match (device.is_enabled(), device.is_provisioned()) {
+            (true, true) => Self::Provisioned,
+            (true, false) => Self::Registered,
+            (false, false) => Self::Waiting,
+            (false, true) => Self::Blocked,
+        }
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Registered => "Registered",
+            Self::Provisioned => "Provisioned",
+            Self::Waiting => "Waiting for approval",
+            Self::Blocked => "Blocked",
+        }
+    }
+
+    /// As it stands in an address.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Provisioned => "provisioned",
+            Self::Waiting => "waiting",
+            Self::Blocked => "blocked",
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Self::Registered => "badge",
+            Self::Provisioned => "badge good",
+            Self::Waiting => "badge wait",
+            Self::Blocked => "badge bad",
+        }
+    }
+
+    pub(crate) fn badge(self) -> Markup {
+        html! { span class=(self.class()) { (self.word()) } }
+    }
+}
+
+/// What a list shows of a device.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) id: String,
+    pub(crate) status: Status,
+    pub(crate) online: bool,
+    /// The name of its template, or else the model that it announced.
+    pub(crate) model: Option<String>,
+    /// The host of its hub, once it has one.
+    pub(crate) hub: Option<String>,
+    pub(crate) received: u64,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) temperature: Option<f64>,
+}
+
+impl Look {
+    pub(crate) fn at(device: &Device<'_>) -> Self {
+        let mut look = Self {
+            id: device.id().to_string(),
+            status: Status::of(device),
+            online: false,
+            model: device.template_name().map(Into::into),
+            hub: None,
+            received: 0,
+            last: None,
+            temperature: None,
+        };
+        if let Some(in_hub) = device.in_hub() {
+            let state = in_hub.read();
+            look.online = state.is_online();
+            look.model = look.model.or_else(|| state.model_id().map(ToString::to_string));
+            look.hub = Some(state.hub().to_string());
+            look.received = state.received();
+            look.last = state.last();
+            look.temperature = state.numbers("temperature").next().map(|(.., degrees)| degrees);
+        }
+        look
+    }
+}
+
+/// Whether a device is connected, in a word and a dot.
+pub(crate) fn connection(online: bool) -> Markup {
+    html! { span class=(if online { "dot on" } else { "dot" }) { (if online { "online" } else { "offline" }) } }
+}

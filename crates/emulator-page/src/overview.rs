@@ -1,0 +1,110 @@
+//! The first view: totals, connection groups, individual enrollments, and what happened last.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use crate::census::Census;
+use crate::layout::{self, Fragment};
+use crate::look::Status;
+use crate::{Page, groups, journal, live, words};
+
+const EVENTS: usize = 12;
+
+pub(crate) async fn show(State(page): State<Page>) -> Markup {
+    let [weather, totals, groups, events] = fragments(&page);
+    let content = html! {
+        h1.unseen { "Overview" }
+        (weather)
+        (totals)
+        (groups)
+        section {
+            h2 { "What happened" }
+            (events)
+            p { a href="/journal" { "All of the journal" } }
+        }
+    };
+    layout::inside(&page, "Overview", "/", "/live", content)
+}
+
+pub(crate) async fn live(State(page): State<Page>, headers: HeaderMap) -> Response {
+    live::stream(page, &headers, |page| fragments(page).into())
+}
+
+fn fragments(page: &Page) -> [Fragment; 4] {
+    let census = page.census();
+    let events = page.view.journal().tail(EVENTS, |_| true);
+    [
+        Fragment {
+            id: "weather",
+            content: weather(page),
+        },
+        Fragment {
+            id: "totals",
+            content: totals(&census),
+        },
+        Fragment {
+            id: "groups",
+            content: groups::all(page, &census),
+        },
+        Fragment {
+            id: "events",
+            content: journal::list(&events, true),
+        },
+    ]
+}
+
+/// What is in the devices' way on purpose; nothing when nothing is.
+fn weather(page: &Page) -> Markup {
+    let rules = page.view.rules();
+    let rules = rules.iter().filter(|(rule, _)| rule.enabled).count();
+    let quota = page.view.quota();
+    html! {
+        @if rules > 0 || quota.is_some() {
+            p.weather {
+                @if rules > 0 {
+                    span { span.badge.wait { "faults" } " " a href="/faults" { (words::rules(rules)) @if rules == 1 { " is on" } @else { " are on" } } }
+                }
+                @if let Some(quota) = quota { span { span.badge { "quota" } " " (quota) } }
+            }
+        }
+    }
+}
+
+fn totals(census: &Census) -> Markup {
+    let stats = &census.stats;
+    html! {
+        dl.figures {
+            (figure("Online", "online", census.online, &format!("of {}", words::count(census.total()))))
+            @for status in Status::ALL {
+                (figure(status.word(), status.key(), census.of(status), ""))
+            }
+            div {
+                dt { "Telemetry" }
+                dd id="telemetry" { (words::count(stats.telemetry_received)) }
+                dd.quiet { @if let Some(rate) = census.rate { (format!("{rate:.0}")) " per second" } }
+            }
+            div {
+                dt { "Throttled" }
+                dd id="throttled" { (words::count(stats.throttled)) }
+                dd.quiet { "by the quota" }
+            }
+            div {
+                dt { "Refused" }
+                dd id="refused" { (words::count(stats.refused + stats.registrations_refused)) }
+                dd.quiet { "since the start" }
+            }
+        }
+    }
+}
+
+fn figure(name: &str, key: &str, number: usize, more: &str) -> Markup {
+    html! {
+        div {
+            dt { a href={ "/devices?state=" (key) } { (name) } }
+            dd id=(key) { (words::count(number)) }
+            dd.quiet { (more) }
+        }
+    }
+}
