@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::commands::Kind;
 use crate::device::{REPORT, TARGET};
-use crate::{Page, device, words};
+use crate::{Page, device, format};
 
 #[derive(Deserialize)]
 pub(crate) struct Target {
@@ -76,7 +76,7 @@ pub(crate) async fn set_target(
         .await;
     let answer = match status.is_success() {
         true => {
-            html! { p { "Asked for " strong { (words::celsius(degrees)) } ". The device answers under Properties." } }
+            html! { p { "Asked for " strong { (format::celsius(degrees)) } ". The device answers under Properties." } }
         }
         false => refused(&said),
     };
@@ -133,14 +133,14 @@ pub(crate) async fn run_command(
     let path = format!(
         "{}/commands/{}",
         place(&id, &run.component),
-        words::encoded(&run.command)
+        format::encoded(&run.command)
     );
     let body = request.map_or_else(|| json!({}), |request| json!({ "request": request }));
     let (status, said) = page.call(Method::POST, &path, body.to_string()).await;
     let answer = match status.is_success() {
         true => html! {
-            p { (command.name) " answered " strong { (words::value(&said["responseCode"])) } }
-            @if !said["response"].is_null() { pre { (words::value(&said["response"])) } }
+            p { (command.name) " answered " strong { (format::value(&said["responseCode"])) } }
+            @if !said["response"].is_null() { pre { (format::value(&said["response"])) } }
         },
         false => refused(&said),
     };
@@ -156,7 +156,7 @@ pub(crate) async fn set_enabled(
     let Ok(Form(Enabled { enabled })) = form else {
         return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
     };
-    let path = format!("/api/devices/{}", words::encoded(&id));
+    let path = format!("/api/devices/{}", format::encoded(&id));
     let (status, said) = page
         .call(Method::PATCH, &path, json!({ "enabled": enabled }).to_string())
         .await;
@@ -178,10 +178,10 @@ fn known(page: &Page, id: &str, run: &Run) -> Option<Command> {
 
 /// A device in the REST interface, or a component of one.
 fn place(id: &str, component: &str) -> String {
-    let id = words::encoded(id);
+    let id = format::encoded(id);
     match component {
         "" => format!("/api/devices/{id}"),
-        component => format!("/api/devices/{id}/components/{}", words::encoded(component)),
+        component => format!("/api/devices/{id}/components/{}", format::encoded(component)),
     }
 }
 
@@ -201,19 +201,19 @@ fn report(said: &Value) -> Markup {
     let times = [("From", "startTime"), ("To", "endTime")];
     let now = view::now();
     html! {
-        p { (REPORT) " answered " strong { (words::value(&said["responseCode"])) } }
+        p { (REPORT) " answered " strong { (format::value(&said["responseCode"])) } }
         @if response["maxTemp"].is_number() {
             dl.facts {
                 @for (name, key) in figures {
-                    dt { (name) } dd { @match response[key].as_f64() { Some(degrees) => (words::celsius(degrees)), None => "–" } }
+                    dt { (name) } dd { @match response[key].as_f64() { Some(degrees) => (format::celsius(degrees)), None => "–" } }
                 }
                 @for (name, key) in times {
                     dt { (name) }
-                    dd { @match response[key].as_str().and_then(|text| text.parse().ok()) { Some(at) => (words::moment(at, now)), None => "–" } }
+                    dd { @match response[key].as_str().and_then(|text| text.parse().ok()) { Some(at) => (format::moment(at, now)), None => "–" } }
                 }
             }
         }
-        @else if !response.is_null() { pre { (words::value(response)) } }
+        @else if !response.is_null() { pre { (format::value(response)) } }
     }
 }
 

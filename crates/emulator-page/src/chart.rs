@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
+use crate::format;
 use crate::history::{History, Point};
-use crate::words;
 
 /// A chart shows at least so many seconds, so that a few points look like a few points.
 const SHORTEST: f64 = 60.0;
@@ -83,8 +83,8 @@ pub(crate) fn draw(history: &History, targets: &[(Option<String>, f64)]) -> Mark
             @for (component, points) in history {
                 @if let Some((_, degrees)) = points.back() {
                     li class=(class(component)) {
-                        @if history.len() > 1 || component.is_some() { span { (words::thermostat(component.as_deref())) } " " }
-                        strong { (words::celsius(*degrees)) }
+                        @if history.len() > 1 || component.is_some() { span { (format::thermostat(component.as_deref())) } " " }
+                        strong { (format::celsius(*degrees)) }
                     }
                 }
             }
@@ -127,7 +127,7 @@ fn spoken(history: &History) -> String {
         let (_, last) = points.back()?;
         let degrees = || points.iter().map(|(_, degrees)| *degrees);
         let (least, most) = (degrees().fold(*last, f64::min), degrees().fold(*last, f64::max));
-        let name = words::thermostat(component.as_deref());
+        let name = format::thermostat(component.as_deref());
         Some(format!("{name}: {last:.1} °C now, from {least:.1} to {most:.1} °C"))
     });
     format!("Temperature. {}", series.collect::<Vec<_>>().join("; "))

@@ -6,9 +6,9 @@ use axum::response::{IntoResponse, Response};
 use iot_emulator::view::{self, Command, Device};
 use maud::{Markup, html};
 
+use crate::device_view::{DeviceView, Status, connection};
 use crate::layout::{self, Fragment};
-use crate::look::{Look, Status, connection};
-use crate::{Page, chart, commands, groups, journal, live, properties, telemetry, words};
+use crate::{Page, chart, commands, format, groups, journal, live, properties, telemetry};
 
 const EVENTS: usize = 12;
 pub(crate) const TARGET: &str = "targetTemperature";
@@ -26,7 +26,7 @@ pub(crate) async fn live(State(page): State<Page>, Path(id): Path<String>, heade
 
 /// The view, with what came of what somebody has just done.
 pub(crate) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Markup>) -> Response {
-    let path = words::device_path(id);
+    let path = format::device_path(id);
     let Some([standing, chart, telemetry, properties, controls, facts, events]) = fragments(page, id) else {
         let content = html! {
             h1 { "No such device" }
@@ -63,7 +63,7 @@ pub(crate) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Mar
 fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
     let application = page.view.application();
     let device = application.device(id)?;
-    let look = Look::at(&device);
+    let view = DeviceView::at(&device);
     let mut thermostats = device.places_of(TARGET);
     let mut commands = device.commands();
     // Highest and lowest have a form of their own.
@@ -99,26 +99,26 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
     });
     let part = |id, content| Fragment { id, content };
     Some([
-        part("standing", standing(&look)),
+        part("standing", standing(&view)),
         part("chart", chart),
         part("telemetry", telemetry::table(&values, view::now())),
         part("properties", properties::table(&known)),
-        part("controls", controls(&look.id, &thermostats, &commands)),
-        part("facts", facts(&look, &device)),
+        part("controls", controls(&view.id, &thermostats, &commands)),
+        part("facts", facts(&view, &device)),
         part("events", journal::list(&events, false)),
     ])
 }
 
-fn standing(look: &Look) -> Markup {
-    let (button, enabled) = match look.status {
+fn standing(view: &DeviceView) -> Markup {
+    let (button, enabled) = match view.status {
         Status::Waiting => ("Approve", true),
         Status::Blocked => ("Unblock", true),
         Status::Registered | Status::Provisioned => ("Block", false),
     };
     html! {
         div.standing {
-            (connection(look.online)) (look.status.badge())
-            form method="post" action={ (words::device_path(&look.id)) "/enabled" } data-answer="answer" {
+            (connection(view.online)) (view.status.badge())
+            form method="post" action={ (format::device_path(&view.id)) "/enabled" } data-answer="answer" {
                 button #enabled.plain name="enabled" value=(enabled) { (button) }
             }
         }
@@ -126,7 +126,7 @@ fn standing(look: &Look) -> Markup {
 }
 
 fn controls(id: &str, thermostats: &[Option<String>], commands: &[Command]) -> Markup {
-    let path = words::device_path(id);
+    let path = format::device_path(id);
     html! {
         @if thermostats.is_empty() && commands.is_empty() { p.quiet { "No thermostat of it is known: its model has none, or it has not announced it yet." } }
         @if !thermostats.is_empty() {
@@ -164,7 +164,7 @@ fn choice(thermostats: &[Option<String>], id: &str) -> Markup {
                 label for=(id) { "Thermostat" }
                 select id=(id) name="thermostat" {
                     @for thermostat in thermostats {
-                        option value=(thermostat.as_deref().unwrap_or_default()) { (words::thermostat(thermostat.as_deref())) }
+                        option value=(thermostat.as_deref().unwrap_or_default()) { (format::thermostat(thermostat.as_deref())) }
                     }
                 }
             }
@@ -172,14 +172,14 @@ fn choice(thermostats: &[Option<String>], id: &str) -> Markup {
     }
 }
 
-fn facts(look: &Look, device: &Device<'_>) -> Markup {
+fn facts(view: &DeviceView, device: &Device<'_>) -> Markup {
     let now = view::now();
     html! {
         dl.facts {
-            dt { "Model" } dd { (look.model.as_deref().unwrap_or("not announced")) }
-            dt { "Hub" } dd { (look.hub.as_deref().unwrap_or("not assigned")) }
-            dt { "Telemetry" } dd { (words::count(look.received)) " messages" }
-            dt { "Last telemetry" } dd { @match look.last { Some(at) => (words::moment(at, now)), None => "none" } }
+            dt { "Model" } dd { (view.model.as_deref().unwrap_or("not announced")) }
+            dt { "Hub" } dd { (view.hub.as_deref().unwrap_or("not assigned")) }
+            dt { "Telemetry" } dd { (format::count(view.received)) " messages" }
+            dt { "Last telemetry" } dd { @match view.last { Some(at) => (format::moment(at, now)), None => "none" } }
             dt { "Enrollment" } dd { (if device.is_individual() { "individual" } else { "by group" }) }
         }
         @if device.is_individual() {
@@ -187,7 +187,7 @@ fn facts(look: &Look, device: &Device<'_>) -> Markup {
                 @for certificate in device.certificates() { tr { (groups::certificate(certificate, now)) } }
             } }
             @for (place, certificate) in ["primary", "secondary"].into_iter().zip(device.certificates()) {
-                @if !certificate.is_named(&look.id) {
+                @if !certificate.is_named(&view.id) {
                     div.notice { p {
                         "The " (place) " certificate is for " (certificate.subject()) ", and its common name is not the device id: DPS refuses a device that shows it."
                     } }

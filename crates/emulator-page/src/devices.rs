@@ -8,9 +8,9 @@ use iot_emulator::view::{self, Device};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use crate::device_view::{DeviceView, Status, connection};
 use crate::layout::{self, Fragment};
-use crate::look::{Look, Status, connection};
-use crate::{Page, live, words};
+use crate::{Page, format, live};
 
 const PAGE: usize = 25;
 const LONGEST_FILTER: usize = 128;
@@ -87,8 +87,8 @@ impl Wish {
     fn query(&self, page: usize) -> String {
         format!(
             "?id={}&state={}&page={page}",
-            words::encoded(&self.id),
-            words::encoded(&self.state)
+            format::encoded(&self.id),
+            format::encoded(&self.state)
         )
     }
 }
@@ -125,20 +125,20 @@ pub(crate) async fn live(
 }
 
 fn fragments(page: &Page, wish: &Wish) -> [Fragment; 1] {
-    let (first, total, looks) = find(page, wish);
+    let (first, total, views) = find(page, wish);
     let content = html! {
         p.quiet {
             @if total == 0 { "No device fits." }
-            @else { (words::count(first + 1)) "–" (words::count(first + looks.len())) " of " (words::count(total)) }
+            @else { (format::count(first + 1)) "–" (format::count(first + views.len())) " of " (format::count(total)) }
         }
-        @if total > 0 { (table(&looks)) }
+        @if total > 0 { (table(&views)) }
         (pager(wish, first / PAGE, total))
     };
     [Fragment { id: "list", content }]
 }
 
 /// The number of the first device shown, how many there are, and the ones to show.
-fn find(page: &Page, wish: &Wish) -> (usize, usize, Vec<Look>) {
+fn find(page: &Page, wish: &Wish) -> (usize, usize, Vec<DeviceView>) {
     let application = page.view.application();
     let (part, choice) = (wish.id.trim().to_ascii_lowercase(), wish.choice());
     let fitting = || {
@@ -148,10 +148,10 @@ fn find(page: &Page, wish: &Wish) -> (usize, usize, Vec<Look>) {
     let total = fitting().count();
     let first = wish.page.min(total.saturating_sub(1) / PAGE) * PAGE;
     let shown = fitting().skip(first).take(PAGE);
-    (first, total, shown.map(|(_, device)| Look::at(&device)).collect())
+    (first, total, shown.map(|(_, device)| DeviceView::at(&device)).collect())
 }
 
-fn table(looks: &[Look]) -> Markup {
+fn table(views: &[DeviceView]) -> Markup {
     let now = view::now();
     html! {
         table.devices {
@@ -165,15 +165,15 @@ fn table(looks: &[Look]) -> Markup {
                 th scope="col" { "Last telemetry" }
             } }
             tbody {
-                @for look in looks {
+                @for view in views {
                     tr {
-                        th scope="row" { a href=(words::device_path(&look.id)) { (look.id) } }
-                        td data-label="Connection" { (connection(look.online)) }
-                        td data-label="Status" { (look.status.badge()) }
-                        td data-label="Model" { (look.model.as_deref().unwrap_or("–")) }
-                        td data-label="Hub" { (look.hub.as_deref().unwrap_or("–")) }
-                        td.number data-label="Temperature" { @match look.temperature { Some(degrees) => (words::celsius(degrees)), None => "–" } }
-                        td data-label="Last telemetry" { @match look.last { Some(at) => (words::moment(at, now)), None => "–" } }
+                        th scope="row" { a href=(format::device_path(&view.id)) { (view.id) } }
+                        td data-label="Connection" { (connection(view.online)) }
+                        td data-label="Status" { (view.status.badge()) }
+                        td data-label="Model" { (view.model.as_deref().unwrap_or("–")) }
+                        td data-label="Hub" { (view.hub.as_deref().unwrap_or("–")) }
+                        td.number data-label="Temperature" { @match view.temperature { Some(degrees) => (format::celsius(degrees)), None => "–" } }
+                        td data-label="Last telemetry" { @match view.last { Some(at) => (format::moment(at, now)), None => "–" } }
                     }
                 }
             }
@@ -187,7 +187,7 @@ fn pager(wish: &Wish, page: usize, total: usize) -> Markup {
         @if last > 0 {
             nav.pager aria-label="Pages" {
                 @if page > 0 { a #previous href={ "/devices" (wish.query(page - 1)) } rel="prev" { "← Previous" } }
-                span { "Page " (words::count(page + 1)) " of " (words::count(last + 1)) }
+                span { "Page " (format::count(page + 1)) " of " (format::count(last + 1)) }
                 @if page < last { a #next href={ "/devices" (wish.query(page + 1)) } rel="next" { "Next →" } }
             }
         }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::actions::{UNREADABLE, bad};
 use crate::layout::{self, Fragment};
-use crate::{Page, fault_words, live, words};
+use crate::{Page, format, live, rule_text};
 
 const INTERFACE: &str = "/emulator/faults";
 
@@ -95,7 +95,7 @@ pub(crate) async fn remove(
 ) -> Response {
     let (path, done) = match form {
         Ok(Form(Removal { id: Some(id), .. })) => (
-            format!("{INTERFACE}/{}", words::encoded(&id)),
+            format!("{INTERFACE}/{}", format::encoded(&id)),
             html! { p { "The rule " code { (id) } " is removed." } },
         ),
         Ok(Form(Removal { all: true, .. })) => (INTERFACE.to_owned(), html! { p { "All rules are removed." } }),
@@ -196,13 +196,13 @@ fn fragments(page: &Page) -> [Fragment; 1] {
 }
 
 fn row(rule: &Rule, hits: u64) -> Markup {
-    let limits = fault_words::limits(rule);
+    let limits = rule_text::limits(rule);
     html! {
         tr {
             th scope="row" { (rule.id) @if !rule.enabled { " " span.badge { "off" } } }
-            td data-label="When" { div { (fault_words::moment(rule.phase)) @if !limits.is_empty() { div.quiet { (limits) } } } }
-            td data-label="What happens" { (fault_words::outcome(&rule.verdict)) }
-            td.number data-label="Hits" { (words::count(hits)) }
+            td data-label="When" { div { (rule_text::moment(rule.phase)) @if !limits.is_empty() { div.quiet { (limits) } } } }
+            td data-label="What happens" { (rule_text::outcome(&rule.verdict)) }
+            td.number data-label="Hits" { (format::count(hits)) }
             td {
                 form method="post" action="/faults/remove" data-answer="answer" {
                     button id={ "remove-" (rule.id) } .plain name="id" value=(rule.id) aria-label={ "Remove " (rule.id) } { "Remove" }

@@ -4,13 +4,13 @@ use iot_emulator::view::{self, Certificate, Device, Group};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::census::Census;
-use crate::{Page, words};
+use crate::counts::Counts;
+use crate::{Page, format};
 
 /// Individual enrollments that are shown here. The others can be found among the devices.
 const SHOWN: usize = 10;
 
-pub(crate) fn all(page: &Page, census: &Census) -> Markup {
+pub(crate) fn all(page: &Page, counts: &Counts) -> Markup {
     let application = page.view.application();
     let now = view::now();
     let individuals = application.devices().map(|(_, device)| device);
@@ -21,15 +21,15 @@ pub(crate) fn all(page: &Page, census: &Census) -> Markup {
             @if application.groups().next().is_none() { p.quiet { "None yet." } }
             @for group in application.groups() { (one(&group, now)) }
         }
-        @if census.individuals > 0 {
+        @if counts.individuals > 0 {
             section {
-                h2 { "Individual enrollments " span.quiet { (words::count(census.individuals)) } }
+                h2 { "Individual enrollments " span.quiet { (format::count(counts.individuals)) } }
                 table {
                     (head("Device"))
                     tbody { @for device in individuals.take(SHOWN) { (individual(&device, now)) } }
                 }
-                @if census.individuals > SHOWN {
-                    p { a href="/devices?state=individual" { "All " (words::count(census.individuals)) } }
+                @if counts.individuals > SHOWN {
+                    p { a href="/devices?state=individual" { "All " (format::count(counts.individuals)) } }
                 }
             }
         }
@@ -88,7 +88,7 @@ fn individual(device: &Device<'_>, now: Timestamp) -> Markup {
     html! {
         @for shown in device.certificates() {
             tr {
-                th scope="row" { a href=(words::device_path(id)) { (id) } @if !std::mem::take(&mut first) { " (secondary)" } }
+                th scope="row" { a href=(format::device_path(id)) { (id) } @if !std::mem::take(&mut first) { " (secondary)" } }
                 (certificate(shown, now))
                 td data-label="Proof" { span.quiet { "its own key" } }
             }
@@ -103,7 +103,7 @@ pub(crate) fn certificate(certificate: Certificate<'_>, now: Timestamp) -> Marku
         td.thumbprint data-label="SHA-1 thumbprint" { code { (certificate.sha1_thumbprint()) } }
         td data-label="Expires" {
             @match certificate.not_after() {
-                Some(end) => (words::expiry(end, now)),
+                Some(end) => (format::expiry(end, now)),
                 None => "never",
             }
         }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::layout::{self, Fragment};
-use crate::{Page, live, words};
+use crate::{Page, format, live};
 
 const SHOWN: usize = 100;
 const LONGEST_FILTER: usize = 128;
@@ -26,7 +26,7 @@ pub(crate) struct Filter {
 pub(crate) async fn show(State(page): State<Page>, filter: Result<Query<Filter>, QueryRejection>) -> Markup {
     let filter = filter.map(|Query(filter)| filter).unwrap_or_default();
     let [tail] = fragments(&page, &filter);
-    let live = format!("/live/journal?device={}", words::encoded(&filter.device));
+    let live = format!("/live/journal?device={}", format::encoded(&filter.device));
     let content = html! {
         h1 { "Journal" }
         form.filter method="get" action="/journal" role="search" {
@@ -55,7 +55,7 @@ fn fragments(page: &Page, filter: &Filter) -> [Fragment; 1] {
         part.is_empty() || device.is_some_and(|device| device.to_lowercase().contains(&part))
     };
     let content = html! {
-        p.quiet { "The last " (SHOWN) " events at most, newest first, of " (words::count(page.view.journal().last())) " since the start." }
+        p.quiet { "The last " (SHOWN) " events at most, newest first, of " (format::count(page.view.journal().last())) " since the start." }
         (list(&page.view.journal().tail(SHOWN, fits), true))
     };
     [Fragment { id: "journal", content }]
@@ -78,10 +78,10 @@ fn line(entry: &Entry, with_device: bool, now: Timestamp) -> Markup {
     let name = event["event"].as_str().unwrap_or("event").replace('_', " ");
     html! {
         li {
-            span.when { (words::moment(entry.at, now)) }
+            span.when { (format::moment(entry.at, now)) }
             @if with_device {
                 @match &entry.device {
-                    Some(device) => a.who href=(words::device_path(device)) { (device) },
+                    Some(device) => a.who href=(format::device_path(device)) { (device) },
                     None => span.who { "–" },
                 }
             }
@@ -94,8 +94,8 @@ fn details(event: &Value) -> Option<String> {
     let fields = event.as_object()?.iter().filter(|(key, _)| *key != "event");
     let texts: Vec<_> = fields
         .map(|(key, value)| match key.as_str() {
-            "reason" | "why" | "detail" | "service" => words::value(value).replace('_', " "),
-            _ => format!("{} {}", key.replace('_', " "), words::value(value)),
+            "reason" | "why" | "detail" | "service" => format::value(value).replace('_', " "),
+            _ => format!("{} {}", key.replace('_', " "), format::value(value)),
         })
         .collect();
     (!texts.is_empty()).then(|| texts.join(", "))

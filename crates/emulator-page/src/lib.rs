@@ -3,6 +3,39 @@
 //! It is made of plain HTML from here. While somebody looks, the parts that change are sent again as they change; while
 //! nobody does, it costs nothing. What a person does here goes through the REST interface, so that it is refused for the
 //! same reasons and leaves the same traces; only quotas and faults are not in its way.
+//!
+//! # Layout
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`start`] | an emulator with the page on each of its REST listeners |
+//! | [`cli`], [`terminal`] | the command line of the `iot-emulator` program, and its words to people |
+//! | `auth` | links, the sign-in form and sessions |
+//! | `overview`, `devices`, `device`, `journal`, `faults` | the views, each with its live part |
+//! | `actions`, `api_client` | what a person asks of a device, and how it reaches the REST interface |
+//! | `live` | the stream of what has changed |
+//! | `device_view`, `counts`, `history` | what is read of a device, of all devices, and kept of the few that are looked at |
+//! | `layout`, `assets` | what is around every view |
+//! | `groups`, `properties`, `telemetry`, `chart`, `commands` | parts of views |
+//! | `format`, `rule_text` | values and rules as people read them |
+//!
+//! # Example
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let emulator = emulator_page::start(iot_emulator::Config::default()).await?;
+//! assert!(emulator.sign_in_link().is_some_and(|link| link.starts_with("http://127.0.0.1:")));
+//! emulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "either may be closed or full, and these panic then; use `terminal`"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -19,26 +52,26 @@ pub mod cli;
 pub mod terminal;
 
 mod actions;
+mod api_client;
 mod assets;
-mod call;
-mod census;
+mod auth;
 mod chart;
 mod commands;
+mod counts;
 mod device;
+mod device_view;
 mod devices;
-mod doors;
-mod fault_words;
 mod faults;
+mod format;
 mod groups;
 mod history;
 mod journal;
 mod layout;
 mod live;
-mod look;
 mod overview;
 mod properties;
+mod rule_text;
 mod telemetry;
-mod words;
 
 /// Largest form that a person may send. The largest there are hold rules for faults.
 const MAX_FORM: usize = 64 * 1024;
@@ -64,7 +97,7 @@ pub async fn start(config: Config) -> Result<Emulator, StartError> {
 #[derive(Debug, Default)]
 struct Shared {
     histories: history::Histories,
-    census: census::Latest,
+    counts: counts::Latest,
     watchers: Arc<AtomicUsize>,
 }
 
@@ -96,14 +129,14 @@ fn router(page: Page) -> Router {
         .route("/faults/preset", post(faults::add_preset))
         .route("/faults/rules", post(faults::add_rules))
         .route("/faults/remove", post(faults::remove))
-        .route("/sign-out", post(doors::sign_out))
-        .layer(middleware::from_fn_with_state(page.clone(), doors::signed_in));
+        .route("/sign-out", post(auth::sign_out))
+        .layer(middleware::from_fn_with_state(page.clone(), auth::signed_in));
     Router::new()
-        .route("/sign-in", get(doors::ask).post(doors::sign_in))
+        .route("/sign-in", get(auth::ask).post(auth::sign_in))
         .merge(assets::router())
         .merge(inside)
         .layer(DefaultBodyLimit::max(MAX_FORM))
-        .layer(middleware::from_fn_with_state(page.clone(), doors::own_forms_only))
+        .layer(middleware::from_fn_with_state(page.clone(), auth::own_forms_only))
         .layer(middleware::from_fn(layout::security_headers))
         .with_state(page)
 }

@@ -5,10 +5,10 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use crate::census::Census;
+use crate::counts::Counts;
+use crate::device_view::Status;
 use crate::layout::{self, Fragment};
-use crate::look::Status;
-use crate::{Page, groups, journal, live, words};
+use crate::{Page, format, groups, journal, live};
 
 const EVENTS: usize = 12;
 
@@ -33,7 +33,7 @@ pub(crate) async fn live(State(page): State<Page>, headers: HeaderMap) -> Respon
 }
 
 fn fragments(page: &Page) -> [Fragment; 4] {
-    let census = page.census();
+    let counts = page.counts();
     let events = page.view.journal().tail(EVENTS, |_| true);
     [
         Fragment {
@@ -42,11 +42,11 @@ fn fragments(page: &Page) -> [Fragment; 4] {
         },
         Fragment {
             id: "totals",
-            content: totals(&census),
+            content: totals(&counts),
         },
         Fragment {
             id: "groups",
-            content: groups::all(page, &census),
+            content: groups::all(page, &counts),
         },
         Fragment {
             id: "events",
@@ -64,7 +64,7 @@ fn weather(page: &Page) -> Markup {
         @if rules > 0 || quota.is_some() {
             p.weather {
                 @if rules > 0 {
-                    span { span.badge.wait { "faults" } " " a href="/faults" { (words::rules(rules)) @if rules == 1 { " is on" } @else { " are on" } } }
+                    span { span.badge.wait { "faults" } " " a href="/faults" { (format::rules(rules)) @if rules == 1 { " is on" } @else { " are on" } } }
                 }
                 @if let Some(quota) = quota { span { span.badge { "quota" } " " (quota) } }
             }
@@ -72,27 +72,27 @@ fn weather(page: &Page) -> Markup {
     }
 }
 
-fn totals(census: &Census) -> Markup {
-    let stats = &census.stats;
+fn totals(counts: &Counts) -> Markup {
+    let stats = &counts.stats;
     html! {
         dl.figures {
-            (figure("Online", "online", census.online, &format!("of {}", words::count(census.total()))))
+            (figure("Online", "online", counts.online, &format!("of {}", format::count(counts.total()))))
             @for status in Status::ALL {
-                (figure(status.word(), status.key(), census.of(status), ""))
+                (figure(status.word(), status.key(), counts.of(status), ""))
             }
             div {
                 dt { "Telemetry" }
-                dd id="telemetry" { (words::count(stats.telemetry_received)) }
-                dd.quiet { @if let Some(rate) = census.rate { (format!("{rate:.0}")) " per second" } }
+                dd id="telemetry" { (format::count(stats.telemetry_received)) }
+                dd.quiet { @if let Some(rate) = counts.rate { (format!("{rate:.0}")) " per second" } }
             }
             div {
                 dt { "Throttled" }
-                dd id="throttled" { (words::count(stats.throttled)) }
+                dd id="throttled" { (format::count(stats.throttled)) }
                 dd.quiet { "by the quota" }
             }
             div {
                 dt { "Refused" }
-                dd id="refused" { (words::count(stats.refused + stats.registrations_refused)) }
+                dd id="refused" { (format::count(stats.refused + stats.registrations_refused)) }
                 dd.quiet { "since the start" }
             }
         }
@@ -103,7 +103,7 @@ fn figure(name: &str, key: &str, number: usize, more: &str) -> Markup {
     html! {
         div {
             dt { a href={ "/devices?state=" (key) } { (name) } }
-            dd id=(key) { (words::count(number)) }
+            dd id=(key) { (format::count(number)) }
             dd.quiet { (more) }
         }
     }

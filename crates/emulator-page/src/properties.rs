@@ -5,7 +5,7 @@ use iot_protocol::pnp::{Acknowledgement, COMPONENT_MARKER};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-use crate::words;
+use crate::format;
 
 /// A property of a device or of one of its components.
 #[derive(Debug, PartialEq)]
@@ -140,7 +140,7 @@ pub(crate) fn table(properties: &[Property]) -> Markup {
 }
 
 fn row(property: &Property) -> Markup {
-    let text = |value: &Option<Value>| value.as_ref().map(words::value);
+    let text = |value: &Option<Value>| value.as_ref().map(format::value);
     html! {
         tr {
             th scope="row" { (property.name) }

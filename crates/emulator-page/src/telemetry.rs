@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::words;
+use crate::format;
 
 /// A name and its last value.
 #[derive(Debug, Clone)]
@@ -32,8 +32,8 @@ pub(crate) fn table(values: &[Last], now: Timestamp) -> Markup {
                         @for last in part {
                             tr {
                                 th scope="row" { (last.name) }
-                                td data-label="Last value" { (words::value(&last.value)) }
-                                td data-label="Sent" { (words::moment(last.at, now)) }
+                                td data-label="Last value" { (format::value(&last.value)) }
+                                td data-label="Sent" { (format::moment(last.at, now)) }
                             }
                         }
                     }

@@ -3,7 +3,7 @@
 use iot_emulator::Phase;
 use iot_emulator::view::{Rule, Span, Verdict, written};
 
-use crate::words;
+use crate::format;
 
 /// When a rule is about what somebody does.
 pub(crate) fn moment(phase: Phase) -> &'static str {
@@ -30,12 +30,12 @@ pub(crate) fn limits(rule: &Rule) -> String {
     let mut said = Vec::new();
     match (&rule.device, rule.share < 1.0) {
         (Some(pattern), false) => said.push(format!("devices {pattern}")),
-        (None, true) => said.push(format!("{} of the devices", words::percent(rule.share))),
-        (Some(pattern), true) => said.push(format!("{} of the devices {pattern}", words::percent(rule.share))),
+        (None, true) => said.push(format!("{} of the devices", format::percent(rule.share))),
+        (Some(pattern), true) => said.push(format!("{} of the devices {pattern}", format::percent(rule.share))),
         (None, false) => {}
     }
     if rule.probability < 1.0 {
-        said.push(format!("{} of the times", words::percent(rule.probability)));
+        said.push(format!("{} of the times", format::percent(rule.probability)));
     }
     if let Some(count) = rule.count {
         said.push(at_most(count));
@@ -56,7 +56,7 @@ fn at_most(count: u64) -> String {
     match count {
         1 => "once".into(),
         2 => "twice".into(),
-        count => format!("{} times", words::count(count)),
+        count => format!("{} times", format::count(count)),
     }
 }
 

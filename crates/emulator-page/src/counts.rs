@@ -8,7 +8,7 @@ use iot_emulator::Stats;
 use tokio::time::Instant;
 
 use crate::Page;
-use crate::look::Status;
+use crate::device_view::Status;
 
 const EVERY: Duration = Duration::from_millis(900);
 /// A rate over a longer time says nothing about now.
@@ -16,7 +16,7 @@ const RATE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The devices and the totals at one moment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Census {
+pub(crate) struct Counts {
     at: Instant,
     pub(crate) online: usize,
     by_status: [usize; Status::ALL.len()],
@@ -28,9 +28,9 @@ pub(crate) struct Census {
 
 /// The last count.
 #[derive(Debug, Default)]
-pub(crate) struct Latest(Mutex<Option<Census>>);
+pub(crate) struct Latest(Mutex<Option<Counts>>);
 
-impl Census {
+impl Counts {
     pub(crate) fn total(&self) -> usize {
         self.by_status.iter().sum()
     }
@@ -51,16 +51,16 @@ impl Census {
 }
 
 impl Page {
-    pub(crate) fn census(&self) -> Census {
+    pub(crate) fn counts(&self) -> Counts {
         let now = Instant::now();
-        let mut latest = self.shared.census.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.shared.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *latest {
-            Some(census) if now.duration_since(census.at) < EVERY => census,
-            earlier => *latest.insert(self.take_census(now).with_rate_since(earlier)),
+            Some(counts) if now.duration_since(counts.at) < EVERY => counts,
+            earlier => *latest.insert(self.count(now).with_rate_since(earlier)),
         }
     }
 
-    fn take_census(&self, at: Instant) -> Census {
+    fn count(&self, at: Instant) -> Counts {
         let application = self.view.application();
         let mut by_status = [0; Status::ALL.len()];
         let (mut online, mut individuals) = (0, 0);
@@ -72,7 +72,7 @@ impl Page {
             individuals += usize::from(device.is_individual());
             online += usize::from(device.is_online());
         }
-        Census {
+        Counts {
             at,
             online,
             by_status,

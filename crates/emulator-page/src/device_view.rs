@@ -64,7 +64,7 @@ impl Status {
 
 /// What a list shows of a device.
 #[derive(Debug)]
-pub(crate) struct Look {
+pub(crate) struct DeviceView {
     pub(crate) id: String,
     pub(crate) status: Status,
     pub(crate) online: bool,
@@ -77,9 +77,9 @@ pub(crate) struct Look {
     pub(crate) temperature: Option<f64>,
 }
 
-impl Look {
+impl DeviceView {
     pub(crate) fn at(device: &Device<'_>) -> Self {
-        let mut look = Self {
+        let mut view = Self {
             id: device.id().to_string(),
             status: Status::of(device),
             online: false,
@@ -91,14 +91,14 @@ impl Look {
         };
         if let Some(in_hub) = device.in_hub() {
             let state = in_hub.read();
-            look.online = state.is_online();
-            look.model = look.model.or_else(|| state.model_id().map(ToString::to_string));
-            look.hub = Some(state.hub().to_string());
-            look.received = state.received();
-            look.last = state.last();
-            look.temperature = state.numbers("temperature").next().map(|(.., degrees)| degrees);
+            view.online = state.is_online();
+            view.model = view.model.or_else(|| state.model_id().map(ToString::to_string));
+            view.hub = Some(state.hub().to_string());
+            view.received = state.received();
+            view.last = state.last();
+            view.temperature = state.numbers("temperature").next().map(|(.., degrees)| degrees);
         }
-        look
+        view
     }
 }
 
