@@ -124,6 +124,9 @@ pub fn lock(file: &File, path: &Path, sharing: Sharing) -> Result<(), LeaseError
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -145,11 +148,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("0-of-1.lease");
         let lease = Lease::take(&path).unwrap();
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Until it runs, it may still have what is closed on exec.
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"!").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         drop(lease);
         assert!(Lease::is_free(&path).unwrap());
         lock_folder(folder.path(), Sharing::Exclusive).unwrap();
-        child.kill().unwrap();
+        drop(stdin);
         child.wait().unwrap();
     }
 
