@@ -21,7 +21,7 @@ impl Page {
         let Ok(request) = request else {
             return (StatusCode::BAD_REQUEST, Value::Null);
         };
-        // Whoever is signed in has shown, or was given by, the token that may do everything.
+        // A session is opened with a token that may do everything, or with a code that such a token made.
         let answer = self.listener.call(request).await;
         let status = answer.status();
         let body = to_bytes(answer.into_body(), MAX_ANSWER).await;

@@ -26,7 +26,7 @@ pub(crate) struct Credentials {
     token: String,
 }
 
-/// Lets nobody further who has no session, and asks for one instead.
+/// Stops requests without a session, and asks for one instead.
 pub(crate) async fn signed_in(State(page): State<Page>, request: Request, next: Next) -> Response {
     if page.is_signed_in(request.headers()) {
         return next.run(request).await;
@@ -34,7 +34,7 @@ pub(crate) async fn signed_in(State(page): State<Page>, request: Request, next: 
     (StatusCode::UNAUTHORIZED, form(None)).into_response()
 }
 
-/// Takes no form that another site has made somebody send. A browser says from where it comes.
+/// Refuses forms that another site made a browser send. A browser names the origin of a form.
 pub(crate) async fn own_forms_only(State(page): State<Page>, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD)
         || comes_from_here(request.headers(), page.listener.scheme())
@@ -74,7 +74,7 @@ pub(crate) async fn ask(
     }
 }
 
-/// Lets in whoever has the API token.
+/// Opens a session for the holder of the API token.
 pub(crate) async fn sign_in(
     State(page): State<Page>,
     credentials: Result<Form<Credentials>, FormRejection>,

@@ -121,7 +121,7 @@ fn line(points: impl Iterator<Item = (f64, f64)>) -> String {
     path
 }
 
-/// What the drawing shows, for whoever does not see it.
+/// What the drawing shows, in words.
 fn spoken(history: &History) -> String {
     let series = history.iter().filter_map(|(component, points)| {
         let (_, last) = points.back()?;

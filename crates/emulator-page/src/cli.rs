@@ -115,7 +115,7 @@ struct Ready<'a> {
 ///
 /// The emulator can't start.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    // Whoever reads the ready line may stop this at once. A signal is caught only from the first look for it on, so the
+    // The reader of the ready line may stop this at once. A signal is caught only from the first look for it on, so the
     // first look comes before anything is said.
     let mut shutdown = std::pin::pin!(shutdown);
     if shutdown.as_mut().now_or_never().is_some() {

@@ -24,7 +24,7 @@ pub(crate) async fn live(State(page): State<Page>, Path(id): Path<String>, heade
     })
 }
 
-/// The view, with what came of what somebody has just done.
+/// The view, with the result of the last action.
 pub(crate) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Markup>) -> Response {
     let path = format::device_path(id);
     let Some([standing, chart, telemetry, properties, controls, facts, events]) = fragments(page, id) else {

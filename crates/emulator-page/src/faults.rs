@@ -17,7 +17,7 @@ use crate::{Page, format, live, rule_text};
 
 const INTERFACE: &str = "/emulator/faults";
 
-/// What stands in the form until somebody writes there.
+/// What stands in the form at first.
 const EXAMPLE: &str = "[[rule]]\nphase = \"telemetry\"\ndevice = \"thermo-*\"\nprobability = 0.1\nverdict = \"no-ack\"";
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ pub(crate) async fn add_preset(
     page.told(&headers, status, added(status, &said), "")
 }
 
-/// Adds rules that somebody has written, in TOML as in a file or in JSON as for the interface.
+/// Adds the rules of a form, in TOML as in a file or in JSON as for the interface.
 pub(crate) async fn add_rules(
     State(page): State<Page>,
     headers: HeaderMap,

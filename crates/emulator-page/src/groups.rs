@@ -50,7 +50,7 @@ fn one(group: &Group<'_>, now: Timestamp) -> Markup {
                 " " span class=(class) { (word) }
                 @if group.is_edge() { " " span.badge { "IoT Edge" } }
             }
-            @if group.certificates().next().is_none() { p.quiet { "It has no certificate, so it lets nobody in." } }
+            @if group.certificates().next().is_none() { p.quiet { "It has no certificate, so it admits no device." } }
             @else {
                 table {
                     (head("Certificate"))

@@ -1,4 +1,4 @@
-//! The last temperatures of the few devices that somebody looks at. A device that nobody looks at has none.
+//! The last temperatures of the few devices that are open in a browser. Other devices have none.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

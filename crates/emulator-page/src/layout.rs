@@ -60,7 +60,7 @@ impl Render for Fragment {
     }
 }
 
-/// A view for whoever is signed in. `live` is where its changes come from.
+/// A view for a session. `live` is where its changes come from.
 pub(crate) fn inside(page: &Page, title: &str, here: &str, live: &str, content: Markup) -> Markup {
     let views = [
         ("/", "Overview"),
@@ -93,7 +93,7 @@ pub(crate) fn inside(page: &Page, title: &str, here: &str, live: &str, content: 
     )
 }
 
-/// A view for whoever is at the door.
+/// A view without a session.
 pub(crate) fn outside(title: &str, go_on: bool, content: Markup) -> Markup {
     document(
         title,

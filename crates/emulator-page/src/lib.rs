@@ -1,7 +1,7 @@
 //! The page that a person looks at: what is enrolled, which devices there are and how they are, and a look at each.
 //!
-//! It is made of plain HTML from here. While somebody looks, the parts that change are sent again as they change; while
-//! nobody does, it costs nothing. What a person does here goes through the REST interface, so that it is refused for the
+//! It is plain HTML, made here. While a view is open, the parts that change are sent again as they change; while
+//! none is, it costs nothing. What a person does here goes through the REST interface, so that it is refused for the
 //! same reasons and leaves the same traces; only quotas and faults are not in its way.
 //!
 //! # Layout

@@ -1,4 +1,4 @@
-//! What changes while somebody looks. A stream is asked for its next part when the reader has room for it, and then looks
+//! What changes while a view is open. A stream is asked for its next part when the reader has room for it, and then looks
 //! at how things are: a slow reader gets less and holds nothing up, and without a reader nothing is done at all.
 
 use std::collections::BTreeMap;

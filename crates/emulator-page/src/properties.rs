@@ -22,7 +22,7 @@ pub(crate) struct Property {
 /// How a wish stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// Nobody wishes for anything.
+    /// Nothing is desired.
     Free,
     Waiting,
     Synced,

@@ -5,10 +5,10 @@ use iot_emulator::view::{Rule, Span, Verdict, written};
 
 use crate::format;
 
-/// When a rule is about what somebody does.
+/// When a rule is about what a client does.
 pub(crate) fn moment(phase: Phase) -> &'static str {
     match phase {
-        Phase::Accept => "Somebody connects, before TLS",
+        Phase::Accept => "A client connects, before TLS",
         Phase::Tls => "A device connects, after TLS",
         Phase::DpsConnect => "A device greets DPS",
         Phase::Register => "A device registers",
@@ -89,7 +89,7 @@ pub(crate) fn outcome(verdict: &Verdict) -> String {
         Verdict::Disable => "The device is blocked".into(),
         Verdict::Delete => "Its hub forgets the device".into(),
         Verdict::Restart { down } => {
-            format!("All connections end, and nobody gets in for {}", written(*down))
+            format!("All connections end, and none is accepted for {}", written(*down))
         }
     }
 }
@@ -148,9 +148,9 @@ mod tests {
             said,
             [
                 "A device sends telemetry | 20\u{202f}% of the devices lab-*, 12.5\u{202f}% of the times, \
-                 1\u{202f}000 times, once for each device, after 10s, for 500ms | All connections end, and nobody gets in for 30s",
+                 1\u{202f}000 times, once for each device, after 10s, for 500ms | All connections end, and none is accepted for 30s",
                 "A device registers | 50\u{202f}% of the devices | The answer is 429, error 429001, try again after 5s",
-                "Somebody connects, before TLS |  | The connection is slow: 50ms to 100ms each way",
+                "A client connects, before TLS |  | The connection is slow: 50ms to 100ms each way",
                 "A device greets its hub | devices a | It is refused with CONNACK 3",
             ]
         );

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use iot_protocol::shown;
 
-/// Writes a line on stderr, or several, or drops it. A terminal obeys nothing of it, whoever wrote what is in it.
+/// Writes a line on stderr, or several, or drops it. Control characters are escaped, wherever the text comes from.
 pub fn note(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{}", shown::lines(&line.to_string()));
 }

@@ -51,7 +51,7 @@ pub(crate) enum Attested {
     Group { id: String, enabled: bool },
 }
 
-/// Why a client is nobody we know.
+/// Why a client is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("no client certificate")]

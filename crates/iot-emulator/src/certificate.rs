@@ -28,7 +28,7 @@ pub(crate) type Thumbprint = [u8; 32];
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Certificate {
     der: Vec<u8>,
-    /// The only common name of the subject; a subject with several names nobody.
+    /// The only common name of the subject; a subject with several has none.
     pub(crate) common_name: Option<String>,
     /// What its version and its extensions let it be used for.
     pub(crate) usage: Usage,

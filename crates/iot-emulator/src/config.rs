@@ -42,7 +42,7 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// How long DPS asks a device to wait before it polls.
     pub dps_retry_after: Duration,
-    /// What becomes of a device that comes through an enrollment group and that nobody has made before.
+    /// What happens to a new device that comes through an enrollment group.
     pub approval: Approval,
     /// What becomes of a device that registers again.
     pub reprovision: Reprovision,

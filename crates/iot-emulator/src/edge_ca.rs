@@ -1,4 +1,4 @@
-//! An Edge CA that somebody brings for a gateway, as an IoT Edge device has it in `[edge_ca]` of its `config.toml`.
+//! An Edge CA for a gateway that is made elsewhere, as an IoT Edge device has it in `[edge_ca]` of its `config.toml`.
 //!
 //! Source: [How IoT Edge uses certificates](https://learn.microsoft.com/azure/iot-edge/iot-edge-certs).
 

@@ -52,7 +52,7 @@ pub enum StartError {
          key, and let clients trust the new one"
     )]
     NoRoomForEdgeCa(PathBuf),
-    /// The Edge CA that somebody brings can't be used.
+    /// The given Edge CA can't be used.
     #[error("`--edge-ca`: {} can't be used: {reason}", shown::path(path))]
     EdgeCa {
         /// The file.

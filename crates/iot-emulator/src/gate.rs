@@ -19,7 +19,7 @@ use crate::quota::{Meter, Quota, Throttled};
 use restart::Outages;
 
 /// Marks a request that a person has made by a click here. Quotas and faults are not in its way: the page is the operator's,
-/// and whoever made a rule has to be able to remove it.
+/// and the author of a rule has to be able to remove it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Click;
 

@@ -120,7 +120,7 @@ pub(crate) fn serve(
     Ok(RestServer { address, task })
 }
 
-/// A server on which nobody can use up memory or a place by sending heads without end. (The handshake of TLS has a limit
+/// A server whose memory and places can't be used up by heads without end. (The handshake of TLS has a limit
 /// of ten seconds.)
 fn bounded<A: Address, B>(server: Server<A, B>) -> Server<A, B> {
     let mut server = server.http1_only();

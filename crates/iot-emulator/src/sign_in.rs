@@ -1,5 +1,5 @@
 //! Who may look: one-time codes, and the sessions that they are exchanged for. Both live in memory only, and only as
-//! digests: whoever could read them would still be locked out.
+//! digests: reading them opens no session.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -46,7 +46,7 @@ impl SignIn {
         self.issued(|issued| issued.codes.remove(code, now).then(|| issued.begin(now)))
     }
 
-    /// Begins a session for somebody who has shown the API token.
+    /// Begins a session after the API token was shown.
     pub fn begin(&self, now: Instant) -> String {
         self.issued(|issued| issued.begin(now))
     }

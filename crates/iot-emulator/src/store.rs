@@ -3,7 +3,7 @@
 //! Memory stays the source for everything that is read; here is only written, until the next start loads all of it. An
 //! owner of some state collects [`Changes`] and hands them over while it still holds its lock, so that the database sees
 //! the changes of a record in the order in which they happened. That takes no time: one thread commits whatever has come
-//! together, as one transaction, and whoever must not answer before his change is on the disk waits for its [`Ticket`].
+//! together, as one transaction; an answer that must not come before its change is on the disk waits for a [`Ticket`].
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -51,7 +51,7 @@ pub(crate) struct NotStored;
 /// Changes of records that become durable together.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    /// Whether anybody keeps them; if not, they are not even written down.
+    /// Whether they are kept; if not, they are not even written down.
     kept: bool,
     list: Vec<Change>,
 }

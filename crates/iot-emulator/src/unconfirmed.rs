@@ -23,7 +23,7 @@ pub(crate) const RSA_SHA1_IS_A_SIGNATURE: bool = true;
 pub(crate) const INDIVIDUAL_COMES_FIRST: bool = true;
 /// A user name that names another id scope or another hub than the device's own.
 pub(crate) const WRONG_TENANT: ConnectReturnCode = ConnectReturnCode::NotAuthorized;
-/// A user name that can't be read, or a version of the DPS interface that nobody has published.
+/// A user name that can't be read, or a version of the DPS interface that does not exist.
 pub(crate) const BAD_USER_NAME: ConnectReturnCode = ConnectReturnCode::BadUserNamePassword;
 
 /// A gateway: DPS is asked for through it, or the hub for a device that is no child of the gateway's own.

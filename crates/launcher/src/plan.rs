@@ -174,7 +174,7 @@ fn ids(devices: &Devices) -> String {
             [only] => only.to_string(),
             [one, two] => format!("{one}, {two}"),
             [first, .., last] => format!("{first} … {last}"),
-            [] => "nobody".to_owned(),
+            [] => "no device".to_owned(),
         },
     }
 }

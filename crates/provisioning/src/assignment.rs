@@ -1,7 +1,7 @@
 //! Which hub a device was assigned, remembered from run to run.
 //!
 //! Each shard of a fleet appends to a file of its own, `assignments-<i>-of-<n>.jsonl` (shards counted from 0), a line per
-//! change, so processes never wait for each other. All such files are read at the start, whoever wrote them: a fleet that
+//! change, so processes never wait for each other. All such files are read at the start, from any process: a fleet that
 //! is cut into another number of shards still finds its assignments. Of several lines for one device the newest counts,
 //! by a number that each run continues. A line that can't be read costs one registration, never a run.
 

@@ -2,9 +2,9 @@
 //!
 //! <https://learn.microsoft.com/azure/iot-central/core/how-to-connect-devices-x509>: create the group, upload the CA, get a
 //! verification code, sign a certificate for it, show that, look whether the service agrees. What is done already is found
-//! and left alone, so a second run changes nothing and an interrupted one goes on where it stopped. A certificate that
-//! somebody else put into the enrollment is never replaced. Which place holds which certificate is found by thumbprint each
-//! time, since a roll uses them in turn.
+//! and left alone, so a second run changes nothing and an interrupted one goes on where it stopped. A foreign
+//! certificate in the enrollment is never replaced. Which slot holds which certificate is found by thumbprint each time,
+//! since a roll uses them in turn.
 
 mod description;
 mod error;

@@ -117,14 +117,14 @@ pub const fn of_central(status: u16) -> Option<Advice> {
         ),
         404 => advice(
             "it is not there, or the application is not",
-            "compare `target.app` with the address in the browser; what somebody has removed meanwhile, `fleet enroll` makes again",
+            "compare `target.app` with the address in the browser; what was removed meanwhile, `fleet enroll` makes again",
         ),
         409 => advice(
             "a certificate stands in one enrollment only, and another one has this",
             "`fleet unenroll` the manifest that used it before, or take other certificates (`fleet.certs`)",
         ),
         412 => advice(
-            "somebody has changed it at the same moment",
+            "it was changed at the same moment",
             "run the same again; what is done stays done",
         ),
         422 => advice(

@@ -14,7 +14,7 @@
 //! written again; what an interrupted run left undone is done by the next. A CA that was put into `ca/` by hand is
 //! signed with instead of making one, and an intermediate is enough: its root's key may stay offline.
 //!
-//! Certificates of somebody's own making stay where they are: [`BroughtGroup`], [`BroughtIndividual`].
+//! Certificates made elsewhere stay where they are: [`BroughtGroup`], [`BroughtIndividual`].
 //!
 //! [`CertFolder`] is another kind: a folder of test certificates as Microsoft's `create_test_cert.js` fills it.
 //!

@@ -51,7 +51,7 @@ impl Enrollments for Enrolled {
     }
 }
 
-/// Somebody with a certificate and, where it signs others, the means to do so.
+/// A certificate and, where it signs others, its key.
 struct Party {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,

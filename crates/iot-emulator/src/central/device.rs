@@ -14,7 +14,7 @@ use crate::store::{Record, Table};
 /// How many commands of a device are remembered.
 const HISTORY: usize = 20;
 
-/// What becomes of a device that comes through an enrollment group and that nobody has made before.
+/// What happens to a new device that comes through an enrollment group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Approval {
     /// It is admitted.

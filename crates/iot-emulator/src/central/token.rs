@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use crate::certificate::hex_upper;
 use crate::store::{Record, Table};
 
-/// How long a token is good for if nobody says otherwise: about a year.
+/// How long a token is valid by default: about a year.
 pub(crate) const LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// A token that was handed out. What is kept of the secret is enough to recognize it and too little to use it.

@@ -38,7 +38,7 @@ pub(crate) fn slow_line<S: AsyncRead + AsyncWrite + Send>(
         let inbound = relay(from_far, to_near, way("in"));
         let outbound = relay(from_near, to_far, way("out"));
         let mut inbound = std::pin::pin!(inbound);
-        // The emulator's side decides when it is over: after its last byte nobody waits for the client.
+        // The emulator's side decides when it is over: after its last byte the client is not waited for.
         let ended = tokio::select! {
             ended = outbound => ended,
             ended = async {

@@ -121,7 +121,7 @@ mod tests {
                 false,
                 false,
             ),
-            // Somebody wants it elsewhere.
+            // It is wanted elsewhere.
             (at(Some(1), Some(2)), Migrate, 2, DeviceDataMigrated, true, false),
             (at(Some(1), Some(2)), Reset, 2, DeviceDataReset, true, true),
             (

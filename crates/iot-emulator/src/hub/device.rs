@@ -183,7 +183,7 @@ impl Device {
     }
 
     /// Takes what has expired out of the queue. Nothing happens by itself when a message expires: it is found to have
-    /// expired when somebody would do something with it.
+    /// expired when something is to be done with it.
     pub(crate) fn expire(&self, now: Timestamp, store: &Store, journal: &Journal) {
         let mut state = self.lock();
         let expired = state.queue.expire(now);
@@ -322,7 +322,7 @@ impl DeviceState {
     ) -> (u64, Receiver<Command>) {
         self.connections += 1;
         let (commands, receiver) = mailbox();
-        // Whoever hangs up when the era is over has not met this connection.
+        // What hangs up at the end of an era has not met this connection.
         let is_late = era.is_cancelled();
         let connection = Connection {
             serial: self.connections,

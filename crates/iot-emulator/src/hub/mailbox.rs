@@ -1,5 +1,5 @@
 //! What a session is told from outside: a channel that takes no room while it is empty. One of tokio's keeps room for its
-//! first 32 messages from the start, which is 2.5 KiB for each device that nobody tells anything.
+//! first 32 messages from the start, which is 2.5 KiB for each device that gets no message.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -36,7 +36,7 @@ struct Content<T> {
     is_closed: bool,
 }
 
-/// Nobody will read the message.
+/// The message will not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NobodyThere;
 

@@ -1,6 +1,6 @@
 //! The cloud-to-device messages of a device. Pure: the time is handed in.
 //!
-//! A message that nobody completes is delivered again at every connect until it expires: only a device that abandons
+//! A message that is not completed is delivered again at every connect until it expires: only a device that abandons
 //! messages makes the hub count deliveries, and over MQTT no device can.
 //!
 //! Source: [Cloud-to-device messages](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-messages-c2d).

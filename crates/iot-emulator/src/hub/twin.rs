@@ -210,7 +210,7 @@ struct Stored {
     reported: Vec<(Path, Stamp)>,
 }
 
-/// Of a device that nobody has said anything to.
+/// Of a device that has never been written to.
 impl Default for Stored {
     fn default() -> Self {
         let empty = || Section {

@@ -60,7 +60,7 @@ pub(crate) fn begin<'a, S: Stream>(
 
     let gateway = admitted.gateway.clone();
     let session = Box::new(Session::begin(wire, admitted, services, era));
-    // Whoever ended the relationship after the look at it has not seen this connection.
+    // A relationship that ended after the look at it did not end this connection.
     if let Some(gateway) = gateway.filter(|gateway| !is_child(&device, &gateway.device, services)) {
         device.orphan(&gateway.device);
     }
@@ -212,7 +212,7 @@ impl<'a, S: Stream> Session<'a, S> {
         loop {
             let news = tokio::select! {
                 biased;
-                // Whoever took the sender away has said why before.
+                // The reason was recorded when the sender was taken away.
                 command = self.commands.recv() => News::Command(command.ok_or(Why::Replaced)?),
                 packet = self.wire.next() => {
                     heard = Instant::now();

@@ -156,7 +156,7 @@ async fn weathered(tcp: TcpStream, port: Arc<Port>, services: Arc<Services>, sto
     }
 }
 
-/// Makes TLS, and serves whoever is behind it.
+/// Makes TLS, and serves the client behind it.
 async fn connection<S: Stream>(tcp: S, port: Arc<Port>, services: Arc<Services>, stop: CancellationToken) {
     // On a heap of its own: what a handshake takes is not to stay in the task, which may live for days.
     let handshake = Box::pin(timeout(HANDSHAKE_LIMIT, handshake(tcp, &port, &services)));
@@ -176,7 +176,7 @@ async fn connection<S: Stream>(tcp: S, port: Arc<Port>, services: Arc<Services>,
     services.journal.record(None, Event::Dropped { reason });
 }
 
-/// Serves whoever is behind TLS, if the weather lets it.
+/// Serves the client behind TLS, if quotas and faults let it through.
 async fn greeted<S: Stream>(
     stream: Box<TlsStream<S>>,
     peer: Peer,

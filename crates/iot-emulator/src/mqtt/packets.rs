@@ -149,7 +149,7 @@ impl<S: Stream> Wire<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Puts a packet into the buffer; it leaves with the next wait for a packet. Whoever puts more than a few in has to
+    /// Puts a packet into the buffer; it leaves with the next wait for a packet. A caller that puts more than a few in has to
     /// wait for [`Wire::room`] between them.
     pub(crate) fn put(&mut self, packet: Packet) -> Result<(), WireError> {
         if !self.withheld.is_some_and(|kind| kind.is(&packet)) {
@@ -168,7 +168,7 @@ impl<S: Stream> Wire<S> {
 
     /// Puts a packet into the buffer, and waits until there is room again.
     pub(crate) fn send(&mut self, packet: Packet) -> impl Future<Output = Result<(), WireError>> {
-        // Outside the future, so that whoever waits for it has no room for a packet.
+        // Outside the future, which would otherwise hold room for a packet.
         let put = self.put(packet);
         async move {
             put?;

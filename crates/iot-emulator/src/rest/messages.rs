@@ -52,7 +52,7 @@ struct MessageBody {
     expiry: Option<Timestamp>,
 }
 
-/// Which feedback the sender wants. It is passed on to the device; there is nobody here who would read feedback, and the
+/// Which feedback the sender wants. It is passed on to the device; nothing here reads feedback, and the
 /// journal tells what becomes of a message.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]

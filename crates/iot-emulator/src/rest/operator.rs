@@ -53,7 +53,7 @@ pub(super) async fn journal(State(rest): State<Rest>, Query(Since { since }): Qu
     Json(rest.services.journal.since(since))
 }
 
-/// A fresh one-time link to the page, for whoever has the token.
+/// A fresh one-time link to the page, for the holder of the token.
 pub(super) async fn sign_in(State(rest): State<Rest>) -> (StatusCode, Json<Value>) {
     let path = rest.services.sign_in.link(Instant::now());
     let seconds = CODE_LIFETIME.as_secs();

@@ -188,7 +188,7 @@ fn write_component(
     })
 }
 
-/// Whether anybody has called this name a component.
+/// Whether this name is known as a component.
 fn has_component(twin: &TwinDocument, name: &str) -> bool {
     [&twin.reported, &twin.desired].into_iter().any(|section| {
         let value = section.properties.get(name).and_then(Value::as_object);

@@ -19,7 +19,7 @@ use crate::unconfirmed::{THROTTLED_CONNECT, error_code_of};
 /// How long a client may be left in silence before its connection is given up.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1800);
 
-/// What is left to do for whoever asked; delays are over, and devices have been dealt with.
+/// What is left to do for the caller; delays are over, and devices have been dealt with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
     /// Nothing is in the way.
@@ -50,7 +50,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// For whoever has to be told something all the same.
+    /// For callers that have to answer something all the same.
     pub(crate) fn unavailable() -> Self {
         Self {
             status: 503,
@@ -100,7 +100,7 @@ impl Services {
             let era = self.weather.outages.era();
             tokio::select! {
                 () = sleep(delay) => {}
-                // Whoever waits has to go as everybody else.
+                // A client that waits is disconnected like all others.
                 () = era.cancelled() => act = Act::Close(Why::ShuttingDown),
             }
         }
@@ -224,7 +224,7 @@ fn refusal(phase: Phase, wait: Duration) -> Act {
     Act::Answer(Answer {
         status: 429,
         error_code: error_code_of(429),
-        // Whoever waits as long as it is told must not come too early.
+        // A client that waits as long as it was asked to must not come too early.
         retry_after: Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
     })
 }

@@ -61,7 +61,7 @@ impl Writer {
         if waiting.closed {
             return NEVER;
         }
-        // Whoever writes after the first finds the thread awake, or waiting for the time to come.
+        // Later writes find the thread awake, or waiting for the time to come.
         if waiting.changes.is_empty() {
             self.queue.filled.notify_one();
         }
@@ -89,7 +89,7 @@ impl Writer {
     }
 }
 
-/// Whoever drops a store may open the folder again at once.
+/// After a store is dropped, its folder may be opened again at once.
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.close();
@@ -131,7 +131,7 @@ impl Drop for ClosedAtEnd<'_> {
 }
 
 /// Commits until the queue is closed. After a failure nothing more is taken: what memory holds is then ahead of the
-/// disk, and nobody must be told that it is kept.
+/// disk, and no answer may say that it is kept.
 fn commit_all(queue: &Queue, database: Database, progress: &watch::Sender<Ticket>) {
     let _closed = ClosedAtEnd(queue);
     let mut next = Instant::now();
@@ -146,7 +146,7 @@ fn commit_all(queue: &Queue, database: Database, progress: &watch::Sender<Ticket
 }
 
 /// How far apart the beginnings of a transaction and of the next one are. A transaction costs about the same whatever it
-/// holds, so that in a storm few large ones cost a fraction of many small ones; where things are quiet, nobody waits for
+/// holds, so that in a storm few large ones cost a fraction of many small ones; where things are quiet, nothing waits for
 /// long.
 fn pause(changes: usize) -> Duration {
     let changes = u32::try_from(changes).unwrap_or(u32::MAX);

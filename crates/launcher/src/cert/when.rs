@@ -29,7 +29,7 @@ impl When {
     pub(super) fn validity(self, usually: Validity, now: Timestamp) -> Validity {
         let begin = self.not_before.unwrap_or(usually.not_before);
         let lasting = |days: u32| SignedDuration::from_hours(i64::from(days) * 24);
-        // Days are counted from the begin, unless that is the one which nobody asked for.
+        // Days are counted from the begin, unless only the end was asked for.
         let counted_from = self.not_before.unwrap_or(now);
         let end = match (self.not_after, self.days) {
             (Some(end), _) => end,

@@ -1,5 +1,5 @@
 //! Where the questions to a live run are answered: control lines go out to all processes, and what these say about them
-//! comes back as one answer. It does no I/O; whoever watches the processes tells it what they say.
+//! comes back as one answer. It does no I/O; the run's supervisor hands in what the processes write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ impl Broker {
 
     /// Takes a question. What it returns is to be sent to every process.
     pub(crate) fn ask(&mut self, question: Request) -> Option<Control> {
-        // Whoever has asked may have gone away; then the answer goes nowhere.
+        // The caller may have gone away; then the answer goes nowhere.
         match question {
             Request::Status { answer } => {
                 let _ = answer.send(self.status.clone());

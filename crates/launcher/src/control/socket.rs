@@ -56,7 +56,7 @@ pub struct Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.accepting.abort();
-        // Whoever finds a stale one sees that nobody listens.
+        // A stale one refuses connections.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -78,7 +78,7 @@ fn address(folder: &Path) -> io::Result<(PathBuf, Option<File>)> {
     Ok((short, Some(open)))
 }
 
-/// Listens on the socket in `folder`, which has to be held, so that one which is there belongs to nobody.
+/// Listens on the socket in `folder`, which has to be held, so that one which is there is stale.
 ///
 /// # Errors
 ///
@@ -142,7 +142,7 @@ async fn attend(stream: UnixStream, live: RunHandle) {
 }
 
 async fn inquire(id: u64, what: RunQuery, live: &RunHandle, answers: &mpsc::UnboundedSender<Response>) {
-    // Whether somebody still listens is seen where the answers are written.
+    // Whether the client still listens is seen where the answers are written.
     match what {
         RunQuery::Status => {
             let answer = match live.status().await {
@@ -297,7 +297,7 @@ async fn read_answers(reader: tokio::net::unix::OwnedReadHalf, waiting: Arc<Mute
             continue;
         };
         let mut waiting = lock(&waiting);
-        // Whoever has asked may not want to know any more.
+        // The caller may have gone.
         match answer {
             Response::Device(device) => waiting.lines.retain(|lines| lines.send(device.clone()).is_ok()),
             Response::Status { id, status } => {

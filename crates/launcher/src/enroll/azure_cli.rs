@@ -55,7 +55,7 @@ fn write_group(text: &mut String, group: &GroupEnrollment<'_>, attest: Attest) -
     if group.primary.is_none() {
         return writeln!(
             text,
-            "# The manifest names no CA for it (`certificates.ca`): whoever has it sees to the enrollment."
+            "# The manifest names no CA for it (`certificates.ca`): its owner makes the enrollment."
         );
     }
     let mut attestation = Vec::new();

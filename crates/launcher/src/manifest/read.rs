@@ -122,7 +122,7 @@ enum Enrollments {
     Made,
     /// We do, and there may be some already.
     Asked,
-    /// Somebody else does.
+    /// They are made elsewhere.
     Others,
 }
 

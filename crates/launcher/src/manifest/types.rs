@@ -1,6 +1,6 @@
 //! The manifest in types: what stands here is valid.
 //!
-//! The doc comments are the descriptions in the JSON Schema, which editors show; they speak to whoever writes a manifest.
+//! The doc comments are the descriptions in the JSON Schema, which editors show to the author of a manifest.
 
 use std::path::PathBuf;
 
@@ -258,7 +258,7 @@ pub struct GroupCertificates {
     /// Where the password of PFX files or encrypted keys is found. A manifest never holds the password itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
-    /// PEM: the CA that is uploaded to the enrollment. With kind = "dps" nobody uploads it, and it may be left out.
+    /// PEM: the CA that is uploaded to the enrollment. With kind = "dps" it is not uploaded, and may be left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// PEM: the key of the CA, with which its possession is proved. Without it the enrollment has to be verified
@@ -426,7 +426,7 @@ pub struct Room {
     /// How long heating or cooling stays on or off at least; 3m when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum_run: Option<Span>,
-    /// How far the target is relaxed while nobody is there, in kelvin; 3 when left out.
+    /// How far the target is relaxed while the room is empty, in kelvin; 3 when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub setback_k: Option<f64>,
@@ -578,7 +578,7 @@ impl RollEvent {
             keep_old: self.keep_old,
             remove_old: self.remove_old,
             leave_behind: self.leave_behind,
-            // Whoever finds devices blocked is to look first.
+            // Where devices are found blocked, a person should look first.
             let_in: false,
         }
     }

@@ -87,7 +87,7 @@ impl Gateways {
         for group in groups {
             if let Some(gateway) = &mut group.gateway {
                 let found = self.0.get(gateway.device.as_str());
-                let found = found.with_context(|| format!("nobody has looked for the gateway {}", gateway.device))?;
+                let found = found.with_context(|| format!("the gateway {} was not looked for", gateway.device))?;
                 gateway.connect_host.clone_from(&found.connect_host);
                 gateway.port = found.port;
                 group.hub = Some(found.hub.clone());

@@ -19,7 +19,7 @@ use crate::prepare::application::{Application, secret};
 use crate::prepare::identities::{open_edge_cas, wanted_group};
 use crate::prepare::plan;
 
-/// Where every IoT Edge device registers that nobody has told another place.
+/// Where every IoT Edge device registers by default.
 /// <https://learn.microsoft.com/azure/iot-dps/concepts-service#device-provisioning-endpoint>
 const GLOBAL_DPS: &str = "global.azure-devices-provisioning.net";
 

@@ -1,4 +1,4 @@
-//! Certificates of somebody's own making: what the manifest says of them, for the crate that checks them and for the plan.
+//! Certificates made elsewhere: what the manifest says of them, for the crate that checks them and for the plan.
 
 use std::path::{Path, PathBuf};
 

@@ -46,7 +46,7 @@ fn words(too_few: TooFewFileHandles, devices: u32, connections: u32, whose: &str
 ///
 /// # Errors
 ///
-/// Somebody else listens there, or we may not.
+/// Another program listens there, or we may not.
 pub fn port(port: u16) -> Result<(), Failure> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .map(drop)
@@ -73,7 +73,7 @@ mod tests {
             failure.to_string().starts_with(&format!("port {busy} of this machine")),
             "{failure}"
         );
-        // Freed, the port would be anybody's; any free one is always there.
+        // Freed, the port could be taken; any free one is always there.
         port(0).unwrap();
     }
 

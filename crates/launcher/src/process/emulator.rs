@@ -69,7 +69,7 @@ impl Ready {
         format!("https://{}:{}", self.hostname, self.https.port())
     }
 
-    /// What somebody else needs to speak to its REST interface.
+    /// What another program needs to speak to its REST interface.
     #[must_use]
     pub fn service(&self) -> Service {
         Service {

@@ -80,7 +80,7 @@ impl Crowd {
     }
 
     /// Lets a wave go to DPS again, and waits until each is online with its new certificate, or `within` is over. One that
-    /// nobody wants online at the moment has done enough when it has registered.
+    /// is not wanted online at the moment has done enough when it has registered.
     pub(crate) async fn bring_over(
         &mut self,
         wave: &[String],

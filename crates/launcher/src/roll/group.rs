@@ -286,7 +286,9 @@ fn choose(
 }
 
 fn foreign(slot: Slot, sha1: &str) -> String {
-    format!("the {slot} certificate {sha1} is none that stands on disk here\nhint: remove it first, if nobody needs it")
+    format!(
+        "the {slot} certificate {sha1} isn't one of those on disk here\nhint: remove it first, if it is no longer needed"
+    )
 }
 
 #[cfg(test)]

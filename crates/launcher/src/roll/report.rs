@@ -58,7 +58,7 @@ pub enum Outcome {
 /// A device that has come over.
 #[derive(Debug, Serialize)]
 pub(crate) struct Device {
-    /// How long it was offline; unknown where nobody looked, and none where it was not online.
+    /// How long it was offline; unknown where that was not watched, and none where it was not online.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) offline_ms: Option<u64>,
     pub(crate) leaf_sha256: String,

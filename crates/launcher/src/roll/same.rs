@@ -1,5 +1,5 @@
 //! Whether a roll and the live run beside it mean the same devices: a roll of 100 of a run's 500 would leave the other 400
-//! without a certificate that anybody takes.
+//! without a certificate that is accepted.
 
 use anyhow::anyhow;
 use serde_json::{Map, Value, json};

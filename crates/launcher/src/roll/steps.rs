@@ -76,7 +76,7 @@ pub(crate) enum End {
 pub(crate) fn next(orders: Orders, facts: &Facts) -> Step {
     let breach = orders.case.is_breach();
     if breach && !facts.issued && !facts.let_in.is_empty() {
-        // Before a device could come back with the certificate that somebody else has too.
+        // Before a device could come back with the compromised certificate.
         return Step::Block(facts.let_in.clone());
     }
     if !facts.made {

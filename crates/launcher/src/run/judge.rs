@@ -26,7 +26,7 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Nothing where there is nothing to judge: figures by group would be gathered for nobody.
+    /// Nothing where there is nothing to judge: figures by group would be gathered for nothing.
     pub(super) fn new(
         thresholds: Vec<Threshold>,
         stages: &[values::Stage],

@@ -49,7 +49,7 @@ impl Gate {
         even.checked_sub(self.ahead).map_or(now, |at| at.max(now))
     }
 
-    /// The service has asked for a pause: it is meant for whoever comes next, too.
+    /// The service has asked for a pause: it is meant for the next request, too.
     pub(super) fn close_until(&mut self, then: Instant) {
         let even = then + self.ahead;
         self.even = Some(self.even.map_or(even, |now| now.max(even)));

@@ -54,7 +54,7 @@ pub enum CertificateError {
         /// What is wrong with it.
         flaw: Flaw,
     },
-    /// The private key is encrypted, and nobody said with what.
+    /// The private key is encrypted, and no password was given.
     #[error(
         "the private key in {file} is encrypted and no password was given; give it, or decrypt the key with `openssl pkey -in … -out …`"
     )]
@@ -72,7 +72,7 @@ pub enum CertificateError {
         /// What is not supported.
         reason: String,
     },
-    /// The PFX file is protected, and nobody said with what.
+    /// The PFX file is protected, and no password was given.
     #[error("{file} is protected by a password, and none was given")]
     PasswordMissing {
         /// The file.
@@ -221,7 +221,7 @@ pub enum CertificateError {
         /// The file.
         file: String,
     },
-    /// X.509 allows 1 to 64 characters in a common name (RFC 5280, `ub-common-name`), and nobody wants a name that a
+    /// X.509 allows 1 to 64 characters in a common name (RFC 5280, `ub-common-name`), and no use is known for a name that a
     /// terminal obeys.
     #[error("`{}` can't be a common name: it has {} characters, 1 to 64 are allowed, and no control characters", shown::text(common_name), common_name.chars().count())]
     BadCommonName {

@@ -154,7 +154,7 @@ pub fn conclude(files: &mut [Examined]) {
                 .iter()
                 .find(|(public_bits, _)| Some(public_bits) == key.public_bits.as_ref())
                 .map(|(_, owner)| owner.clone());
-            // A key alone may be anybody's, and so may one whose public half is not known.
+            // A key alone may belong to any certificate, and so may one whose public half is not known.
             if key.belongs_to.is_none() && key.public_bits.is_some() && !owners.is_empty() {
                 file.findings.push(Finding {
                     level: Level::Error,
@@ -176,7 +176,7 @@ impl Key {
             file: file.to_owned(),
             reason: "not a private key".to_owned(),
         })?;
-        // A key may leave its public half out; whoever can use it finds that again.
+        // A key may leave its public half out, which can be computed again.
         let found_again = || {
             let key = any_supported_type(key).ok()?;
             inspect::public_bits(&key.public_key()?)

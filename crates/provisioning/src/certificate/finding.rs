@@ -8,7 +8,7 @@ use serde::Serialize;
 pub enum Level {
     /// Worth knowing.
     Note,
-    /// It will stop working, or works only as long as nobody looks closely.
+    /// It will stop working, or works only where it is not checked closely.
     Warning,
     /// Azure refuses it.
     Error,

@@ -65,7 +65,7 @@ impl Made {
 
     /// What a device sends: the certificate and every intermediate CA above it.
     ///
-    /// The root is left out: whoever judges the chain has it already, and the device would only send needless bytes.
+    /// The root is left out: the service has it already, and the device would only send needless bytes.
     pub fn fullchain_pem(&self) -> String {
         format!("{}{}", self.cert_pem, self.intermediates_pem)
     }

@@ -13,7 +13,7 @@ use super::{CertificateError, cost, inspect};
 /// What the library refuses by itself, then without saying why.
 const ITERATIONS: u64 = 1_000_000;
 
-/// More CAs than anybody stacks.
+/// More CAs than any chain has.
 const CHAIN: usize = 10;
 
 /// What stands in a PFX file.
@@ -31,7 +31,7 @@ impl Pfx {
     /// Opens a PFX file; without a password the empty one is tried.
     ///
     /// The work a file may ask for is bounded as far as it can be seen before decrypting. What lies behind the first
-    /// encryption is limited only per derivation, by the library; whoever builds a file to be slow there needs the password.
+    /// encryption is limited only per derivation, by the library; to build a file that is slow there takes the password.
     pub(super) fn open(bytes: &[u8], password: Option<&Password>, file: &str) -> Result<Self, CertificateError> {
         let authenticated = is_authenticated(bytes).ok_or_else(|| CertificateError::Binary {
             file: file.to_owned(),

@@ -32,7 +32,7 @@ pub enum EnrollError {
         /// The type it was to have.
         ours: GroupType,
     },
-    /// A CA has to be proved, and nobody here can.
+    /// A CA has to be proved, which is not possible here.
     #[error(
         "the {slot} certificate of {subject}, CA `{ca}`, is not verified, and its key is not here; verify it where the key is, \
          or give your word that it is yours (`--verified`)"
@@ -45,7 +45,7 @@ pub enum EnrollError {
         /// The CA's common name.
         ca: String,
     },
-    /// Somebody switched the enrollment off, and it is not for us to switch it on.
+    /// The enrollment was switched off, and it is not for us to switch it on.
     #[error("{subject} is disabled in IoT Central; enable it there, or use another id")]
     Disabled {
         /// The group or device.

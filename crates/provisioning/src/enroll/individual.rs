@@ -50,8 +50,8 @@ pub struct IndividualNeeds {
 
 /// Makes sure that the device may register with its own certificate (or with either of two), and that the service says so.
 ///
-/// Certificates of ours that stand in exchanged places, as after a roll, stay there. One that we know nothing of is somebody's
-/// preparation of a roll, which an upload would undo: it is left alone, and told.
+/// Certificates of ours that stand in exchanged slots, as after a roll, stay there. One that is not ours may be the
+/// preparation of a roll, which an upload would undo: it is left alone, and reported.
 pub async fn enroll_individual(
     central: &Central,
     device_id: &str,

@@ -20,7 +20,7 @@ pub struct Needed<'a> {
 pub enum Work {
     /// Nothing: it is there and verified.
     Nothing,
-    /// It is there, but nobody has proved or said that its key is ours.
+    /// It is there, but its key has neither been proved nor declared to be ours.
     Verification,
     /// It is not there.
     UploadAndVerification,
@@ -174,7 +174,7 @@ mod tests {
                 found(None, Some((a, verified))),
                 Ok([(Secondary, Nothing), (Primary, Upload)]),
             ),
-            // Somebody else's certificate is nobody's free place.
+            // A certificate of others is not a free slot.
             (found(Some(("AB", verified)), None), Err(("AB", Primary))),
             (found(Some((a, verified)), Some(("AB", not))), Err(("AB", Secondary))),
             (found(Some((b, verified)), Some(("AB", not))), Err(("AB", Secondary))),

@@ -13,7 +13,7 @@ pub enum Claim {
     Absent,
     /// It holds our certificates and no others.
     Ours,
-    /// Somebody else has a part in it.
+    /// Others have a part in it.
     NotOurs {
         /// What tells.
         reason: String,

@@ -1,4 +1,4 @@
-//! The usual reason for 401002, found without asking anybody: does what a device sends lead to the CA that is enrolled?
+//! The usual reason for 401002, found without asking the service: does what a device sends lead to the CA that is enrolled?
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -44,7 +44,7 @@ pub enum IdentityError {
         /// The chain.
         fullchain: PathBuf,
     },
-    /// The certificate was signed by somebody else than the CA that stands on disk.
+    /// The certificate was not signed by the CA that stands on disk.
     #[error(
         "`{}` was not issued by `{}`, the CA in `{}`",
         shown::path(certificate),

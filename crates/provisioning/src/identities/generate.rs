@@ -13,7 +13,7 @@
 //! let new = wanted.open_or_create_ca(old.next(), now)?;       // also the one that `secondary` has made already
 //! // … enroll `new.authority(Issuer::Root)` …
 //! let issued = wanted.issue(new.generation, ["thermo-0001"], now, &|_, _| {})?;
-//! issued.make_current()?;                                     // whoever connects from here on shows the new leaf
+//! issued.make_current()?;                                     // connections from here on show the new leaf
 //! // … let the devices register again, then remove the certificate in `folder.ca_cert(old, Issuer::Root)` …
 //! # Ok(())
 //! # }

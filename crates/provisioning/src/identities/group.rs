@@ -186,7 +186,7 @@ fn write_generation(path: &Path, generation: Generation) -> Result<(), IdentityE
     write(path, format!("{generation}\n").as_bytes(), Access::Folder)
 }
 
-/// What the names of the entries of a folder number, in order; other entries are somebody else's.
+/// What the names of the entries of a folder number, in order; other entries are not ours.
 fn numbered(folder: &Path, number: impl Fn(&str) -> Option<Generation>) -> Result<Vec<Generation>, IdentityError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

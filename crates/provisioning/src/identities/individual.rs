@@ -129,7 +129,7 @@ impl IndividualFolder {
         }
     }
 
-    /// The individual whose certificates are files of somebody's own making.
+    /// The individual whose certificates are files made elsewhere.
     pub(super) fn brought(primary: PairPaths, secondary: Option<PairPaths>) -> Self {
         Self {
             path: primary.cert.parent().unwrap_or(Path::new("")).to_owned(),
@@ -227,7 +227,7 @@ impl WantedIndividual {
             }
         };
         let primary = pair(Slot::Primary);
-        // After a roll a device has one that nobody asked for, and its enrollment holds it.
+        // After a roll a device has one that the manifest does not ask for, and its enrollment holds it.
         let has_secondary = self.secondary || exists(&folder.pair_paths(Slot::Secondary).cert)?;
         let secondary = if has_secondary { pair(Slot::Secondary) } else { None };
         let Some(primary) = primary.filter(|_| problems.is_empty()) else {

@@ -48,7 +48,7 @@ impl RegistrationError {
         self.throttled
     }
 
-    /// Whether the same registration may succeed later without anybody acting.
+    /// Whether the same registration may succeed later without a person acting.
     pub fn is_retryable(&self) -> bool {
         self.failure.is_retryable()
     }
@@ -169,7 +169,7 @@ pub enum RegistrationFailure {
 }
 
 impl RegistrationFailure {
-    /// Whether the same registration may succeed later without anybody acting.
+    /// Whether the same registration may succeed later without a person acting.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Connect(error) => error.is_retryable(),
@@ -206,7 +206,7 @@ impl RegistrationFailure {
             Self::Link(error) => error.reason(),
             Self::Unauthorized { .. } => "dps_unauthorized",
             Self::Disabled => "dps_disabled",
-            // The one that somebody has to act upon in the application, and the one people look for.
+            // The one that a person has to act upon in the application, and the one people look for.
             Self::AssignmentFailed { code: 400_209, .. } => "dps_not_approved",
             Self::AssignmentFailed { .. } => "dps_assignment_failed",
             Self::Throttled { .. } => "dps_throttled",

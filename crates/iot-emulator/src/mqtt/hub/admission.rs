@@ -59,7 +59,7 @@ pub(crate) fn admit(
     let unknown = || Refused::new(ConnectReturnCode::NotAuthorized, "the hub does not know the device");
     let device = services.registry.device(&user.device_id).ok_or_else(unknown)?;
     let now = clock::now();
-    // The application is asked before the device is locked: whoever changes identities locks in this order.
+    // The application is asked before the device is locked: a change of identities locks in this order.
     let downstream = match &peer.gateway {
         Some(gateway) if !is_child(&device, &gateway.device, services) => {
             return Err(Refused::new(

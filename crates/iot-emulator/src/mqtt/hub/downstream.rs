@@ -77,7 +77,7 @@ impl<S: Stream> Session<'_, S> {
         payload: Bytes,
         reply: oneshot::Sender<(u16, Bytes)>,
     ) -> Result<(), Why> {
-        // Nobody waits any more for those that were never answered.
+        // Those that were never answered are not waited for any more.
         self.calls.retain(|_, call| !call.reply.is_closed());
         self.next_call += 1;
         let request_id = RequestId::from_number(self.next_call);

@@ -119,7 +119,7 @@ impl<S: Stream> Session<'_, S> {
     }
 
     fn answered(&mut self, status: u16, request_id: &RequestId, body: Bytes) {
-        // An answer to nothing, or one that comes too late, is nobody's any more.
+        // An answer to nothing, or one that comes too late, is dropped.
         if let Some(call) = self.calls.remove(request_id.as_str()) {
             let event = Event::MethodInvoked {
                 name: call.name,

@@ -142,7 +142,7 @@ where
         io::Error::new(io::ErrorKind::InvalidData, fault)
     }
 
-    /// Reads on, for nobody, until the client's close frame has come.
+    /// Reads and drops until the client's close frame has come.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.ended {
             match ready!(Pin::new(&mut self.frames).poll_next(cx)) {
@@ -174,7 +174,7 @@ where
 {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        // The frame before, or a pong, may still wait: whoever does not read gets nothing more.
+        // The frame before, or a pong, may still wait: a client that does not read gets nothing more.
         ready!(this.poll_sent(cx))?;
         let frame = &buf[..buf.len().min(FRAME)];
         let message = Message::Binary(Bytes::copy_from_slice(frame));

@@ -1,4 +1,4 @@
-//! Certificates of somebody's own making: which files, and where their passwords are.
+//! Certificates made elsewhere: which files, and where their passwords are.
 
 use std::path::PathBuf;
 
@@ -133,7 +133,7 @@ impl Walk<'_> {
             ),
             (false, false, Enrollments::Made | Enrollments::Asked) => table.problem(
                 format!("`{}` has no CA, and the enrollment needs one", table.path()),
-                "accepted: ca = \"byo/ca_cert.pem\"; only with kind = \"dps\" somebody else sees to it",
+                "accepted: ca = \"byo/ca_cert.pem\"; only with kind = \"dps\" it may be left out",
             ),
             (true, false, Enrollments::Made) => table.problem(
                 format!(

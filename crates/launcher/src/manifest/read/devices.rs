@@ -15,7 +15,7 @@ pub(super) const FORM: &str = "devices = { prefix = \"thermo-\", count = 100 }";
 pub(super) struct Taken {
     ids: HashMap<String, String>,
     total: u64,
-    /// The gateways that devices are to be behind, of which nobody has been looked for yet.
+    /// The gateways that devices are to be behind, not looked for yet.
     pub(super) vias: Vec<At<RegistrationId>>,
     /// Where addresses of gateways stand.
     pub(super) gateway_addresses: Vec<(String, std::ops::Range<usize>)>,

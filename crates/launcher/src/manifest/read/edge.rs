@@ -10,7 +10,7 @@ use crate::manifest::forms::{Typed, Value};
 use crate::manifest::types::{Group, GroupKind, Target};
 
 const ACCEPTED_VIA: &str = "accepted: the id of a device in a [[group]] with kind = \"edge\"";
-/// Beyond that many Edge devices, nobody is asked which one was meant.
+/// Beyond that many Edge devices, no suggestion is made which one was meant.
 const MEANT_AMONG: u32 = 10_000;
 
 /// What a group says about IoT Edge.

@@ -47,7 +47,7 @@ impl Walk<'_> {
                 table.out_of_place(&["quota", "faults"], NOT_AZURE);
                 table.out_of_place(
                     &["app", "api_token"],
-                    "is of no use here: with kind = \"dps\" nobody enrolls for you",
+                    "is of no use here: with kind = \"dps\" enrollments are made elsewhere",
                 );
                 let id_scope = table.required::<IdScope>("id_scope");
                 let endpoint = self.endpoint(&table);

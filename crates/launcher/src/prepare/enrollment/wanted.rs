@@ -86,7 +86,7 @@ impl<'a> Enrollments<'a> {
         for ((group, wanted), identities) in manifest.group.iter().zip(&mut wanted.groups).zip(&identities.groups) {
             let which = group.enroll.issuer();
             let ca = |of: &'a GroupAuthorities, own_key: Option<PathBuf>| {
-                // A CA of somebody's own making may be left out where nobody uploads it.
+                // A CA made elsewhere may be left out where it is not uploaded.
                 let Some(path) = of.cert_path(which) else {
                     return Ok(None);
                 };

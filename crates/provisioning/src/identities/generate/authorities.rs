@@ -30,7 +30,7 @@ pub struct GroupAuthorities {
 enum CaPlace {
     /// In the group's folder.
     Folder(GroupFolder),
-    /// In a file of somebody's own making, if anywhere.
+    /// In a file made elsewhere, if anywhere.
     Brought(Option<PathBuf>),
 }
 
@@ -54,7 +54,7 @@ impl GroupAuthorities {
         }
     }
 
-    /// The file of a CA's certificate; `None` where somebody else sees to the enrollment.
+    /// The file of a CA's certificate; `None` where the enrollment is made elsewhere.
     pub fn cert_path(&self, which: Issuer) -> Option<PathBuf> {
         match &self.place {
             CaPlace::Folder(folder) => Some(folder.ca_cert(self.generation, which)),
@@ -62,7 +62,7 @@ impl GroupAuthorities {
         }
     }
 
-    /// A CA of somebody's own making; without its key, if that is kept elsewhere.
+    /// A CA made elsewhere; without its key, if that is kept elsewhere.
     pub(in crate::identities) fn brought(certificate: Option<PathBuf>, root: Option<CertificateAuthority>) -> Self {
         Self {
             generation: Generation::FIRST,
@@ -111,7 +111,7 @@ pub(super) fn open_or_create(
     if let Some(owner) = &wanted.root_of {
         return place.below_shared_root(&wanted.folder_of(owner));
     }
-    // An intermediate that somebody put there is not ours to explain: its root may live elsewhere, with or without its key.
+    // An intermediate that was put there is not ours to explain: its root may live elsewhere, with or without its key.
     let intermediate_is_there = has_intermediate && exists(&intermediate_cert)?;
     let (root, made_root) = if intermediate_is_there {
         (place.load_if_whole(Issuer::Root)?, false)
@@ -262,7 +262,7 @@ impl Place<'_> {
         Ok(pair)
     }
 
-    /// Cut where the group's id is too long for a common name. No two generations share one: whoever judges a chain
+    /// Cut where the group's id is too long for a common name. No two generations share one: a judge of a chain
     /// looks for the issuer by its name.
     fn common_name(&self, which: Issuer) -> String {
         let group = |most: usize| self.wanted.group.chars().take(most).collect::<String>();
