@@ -366,7 +366,7 @@ mod tests {
             (
                 &[(Primary, "C1"), (Secondary, "XX")],
                 Some(Secondary),
-                "none that stands on disk",
+                "one of those on disk here",
             ),
             (&[(Primary, "C1"), (Secondary, "XX")], None, "not ours"),
         ] {
