@@ -2,8 +2,8 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
@@ -285,7 +285,6 @@ struct Knobs {
     fails: AtomicBool,
     /// Nothing is written while a test holds this.
     gate: Mutex<()>,
-    syncs: AtomicUsize,
 }
 
 impl Disk {
@@ -320,7 +319,6 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> io::Result<()> {
         self.works()?;
-        self.knobs.syncs.fetch_add(1, SeqCst);
         self.memory.sync_data()
     }
 
@@ -347,29 +345,6 @@ async fn when_the_disk_fails_nobody_is_told_that_anything_is_kept_any_more() {
         Ok(()),
         "the first one is kept all the same"
     );
-}
-
-#[tokio::test]
-async fn what_comes_while_a_transaction_is_under_way_shares_the_next_one() {
-    let (store, knobs) = on_disk();
-    let transaction = put(&store, "first", "x");
-    store.durable(transaction).await.unwrap();
-    let for_one = knobs.syncs.load(SeqCst);
-    put(&store, "second", "x");
-    store.settled().await.unwrap();
-    let for_one = knobs.syncs.load(SeqCst) - for_one;
-
-    let gate = knobs.gate.lock().unwrap();
-    let before = knobs.syncs.load(SeqCst);
-    let last = (0..1000)
-        .map(|number| put(&store, &number.to_string(), "x"))
-        .max()
-        .unwrap();
-    drop(gate);
-    store.durable(last).await.unwrap();
-    // One transaction with what was there when the writer woke up, one with all the rest.
-    let syncs = knobs.syncs.load(SeqCst) - before;
-    assert!(syncs <= 2 * for_one, "{syncs} syncs, {for_one} for one transaction");
 }
 
 #[tokio::test]

@@ -155,7 +155,34 @@ fn pause(changes: usize) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Table;
     use super::*;
+
+    fn change(key: &str) -> Change {
+        Change {
+            table: Table::Groups,
+            key: key.into(),
+            value: None,
+        }
+    }
+
+    #[test]
+    fn what_comes_while_a_transaction_is_under_way_shares_the_next_one() {
+        let (_progress, durable) = watch::channel(Ticket::default());
+        let writer = Writer {
+            queue: Arc::default(),
+            durable,
+            thread: None,
+        };
+        writer.write(vec![change("first")]);
+        let (under_way, _) = writer.queue.next(Instant::now()).unwrap();
+        assert_eq!(under_way.len(), 1);
+        let last = (0..1000).map(|number| writer.write(vec![change(&number.to_string())])).max();
+        let (shared, ticket) = writer.queue.next(Instant::now()).unwrap();
+        assert_eq!((shared.len(), Some(ticket)), (1000, last));
+        writer.queue.close();
+        assert!(writer.queue.next(Instant::now()).is_none());
+    }
 
     #[test]
     fn a_pause_is_as_long_as_there_was_much_to_store_but_not_endless() {
