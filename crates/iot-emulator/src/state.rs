@@ -1,8 +1,7 @@
 //! The state folder: what must outlive the process so that clients need not be set up again.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use files::{Access, Durability, write_whole};
 use jiff::Timestamp;

@@ -20,8 +20,7 @@ use crate::manifest::types::Target;
 use crate::prepare::enrollment::{self, Enrollments, How};
 use crate::prepare::identities::{self, Identities};
 use crate::prepare::reach;
-use crate::prepare::target::emulator_state;
-use crate::prepare::target::{self, Opened, Token};
+use crate::prepare::target::{self, Opened, Token, emulator_state};
 use crate::progress::Story;
 use crate::run;
 

@@ -9,10 +9,9 @@ mod file;
 mod line;
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{fs, io};
 
 use file::OwnFile;
 use line::Line;

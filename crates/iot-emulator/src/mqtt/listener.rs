@@ -16,10 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::gate::Arrival;
-use super::greeting;
-use super::listen;
 use super::peer::Peer;
 use super::websocket::{Spoken, upgrade};
+use super::{greeting, listen};
 use crate::dps::https;
 use crate::gateway::Gateway;
 use crate::journal::Event;

@@ -10,8 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::Rest;
 use super::body::object;
-use super::error::ApiError;
-use super::error::no_device;
+use super::error::{ApiError, no_device};
 use super::extract::{Body, Path};
 use crate::clock;
 use crate::hub::{Twin, is_component};

@@ -1,8 +1,7 @@
 //! Why a connection could not be opened.
 
-use std::fmt;
-use std::io;
 use std::time::Duration;
+use std::{fmt, io};
 
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 

@@ -1,8 +1,7 @@
 //! What can be wrong with the identities on disk.
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
 
 use iot_protocol::shown;
 

@@ -1,8 +1,7 @@
 //! The folder of one enrollment group: where things are, and what a device reads at each connect.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::files::{Access, Lock, check_name, exists, read_word, write};
 use super::{Generation, IdentityError, Issuer, files};
