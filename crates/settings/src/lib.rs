@@ -27,5 +27,5 @@ pub use problem::{Invalid, Problem};
 pub use problems::Problems;
 pub use rate::Rate;
 pub use span::Span;
-pub use table::{At, Table, Unreadable};
+pub use table::{At, Item, Table, Unreadable, nearest};
 pub use toml::de::DeValue;

@@ -37,6 +37,102 @@ pub struct At<T> {
     pub key: String,
 }
 
+/// A value at a place that the document has chosen: an entry of a table whose keys are names, or an element of a list.
+#[derive(Clone)]
+pub struct Item<'a> {
+    path: String,
+    entry: &'a Spanned<DeValue<'a>>,
+    problems: &'a Problems,
+}
+
+impl<'a> Item<'a> {
+    /// Its path, such as `group.0.devices`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> &'a DeValue<'a> {
+        self.entry.get_ref()
+    }
+
+    /// The value, if `read` accepts it; `accepted` is the accepted form.
+    pub fn read<T>(self, accepted: &str, read: impl FnOnce(&'a DeValue<'a>) -> Result<T, Unreadable>) -> Option<At<T>> {
+        match read(self.value()) {
+            Ok(value) => {
+                return Some(At {
+                    value,
+                    span: self.entry.span(),
+                    key: self.path,
+                });
+            }
+            Err(Unreadable::Type) => self.wrong_type(accepted),
+            Err(Unreadable::Value(what)) => {
+                let help = vec![format!("accepted: {accepted}")];
+                self.problem(format!("`{}`: {what}", self.path), help);
+            }
+        }
+        None
+    }
+
+    /// The elements, if it is a list; `form` is the accepted form.
+    #[must_use]
+    pub fn elements(&self, form: &str) -> Option<Vec<Self>> {
+        let Some(array) = self.value().as_array() else {
+            self.wrong_type(form);
+            return None;
+        };
+        let element = |(i, entry)| Self {
+            path: format!("{}.{i}", self.path),
+            entry,
+            problems: self.problems,
+        };
+        Some(array.iter().enumerate().map(element).collect())
+    }
+
+    /// The table, if it is one; `form` is the accepted form.
+    #[must_use]
+    pub fn table(self, form: &str) -> Option<Table<'a>> {
+        let Some(entries) = self.value().as_table() else {
+            self.wrong_type(form);
+            return None;
+        };
+        Some(Table {
+            span: self.entry.span(),
+            path: self.path,
+            ..Table::root(entries, self.problems)
+        })
+    }
+
+    /// Notes that it is of another type than the accepted form.
+    fn wrong_type(&self, form: &str) {
+        let article = match self.value() {
+            DeValue::Integer(_) | DeValue::Array(_) => "an",
+            _ => "a",
+        };
+        let message = format!("`{}` is {article} {}", self.path, self.value().type_str());
+        self.problem(message, vec![format!("accepted: {form}")]);
+    }
+
+    /// Notes a problem of the value.
+    pub fn problem(&self, message: String, help: Vec<String>) {
+        self.problems.push(self.entry.span(), message, help);
+    }
+}
+
+/// The name among `names` that `name` was probably meant to be, if one is near.
+#[must_use]
+pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|(distance, known)| *distance <= known.len().max(name.len()).div_ceil(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
 /// A table that is being read.
 pub struct Table<'a> {
     entries: &'a DeTable<'a>,
@@ -67,8 +163,7 @@ impl<'a> Table<'a> {
         accepted: &str,
         read: impl FnOnce(&'a DeValue<'a>) -> Result<T, Unreadable>,
     ) -> Option<At<T>> {
-        let entry = self.entry(key)?;
-        self.take(self.path_of(key), entry, accepted, read)
+        self.entry(key)?.read(accepted, read)
     }
 
     /// The value at `key`, which has to be there.
@@ -90,62 +185,57 @@ impl<'a> Table<'a> {
         accepted_element: &str,
         read: impl Fn(&'a DeValue<'a>) -> Result<T, Unreadable>,
     ) -> Option<At<Vec<At<T>>>> {
-        let entry = self.entry(key)?;
-        let path = self.path_of(key);
-        let Some(array) = entry.get_ref().as_array() else {
-            self.wrong_type(&path, entry, accepted);
-            return None;
-        };
-        let elements: Vec<_> = array
-            .iter()
-            .enumerate()
-            .map(|(i, element)| self.take(format!("{path}.{i}"), element, accepted_element, &read))
+        let list = self.entry(key)?;
+        let elements = list.elements(accepted)?;
+        let elements: Vec<_> = elements
+            .into_iter()
+            .map(|element| element.read(accepted_element, &read))
             .collect();
         Some(At {
             value: elements.into_iter().collect::<Option<_>>()?,
-            span: entry.span(),
-            key: path,
+            span: list.entry.span(),
+            key: list.path,
         })
     }
 
     /// The table at `key`.
     #[must_use]
     pub fn table(&self, key: &'static str) -> Option<Table<'a>> {
-        let entry = self.entry(key)?;
-        self.inner(self.path_of(key), entry, "a table")
+        self.entry(key)?.table("a table")
     }
 
     /// The table at `key`, which may be missing; a value of another type is reported without being shown.
     #[must_use]
     pub fn table_of_form(&self, key: &'static str, form: &str) -> Option<Table<'a>> {
-        let entry = self.entry(key)?;
-        self.inner(self.path_of(key), entry, form)
+        self.entry(key)?.table(form)
     }
 
     /// The table at `key`, which has to be there.
     #[must_use]
     pub fn required_table(&self, key: &'static str, form: &str) -> Option<Table<'a>> {
         self.require(key, form)?;
-        let entry = self.entry(key)?;
-        self.inner(self.path_of(key), entry, form)
+        self.entry(key)?.table(form)
     }
 
     /// The tables of the array at `key`, which is written `[[key]]`.
     #[must_use]
     pub fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
-        let Some(entry) = self.entry(key) else {
-            return Vec::new();
-        };
-        let path = self.path_of(key);
-        let Some(array) = entry.get_ref().as_array() else {
-            self.wrong_type(&path, entry, &format!("one table [[{key}]] or several"));
-            return Vec::new();
-        };
-        array
+        let list = self.entry(key);
+        let elements = list.and_then(|list| list.elements(&format!("one table [[{key}]] or several")));
+        let elements = elements.into_iter().flatten();
+        elements.filter_map(|element| element.table("a table")).collect()
+    }
+
+    /// All entries of a table whose keys are names, each with its key and the key's position, in the order of the text.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(&'a str, Range<usize>, Item<'a>)> {
+        let mut entries: Vec<_> = self
+            .entries
             .iter()
-            .enumerate()
-            .filter_map(|(i, element)| self.inner(format!("{path}.{i}"), element, "a table"))
-            .collect()
+            .map(|(key, entry)| (&**key.get_ref(), key.span(), self.item(key.get_ref(), entry)))
+            .collect();
+        entries.sort_by_key(|(_, span, _)| span.start);
+        entries
     }
 
     /// Whether there is such a key.
@@ -184,6 +274,12 @@ impl<'a> Table<'a> {
 
     /// Notes every key that no reader asked for.
     pub fn finish(self) {
+        let kind = self.problems.kind;
+        self.finish_as(kind);
+    }
+
+    /// The same for a table that is a `kind` of its own, such as "a threshold".
+    pub fn finish_as(self, kind: &str) {
         let (known, refused) = (self.known.into_inner(), self.refused.into_inner());
         for (key, _) in self.entries {
             let name: &str = key.get_ref();
@@ -191,29 +287,29 @@ impl<'a> Table<'a> {
                 continue;
             }
             let path = join(&self.path, name);
-            let nearest = known
-                .iter()
-                .map(|known| (strsim::damerau_levenshtein(name, known), known))
-                .filter(|(distance, known)| *distance <= known.len().max(name.len()).div_ceil(3))
-                .min_by_key(|(distance, _)| *distance);
-            let help = match nearest {
-                Some((_, nearest)) => format!("did you mean `{nearest}`?"),
+            let help = match nearest(name, known.iter().copied()) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
                 None => format!("accepted: {}", known.join(", ")),
             };
-            self.problems.push(
-                key.span(),
-                format!("`{path}` is not a key of {}", self.problems.kind),
-                vec![help],
-            );
+            self.problems
+                .push(key.span(), format!("`{path}` is not a key of {kind}"), vec![help]);
         }
     }
 
-    fn entry(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+    fn entry(&self, key: &'static str) -> Option<Item<'a>> {
         let mut known = self.known.borrow_mut();
         if !known.contains(&key) {
             known.push(key);
         }
-        self.entries.get(key)
+        self.entries.get(key).map(|entry| self.item(key, entry))
+    }
+
+    fn item(&self, key: &str, entry: &'a Spanned<DeValue<'a>>) -> Item<'a> {
+        Item {
+            path: self.path_of(key),
+            entry,
+            problems: self.problems,
+        }
     }
 
     fn require(&self, key: &'static str, form: &str) -> Option<()> {
@@ -226,58 +322,6 @@ impl<'a> Table<'a> {
             &format!("accepted: {form}"),
         );
         None
-    }
-
-    fn take<T>(
-        &self,
-        path: String,
-        entry: &'a Spanned<DeValue<'a>>,
-        accepted: &str,
-        read: impl FnOnce(&'a DeValue<'a>) -> Result<T, Unreadable>,
-    ) -> Option<At<T>> {
-        match read(entry.get_ref()) {
-            Ok(value) => {
-                return Some(At {
-                    value,
-                    span: entry.span(),
-                    key: path,
-                });
-            }
-            Err(Unreadable::Type) => self.wrong_type(&path, entry, accepted),
-            Err(Unreadable::Value(what)) => {
-                let help = vec![format!("accepted: {accepted}")];
-                self.problems.push(entry.span(), format!("`{path}`: {what}"), help);
-            }
-        }
-        None
-    }
-
-    fn inner(&self, path: String, entry: &'a Spanned<DeValue<'a>>, form: &str) -> Option<Table<'a>> {
-        let Some(entries) = entry.get_ref().as_table() else {
-            self.wrong_type(&path, entry, form);
-            return None;
-        };
-        Some(Table {
-            entries,
-            span: entry.span(),
-            path,
-            problems: self.problems,
-            known: RefCell::default(),
-            refused: RefCell::default(),
-        })
-    }
-
-    fn wrong_type(&self, path: &str, entry: &Spanned<DeValue<'_>>, form: &str) {
-        let article = match entry.get_ref() {
-            DeValue::Integer(_) | DeValue::Array(_) => "an",
-            _ => "a",
-        };
-        let found = entry.get_ref().type_str();
-        self.problems.push(
-            entry.span(),
-            format!("`{path}` is {article} {found}"),
-            vec![format!("accepted: {form}")],
-        );
     }
 
     fn path_of(&self, key: &str) -> String {

@@ -3,12 +3,18 @@
 use std::fmt;
 use std::ops::Range;
 
+use fleet_protocol::lines::Phase;
+
 use super::aggregation::Aggregation;
 use super::error::ThresholdError;
 use crate::metric::{Kind, Metric, Unit};
 
 /// The longest time that histograms tell from longer ones, in seconds.
-pub(crate) const LONGEST: f64 = 600.0;
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "ten minutes in microseconds are far below 2^53"
+)]
+pub(crate) const LONGEST: f64 = Phase::LONGEST_US as f64 / 1e6;
 
 /// The number that a value is compared with.
 #[derive(Debug, Clone, Copy, PartialEq)]

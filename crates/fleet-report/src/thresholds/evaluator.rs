@@ -122,6 +122,11 @@ impl Evaluator {
         Some(&watch.threshold)
     }
 
+    /// Evaluates everything in a second of the drain, when the run is ending anyway.
+    pub fn drain(&mut self, at_s: u64, figures: &Figures) {
+        self.step(Second { at_s, stage: None }, figures, false);
+    }
+
     /// How it looks so far: without a sample yet, a threshold is without data.
     #[must_use]
     pub fn so_far(&self) -> Vec<ThresholdResult> {

@@ -15,11 +15,13 @@
 use std::fmt;
 use std::ops::Range;
 
+use settings::nearest;
+
 use super::aggregation::Aggregation;
 use super::bound::{Bound, Quantity, Suffix, check, noun, unit_missing, unit_slip};
 use super::error::ThresholdError;
 use super::operator::Operator;
-use crate::metric::{Kind, Metric, Unit, nearest};
+use crate::metric::{Kind, Metric, Unit};
 
 /// What a metric must reach.
 #[derive(Debug, Clone, Copy, PartialEq)]

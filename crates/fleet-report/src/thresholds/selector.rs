@@ -3,9 +3,11 @@
 use std::fmt;
 use std::ops::Range;
 
+use settings::nearest;
+
 use super::error::ThresholdError;
 use crate::labels::{KnownLabels, Labels};
-use crate::metric::{Label, Metric, nearest};
+use crate::metric::{Label, Metric};
 
 /// A metric and labels, such as `publish_duration{group:thermostats,stage:2}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

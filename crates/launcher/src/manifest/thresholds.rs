@@ -45,17 +45,19 @@ impl Serialize for Thresholds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut by_selector: BTreeMap<String, Vec<Written>> = BTreeMap::new();
         for threshold in &self.0 {
-            let selector = format!("{}{}", threshold.selector.metric.name(), threshold.selector.labels);
             let delay = threshold.delay_abort_eval;
-            by_selector.entry(selector).or_default().push(Written {
-                threshold: threshold.expression.to_string(),
-                over: threshold
-                    .over_s
-                    .map(|seconds| Span(std::time::Duration::from_secs(seconds)).to_string()),
-                abort_on_fail: threshold.abort_on_fail,
-                delay_abort_eval: (!delay.is_zero()).then(|| Span(delay).to_string()),
-                allow_empty: threshold.allow_empty,
-            });
+            by_selector
+                .entry(threshold.selector.to_string())
+                .or_default()
+                .push(Written {
+                    threshold: threshold.expression.to_string(),
+                    over: threshold
+                        .over_s
+                        .map(|seconds| Span(std::time::Duration::from_secs(seconds)).to_string()),
+                    abort_on_fail: threshold.abort_on_fail,
+                    delay_abort_eval: (!delay.is_zero()).then(|| Span(delay).to_string()),
+                    allow_empty: threshold.allow_empty,
+                });
         }
         let mut map = serializer.serialize_map(Some(by_selector.len()))?;
         for (selector, written) in by_selector {

@@ -463,6 +463,19 @@ fn a_run_ends_once_and_not_before_the_delay() {
 }
 
 #[test]
+fn what_is_crossed_in_the_drain_has_not_ended_the_run() {
+    let mut evaluator = Evaluator::new(vec![Threshold {
+        abort_on_fail: true,
+        ..threshold("telemetry_acked", "count < 5")
+    }]);
+    let mut figures = Figures::default();
+    figures.add_events(TelemetryAcked, Labels::none(), 9);
+    evaluator.drain(1, &figures);
+    let result = evaluator.finish(2, &figures).remove(0);
+    assert_eq!((result.verdict, result.abort), (Verdict::Failed, false));
+}
+
+#[test]
 fn what_held_again_before_the_delay_was_over_ends_no_run() {
     let mut run = Run::new(Threshold {
         abort_on_fail: true,
