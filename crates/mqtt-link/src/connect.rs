@@ -7,7 +7,7 @@ mod upgrade;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -70,10 +70,8 @@ pub(crate) async fn open(
         limit,
     };
 
-    let (addresses, looked_up) = match literal(endpoint) {
-        Some(address) => (vec![address], started),
-        None => (clock.run(Phase::Dns, look_up(endpoint)).await?, Instant::now()),
-    };
+    let (addresses, dns) = clock.run(Phase::Dns, look_up(endpoint)).await?;
+    let looked_up = Instant::now();
     let tcp = clock.run(Phase::Tcp, reach(endpoint, &addresses)).await?;
     let opened = Instant::now();
     let tls = clock.run(Phase::Tls, shake_hands(endpoint, credentials, tcp)).await?;
@@ -84,7 +82,7 @@ pub(crate) async fn open(
     let acknowledged = Instant::now();
 
     let timings = ConnectTimings {
-        dns: looked_up - started,
+        dns,
         tcp: opened - looked_up,
         tls: secured - opened,
         mqtt: acknowledged - secured,
@@ -101,10 +99,7 @@ pub async fn probe(endpoint: &Endpoint, limit: Duration) -> Result<(), ConnectEr
         deadline: Instant::now() + limit,
         limit,
     };
-    let addresses = match literal(endpoint) {
-        Some(address) => vec![address],
-        None => clock.run(Phase::Dns, look_up(endpoint)).await?,
-    };
+    let (addresses, _) = clock.run(Phase::Dns, look_up(endpoint)).await?;
     let tcp = clock.run(Phase::Tcp, reach(endpoint, &addresses)).await?;
     let shaking = shake_hands(endpoint, &Credentials::None, tcp);
     let mut tls = clock.run(Phase::Tls, shaking).await?;
@@ -135,27 +130,26 @@ impl Clock {
     }
 }
 
-/// The address that the first hop is named by, if it is one.
-fn literal(endpoint: &Endpoint) -> Option<SocketAddr> {
+/// The addresses of the first hop, and how long the look-up took: no time at all where its name is an address.
+async fn look_up(endpoint: &Endpoint) -> Result<(Vec<SocketAddr>, Duration), ConnectError> {
     let (host, port) = endpoint.first_hop();
-    let bare = host
+    let literal = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
-    Some(SocketAddr::new(bare.parse().ok()?, port))
-}
-
-async fn look_up(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, ConnectError> {
-    let (host, port) = endpoint.first_hop();
+    if let Ok(address) = literal.parse::<IpAddr>() {
+        return Ok((vec![SocketAddr::new(address, port)], Duration::ZERO));
+    }
     let error = |source| ConnectError::Dns {
         host: host.to_owned(),
         source,
     };
+    let begun = Instant::now();
     let addresses: Vec<_> = lookup_host((host, port)).await.map_err(error)?.collect();
     if addresses.is_empty() {
         return Err(error(io::Error::new(io::ErrorKind::NotFound, "host has no address")));
     }
-    Ok(addresses)
+    Ok((addresses, begun.elapsed()))
 }
 
 /// Opens the socket, and through a proxy the tunnel.
