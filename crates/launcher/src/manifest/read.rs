@@ -7,7 +7,6 @@ mod edge;
 mod events;
 mod target;
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +31,6 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
     let mut walk = Walk {
         folder,
         enrollments: Enrollments::Asked,
-        group_ids: RefCell::default(),
     };
 
     let fleet = root
@@ -44,7 +42,7 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
 
     walk.enrollments = Enrollments::at(target.as_ref());
     let mut taken = Taken::default();
-    let groups = walk.groups(root.tables("group"), &mut taken, document);
+    let (groups, mut group_ids) = walk.groups(root.tables("group"), &mut taken, document);
     let individuals: Vec<_> = root
         .tables("individual")
         .into_iter()
@@ -71,9 +69,8 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
         None => Some(LoadKeys::default()),
     };
     let events: Vec<_> = root.tables("event").into_iter().filter_map(events::event).collect();
-    let mut known = walk.group_ids.take();
     if root.has("individual") {
-        known.push(thresholds::INDIVIDUAL.to_owned());
+        group_ids.push(thresholds::INDIVIDUAL.to_owned());
     }
     let (stages, processes) = load
         .as_ref()
@@ -81,7 +78,7 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
     let thresholds = Thresholds(fleet_report::thresholds::read(
         &root,
         &document.problems,
-        &thresholds::known(known, stages, processes),
+        &thresholds::known(group_ids, stages, processes),
     ));
     root.finish();
 
@@ -111,8 +108,6 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
 struct Walk<'a> {
     folder: &'a Path,
     enrollments: Enrollments,
-    /// The ids of groups that could be read, whatever else is wrong with a group.
-    group_ids: RefCell<Vec<String>>,
 }
 
 /// Who sees to the enrollments of a target.
@@ -154,14 +149,21 @@ impl Walk<'_> {
         })
     }
 
-    fn groups(&self, tables: Vec<Table<'_>>, taken: &mut Taken, document: &Document<'_>) -> Option<Vec<Group>> {
+    /// The groups, and the ids that could be read whatever else is wrong with a group.
+    fn groups(
+        &self,
+        tables: Vec<Table<'_>>,
+        taken: &mut Taken,
+        document: &Document<'_>,
+    ) -> (Option<Vec<Group>>, Vec<String>) {
+        let mut read = Vec::new();
         let mut ids: HashMap<String, String> = HashMap::new();
         let mut roots = HashMap::new();
         let mut groups = Vec::new();
         for table in tables {
             let id = table.required::<GroupId>("id");
             if let Some(id) = &id {
-                self.group_ids.borrow_mut().push(id.value.0.clone());
+                read.push(id.value.0.clone());
                 // The ids name folders, and some file systems ignore case.
                 if let Some(other) = ids.insert(id.value.0.to_ascii_lowercase(), id.key.clone()) {
                     document.problems.push(
@@ -173,9 +175,11 @@ impl Walk<'_> {
             }
             groups.push(self.group(table, id.map(|id| id.value.0), taken, &mut roots, document));
         }
-        let groups: Vec<Group> = groups.into_iter().collect::<Option<_>>()?;
-        certificates::check_shared_roots(&groups, &roots, document);
-        Some(groups)
+        let groups: Option<Vec<Group>> = groups.into_iter().collect();
+        if let Some(groups) = &groups {
+            certificates::check_shared_roots(groups, &roots, document);
+        }
+        (groups, read)
     }
 
     fn group(
