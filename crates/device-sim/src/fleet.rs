@@ -25,7 +25,7 @@ use crate::outcome::Outcome;
 use crate::pacer::{Beat, Pacer};
 use crate::patience::Patience;
 use crate::proxies::Proxies;
-use crate::ramp::Ramp;
+use crate::ramp::{Ramp, RampClock};
 
 /// How often the figures are written.
 const STATS_EVERY: Duration = Duration::from_secs(1);
@@ -282,11 +282,13 @@ impl Conductor {
                 input = self.input.recv() => if self.obey(input, &mut None) { return EndReason::Stopped },
             }
         }
-        let mut clock = Some(RampClock::new());
+        let mut clock = Some(RampClock::begin(Instant::now()));
         let mut online = 0;
         let mut reached = Duration::ZERO;
         loop {
-            let elapsed = clock.as_ref().map_or(Duration::ZERO, RampClock::elapsed);
+            let elapsed = clock
+                .as_ref()
+                .map_or(Duration::ZERO, |clock| clock.elapsed(Instant::now()));
             // The end of a stage is a separate moment: a share that is reached only there would otherwise be missed.
             let end = self.ramp.next_end(reached);
             reached = end.map_or(elapsed, |end| end.min(elapsed));
@@ -330,8 +332,8 @@ impl Conductor {
         match control.action {
             Action::PauseRamp | Action::ResumeRamp => {
                 match clock {
-                    Some(clock) if control.action == Action::PauseRamp => clock.pause(),
-                    Some(clock) => clock.resume(),
+                    Some(clock) if control.action == Action::PauseRamp => clock.pause(Instant::now()),
+                    Some(clock) => clock.resume(Instant::now()),
                     None => {
                         let message = "the stages have not begun: devices are still registering".to_owned();
                         self.context.say(Line::Refused {
@@ -349,34 +351,6 @@ impl Conductor {
             _ => control::carry_out(&control, &self.roster, &self.context),
         }
         false
-    }
-}
-
-/// The time that counts for the stages.
-struct RampClock {
-    counted: Duration,
-    running_since: Option<Instant>,
-}
-
-impl RampClock {
-    fn new() -> Self {
-        Self {
-            counted: Duration::ZERO,
-            running_since: Some(Instant::now()),
-        }
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.counted + self.running_since.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-
-    fn pause(&mut self) {
-        self.counted = self.elapsed();
-        self.running_since = None;
-    }
-
-    fn resume(&mut self) {
-        self.running_since.get_or_insert_with(Instant::now);
     }
 }
 

@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use fleet_protocol::histogram::Encoder;
 use fleet_protocol::lines::{GroupStats, Phase, State, Stats, Unfinished, counter};
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Serializer, V2Serializer};
 
 /// Counters that change with every message, and therefore have their own fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,19 +230,16 @@ impl Metrics {
 
     fn take_histograms(&self) -> BTreeMap<String, String> {
         let mut histograms = BTreeMap::new();
-        let mut serializer = V2Serializer::new();
+        let mut encoder = Encoder::default();
         for group in &self.groups {
             for phase in Phase::ALL {
                 let mut slot = held(&group.phases[phase as usize]);
                 let Some(histogram) = slot.as_mut().filter(|histogram| !histogram.is_empty()) else {
                     continue;
                 };
-                let mut bytes = Vec::new();
-                serializer
-                    .serialize(histogram, &mut bytes)
-                    .expect("a histogram of these bounds fits into memory");
+                let encoded = encoder.encode(histogram);
                 histogram.reset();
-                histograms.insert(format!("{}/{}", phase.word(), group.name), STANDARD.encode(bytes));
+                histograms.insert(format!("{}/{}", phase.word(), group.name), encoded);
             }
         }
         histograms
@@ -253,7 +248,7 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use hdrhistogram::serialization::Deserializer;
+    use fleet_protocol::histogram::decode;
 
     use super::*;
 
@@ -283,8 +278,7 @@ mod tests {
             (1, 1)
         );
         assert_eq!(first.states, BTreeMap::from([(State::Pending, 2), (State::Online, 1)]));
-        let bytes = STANDARD.decode(&first.histograms["publish/g"]).unwrap();
-        let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+        let histogram = decode(&first.histograms["publish/g"]).unwrap();
         assert_eq!(histogram.len(), 1);
         assert!(histogram.max().abs_diff(5_000) <= 5);
         metrics.count(0, Counter::TelemetryAcked);
@@ -347,8 +341,7 @@ mod tests {
         assert!(!individual.counters.contains_key("reconnects"), "what is 0 is left out");
         assert_eq!(stats.groups["a"].wanted_now, 1);
         assert_eq!(stats.unfinished["publish/individual"].count, 2);
-        let bytes = STANDARD.decode(&stats.histograms["connect/individual"]).unwrap();
-        let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+        let histogram = decode(&stats.histograms["connect/individual"]).unwrap();
         assert_eq!(histogram.len(), 2);
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fleet_protocol::plan::Stage;
+use tokio::time::Instant;
 
 /// The stages of a run, one after the other.
 #[derive(Debug, Clone)]
@@ -57,6 +58,42 @@ impl Ramp {
             Some(*end)
         });
         ends.find(|end| *end > elapsed)
+    }
+}
+
+/// The time that counts for the stages, which stands still while they are paused.
+#[derive(Debug)]
+pub struct RampClock {
+    counted: Duration,
+    running_since: Option<Instant>,
+}
+
+impl RampClock {
+    /// The stages begin.
+    #[must_use]
+    pub fn begin(now: Instant) -> Self {
+        Self {
+            counted: Duration::ZERO,
+            running_since: Some(now),
+        }
+    }
+
+    /// How much of their time has passed.
+    #[must_use]
+    pub fn elapsed(&self, now: Instant) -> Duration {
+        let running = self.running_since.map(|since| now.duration_since(since));
+        self.counted + running.unwrap_or_default()
+    }
+
+    /// Holds the stages where they are.
+    pub fn pause(&mut self, now: Instant) {
+        self.counted = self.elapsed(now);
+        self.running_since = None;
+    }
+
+    /// Goes on with the stages.
+    pub fn resume(&mut self, now: Instant) {
+        self.running_since.get_or_insert(now);
     }
 }
 
@@ -145,5 +182,17 @@ mod tests {
     fn a_small_share_of_a_small_fleet_is_one_device() {
         assert_eq!(ramp(&[(0.01, 0)]).online_at(Duration::ZERO, 3), 1);
         assert_eq!(ramp(&[(0.0, 0)]).online_at(Duration::ZERO, 3), 0);
+    }
+
+    #[test]
+    fn paused_stages_stand_still() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut clock = RampClock::begin(at(2));
+        clock.pause(at(5));
+        assert_eq!(clock.elapsed(at(60)), Duration::from_secs(3));
+        clock.resume(at(60));
+        clock.resume(at(61));
+        assert_eq!(clock.elapsed(at(62)), Duration::from_secs(5));
     }
 }

@@ -3,6 +3,7 @@
 //! As `iot-protocol` is what a device says to Azure, this is what a launcher, device-sim processes and a collector say to
 //! each other. Pure: no files, no sockets, no clock.
 
+pub mod histogram;
 pub mod lines;
 pub mod plan;
 pub mod reason;

@@ -313,6 +313,12 @@ impl Phase {
         }
     }
 
+    /// The phase with this word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.word() == word)
+    }
+
     /// The longest time that a histogram distinguishes from longer ones: 10 min, in microseconds.
     pub const LONGEST_US: u64 = 600_000_000;
 

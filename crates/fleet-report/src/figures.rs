@@ -141,6 +141,12 @@ impl Figures {
         *entry(&mut self.gauges, metric, labels) = gauge;
     }
 
+    /// How many distributions there are.
+    #[cfg(test)]
+    pub(crate) fn distributions(&self) -> usize {
+        self.trends.values().map(BTreeMap::len).sum()
+    }
+
     /// Adds the times of all series that `labels` ask for to `all`.
     pub(crate) fn times(&self, metric: Metric, labels: &Labels, all: &mut Distribution) {
         for times in selected(&self.trends, metric, labels) {

@@ -3,14 +3,16 @@
 //! A line has counters since its process began and times since the line before. What is new in it is added once, under
 //! the labels of its group and its process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fleet_protocol::lines::{GroupStats, Phase, State, Stats, counter};
+use fleet_protocol::lines::{GroupStats, Phase, State, counter};
 
 use crate::figures::{Figures, Gauge};
 use crate::labels::Labels;
-use crate::metric::{Label, Metric};
-use crate::totals::decode;
+use crate::metric::{Kind, Label, Metric};
+use crate::report::Losses;
+use crate::thresholds::{Selector, Threshold};
+use crate::totals::{Decoded, Times};
 
 /// Metrics that no process measures yet, so that a threshold on them would never see a sample.
 pub const NOT_MEASURED: [Metric; 4] = [
@@ -20,11 +22,15 @@ pub const NOT_MEASURED: [Metric; 4] = [
     Metric::QuotaUsed,
 ];
 
-/// The figures of a run, and the last line of each process.
-#[derive(Debug, Clone, Default)]
+/// The figures of a run, as far as its thresholds ask for them.
+#[derive(Debug)]
 pub struct Gather {
     figures: Figures,
-    last: BTreeMap<usize, Stats>,
+    /// By process: the groups of its last line.
+    last: BTreeMap<usize, BTreeMap<String, GroupStats>>,
+    /// The distributions that are kept, and by which labels: each takes 170 KB, and there would be one for each phase in
+    /// each group of each process.
+    trends: BTreeMap<Metric, BTreeSet<Label>>,
 }
 
 /// Counters of events, by the metric that they are.
@@ -54,29 +60,36 @@ const FAILURES: [(&str, Metric); 5] = [
 ];
 
 impl Gather {
+    /// Nothing has happened yet.
+    #[must_use]
+    pub fn new(thresholds: &[Threshold]) -> Self {
+        let mut trends: BTreeMap<Metric, BTreeSet<Label>> = BTreeMap::new();
+        for Selector { metric, labels } in thresholds.iter().map(|threshold| &threshold.selector) {
+            if metric.kind() == Kind::Trend {
+                trends
+                    .entry(*metric)
+                    .or_default()
+                    .extend(labels.iter().map(|(label, _)| label));
+            }
+        }
+        Self {
+            figures: Figures::default(),
+            last: BTreeMap::new(),
+            trends,
+        }
+    }
+
     /// Takes a line of a process.
-    pub fn line(&mut self, process: usize, stats: &Stats) {
-        let last = self.last.insert(process, stats.clone()).unwrap_or_default();
+    pub fn line(&mut self, process: usize, line: &Decoded) {
+        let groups = &line.stats.groups;
+        let last = self.last.insert(process, groups.clone()).unwrap_or_default();
         let none = GroupStats::default();
-        for (group, now) in &stats.groups {
-            let before = last.groups.get(group).unwrap_or(&none);
+        for (group, now) in groups {
+            let before = last.get(group).unwrap_or(&none);
             self.group(&labels(process, group), before, now);
         }
-        for (name, encoded) in &stats.histograms {
-            let known = name
-                .split_once('/')
-                .and_then(|(phase, group)| Some((phase_of(phase)?, group)));
-            let (Some((phase, group)), Some(times)) = (known, decode(encoded)) else {
-                // The totals count what can't be read.
-                continue;
-            };
+        for Times { phase, group, values } in &line.times {
             let labels = labels(process, group);
-            let clipped = |stats: &Stats| {
-                let name = format!("{}{}", counter::CLIPPED, phase.word());
-                let group = stats.groups.get(group)?;
-                group.counters.get(&name).copied()
-            };
-            let clipped = clipped(stats).unwrap_or(0).saturating_sub(clipped(&last).unwrap_or(0));
             // Each of these times is an attempt that ended well.
             let attempted = match phase {
                 Phase::Register => Some(Metric::RegisterFailed),
@@ -86,13 +99,20 @@ impl Gather {
                 _ => None,
             };
             if let Some(metric) = attempted {
-                self.figures.add_attempts(metric, labels.clone(), times.len());
+                self.figures.add_attempts(metric, labels.clone(), values.len());
             }
-            if phase == Phase::Report {
+            if *phase == Phase::Report {
                 self.figures
-                    .add_events(Metric::PropertyUpdates, labels.clone(), times.len());
+                    .add_events(Metric::PropertyUpdates, labels.clone(), values.len());
             }
-            self.figures.add_times(metric_of(phase), labels, &times, clipped);
+            let metric = metric_of(*phase);
+            if let Some(kept) = self.trends.get(&metric) {
+                let name = format!("{}{}", counter::CLIPPED, phase.word());
+                let clipped =
+                    |groups: &BTreeMap<String, GroupStats>| groups.get(group).map_or(0, |now| count(now, &name));
+                let clipped = clipped(groups).saturating_sub(clipped(&last));
+                self.figures.add_times(metric, labels.only(kept), values, clipped);
+            }
         }
     }
 
@@ -145,10 +165,10 @@ impl Gather {
 
     /// Every device has stopped: what is not acknowledged now is lost, and who was wanted and never online has failed.
     /// `losses` went with processes that died, and `not_received` was acknowledged without reaching the target.
-    pub fn drained(&mut self, losses: crate::report::Losses, not_received: u64) {
+    pub fn drained(&mut self, losses: Losses, not_received: u64) {
         let figures = &mut self.figures;
-        for (process, stats) in &self.last {
-            for (group, now) in &stats.groups {
+        for (process, groups) in &self.last {
+            for (group, now) in groups {
                 let labels = labels(*process, group);
                 let offered = count(now, counter::TELEMETRY_OFFERED);
                 let lost = offered.saturating_sub(count(now, counter::TELEMETRY_ACKED));
@@ -193,10 +213,6 @@ fn reasons<'a>(stats: &'a GroupStats, prefix: &str) -> impl Iterator<Item = (&'a
     names.filter_map(move |name| Some((name.strip_prefix(prefix)?, name.as_str())))
 }
 
-fn phase_of(word: &str) -> Option<Phase> {
-    Phase::ALL.into_iter().find(|phase| phase.word() == word)
-}
-
 const fn metric_of(phase: Phase) -> Metric {
     match phase {
         Phase::Register => Metric::RegisterDuration,
@@ -222,10 +238,11 @@ fn float(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use fleet_protocol::lines::Stats;
+
     use super::*;
     use crate::labels::KnownLabels;
-    use crate::report::Losses;
-    use crate::thresholds::{Evaluator, Expression, Second, Selector, Stage, Threshold, ThresholdResult, Verdict};
+    use crate::thresholds::{Evaluator, Expression, Second, Stage, ThresholdResult, Verdict};
 
     fn line(t: f64, group: &str, counters: &[(&str, u64)], online: u64, wanted: u64) -> Stats {
         let group_stats = GroupStats {
@@ -254,11 +271,11 @@ mod tests {
     }
 
     fn judged(threshold: Threshold, lines: &[(usize, Stats)], losses: Losses, not_received: u64) -> ThresholdResult {
-        let mut gather = Gather::default();
+        let mut gather = Gather::new(std::slice::from_ref(&threshold));
         let mut evaluator = Evaluator::new(vec![threshold]);
         let stage = Some(Stage { number: 1, held: true });
         for (second, (process, stats)) in lines.iter().enumerate() {
-            gather.line(*process, stats);
+            gather.line(*process, &stats.clone().into());
             let at_s = second as u64 + 1;
             evaluator.second(Second { at_s, stage }, gather.figures());
         }
@@ -333,5 +350,38 @@ mod tests {
         assert_eq!(lost.actual, Some(3.0));
         let failed = judged(threshold("devices_failed", "rate <= 10%"), &lines, losses, 0);
         assert_eq!(failed.actual, Some(0.5));
+    }
+
+    #[test]
+    fn of_times_only_what_thresholds_ask_for_is_kept() {
+        let line = |group: &str| {
+            let mut histogram = Phase::histogram();
+            histogram.record(5_000).unwrap();
+            let times = [Phase::Publish, Phase::Connect].map(|phase| Times {
+                phase,
+                group: group.to_owned(),
+                values: histogram.clone(),
+            });
+            let mut line = Decoded::from(Stats::default());
+            line.times.extend(times);
+            line
+        };
+        for (selectors, series) in [
+            (&["telemetry_lost"][..], 0),
+            (&["publish_duration"][..], 1),
+            (&["publish_duration{group:a}", "publish_duration{stage:1}"][..], 2),
+            (&["publish_duration{group:a}", "publish_duration{shard:0}"][..], 4),
+            (&["publish_duration", "connect_duration"][..], 2),
+        ] {
+            let thresholds: Vec<_> = selectors
+                .iter()
+                .map(|selector| threshold(selector, "count >= 0"))
+                .collect();
+            let mut gather = Gather::new(&thresholds);
+            for (process, group) in [(0, "a"), (0, "b"), (1, "a"), (1, "b")] {
+                gather.line(process, &line(group));
+            }
+            assert_eq!(gather.figures().distributions(), series, "{selectors:?}");
+        }
     }
 }

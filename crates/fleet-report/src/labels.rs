@@ -1,6 +1,6 @@
 //! Which part of the fleet a figure is about, and which values of a label can occur in a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -52,6 +52,14 @@ impl Labels {
         let mut labels = self.clone();
         labels.0.remove(&label);
         labels
+    }
+
+    /// Those of these labels.
+    #[must_use]
+    pub fn only(&self, labels: &BTreeSet<Label>) -> Self {
+        let mut kept = self.clone();
+        kept.0.retain(|label, _| labels.contains(label));
+        kept
     }
 
     /// Whether a series with the labels `series` is among those that these ask for.

@@ -2,12 +2,53 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use fleet_protocol::histogram::decode;
 use fleet_protocol::lines::{Phase, State, Stats, Unfinished, counter};
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::Deserializer;
 use serde::Serialize;
+
+/// A line of figures whose times are decoded, once for everything that adds them up.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The line; its histograms are in `times`.
+    pub stats: Stats,
+    /// What was timed since the line before.
+    pub times: Vec<Times>,
+    unreadable: u64,
+}
+
+/// The times of a phase in a group, in microseconds.
+#[derive(Debug)]
+pub struct Times {
+    /// What was timed.
+    pub phase: Phase,
+    /// The group; empty where the line names none.
+    pub group: String,
+    /// How long it took.
+    pub values: Histogram<u64>,
+}
+
+impl From<Stats> for Decoded {
+    fn from(mut stats: Stats) -> Self {
+        let (mut times, mut unreadable) = (Vec::new(), 0);
+        for (name, encoded) in std::mem::take(&mut stats.histograms) {
+            let (word, group) = name.split_once('/').unwrap_or((&name, ""));
+            match Phase::of_word(word).zip(decode(&encoded)) {
+                None => unreadable += 1,
+                Some((phase, values)) => times.push(Times {
+                    phase,
+                    group: group.to_owned(),
+                    values,
+                }),
+            }
+        }
+        Self {
+            stats,
+            times,
+            unreadable,
+        }
+    }
+}
 
 /// The figures of a fleet.
 #[derive(Debug)]
@@ -34,13 +75,16 @@ impl Totals {
     }
 
     /// Takes a line of a process.
-    pub fn add(&mut self, process: usize, stats: Stats) {
-        for (name, encoded) in &stats.histograms {
-            let added = phase_of(name).zip(decode(encoded)).is_some_and(|(phase, new)| {
-                let all = self.histograms.entry(phase).or_insert_with(Phase::histogram);
-                all.add(new).is_ok()
-            });
-            self.unreadable += u64::from(!added);
+    pub fn add(&mut self, process: usize, line: impl Into<Decoded>) {
+        let Decoded {
+            stats,
+            times,
+            unreadable,
+        } = line.into();
+        self.unreadable += unreadable;
+        for Times { phase, values, .. } in times {
+            let all = self.histograms.entry(phase).or_insert_with(Phase::histogram);
+            self.unreadable += u64::from(all.add(values).is_err());
         }
         let offered = |stats: &Stats| stats.counters.get(counter::TELEMETRY_OFFERED).copied().unwrap_or(0);
         if let Some((last, offered_last)) = self.last.get_mut(process).zip(self.offered_last.get_mut(process)) {
@@ -92,7 +136,8 @@ impl Totals {
     pub fn unfinished(&self) -> BTreeMap<Phase, Unfinished> {
         let mut all = BTreeMap::new();
         for (name, unfinished) in self.last.iter().flat_map(|stats| &stats.unfinished) {
-            if let Some(phase) = phase_of(name) {
+            let word = name.split_once('/').map_or(name.as_str(), |(word, _group)| word);
+            if let Some(phase) = Phase::of_word(word) {
                 let known: &mut Unfinished = all.entry(phase).or_default();
                 *known = known.and(*unfinished);
             }
@@ -172,18 +217,6 @@ pub fn failed_by_reason(stats: &Stats) -> impl Iterator<Item = (&str, u64)> {
         .filter_map(|(name, count)| Some((name.strip_prefix(counter::DEVICES_FAILED)?, *count)))
 }
 
-/// The phase of `<phase>/<group>`.
-fn phase_of(name: &str) -> Option<Phase> {
-    let word = name.split_once('/').map_or(name, |(phase, _group)| phase);
-    Phase::ALL.into_iter().find(|phase| phase.word() == word)
-}
-
-/// A histogram as lines and records have it.
-pub fn decode(encoded: &str) -> Option<Histogram<u64>> {
-    let bytes = STANDARD.decode(encoded).ok()?;
-    Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
-}
-
 /// What the target received of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Received {
@@ -195,7 +228,7 @@ pub struct Received {
 
 #[cfg(test)]
 mod tests {
-    use hdrhistogram::serialization::{Serializer, V2Serializer};
+    use fleet_protocol::histogram::Encoder;
 
     use super::*;
 
@@ -204,9 +237,7 @@ mod tests {
         for value in values {
             histogram.record(*value).unwrap();
         }
-        let mut bytes = Vec::new();
-        V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
-        STANDARD.encode(bytes)
+        Encoder::default().encode(&histogram)
     }
 
     fn stats(acked: u64, online: u64, connects: &[u64]) -> Stats {

@@ -19,8 +19,7 @@ use fleet_protocol::lines::counter;
 use fleet_report::report::{EndReason, Report, Run};
 use fleet_report::summary::summary;
 use fleet_report::thresholds::ThresholdResult;
-use fleet_report::totals::Received;
-use fleet_report::totals::Totals;
+use fleet_report::totals::{Received, Totals};
 use fleet_report::words::{self, counted};
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -35,7 +34,7 @@ use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED, THRESHOLDS};
 use crate::interrupts::Interrupts;
 use crate::keep::{self, deliver, marks};
-use crate::manifest::types::{Load, Target};
+use crate::manifest::types::Target;
 use crate::manifest::{self, Manifest};
 use crate::paths::absolute;
 use crate::prepare::application::Application;
@@ -159,12 +158,10 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         options.stop_within,
         story,
     );
-    let Load { stages, .. } = &start.manifest.load;
     watch.judge(Judge::new(
-        start.manifest.thresholds.0.clone(),
-        stages,
+        &start.manifest.thresholds.0,
+        &start.manifest.load.stages,
         start.devices,
-        start.processes,
         Instant::now(),
     ));
     watch.advise(Advisor::new(start.manifest.clone()));
@@ -408,7 +405,7 @@ fn finish(start: &Start, outcome: &Outcome, found: Found, folder: Option<&Path>,
         ended: Some(Timestamp::now()),
         duration_s: Some(story.elapsed().as_secs_f64()),
         end_reason: Some(outcome.end_reason.unwrap_or(EndReason::StagesOver)),
-        failures: outcome.failures.clone(),
+        failures: outcome.failures.iter().chain(&outcome.hopeless).cloned().collect(),
         command: Some(command_line(
             std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
         )),
@@ -422,7 +419,6 @@ fn finish(start: &Start, outcome: &Outcome, found: Found, folder: Option<&Path>,
         received,
     );
     report.received_unknown = outcome.received_unknown;
-    report.run.failures.extend(outcome.hopeless.clone());
     report.judge(judged);
     report.exit = if outcome.left_at_once {
         INTERRUPTED

@@ -7,21 +7,17 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use fleet_protocol::histogram::Encoder;
 use fleet_protocol::lines::{EndReason, Phase, Stats};
 use fleet_report::merge::merge;
 use fleet_report::record::{RECORD_VERSION, Record};
 use fleet_report::summary::summary;
 use fleet_report::thresholds::Marks;
-use hdrhistogram::serialization::{Serializer, V2Serializer};
 
 fn record(index: u32, incarnation: u32, ended: Option<EndReason>, counters: &[(&str, u64)]) -> Record {
     let mut histogram = Phase::histogram();
     // Each process measured one connection of so many milliseconds as its shard's number, and one.
     histogram.record(u64::from(index + 1) * 1_000).unwrap();
-    let mut bytes = Vec::new();
-    V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
     Record {
         version: RECORD_VERSION,
         run_id: "20261124T020000000".to_owned(),
@@ -38,7 +34,7 @@ fn record(index: u32, incarnation: u32, ended: Option<EndReason>, counters: &[(&
                 .iter()
                 .map(|(name, count)| ((*name).to_owned(), *count))
                 .collect(),
-            histograms: BTreeMap::from([("connect/thermostats".to_owned(), STANDARD.encode(bytes))]),
+            histograms: BTreeMap::from([("connect/thermostats".to_owned(), Encoder::default().encode(&histogram))]),
             ..Stats::default()
         },
     }

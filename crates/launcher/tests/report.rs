@@ -7,15 +7,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use fleet_protocol::histogram::Encoder;
 use fleet_protocol::lines::{Line, Phase};
 use fleet_report::report::{EndReason, Losses, Report, Run};
 use fleet_report::summary::summary;
 use fleet_report::thresholds::Marks;
-use fleet_report::totals::Received;
-use fleet_report::totals::Totals;
-use hdrhistogram::serialization::{Serializer, V2Serializer};
+use fleet_report::totals::{Received, Totals};
 
 const MANIFEST: &str = r#"
 [fleet]
@@ -86,9 +83,7 @@ fn encoded(values: &[u64]) -> String {
     for value in values {
         histogram.record(*value).unwrap();
     }
-    let mut bytes = Vec::new();
-    V2Serializer::new().serialize(&histogram, &mut bytes).unwrap();
-    STANDARD.encode(bytes)
+    Encoder::default().encode(&histogram)
 }
 
 fn report(losses: Losses, failures: &[&str], received: Option<Received>) -> Report {

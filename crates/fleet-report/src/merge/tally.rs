@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use fleet_protocol::histogram::decode;
+
 use crate::record::Record;
-use crate::totals::decode;
 
 /// All that was counted in the files of each run, put together. While it fits, no sum of a part of it can overflow.
 #[derive(Debug, Default)]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use device_sim::ramp;
-use fleet_protocol::lines::{State, Stats};
+use device_sim::ramp::{self, RampClock};
 use fleet_report::gather::Gather;
 use fleet_report::report::Losses;
 use fleet_report::thresholds::{Evaluator, Second, Stage, Threshold, ThresholdResult};
+use fleet_report::totals::Decoded;
 use tokio::time::Instant;
 
 use crate::manifest::values;
@@ -16,24 +16,17 @@ use crate::manifest::values;
 pub(super) struct Judge {
     gather: Gather,
     evaluator: Evaluator,
-    clock: StageClock,
+    /// Once the stages have begun.
+    clock: Option<RampClock>,
     stages: Vec<values::Stage>,
     begun: Instant,
     /// How many devices the first stage wants online; none once they are.
     first_target: Option<u64>,
-    /// By process: how many devices are online.
-    online: Vec<u64>,
 }
 
 impl Judge {
     /// Nothing where there is nothing to judge: figures by group would be gathered for nothing.
-    pub(super) fn new(
-        thresholds: Vec<Threshold>,
-        stages: &[values::Stage],
-        devices: u32,
-        processes: u32,
-        now: Instant,
-    ) -> Option<Self> {
+    pub(super) fn new(thresholds: &[Threshold], stages: &[values::Stage], devices: u32, now: Instant) -> Option<Self> {
         if thresholds.is_empty() {
             return None;
         }
@@ -41,47 +34,61 @@ impl Judge {
             .first()
             .map(|stage| u64::from(ramp::wanted(stage.share, devices)));
         Some(Self {
-            gather: Gather::default(),
-            evaluator: Evaluator::new(thresholds),
-            clock: StageClock::default(),
+            gather: Gather::new(thresholds),
+            evaluator: Evaluator::new(thresholds.to_vec()),
+            clock: None,
             stages: stages.to_vec(),
             begun: now,
             first_target: target.filter(|target| *target > 0),
-            online: vec![0; processes as usize],
         })
     }
 
-    pub(super) fn line(&mut self, process: usize, stats: &Stats, now: Instant) {
-        self.gather.line(process, stats);
-        if let Some(online) = self.online.get_mut(process) {
-            *online = stats.states.get(&State::Online).copied().unwrap_or(0);
-        }
-        let reached = self
-            .first_target
-            .is_some_and(|target| self.online.iter().sum::<u64>() >= target);
-        if reached && let Some(since) = self.clock.at(now) {
+    pub(super) fn line(&mut self, process: usize, line: &Decoded) {
+        self.gather.line(process, line);
+    }
+
+    /// So many devices of the whole fleet are online.
+    pub(super) fn online(&mut self, devices: u64, now: Instant) {
+        if self.first_target.is_some_and(|target| devices >= target)
+            && let Some(clock) = &self.clock
+        {
             self.first_target = None;
-            self.gather.time_to_online(since.as_secs_f64());
+            self.gather.time_to_online(clock.elapsed(now).as_secs_f64());
         }
     }
 
-    pub(super) fn clock(&mut self) -> &mut StageClock {
-        &mut self.clock
+    pub(super) fn stages_begin(&mut self, now: Instant) {
+        self.clock.get_or_insert_with(|| RampClock::begin(now));
+    }
+
+    /// The time of the stages, once they have begun.
+    pub(super) fn clock(&mut self) -> Option<&mut RampClock> {
+        self.clock.as_mut()
     }
 
     /// A second has passed. A threshold that comes back ends the run.
-    pub(super) fn second(&mut self, now: Instant, is_draining: bool) -> Option<&Threshold> {
-        let elapsed = self.clock.at(now).filter(|_| !is_draining);
-        let stage = elapsed.and_then(|elapsed| stage_at(&self.stages, elapsed));
-        let at_s = now.duration_since(self.begun).as_secs();
+    pub(super) fn second(&mut self, now: Instant) -> Option<&Threshold> {
+        let clock = self.clock.as_ref();
+        let stage = clock.and_then(|clock| stage_at(&self.stages, clock.elapsed(now)));
+        let at_s = self.since_begun(now);
         self.evaluator.second(Second { at_s, stage }, self.gather.figures())
+    }
+
+    /// A second of the drain has passed.
+    pub(super) fn drain(&mut self, now: Instant) {
+        let at_s = self.since_begun(now);
+        self.evaluator.drain(at_s, self.gather.figures());
     }
 
     /// The last judgement, when every device has stopped. `not_received` was acknowledged and did not reach the target.
     pub(super) fn finish(mut self, now: Instant, losses: Losses, not_received: u64) -> Vec<ThresholdResult> {
         self.gather.drained(losses, not_received);
-        let at_s = now.duration_since(self.begun).as_secs();
+        let at_s = self.since_begun(now);
         self.evaluator.finish(at_s, self.gather.figures())
+    }
+
+    fn since_begun(&self, now: Instant) -> u64 {
+        now.duration_since(self.begun).as_secs()
     }
 }
 
@@ -103,43 +110,11 @@ fn stage_at(stages: &[values::Stage], elapsed: Duration) -> Option<Stage> {
     None
 }
 
-/// The time that counts for the stages: they begin once, and can be paused.
-#[derive(Debug, Default)]
-pub(super) struct StageClock {
-    counted: Duration,
-    running_since: Option<Instant>,
-    begun: bool,
-}
-
-impl StageClock {
-    pub(super) fn begin(&mut self, now: Instant) {
-        if !std::mem::replace(&mut self.begun, true) {
-            self.running_since = Some(now);
-        }
-    }
-
-    pub(super) fn pause(&mut self, now: Instant) {
-        self.counted = self.at(now).unwrap_or_default();
-        self.running_since = None;
-    }
-
-    pub(super) fn resume(&mut self, now: Instant) {
-        if self.begun {
-            self.running_since.get_or_insert(now);
-        }
-    }
-
-    /// How much of their time has passed; none before they begin.
-    fn at(&self, now: Instant) -> Option<Duration> {
-        let running = self
-            .running_since
-            .map_or(Duration::ZERO, |since| now.duration_since(since));
-        self.begun.then(|| self.counted + running)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use fleet_report::labels::KnownLabels;
+    use fleet_report::thresholds::{Expression, Selector};
+
     use super::*;
 
     fn stages(texts: &[&str]) -> Vec<values::Stage> {
@@ -166,17 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn paused_stages_stand_still() {
+    fn the_time_of_the_stages_counts_from_their_one_beginning() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut clock = StageClock::default();
-        clock.resume(at(0));
-        assert_eq!(clock.at(at(1)), None, "they have not begun");
-        clock.begin(at(2));
-        clock.pause(at(5));
-        assert_eq!(clock.at(at(60)), Some(Duration::from_secs(3)));
-        clock.resume(at(60));
-        clock.begin(at(61));
-        assert_eq!(clock.at(at(62)), Some(Duration::from_secs(5)));
+        let selector = Selector::parse("telemetry_acked", &KnownLabels::default()).unwrap();
+        let expression = Expression::parse("count >= 0", selector.metric).unwrap();
+        let stages = stages(&["100%@5s"]);
+        let mut judge = Judge::new(&[Threshold::new(selector, expression)], &stages, 10, start).unwrap();
+        assert!(judge.clock().is_none(), "they have not begun");
+        judge.stages_begin(at(2));
+        judge.stages_begin(at(61));
+        assert_eq!(judge.clock().unwrap().elapsed(at(62)), Duration::from_secs(60));
+        assert!(Judge::new(&[], &stages, 10, start).is_none());
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use device_sim::ramp;
 use fleet_protocol::lines::{Action, DeviceLine, Line, State, counter};
 use fleet_report::report::{EndReason, Losses};
-use fleet_report::totals::Totals;
+use fleet_report::totals::{Decoded, Totals};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
@@ -238,7 +238,7 @@ impl Watch {
             let now = Instant::now();
             self.stages_over = Some(now + self.agenda.begin());
             if let Some(judge) = &mut self.judge {
-                judge.clock().begin(now);
+                judge.stages_begin(now);
             }
         }
     }
@@ -306,10 +306,10 @@ impl Watch {
                     if matches!(control.action, Action::PauseRamp | Action::ResumeRamp) {
                         // When the stages end, the processes know alone now.
                         self.stages_over = None;
-                        if let Some(judge) = &mut self.judge {
+                        if let Some(clock) = self.judge.as_mut().and_then(Judge::clock) {
                             match control.action {
-                                Action::PauseRamp => judge.clock().pause(Instant::now()),
-                                _ => judge.clock().resume(Instant::now()),
+                                Action::PauseRamp => clock.pause(Instant::now()),
+                                _ => clock.resume(Instant::now()),
                             }
                         }
                     }
@@ -340,18 +340,14 @@ impl Watch {
 
     /// A threshold that must not be crossed ends the run.
     fn look_at_thresholds(&mut self, shards: &Shards) {
-        let is_draining = self.ending.is_some();
-        let crossed = self
-            .judge
-            .as_mut()
-            .and_then(|judge| judge.second(Instant::now(), is_draining));
-        if let Some(threshold) = crossed
-            && !is_draining
-        {
-            let (metric, labels) = (threshold.selector.metric.name(), &threshold.selector.labels);
+        let Some(judge) = &mut self.judge else { return };
+        if self.ending.is_some() {
+            return judge.drain(Instant::now());
+        }
+        if let Some(threshold) = judge.second(Instant::now()) {
             self.story.tell(format!(
-                "threshold crossed: {metric}{labels} {}: the run ends here (abort_on_fail)",
-                threshold.expression
+                "threshold crossed: {} {}: the run ends here (abort_on_fail)",
+                threshold.selector, threshold.expression
             ));
             self.outcome.ends(EndReason::ThresholdCrossed);
             self.stop(shards);
@@ -364,10 +360,7 @@ impl Watch {
         }
         match event.news {
             Update::Said(Line::Stats(stats)) => {
-                if let Some(judge) = &mut self.judge {
-                    judge.line(event.process, &stats, Instant::now());
-                }
-                self.totals.add(event.process, stats);
+                self.figures(event.process, stats.into());
                 let (acked, outstanding) = (self.totals.counter(counter::TELEMETRY_ACKED), self.totals.outstanding());
                 self.silence
                     .reported(event.process, acked, outstanding, self.story.elapsed());
@@ -410,6 +403,16 @@ impl Watch {
                 // Half a fleet proves nothing.
                 self.stop(shards);
             }
+        }
+    }
+
+    fn figures(&mut self, process: usize, line: Decoded) {
+        if let Some(judge) = &mut self.judge {
+            judge.line(process, &line);
+        }
+        self.totals.add(process, line);
+        if let Some(judge) = &mut self.judge {
+            judge.online(self.totals.state(State::Online), Instant::now());
         }
     }
 

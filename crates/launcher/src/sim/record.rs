@@ -11,21 +11,18 @@
 //! each other.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use anyhow::Context;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use files::{Access, Durability, write_whole};
+use fleet_protocol::histogram::{Encoder, decode};
 use fleet_protocol::lines::{EndReason, Phase, Stats, counter};
 use fleet_protocol::plan::{Plan, Shard};
 use fleet_report::record::{RECORD_VERSION, Record};
-use fleet_report::totals::{decode, failed_by_reason};
+use fleet_report::totals::failed_by_reason;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Serializer, V2Serializer};
 use iot_protocol::shown;
 use jiff::Timestamp;
 
@@ -135,16 +132,10 @@ impl Recorder {
 
     fn write(&mut self) -> anyhow::Result<()> {
         self.record.written = Some(Timestamp::now());
-        let mut serializer = V2Serializer::new();
-        self.record.stats.histograms.clear();
-        for (name, histogram) in &self.histograms {
-            let mut bytes = Vec::new();
-            serializer
-                .serialize(histogram, &mut bytes)
-                .with_context(|| format!("the histogram of {name} can't be written"))?;
-            let encoded = STANDARD.encode(bytes);
-            self.record.stats.histograms.insert(name.clone(), encoded);
-        }
+        let mut encoder = Encoder::default();
+        let encoded = self.histograms.iter();
+        let encoded = encoded.map(|(name, histogram)| (name.clone(), encoder.encode(histogram)));
+        self.record.stats.histograms = encoded.collect();
         let text = serde_json::to_vec(&self.record).context("the figures can't be put into JSON")?;
         // Every second anew: what a power cut takes of it is as little as what a killed process takes.
         write_whole(&self.path, &text, Access::Folder, Durability::Cached)
