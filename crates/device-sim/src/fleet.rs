@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_protocol::lines::{Action, Control, EndReason, LINES_VERSION, Line, counter};
+use fleet_protocol::histogram::Encoder;
+use fleet_protocol::lines::{Action, Control, EndReason, LINES_VERSION, Line, ProcessStats, counter};
 use fleet_protocol::plan::{Plan, Shard, Target};
 use iot_protocol::IdError;
 use iot_protocol::id::RegistrationId;
@@ -20,12 +21,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::context::{Connector, Context, GroupContext, RegistrationBarrier, WayError};
 use crate::control::{self, Roster};
 use crate::device::Device;
+use crate::lag::Lag;
 use crate::metrics::{Counter, Metrics};
 use crate::outcome::Outcome;
 use crate::pacer::{Beat, Pacer};
 use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::ramp::{Ramp, RampClock};
+use crate::usage::Usage;
 
 /// How often the figures are written.
 const STATS_EVERY: Duration = Duration::from_secs(1);
@@ -213,6 +216,9 @@ impl Fleet {
             context: Arc::clone(&context),
             begun: Instant::now(),
             seq: 0,
+            usage: Usage::begin(),
+            lag: Lag::begin(),
+            encoder: Encoder::default(),
         };
 
         let conducting = conductor.conduct(&mut tasks);
@@ -359,6 +365,9 @@ struct Reporting {
     context: Arc<Context>,
     begun: Instant,
     seq: u64,
+    usage: Usage,
+    lag: Lag,
+    encoder: Encoder,
 }
 
 impl Reporting {
@@ -372,7 +381,12 @@ impl Reporting {
     }
 
     fn say(&mut self) {
-        let stats = self.context.metrics.stats(self.seq, self.begun.elapsed().as_secs_f64());
+        let t = self.begun.elapsed().as_secs_f64();
+        let mut stats = self.context.metrics.stats(self.seq, t, &mut self.encoder);
+        stats.process = Some(ProcessStats {
+            lag: self.lag.take(&mut self.encoder),
+            ..self.usage.sample(self.seq)
+        });
         self.seq += 1;
         self.context.say(Line::Stats(stats));
     }

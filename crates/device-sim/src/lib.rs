@@ -58,6 +58,7 @@ mod control;
 mod device;
 pub mod fleet;
 pub mod history;
+mod lag;
 pub mod lease;
 pub mod limits;
 pub mod mailbox;
@@ -80,6 +81,7 @@ mod signal;
 pub mod single;
 pub mod ticks;
 pub mod transport;
+mod usage;
 mod variables;
 pub mod weather;
 

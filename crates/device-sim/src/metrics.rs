@@ -191,7 +191,7 @@ impl Metrics {
 
     /// The figures now. Histograms start again from nothing.
     #[must_use]
-    pub fn stats(&self, seq: u64, t: f64) -> Stats {
+    pub fn stats(&self, seq: u64, t: f64, encoder: &mut Encoder) -> Stats {
         let groups: BTreeMap<String, GroupStats> = self
             .groups
             .iter()
@@ -224,13 +224,13 @@ impl Metrics {
             states,
             groups,
             unfinished: unfinished.collect(),
-            histograms: self.take_histograms(),
+            process: None,
+            histograms: self.take_histograms(encoder),
         }
     }
 
-    fn take_histograms(&self) -> BTreeMap<String, String> {
+    fn take_histograms(&self, encoder: &mut Encoder) -> BTreeMap<String, String> {
         let mut histograms = BTreeMap::new();
-        let mut encoder = Encoder::default();
         for group in &self.groups {
             for phase in Phase::ALL {
                 let mut slot = held(&group.phases[phase as usize]);
@@ -272,7 +272,7 @@ mod tests {
         metrics.count_reason(0, counter::CONNECT_FAILED, "dns");
         metrics.moved(0, State::Pending, State::Online);
         metrics.record(0, Phase::Publish, Duration::from_millis(5));
-        let first = metrics.stats(0, 1.0);
+        let first = metrics.stats(0, 1.0, &mut Encoder::default());
         assert_eq!(
             (first.counters["telemetry_acked"], first.counters["connect_failed/dns"]),
             (1, 1)
@@ -283,7 +283,7 @@ mod tests {
         assert!(histogram.max().abs_diff(5_000) <= 5);
         metrics.count(0, Counter::TelemetryAcked);
         assert!(first.unfinished.is_empty());
-        let second = metrics.stats(1, 2.0);
+        let second = metrics.stats(1, 2.0, &mut Encoder::default());
         assert_eq!(second.counters["telemetry_acked"], 2);
         assert!(second.histograms.is_empty());
     }
@@ -292,9 +292,17 @@ mod tests {
     fn a_value_beyond_the_histogram_is_counted_as_clipped() {
         let metrics = Metrics::new([("g".to_owned(), 1)]);
         metrics.record(0, Phase::Publish, Duration::from_secs(600));
-        assert!(!metrics.stats(0, 1.0).counters.contains_key("clipped/publish"));
+        assert!(
+            !metrics
+                .stats(0, 1.0, &mut Encoder::default())
+                .counters
+                .contains_key("clipped/publish")
+        );
         metrics.record(0, Phase::Publish, Duration::from_secs(601));
-        assert_eq!(metrics.stats(1, 2.0).counters["clipped/publish"], 1);
+        assert_eq!(
+            metrics.stats(1, 2.0, &mut Encoder::default()).counters["clipped/publish"],
+            1
+        );
     }
 
     #[test]
@@ -308,8 +316,12 @@ mod tests {
             oldest_ms: 13_000,
         };
         let expected = BTreeMap::from([("publish/h".to_owned(), oldest)]);
-        assert_eq!(metrics.stats(0, 1.0).unfinished, expected);
-        assert_eq!(metrics.stats(1, 2.0).unfinished, expected, "it is cumulative");
+        assert_eq!(metrics.stats(0, 1.0, &mut Encoder::default()).unfinished, expected);
+        assert_eq!(
+            metrics.stats(1, 2.0, &mut Encoder::default()).unfinished,
+            expected,
+            "it is cumulative"
+        );
     }
 
     #[test]
@@ -324,7 +336,7 @@ mod tests {
         }
         metrics.moved(2, State::Pending, State::Online);
         metrics.wants(1, true);
-        let stats = metrics.stats(0, 1.0);
+        let stats = metrics.stats(0, 1.0, &mut Encoder::default());
         assert_eq!(
             (stats.counters["devices_asked"], stats.counters["telemetry_acked"]),
             (7, 3)

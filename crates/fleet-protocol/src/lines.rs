@@ -81,6 +81,9 @@ pub struct Stats {
     /// histogram, so percentiles without it would be those of the survivors.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unfinished: BTreeMap<String, Unfinished>,
+    /// What the process itself needs of its machine. Programs that replay lines leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessStats>,
     /// `<phase>/<group>` → base64 of an HDR histogram (V2, uncompressed) of microseconds since the line before. Phases
     /// without a new value are left out.
     pub histograms: BTreeMap<String, String>,
@@ -98,6 +101,34 @@ pub struct GroupStats {
     /// Devices that the stages want online now.
     #[serde(default)]
     pub wanted_now: u64,
+}
+
+/// What a process needs of its machine, and whether it gets it: a load generator that is short of something measures
+/// itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProcessStats {
+    /// The machine's name. Processes of one host share its cores.
+    pub host: String,
+    /// How many cores the process may use, by its affinity and its control group.
+    pub cores: u32,
+    /// CPU time since the process began, in seconds, of all its threads.
+    pub cpu_s: f64,
+    /// Resident memory, in bytes.
+    pub rss_bytes: u64,
+    /// Open file handles; counted every ten seconds.
+    pub nofile_used: u64,
+    /// How many it may have open.
+    pub nofile_limit: u64,
+    /// How late the process was with what was due: base64 of an HDR histogram of microseconds since the line before, as
+    /// those of phases. A probe is due every [`ProcessStats::PROBE_MS`]; where one comes late, so would those after it
+    /// have, and they are in it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<String>,
+}
+
+impl ProcessStats {
+    /// The time between two probes of the lag.
+    pub const PROBE_MS: u64 = 10;
 }
 
 /// Phases that began and never ended.
