@@ -15,8 +15,7 @@ use crate::thresholds::{Selector, Threshold};
 use crate::totals::{Decoded, Times};
 
 /// Metrics that no process measures yet, so that a threshold on them would never see a sample.
-pub const NOT_MEASURED: [Metric; 4] = [
-    Metric::SchedulerLag,
+pub const NOT_MEASURED: [Metric; 3] = [
     Metric::CommandRoundtripDuration,
     Metric::PropertyRoundtripDuration,
     Metric::QuotaUsed,
@@ -87,6 +86,10 @@ impl Gather {
         for (group, now) in groups {
             let before = last.get(group).unwrap_or(&none);
             self.group(&labels(process, group), before, now);
+        }
+        if let Some((lag, kept)) = line.lag.as_ref().zip(self.trends.get(&Metric::SchedulerLag)) {
+            let labels = Labels::none().with(Label::Shard, process.to_string());
+            self.figures.add_times(Metric::SchedulerLag, labels.only(kept), lag, 0);
         }
         for Times { phase, group, values } in &line.times {
             let labels = labels(process, group);
@@ -350,6 +353,23 @@ mod tests {
         assert_eq!(lost.actual, Some(3.0));
         let failed = judged(threshold("devices_failed", "rate <= 10%"), &lines, losses, 0);
         assert_eq!(failed.actual, Some(0.5));
+    }
+
+    #[test]
+    fn lag_is_measured_by_process() {
+        let line = |micros: u64| {
+            let mut lag = Phase::histogram();
+            lag.record(micros).unwrap();
+            let mut line = Decoded::from(Stats::default());
+            line.lag = Some(lag);
+            line
+        };
+        let threshold = threshold("scheduler_lag{shard:1}", "max < 50ms");
+        let mut gather = Gather::new(std::slice::from_ref(&threshold));
+        gather.line(0, &line(90_000));
+        gather.line(1, &line(2_000));
+        let result = Evaluator::new(vec![threshold]).finish(1, gather.figures()).remove(0);
+        assert_eq!((result.actual, result.verdict), (Some(0.002), Verdict::Passed));
     }
 
     #[test]

@@ -31,22 +31,36 @@
 //! | [`labels`] | which part of the fleet a figure is about, and which values of a label can occur |
 //! | [`figures`] | everything counted and timed since a run began, merged over its processes |
 //! | [`totals`] | the lines of all processes, put together |
-//! | [`report`], [`summary`] | what a run was, for programs and for a person |
+//! | [`timeline`], [`occurrences`] | the same over time: series of at most 600 points, first and last failures |
+//! | [`generator`] | whether the processes that made the load were fit for it |
+//! | [`measurements`] | all of these together, fed by lines and seconds |
+//! | [`sparse`] | a histogram that takes as much memory as it has values |
+//! | [`report`] | what a run was: `report.json`, written and read |
+//! | [`summary`], [`markdown`], [`junit`] | the report for a person, for a pipeline's page and for its test results |
+//! | [`check`] | an old report judged by other thresholds |
 //! | [`record`], [`merge`] | what a process leaves of its shard, and one report of many |
 //! | [`exit`] | the numbers with which a run ends |
 //! | [`words`] | words that depend on numbers |
 //! | [`gather`] | the lines of processes as figures |
 //! | [`thresholds`] | what a run must reach: read from `[thresholds]`, evaluated each second, written as lines |
 
+pub mod check;
 pub mod exit;
 pub mod figures;
 pub mod gather;
+pub mod generator;
+pub mod junit;
 pub mod labels;
+pub mod markdown;
+pub mod measurements;
 pub mod merge;
 pub mod metric;
+pub mod occurrences;
 pub mod record;
 pub mod report;
+pub mod sparse;
 pub mod summary;
 pub mod thresholds;
+pub mod timeline;
 pub mod totals;
 pub mod words;

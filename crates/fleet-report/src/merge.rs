@@ -14,9 +14,10 @@ use jiff::Timestamp;
 pub use tally::Tally;
 
 use crate::exit::{FAILED, PASSED};
+use crate::measurements::Measurements;
 use crate::record::Record;
-use crate::report::{DeviceCounts, Losses, Merged, PROCESS_DIED, Report, Run};
-use crate::totals::{Totals, failed_by_reason};
+use crate::report::{Circumstances, DeviceCounts, GroupCounts, Losses, Merged, PROCESS_DIED, Report, Run};
+use crate::totals::failed_by_reason;
 use crate::words::counted;
 
 /// Why records make no report together.
@@ -107,56 +108,52 @@ pub fn merge(mut records: Vec<Record>) -> Result<Report, MergeError> {
     let first = records.first().ok_or(MergeError::Nothing)?;
     let (run_id, count, asked) = (first.run_id.clone(), first.count.get(), first.fleet_devices);
 
-    let mut totals = Totals::new(records.len());
+    let mut measurements = Measurements::new(records.len());
     let mut shards: BTreeMap<u32, Vec<&Record>> = BTreeMap::new();
     for (process, record) in records.iter().enumerate() {
-        totals.add(process, record.stats.clone());
+        measurements.totals.add(process, record.stats.clone());
         shards.entry(record.index).or_default().push(record);
     }
-    let run = run_of(&records);
-    let killed = shards.values().flat_map(|processes| processes.iter());
-    let losses = Losses {
-        unreported: killed
-            .filter(|record| record.ended.is_none())
-            .map(|record| record.last_second)
-            .sum(),
-        ..Losses::default()
+    let killed = records.iter().filter(|record| record.ended.is_none());
+    let circumstances = Circumstances {
+        run: run_of(&records),
+        asked: u64::from(asked),
+        losses: Losses {
+            unreported: killed.map(|record| record.last_second).sum(),
+            ..Losses::default()
+        },
+        ..Circumstances::default()
     };
-    let mut report = Report::new(None, run, u64::from(asked), &totals, losses, None);
+    let mut report = Report::new(circumstances, &measurements);
+    // Of these, the sums over all processes count a device once for each that had it.
     report.run.failures.clear();
-    report
-        .errors
-        .retain(|name, _| !name.starts_with(counter::DEVICES_FAILED));
-    report.failed_by_reason.clear();
-    report.assignments_reused = 0;
     let mut devices = DeviceCounts {
         asked: u64::from(asked),
-        registered: 0,
-        wanted: 0,
-        connected: 0,
-        failed: 0,
+        ..DeviceCounts::default()
     };
+    let mut failed_by_reason = BTreeMap::new();
     let mut open = Vec::new();
     for (index, processes) in &shards {
         let shard = Shard::of(processes);
-        devices.registered += shard.registered;
-        devices.wanted += shard.wanted;
-        devices.connected += shard.connected;
+        devices.registered += shard.counts.registered;
+        devices.wanted += shard.counts.wanted;
+        devices.connected += shard.counts.connected;
+        for (group, counts) in shard.groups {
+            devices.by_group.entry(group).or_default().add(counts);
+        }
         for (reason, failed) in shard.failed_by_reason {
             devices.failed += failed;
-            let name = format!("{}{reason}", counter::DEVICES_FAILED);
-            *report.errors.entry(name).or_insert(0) += failed;
-            *report.failed_by_reason.entry(reason).or_insert(0) += failed;
+            *failed_by_reason.entry(reason).or_insert(0) += failed;
         }
         // An assignment that the shard's own first process got is no news.
-        report.assignments_reused += processes
+        devices.reused += processes
             .first()
             .map_or(0, |record| of(&record.stats, counter::DEVICES_ASSIGNMENT_REUSED));
         if processes.last().is_some_and(|last| last.ended.is_none()) {
             open.push(*index);
         }
     }
-    report.devices = devices;
+    report.take_devices(devices, failed_by_reason);
     let missing: Vec<u32> = (0..count).filter(|index| !shards.contains_key(index)).collect();
     let named = |shards: &[u32]| shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {
@@ -195,18 +192,15 @@ fn run_of(records: &[Record]) -> Run {
         started,
         ended,
         duration_s: lasted.map(|lasted| lasted.as_secs_f64()),
-        end_reason: None,
-        failures: Vec::new(),
-        command: None,
+        ..Run::default()
     }
 }
 
 /// The devices of a shard, over all processes that had it, one after the other.
 struct Shard {
-    registered: u64,
-    wanted: u64,
-    connected: u64,
+    counts: GroupCounts,
     failed_by_reason: BTreeMap<String, u64>,
+    groups: BTreeMap<String, GroupCounts>,
 }
 
 impl Shard {
@@ -214,10 +208,14 @@ impl Shard {
     /// more. What was wanted at most and what was online at most leave those that failed; the reasons are those of the last
     /// process that gives so many.
     fn of(processes: &[&Record]) -> Self {
-        let most = |name: &str| processes.iter().map(|record| of(&record.stats, name)).max();
-        let connected = most(counter::DEVICES_CONNECTED).unwrap_or(0);
-        let wanted = most(counter::DEVICES_WANTED).unwrap_or(0).max(connected);
-        let mut unexplained = wanted - connected;
+        let all = |record: &&Record| GroupCounts {
+            registered: of(&record.stats, counter::DEVICES_REGISTERED),
+            wanted: of(&record.stats, counter::DEVICES_WANTED),
+            connected: of(&record.stats, counter::DEVICES_CONNECTED),
+            ..GroupCounts::default()
+        };
+        let counts = most(processes.iter().map(all));
+        let mut unexplained = counts.failed;
         let mut reasons = BTreeMap::new();
         for record in processes.iter().rev() {
             for (reason, failed) in failed_by_reason(&record.stats) {
@@ -232,12 +230,34 @@ impl Shard {
         if unexplained > 0 {
             *reasons.entry(PROCESS_DIED.to_owned()).or_insert(0) += unexplained;
         }
+        let names: BTreeSet<_> = processes.iter().flat_map(|record| record.stats.groups.keys()).collect();
+        let group = |name: &String| {
+            let own = processes.iter().filter_map(|record| record.stats.groups.get(name));
+            (name.clone(), most(own.map(GroupCounts::of)))
+        };
         Self {
-            registered: most(counter::DEVICES_REGISTERED).unwrap_or(0),
-            wanted,
-            connected,
+            counts,
             failed_by_reason: reasons,
+            groups: names.into_iter().map(group).collect(),
         }
+    }
+}
+
+/// The most of everything, where each process counted a part of the same devices.
+fn most(counts: impl Iterator<Item = GroupCounts>) -> GroupCounts {
+    let most = counts.reduce(|most, one| GroupCounts {
+        asked: most.asked.max(one.asked),
+        wanted: most.wanted.max(one.wanted),
+        registered: most.registered.max(one.registered),
+        connected: most.connected.max(one.connected),
+        failed: 0,
+    });
+    let most = most.unwrap_or_default();
+    let wanted = most.wanted.max(most.connected);
+    GroupCounts {
+        wanted,
+        failed: wanted - most.connected,
+        ..most
     }
 }
 

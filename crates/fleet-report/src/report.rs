@@ -1,172 +1,92 @@
-//! The report of a run: what happened, in the words of design and metrics. It is written as `report.json` and told as the
-//! summary.
+//! The report of a run: what happened, in the words of design and metrics. `report.json` is this; every later judgement
+//! and every other form of the report reads it alone.
 
+mod devices;
+mod environment;
+mod failures;
 mod latency;
+mod read;
+mod run;
 
 use std::collections::BTreeMap;
 
-use fleet_protocol::lines::{Phase, counter};
+use fleet_protocol::lines::counter;
 use jiff::Timestamp;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-pub use latency::{Latency, Waiting};
+pub use devices::{DeviceCounts, GroupCounts};
+pub use environment::{Environment, Tool};
+pub use failures::FailureRow;
+pub use latency::{Latencies, Latency, PhaseLatency, Waiting};
+pub use read::ReadError;
+pub use run::{EndReason, EventMark, Losses, Merged, Run};
 
+use crate::generator::Generator;
+use crate::measurements::Measurements;
 use crate::metric::Metric;
 use crate::thresholds::ThresholdResult;
-use crate::totals::{Received, Totals};
+use crate::timeline::TimelineSeries;
+use crate::totals::Received;
 use crate::words::counted;
 
 /// The version of `report.json`.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The reason of devices whose process died before they were online.
 pub const PROCESS_DIED: &str = "process_died";
 
 /// What happened in a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// [`SCHEMA_VERSION`].
+    /// The version of this form: 2.
     pub schema_version: u32,
     /// What wrote it.
     pub tool: Tool,
     /// The run: which, when, and how it ended.
     pub run: Run,
+    /// Where it ran. A merged report has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     /// The resolved manifest: with defaults and overrides, without secrets. A merged report has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<serde_json::Value>,
-    /// Where the figures of a merged report come from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub merged: Option<Merged>,
+    /// The number with which the process ends.
+    pub exit: u8,
+    /// The judgements on the manifest's thresholds.
+    pub thresholds: Vec<ThresholdResult>,
     /// The devices.
     pub devices: DeviceCounts,
     /// The telemetry as the devices saw it.
     pub telemetry: TelemetryCounts,
-    /// The telemetry as the target saw it, where it tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The telemetry as the target saw it, where it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Received>,
+    /// The target counts what it receives, and did not answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub target_unknown: bool,
     /// How long things took, in seconds, by phase.
-    pub latency: BTreeMap<&'static str, Latency>,
+    pub latency: Latencies,
     /// What failed, and how often.
-    pub errors: BTreeMap<String, u64>,
-    /// The judgements on the manifest's thresholds.
-    pub thresholds: Vec<ThresholdResult>,
-    /// The number with which the process ends.
-    pub exit: u8,
-    /// The target counts what it receives, and has not said it; in the summary only.
-    #[serde(skip)]
-    pub received_unknown: bool,
-    /// Why devices never came online; in the summary, and among the errors.
-    #[serde(skip)]
-    pub failed_by_reason: BTreeMap<String, u64>,
-    /// Why telemetry was given up; in the summary, and among the errors.
-    #[serde(skip)]
-    pub dropped_by_reason: BTreeMap<String, u64>,
-    /// How many devices were assigned from the cache; in the summary only.
-    #[serde(skip)]
-    pub assignments_reused: u64,
-    /// The phases in the order of a device's life; in the summary only.
-    #[serde(skip)]
-    pub phases: Vec<Phase>,
-}
-
-/// What wrote a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Tool {
-    /// The version of `fleet`.
-    pub version: &'static str,
-}
-
-impl Tool {
-    /// This build.
-    pub const THIS: Self = Self {
-        version: env!("CARGO_PKG_VERSION"),
-    };
-}
-
-/// A run: which, when, and how it ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Run {
-    /// Its id, with which its message ids begin.
-    pub id: String,
-    /// When it began. A merged report knows it from the records of its processes, if they hold it.
-    pub started: Option<Timestamp>,
-    /// When it was over.
-    pub ended: Option<Timestamp>,
-    /// How long that is.
-    pub duration_s: Option<f64>,
-    /// What ended it. A merged report has as many ends as shards, and names none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end_reason: Option<EndReason>,
-    /// Why it failed, a sentence for each reason. Empty when it did not.
-    pub failures: Vec<String>,
-    /// The command line.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub command: Option<String>,
-}
-
-/// What ended a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndReason {
-    /// The stages were over.
-    StagesOver,
-    /// A signal asked for it.
-    Interrupted,
-    /// A device-sim process died.
-    ProcessDied,
-    /// The emulator of the run died.
-    EmulatorDied,
-    /// All devices had failed for the same reason, which a person has to mend.
-    AllFailed,
-    /// A threshold with `abort_on_fail` was crossed.
-    ThresholdCrossed,
-}
-
-/// What went with processes that died, as far as they had not reported it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// Devices that the stages would have wanted and that had not been wanted yet.
-    pub wanted: u64,
-    /// Devices that were wanted, or would have been, and had not been online.
-    pub failed: u64,
-    /// Telemetry that they may have sent after their last figures: as much as in the second before.
-    pub unreported: u64,
-}
-
-/// Where the figures of a merged report come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Merged {
-    /// The run that all of them are of.
-    pub run_id: String,
-    /// In how many shards its plan was simulated.
-    pub shards: u32,
-    /// Shards, counted from 0, of which there is nothing.
-    pub missing: Vec<u32>,
-    /// Shards whose last process is still there or was killed: of their last second nothing is known.
-    pub open: Vec<u32>,
-    /// How many processes had a part in it.
-    pub processes: u32,
-    /// Telemetry that was neither acknowledged nor given up when its process was killed: `telemetry.lost`.
-    pub telemetry_lost: u64,
-}
-
-/// Counts of devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct DeviceCounts {
-    /// In the manifest.
-    pub asked: u64,
-    /// Assigned to a hub.
-    pub registered: u64,
-    /// Wanted online by the stages, or by an order to connect, at any time.
-    pub wanted: u64,
-    /// Online at least once.
-    pub connected: u64,
-    /// Wanted and never online.
-    pub failed: u64,
+    pub errors: Vec<FailureRow>,
+    /// All counters, by group.
+    pub counters: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What happened to the fleet on purpose or by accident, in the order of its time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventMark>,
+    /// The run over its time. A merged report has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<TimelineSeries>,
+    /// How the processes that made the load fared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Generator>,
+    /// Where the figures of a merged report come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
 }
 
 /// Counts of telemetry messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TelemetryCounts {
     /// Produced.
     pub offered: u64,
@@ -180,66 +100,83 @@ pub struct TelemetryCounts {
     pub dropped: u64,
     /// Neither acknowledged nor given up: on its way in a process that died.
     pub lost: u64,
+    /// Ticks that came too late to be worth a message.
+    pub missed: u64,
     /// What processes that died may have sent beyond all these figures, after the last ones that they reported.
     pub unreported: u64,
+}
+
+/// What is known of a run beside its figures.
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances {
+    /// The run.
+    pub run: Run,
+    /// When its processes were started: the zero of all seconds in the report.
+    pub t0: Option<Timestamp>,
+    /// Where it ran.
+    pub environment: Option<Environment>,
+    /// The resolved manifest.
+    pub manifest: Option<serde_json::Value>,
+    /// How many devices the manifest has.
+    pub asked: u64,
+    /// What went with processes that died.
+    pub losses: Losses,
+    /// What the target received.
+    pub target: Option<Received>,
+    /// The target counts what it receives, and did not answer.
+    pub target_unknown: bool,
+    /// What happened on purpose or by accident.
+    pub events: Vec<EventMark>,
 }
 
 impl Report {
     /// Puts the report together.
     #[must_use]
-    pub fn new(
-        manifest: Option<serde_json::Value>,
-        run: Run,
-        asked: u64,
-        totals: &Totals,
-        losses: Losses,
-        target: Option<Received>,
-    ) -> Self {
-        let mut failed_by_reason = totals.by_reason(counter::DEVICES_FAILED);
-        let mut errors = totals.errors();
-        if losses.failed > 0 {
-            failed_by_reason.insert(PROCESS_DIED.to_owned(), losses.failed);
-            errors.insert(format!("{}{PROCESS_DIED}", counter::DEVICES_FAILED), losses.failed);
-        }
-        let dropped_by_reason = totals.by_reason(counter::TELEMETRY_DROPPED);
-        let unfinished = totals.unfinished();
-        let latency = |phase: Phase| Some((phase, Latency::of(phase, totals, unfinished.get(&phase).copied())?));
-        let latency: Vec<_> = Phase::ALL.into_iter().filter_map(latency).collect();
+    pub fn new(circumstances: Circumstances, measurements: &Measurements) -> Self {
+        let Circumstances {
+            run,
+            t0,
+            environment,
+            manifest,
+            asked,
+            losses,
+            target,
+            target_unknown,
+            events,
+        } = circumstances;
+        let Measurements { totals, timeline, .. } = measurements;
+        let mut errors = failures::rows(totals, &measurements.occurrences);
+        failures::add(&mut errors, counter::DEVICES_FAILED, PROCESS_DIED, losses.failed);
+        let devices = DeviceCounts::of(asked, totals, &losses);
+        let series = timeline.series(t0);
         let mut report = Self {
             schema_version: SCHEMA_VERSION,
-            tool: Tool::THIS,
+            tool: Tool::this(),
             run,
+            environment,
             manifest,
-            merged: None,
-            devices: DeviceCounts {
-                asked,
-                registered: totals.counter(counter::DEVICES_REGISTERED),
-                wanted: totals.counter(counter::DEVICES_WANTED) + losses.wanted,
-                connected: totals.counter(counter::DEVICES_CONNECTED),
-                failed: failed_by_reason.values().sum(),
-            },
+            exit: crate::exit::PASSED,
+            thresholds: Vec::new(),
+            devices,
             telemetry: TelemetryCounts {
                 offered: totals.counter(counter::TELEMETRY_OFFERED),
                 sent: totals.counter(counter::TELEMETRY_SENT),
                 acked: totals.counter(counter::TELEMETRY_ACKED),
                 resent: totals.counter(counter::TELEMETRY_RESENT),
-                dropped: dropped_by_reason.values().sum(),
+                dropped: totals.by_reason(counter::TELEMETRY_DROPPED).values().sum(),
                 lost: totals.outstanding(),
+                missed: totals.counter(counter::TICKS_MISSED),
                 unreported: losses.unreported,
             },
             target,
-            phases: latency.iter().map(|(phase, _)| *phase).collect(),
-            latency: latency
-                .into_iter()
-                .map(|(phase, latency)| (phase.word(), latency))
-                .collect(),
+            target_unknown,
+            latency: latency::latencies(totals, timeline),
             errors,
-            thresholds: Vec::new(),
-            exit: crate::exit::PASSED,
-            assignments_reused: totals.counter(counter::DEVICES_ASSIGNMENT_REUSED),
-            received_unknown: false,
-            failed_by_reason,
-            dropped_by_reason,
+            counters: totals.counters_by_group(),
+            events,
+            timeline: (series.points > 0).then_some(series),
+            generator: measurements.generator(),
+            merged: None,
         };
         report.say_failed_devices();
         report
@@ -255,8 +192,32 @@ impl Report {
         self.thresholds = thresholds;
     }
 
+    /// Takes other counts of devices, and why those failed that did.
+    pub(crate) fn take_devices(&mut self, devices: DeviceCounts, failed_by_reason: BTreeMap<String, u64>) {
+        let operation = counter::DEVICES_FAILED.trim_end_matches('/');
+        self.errors.retain(|row| row.operation != operation);
+        for (reason, failed) in failed_by_reason {
+            failures::add(&mut self.errors, operation, &reason, failed);
+        }
+        self.devices = devices;
+    }
+
+    /// Adds what helps against each failure whose reason `remedy` has words for.
+    pub fn advise(&mut self, remedy: impl Fn(&str) -> Option<String>) {
+        for row in &mut self.errors {
+            row.remedy = row.reason.as_deref().and_then(&remedy);
+        }
+    }
+
+    /// Why what `operation` counts failed, by reason.
+    pub(crate) fn reasons_of<'a>(&'a self, operation: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
+        let operation = operation.trim_end_matches('/');
+        let rows = self.errors.iter().filter(move |row| row.operation == operation);
+        rows.map(|row| (row.reason.as_deref().unwrap_or_default(), row.count))
+    }
+
     /// Puts the devices that failed among the reasons for which the run did.
-    pub fn say_failed_devices(&mut self) {
+    pub(crate) fn say_failed_devices(&mut self) {
         self.run.failures.extend(self.failed_devices());
     }
 

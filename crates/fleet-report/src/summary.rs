@@ -1,14 +1,14 @@
 //! The summary of a run for a person, on stdout: the verdict first.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use fleet_protocol::lines::{Phase, counter};
+use iot_protocol::shown;
 
 use crate::exit::{INTERRUPTED, PASSED};
 use crate::report::{Latency, Report};
 use crate::thresholds::{Marks, headline, lines};
-use crate::words::counted;
+use crate::words::{counted, readable};
 
 /// The report in words and figures.
 #[must_use]
@@ -17,6 +17,7 @@ pub fn summary(report: &Report, marks: Marks) -> String {
     // Writing into a string can't fail.
     let _ = verdict(&mut text, report);
     text += &lines(&report.thresholds, marks);
+    let _ = generator(&mut text, report);
     let _ = run(&mut text, report);
     let _ = devices(&mut text, report);
     let _ = telemetry(&mut text, report);
@@ -26,6 +27,15 @@ pub fn summary(report: &Report, marks: Marks) -> String {
 }
 
 fn verdict(text: &mut String, report: &Report) -> std::fmt::Result {
+    let mut lines = verdict_lines(report).into_iter();
+    let first = lines.next().unwrap_or_default();
+    let indent = first.find(": ").map_or(0, |colon| colon + 2);
+    writeln!(text, "{first}")?;
+    lines.try_for_each(|reason| writeln!(text, "{:indent$}{reason}", ""))
+}
+
+/// The verdict and its first reason, such as `FAILED: 1 of 4 thresholds`, and the other reasons.
+pub(crate) fn verdict_lines(report: &Report) -> Vec<String> {
     let word = match report.exit {
         PASSED => "PASSED",
         INTERRUPTED => "INTERRUPTED",
@@ -36,14 +46,18 @@ fn verdict(text: &mut String, report: &Report) -> std::fmt::Result {
     let crossed = judged.filter(|(word, _)| *word == "FAILED").map(|(_, words)| words);
     let passed = judged.filter(|_| report.exit == PASSED).map(|(_, words)| words);
     let failures = report.run.failures.iter().map(String::as_str);
-    let mut reasons = crossed.into_iter().chain(failures).chain(passed);
-    match reasons.next() {
-        None => writeln!(text, "{word}"),
-        Some(first) => {
-            writeln!(text, "{word}: {first}")?;
-            let indent = word.len() + 2;
-            reasons.try_for_each(|reason| writeln!(text, "{:indent$}{reason}", ""))
-        }
+    let mut reasons = crossed.into_iter().chain(failures).chain(passed).map(str::to_owned);
+    let first = match reasons.next() {
+        None => word.to_owned(),
+        Some(first) => format!("{word}: {first}"),
+    };
+    std::iter::once(first).chain(reasons).collect()
+}
+
+fn generator(text: &mut String, report: &Report) -> std::fmt::Result {
+    match &report.generator {
+        Some(generator) => writeln!(text, "Generator  {}", generator.words()),
+        None => Ok(()),
     }
 }
 
@@ -73,8 +87,8 @@ fn run(text: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 fn devices(text: &mut String, report: &Report) -> std::fmt::Result {
-    let devices = report.devices;
-    let reused = match report.assignments_reused {
+    let devices = &report.devices;
+    let reused = match devices.reused {
         0 => String::new(),
         count => format!("  ({count} from an earlier run)"),
     };
@@ -87,7 +101,7 @@ fn devices(text: &mut String, report: &Report) -> std::fmt::Result {
         text,
         "  failed          {:>9}{}",
         devices.failed,
-        in_brackets(&report.failed_by_reason)
+        in_brackets(report.reasons_of(counter::DEVICES_FAILED))
     )
 }
 
@@ -102,7 +116,7 @@ fn telemetry(text: &mut String, report: &Report) -> std::fmt::Result {
         text,
         "  dropped         {:>9}{}",
         telemetry.dropped,
-        in_brackets(&report.dropped_by_reason)
+        in_brackets(report.reasons_of(counter::TELEMETRY_DROPPED))
     )?;
     if telemetry.lost > 0 {
         writeln!(
@@ -124,14 +138,18 @@ fn telemetry(text: &mut String, report: &Report) -> std::fmt::Result {
             "  received        {:>9}  ({} unique, counted by the emulator, of this run)",
             target.received, target.received_unique
         )?;
-    } else if report.received_unknown {
+    } else if report.target_unknown {
         writeln!(text, "  received          unknown  (the emulator did not answer)")?;
     }
     Ok(())
 }
 
 fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
-    if report.phases.is_empty() {
+    let rows = || {
+        let of = |phase: Phase| Some((phase, &report.latency.get(phase.word())?.all));
+        Phase::ALL.into_iter().filter_map(of)
+    };
+    if rows().next().is_none() {
         return Ok(());
     }
     writeln!(
@@ -139,10 +157,7 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
         "\n{:<16} {:>10} {:>9} {:>9} {:>9} {:>9}",
         "Latency", "count", "p50", "p90", "p99", "max"
     )?;
-    for phase in &report.phases {
-        let Some(latency) = report.latency.get(phase.word()) else {
-            continue;
-        };
+    for (phase, latency) in rows() {
         let Latency {
             count,
             p50,
@@ -157,12 +172,12 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
             text,
             "  {phase_word:<14} {count:>10} {p50:>9} {p90:>9} {p99:>9} {max:>9}"
         )?;
-        let beside = beside(*phase, latency);
+        let beside = beside(phase, latency);
         if !beside.is_empty() {
             writeln!(text, "    beside these: {beside}")?;
         }
     }
-    legend(text, &report.phases)
+    legend(text, rows().map(|(phase, _)| phase))
 }
 
 /// What the percentiles of a row leave out.
@@ -191,7 +206,7 @@ fn beside(phase: Phase, latency: &Latency) -> String {
     parts.join("; ")
 }
 
-fn legend(text: &mut String, phases: &[Phase]) -> std::fmt::Result {
+fn legend(text: &mut String, phases: impl Iterator<Item = Phase>) -> std::fmt::Result {
     writeln!(text, "\nWhat a row times, where it ended well")?;
     for phase in phases {
         let words = match phase {
@@ -218,61 +233,26 @@ fn legend(text: &mut String, phases: &[Phase]) -> std::fmt::Result {
 
 fn errors(text: &mut String, report: &Report) -> std::fmt::Result {
     // Those of devices and of telemetry stand in brackets already.
-    let shown = [counter::DEVICES_FAILED, counter::TELEMETRY_DROPPED];
-    let others = report.errors.iter();
-    let mut others = others.filter(|(name, _)| !shown.iter().any(|prefix| name.starts_with(prefix)));
-    let Some(first) = others.next() else {
-        return Ok(());
-    };
-    writeln!(text, "\nErrors")?;
-    for (reason, count) in std::iter::once(first).chain(others) {
-        writeln!(text, "  {reason:<40} {count:>9}")?;
-    }
-    Ok(())
-}
-
-fn in_brackets(reasons: &BTreeMap<String, u64>) -> String {
-    if reasons.is_empty() {
-        return String::new();
-    }
-    let words: Vec<_> = reasons
+    let shown = [counter::DEVICES_FAILED, counter::TELEMETRY_DROPPED].map(|prefix| prefix.trim_end_matches('/'));
+    let mut others = report
+        .errors
         .iter()
-        .map(|(reason, count)| format!("{reason} {count}"))
+        .filter(|row| !shown.contains(&&*row.operation))
+        .peekable();
+    if others.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(text, "\nErrors")?;
+    // The words of a report that comes from elsewhere could be anything.
+    others.try_for_each(|row| writeln!(text, "  {:<40} {:>9}", shown::text(&row.name()).to_string(), row.count))
+}
+
+fn in_brackets<'a>(reasons: impl Iterator<Item = (&'a str, u64)>) -> String {
+    let words: Vec<_> = reasons
+        .map(|(reason, count)| format!("{} {count}", shown::text(reason)))
         .collect();
-    format!("  ({})", words.join(", "))
-}
-
-/// Seconds in the unit in which a person thinks of them, with three digits.
-pub fn readable(seconds: f64) -> String {
-    let (value, unit) = match seconds {
-        s if s < 1e-3 => (s * 1e6, "µs"),
-        s if s < 1.0 => (s * 1e3, "ms"),
-        s => (s, "s"),
-    };
-    let decimals = match value {
-        v if v < 10.0 => 2,
-        v if v < 100.0 => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$} {unit}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_readable() {
-        for (seconds, text) in [
-            (0.000_012, "12.0 µs"),
-            (0.000_999, "999 µs"),
-            (0.0034, "3.40 ms"),
-            (0.25, "250 ms"),
-            (3.02, "3.02 s"),
-            (61.7, "61.7 s"),
-            (600.0, "600 s"),
-        ] {
-            assert_eq!(readable(seconds), text);
-        }
+    match words.is_empty() {
+        true => String::new(),
+        false => format!("  ({})", words.join(", ")),
     }
 }

@@ -32,7 +32,7 @@ mod window;
 pub use error::ThresholdError;
 pub use evaluator::{Evaluator, Second, Stage};
 pub use expression::Expression;
-pub use lines::{Marks, headline, lines};
+pub use lines::{Marks, ThresholdRow, headline, lines};
 pub use read::read;
 pub use result::{ThresholdResult, Verdict};
 pub use selector::Selector;

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use fleet_protocol::histogram::decode;
-use fleet_protocol::lines::{Phase, State, Stats, Unfinished, counter};
+use fleet_protocol::lines::{GroupStats, Phase, State, Stats, Unfinished, counter};
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::occurrences::failure;
+use crate::sparse::SparseHistogram;
 
 /// A line of figures whose times are decoded, once for everything that adds them up.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub struct Decoded {
     pub stats: Stats,
     /// What was timed since the line before.
     pub times: Vec<Times>,
+    /// How late the process was since the line before, in microseconds.
+    pub lag: Option<Histogram<u64>>,
     unreadable: u64,
 }
 
@@ -42,7 +48,9 @@ impl From<Stats> for Decoded {
                 }),
             }
         }
+        let lag = stats.process.as_mut().and_then(|process| process.lag.take());
         Self {
+            lag: lag.as_deref().and_then(decode),
             stats,
             times,
             unreadable,
@@ -57,7 +65,7 @@ pub struct Totals {
     last: Vec<Stats>,
     /// How many messages each process offered between its last two lines.
     offered_last: Vec<u64>,
-    histograms: BTreeMap<Phase, Histogram<u64>>,
+    times: BTreeMap<(Phase, String), SparseHistogram>,
     /// Values that could not be read; there are none unless a process is of another version.
     unreadable: u64,
 }
@@ -69,7 +77,7 @@ impl Totals {
         Self {
             last: vec![Stats::default(); processes],
             offered_last: vec![0; processes],
-            histograms: BTreeMap::new(),
+            times: BTreeMap::new(),
             unreadable: 0,
         }
     }
@@ -80,11 +88,11 @@ impl Totals {
             stats,
             times,
             unreadable,
+            ..
         } = line.into();
         self.unreadable += unreadable;
-        for Times { phase, values, .. } in times {
-            let all = self.histograms.entry(phase).or_insert_with(Phase::histogram);
-            self.unreadable += u64::from(all.add(values).is_err());
+        for Times { phase, group, values } in times {
+            self.times.entry((phase, group)).or_default().add(&(&values).into());
         }
         let offered = |stats: &Stats| stats.counters.get(counter::TELEMETRY_OFFERED).copied().unwrap_or(0);
         if let Some((last, offered_last)) = self.last.get_mut(process).zip(self.offered_last.get_mut(process)) {
@@ -131,14 +139,14 @@ impl Totals {
             .saturating_sub(self.counter(counter::TELEMETRY_ACKED) + dropped)
     }
 
-    /// What was given up without an end, by phase.
+    /// What was given up without an end, by phase and group.
     #[must_use]
-    pub fn unfinished(&self) -> BTreeMap<Phase, Unfinished> {
+    pub fn unfinished(&self) -> BTreeMap<(Phase, String), Unfinished> {
         let mut all = BTreeMap::new();
         for (name, unfinished) in self.last.iter().flat_map(|stats| &stats.unfinished) {
-            let word = name.split_once('/').map_or(name.as_str(), |(word, _group)| word);
+            let (word, group) = name.split_once('/').unwrap_or((name, ""));
             if let Some(phase) = Phase::of_word(word) {
-                let known: &mut Unfinished = all.entry(phase).or_default();
+                let known: &mut Unfinished = all.entry((phase, group.to_owned())).or_default();
                 *known = known.and(*unfinished);
             }
         }
@@ -161,34 +169,27 @@ impl Totals {
     /// Everything that failed, as `<phase>_failed/<reason>`.
     #[must_use]
     pub fn errors(&self) -> BTreeMap<String, u64> {
-        let phases = [
-            counter::DEVICES_FAILED,
-            counter::REGISTER_FAILED,
-            counter::CONNECT_FAILED,
-            counter::TWIN_GET_FAILED,
-            counter::REPORT_FAILED,
-            counter::COMMAND_FAILED,
-            counter::RECONNECTS,
-            counter::TELEMETRY_DROPPED,
-        ];
-        let mut errors: BTreeMap<String, u64> = phases
-            .iter()
-            .flat_map(|prefix| {
-                self.by_reason(prefix)
-                    .into_iter()
-                    .map(move |(reason, count)| (format!("{prefix}{reason}"), count))
-            })
-            .collect();
-        for name in [counter::DPS_THROTTLED, counter::TICKS_MISSED] {
-            let count = self.counter(name);
-            if count > 0 {
-                errors.insert(name.to_owned(), count);
-            }
+        let mut errors = BTreeMap::new();
+        let counters = self.last.iter().flat_map(|stats| &stats.counters);
+        for (name, count) in counters.filter(|(name, count)| **count > 0 && failure(name).is_some()) {
+            *errors.entry(name.clone()).or_insert(0) += count;
         }
         if self.unreadable > 0 {
             errors.insert("unreadable_histograms".to_owned(), self.unreadable);
         }
         errors
+    }
+
+    /// All counters of the groups.
+    pub(crate) fn counters_by_group(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        let mut groups: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for (group, stats) in self.groups() {
+            let counters = groups.entry(group.to_owned()).or_default();
+            for (name, count) in &stats.counters {
+                *counters.entry(name.clone()).or_insert(0) += count;
+            }
+        }
+        groups
     }
 
     /// How many devices are in a state.
@@ -197,10 +198,30 @@ impl Totals {
         self.last.iter().filter_map(|stats| stats.states.get(&state)).sum()
     }
 
-    /// What was measured of a phase, if anything was.
+    /// The last line of a process, if there is such a process; it is empty until it has written one.
     #[must_use]
-    pub fn histogram(&self, phase: Phase) -> Option<&Histogram<u64>> {
-        self.histograms.get(&phase).filter(|histogram| !histogram.is_empty())
+    pub(crate) fn last(&self, process: usize) -> Option<&Stats> {
+        self.last.get(process)
+    }
+
+    /// Each group of each process, as its last line has it.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, &GroupStats)> {
+        let groups = self.last.iter().flat_map(|stats| &stats.groups);
+        groups.map(|(name, group)| (name.as_str(), group))
+    }
+
+    /// What was timed, by phase and group.
+    pub(crate) fn times(&self) -> &BTreeMap<(Phase, String), SparseHistogram> {
+        &self.times
+    }
+
+    /// What was timed of a phase, in all groups.
+    #[must_use]
+    pub fn times_of(&self, phase: Phase) -> SparseHistogram {
+        let mut all = SparseHistogram::default();
+        let times = self.times.iter().filter(|((of, _), _)| *of == phase);
+        times.for_each(|(_, times)| all.add(times));
+        all
     }
 }
 
@@ -218,7 +239,7 @@ pub fn failed_by_reason(stats: &Stats) -> impl Iterator<Item = (&str, u64)> {
 }
 
 /// What the target received of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Received {
     /// All messages.
     pub received: u64,
@@ -275,7 +296,7 @@ mod tests {
         totals.add(0, stats(0, 0, &[1_000; 49]));
         totals.add(0, stats(0, 0, &[1_000; 49]));
         totals.add(1, stats(0, 0, &[1_000_000; 2]));
-        let all = totals.histogram(Phase::Connect).unwrap();
+        let all = totals.times_of(Phase::Connect).to_histogram();
         assert_eq!(all.len(), 100);
         assert!(all.equivalent(all.value_at_quantile(0.5), 1_000));
         assert!(all.equivalent(all.value_at_quantile(0.99), 1_000_000));
@@ -298,7 +319,8 @@ mod tests {
             count: 7,
             oldest_ms: 9_000,
         };
-        assert_eq!(totals.unfinished(), BTreeMap::from([(Phase::Publish, publish)]));
+        let thermostats = (Phase::Publish, "thermostats".to_owned());
+        assert_eq!(totals.unfinished(), BTreeMap::from([(thermostats, publish)]));
     }
 
     #[test]

@@ -22,6 +22,29 @@ pub fn devices(count: impl TryInto<u64>) -> String {
     counted(count, "device", "devices")
 }
 
+/// Seconds in the unit in which a person thinks of them, with three digits.
+#[must_use]
+pub fn readable(seconds: f64) -> String {
+    let (value, unit) = match seconds {
+        s if s < 1e-3 => (s * 1e6, "µs"),
+        s if s < 1.0 => (s * 1e3, "ms"),
+        s => (s, "s"),
+    };
+    let decimals = match value {
+        v if v < 10.0 => 2,
+        v if v < 100.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// Microseconds as seconds.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "the values are far below 2^53")]
+pub fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +57,19 @@ mod tests {
         assert_eq!(devices(2_u64), "2 devices");
         let is = |count: usize| agreeing(count, "is", "are");
         assert_eq!([is(0), is(1), is(2)], ["are", "is", "are"]);
+    }
+    #[test]
+    fn times_are_readable() {
+        for (seconds, text) in [
+            (0.000_012, "12.0 µs"),
+            (0.000_999, "999 µs"),
+            (0.0034, "3.40 ms"),
+            (0.25, "250 ms"),
+            (3.02, "3.02 s"),
+            (61.7, "61.7 s"),
+            (600.0, "600 s"),
+        ] {
+            assert_eq!(readable(seconds), text);
+        }
     }
 }

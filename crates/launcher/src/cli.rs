@@ -20,10 +20,10 @@ use crate::cert::{self, CertArgs};
 use crate::enroll::unenroll;
 use crate::exit::{Failure, PASSED, print};
 use crate::interrupts::Interrupts;
-use crate::keep;
-use crate::keep::write_whole;
+use crate::keep::{self, write_whole};
 use crate::plan::preview;
 use crate::prepare::edge_config;
+use crate::report::{self, Form};
 use crate::roll::{self, RollArgs};
 use crate::{enroll, health, merge, plan, run, sim};
 
@@ -61,7 +61,7 @@ enum Command {
     Prepare(PrepareArgs),
     /// Simulate a part of a plan, with other processes that share a folder with this one
     Sim(SimArgs),
-    /// Put reports together
+    /// Read reports: judge, print and merge them
     #[command(subcommand)]
     Report(ReportCommand),
     /// Check whether a part of a fleet is healthy, for a container's health check
@@ -101,9 +101,12 @@ struct ManifestArgs {
 struct RunArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
-    /// Write the report into this folder: report.json
+    /// Write the report into this folder: report.json, summary.txt, summary.md and junit.xml
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    /// Write further files into the folder of the report
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "report")]
+    formats: Vec<keep::Format>,
     /// Run the whole plan, even where all devices fail for a reason that only a person can mend; without it, such a run
     /// stops after half a minute
     #[arg(long)]
@@ -165,6 +168,36 @@ struct SimArgs {
 enum ReportCommand {
     /// Make one report of what the processes of `fleet sim` wrote, and name the shards that are missing
     Merge(MergeArgs),
+    /// Judge a run by other thresholds than those it was run with; ends with 99 where one is crossed
+    Check(CheckArgs),
+    /// Print a report as `run` prints its summary
+    Text(ReportFile),
+    /// Print a report as Markdown, for the page that a pipeline shows of a job
+    Md(ReportFile),
+    /// Print a report as JUnit test results: a test for each threshold, and one for the run
+    Junit(ReportFile),
+}
+
+#[derive(Debug, Args)]
+struct ReportFile {
+    /// report.json, or the folder that it is in
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    file: ReportFile,
+    /// The manifest whose thresholds the run is judged by
+    #[arg(value_name = "MANIFEST")]
+    manifest: PathBuf,
+    /// Override a key of the manifest
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Write the report with this judgement into this folder
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -175,7 +208,7 @@ struct MergeArgs {
     /// The run, where there are several; the newest when left out
     #[arg(long, value_name = "RUN_ID")]
     run: Option<String>,
-    /// Write the report into this folder: report.json
+    /// Write the report into this folder: report.json, summary.txt, summary.md and junit.xml
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 }
@@ -292,9 +325,7 @@ fn obey(command: Command) -> ExitCode {
         Command::Cert(args) => code(cert::run(&args)),
         Command::Prepare(args) => code(in_runtime(fleet_prepare(args))),
         Command::Sim(args) => code(in_runtime(fleet_sim(args))),
-        Command::Report(ReportCommand::Merge(args)) => {
-            code(merge::run(&args.results, args.run.as_deref(), args.report.as_deref()))
-        }
+        Command::Report(command) => code(fleet_report(command)),
         Command::Health(HealthCommand::Emulator { state, app }) => {
             code(in_runtime(async move { health::emulator(&state, &app).await }))
         }
@@ -333,6 +364,7 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
     let RunArgs {
         manifest,
         report,
+        formats,
         keep_going,
         stop,
     } = args;
@@ -341,11 +373,22 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         set: manifest.file.set,
         duration: manifest.duration,
         report,
+        formats,
         keep_going,
         stop_within: stop.stop_within.0,
         executable: executable()?,
     };
     run::run(options, interrupts).await
+}
+
+fn fleet_report(command: ReportCommand) -> Result<u8, Failure> {
+    match command {
+        ReportCommand::Merge(args) => merge::run(&args.results, args.run.as_deref(), args.report.as_deref()),
+        ReportCommand::Check(args) => report::check(&args.file.file, &args.manifest, &args.set, args.report.as_deref()),
+        ReportCommand::Text(args) => report::show(&args.file, Form::Text),
+        ReportCommand::Md(args) => report::show(&args.file, Form::Markdown),
+        ReportCommand::Junit(args) => report::show(&args.file, Form::Junit),
+    }
 }
 
 async fn fleet_roll(args: RollArgs) -> Result<u8, Failure> {

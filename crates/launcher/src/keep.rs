@@ -8,7 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use device_sim::console;
 use files::{self, Access, Durability};
+use fleet_report::junit::junit;
+use fleet_report::markdown::markdown;
 use fleet_report::report::Report;
+use fleet_report::summary::summary;
 use fleet_report::thresholds::Marks;
 use iot_protocol::shown;
 
@@ -57,16 +60,34 @@ fn try_file_in(option: &str, folder: &Path) -> anyhow::Result<()> {
     written.with_context(|| format!("{option}: can't write into the folder `{}`", shown::path(folder)))
 }
 
-/// Writes `report.json` into `folder`, whole or not at all.
-///
-/// # Errors
-///
-/// The folder can't be made or the file can't be written.
-pub fn write(report: &Report, folder: &Path) -> anyhow::Result<PathBuf> {
-    let path = folder.join("report.json");
-    let text = serde_json::to_string_pretty(report).context("the report can't be put into JSON")? + "\n";
+/// What is written besides the usual files of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// devices.csv: the last state of each device
+    Csv,
+}
+
+/// Writes the files of a report into `folder`, each whole or not at all: `report.json`, `summary.txt`, `summary.md` and
+/// `junit.xml`. Where one can't be written, the others are.
+#[must_use]
+pub fn write(report: &Report, folder: &Path) -> Vec<anyhow::Result<PathBuf>> {
+    let json = serde_json::to_string(report).context("the report can't be put into JSON");
+    [
+        ("report.json", json.map(|text| text + "\n")),
+        ("summary.txt", Ok(summary(report, Marks::Ascii))),
+        ("summary.md", Ok(markdown(report))),
+        ("junit.xml", Ok(junit(report))),
+    ]
+    .into_iter()
+    .map(|(name, text)| write_into(folder, name, text?.as_bytes()))
+    .collect()
+}
+
+/// Writes a file into a folder of reports.
+pub(crate) fn write_into(folder: &Path, name: &str, content: &[u8]) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", shown::path(folder)))?;
-    write_whole(&path, text.as_bytes())?;
+    let path = folder.join(name);
+    write_whole(&path, content)?;
     Ok(path)
 }
 
@@ -92,11 +113,31 @@ pub fn marks() -> Marks {
 /// A file is missing, or the summary could not be printed. All of it is in the message.
 pub fn deliver(written: Vec<anyhow::Result<PathBuf>>, summary: String, tell: impl Fn(String)) -> anyhow::Result<()> {
     let mut missing = Vec::new();
+    let mut there: Vec<PathBuf> = Vec::new();
     for written in written {
         match written {
-            Ok(path) => tell(format!("report written to {}", shown::path(&path))),
-            Err(error) => missing.push(format!("the report is missing: {error:#}")),
+            Ok(path) => there.push(path),
+            Err(error) => missing.push(format!("a file of the report is missing: {error:#}")),
         }
+    }
+    // What keeps all of them away is one reason.
+    if there.is_empty() {
+        missing.truncate(1);
+        missing
+            .iter_mut()
+            .for_each(|words| *words = words.replacen("a file of the report", "the report", 1));
+    }
+    if let Some(folder) = there.first().and_then(|path| path.parent()) {
+        let names: Vec<_> = there
+            .iter()
+            .filter_map(|path| path.file_name())
+            .map(|name| name.to_string_lossy())
+            .collect();
+        tell(format!(
+            "report written to {}: {}",
+            shown::path(folder),
+            names.join(", ")
+        ));
     }
     if let Err(error) = console::result(summary, READ_WITHIN) {
         missing.push(format!("the summary can't be written to stdout: {error}"));

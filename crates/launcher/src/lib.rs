@@ -71,6 +71,7 @@ pub mod plan;
 pub mod prepare;
 pub mod process;
 pub mod progress;
+pub mod report;
 pub mod roll;
 pub mod run;
 pub mod sim;

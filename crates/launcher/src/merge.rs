@@ -11,6 +11,7 @@ use fleet_report::record::{RECORD_VERSION, Record};
 use fleet_report::summary::summary;
 use fleet_report::words::counted;
 use iot_protocol::shown;
+use provisioning::explain;
 
 use crate::exit::Failure;
 use crate::keep::{self, deliver, marks};
@@ -32,8 +33,9 @@ pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Res
             counted(others, "other run is", "other runs are")
         ));
     }
-    let report = merge(records).map_err(Failure::refused)?;
-    let written = folder.map(|folder| keep::write(&report, folder)).into_iter().collect();
+    let mut report = merge(records).map_err(Failure::refused)?;
+    report.advise(|reason| explain::of_reason(reason).map(|advice| advice.remedy.to_owned()));
+    let written = folder.map(|folder| keep::write(&report, folder)).unwrap_or_default();
     deliver(written, summary(&report, marks()), console::note)?;
     Ok(report.exit)
 }

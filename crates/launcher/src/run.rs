@@ -1,13 +1,18 @@
 //! The life of a run, from the manifest to the report.
 
+mod devices;
+mod environment;
+mod event_log;
 mod events;
 mod futile;
 mod judge;
 pub mod prepare;
 mod silence;
+mod stages;
 mod supervise;
 mod throttling;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +20,16 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use events::{Agenda, Results};
 use files::{self, Access, Durability};
-use fleet_protocol::lines::counter;
-use fleet_report::report::{EndReason, Report, Run};
+use fleet_protocol::lines::{DeviceLine, counter};
+use fleet_report::measurements::Measurements;
+use fleet_report::report::{Circumstances, EndReason, EventMark, Report, Run};
 use fleet_report::summary::summary;
 use fleet_report::thresholds::ThresholdResult;
-use fleet_report::totals::{Received, Totals};
+use fleet_report::totals::Received;
 use fleet_report::words::{self, counted};
 use iot_protocol::shown;
 use jiff::Timestamp;
+use provisioning::explain;
 use settings::Span;
 use tokio::time::{Instant, timeout_at};
 
@@ -33,7 +40,7 @@ use crate::control::{RunHandle, Status};
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED, THRESHOLDS};
 use crate::interrupts::Interrupts;
-use crate::keep::{self, deliver, marks};
+use crate::keep::{self, Format, deliver, marks};
 use crate::manifest::types::Target;
 use crate::manifest::{self, Manifest};
 use crate::paths::absolute;
@@ -46,7 +53,8 @@ use crate::process::shards::Shards;
 use crate::progress::Story;
 use crate::roll;
 use judge::Judge;
-use supervise::{Extent, Outcome, Watch};
+use stages::StageClock;
+use supervise::{Extent, Finished, Outcome, Watch};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -59,6 +67,8 @@ pub struct Options {
     pub duration: Option<Span>,
     /// Where the report goes.
     pub report: Option<PathBuf>,
+    /// What is written there besides the usual files.
+    pub formats: Vec<Format>,
     /// Run the whole plan, even where all devices fail for a reason that only a person can mend.
     pub keep_going: bool,
     /// How long the end may take.
@@ -114,7 +124,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         prepared = prepared => prepared?,
         () = interrupts.next() => {
             // What had been started is killed by being dropped; there is nothing to drain yet.
-            return finish(&start, &Outcome::interrupted_early(), Found::default(), options.report.as_deref(), story);
+            return finish(&start, &Outcome::interrupted_early(), Found::default(), &options, story);
         }
     };
     let Ready {
@@ -146,6 +156,8 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     };
     let desk = Broker::new(status, start.processes as usize);
     let agenda = Agenda::new(Arc::new(start.manifest.clone()), live, story);
+    let clock = StageClock::new(&start.manifest.load.stages, start.devices, Instant::now());
+    let t0 = Some(Timestamp::now());
     let mut watch = Watch::new(
         Extent {
             devices: start.devices,
@@ -157,13 +169,9 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         agenda,
         options.stop_within,
         story,
+        clock,
     );
-    watch.judge(Judge::new(
-        &start.manifest.thresholds.0,
-        &start.manifest.load.stages,
-        start.devices,
-        Instant::now(),
-    ));
+    watch.judge(Judge::new(&start.manifest.thresholds.0));
     watch.advise(Advisor::new(start.manifest.clone()));
     if options.keep_going || start.fails_on_purpose() {
         watch.keep_going();
@@ -172,17 +180,29 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         .run(shards, events, questions, &mut emulator, &mut interrupts)
         .await;
     let shown = watch.device_to_show().map(str::to_owned);
-    let (totals, agenda, ending, judge) = watch.into_parts();
-    let report = options.report.as_deref();
+    let Finished {
+        measurements,
+        marks,
+        devices,
+        agenda,
+        ending,
+        judge,
+        time_to_online,
+        end,
+    } = watch.finish();
+    let mut found = Found {
+        measurements,
+        marks,
+        devices,
+        t0,
+        time_to_online,
+        ..Found::default()
+    };
     if outcome.left_at_once {
-        let judged = judge.map(|judge| judge.finish(Instant::now(), outcome.losses, 0));
-        let judged = judged.unwrap_or_default();
-        let found = Found {
-            totals,
-            judged,
-            ..Found::default()
-        };
-        return finish(&start, &outcome, found, report, story);
+        found.judged = judge
+            .map(|judge| judge.finish(end, outcome.losses, 0))
+            .unwrap_or_default();
+        return finish(&start, &outcome, found, &options, story);
     }
     // An emulator that died with the run answers nothing, and would be asked again and again.
     let gone = matches!(start.manifest.target, Target::Emulator(_)) && emulator.is_none();
@@ -214,17 +234,12 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         story.tell(words);
     }
     outcome.received_unknown = received.is_none() && application.is_some_and(|application| application.counts());
-    let acked = totals.counter(counter::TELEMETRY_ACKED);
+    let acked = found.measurements.totals.counter(counter::TELEMETRY_ACKED);
     let not_received = received.map_or(0, |received| acked.saturating_sub(received.received_unique));
-    let judged = judge.map(|judge| judge.finish(Instant::now(), outcome.losses, not_received));
-    let judged = judged.unwrap_or_default();
-    let found = Found {
-        totals,
-        judged,
-        received,
-        results,
-    };
-    finish(&start, &outcome, found, report, story)
+    let judged = judge.map(|judge| judge.finish(end, outcome.losses, not_received));
+    found.judged = judged.unwrap_or_default();
+    (found.received, found.results) = (received, results);
+    finish(&start, &outcome, found, &options, story)
 }
 
 /// Asks the application what it has seen, for as long as the end allows. What it does not answer is unknown.
@@ -372,7 +387,13 @@ impl Start {
 
 /// What is known when a run is over.
 struct Found {
-    totals: Totals,
+    measurements: Measurements,
+    marks: Vec<EventMark>,
+    /// The last line of each device.
+    devices: BTreeMap<String, DeviceLine>,
+    /// When the processes were started.
+    t0: Option<Timestamp>,
+    time_to_online: Option<Duration>,
     judged: Vec<ThresholdResult>,
     /// What the target received, as far as it answers.
     received: Option<Received>,
@@ -383,7 +404,11 @@ impl Default for Found {
     /// Nothing was started.
     fn default() -> Self {
         Self {
-            totals: Totals::new(0),
+            measurements: Measurements::new(0),
+            marks: Vec::new(),
+            devices: BTreeMap::new(),
+            t0: None,
+            time_to_online: None,
             judged: Vec::new(),
             received: None,
             results: Results::default(),
@@ -391,10 +416,13 @@ impl Default for Found {
     }
 }
 
-fn finish(start: &Start, outcome: &Outcome, found: Found, folder: Option<&Path>, story: Story) -> Result<u8, Failure> {
-    let asked = u64::from(start.devices);
+fn finish(start: &Start, outcome: &Outcome, found: Found, options: &Options, story: Story) -> Result<u8, Failure> {
     let Found {
-        totals,
+        measurements,
+        marks: events,
+        devices,
+        t0,
+        time_to_online,
         judged,
         received,
         results,
@@ -404,21 +432,26 @@ fn finish(start: &Start, outcome: &Outcome, found: Found, folder: Option<&Path>,
         started: Some(start.now),
         ended: Some(Timestamp::now()),
         duration_s: Some(story.elapsed().as_secs_f64()),
+        time_to_online_s: time_to_online.map(|took| took.as_secs_f64()),
         end_reason: Some(outcome.end_reason.unwrap_or(EndReason::StagesOver)),
         failures: outcome.failures.iter().chain(&outcome.hopeless).cloned().collect(),
         command: Some(command_line(
             std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
         )),
     };
-    let mut report = Report::new(
-        Some(start.resolved.clone()),
+    let circumstances = Circumstances {
         run,
-        asked,
-        &totals,
-        outcome.losses,
-        received,
-    );
-    report.received_unknown = outcome.received_unknown;
+        t0,
+        environment: Some(environment::of(&measurements)),
+        manifest: Some(start.resolved.clone()),
+        asked: u64::from(start.devices),
+        losses: outcome.losses,
+        target: received,
+        target_unknown: outcome.received_unknown,
+        events,
+    };
+    let mut report = Report::new(circumstances, &measurements);
+    report.advise(|reason| explain::of_reason(reason).map(|advice| advice.remedy.to_owned()));
     report.judge(judged);
     report.exit = if outcome.left_at_once {
         INTERRUPTED
@@ -434,7 +467,11 @@ fn finish(start: &Start, outcome: &Outcome, found: Found, folder: Option<&Path>,
         PASSED
     };
     let mut text = summary(&report, marks());
-    let mut written: Vec<_> = folder.map(|folder| keep::write(&report, folder)).into_iter().collect();
+    let folder = options.report.as_deref();
+    let mut written: Vec<_> = folder.map(|folder| keep::write(&report, folder)).unwrap_or_default();
+    if let Some(folder) = folder.filter(|_| options.formats.contains(&Format::Csv)) {
+        written.push(devices::write(&start.manifest, &devices, folder));
+    }
     for (index, roll) in results.rolls.iter().enumerate() {
         let name = match index {
             0 => "roll.json".to_owned(),

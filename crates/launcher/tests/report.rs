@@ -9,10 +9,11 @@ use std::path::Path;
 
 use fleet_protocol::histogram::Encoder;
 use fleet_protocol::lines::{Line, Phase};
-use fleet_report::report::{EndReason, Losses, Report, Run};
+use fleet_report::measurements::Measurements;
+use fleet_report::report::{Circumstances, EndReason, Environment, Losses, Report, Run};
 use fleet_report::summary::summary;
-use fleet_report::thresholds::Marks;
-use fleet_report::totals::{Received, Totals};
+use fleet_report::thresholds::{Marks, Second, Stage};
+use fleet_report::totals::Received;
 
 const MANIFEST: &str = r#"
 [fleet]
@@ -88,26 +89,50 @@ fn encoded(values: &[u64]) -> String {
 
 fn report(losses: Losses, failures: &[&str], received: Option<Received>) -> Report {
     let manifest = launcher::manifest::parse("fleet.toml", MANIFEST, Path::new("/fleets"), &[]).unwrap();
-    let mut totals = Totals::new(2);
-    for (process, line) in lines() {
+    let mut measurements = Measurements::new(2);
+    for (at_s, (process, line)) in (1..).zip(lines()) {
         let Line::Stats(stats) = serde_json::from_str(&line).unwrap() else {
             panic!("not a stats line: {line}");
         };
-        totals.add(process, stats);
+        let at = u32::try_from(at_s).unwrap();
+        measurements.line(process, stats.into(), f64::from(at));
+        let stage = Some(Stage {
+            number: at,
+            held: at > 1,
+        });
+        measurements.second(Second { at_s, stage });
     }
     let run = Run {
         id: "20261124T020000000".to_owned(),
         started: Some("2026-11-24T02:00:00Z".parse().unwrap()),
         ended: Some("2026-11-24T02:00:41.5Z".parse().unwrap()),
         duration_s: Some(41.5),
+        time_to_online_s: Some(1.5),
         end_reason: Some(EndReason::StagesOver),
         failures: failures.iter().map(|&failure| failure.to_owned()).collect(),
         command: Some("fleet run fleet.toml".to_owned()),
     };
-    let manifest = serde_json::to_value(manifest).unwrap();
-    let mut report = Report::new(Some(manifest), run, 10, &totals, losses, received);
+    let circumstances = Circumstances {
+        run,
+        t0: Some("2026-11-24T02:00:03Z".parse().unwrap()),
+        environment: Some(Environment {
+            os: "Linux 6.1".to_owned(),
+            cores: 2,
+            memory_bytes: 8 << 30,
+            nofile: 20_000,
+            hosts: vec!["bench".to_owned()],
+        }),
+        manifest: Some(serde_json::to_value(manifest).unwrap()),
+        asked: 10,
+        losses,
+        target: received,
+        ..Circumstances::default()
+    };
+    let mut report = Report::new(circumstances, &measurements);
     report.exit = 1;
-    report.tool.version = "0.0.0";
+    report.tool.version = "0.0.0".to_owned();
+    report.tool.target = "x86_64-linux".to_owned();
+    report.advise(|reason| (reason == "dps_unauthorized").then(|| "enroll its CA".to_owned()));
     report
 }
 
@@ -141,15 +166,51 @@ fn what_a_process_took_with_it_is_in_the_verdict_and_in_the_account() {
 }
 
 #[test]
-fn a_report_is_written_whole() {
+fn a_report_is_written_whole_and_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("made/for/it");
-    let path = launcher::keep::write(&report(Losses::default(), &[], None), &inner).unwrap();
-    assert_eq!(path, inner.join("report.json"));
-    assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 1);
-    let text = std::fs::read_to_string(path).unwrap();
-    assert_eq!(
-        serde_json::from_str::<serde_json::Value>(&text).unwrap()["schema_version"],
-        1
-    );
+    let report = report(Losses::default(), &[], None);
+    let written = launcher::keep::write(&report, &inner);
+    let names: Vec<_> = written
+        .into_iter()
+        .map(|path| path.unwrap().file_name().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["report.json", "summary.txt", "summary.md", "junit.xml"]);
+    assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 4);
+    let text = std::fs::read(inner.join("report.json")).unwrap();
+    assert_eq!(Report::read(&text).unwrap(), report);
+    // Everything that is printed of a run can be printed of its report.
+    let summary_then = std::fs::read_to_string(inner.join("summary.txt")).unwrap();
+    assert_eq!(summary(&Report::read(&text).unwrap(), Marks::Ascii), summary_then);
+}
+
+#[test]
+fn the_report_as_markdown_and_as_test_results() {
+    let losses = Losses {
+        wanted: 1,
+        failed: 2,
+        unreported: 20,
+    };
+    let report = report(losses, &["device-sim 1/2 died: signal: 9 (SIGKILL)"], None);
+    insta::assert_snapshot!("markdown", fleet_report::markdown::markdown(&report));
+    insta::assert_snapshot!("junit", fleet_report::junit::junit(&report));
+}
+
+#[test]
+fn the_committed_schema_is_the_one_of_this_build() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/report.schema.json");
+    let schema = serde_json::to_string_pretty(&schemars::schema_for!(Report)).unwrap() + "\n";
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    if committed != schema {
+        let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report.schema.json");
+        std::fs::write(&beside, &schema).unwrap();
+        panic!(
+            "configs/report.schema.json is not what this build writes; copy {} over it",
+            beside.display()
+        );
+    }
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let report = serde_json::to_value(report(Losses::default(), &[], None)).unwrap();
+    let errors: Vec<_> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
 }

@@ -1,17 +1,32 @@
 //! How long things took, and what is in no histogram because it never ended.
 
-use fleet_protocol::lines::{Phase, Unfinished, counter};
-use hdrhistogram::Histogram;
-use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
+use fleet_protocol::histogram::Encoder;
+use fleet_protocol::lines::{GroupStats, Phase, Unfinished, counter};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::sparse::SparseHistogram;
+use crate::timeline::Timeline;
 use crate::totals::Totals;
+use crate::words::seconds;
+
+/// The most blocks that a run is cut into.
+const BLOCKS: usize = 20;
 
 /// The distribution of one phase, in seconds. Its percentiles are those of what ended well, so what did not stands beside
 /// them. They are null where nothing did.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// How often it was measured.
     pub count: u64,
+    /// The quickest.
+    pub min: Option<f64>,
+    /// The mean.
+    pub mean: Option<f64>,
+    /// The standard deviation.
+    pub stddev: Option<f64>,
     /// Half were quicker.
     pub p50: Option<f64>,
     /// 90 % were quicker.
@@ -22,6 +37,8 @@ pub struct Latency {
     pub p99: Option<f64>,
     /// 99.9 % were quicker.
     pub p999: Option<f64>,
+    /// 99.99 % were quicker.
+    pub p9999: Option<f64>,
     /// The slowest.
     pub max: Option<f64>,
     /// How many attempts failed.
@@ -30,10 +47,17 @@ pub struct Latency {
     pub unfinished: Waiting,
     /// How many of the values were longer than ten minutes; they are counted as ten minutes.
     pub clipped: u64,
+    /// All values: base64 of an HDR histogram (V2) of microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<String>,
+    /// The same for each of at most 20 equally long blocks of the run, one after the other: what happens in one block is
+    /// closer to its neighbours than to the rest, which a comparison of two runs has to respect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<String>,
 }
 
 /// What was given up without an end.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Waiting {
     /// How often.
     pub count: u64,
@@ -41,30 +65,138 @@ pub struct Waiting {
     pub oldest_s: Option<f64>,
 }
 
-impl Latency {
-    /// The figures of a phase; `None` where there are none at all.
-    pub(super) fn of(phase: Phase, totals: &Totals, unfinished: Option<Unfinished>) -> Option<Self> {
-        let histogram = totals.histogram(phase);
-        let failed = failures(phase).map_or(0, |prefix| totals.by_reason(prefix).values().sum());
-        if histogram.is_none() && failed == 0 && unfinished.is_none() {
+/// How long a phase took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseLatency {
+    /// In all groups.
+    pub all: Latency,
+    /// In each group of which there is something.
+    pub groups: BTreeMap<String, Latency>,
+}
+
+/// The latencies of a run, by the word of the phase.
+pub type Latencies = BTreeMap<String, PhaseLatency>;
+
+/// What the distribution of a phase in a group is made of.
+#[derive(Default)]
+struct Parts {
+    times: SparseHistogram,
+    blocks: Vec<SparseHistogram>,
+    failed: u64,
+    unfinished: Unfinished,
+    clipped: u64,
+}
+
+/// All phases of which there is anything.
+pub(super) fn latencies(totals: &Totals, timeline: &Timeline) -> Latencies {
+    let unfinished = totals.unfinished();
+    let names = totals.groups().map(|(name, _)| name.to_owned());
+    let timed = totals
+        .times()
+        .keys()
+        .chain(unfinished.keys())
+        .map(|(_, group)| group.clone());
+    let groups: BTreeSet<String> = names.chain(timed).collect();
+    let mut encoder = Encoder::deflating();
+    let mut all_phases = Latencies::new();
+    for phase in Phase::ALL {
+        let mut all = Parts::default();
+        let mut groups_of_it = BTreeMap::new();
+        for group in &groups {
+            let key = (phase, group.clone());
+            let own = totals
+                .groups()
+                .filter(|(name, _)| name == group)
+                .map(|(_, stats)| stats);
+            let (failed, clipped) = failed_and_clipped(phase, own);
+            let parts = Parts {
+                times: totals.times().get(&key).cloned().unwrap_or_default(),
+                blocks: timeline.blocks(phase, group, BLOCKS),
+                failed,
+                unfinished: unfinished.get(&key).copied().unwrap_or_default(),
+                clipped,
+            };
+            all.add(&parts);
+            if let Some(latency) = parts.latency(&mut encoder) {
+                groups_of_it.insert(group.clone(), latency);
+            }
+        }
+        // Lines without groups have their counters for all devices only.
+        all.failed = failures(phase).map_or(0, |prefix| totals.by_reason(prefix).values().sum());
+        all.clipped = totals.counter(&format!("{}{}", counter::CLIPPED, phase.word()));
+        if let Some(all) = all.latency(&mut encoder) {
+            let latency = PhaseLatency {
+                all,
+                groups: groups_of_it,
+            };
+            all_phases.insert(phase.word().to_owned(), latency);
+        }
+    }
+    all_phases
+}
+
+fn failed_and_clipped<'a>(phase: Phase, stats: impl Iterator<Item = &'a GroupStats>) -> (u64, u64) {
+    let clipped_name = format!("{}{}", counter::CLIPPED, phase.word());
+    let (mut failed, mut clipped) = (0, 0);
+    for (name, count) in stats.flat_map(|stats| &stats.counters) {
+        if failures(phase).is_some_and(|prefix| name.starts_with(prefix)) {
+            failed += count;
+        }
+        if *name == clipped_name {
+            clipped += count;
+        }
+    }
+    (failed, clipped)
+}
+
+impl Parts {
+    fn add(&mut self, other: &Self) {
+        self.times.add(&other.times);
+        self.blocks
+            .resize(self.blocks.len().max(other.blocks.len()), SparseHistogram::default());
+        for (block, more) in self.blocks.iter_mut().zip(&other.blocks) {
+            block.add(more);
+        }
+        self.unfinished = self.unfinished.and(other.unfinished);
+    }
+
+    /// Nothing where there is nothing at all.
+    fn latency(&self, encoder: &mut Encoder) -> Option<Latency> {
+        if self.times.is_empty() && self.failed == 0 && self.unfinished.count == 0 {
             return None;
         }
-        let at = |quantile| histogram.map(|histogram| seconds(histogram.value_at_quantile(quantile)));
-        let unfinished = unfinished.unwrap_or_default();
-        Some(Self {
-            count: histogram.map_or(0, Histogram::len),
+        let values = self.times.to_histogram();
+        let of = |value: u64| (!self.times.is_empty()).then(|| seconds(value));
+        let at = |quantile| of(values.value_at_quantile(quantile));
+        let mean = |micros: f64| (!self.times.is_empty()).then_some(micros / 1e6);
+        let oldest = self.unfinished.oldest_ms.saturating_mul(1_000);
+        // One block is the whole run.
+        let blocks = if self.times.is_empty() || self.blocks.len() < 2 {
+            &[][..]
+        } else {
+            &self.blocks[..]
+        };
+        let mut encode = |times: &SparseHistogram| encoder.encode(&times.to_histogram());
+        Some(Latency {
+            count: self.times.len(),
+            min: of(values.min()),
+            mean: mean(values.mean()),
+            stddev: mean(values.stdev()),
             p50: at(0.5),
             p90: at(0.9),
             p95: at(0.95),
             p99: at(0.99),
             p999: at(0.999),
-            max: histogram.map(|histogram| seconds(histogram.max())),
-            failed,
+            p9999: at(0.9999),
+            max: of(values.max()),
+            failed: self.failed,
             unfinished: Waiting {
-                count: unfinished.count,
-                oldest_s: (unfinished.count > 0).then(|| seconds(unfinished.oldest_ms.saturating_mul(1_000))),
+                count: self.unfinished.count,
+                oldest_s: (self.unfinished.count > 0).then(|| seconds(oldest)),
             },
-            clipped: totals.counter(&format!("{}{}", counter::CLIPPED, phase.word())),
+            clipped: self.clipped,
+            histogram: (!self.times.is_empty()).then(|| encode(&self.times)),
+            blocks: blocks.iter().map(encode).collect(),
         })
     }
 }
@@ -87,9 +219,4 @@ fn failures(phase: Phase) -> Option<&'static str> {
         | Phase::Publish
         | Phase::PublishSent => None,
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "the values are far below 2^53")]
-fn seconds(micros: u64) -> f64 {
-    micros as f64 / 1e6
 }

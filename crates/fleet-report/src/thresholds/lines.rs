@@ -21,7 +21,9 @@ pub enum Marks {
 }
 
 impl Marks {
-    const fn of(self, result: &ThresholdResult) -> &'static str {
+    /// The mark of a judgement.
+    #[must_use]
+    pub const fn of(self, result: &ThresholdResult) -> &'static str {
         let is_empty = matches!(result.verdict, Verdict::NoData) && result.allow_empty;
         match (self, result.verdict) {
             (Self::Unicode, _) if is_empty => "–",
@@ -52,18 +54,22 @@ pub fn headline(results: &[ThresholdResult]) -> Option<String> {
 /// A line for each threshold: mark, metric, what must hold, what was measured, and when it went wrong.
 #[must_use]
 pub fn lines(results: &[ThresholdResult], marks: Marks) -> String {
-    let rows: Vec<_> = results.iter().map(|result| Row::of(result, marks)).collect();
-    let width = |cell: fn(&Row) -> &String| rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
+    let rows: Vec<_> = results
+        .iter()
+        .map(|result| (marks.of(result), ThresholdRow::of(result)))
+        .collect();
+    let width =
+        |cell: fn(&ThresholdRow) -> &String| rows.iter().map(|(_, row)| cell(row).chars().count()).max().unwrap_or(0);
     let (name, expression) = (
         width(|row| &row.name),
         width(|row| &row.expression).max(LEAST_EXPRESSION),
     );
     let actual = width(|row| &row.actual);
     let mut text = String::new();
-    for row in &rows {
+    for (mark, row) in &rows {
         let line = format!(
-            "  {} {:name$}  {:expression$}  {:actual$}  {}",
-            row.mark, row.name, row.expression, row.actual, row.notes
+            "  {mark} {:name$}  {:expression$}  {:actual$}  {}",
+            row.name, row.expression, row.actual, row.notes
         );
         text.push_str(line.trim_end());
         text.push('\n');
@@ -74,20 +80,26 @@ pub fn lines(results: &[ThresholdResult], marks: Marks) -> String {
 /// So wide that the lines of most runs have their values in the same place.
 const LEAST_EXPRESSION: usize = 16;
 
-struct Row {
-    mark: &'static str,
-    name: String,
-    expression: String,
-    actual: String,
-    notes: String,
+/// A threshold in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThresholdRow {
+    /// What was measured, with its labels.
+    pub name: String,
+    /// What must hold.
+    pub expression: String,
+    /// What was measured, with its unit, or `no data`.
+    pub actual: String,
+    /// When it went wrong, and whatever else has to be said.
+    pub notes: String,
 }
 
-impl Row {
-    fn of(result: &ThresholdResult, marks: Marks) -> Self {
+impl ThresholdRow {
+    /// The words for a judgement.
+    #[must_use]
+    pub fn of(result: &ThresholdResult) -> Self {
         // The words of a report that comes from elsewhere could be anything.
         let shown = |text: &str| shown::text(text).to_string();
         Self {
-            mark: marks.of(result),
             name: shown(&format!("{}{}", result.metric.name(), result.labels)),
             expression: shown(&result.expression),
             actual: result

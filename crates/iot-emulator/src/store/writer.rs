@@ -177,7 +177,9 @@ mod tests {
         writer.write(vec![change("first")]);
         let (under_way, _) = writer.queue.next(Instant::now()).unwrap();
         assert_eq!(under_way.len(), 1);
-        let last = (0..1000).map(|number| writer.write(vec![change(&number.to_string())])).max();
+        let last = (0..1000)
+            .map(|number| writer.write(vec![change(&number.to_string())]))
+            .max();
         let (shared, ticket) = writer.queue.next(Instant::now()).unwrap();
         assert_eq!((shared.len(), Some(ticket)), (1000, last));
         writer.queue.close();

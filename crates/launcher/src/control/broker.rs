@@ -96,12 +96,19 @@ impl Broker {
     pub(crate) fn device(&mut self, device: &DeviceLine) {
         self.watchers.retain(|lines| lines.send(device.clone()).is_ok());
         let known = self.devices.entry(device.id.clone()).or_insert_with(|| device.clone());
-        // Which certificate a device uses stays true until it says another.
+        // Which certificate a device uses and which hub it is assigned to stay true until it reports another.
         let leaf_sha256 = device.leaf_sha256.clone().or_else(|| known.leaf_sha256.take());
+        let hub = device.hub.clone().or_else(|| known.hub.take());
         *known = DeviceLine {
             leaf_sha256,
+            hub,
             ..device.clone()
         };
+    }
+
+    /// The last line of each device.
+    pub(crate) fn into_devices(self) -> BTreeMap<String, DeviceLine> {
+        self.devices
     }
 
     /// A process that has ended answers no more.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use fleet_report::summary::readable;
+use fleet_report::words::readable;
 use iot_protocol::shown;
 use jiff::Timestamp;
 use serde::Serialize;

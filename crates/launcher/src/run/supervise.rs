@@ -1,18 +1,23 @@
 //! Watching the device-sim processes: adding up what they say, telling it, and stopping them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use device_sim::ramp;
 use fleet_protocol::lines::{Action, DeviceLine, Line, State, counter};
-use fleet_report::report::{EndReason, Losses};
-use fleet_report::totals::{Decoded, Totals};
+use fleet_report::measurements::Measurements;
+use fleet_report::report::{EndReason, EventMark, Losses};
+use fleet_report::thresholds::Second;
+use fleet_report::totals::Decoded;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
+use super::event_log::EventLog;
 use super::events::Agenda;
 use super::futile::Futile;
 use super::judge::Judge;
 use super::silence::Silence;
+use super::stages::StageClock;
 use super::throttling::Throttling;
 use crate::advice::Advisor;
 use crate::control::Request;
@@ -28,7 +33,7 @@ use crate::progress::Story;
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
 /// As often as the processes write their figures.
-const JUDGED_EVERY: Duration = Duration::from_secs(1);
+const SECOND: Duration = Duration::from_secs(1);
 /// Processes say their figures every second.
 const SILENT_FOR: Duration = Duration::from_secs(15);
 /// So many troubled devices are told one by one; the summary counts them all.
@@ -107,7 +112,9 @@ pub(super) struct Extent {
 }
 
 pub(super) struct Watch {
-    pub(super) totals: Totals,
+    measurements: Measurements,
+    clock: StageClock,
+    log: EventLog,
     devices: u32,
     processes: u32,
     story: Story,
@@ -140,6 +147,21 @@ pub(super) struct Watch {
     judge: Option<Judge>,
 }
 
+/// What is left of a run when no device is.
+pub(super) struct Finished {
+    pub(super) measurements: Measurements,
+    pub(super) marks: Vec<EventMark>,
+    /// The last line of each device.
+    pub(super) devices: BTreeMap<String, DeviceLine>,
+    pub(super) agenda: Agenda,
+    /// What is left of the end's time.
+    pub(super) ending: Ending,
+    pub(super) judge: Option<Judge>,
+    pub(super) time_to_online: Option<Duration>,
+    /// The last second.
+    pub(super) end: Second,
+}
+
 impl Watch {
     pub(super) fn new(
         Extent {
@@ -152,9 +174,12 @@ impl Watch {
         agenda: Agenda,
         stop_within: Duration,
         story: Story,
+        clock: StageClock,
     ) -> Self {
         Self {
-            totals: Totals::new(processes as usize),
+            measurements: Measurements::new(processes as usize),
+            clock,
+            log: EventLog::default(),
             devices,
             processes,
             story,
@@ -187,12 +212,21 @@ impl Watch {
         self.judge = judge;
     }
 
-    /// The figures, the events and what is left of the end's time, when no device is left.
-    pub(super) fn into_parts(self) -> (Totals, Agenda, Ending, Option<Judge>) {
-        let ending = self
-            .ending
-            .unwrap_or_else(|| Ending::begin(Instant::now(), self.stop_within));
-        (self.totals, self.agenda, ending, self.judge)
+    /// What is left when no device is: the last second is over.
+    pub(super) fn finish(mut self) -> Finished {
+        let now = Instant::now();
+        let end = self.clock.drain_second(now);
+        self.measurements.second(end);
+        Finished {
+            measurements: self.measurements,
+            marks: self.log.into_marks(),
+            devices: self.desk.into_devices(),
+            agenda: self.agenda,
+            ending: self.ending.unwrap_or_else(|| Ending::begin(now, self.stop_within)),
+            judge: self.judge,
+            time_to_online: self.clock.time_to_online(),
+            end,
+        }
     }
 
     /// The end begins; it has begun only once.
@@ -237,9 +271,7 @@ impl Watch {
         if self.settled.hear(device) {
             let now = Instant::now();
             self.stages_over = Some(now + self.agenda.begin());
-            if let Some(judge) = &mut self.judge {
-                judge.stages_begin(now);
-            }
+            self.clock.begin(now);
         }
     }
 
@@ -285,8 +317,8 @@ impl Watch {
     ) -> Outcome {
         let mut progress = interval_at(Instant::now() + PROGRESS, PROGRESS);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut judging = interval_at(Instant::now() + JUDGED_EVERY, JUDGED_EVERY);
-        judging.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut seconds = interval_at(Instant::now() + SECOND, SECOND);
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -295,6 +327,7 @@ impl Watch {
                 },
                 death = death_of(emulator) => {
                     self.outcome.failures.push(first_line(&death));
+                    self.mark("emulator_died", first_line(&death));
                     self.outcome.ends(EndReason::EmulatorDied);
                     self.story.tell(death);
                     *emulator = None;
@@ -303,19 +336,11 @@ impl Watch {
                 () = at(self.ending.map(|ending| ending.drained())), if !self.killed => self.give_up(&shards),
                 () = at(self.stages_over), if self.ending.is_none() => self.begin_end(),
                 Some(question) = questions.recv() => if let Some(control) = self.desk.ask(question) {
-                    if matches!(control.action, Action::PauseRamp | Action::ResumeRamp) {
-                        // When the stages end, the processes know alone now.
-                        self.stages_over = None;
-                        if let Some(clock) = self.judge.as_mut().and_then(Judge::clock) {
-                            match control.action {
-                                Action::PauseRamp => clock.pause(Instant::now()),
-                                _ => clock.resume(Instant::now()),
-                            }
-                        }
-                    }
+                    self.pause_or_resume(control.action);
+                    self.log.order(self.clock.at_s(Instant::now()), &control);
                     shards.say(&control);
                 },
-                _ = judging.tick(), if self.judge.is_some() => self.look_at_thresholds(&shards),
+                _ = seconds.tick() => self.second(&shards),
                 _ = progress.tick() => {
                     self.tell_progress();
                     self.look_for_silence();
@@ -330,6 +355,7 @@ impl Watch {
                         return self.outcome.clone();
                     }
                     self.outcome.interrupted = true;
+                    self.mark("interrupted", "interrupted: devices drain and disconnect");
                     self.outcome.ends(EndReason::Interrupted);
                     self.story.tell("interrupted: devices drain and disconnect; once more leaves at once");
                     self.stop(&shards);
@@ -338,17 +364,36 @@ impl Watch {
         }
     }
 
-    /// A threshold that must not be crossed ends the run.
-    fn look_at_thresholds(&mut self, shards: &Shards) {
-        let Some(judge) = &mut self.judge else { return };
-        if self.ending.is_some() {
-            return judge.drain(Instant::now());
+    fn mark(&mut self, kind: &str, what: impl Into<String>) {
+        self.log.mark(self.clock.at_s(Instant::now()), kind, what);
+    }
+
+    fn pause_or_resume(&mut self, action: Action) {
+        let ramp = self.clock.ramp();
+        match action {
+            Action::PauseRamp => ramp.into_iter().for_each(|ramp| ramp.pause(Instant::now())),
+            Action::ResumeRamp => ramp.into_iter().for_each(|ramp| ramp.resume(Instant::now())),
+            _ => return,
         }
-        if let Some(threshold) = judge.second(Instant::now()) {
-            self.story.tell(format!(
-                "threshold crossed: {} {}: the run ends here (abort_on_fail)",
-                threshold.selector, threshold.expression
-            ));
+        // When the stages end, the processes know alone now.
+        self.stages_over = None;
+    }
+
+    /// A second has passed. A threshold that must not be crossed ends the run.
+    fn second(&mut self, shards: &Shards) {
+        let now = Instant::now();
+        if self.ending.is_some() {
+            let second = self.clock.drain_second(now);
+            self.measurements.second(second);
+            return self.judge.iter_mut().for_each(|judge| judge.drain(second));
+        }
+        let second = self.clock.second(now);
+        self.measurements.second(second);
+        self.log.stage(self.clock.at_s(now), second, &self.clock);
+        if let Some(threshold) = self.judge.as_mut().and_then(|judge| judge.second(second)) {
+            let crossed = format!("threshold crossed: {} {}", threshold.selector, threshold.expression);
+            self.story.tell(format!("{crossed}: the run ends here (abort_on_fail)"));
+            self.mark("threshold_crossed", crossed);
             self.outcome.ends(EndReason::ThresholdCrossed);
             self.stop(shards);
         }
@@ -361,12 +406,15 @@ impl Watch {
         match event.news {
             Update::Said(Line::Stats(stats)) => {
                 self.figures(event.process, stats.into());
-                let (acked, outstanding) = (self.totals.counter(counter::TELEMETRY_ACKED), self.totals.outstanding());
+                let (acked, outstanding) = (
+                    self.measurements.totals.counter(counter::TELEMETRY_ACKED),
+                    self.measurements.totals.outstanding(),
+                );
                 self.silence
                     .reported(event.process, acked, outstanding, self.story.elapsed());
                 self.tell_all_online();
-                let throttled = self.totals.counter(counter::DPS_THROTTLED);
-                let registered = self.totals.counter(counter::DEVICES_REGISTERED);
+                let throttled = self.measurements.totals.counter(counter::DPS_THROTTLED);
+                let registered = self.measurements.totals.counter(counter::DEVICES_REGISTERED);
                 self.throttling.reported(throttled, registered, self.story.elapsed());
             }
             Update::Said(Line::Device(device)) => {
@@ -374,7 +422,10 @@ impl Watch {
                 self.settle(&device);
                 self.hear_of(device);
             }
-            Update::Said(Line::Done { id, devices }) => self.desk.done(event.process, id, devices),
+            Update::Said(Line::Done { id, devices }) => {
+                self.log.done(id, devices);
+                self.desk.done(event.process, id, devices);
+            }
             Update::Said(Line::Refused { id, message }) => {
                 if !self.desk.refused(event.process, id, &message) {
                     self.story.tell(format!("a control line was refused: {message}"));
@@ -396,6 +447,7 @@ impl Watch {
                 if !self.killed {
                     let died = format!("{name} died: {died}");
                     self.outcome.failures.push(first_line(&died));
+                    self.mark("process_died", first_line(&died));
                     self.outcome.ends(EndReason::ProcessDied);
                     self.story.tell(died);
                 }
@@ -407,12 +459,14 @@ impl Watch {
     }
 
     fn figures(&mut self, process: usize, line: Decoded) {
+        let now = Instant::now();
         if let Some(judge) = &mut self.judge {
             judge.line(process, &line);
         }
-        self.totals.add(process, line);
-        if let Some(judge) = &mut self.judge {
-            judge.online(self.totals.state(State::Online), Instant::now());
+        self.measurements.line(process, line, self.clock.at_s(now));
+        let online = self.measurements.totals.state(State::Online);
+        if let Some((took, judge)) = self.clock.online(online, now).zip(self.judge.as_mut()) {
+            judge.time_to_online(took);
         }
     }
 
@@ -427,15 +481,15 @@ impl Watch {
 
     /// Counts what a process has taken with it.
     fn lose(&mut self, process: usize) {
-        let told = |name| self.totals.counter_of(process, name);
+        let told = |name| self.measurements.totals.counter_of(process, name);
         let wanted_until_then = told(counter::DEVICES_WANTED);
         // A process that said nothing at all still had its devices, and the stages would have wanted them.
         let wanted = wanted_of(process, self.processes, self.devices, self.peak).max(wanted_until_then);
-        let accounted = told(counter::DEVICES_CONNECTED) + self.totals.failed_of(process);
+        let accounted = told(counter::DEVICES_CONNECTED) + self.measurements.totals.failed_of(process);
         let losses = &mut self.outcome.losses;
         losses.wanted += wanted - wanted_until_then;
         losses.failed += wanted.saturating_sub(accounted);
-        losses.unreported += self.totals.last_second_of(process);
+        losses.unreported += self.measurements.totals.last_second_of(process);
     }
 
     fn hear_of(&mut self, device: DeviceLine) {
@@ -480,7 +534,7 @@ impl Watch {
     }
 
     fn tell_all_online(&mut self) {
-        let online = self.totals.state(State::Online);
+        let online = self.measurements.totals.state(State::Online);
         if !self.all_online && online == u64::from(self.devices) {
             self.all_online = true;
             self.story.tell(match online {
@@ -491,18 +545,18 @@ impl Watch {
     }
 
     fn tell_progress(&self) {
-        let states = states(&self.totals);
+        let states = states(&self.measurements.totals);
         let now = self.story.elapsed();
         if !states.is_empty() {
             let answers = match self.silence.no_answer_since(now) {
                 Some(since) => format!(", no answer since {:.1}s", since.as_secs_f64()),
                 None => String::new(),
             };
-            let registering = self.totals.state(State::Registering);
+            let registering = self.measurements.totals.state(State::Registering);
             let throttling = self.throttling.words(registering, self.devices, now);
             self.story.tell(format!(
                 "{states}; telemetry {} acknowledged{answers}{}",
-                self.totals.counter(counter::TELEMETRY_ACKED),
+                self.measurements.totals.counter(counter::TELEMETRY_ACKED),
                 throttling.map(|words| format!("; {words}")).unwrap_or_default()
             ));
         }

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{EMULATOR, Fleet, LONG, Running, SHORT, manifest, signal};
+use crate::support::{EMULATOR, Fleet, LONG, Running, SHORT, failures, manifest, signal};
 
 /// A fleet whose emulator obeys `rules`.
 fn with_rules(rules: &str, stages: &str) -> Fleet {
@@ -30,8 +30,12 @@ fn a_device_that_still_connects_when_the_stages_end_has_failed() {
         run.stdout
     );
     let report = fleet.report();
-    assert_eq!(report["errors"]["devices_failed/still_connecting"], 2, "{report:#}");
-    let to_online = &report["latency"]["time_to_online"];
+    assert_eq!(
+        failures(&report, "devices_failed", Some("still_connecting")),
+        2,
+        "{report:#}"
+    );
+    let to_online = &report["latency"]["time_to_online"]["all"];
     assert_eq!(
         (&to_online["count"], &to_online["unfinished"]["count"]),
         (&4.into(), &2.into())
@@ -48,8 +52,8 @@ fn a_device_that_waits_for_the_connect_rate_when_the_stages_end_has_failed() {
     let run = fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(1);
     let (connected, failed) = (run.figure("connected"), run.figure("failed"));
     assert!(failed > 0 && connected + failed == 6, "{}", run.stdout);
-    let waiting = &fleet.report()["errors"]["devices_failed/waiting_for_connect_rate"];
-    assert_eq!(*waiting, failed, "{}", run.stdout);
+    let waiting = failures(&fleet.report(), "devices_failed", Some("waiting_for_connect_rate"));
+    assert_eq!(waiting, failed, "{}", run.stdout);
 }
 
 #[test]
@@ -77,7 +81,7 @@ fn messages_that_are_never_acknowledged_stand_beside_the_percentiles_and_in_the_
         telemetry["acked"].as_u64().unwrap(),
     );
     assert!(acked < offered, "{telemetry}");
-    let unfinished = &report["latency"]["publish"]["unfinished"];
+    let unfinished = &report["latency"]["publish"]["all"]["unfinished"];
     assert_eq!(unfinished["count"], offered - acked, "{}", run.stdout);
     assert!(unfinished["oldest_s"].as_f64().unwrap() >= 10.0, "{unfinished}");
     assert!(
@@ -85,13 +89,7 @@ fn messages_that_are_never_acknowledged_stand_beside_the_percentiles_and_in_the_
         "{}",
         run.stdout
     );
-    let dropped: u64 = report["errors"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .filter(|(name, _)| name.starts_with("telemetry_dropped/"))
-        .map(|(_, count)| count.as_u64().unwrap())
-        .sum();
+    let dropped = failures(&report, "telemetry_dropped", None);
     assert_eq!(telemetry["dropped"], dropped, "{report:#}");
 }
 

@@ -19,6 +19,7 @@ mod figures;
 mod page;
 mod reach;
 mod refusals;
+mod reports;
 mod roll;
 mod run;
 mod sims;

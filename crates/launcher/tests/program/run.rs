@@ -4,7 +4,7 @@ use std::io::Read;
 use std::net::TcpListener;
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{EMULATOR, Fleet, LONG, SHORT, manifest, signal};
 
@@ -51,11 +51,30 @@ fn a_fleet_registers_reports_and_leaves_nothing_behind_and_a_second_run_reuses_i
     }
 
     let report = fleet.report();
-    let devices = json!({ "asked": 6, "registered": 6, "wanted": 6, "connected": 6, "failed": 0 });
+    let counts = |devices: u64| json!({ "asked": devices, "registered": devices, "wanted": devices, "connected": devices, "failed": 0 });
+    let mut devices = counts(6);
+    devices["by_group"] = json!({ "individual": counts(2), "thermostats": counts(4) });
     assert_eq!(report["devices"], devices);
-    assert_eq!(report["schema_version"], 1);
+    let timeline = &report["timeline"];
+    assert_eq!(
+        timeline["counts"]["registered"]
+            .as_array()
+            .map(|counts| counts.iter().filter_map(Value::as_u64).sum()),
+        Some(6_u64)
+    );
+    assert_eq!(
+        timeline["online"].as_array().map(Vec::len),
+        timeline["points"].as_u64().map(|points| points as usize)
+    );
+    let shards = report["generator"]["shards"].as_array().unwrap();
+    assert!(
+        shards.iter().all(|shard| shard["rss_bytes"].as_u64() > Some(1 << 20)),
+        "{shards:#?}"
+    );
+    assert_eq!(report["environment"]["hosts"].as_array().map(Vec::len), Some(1));
+    assert_eq!(report["schema_version"], 2);
     assert_eq!(report["exit"], 0);
-    assert!(first.stdout.starts_with("PASSED\n\nRun 2"), "{}", first.stdout);
+    assert!(first.stdout.starts_with("PASSED\nGenerator  CPU "), "{}", first.stdout);
     let run = &report["run"];
     assert_eq!(
         (&run["end_reason"], &run["failures"]),
@@ -64,11 +83,11 @@ fn a_fleet_registers_reports_and_leaves_nothing_behind_and_a_second_run_reuses_i
     assert_eq!(run["command"], "fleet run fleet.toml --report report");
     assert!(run["duration_s"].as_f64().unwrap() > 3.0, "{run}");
     assert_eq!(report["tool"]["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!(report["latency"]["time_to_online"]["count"], 6);
+    assert_eq!(report["latency"]["time_to_online"]["all"]["count"], 6);
     assert_eq!(report["telemetry"]["acked"], first.figure("acknowledged"));
     assert_eq!(report["target"]["received_unique"], report["telemetry"]["acked"]);
-    assert_eq!(report["latency"]["register"]["count"], 6);
-    assert!(report["latency"]["publish"]["p99"].as_f64().unwrap() > 0.0);
+    assert_eq!(report["latency"]["register"]["all"]["count"], 6);
+    assert!(report["latency"]["publish"]["all"]["p99"].as_f64().unwrap() > 0.0);
     assert_eq!(report["manifest"]["fleet"]["name"], "small");
 
     fleet.wait_until_nothing_runs();

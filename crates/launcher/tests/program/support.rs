@@ -56,6 +56,14 @@ pub(crate) const EMULATOR: &str = "kind = \"emulator\"";
 pub(crate) const SHORT: &str = r#""100%@1s", "100%@2s", "0%@500ms""#;
 pub(crate) const LONG: &str = r#""100%@1s", "100%@5m""#;
 
+/// How often an operation failed in a report: for one reason, or for any.
+pub(crate) fn failures(report: &serde_json::Value, operation: &str, reason: Option<&str>) -> u64 {
+    let rows = report["errors"].as_array().unwrap().iter();
+    rows.filter(|row| row["operation"] == operation && reason.is_none_or(|reason| row["reason"] == reason))
+        .map(|row| row["count"].as_u64().unwrap())
+        .sum()
+}
+
 impl Fleet {
     pub(crate) fn new(manifest: &str) -> Self {
         let folder = TempDir::new().unwrap();

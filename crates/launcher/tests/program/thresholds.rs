@@ -77,6 +77,14 @@ fn a_threshold_that_ends_the_run_drains_the_devices_and_keeps_the_figures() {
     let report = fleet.report();
     assert_eq!(report["run"]["end_reason"], "threshold_crossed");
     assert_eq!(report["thresholds"][0]["abort"], true);
+    let marks: Vec<_> = report["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mark| mark["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(marks.last(), Some(&"threshold_crossed"), "{marks:?}");
+    assert!(marks.contains(&"stage"), "{marks:?}");
     assert_eq!(report["telemetry"]["acked"], report["telemetry"]["offered"], "drained");
     fleet.wait_until_nothing_runs();
 }

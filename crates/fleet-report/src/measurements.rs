@@ -1,0 +1,56 @@
+//! Everything that is measured of a run while it lasts, fed by the lines of its processes and by its seconds.
+
+use crate::generator::{Generator, GeneratorMeter};
+use crate::occurrences::Occurrences;
+use crate::thresholds::Second;
+use crate::timeline::Timeline;
+use crate::totals::{Decoded, Totals};
+
+/// What is measured of a run.
+#[derive(Debug)]
+pub struct Measurements {
+    /// All figures put together.
+    pub totals: Totals,
+    /// The same over time.
+    pub timeline: Timeline,
+    /// When each failure was first and last seen.
+    pub occurrences: Occurrences,
+    /// What the processes need of their machines.
+    generator: GeneratorMeter,
+}
+
+impl Measurements {
+    /// Nothing has happened in any of `processes`.
+    #[must_use]
+    pub fn new(processes: usize) -> Self {
+        Self {
+            totals: Totals::new(processes),
+            timeline: Timeline::default(),
+            occurrences: Occurrences::default(),
+            generator: GeneratorMeter::default(),
+        }
+    }
+
+    /// Takes a line of a process, which came `at_s` seconds after the processes were started.
+    pub fn line(&mut self, process: usize, line: Decoded, at_s: f64) {
+        if let Some(before) = self.totals.last(process) {
+            self.timeline.line(before, &line);
+            self.occurrences.line(before, &line.stats, at_s);
+        }
+        if let (Some(stats), Ok(shard)) = (&line.stats.process, u32::try_from(process)) {
+            self.generator.line(shard, line.stats.t, stats, line.lag.as_ref());
+        }
+        self.totals.add(process, line);
+    }
+
+    /// A second has passed.
+    pub fn second(&mut self, second: Second) {
+        self.timeline.second(second, &self.totals);
+    }
+
+    /// How the processes fared.
+    #[must_use]
+    pub fn generator(&self) -> Option<Generator> {
+        self.generator.generator()
+    }
+}

@@ -1,0 +1,95 @@
+//! Counts of devices.
+
+use std::collections::BTreeMap;
+
+use fleet_protocol::lines::{GroupStats, counter};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::run::Losses;
+use crate::totals::Totals;
+
+/// Counts of devices.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceCounts {
+    /// In the manifest.
+    pub asked: u64,
+    /// Wanted online by the stages, or by an order to connect, at any time.
+    pub wanted: u64,
+    /// Assigned to a hub.
+    pub registered: u64,
+    /// Those of them whose assignment is of an earlier run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reused: u64,
+    /// Online at least once.
+    pub connected: u64,
+    /// Wanted and never online.
+    pub failed: u64,
+    /// The groups. What went with a process that died is in no group.
+    pub by_group: BTreeMap<String, GroupCounts>,
+}
+
+/// Counts of the devices of a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupCounts {
+    /// In the manifest.
+    pub asked: u64,
+    /// Wanted online at any time.
+    pub wanted: u64,
+    /// Assigned to a hub.
+    pub registered: u64,
+    /// Online at least once.
+    pub connected: u64,
+    /// Wanted and never online.
+    pub failed: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl DeviceCounts {
+    pub(super) fn of(asked: u64, totals: &Totals, losses: &Losses) -> Self {
+        let failed: u64 = totals.by_reason(counter::DEVICES_FAILED).values().sum();
+        let mut by_group: BTreeMap<String, GroupCounts> = BTreeMap::new();
+        for (name, group) in totals.groups() {
+            by_group.entry(name.to_owned()).or_default().add(GroupCounts::of(group));
+        }
+        Self {
+            asked,
+            wanted: totals.counter(counter::DEVICES_WANTED) + losses.wanted,
+            registered: totals.counter(counter::DEVICES_REGISTERED),
+            reused: totals.counter(counter::DEVICES_ASSIGNMENT_REUSED),
+            connected: totals.counter(counter::DEVICES_CONNECTED),
+            failed: failed + losses.failed,
+            by_group,
+        }
+    }
+}
+
+impl GroupCounts {
+    pub(crate) fn of(group: &GroupStats) -> Self {
+        let count = |name: &str| group.counters.get(name).copied().unwrap_or(0);
+        let failed = group
+            .counters
+            .iter()
+            .filter(|(name, _)| name.starts_with(counter::DEVICES_FAILED));
+        Self {
+            asked: group.states.values().sum(),
+            wanted: count(counter::DEVICES_WANTED),
+            registered: count(counter::DEVICES_REGISTERED),
+            connected: count(counter::DEVICES_CONNECTED),
+            failed: failed.map(|(_, count)| count).sum(),
+        }
+    }
+
+    /// Of other devices of the same group.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.asked += other.asked;
+        self.wanted += other.wanted;
+        self.registered += other.registered;
+        self.connected += other.connected;
+        self.failed += other.failed;
+    }
+}

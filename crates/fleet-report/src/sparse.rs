@@ -1,0 +1,140 @@
+//! A histogram that takes as much memory as it has different values.
+//!
+//! One of HDR takes 170 KB, however little is in it; a run keeps one for each phase, group and point of its timeline.
+
+use fleet_protocol::lines::Phase;
+use hdrhistogram::Histogram;
+
+/// Times in microseconds, as HDR's buckets distinguish them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SparseHistogram {
+    /// Bucket and count, by bucket.
+    counts: Vec<(u64, u64)>,
+}
+
+impl From<&Histogram<u64>> for SparseHistogram {
+    fn from(values: &Histogram<u64>) -> Self {
+        let counts = values.iter_recorded();
+        Self {
+            counts: counts
+                .map(|value| (value.value_iterated_to(), value.count_at_value()))
+                .collect(),
+        }
+    }
+}
+
+impl SparseHistogram {
+    /// Adds all of another one.
+    pub fn add(&mut self, other: &Self) {
+        if self.counts.is_empty() {
+            self.counts.clone_from(&other.counts);
+            return;
+        }
+        let mut merged = Vec::with_capacity(self.counts.len() + other.counts.len());
+        let (mut left, mut right) = (self.counts.iter().peekable(), other.counts.iter().peekable());
+        while let (Some(&&(bucket, count)), Some(&&(other_bucket, other_count))) = (left.peek(), right.peek()) {
+            match bucket.cmp(&other_bucket) {
+                std::cmp::Ordering::Less => merged.extend(left.next()),
+                std::cmp::Ordering::Greater => merged.extend(right.next()),
+                std::cmp::Ordering::Equal => {
+                    merged.push((bucket, count.saturating_add(other_count)));
+                    left.next();
+                    right.next();
+                }
+            }
+        }
+        merged.extend(left);
+        merged.extend(right);
+        merged.shrink_to_fit();
+        self.counts = merged;
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.counts.iter().fold(0, |all, (_, count)| all.saturating_add(*count))
+    }
+
+    /// Whether there is no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// The value that a share of all values does not exceed, as HDR computes it; nothing where there is no value.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a quantile is from 0 to 1, and a run has far fewer than 2^53 values"
+    )]
+    pub fn value_at_quantile(&self, quantile: f64) -> Option<u64> {
+        let target = ((quantile * self.len() as f64).ceil() as u64).max(1);
+        let mut seen = 0_u64;
+        let at = self.counts.iter().find(|(_, count)| {
+            seen = count.saturating_add(seen);
+            seen >= target
+        });
+        at.or(self.counts.last()).map(|(bucket, _)| *bucket)
+    }
+
+    /// The longest.
+    #[must_use]
+    pub fn max(&self) -> Option<u64> {
+        self.counts.last().map(|(bucket, _)| *bucket)
+    }
+
+    /// The same values as HDR keeps them.
+    #[must_use]
+    pub fn to_histogram(&self) -> Histogram<u64> {
+        let mut histogram = Phase::histogram();
+        for (bucket, count) in &self.counts {
+            histogram.saturating_record_n(*bucket, *count);
+        }
+        histogram
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn dense(values: &[u64]) -> Histogram<u64> {
+        let mut histogram = Phase::histogram();
+        values.iter().for_each(|value| histogram.saturating_record(*value));
+        histogram
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_hdr_would_be(
+            one in prop::collection::vec(1..=Phase::LONGEST_US, 0..40),
+            other in prop::collection::vec(1_u64..5_000, 0..40),
+            quantile in 0.0..=1.0_f64,
+        ) {
+            let mut all = dense(&one);
+            all.add(dense(&other)).unwrap();
+            let mut sparse = SparseHistogram::from(&dense(&one));
+            sparse.add(&SparseHistogram::from(&dense(&other)));
+            prop_assert_eq!(sparse.len(), all.len());
+            prop_assert_eq!(&sparse.to_histogram(), &all);
+            prop_assert_eq!(sparse.is_empty(), all.is_empty());
+            if !all.is_empty() {
+                prop_assert_eq!(sparse.value_at_quantile(quantile), Some(all.value_at_quantile(quantile)));
+                prop_assert_eq!(sparse.max(), Some(all.max()));
+            }
+        }
+    }
+
+    #[test]
+    fn of_nothing_there_is_no_value() {
+        let nothing = SparseHistogram::default();
+        assert_eq!(
+            (nothing.value_at_quantile(0.5), nothing.max(), nothing.len()),
+            (None, None, 0)
+        );
+    }
+}

@@ -1,0 +1,372 @@
+//! A run over its time: at most 600 points, each of as many seconds as it takes.
+//!
+//! A point has what was new in its seconds, and where things stood at the worst of them: in a held stage the second with
+//! the smallest share of the wanted devices online, elsewhere the last. Its times are whole histograms until the report
+//! is written, so that percentiles of coarser points are computed and never averaged.
+
+mod series;
+
+use std::collections::BTreeMap;
+
+use fleet_protocol::lines::{Phase, State, Stats, counter};
+
+pub use series::{GroupSeries, LatencySeries, TimelineSeries};
+
+use crate::sparse::SparseHistogram;
+use crate::thresholds::{Second, Stage};
+use crate::totals::{Decoded, Times, Totals};
+
+/// A timeline has no more points than this; when it would, each two become one.
+const POINTS: usize = 600;
+
+/// The series of counts, with the counters that each sums; a name that ends in `/` stands for all its reasons.
+const COUNTS: [(&str, &[&str]); 11] = [
+    ("registered", &[counter::DEVICES_REGISTERED]),
+    ("throttled", &[counter::DPS_THROTTLED]),
+    ("reconnects", &[counter::RECONNECTS]),
+    ("offered", &[counter::TELEMETRY_OFFERED]),
+    ("sent", &[counter::TELEMETRY_SENT]),
+    ("acked", &[counter::TELEMETRY_ACKED]),
+    ("resent", &[counter::TELEMETRY_RESENT]),
+    ("dropped", &[counter::TELEMETRY_DROPPED]),
+    ("missed", &[counter::TICKS_MISSED]),
+    ("commands", &[counter::COMMANDS]),
+    (
+        "errors",
+        &[
+            counter::REGISTER_FAILED,
+            counter::CONNECT_FAILED,
+            counter::TWIN_GET_FAILED,
+            counter::REPORT_FAILED,
+            counter::COMMAND_FAILED,
+        ],
+    ),
+];
+
+/// A run over its time.
+#[derive(Debug)]
+pub struct Timeline {
+    step_s: u64,
+    /// The last second.
+    seconds: u64,
+    points: Vec<Point>,
+    /// What was new since the last second.
+    pending: Delta,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Point {
+    delta: Delta,
+    standing: Standing,
+}
+
+/// What was counted and timed.
+#[derive(Debug, Clone, Default)]
+struct Delta {
+    counts: [u64; COUNTS.len()],
+    times: BTreeMap<(Phase, String), SparseHistogram>,
+}
+
+/// Where things stood.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Standing {
+    stage: Option<Stage>,
+    online: Online,
+    states: [u64; State::ALL.len()],
+    groups: BTreeMap<String, Online>,
+}
+
+/// Devices online of those wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Online {
+    online: u64,
+    wanted: u64,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Self {
+            step_s: 1,
+            seconds: 0,
+            points: Vec::new(),
+            pending: Delta::default(),
+        }
+    }
+}
+
+impl Timeline {
+    /// Takes a line of a process whose line before was `before`.
+    pub fn line(&mut self, before: &Stats, line: &Decoded) {
+        for ((_, names), count) in COUNTS.iter().zip(&mut self.pending.counts) {
+            let of = |stats: &Stats| names.iter().map(|name| sum(stats, name)).sum::<u64>();
+            *count += of(&line.stats).saturating_sub(of(before));
+        }
+        for Times { phase, group, values } in &line.times {
+            let times = self.pending.times.entry((*phase, group.clone())).or_default();
+            times.add(&values.into());
+        }
+    }
+
+    /// A second has passed, and the fleet stands as `totals` say.
+    pub fn second(&mut self, second: Second, totals: &Totals) {
+        let standing = Standing::of(second.stage, totals);
+        self.seconds = self.seconds.max(second.at_s);
+        let last_second = second.at_s.saturating_sub(1);
+        while last_second / self.step_s >= POINTS as u64 {
+            self.coarsen();
+        }
+        let index = usize::try_from(last_second / self.step_s).unwrap_or(POINTS - 1);
+        let is_new = index >= self.points.len();
+        // Where a second was skipped, things stood as before.
+        let as_before = Point {
+            delta: Delta::default(),
+            standing: self
+                .points
+                .last()
+                .map_or(Standing::default(), |point| point.standing.clone()),
+        };
+        if is_new {
+            self.points.resize(index + 1, as_before);
+        }
+        let point = &mut self.points[index];
+        point.delta.add(std::mem::take(&mut self.pending));
+        if is_new {
+            point.standing = standing;
+        } else {
+            point.standing.and_later(standing);
+        }
+    }
+
+    fn coarsen(&mut self) {
+        self.step_s *= 2;
+        let mut points = std::mem::take(&mut self.points).into_iter();
+        while let Some(mut point) = points.next() {
+            if let Some(next) = points.next() {
+                point.delta.add(next.delta);
+                point.standing.and_later(next.standing);
+            }
+            self.points.push(point);
+        }
+    }
+
+    /// The times of a phase in a group, in at most `blocks` stretches of the run that are equally long.
+    pub(crate) fn blocks(&self, phase: Phase, group: &str, blocks: usize) -> Vec<SparseHistogram> {
+        let each = self.points.len().div_ceil(blocks).max(1);
+        let key = (phase, group.to_owned());
+        let of = |points: &[Point]| {
+            let mut all = SparseHistogram::default();
+            points
+                .iter()
+                .filter_map(|point| point.delta.times.get(&key))
+                .for_each(|times| all.add(times));
+            all
+        };
+        self.points.chunks(each).map(of).collect()
+    }
+}
+
+impl Delta {
+    fn add(&mut self, other: Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        for (of, times) in other.times {
+            self.times.entry(of).or_default().add(&times);
+        }
+    }
+}
+
+impl Standing {
+    fn of(stage: Option<Stage>, totals: &Totals) -> Self {
+        let states = State::ALL.map(|state| totals.state(state));
+        let mut groups: BTreeMap<String, Online> = BTreeMap::new();
+        let mut all = Online::default();
+        for (name, group) in totals.groups() {
+            let online = Online {
+                online: group.states.get(&State::Online).copied().unwrap_or(0),
+                wanted: group.wanted_now,
+            };
+            all.add(online);
+            groups.entry(name.to_owned()).or_default().add(online);
+        }
+        Self {
+            stage,
+            online: Online {
+                online: totals.state(State::Online),
+                ..all
+            },
+            states,
+            groups,
+        }
+    }
+
+    /// Becomes what stands for both.
+    fn and_later(&mut self, later: Self) {
+        let is_held = self.stage.is_some_and(|stage| stage.held) && self.stage == later.stage;
+        if !is_held {
+            *self = later;
+            return;
+        }
+        for (name, online) in later.groups {
+            let own = self.groups.entry(name).or_insert(online);
+            *own = own.worse(online);
+        }
+        let worse = self.online.worse(later.online);
+        if worse != self.online {
+            (self.online, self.states) = (worse, later.states);
+        }
+    }
+}
+
+impl Online {
+    fn add(&mut self, other: Self) {
+        self.online += other.online;
+        self.wanted += other.wanted;
+    }
+
+    /// The one of which less is online; this one where they are equal.
+    fn worse(self, other: Self) -> Self {
+        let product = |a: u64, b: u64| u128::from(a) * u128::from(b);
+        // Compared as shares.
+        if product(other.online, self.wanted) < product(self.online, other.wanted) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+/// A counter, or all that begin with a name that ends in `/`.
+fn sum(stats: &Stats, name: &str) -> u64 {
+    if !name.ends_with('/') {
+        return stats.counters.get(name).copied().unwrap_or(0);
+    }
+    let from = stats.counters.range(name.to_owned()..);
+    from.take_while(|(counter, _)| counter.starts_with(name))
+        .map(|(_, count)| count)
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet_protocol::lines::GroupStats;
+
+    use super::*;
+
+    /// Totals and timeline of one process, as a run feeds them.
+    #[derive(Default)]
+    struct Run {
+        timeline: Timeline,
+        last: Stats,
+    }
+
+    impl Run {
+        fn second(&mut self, at_s: u64, stage: Option<Stage>, acked: u64, online: u64, wanted: u64) {
+            let group = GroupStats {
+                states: BTreeMap::from([(State::Online, online)]),
+                wanted_now: wanted,
+                ..GroupStats::default()
+            };
+            let stats = Stats {
+                counters: BTreeMap::from([
+                    (counter::TELEMETRY_ACKED.to_owned(), acked),
+                    ("connect_failed/dns".to_owned(), acked / 2),
+                    ("connect_failed/tcp_refused".to_owned(), acked / 2),
+                ]),
+                states: BTreeMap::from([(State::Online, online)]),
+                groups: BTreeMap::from([("g".to_owned(), group)]),
+                ..Stats::default()
+            };
+            let mut line = Decoded::from(stats.clone());
+            let mut values = Phase::histogram();
+            values.record(at_s * 1_000).unwrap();
+            line.times.push(Times {
+                phase: Phase::Publish,
+                group: "g".to_owned(),
+                values,
+            });
+            self.timeline.line(&self.last, &line);
+            self.last = stats.clone();
+            let mut totals = Totals::new(1);
+            totals.add(0, stats);
+            self.timeline.second(Second { at_s, stage }, &totals);
+        }
+
+        fn series(&self) -> TimelineSeries {
+            self.timeline.series(None)
+        }
+    }
+
+    const HELD: Option<Stage> = Some(Stage { number: 2, held: true });
+
+    #[test]
+    fn each_second_is_a_point_with_what_was_new_in_it() {
+        let mut run = Run::default();
+        for (second, acked) in [(1, 10), (2, 30), (3, 30)] {
+            run.second(second, None, acked, second, 3);
+        }
+        let series = run.series();
+        assert_eq!((series.step_s, series.points), (1, 3));
+        assert_eq!(series.counts["acked"], [10, 20, 0]);
+        assert_eq!(series.counts["errors"], [10, 20, 0]);
+        assert!(
+            !series.counts.contains_key("commands"),
+            "what never happened is left out"
+        );
+        assert_eq!(
+            (&series.online[..], &series.wanted[..]),
+            (&[1, 2, 3][..], &[3, 3, 3][..])
+        );
+        let publish = &series.latency["publish"];
+        assert_eq!(publish.n, [1, 1, 1]);
+        assert_eq!(publish.max[..2], [Some(0.001), Some(0.002)]);
+    }
+
+    #[test]
+    fn a_long_run_has_coarser_points_and_loses_nothing() {
+        let mut run = Run::default();
+        for second in 1..=1_500 {
+            run.second(second, None, second * 3, 1, 1);
+        }
+        let series = run.series();
+        assert_eq!((series.step_s, series.points), (4, 375));
+        assert!(series.counts["acked"].iter().all(|acked| *acked == 12));
+        let publish = &series.latency["publish"];
+        assert_eq!(publish.n.iter().sum::<u64>(), 1_500);
+        // Seconds 1,497 to 1,500: computed of their times, to HDR's three digits.
+        let (median, max) = (publish.p50[374].unwrap(), publish.max[374].unwrap());
+        assert!(
+            (median - 1.498).abs() < 0.002 && (max - 1.5).abs() < 0.002,
+            "{median}, {max}"
+        );
+        assert_eq!(run.timeline.blocks(Phase::Publish, "g", 20).len(), 20);
+    }
+
+    #[test]
+    fn the_worst_second_of_a_held_stage_stands_for_its_point() {
+        let mut run = Run::default();
+        for second in 1..=1_200 {
+            let online = if second == 801 { 3 } else { 10 };
+            run.second(second, HELD, 0, online, 10);
+        }
+        let series = run.series();
+        assert_eq!((series.step_s, series.online[400], series.online[401]), (2, 3, 10));
+        assert_eq!((series.states["online"][400], series.groups["g"].online[400]), (3, 3));
+        let mut ramp = Run::default();
+        for second in 1..=1_200 {
+            ramp.second(second, None, 0, second, 1_200);
+        }
+        assert_eq!(ramp.series().online[0], 2, "in a ramp the last second does");
+    }
+
+    #[test]
+    fn seconds_that_were_skipped_are_as_the_one_before() {
+        let mut run = Run::default();
+        run.second(1, HELD, 5, 4, 4);
+        run.second(4, HELD, 9, 2, 4);
+        let series = run.series();
+        assert_eq!(series.online, [4, 4, 4, 2]);
+        assert_eq!(series.counts["acked"], [5, 0, 0, 4]);
+        assert_eq!((&series.stage[..], &series.held[..]), (&[2; 4][..], &[true; 4][..]));
+    }
+}
