@@ -37,7 +37,7 @@
 //! | [`sparse`] | a histogram that takes as much memory as it has values |
 //! | [`report`] | what a run was: `report.json`, written and read |
 //! | [`summary`], [`markdown`], [`junit`] | the report for a person, for a pipeline's page and for its test results |
-//! | [`check`] | an old report judged by other thresholds |
+//! | [`check`], [`compare`] | old reports judged by other thresholds, and side by side |
 //! | [`record`], [`merge`] | what a process leaves of its shard, and one report of many |
 //! | [`exit`] | the numbers with which a run ends |
 //! | [`words`] | words that depend on numbers |
@@ -45,6 +45,7 @@
 //! | [`thresholds`] | what a run must reach: read from `[thresholds]`, evaluated each second, written as lines |
 
 pub mod check;
+pub mod compare;
 pub mod exit;
 pub mod figures;
 pub mod gather;

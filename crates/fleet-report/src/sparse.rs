@@ -49,6 +49,11 @@ impl SparseHistogram {
         self.counts = merged;
     }
 
+    /// Each different value, by size, and how often it is there.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.counts.iter().copied()
+    }
+
     /// How many values there are.
     #[must_use]
     pub fn len(&self) -> u64 {

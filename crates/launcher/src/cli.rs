@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use device_sim::shard::ShardChoice;
 use device_sim::{command_line, console};
+use fleet_report::compare::{Bounds, Show};
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
 use settings::Span;
@@ -170,6 +171,8 @@ enum ReportCommand {
     Merge(MergeArgs),
     /// Judge a run by other thresholds than those it was run with; ends with 99 where one is crossed
     Check(CheckArgs),
+    /// Compare runs: what became slower or fails more often; ends with 99 where something did
+    Compare(CompareArgs),
     /// Print a report as `run` prints its summary
     Text(ReportFile),
     /// Print a report as Markdown, for the page that a pipeline shows of a job
@@ -183,6 +186,55 @@ struct ReportFile {
     /// report.json, or the folder that it is in
     #[arg(value_name = "FILE")]
     file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE)]
+struct CompareArgs {
+    /// Reports, or the folders that they are in: the base and the new run, or several runs of the base
+    #[arg(value_name = "BASE", required = true, num_args = 1..)]
+    files: Vec<PathBuf>,
+    /// Several new runs
+    #[arg(value_name = "NEW", last = true)]
+    new: Vec<PathBuf>,
+    /// A figure has to differ by more than this share of the base
+    #[arg(long, value_name = "PERCENT", default_value = "10%", value_parser = percent)]
+    bound: f64,
+    /// A time has to differ by more than this
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = |text: &str| text.parse::<Span>())]
+    min_difference: Span,
+    /// Show everything that was compared
+    #[arg(long)]
+    all: bool,
+    /// How the comparison is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+const COMPARE: &str = "\
+A time is slower where the intervals of both sides are apart, the ratio is beyond --bound, and the difference beyond \
+--min-difference; otherwise there is no difference. A quantile needs a hundred values beyond it. One run of each side is \
+compared by blocks of its time, several by how much they differ:
+
+  fleet report compare before after
+  fleet report compare before-1 before-2 before-3 -- after-1 after-2 after-3";
+
+/// How something is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a person
+    Text,
+    /// For a program
+    Json,
+}
+
+/// `10%`, or `10`.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end();
+    match number.parse::<f64>() {
+        Ok(percent) if percent.is_finite() && percent >= 0.0 => Ok(percent / 100.0),
+        _ => Err("accepted: a share in percent, such as 10%".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -385,6 +437,15 @@ fn fleet_report(command: ReportCommand) -> Result<u8, Failure> {
     match command {
         ReportCommand::Merge(args) => merge::run(&args.results, args.run.as_deref(), args.report.as_deref()),
         ReportCommand::Check(args) => report::check(&args.file.file, &args.manifest, &args.set, args.report.as_deref()),
+        ReportCommand::Compare(args) => {
+            let (base, new) = report::sides(args.files, args.new)?;
+            let bounds = Bounds {
+                ratio: args.bound,
+                min_difference_s: args.min_difference.0.as_secs_f64(),
+            };
+            let show = if args.all { Show::Everything } else { Show::Changes };
+            report::compare(&base, &new, bounds, show, args.format == Format::Json)
+        }
         ReportCommand::Text(args) => report::show(&args.file, Form::Text),
         ReportCommand::Md(args) => report::show(&args.file, Form::Markdown),
         ReportCommand::Junit(args) => report::show(&args.file, Form::Junit),

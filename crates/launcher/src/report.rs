@@ -1,15 +1,17 @@
-//! `fleet report check|junit|md`: what can be made of a report that was written before. Each reads `report.json` alone.
+//! `fleet report check|compare|text|md|junit`: what can be made of a report that was written before. Each reads `report.json` alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use fleet_report::check::check as judge;
+use fleet_report::compare::{Bounds, Show, compare as side_by_side, text};
 use fleet_report::exit::{PASSED, THRESHOLDS};
 use fleet_report::junit::junit;
 use fleet_report::markdown::markdown;
 use fleet_report::report::{ReadError, Report};
 use fleet_report::summary::summary;
 use fleet_report::thresholds::{ThresholdResult, headline, lines};
+use fleet_report::words::agreeing;
 use iot_protocol::shown;
 
 use crate::exit::{Failure, print};
@@ -101,4 +103,61 @@ pub(crate) fn read(path: &Path) -> Result<Report, Failure> {
         let error = anyhow::Error::from(error);
         Failure::refused(anyhow!("`{}`: {error:#}{hint}", shown::path(&file)))
     })
+}
+
+/// Compares new runs with base runs, and prints what became worse. Returns 99 where something did.
+///
+/// # Errors
+///
+/// A report can't be read or nothing can be printed.
+pub fn compare(base: &[PathBuf], new: &[PathBuf], bounds: Bounds, show: Show, as_json: bool) -> Result<u8, Failure> {
+    let read_all = |paths: &[PathBuf]| paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>();
+    let comparison = side_by_side(&read_all(base)?, &read_all(new)?, bounds);
+    if as_json {
+        let json = serde_json::to_string_pretty(&comparison).context("the comparison can't be put into JSON")?;
+        print(json + "\n")?;
+    } else {
+        print(text(&comparison, show))?;
+    }
+    Ok(if comparison.is_regression() { THRESHOLDS } else { PASSED })
+}
+
+/// The two sides of a comparison: `BASE NEW`, or several of each with `--` between them.
+///
+/// # Errors
+///
+/// One side is missing.
+pub fn sides(files: Vec<PathBuf>, after: Vec<PathBuf>) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
+    match (files.len(), after.is_empty()) {
+        (2, true) => {
+            let new = files.last().cloned();
+            Ok((files.into_iter().take(1).collect(), new.into_iter().collect()))
+        }
+        (_, false) if !files.is_empty() => Ok((files, after)),
+        (count, _) => Err(Failure::refused(anyhow!(
+            "to compare takes two reports, and there {} {count}\nhint: `fleet report compare BASE NEW`, or several of each \
+             with `--` between them: `fleet report compare A1 A2 A3 -- B1 B2 B3`",
+            agreeing(count, "is", "are")
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_reports_are_base_and_new_and_more_need_to_be_parted() {
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let of = |files: &[&str], after: &[&str]| sides(paths(files), paths(after));
+        assert_eq!(of(&["a", "b"], &[]).unwrap(), (paths(&["a"]), paths(&["b"])));
+        assert_eq!(
+            of(&["a", "b"], &["c", "d", "e"]).unwrap(),
+            (paths(&["a", "b"]), paths(&["c", "d", "e"]))
+        );
+        for (files, words) in [(&["a"][..], "there is 1\n"), (&["a", "b", "c"], "there are 3\n")] {
+            let refused = of(files, &[]).unwrap_err();
+            assert!(refused.to_string().contains(words), "{refused}");
+        }
+    }
 }

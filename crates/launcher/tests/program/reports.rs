@@ -49,6 +49,19 @@ fn a_run_is_judged_and_printed_again_from_its_report_alone() {
     let csv = fs::read_to_string(fleet.path("report/devices.csv")).unwrap();
     assert_eq!(csv.lines().count(), 7, "{csv}");
 
+    // A run is not different from itself.
+    let compare = fleet.fleet(&["report", "compare", "report", "report"]).expect(0);
+    assert!(compare.stdout.starts_with("NO DIFFERENCE; "), "{}", compare.stdout);
+    let json = fleet
+        .fleet(&["report", "compare", "report", "report", "--format", "json"])
+        .expect(0);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["differences"], serde_json::json!([]), "{json:#}");
+    assert!(
+        json["quantiles"].as_array().is_some_and(|rows| !rows.is_empty()),
+        "{json:#}"
+    );
+
     // The emulator needs no manifest of the run: only the thresholds of this one are read.
     let looser = with(
         r#"publish_duration = ["p(95) < 20s"]
@@ -96,6 +109,14 @@ fn what_is_no_report_or_can_not_be_judged_is_refused_with_a_hint() {
             "this is no report of a run",
         ),
         (&["run", "fleet.toml", "--formats", "csv"], "--report <DIR>"),
+        (
+            &["report", "compare", "old.json"],
+            "hint: `fleet report compare BASE NEW`",
+        ),
+        (
+            &["report", "compare", "a", "b", "--bound", "much"],
+            "a share in percent, such as 10%",
+        ),
     ] {
         let refused = fleet.fleet(arguments).expect(2);
         assert!(refused.stderr.contains(words), "{arguments:?}: {}", refused.stderr);
