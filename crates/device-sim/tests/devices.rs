@@ -5,6 +5,7 @@ mod common;
 use common::{Running, World, assert_account_closes, counter, soon, with_reasons};
 use fleet_protocol::lines::{EndReason, Line, State};
 use fleet_protocol::plan::{Model, Stage};
+use fleet_report::plan::traffic::{CONTROLLER_UPDATES, THERMOSTAT_UPDATES};
 use iot_emulator::{Event, Service};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
@@ -455,4 +456,38 @@ async fn control_lines_reach_the_devices_that_they_mean() {
     running.stop();
     let (stats, ..) = running.end().await;
     assert_account_closes(&stats);
+}
+
+/// A plan reckons with so many property updates of a device that comes online: until it has measured twice.
+#[tokio::test]
+async fn devices_that_come_online_update_as_many_properties_as_a_plan_reckons_with() {
+    const DEVICES: u32 = 60;
+    for (model, messages, reckoned) in [
+        (Model::Thermostat, 1, THERMOSTAT_UPDATES),
+        (Model::TemperatureController, 3, CONTROLLER_UPDATES),
+    ] {
+        let world = World::new().await;
+        world.enroll_group(DEVICES).await;
+        let mut plan = world.plan(DEVICES);
+        plan.groups[0].model = model;
+        plan.groups[0].telemetry.interval_ms = 1_000;
+        let mut running = Running::start(plan, "0/1");
+        let measured_twice = u64::from(DEVICES) * messages * 2;
+        running
+            .stats("two measurements of each device", |stats| {
+                counter(stats, "telemetry_acked") >= measured_twice
+            })
+            .await;
+        running.stop();
+        running.end().await;
+        let journal = world.emulator.journal().since(0);
+        let updates = journal
+            .iter()
+            .filter(|entry| matches!(entry.event, Event::Reported { .. }));
+        let each = updates.count() as f64 / f64::from(DEVICES);
+        assert!(
+            (each - reckoned).abs() < 0.4,
+            "{model:?}: {each} updates each, not {reckoned}"
+        );
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use futures_util::FutureExt;
-use iot_emulator::{Approval, Config, EdgeCa, Emulator, FaultRules, Gateway, Quota, Reprovision};
+use iot_emulator::{Approval, Config, EdgeCa, Emulator, FaultRules, Gateway, Quota, Reprovision, StartError};
 use iot_protocol::id::{HubHost, IdScope};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -73,10 +73,14 @@ pub struct Args {
     /// Seconds that DPS asks a device to wait before it polls.
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     pub dps_retry_after: u64,
-    /// The limits for devices and callers: off, iot-central, hub-s1, or a file of limits. Beyond them, the emulator
-    /// answers as Azure does: 429 with retry-after; telemetry is delayed first, then the connection is closed.
+    /// The limits for devices and callers: off, iot-central, dps, hub-f1, hub-s1, hub-s2, hub-s3, or a file of limits.
+    /// Beyond them, the emulator answers as Azure does: 429 with retry-after; telemetry is delayed first, then the
+    /// connection is closed.
     #[arg(long, value_name = "QUOTA", default_value = "off", value_parser = Quota::load)]
     pub quota: Limits,
+    /// How many units of a hub the limits are for; one when left out.
+    #[arg(long, value_name = "NUMBER", requires = "quota")]
+    pub units: Option<u32>,
     /// What goes wrong on purpose: slow-network, lost-acks, throttled-dps, hub-move, outage, or a file of rules. While
     /// it runs, rules are changed on the page (/faults) and through /emulator/faults.
     #[arg(long, value_name = "FAULTS", value_parser = FaultRules::load)]
@@ -109,6 +113,13 @@ struct Ready<'a> {
     state: &'a Path,
 }
 
+fn with_units(quota: Limits, units: Option<u32>) -> Result<Limits, StartError> {
+    match (quota, units) {
+        (Some(quota), Some(units)) => quota.with_units(units).map(Some).map_err(StartError::Units),
+        (quota, _) => Ok(quota),
+    }
+}
+
 /// Runs an emulator until `shutdown` is done.
 ///
 /// # Errors
@@ -139,7 +150,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
         id_scope: args.id_scope,
         state: Some(state.clone()),
         dps_retry_after: Duration::from_secs(args.dps_retry_after),
-        quota: args.quota,
+        quota: with_units(args.quota, args.units)?,
         faults: args.faults.unwrap_or_default(),
         seed: args.seed,
     };

@@ -39,6 +39,7 @@
 //! | [`summary`], [`markdown`], [`junit`] | the report for a person, for a pipeline's page and for its test results |
 //! | [`check`], [`compare`] | old reports judged by other thresholds, and side by side |
 //! | [`record`], [`merge`] | what a process leaves of its shard, and one report of many |
+//! | [`plan`] | what a run will ask of its target and of this machine, and what the limits say to it |
 //! | [`exit`] | the numbers with which a run ends |
 //! | [`words`] | words that depend on numbers |
 //! | [`gather`] | the lines of processes as figures |
@@ -57,6 +58,7 @@ pub mod measurements;
 pub mod merge;
 pub mod metric;
 pub mod occurrences;
+pub mod plan;
 pub mod record;
 pub mod report;
 pub mod sparse;

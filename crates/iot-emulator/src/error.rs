@@ -40,6 +40,9 @@ pub enum StartError {
     /// Without TLS, only this machine may reach the REST interface.
     #[error("`--http {0}` is not a loopback address; use `--https` to be reached from elsewhere")]
     HttpNotLoopback(SocketAddr),
+    /// A hub has no such number of units, or the limits are not those of a hub.
+    #[error("`--units`: {0}")]
+    Units(String),
     /// A hub is named twice.
     #[error("`--hubs` names `{0}` twice")]
     HubTwice(HubHost),

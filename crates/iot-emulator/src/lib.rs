@@ -23,6 +23,7 @@
 //! | `gate` | the one place that is asked before anything is done, and can be in the way: quotas and faults |
 //! | `quota`, `faults` | [`Quota`] and [`FaultRules`]: what is too much, and what goes wrong on request |
 //! | [`Stats`], [`Journal`] | what happened |
+//! | `documented` | limits that are kept whatever the quota is |
 //! | `unconfirmed` | choices for which no public source was found |
 //!
 //! # Example
@@ -55,6 +56,7 @@ mod central;
 mod certificate;
 mod clock;
 mod config;
+mod documented;
 mod dps;
 mod edge_ca;
 mod emulator;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use iot_protocol::dps::{Registration, RegistrationState, Status};
 use iot_protocol::id::RegistrationId;
@@ -10,14 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
+use crate::documented::POLLS;
 use crate::error::StartError;
 use crate::store::{Changes, Content, Record, Table};
-
-/// Polls that a device may make within [`POLL_WINDOW`].
-///
-/// Source: [DPS limits](https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits).
-const POLLS: usize = 5;
-const POLL_WINDOW: Duration = Duration::from_secs(10);
 
 /// The records of all devices, by folded registration id. Boxed, since half the places of a full map are empty.
 #[derive(Debug, Default)]
@@ -141,14 +135,15 @@ impl Registrations {
         else {
             return Polled::Unknown;
         };
+        let (polls, window) = *POLLS;
         while operation
             .polls
             .front()
-            .is_some_and(|poll| now.duration_since(*poll) >= POLL_WINDOW)
+            .is_some_and(|poll| now.duration_since(*poll) >= window)
         {
             operation.polls.pop_front();
         }
-        if operation.polls.len() >= POLLS {
+        if operation.polls.len() >= polls {
             return Polled::Throttled;
         }
         operation.polls.push_back(now);
@@ -206,6 +201,8 @@ fn assigning(operation_id: &str) -> Registration {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::store::Store;
 

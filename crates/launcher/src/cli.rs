@@ -23,6 +23,7 @@ use crate::exit::{Failure, PASSED, print};
 use crate::interrupts::Interrupts;
 use crate::keep::{self, write_whole};
 use crate::plan::preview;
+use crate::prepare::budget::{self, Bound, MaxQuota};
 use crate::prepare::edge_config;
 use crate::report::{self, Form};
 use crate::roll::{self, RollArgs};
@@ -113,6 +114,8 @@ struct RunArgs {
     #[arg(long)]
     keep_going: bool,
     #[command(flatten)]
+    bound: BoundArgs,
+    #[command(flatten)]
     stop: StopArgs,
 }
 
@@ -125,16 +128,48 @@ struct StopArgs {
     stop_within: Span,
 }
 
+#[derive(Debug, Clone, Copy, Args)]
+struct BoundArgs {
+    /// How much of a limit the plan may ask for, e.g. `80%`. Above that, nothing is started (exit code 2) where the limit is
+    /// a fixed one or a daily quota; other limits warn
+    #[arg(long, value_name = "PERCENT", default_value = "100%")]
+    max_quota: MaxQuota,
+    /// Start all the same
+    #[arg(long)]
+    force: bool,
+}
+
 #[derive(Debug, Args)]
 struct PlanArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
+    /// How the plan is printed: `text`, or `json` as report.json has it
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    format: PlanFormat,
     /// Print the plan that `device-sim` reads, as JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Judge by these limits instead of `target.quota`: iot-central, dps, hub-f1, hub-s1, hub-s2, hub-s3, or a file
+    #[arg(long, value_name = "QUOTA")]
+    quota: Option<String>,
+    #[command(flatten)]
+    bound: BoundArgs,
     /// Draw a simulated day of this device
-    #[arg(long, value_name = "DEVICE", conflicts_with = "json")]
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["json", "format"])]
     preview: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum PlanFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+impl From<BoundArgs> for Bound {
+    fn from(BoundArgs { max_quota: max, force }: BoundArgs) -> Self {
+        Self { max, force }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -418,6 +453,7 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         report,
         formats,
         keep_going,
+        bound,
         stop,
     } = args;
     let options = run::Options {
@@ -427,6 +463,7 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         report,
         formats,
         keep_going,
+        bound: bound.into(),
         stop_within: stop.stop_within.0,
         executable: executable()?,
     };
@@ -550,13 +587,23 @@ async fn edge_config(args: EdgeConfigArgs) -> Result<u8, Failure> {
 
 fn plan(args: &PlanArgs) -> Result<u8, Failure> {
     let ManifestArgs { file, duration } = &args.manifest;
-    let manifest = run::resolve(&file.manifest, &file.set, *duration)?;
-    let text = match &args.preview {
-        Some(device) => preview::preview(&manifest, device).map_err(Failure::Refused)?,
-        None if args.json => plan::to_json(&manifest, jiff::Timestamp::now())?,
-        None => plan::describe(&manifest)?,
-    };
-    print(text)?;
+    let mut set = file.set.clone();
+    set.extend(args.quota.as_deref().map(plan::named_quota));
+    let manifest = run::resolve(&file.manifest, &set, *duration)?;
+    if let Some(device) = &args.preview {
+        print(preview::preview(&manifest, device).map_err(Failure::Refused)?)?;
+        return Ok(PASSED);
+    }
+    if args.json {
+        print(plan::to_json(&manifest, jiff::Timestamp::now())?)?;
+        return Ok(PASSED);
+    }
+    let summary = budget::plan(&manifest)?;
+    print(match args.format {
+        PlanFormat::Text => plan::describe(&manifest, &summary)?,
+        PlanFormat::Json => plan::summary_json(&summary)?,
+    })?;
+    budget::refuse_above(&summary, args.bound.into())?;
     Ok(PASSED)
 }
 

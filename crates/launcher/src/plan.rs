@@ -6,39 +6,51 @@ use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use fleet_protocol::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
+use fleet_report::plan::{PlanSummary, text as plan_text};
 use fleet_report::words::counted;
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
 use jiff::Timestamp;
-use settings::{Rate, Span};
+use settings::Span;
 
 use crate::exit::Failure;
 use crate::manifest::Manifest;
-use crate::manifest::allowance::allowed_registrations;
 use crate::manifest::types::Target;
 use crate::prepare::edge::Gateways;
-use crate::prepare::{pace, plan, target};
-
-/// What a service's documentation allows.
-struct Quota {
-    what: &'static str,
-    asked: f64,
-    allowed: f64,
-    /// The unit of both.
-    per: &'static str,
-}
+use crate::prepare::{plan, target};
 
 /// The plan in words.
 ///
 /// # Errors
 ///
 /// The current folder can't be read.
-pub fn describe(manifest: &Manifest) -> anyhow::Result<String> {
+pub fn describe(manifest: &Manifest, summary: &PlanSummary) -> anyhow::Result<String> {
     let groups = plan::groups(manifest)?;
     let mut text = String::new();
     // Writing into a string can't fail.
-    let _ = write_all(&mut text, manifest, &groups);
+    let _ = write_all(&mut text, manifest, &groups, summary);
     Ok(text)
+}
+
+/// The plan as a report has it.
+///
+/// # Errors
+///
+/// Never, as long as its numbers are finite.
+pub fn summary_json(summary: &PlanSummary) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(summary)? + "\n")
+}
+
+/// `--quota NAME` as `--set` would write it: a preset, or a file where the command is typed.
+#[must_use]
+pub fn named_quota(name: &str) -> String {
+    let here = std::path::absolute(name).ok().filter(|path| path.is_file());
+    let is_preset = name == "off" || quotas::presets::names().any(|preset| preset == name);
+    let name = match here {
+        Some(path) if !is_preset => path.to_string_lossy().into_owned(),
+        _ => name.to_owned(),
+    };
+    format!("target.quota={}", toml::Value::String(name))
 }
 
 /// The plan as device-sim processes read it.
@@ -71,14 +83,12 @@ fn plan_target(manifest: &Manifest) -> Result<PlanTarget, Failure> {
     }
 }
 
-fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group]) -> std::fmt::Result {
-    let devices = plan::device_count(groups);
-    let processes = plan::processes(manifest, groups);
+fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: &PlanSummary) -> std::fmt::Result {
     writeln!(
         text,
         "{}: {}, {}",
         manifest.fleet.name,
-        counted(devices, "device", "devices"),
+        counted(summary.devices, "device", "devices"),
         target_words(&manifest.target)
     )?;
     writeln!(text, "\nDevices")?;
@@ -99,7 +109,11 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group]) -> std::f
             behind.unwrap_or_default()
         )?;
     }
-    writeln!(text, "  in {}", counted(processes, "process", "processes"))?;
+    writeln!(
+        text,
+        "  in {}",
+        counted(summary.machine.processes, "process", "processes")
+    )?;
     for group in &manifest.group {
         writeln!(
             text,
@@ -112,47 +126,17 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group]) -> std::f
 
     let load = &manifest.load;
     let stages: Vec<_> = load.stages.iter().map(ToString::to_string).collect();
-    let registering = pace::registering(manifest, devices);
-    let staged: std::time::Duration = load.stages.iter().map(|stage| stage.over.0).sum();
     writeln!(text, "\nLoad")?;
     writeln!(
         text,
         "  register  at {}, which takes {}",
         load.register_rate,
-        Span(registering)
+        Span::seconds(summary.register_s)
     )?;
     writeln!(text, "  connect   at {}", load.connect_rate)?;
     writeln!(text, "  stages    {}", stages.join(", "))?;
-    writeln!(
-        text,
-        "  takes     about {}: {} registering, then {} of stages",
-        Span(registering.saturating_add(staged)),
-        Span(registering),
-        Span(staged)
-    )?;
-    for warning in pace::warnings(manifest, devices) {
-        writeln!(text, "  warning: {warning}")?;
-    }
-
-    let quotas = quotas(manifest, groups, devices);
-    if !quotas.is_empty() {
-        writeln!(text, "\nQuotas, as documented")?;
-    }
-    for quota in quotas {
-        let verdict = if quota.asked <= quota.allowed * (1.0 + 1e-9) {
-            "ok"
-        } else {
-            "more than allowed"
-        };
-        writeln!(
-            text,
-            "  {:<16} {} of {} {}: {verdict}",
-            quota.what,
-            figure(quota.asked),
-            figure(quota.allowed),
-            quota.per
-        )?;
-    }
+    text.push_str(&plan_text::lengths(summary));
+    text.push_str(&plan_text::sections(summary));
     writeln!(text, "\nFiles")?;
     writeln!(text, "  certificates  {}", shown::path(&manifest.fleet.certs))?;
     writeln!(text, "  state         {}", shown::path(&manifest.fleet.state))
@@ -177,51 +161,4 @@ fn ids(devices: &Devices) -> String {
             [] => "no device".to_owned(),
         },
     }
-}
-
-/// <https://learn.microsoft.com/azure/iot-central/core/concepts-quotas-limits> and
-/// <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
-fn quotas(manifest: &Manifest, groups: &[Group], devices: u32) -> Vec<Quota> {
-    let per_minute = |rate: Rate| rate.hertz() * 60.0;
-    let registrations = |allowed| Quota {
-        what: "registrations",
-        asked: per_minute(manifest.load.register_rate),
-        allowed,
-        per: "per minute",
-    };
-    match &manifest.target {
-        Target::Emulator(_) | Target::Dps(_) => allowed_registrations(&manifest.target)
-            .map(|(_, allowed)| registrations(per_minute(allowed)))
-            .into_iter()
-            .collect(),
-        Target::IotCentral(_) => vec![
-            registrations(200.0),
-            Quota {
-                what: "telemetry",
-                asked: messages_per_second(groups),
-                allowed: 200.0,
-                per: "messages per second and application",
-            },
-            Quota {
-                what: "devices",
-                asked: f64::from(devices),
-                allowed: 200_000.0,
-                per: "per application",
-            },
-        ],
-    }
-}
-
-fn messages_per_second(groups: &[Group]) -> f64 {
-    let of = |group: &Group| {
-        let interval = std::time::Duration::from_millis(group.telemetry.interval_ms);
-        f64::from(group.devices.count()) / interval.as_secs_f64()
-    };
-    let mut groups: Vec<&Group> = groups.iter().collect();
-    groups.retain(|group| group.model != Model::EdgeIdentity);
-    groups.into_iter().map(of).sum()
-}
-
-fn figure(number: f64) -> String {
-    format!("{}", (number * 10.0).round() / 10.0)
 }

@@ -45,10 +45,11 @@ use crate::manifest::types::Target;
 use crate::manifest::{self, Manifest};
 use crate::paths::absolute;
 use crate::prepare::application::Application;
+use crate::prepare::budget::{self, Bound};
 use crate::prepare::edge::Gateways;
 use crate::prepare::identities::{self, Identities};
 use crate::prepare::target::{Preparation, Ready, Token};
-use crate::prepare::{load, pace, plan, pre_flight, reach, target};
+use crate::prepare::{load, plan, pre_flight, reach, target};
 use crate::process::shards::Shards;
 use crate::progress::Story;
 use crate::roll;
@@ -71,6 +72,8 @@ pub struct Options {
     pub formats: Vec<Format>,
     /// Run the whole plan, even where all devices fail for a reason that only a person can mend.
     pub keep_going: bool,
+    /// How far the plan may go beyond the limits.
+    pub bound: Bound,
     /// How long the end may take.
     pub stop_within: Duration,
     /// Our own program, which is started for the emulator and the devices.
@@ -97,6 +100,8 @@ pub fn resolve(path: &Path, set: &[String], duration: Option<Span>) -> Result<Ma
 /// Nothing was started, or something failed before there was anything to report.
 pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let manifest = resolve(&options.manifest, &options.set, options.duration)?;
+    let plan = budget::plan(&manifest).map_err(Failure::Refused)?;
+    budget::refuse_above(&plan, options.bound)?;
     let (start, token) = Start::check(manifest)?;
     if let Some(folder) = &options.report {
         keep::try_folder("--report", folder)?;
@@ -105,7 +110,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     StateLock::check(&state).map_err(Failure::refused)?;
     let story = Story::begin();
     story.tell(start.words());
-    for warning in pace::warnings(&start.manifest, start.devices) {
+    for warning in budget::warnings(&plan) {
         story.tell(format!("warning: {warning}"));
     }
     for roll in roll::unfinished(&start.manifest, &state) {

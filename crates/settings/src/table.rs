@@ -296,12 +296,18 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn entry(&self, key: &'static str) -> Option<Item<'a>> {
+    /// The value at `key`, whatever its type.
+    #[must_use]
+    pub fn entry(&self, key: &'static str) -> Option<Item<'a>> {
+        self.accept(key);
+        self.entries.get(key).map(|entry| self.item(key, entry))
+    }
+
+    fn accept(&self, key: &'static str) {
         let mut known = self.known.borrow_mut();
         if !known.contains(&key) {
             known.push(key);
         }
-        self.entries.get(key).map(|entry| self.item(key, entry))
     }
 
     fn item(&self, key: &str, entry: &'a Spanned<DeValue<'a>>) -> Item<'a> {
@@ -316,7 +322,7 @@ impl<'a> Table<'a> {
         if self.has(key) {
             return Some(());
         }
-        self.entry(key);
+        self.accept(key);
         self.problem(
             format!("`{}` is missing", self.path_of(key)),
             &format!("accepted: {form}"),

@@ -28,9 +28,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::register::{error, guid, refused, unauthorized};
-use super::request::{API_VERSIONS, MAX_MESSAGE, Reply, Request, serve};
+use super::request::{API_VERSIONS, Reply, Request, serve};
 use crate::certificate::Certificate;
 use crate::clock;
+use crate::documented::DPS_MESSAGE;
 use crate::http::{HEAD_WITHIN, MAX_HEAD};
 use crate::services::{Act, Answer, Services};
 use crate::stream::Stream;
@@ -260,7 +261,7 @@ async fn body(http: Http) -> Result<Vec<u8>, ServiceError> {
         kind.trim().eq_ignore_ascii_case("application/json")
     });
     let refuse = |status, message: &str| Err(error(error_code_of(status), message, clock::now()));
-    match timeout(BODY_WITHIN, to_bytes(http.into_body(), MAX_MESSAGE)).await {
+    match timeout(BODY_WITHIN, to_bytes(http.into_body(), *DPS_MESSAGE)).await {
         Ok(Ok(body)) if body.is_empty() || is_json => Ok(body.into()),
         Ok(Ok(_)) => refuse(415, "The Content-Type is not application/json."),
         Ok(Err(_)) => refuse(413, "The body is larger than 96 KB, or broken off."),

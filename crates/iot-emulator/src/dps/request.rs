@@ -15,8 +15,6 @@ use crate::unconfirmed::{DPS_THROTTLED, DPS_UNKNOWN_OPERATION, DPS_UNKNOWN_REGIS
 
 /// The published versions of the device interface that SDKs in use name.
 pub(crate) const API_VERSIONS: [&str; 3] = ["2019-03-31", "2021-06-01", "2021-10-01"];
-/// Largest message that DPS takes.
-pub(crate) const MAX_MESSAGE: usize = 96 * 1024;
 
 /// What a device asks for.
 #[derive(Debug, Clone, Copy)]

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use iot_protocol::properties::{MESSAGE_ID, PropertyBag};
 use jiff::Timestamp;
 
-/// Messages that may wait for one device.
-const CAPACITY: usize = 50;
+use crate::documented::MESSAGES_WAITING;
+
 /// How long a message waits, unless its sender says otherwise.
 pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(60 * 60);
 
@@ -55,7 +55,7 @@ struct Waiting {
 impl Queue {
     /// Takes a message in; gives its number.
     pub(crate) fn push(&mut self, message: CloudMessage) -> Result<u64, QueueFull> {
-        if self.messages.len() == CAPACITY {
+        if self.messages.len() == *MESSAGES_WAITING {
             return Err(QueueFull);
         }
         let number = self.next;

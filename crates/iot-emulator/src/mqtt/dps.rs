@@ -20,7 +20,8 @@ mod gate;
 
 use crate::certificate::Certificate;
 use crate::clock;
-use crate::dps::request::{self, API_VERSIONS, MAX_MESSAGE, Reply, Request};
+use crate::documented::DPS_MESSAGE;
+use crate::dps::request::{self, API_VERSIONS, Reply, Request};
 use crate::journal::{Event, Service, Why};
 use crate::services::Services;
 use crate::stream::Stream;
@@ -156,7 +157,7 @@ impl<S: Stream> Session<'_, S> {
         if publish.qos == QoS::ExactlyOnce {
             return Err(Why::Violation("published with QoS 2".into()));
         }
-        if publish.payload.len() > MAX_MESSAGE {
+        if publish.payload.len() > *DPS_MESSAGE {
             return Err(Why::Violation(format!("a message of {} bytes", publish.payload.len())));
         }
         let topic: RequestTopic = publish

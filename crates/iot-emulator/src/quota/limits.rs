@@ -1,27 +1,17 @@
-//! Which rates there are: presets, and files of the same form.
+//! Which of the documented limits are kept, and those of files of the same form.
 
 use std::time::Duration;
 
-use settings::reading::parsed;
-use settings::span::SPAN_FORM;
-use settings::{DeValue, Document, Invalid, Span, Table, Unreadable};
+use quotas::{Amount, Limits};
+use settings::Invalid;
 
 use super::bucket::Rate;
 use crate::unconfirmed::SHAPED_AT_MOST;
 
-static PRESETS: [(&str, &str); 2] = [
-    (
-        "iot-central",
-        include_str!("../../../../configs/quotas/iot-central.toml"),
-    ),
-    ("hub-s1", include_str!("../../../../configs/quotas/hub-s1.toml")),
-];
-const RATE: &str = r#"a rate such as "20/s", "200/min" or "400000/day", of at least 1 and at most 1000000"#;
-
 /// What a subscription allows. A limit that is left out is not kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Quota {
-    name: String,
+    limits: Limits,
     pub(super) registrations: Option<Rate>,
     pub(super) connects: Option<Rate>,
     pub(super) messages: Option<Rate>,
@@ -36,23 +26,16 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// The quota of a preset (`iot-central`, `hub-s1`) or of a file; `off` is none.
+    /// The quota of a preset, such as `iot-central` or `hub-s1`, or of a file; `off` is none.
     ///
     /// # Errors
     ///
     /// The file can't be read, or something in it is wrong; then all of it.
     pub fn load(preset_or_file: &str) -> Result<Option<Self>, Invalid> {
-        if preset_or_file == "off" {
-            return Ok(None);
+        match preset_or_file {
+            "off" => Ok(None),
+            name => quotas::load(name).map(|limits| Some(Self::of(limits, 1))),
         }
-        if let Some((_, text)) = PRESETS.iter().find(|(name, _)| *name == preset_or_file) {
-            return read(preset_or_file, text).map(Some);
-        }
-        let text = std::fs::read_to_string(preset_or_file).map_err(|error| {
-            let accepted = "off, iot-central, hub-s1, or a file of limits";
-            Invalid::whole(preset_or_file, format!("can't be read: {error}"), accepted)
-        })?;
-        read(preset_or_file, &text).map(Some)
     }
 
     /// The quota in the text of such a file.
@@ -61,73 +44,49 @@ impl Quota {
     ///
     /// Everything that is wrong in the text.
     pub fn parse(toml: &str) -> Result<Self, Invalid> {
-        read("quota", toml)
+        quotas::parse(toml).map(|limits| Self::of(limits, 1))
     }
 
-    /// How many devices may register, and in which time; `None` where that is not limited.
-    #[must_use]
-    pub fn registrations(&self) -> Option<(u32, Duration)> {
-        self.registrations.map(|rate| (rate.amount, rate.period))
+    /// The same for so many units of a hub.
+    ///
+    /// # Errors
+    ///
+    /// There can't be so many; the sentence that says so.
+    pub fn with_units(self, units: u32) -> Result<Self, String> {
+        self.limits.check_units(units)?;
+        Ok(Self::of(self.limits, units))
+    }
+
+    fn of(limits: Limits, units: u32) -> Self {
+        let least = |ids: &[&str]| limits.least(ids, units).map(rate);
+        Self {
+            registrations: limits.registrations(units).map(rate),
+            connects: least(&["hub.connects"]),
+            messages: least(&["hub.sends", "central.messages"]),
+            device_messages: least(&["hub.device_messages", "central.device_messages"]),
+            daily_messages: least(&["hub.daily"]),
+            twin_reads: least(&["hub.twin_reads"]),
+            twin_updates: least(&["hub.twin_updates", "central.property_updates"]),
+            requests: least(&["central.rest"]),
+            commands: least(&["central.commands"]),
+            shaped_at_most: limits.shaped_at_most.unwrap_or(SHAPED_AT_MOST),
+            limits,
+        }
     }
 
     /// The preset or the file that it comes from.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.limits.name
     }
 }
 
-fn read(name: &str, text: &str) -> Result<Quota, Invalid> {
-    let invalid = |problems| Invalid {
-        name: name.into(),
-        problems,
-    };
-    let document = Document::parse("a file of limits", name, text, &[]).map_err(invalid)?;
-    let quota = limits(name, document.root());
-    match document.problems.take() {
-        none if none.is_empty() => Ok(quota),
-        problems => Err(invalid(problems)),
+/// The limits that are kept are whole numbers in a time. More than four billion is no limit for one emulator.
+fn rate(amount: Amount) -> Rate {
+    Rate {
+        amount: amount.count as u32,
+        period: amount.per.unwrap_or(Duration::from_secs(1)),
     }
-}
-
-fn limits(name: &str, root: Table<'_>) -> Quota {
-    let (dps, hub, central) = (root.table("dps"), root.table("hub"), root.table("central"));
-    let limit = |table: &Option<Table<'_>>, key| Some(table.as_ref()?.read(key, RATE, rate)?.value);
-    let shaped_at_most = hub
-        .as_ref()
-        .and_then(|hub| hub.read("shaped_at_most", SPAN_FORM, parsed::<Span>));
-    let quota = Quota {
-        name: name.into(),
-        registrations: limit(&dps, "registrations"),
-        connects: limit(&hub, "connects"),
-        messages: limit(&hub, "messages"),
-        device_messages: limit(&hub, "device_messages"),
-        daily_messages: limit(&hub, "daily_messages"),
-        twin_reads: limit(&hub, "twin_reads"),
-        twin_updates: limit(&hub, "twin_updates"),
-        requests: limit(&central, "requests"),
-        commands: limit(&central, "commands"),
-        shaped_at_most: shaped_at_most.map_or(SHAPED_AT_MOST, |at| at.value.0),
-    };
-    [Some(root), dps, hub, central]
-        .into_iter()
-        .flatten()
-        .for_each(Table::finish);
-    quota
-}
-
-fn rate(value: &DeValue<'_>) -> Result<Rate, Unreadable> {
-    let rate: settings::Rate = parsed(value)?;
-    let count = rate.count();
-    if count.fract() != 0.0 || !(1.0..=1e6).contains(&count) {
-        return Err(Unreadable::Value(format!(
-            "`{rate}` is not a whole number from 1 to 1000000"
-        )));
-    }
-    Ok(Rate {
-        amount: count as u32,
-        period: rate.period(),
-    })
 }
 
 #[cfg(test)]
@@ -160,22 +119,39 @@ mod tests {
     }
 
     #[test]
+    fn units_of_a_hub_allow_more() {
+        let hub = |units| Quota::load("hub-s1").unwrap().unwrap().with_units(units);
+        let ten = hub(10).unwrap();
+        assert_eq!(
+            (ten.connects.unwrap().amount, ten.twin_reads.unwrap().amount),
+            (120, 100)
+        );
+        assert_eq!(ten.daily_messages.unwrap().amount, 4_000_000);
+        assert_eq!(hub(1), Ok(Quota::load("hub-s1").unwrap().unwrap()));
+        assert_eq!(hub(0).unwrap_err(), "hub-s1 has from 1 to 200 units");
+        let largest = Quota::load("hub-s3").unwrap().unwrap().with_units(10).unwrap();
+        assert_eq!(largest.daily_messages.unwrap().amount, 3_000_000_000);
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_told_at_once() {
         let bad = "[dps]\nregistrations = 200\n[hub]\nmesages = \"1/s\"\nconnects = \"0/s\"\ntwin_reads = \"0.5/s\"\n[rest]\n";
         let error = Quota::parse(bad).unwrap_err();
+        let rate = r#"a rate such as "20/s", "200/min" or "400000/day", of at least 1 and at most 1000000000"#;
         assert_eq!(
             error.to_string().lines().collect::<Vec<_>>(),
             [
-                format!("quota:2: `dps.registrations` is an integer; accepted: {RATE}"),
+                format!("quota:2: `dps.registrations` is an integer; accepted: {rate}"),
                 "quota:4: `hub.mesages` is not a key of a file of limits; did you mean `messages`?".to_owned(),
-                format!("quota:5: `hub.connects`: `0/s` is less than one in an hour; accepted: {RATE}"),
-                format!("quota:6: `hub.twin_reads`: `0.5/s` is not a whole number from 1 to 1000000; accepted: {RATE}"),
-                "quota:7: `rest` is not a key of a file of limits; accepted: dps, hub, central".to_owned(),
+                format!("quota:5: `hub.connects`: `0/s` is less than one in an hour; accepted: {rate}"),
+                format!("quota:6: `hub.twin_reads`: `0.5/s` is not a whole number from 1 to 1000000000; accepted: {rate}"),
+                "quota:7: `rest` is not a key of a file of limits; accepted: dps, hub, central, include, max_units, source, date"
+                    .to_owned(),
             ]
         );
         let missing = Quota::load("no-such-file").unwrap_err().to_string();
         assert!(
-            missing.contains("accepted: off, iot-central, hub-s1, or a file"),
+            missing.contains("accepted: off, iot-central, dps, hub-f1, hub-s1, hub-s2, hub-s3, or a file"),
             "{missing}"
         );
     }

@@ -20,12 +20,11 @@ use super::extract::{Body, Path};
 use super::operator::find;
 use crate::certificate::hex_upper;
 use crate::clock;
+use crate::documented;
 use crate::hub::{CloudMessage, DEFAULT_TTL};
 use crate::journal::Event;
 use crate::unconfirmed::QUEUE_FULL;
 
-/// Largest cloud-to-device message: body and properties.
-const MAX_MESSAGE: usize = 64 * 1024;
 /// Room for the fixed part of the topic, whose length MQTT writes in 16 bits.
 const MAX_PROPERTIES: usize = 60 * 1024;
 /// Longest time that a message may be told to wait, in seconds.
@@ -90,7 +89,7 @@ pub(super) async fn send(
         json => json.to_string(),
     };
     let bag = properties.to_string().len();
-    if body.len() + bag > MAX_MESSAGE || bag > MAX_PROPERTIES {
+    if body.len() + bag > *documented::MESSAGE_DOWN || bag > MAX_PROPERTIES {
         return Err(ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "MessageTooLarge",

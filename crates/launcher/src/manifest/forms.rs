@@ -84,8 +84,10 @@ pub(super) struct TimeConstant(pub(super) Span);
 pub(super) struct Port(pub(super) u16);
 /// How many hubs an emulator has.
 pub(super) struct Hubs(pub(super) u32);
-/// The quota of an emulator: a preset or a file.
+/// A quota: a preset or a file.
 pub(super) struct QuotaName(pub(super) String);
+/// Units of a hub.
+pub(super) struct Units(pub(super) u32);
 /// The faults of an emulator: a preset or a file.
 pub(super) struct FaultsName(pub(super) String);
 /// A host name or an address.
@@ -259,9 +261,17 @@ impl Value for Hubs {
 }
 
 impl Value for QuotaName {
-    const FORM: &'static str = "\"off\", \"iot-central\", \"hub-s1\", or a file of limits, relative to the manifest";
+    const FORM: &'static str = "\"iot-central\", \"dps\", \"hub-f1\", \"hub-s1\", \"hub-s2\", \"hub-s3\", or a file of limits, relative to the manifest; of an emulator also \"off\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         text(value).map(|name| Self(name.to_owned()))
+    }
+}
+
+impl Value for Units {
+    const FORM: &'static str = "a whole number from 1 to 200";
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        let number = whole(value, 1, 200)?;
+        Ok(Self(u32::try_from(number).expect("the number was just bounded")))
     }
 }
 

@@ -376,7 +376,7 @@ impl LoadKeys {
         Load {
             register_rate: self
                 .register_rate
-                .unwrap_or_else(|| allowed_registrations(target).map_or(REGISTER_RATE, |(_, allowed)| allowed)),
+                .unwrap_or_else(|| allowed_registrations(target).unwrap_or(REGISTER_RATE)),
             connect_rate: self.connect_rate,
             stages: self.stages,
             processes: self.processes,

@@ -92,11 +92,14 @@ pub struct EmulatorTarget {
     /// How MQTT travels inside TLS; mqtt when left out.
     #[schemars(with = "Option<TransportName>")]
     pub transport: Transport,
-    /// What devices may do, and how often: iot-central, hub-s1, or a file of limits, relative to the manifest; as much
-    /// as
-    /// they like when left out.
+    /// What devices may do, and how often: iot-central, dps, hub-f1, hub-s1, hub-s2, hub-s3, or a file of limits, relative
+    /// to the manifest. The emulator keeps these limits, and the plan is judged by them; none when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<String>,
+    /// How many units of a hub the quota is for; 1 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 200))]
+    pub units: Option<u32>,
     /// What goes wrong on purpose: a preset (slow-network, lost-acks, throttled-dps, hub-move, outage), or a file of
     /// rules, relative to the manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +118,14 @@ pub struct IotCentralTarget {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub id_scope: Option<IdScope>,
+    /// The limits by which the plan is judged: a preset such as iot-central, or a file of limits, relative to the
+    /// manifest; iot-central when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
+    /// How many units of a hub the quota is for; 1 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 200))]
+    pub units: Option<u32>,
     /// How devices reach DPS and the hubs.
     #[serde(flatten)]
     pub endpoint: Endpoint,
@@ -126,6 +137,14 @@ pub struct DpsTarget {
     /// Which DPS instance.
     #[schemars(with = "String")]
     pub id_scope: IdScope,
+    /// The limits by which the plan is judged: the tier of the hub (hub-f1, hub-s1, hub-s2, hub-s3), or a file of limits,
+    /// relative to the manifest; those of DPS alone when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
+    /// How many units the hub has; 1 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 200))]
+    pub units: Option<u32>,
     /// How devices reach DPS and the hubs.
     #[serde(flatten)]
     pub endpoint: Endpoint,
@@ -465,8 +484,8 @@ impl Room {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Load {
-    /// Registrations begun; when left out, what the target's documented quota allows: 200/min for IoT Central, 1000/min
-    /// for DPS, and the same for an emulator with such a quota. An emulator without one gets 50/s.
+    /// Registrations begun; when left out, what the target's quota allows: 200/min for IoT Central, 1000/min for DPS, and
+    /// the same for an emulator with such a quota. An emulator without one gets 50/s.
     #[schemars(with = "Option<Rate>")]
     pub register_rate: Rate,
     /// Connections to hubs begun; 50/s when left out.

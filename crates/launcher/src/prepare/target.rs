@@ -241,6 +241,12 @@ async fn open_emulator(
     for (flag, setting) in [("--quota", &target.quota), ("--faults", &target.faults)] {
         arguments.extend(setting.iter().flat_map(|setting| [flag.to_owned(), setting.clone()]));
     }
+    arguments.extend(
+        target
+            .units
+            .into_iter()
+            .flat_map(|units| ["--units".to_owned(), units.to_string()]),
+    );
     arguments.extend_from_slice(more);
     let emulator = EmulatorChild::start(executable, &state, port, transport, &hubs, &arguments).await?;
     let ready = emulator.ready.clone();

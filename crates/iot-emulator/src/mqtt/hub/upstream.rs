@@ -13,15 +13,13 @@ use rumqttc::mqttbytes::v4::{Packet, PubAck, Publish};
 
 use super::Session;
 use crate::clock;
+use crate::documented;
 use crate::hub::Device;
 use crate::journal::{Event, Why};
 use crate::services::Services;
 use crate::stats::count;
 use crate::stream::Stream;
 use crate::unconfirmed::{RETAIN_PROPERTY, TWIN_BAD_PATCH};
-
-/// Largest device-to-cloud message: body and properties.
-const MAX_MESSAGE: usize = 256 * 1024;
 
 impl<S: Stream> Session<'_, S> {
     /// Takes a message in if it is telemetry, as most are; says whether it was. Nothing is waited for.
@@ -36,7 +34,7 @@ impl<S: Stream> Session<'_, S> {
         }
         let properties = telemetry.properties;
         let size = publish.payload.len() + properties.as_str().len();
-        if size > MAX_MESSAGE {
+        if size > *documented::MESSAGE {
             return Err(Why::Violation(format!("a message of {size} bytes")));
         }
         if publish.retain {

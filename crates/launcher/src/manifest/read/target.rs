@@ -3,20 +3,19 @@
 use std::path::PathBuf;
 
 use fleet_protocol::plan::Transport;
-use iot_emulator::{FaultRules, Quota};
+use iot_emulator::FaultRules;
 use iot_protocol::id::IdScope;
 use settings::Table;
 
 use super::Walk;
-use crate::manifest::forms::{App, FaultsName, Host, Hubs, Kind, Port, QuotaName, Typed, Value, Variable};
+use crate::manifest::forms::{App, FaultsName, Host, Hubs, Kind, Port, QuotaName, Typed, Units, Value, Variable};
 use crate::manifest::types::{DpsTarget, EmulatorTarget, Endpoint, IotCentralTarget, Secret, Target};
 
 /// The one name under which all of DPS is reached.
 /// <https://learn.microsoft.com/azure/iot-dps/concepts-service#device-provisioning-endpoint>
 const GLOBAL_DPS: &str = "global.azure-devices-provisioning.net";
 const NOT_OURS: &str = "is of no use here: only an emulator that `fleet run` starts is told how many hubs it has";
-const NOT_AZURE: &str =
-    "is of no use here: only an emulator that `fleet run` starts is told what it allows and what goes wrong";
+const NOT_AZURE: &str = "is of no use here: only an emulator that `fleet run` starts is told what goes wrong";
 const TOKEN_FORM: &str =
     "api_token = { env = \"IOTC_API_TOKEN\" } or { file = \"api_token\" }; a manifest holds no secret";
 
@@ -28,32 +27,37 @@ impl Walk<'_> {
                     &["app", "api_token", "id_scope", "dps_endpoint", "ca"],
                     "is of no use here: an emulator that `fleet run` starts says it by itself",
                 );
+                let (quota, units) = self.limits(&table, None);
                 Some(Target::Emulator(EmulatorTarget {
                     port: table.optional::<Port>("port").map(|port| port.value.0),
                     hubs: table.optional::<Hubs>("hubs").map_or(1, |hubs| hubs.value.0),
                     connect_host: self.connect_host(&table),
                     transport: transport(&table),
-                    quota: self.quota(&table),
+                    quota,
+                    units,
                     faults: self.faults(&table),
                 }))
             }
             Kind::IotCentral => {
                 table.out_of_place(&["hubs"], NOT_OURS);
-                table.out_of_place(&["quota", "faults"], NOT_AZURE);
+                table.out_of_place(&["faults"], NOT_AZURE);
                 self.iot_central(&table).map(Target::IotCentral)
             }
             Kind::Dps => {
                 table.out_of_place(&["hubs"], NOT_OURS);
-                table.out_of_place(&["quota", "faults"], NOT_AZURE);
+                table.out_of_place(&["faults"], NOT_AZURE);
                 table.out_of_place(
                     &["app", "api_token"],
                     "is of no use here: with kind = \"dps\" enrollments are made elsewhere",
                 );
                 let id_scope = table.required::<IdScope>("id_scope");
+                let (quota, units) = self.limits(&table, Some("dps"));
                 let endpoint = self.endpoint(&table);
                 id_scope.map(|id_scope| {
                     Target::Dps(DpsTarget {
                         id_scope: id_scope.value,
+                        quota,
+                        units,
                         endpoint,
                     })
                 })
@@ -73,11 +77,14 @@ impl Walk<'_> {
             .required_table("api_token", TOKEN_FORM)
             .and_then(|inner| self.secret(inner, TOKEN_FORM));
         let id_scope = table.optional::<IdScope>("id_scope").map(|scope| scope.value);
+        let (quota, units) = self.limits(table, Some("iot-central"));
         let endpoint = self.endpoint(table);
         Some(IotCentralTarget {
             app: app?.value.0,
             api_token: api_token?,
             id_scope,
+            quota,
+            units,
             endpoint,
         })
     }
@@ -112,18 +119,47 @@ impl Walk<'_> {
         }
     }
 
-    fn quota(&self, table: &Table<'_>) -> Option<String> {
-        let quota = table.optional::<QuotaName>("quota")?.value.0;
-        let quota = self.preset_or_file(quota, &["off", "iot-central", "hub-s1"]);
-        if let Err(bad) = Quota::load(&quota) {
-            for problem in bad.to_string().lines() {
-                table.problem(
-                    format!("`{}.quota`: {problem}", table.path()),
-                    &format!("accepted: {}", QuotaName::FORM),
+    /// The quota that the target names, and for how many units. A service has limits without one, those of the preset
+    /// `own`; an emulator has none, and may also say `off`.
+    fn limits(&self, table: &Table<'_>, own: Option<&str>) -> (Option<String>, Option<u32>) {
+        let named = table.optional::<QuotaName>("quota").map(|name| name.value.0);
+        let units = table.optional::<Units>("units").map(|units| units.value.0);
+        let presets: Vec<_> = quotas::presets::names().chain(["off"]).collect();
+        let quota = named.map(|name| self.preset_or_file(name, &presets));
+        let problem = |key: &str, problem: &str, accepted: &str| {
+            let message = format!("`{}.{key}`: {problem}", table.path());
+            table.problem(message, &format!("accepted: {accepted}"));
+        };
+        match quota.as_deref().or(own) {
+            Some("off") if own.is_some() => {
+                problem(
+                    "quota",
+                    "`off` is for an emulator, a service keeps its limits",
+                    QuotaName::FORM,
                 );
             }
+            None | Some("off") if units.is_some() => {
+                problem(
+                    "units",
+                    "units are those of a hub, and no quota is named",
+                    QuotaName::FORM,
+                );
+            }
+            None | Some("off") => {}
+            Some(name) => match (quotas::load(name), units) {
+                (Ok(limits), Some(units)) => {
+                    if let Err(wrong) = limits.check_units(units) {
+                        problem("units", &wrong, "as many units as the hub of the quota can have");
+                    }
+                }
+                (Ok(_), None) => {}
+                (Err(bad), _) => {
+                    let lines = bad.to_string();
+                    lines.lines().for_each(|line| problem("quota", line, QuotaName::FORM));
+                }
+            },
         }
-        Some(quota)
+        (quota, units)
     }
 
     fn faults(&self, table: &Table<'_>) -> Option<String> {

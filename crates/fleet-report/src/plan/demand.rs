@@ -1,0 +1,122 @@
+//! What a manifest asks for, in numbers.
+
+use quotas::{Limits, Unit};
+use settings::Rate;
+
+/// What a manifest asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Demand {
+    /// Who sends what.
+    pub groups: Vec<GroupDemand>,
+    /// The load profile.
+    pub stages: Vec<StageDemand>,
+    /// The most devices that the stages want online at the same time.
+    pub wanted_peak: u32,
+    /// Registrations begun.
+    pub register_rate: Rate,
+    /// Connections begun.
+    pub connect_rate: Rate,
+    /// Processes that simulate the devices.
+    pub processes: u32,
+    /// Whether the emulator runs on the same machine.
+    pub with_emulator: bool,
+    /// Whether devices may be spread over several addresses, as IoT Central's hubs are.
+    pub several_hubs: bool,
+    /// File handles that a process needs besides those of its devices.
+    pub spare_file_handles: u64,
+    /// Enrollment groups, and CAs enrolled in them.
+    pub enrollment_groups: u32,
+    /// CAs that are enrolled.
+    pub authorities: u32,
+    /// Individual enrollments.
+    pub individual_enrollments: u32,
+    /// What the target allows, as far as it is known.
+    pub quota: Option<Quota>,
+}
+
+/// Devices that are alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupDemand {
+    /// The enrollment group, or `individual`.
+    pub name: String,
+    /// How many.
+    pub devices: u32,
+    /// Seconds between two measurements.
+    pub interval_s: f64,
+    /// The messages of one measurement: the bytes of their bodies.
+    pub bodies: Vec<u32>,
+    /// Property updates of a device that comes online for the first time.
+    pub property_updates: f64,
+}
+
+/// A piece of the load profile.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StageDemand {
+    /// The share of the devices that is wanted online at its end, 0 to 1.
+    pub share: f64,
+    /// How long it takes, in seconds.
+    pub over_s: f64,
+}
+
+/// The limits of a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quota {
+    /// The table.
+    pub limits: Limits,
+    /// For so many units of a hub.
+    pub units: u32,
+}
+
+impl Demand {
+    /// How many devices there are.
+    #[must_use]
+    pub fn devices(&self) -> u32 {
+        let count = |sum: u32, group: &GroupDemand| sum.saturating_add(group.devices);
+        self.groups.iter().fold(0, count)
+    }
+
+    /// What the target lets register, as far as that is known.
+    #[must_use]
+    pub fn registrations(&self) -> Option<(&Quota, Rate)> {
+        let quota = self.quota.as_ref()?;
+        Some((quota, quota.registrations()?))
+    }
+
+    /// Seconds until all devices have registered, at the smaller of the two rates.
+    #[must_use]
+    pub fn register_s(&self) -> u64 {
+        let asked = self.register_rate.hertz();
+        let rate = self
+            .registrations()
+            .map_or(asked, |(_, allowed)| asked.min(allowed.hertz()));
+        super::whole_seconds(f64::from(self.devices()) / rate)
+    }
+}
+
+impl Quota {
+    /// How many devices may register.
+    #[must_use]
+    pub fn registrations(&self) -> Option<Rate> {
+        let amount = self.limits.registrations(self.units)?;
+        // In the unit in which it is written, or per minute where a manifest has no such unit.
+        Some(match amount.per?.as_secs_f64() {
+            1.0 => Rate::per_second(amount.count),
+            seconds => Rate::per_minute(amount.count * 60.0 / seconds),
+        })
+    }
+
+    /// For how many connected devices IoT Central adds a hub.
+    #[must_use]
+    pub fn devices_per_hub(&self) -> Option<f64> {
+        Some(self.limits.get("central.hub_per")?.allowed(self.units)?.count)
+    }
+
+    /// The size in which messages are billed, in bytes.
+    #[must_use]
+    pub fn billed_unit(&self) -> Option<f64> {
+        let unit = self
+            .limits
+            .least(&["hub.billed_unit", "central.billed_unit"], self.units)?;
+        (unit.unit == Unit::Bytes).then_some(unit.count)
+    }
+}

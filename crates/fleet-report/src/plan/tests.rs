@@ -1,0 +1,205 @@
+//! Plans against values worked out by hand.
+
+use super::*;
+use settings::Rate;
+
+fn thermostats(devices: u32, interval_s: f64) -> GroupDemand {
+    GroupDemand {
+        name: "thermostats".into(),
+        devices,
+        interval_s,
+        bodies: vec![20],
+        property_updates: traffic::THERMOSTAT_UPDATES,
+    }
+}
+
+/// A fleet of thermostats that all come online within the first stage, stay and leave.
+fn demand(devices: u32, interval_s: f64, quota: Option<(&str, u32)>) -> Demand {
+    let stage = |share, over_s| StageDemand { share, over_s };
+    Demand {
+        groups: vec![thermostats(devices, interval_s)],
+        stages: vec![stage(1.0, 10.0), stage(1.0, 50.0), stage(0.0, 10.0)],
+        wanted_peak: devices,
+        register_rate: Rate::per_minute(200.0),
+        connect_rate: Rate::per_second(50.0),
+        processes: 2,
+        with_emulator: false,
+        several_hubs: true,
+        spare_file_handles: 64,
+        enrollment_groups: 1,
+        authorities: 1,
+        individual_enrollments: 0,
+        quota: quota.map(|(name, units)| Quota {
+            limits: quotas::preset(name).unwrap(),
+            units,
+        }),
+    }
+}
+
+fn share<'a>(plan: &'a PlanSummary, id: &str) -> &'a QuotaShare {
+    let found = plan.quotas.iter().find(|quota| quota.id == id);
+    found.unwrap_or_else(|| panic!("{id} is not in {:?}", plan.quotas))
+}
+
+#[test]
+fn an_application_is_asked_for_what_its_devices_do() {
+    let plan = plan(&demand(100, 5.0, Some(("iot-central", 1))));
+    // 100 at 200/min take 30 s; then 70 s of stages.
+    assert_eq!((plan.register_s, plan.estimate_s, plan.all_online_s), (30, 100.0, 10));
+    assert_eq!((plan.wanted_peak, plan.online_at_end), (100, 100));
+    for (id, asked, allowed, per, share_of) in [
+        ("central.registrations", 200.0, 200.0, Some("min"), 1.0),
+        ("central.messages", 20.0, 200.0, Some("s"), 0.1),
+        ("central.device_messages", 0.2, 10.0, Some("s"), 0.02),
+        // Ten devices a second come online.
+        ("central.property_updates", 25.0, 100.0, Some("s"), 0.25),
+        ("central.commands", 0.0, 20.0, Some("s"), 0.0),
+        ("central.devices", 100.0, 200_000.0, None, 0.0005),
+    ] {
+        let quota = share(&plan, id);
+        let found = (quota.asked, quota.allowed, quota.per.as_deref(), quota.share);
+        assert_eq!(found, (asked, allowed, per, share_of), "{id}");
+    }
+    assert_eq!((plan.verdict, plan.hubs), (Verdict::Within, Some(1)));
+    // 100 × (5 + 50 + 5) s online, a message each 5 s.
+    let traffic = &plan.traffic;
+    assert_eq!((traffic.run_messages, traffic.run_billed), (1200, 1200));
+    assert_eq!(
+        (traffic.messages_per_day, traffic.messages_per_month),
+        (1_728_000, 51_840_000)
+    );
+    // 14 KiB for each, and 13 MiB for each of two processes.
+    assert_eq!(plan.machine.memory_bytes, 100 * 14 * 1024 + 26 * 1024 * 1024);
+    assert_eq!((plan.machine.file_handles, plan.machine.ports), (50 + 64, 100));
+    assert_eq!((&plan.warnings[..], &plan.notes[..]), (&[][..], &[][..]));
+}
+
+#[test]
+fn a_limit_that_scales_warns_and_a_fixed_one_refuses() {
+    // 10,000 devices each 5 s: 2,000 messages a second, ten times what is documented.
+    let scales = plan(&demand(10_000, 5.0, Some(("iot-central", 1))));
+    assert_eq!(scales.verdict, Verdict::AboveScaling);
+    assert_eq!(share(&scales, "central.messages").share, 10.0);
+    assert_eq!(scales.refusing(1.0).count(), 0);
+    assert_eq!(scales.hubs, Some(1));
+    // A device that sends 20 a second.
+    let fixed = plan(&demand(1, 0.05, Some(("iot-central", 1))));
+    assert_eq!(fixed.verdict, Verdict::AboveFixed);
+    let refusing: Vec<_> = fixed
+        .refusing(1.0)
+        .map(|quota| (quota.id.as_str(), quota.share))
+        .collect();
+    assert_eq!(refusing, [("central.device_messages", 2.0)]);
+    assert_eq!(fixed.refusing(2.0).count(), 0);
+    // The bound may be lower than the limit; the verdict is about the limit.
+    let below = plan(&demand(1, 0.125, Some(("iot-central", 1))));
+    assert_eq!((below.verdict, below.refusing(0.5).count()), (Verdict::Within, 1));
+    assert_eq!(plan(&demand(25_000, 60.0, Some(("iot-central", 1)))).hubs, Some(3));
+}
+
+#[test]
+fn a_day_s_messages_are_those_of_the_run() {
+    // 100 × 60 s online, each second: 6,000 messages. With 100 twin reads and 250 updates: 6,350 of 8,000.
+    let free = plan(&demand(100, 1.0, Some(("hub-f1", 1))));
+    let daily = share(&free, "hub.daily");
+    assert_eq!((daily.asked, daily.allowed, daily.share), (6350.0, 8000.0, 0.79375));
+    assert_eq!(
+        free.verdict,
+        Verdict::Within,
+        "100 messages a second are 8.6 million a day, which is only shown"
+    );
+    assert_eq!(free.traffic.messages_per_day, 8_640_000);
+    // A body of 600 bytes is two of 0.5 KB.
+    let mut large = demand(100, 1.0, Some(("hub-f1", 1)));
+    large.groups[0].bodies = vec![600];
+    let large = plan(&large);
+    assert_eq!(share(&large, "hub.daily").asked, 12_350.0);
+    assert_eq!(large.verdict, Verdict::AboveFixed);
+    assert_eq!(
+        large.refusing(1.0).map(|quota| quota.id.as_str()).collect::<Vec<_>>(),
+        ["hub.daily"]
+    );
+    // Of a run of ten days only one counts.
+    let mut long = demand(1, 86.4, Some(("hub-s1", 1)));
+    long.stages = vec![StageDemand {
+        share: 1.0,
+        over_s: 864_000.0,
+    }];
+    assert_eq!(share(&plan(&long), "hub.daily").asked, 1000.0);
+}
+
+#[test]
+fn units_of_a_hub_allow_more() {
+    let asks = |units| plan(&demand(1500, 10.0, Some(("hub-s1", units))));
+    let (one, thirteen) = (asks(1), asks(13));
+    assert_eq!(
+        (share(&one, "hub.sends").asked, share(&one, "hub.sends").allowed),
+        (150.0, 100.0)
+    );
+    assert_eq!(
+        share(&one, "hub.sends").words(),
+        "above a throttle: expect delays, then 429"
+    );
+    assert_eq!(share(&thirteen, "hub.sends").allowed, 156.0);
+    // Reading twins is not a matter of units: 50 of 100 a second.
+    assert_eq!(share(&thirteen, "hub.twin_reads").share, 0.5);
+    assert_eq!(share(&one, "hub.daily").allowed, 400_000.0);
+    assert_eq!(share(&thirteen, "hub.daily").allowed, 5_200_000.0);
+    assert_eq!(one.hubs, None, "a hub of one's own is one hub");
+}
+
+#[test]
+fn the_two_lengths_are_told_apart() {
+    let mut slow = demand(1002, 5.0, None);
+    slow.register_rate = Rate::per_second(50.0);
+    slow.connect_rate = Rate::per_second(1.0);
+    let plan = plan(&slow);
+    // 21 s registering and 70 s of stages; but the last device would be online 16m42s after the stages have begun.
+    assert_eq!((plan.estimate_s, plan.all_online_s), (91.0, 1002));
+    // 60 s of 1/s, and in the last 10 s the wanted fall from 1002 by 100.2/s: they meet after 942 / 101.2 s at 69.3.
+    assert_eq!(plan.online_at_end, 70);
+    assert_eq!(
+        plan.warnings,
+        [
+            "connect at 1/s is too slow for the stages: 70 of 1002 devices will be online when the stages end; the others \
+             fail. All would be online 16m42s after the stages begin"
+        ]
+    );
+}
+
+#[test]
+fn without_limits_nothing_is_judged_and_that_is_said() {
+    let unknown = plan(&demand(10, 5.0, None));
+    assert_eq!((unknown.verdict, unknown.quotas.len()), (Verdict::Unknown, 0));
+    assert!(unknown.notes[0].starts_with("no quota is named"), "{:?}", unknown.notes);
+    let dps = plan(&demand(10, 5.0, Some(("dps", 1))));
+    assert!(dps.notes[0].contains("name its tier"), "{:?}", dps.notes);
+    let ids: Vec<_> = dps.quotas.iter().map(|quota| quota.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "dps.registrations",
+            "dps.individual_enrollments",
+            "dps.enrollment_groups",
+            "dps.authorities"
+        ]
+    );
+    assert_eq!(plan(&demand(10, 5.0, Some(("hub-s1", 1)))).notes, [""; 0]);
+}
+
+#[test]
+fn a_fleet_without_telemetry_asks_for_no_messages() {
+    let mut edge = demand(3, 5.0, Some(("iot-central", 1)));
+    edge.groups[0].bodies.clear();
+    edge.groups[0].property_updates = 0.0;
+    let plan = plan(&edge);
+    assert_eq!((plan.traffic.messages_per_s, plan.traffic.payload_bytes), (0.0, 0));
+    assert_eq!(plan.verdict, Verdict::Within);
+}
+
+#[test]
+fn a_plan_survives_json() {
+    let plan = plan(&demand(100, 5.0, Some(("hub-s2", 3))));
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<PlanSummary>(&text).unwrap(), plan);
+}
