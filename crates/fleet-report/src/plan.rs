@@ -178,15 +178,14 @@ fn warnings(demand: &Demand, summary: &PlanSummary) -> Vec<String> {
 fn notes(demand: &Demand) -> Vec<String> {
     let Some(quota) = &demand.quota else {
         return vec![
-            "no quota is named, so nothing is judged: quota = \"hub-s1\" under [target], or --quota".to_owned(),
+            "no quota is named, so nothing can be judged: --quota hub-s1, or [target] quota = \"hub-s1\"".to_owned(),
         ];
     };
     if quota.limits.judges_hub() {
         return Vec::new();
     }
     vec![format!(
-        "{} has no limit of a hub, so nothing beyond registrations is judged: name its tier, such as quota = \"hub-s1\" \
-         and units = 2 under [target], or --quota hub-s1",
+        "{} has no limits of the hub, so its load can't be judged: --quota hub-s1, or [target] quota = \"hub-s1\"",
         quota.limits.name
     )]
 }

@@ -111,6 +111,12 @@ action = "storm"
         "telemetry = { interval = \"0s\", jitter = 1.5 }\n\n[load]\nregister_rate = \"0/s\"\nconnect_rate = \"5/fortnight\"\nprocesses = 0\nstages = [\"120%@5s\", \"50%\"]\n");
     keys_of_another_kind_of_target_are_refused:
         with_group("").replace("kind = \"emulator\"", "kind = \"emulator\"\napp = \"https://a\"\nid_scope = \"0ne1\"");
+    a_quota_of_no_such_name_is_refused: with_group("").replace("\"emulator\"", "\"emulator\"\nquota = \"hub-s9\"");
+    units_that_a_hub_can_not_have_are_refused: with_group("").replace("\"emulator\"", "\"emulator\"\nquota = \"hub-f1\"\nunits = 2");
+    no_units_at_all_are_refused: with_group("").replace("\"emulator\"", "\"emulator\"\nquota = \"hub-s1\"\nunits = 0");
+    units_of_no_hub_are_refused: with_group("").replace("\"emulator\"", "\"emulator\"\nunits = 2");
+    a_service_without_its_limits_is_refused: with_group("").replace(
+        "\"emulator\"", "\"dps\"\nid_scope = \"0ne00ABCDEF\"\nquota = \"off\"\nunits = 2");
     an_iot_central_target_without_its_keys_is_refused: with_group("").replace("emulator", "iot-central");
     a_dps_target_without_id_scope_is_refused: with_group("").replace("emulator", "dps");
     a_token_over_clear_text_is_refused: with_group("").replace(

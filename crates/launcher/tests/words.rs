@@ -8,6 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn fleet(arguments: &[&str]) -> String {
+    let (code, stdout, stderr) = ended(arguments);
+    assert_eq!(code, Some(0), "{stderr}");
+    stdout
+}
+
+/// The exit code, stdout and stderr.
+fn ended(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_fleet"))
         .current_dir(root())
         .args(arguments)
@@ -15,9 +22,8 @@ fn fleet(arguments: &[&str]) -> String {
         .env("NO_COLOR", "1")
         .output()
         .unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{stderr}");
-    String::from_utf8(output.stdout).unwrap()
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 fn root() -> PathBuf {
@@ -74,6 +80,85 @@ fn a_plan_tells_what_is_more_than_the_quota() {
         "--duration=1h",
     ]);
     insta::assert_snapshot!(words);
+}
+
+#[test]
+fn a_plan_in_json_is_the_one_of_the_report() {
+    let text = fleet(&[
+        "plan",
+        "configs/dps.toml",
+        "--quota=hub-s1",
+        "--set=target.units=2",
+        "--format=json",
+    ]);
+    let summary: fleet_report::plan::PlanSummary = serde_json::from_str(&text).unwrap();
+    assert_eq!((summary.quota.as_deref(), summary.units), (Some("hub-s1"), 2));
+    insta::assert_snapshot!(text);
+}
+
+/// More than a free hub takes in a day, and more than it takes of connections.
+const LOUD: [&str; 4] = [
+    "--set=target.quota=hub-f1",
+    "--set=group.thermostats.telemetry.interval=20ms",
+    "--set=group.thermostats.devices.count=1000",
+    "--set=load.connect_rate=500/s",
+];
+
+#[test]
+fn a_plan_above_a_fixed_limit_is_shown_and_refused() {
+    let plan = [&["plan", "configs/demo.toml"], &LOUD[..]].concat();
+    let (code, stdout, stderr) = ended(&plan);
+    assert_eq!(code, Some(2), "{stderr}");
+    insta::assert_snapshot!(format!("{stdout}---\n{stderr}"));
+    let forced = fleet(&[&plan[..], &["--force"]].concat());
+    assert_eq!(forced, stdout);
+    assert_eq!(fleet(&[&plan[..], &["--max-quota=100000%"]].concat()), stdout);
+    // A lower bound refuses what is within the limits.
+    let (code, _, stderr) = ended(&["plan", "configs/demo.toml", "--quota=hub-f1", "--max-quota=5%"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("more than 5 % of what hub-f1 allows"), "{stderr}");
+}
+
+#[test]
+fn a_run_above_a_fixed_limit_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = format!("--set=fleet.state={}", folder.path().join("state").display());
+    let certs = format!("--set=fleet.certs={}", folder.path().join("certs").display());
+    let (code, stdout, stderr) = ended(&[&["run", "configs/demo.toml", &state, &certs], &LOUD[..]].concat());
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    assert!(
+        stderr.contains("so nothing is started") && stderr.contains("(hub.daily)"),
+        "{stderr}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_no_quota_and_no_bound_is_refused_with_what_would_be() {
+    for (arguments, words) in [
+        (&["--quota=hub-s9"][..], "did you mean `hub-s1`?"),
+        (&["--quota=hub-s1", "--set=target.units=0"], "0 is too small"),
+        (&["--quota=hub-s1", "--set=target.units=201"], "201 is too large"),
+        (&["--quota=hub-f1", "--set=target.units=2"], "hub-f1 has 1 unit"),
+        (&["--max-quota=100"], "`100` is not a share in percent, such as 100%"),
+        (&["--max-quota=0%"], "`0%` is not above 0%"),
+        (&["--format=xml"], "[possible values: text, json]"),
+        (&["--format=json", "--json"], "cannot be used with"),
+    ] {
+        let (code, stdout, stderr) = ended(&[&["plan", "configs/demo.toml"], arguments].concat());
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?}: {stderr}");
+        let told = stderr.replace('│', " ");
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(words), "{arguments:?}: {stderr}");
+    }
+}
+
+/// A file is looked for where the command is typed, not where the manifest is.
+#[test]
+fn a_quota_of_ones_own_is_a_file_where_the_command_is_typed() {
+    let plan = fleet(&["plan", "configs/demo.toml", "--quota=configs/quotas/hub-s2.toml"]);
+    assert!(plan.contains("hub-s2.toml\n"), "{plan}");
+    assert!(plan.contains("of 120/s"), "{plan}");
 }
 
 #[test]

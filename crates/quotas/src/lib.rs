@@ -15,14 +15,16 @@
 //! | [`amount`] | a count or a size, and the time that it is per |
 //! | [`limit`] | one limit: what is allowed, to whom, how firmly, and who says so |
 //! | [`presets`] | the files that are part of the program |
-//! | [`read`] | files of limits, taken apart |
+//! | [`load`](mod@load) | limits by name: a preset or a file |
+//! | `read` | such files, taken apart |
 
 pub mod amount;
 pub mod limit;
+pub mod load;
 pub mod presets;
-pub mod read;
+mod read;
 
 pub use amount::{Amount, Unit};
 pub use limit::{Kind, Limit, Limits};
+pub use load::{load, parse};
 pub use presets::{documented, preset};
-pub use read::{load, parse};

@@ -124,6 +124,7 @@ impl Limits {
     pub fn check_units(&self, units: u32) -> Result<(), String> {
         match self.max_units {
             None => Err(format!("{} is not sold in units", self.name)),
+            Some(1) if units != 1 => Err(format!("{} has 1 unit", self.name)),
             Some(most) if !(1..=most).contains(&units) => Err(format!("{} has from 1 to {most} units", self.name)),
             Some(_) => Ok(()),
         }
@@ -169,7 +170,7 @@ mod tests {
         let check = |name, units| crate::preset(name).unwrap().check_units(units);
         assert_eq!(check("hub-s1", 200), Ok(()));
         assert_eq!(check("hub-s1", 201), Err("hub-s1 has from 1 to 200 units".to_owned()));
-        assert_eq!(check("hub-f1", 0), Err("hub-f1 has from 1 to 1 units".to_owned()));
+        assert_eq!(check("hub-f1", 0), Err("hub-f1 has 1 unit".to_owned()));
         assert_eq!(check("dps", 1), Err("dps is not sold in units".to_owned()));
     }
 

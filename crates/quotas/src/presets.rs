@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::amount::Amount;
 use crate::limit::Limits;
-use crate::read::parse_named;
+use crate::read::read;
 
 const FILES: [(&str, &str); 6] = [
     ("iot-central", include_str!("../../../configs/quotas/iot-central.toml")),
@@ -27,7 +27,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 #[must_use]
 pub fn preset(name: &str) -> Option<Limits> {
     let (name, text) = FILES.iter().find(|(known, _)| *known == name)?;
-    Some(parse_named(name, text).expect("a test reads every preset"))
+    Some(read(name, text, &preset).expect("a test reads every preset"))
 }
 
 /// What the documentation allows of something that does not depend on a tier, such as `dps.polls`.

@@ -3,15 +3,12 @@
 //! A limit is a rate by itself, `connects = "100/s"`, or a table that also says to whom it applies, how firmly it is kept
 //! and who says so. Each table has a list of limits; a key that is not in it is refused.
 
-use std::path::Path;
-
 use settings::reading::{self, parsed};
 use settings::span::SPAN_FORM;
-use settings::{At, DeValue, Document, Invalid, Item, Span, Table, Unreadable, nearest};
+use settings::{At, DeValue, Document, Invalid, Item, Span, Table, Unreadable};
 
 use crate::amount::{AMOUNT_FORM, Amount, Unit};
 use crate::limit::{Kind, Limit, Limits};
-use crate::presets;
 
 /// Limits that the emulator keeps, all of them rates, and whether an earlier file may call them otherwise.
 const RATE: &str = r#"a rate such as "20/s", "200/min" or "400000/day", of at least 1 and at most 1000000000"#;
@@ -76,51 +73,23 @@ const CENTRAL: &[(&str, &str, Form)] = &[
     ("included_standard_2", "central.included_standard_2", Form::Amount),
 ];
 
-/// The limits of a preset or of a file.
-///
-/// # Errors
-///
-/// There is neither, or something in the file is wrong; then all of it.
-pub fn load(preset_or_file: &str) -> Result<Limits, Invalid> {
-    if let Some(limits) = presets::preset(preset_or_file) {
-        return Ok(limits);
-    }
-    let text = std::fs::read_to_string(preset_or_file).map_err(|error| {
-        let accepted = format!("off, {}, or a file of limits", presets::NAMES);
-        let mut invalid = Invalid::whole(preset_or_file, format!("can't be read: {error}"), &accepted);
-        let file = Path::new(preset_or_file).file_name().and_then(|name| name.to_str());
-        if let Some(nearest) = file.and_then(|name| nearest(name, presets::names())) {
-            let help = invalid.problems.iter_mut().map(|problem| &mut problem.help);
-            help.for_each(|help| help.insert(0, format!("did you mean `{nearest}`?")));
-        }
-        invalid
-    })?;
-    parse_named(preset_or_file, &text)
-}
+/// Where the limits of a preset are found.
+pub(crate) type Presets<'a> = &'a dyn Fn(&str) -> Option<Limits>;
 
-/// The limits in the text of such a file.
-///
-/// # Errors
-///
-/// Everything that is wrong in the text.
-pub fn parse(toml: &str) -> Result<Limits, Invalid> {
-    parse_named("quota", toml)
-}
-
-pub(crate) fn parse_named(name: &str, text: &str) -> Result<Limits, Invalid> {
+pub(crate) fn read(name: &str, text: &str, presets: Presets<'_>) -> Result<Limits, Invalid> {
     let invalid = |problems| Invalid {
         name: name.into(),
         problems,
     };
     let document = Document::parse("a file of limits", name, text, &[]).map_err(invalid)?;
-    let limits = limits(name, document.root());
+    let limits = limits(name, document.root(), presets);
     match document.problems.take() {
         none if none.is_empty() => Ok(limits),
         problems => Err(invalid(problems)),
     }
 }
 
-fn limits(name: &str, root: Table<'_>) -> Limits {
+fn limits(name: &str, root: Table<'_>, presets: Presets<'_>) -> Limits {
     let tables = [
         (root.table("dps"), DPS),
         (root.table("hub"), HUB),
@@ -128,7 +97,7 @@ fn limits(name: &str, root: Table<'_>) -> Limits {
     ];
     let included = root.read_list("include", INCLUDE, INCLUDE, |value| {
         let name = reading::text(value)?;
-        presets::preset(name).ok_or_else(|| Unreadable::Value(format!("`{name}` is not a preset")))
+        presets(name).ok_or_else(|| Unreadable::Value(format!("`{name}` is not a preset")))
     });
     let max_units = root.read("max_units", UNITS, |value| reading::whole(value, 1, 1000));
     let origin = Origin::of(&root);
@@ -282,6 +251,7 @@ fn rate(value: &DeValue<'_>) -> Result<Amount, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{load, parse};
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {

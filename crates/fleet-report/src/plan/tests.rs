@@ -173,7 +173,7 @@ fn without_limits_nothing_is_judged_and_that_is_said() {
     assert_eq!((unknown.verdict, unknown.quotas.len()), (Verdict::Unknown, 0));
     assert!(unknown.notes[0].starts_with("no quota is named"), "{:?}", unknown.notes);
     let dps = plan(&demand(10, 5.0, Some(("dps", 1))));
-    assert!(dps.notes[0].contains("name its tier"), "{:?}", dps.notes);
+    assert!(dps.notes[0].contains("can't be judged"), "{:?}", dps.notes);
     let ids: Vec<_> = dps.quotas.iter().map(|quota| quota.id.as_str()).collect();
     assert_eq!(
         ids,

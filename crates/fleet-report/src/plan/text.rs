@@ -68,8 +68,8 @@ fn traffic(traffic: &Traffic) -> String {
 fn quotas(plan: &PlanSummary) -> String {
     let mut text = match (&plan.quota, plan.units) {
         (None, _) => "\nQuotas\n".to_owned(),
-        (Some(name), 1) => format!("\nQuotas of {name}, as documented\n"),
-        (Some(name), units) => format!("\nQuotas of {name} with {units} units, as documented\n"),
+        (Some(name), 1) => format!("\nQuotas of {name}\n"),
+        (Some(name), units) => format!("\nQuotas of {name}, {units} units\n"),
     };
     for quota in plan.quotas.iter().filter(|quota| quota.asked > 0.0) {
         let _ = writeln!(
