@@ -51,7 +51,7 @@ Data goes to stdout, everything else to stderr. NO_COLOR is respected.";
 enum Command {
     /// Run the fleet of a manifest: make certificates, enroll, simulate, report
     Run(RunArgs),
-    /// Check a manifest and tell what it asks for; starts nothing
+    /// Check a manifest, and compare what it asks for with the limits of its target; starts nothing
     Plan(PlanArgs),
     /// Enroll the groups and devices of a manifest, and print the id scope
     Enroll(EnrollArgs),

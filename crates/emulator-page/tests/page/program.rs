@@ -135,4 +135,12 @@ async fn the_program_refuses_bad_settings_and_tells_all_of_them() {
             && told.contains("`hub.mesages`"),
         "{told}"
     );
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_iot-emulator"))
+        .args(["--quota=hub-s3", "--units=11", "--state"])
+        .arg(folder.path().join("state"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("`--units`: hub-s3 has from 1 to 10 units"), "{told}");
 }

@@ -56,6 +56,23 @@ fn a_device_that_waits_for_the_connect_rate_when_the_stages_end_has_failed() {
     assert_eq!(waiting, failed, "{}", run.stdout);
 }
 
+/// The first device needs no waiting, and where a second begins is not exact: one more or less is as planned.
+#[test]
+fn as_many_devices_come_online_as_the_plan_says() {
+    let stages = r#""100%@1s", "100%@2s", "0%@500ms""#;
+    let fleet = Fleet::new(&(manifest(EMULATOR, stages) + "connect_rate = \"1/s\"\n"));
+    let plan = fleet.fleet(&["plan", "fleet.toml", "--format=json"]).expect(0);
+    let plan: fleet_report::plan::PlanSummary = serde_json::from_str(&plan.stdout).unwrap();
+    assert_eq!((plan.wanted_peak, plan.online_at_end, plan.all_online_s), (6, 4, 6));
+    let run = fleet.fleet(&["run", "fleet.toml"]).expect(1);
+    assert!(
+        run.stderr.contains("4 of 6 devices will be online when the stages end"),
+        "{}",
+        run.stderr
+    );
+    assert!((3..=5).contains(&run.figure("connected")), "{}", run.stdout);
+}
+
 #[test]
 fn devices_that_the_stages_never_wanted_do_not_fail() {
     let fleet = Fleet::new(&manifest(EMULATOR, r#""50%@1s", "50%@4s", "0%@500ms""#));
