@@ -222,7 +222,7 @@ mod tests {
     /// A run of twelve seconds, judged as it goes, and its report.
     fn run(thresholds: &[Threshold]) -> (Vec<ThresholdResult>, Report) {
         let (mut gather, mut evaluator) = (Gather::new(thresholds), Evaluator::new(thresholds.to_vec()));
-        let mut measurements = Measurements::new(1);
+        let mut measurements = Measurements::new(1, &[]);
         for at_s in 1..=12 {
             let second = Second {
                 at_s,

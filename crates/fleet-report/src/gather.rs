@@ -15,11 +15,7 @@ use crate::thresholds::{Selector, Threshold};
 use crate::totals::{Decoded, Times};
 
 /// Metrics that no process measures yet, so that a threshold on them would never see a sample.
-pub const NOT_MEASURED: [Metric; 3] = [
-    Metric::CommandRoundtripDuration,
-    Metric::PropertyRoundtripDuration,
-    Metric::QuotaUsed,
-];
+pub const NOT_MEASURED: [Metric; 2] = [Metric::CommandRoundtripDuration, Metric::PropertyRoundtripDuration];
 
 /// The figures of a run, as far as its thresholds ask for them.
 #[derive(Debug)]
@@ -164,6 +160,15 @@ impl Gather {
             of: None,
         };
         self.figures.set_gauge(Metric::TimeToOnline, Labels::none(), gauge);
+    }
+
+    /// So much of each limit is used now: 1 is all that is allowed.
+    pub fn quota_used<'a>(&mut self, used: impl IntoIterator<Item = (&'a str, f64)>) {
+        for (id, value) in used {
+            let gauge = Gauge { value, of: None };
+            self.figures
+                .set_gauge(Metric::QuotaUsed, Labels::none().with(Label::Limit, id), gauge);
+        }
     }
 
     /// Every device has stopped: what is not acknowledged now is lost, and who was wanted and never online has failed.

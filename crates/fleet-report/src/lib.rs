@@ -32,6 +32,7 @@
 //! | [`figures`] | everything counted and timed since a run began, merged over its processes |
 //! | [`totals`] | the lines of all processes, put together |
 //! | [`timeline`], [`occurrences`] | the same over time: series of at most 600 points, first and last failures |
+//! | [`quota_use`] | what is used of the documented limits |
 //! | [`generator`] | whether the processes that made the load were fit for it |
 //! | [`measurements`] | all of these together, fed by lines and seconds |
 //! | [`sparse`] | a histogram that takes as much memory as it has values |
@@ -59,6 +60,7 @@ pub mod merge;
 pub mod metric;
 pub mod occurrences;
 pub mod plan;
+pub mod quota_use;
 pub mod record;
 pub mod report;
 pub mod sparse;

@@ -2,6 +2,8 @@
 
 use crate::generator::{Generator, GeneratorMeter};
 use crate::occurrences::Occurrences;
+use crate::plan::QuotaShare;
+use crate::quota_use::QuotaMeter;
 use crate::thresholds::Second;
 use crate::timeline::Timeline;
 use crate::totals::{Decoded, Totals};
@@ -15,18 +17,21 @@ pub struct Measurements {
     pub timeline: Timeline,
     /// When each failure was first and last seen.
     pub occurrences: Occurrences,
+    /// What is used of the limits.
+    pub quotas: QuotaMeter,
     /// What the processes need of their machines.
     generator: GeneratorMeter,
 }
 
 impl Measurements {
-    /// Nothing has happened in any of `processes`.
+    /// Nothing has happened in any of `processes`. `quotas` are the limits of the plan.
     #[must_use]
-    pub fn new(processes: usize) -> Self {
+    pub fn new(processes: usize, quotas: &[QuotaShare]) -> Self {
         Self {
             totals: Totals::new(processes),
             timeline: Timeline::default(),
             occurrences: Occurrences::default(),
+            quotas: QuotaMeter::new(quotas),
             generator: GeneratorMeter::default(),
         }
     }
@@ -35,6 +40,7 @@ impl Measurements {
     pub fn line(&mut self, process: usize, line: Decoded, at_s: f64) {
         if let Some(before) = self.totals.last(process) {
             self.timeline.line(before, &line);
+            self.quotas.line(before, &line);
             self.occurrences.line(before, &line.stats, at_s);
         }
         if let (Some(stats), Ok(shard)) = (&line.stats.process, u32::try_from(process)) {
@@ -45,7 +51,8 @@ impl Measurements {
 
     /// A second has passed.
     pub fn second(&mut self, second: Second) {
-        self.timeline.second(second, &self.totals);
+        self.quotas.second(second);
+        self.timeline.second(second, &self.totals, &self.quotas);
     }
 
     /// How the processes fared.

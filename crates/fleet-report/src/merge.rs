@@ -108,7 +108,7 @@ pub fn merge(mut records: Vec<Record>) -> Result<Report, MergeError> {
     let first = records.first().ok_or(MergeError::Nothing)?;
     let (run_id, count, asked) = (first.run_id.clone(), first.count.get(), first.fleet_devices);
 
-    let mut measurements = Measurements::new(records.len());
+    let mut measurements = Measurements::new(records.len(), &[]);
     let mut shards: BTreeMap<u32, Vec<&Record>> = BTreeMap::new();
     for (process, record) in records.iter().enumerate() {
         measurements.totals.add(process, record.stats.clone());

@@ -25,6 +25,8 @@ pub use run::{EndReason, EventMark, Losses, Merged, Run};
 use crate::generator::Generator;
 use crate::measurements::Measurements;
 use crate::metric::Metric;
+use crate::plan::PlanSummary;
+use crate::quota_use::QuotaUse;
 use crate::thresholds::ThresholdResult;
 use crate::timeline::TimelineSeries;
 use crate::totals::Received;
@@ -51,6 +53,9 @@ pub struct Report {
     /// The resolved manifest: with defaults and overrides, without secrets. A merged report has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<serde_json::Value>,
+    /// What the run was going to ask of its target, and what the documented limits say to it. A merged report has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanSummary>,
     /// The number with which the process ends.
     pub exit: u8,
     /// The judgements on the manifest's thresholds.
@@ -77,6 +82,9 @@ pub struct Report {
     /// The run over its time. A merged report has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<TimelineSeries>,
+    /// What was used of the documented limits that can be measured from outside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<QuotaUse>,
     /// How the processes that made the load fared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<Generator>,
@@ -117,6 +125,8 @@ pub struct Circumstances {
     pub environment: Option<Environment>,
     /// The resolved manifest.
     pub manifest: Option<serde_json::Value>,
+    /// What the run was going to ask.
+    pub plan: Option<PlanSummary>,
     /// How many devices the manifest has.
     pub asked: u64,
     /// What went with processes that died.
@@ -138,6 +148,7 @@ impl Report {
             t0,
             environment,
             manifest,
+            plan,
             asked,
             losses,
             target,
@@ -155,6 +166,7 @@ impl Report {
             run,
             environment,
             manifest,
+            plan,
             exit: crate::exit::PASSED,
             thresholds: Vec::new(),
             devices,
@@ -175,6 +187,7 @@ impl Report {
             counters: totals.counters_by_group(),
             events,
             timeline: (series.points > 0).then_some(series),
+            quotas: measurements.quotas.used(),
             generator: measurements.generator(),
             merged: None,
         };

@@ -8,7 +8,7 @@ use iot_protocol::shown;
 use crate::exit::{INTERRUPTED, PASSED};
 use crate::report::{Latency, Report};
 use crate::thresholds::{Marks, headline, lines};
-use crate::words::{counted, readable};
+use crate::words::{clock, counted, readable};
 
 /// The report in words and figures.
 #[must_use]
@@ -18,6 +18,7 @@ pub fn summary(report: &Report, marks: Marks) -> String {
     let _ = verdict(&mut text, report);
     text += &lines(&report.thresholds, marks);
     let _ = generator(&mut text, report);
+    let _ = quotas(&mut text, report);
     let _ = run(&mut text, report);
     let _ = devices(&mut text, report);
     let _ = telemetry(&mut text, report);
@@ -59,6 +60,25 @@ fn generator(text: &mut String, report: &Report) -> std::fmt::Result {
         Some(generator) => writeln!(text, "Generator  {}", generator.words()),
         None => Ok(()),
     }
+}
+
+/// The limits that were used most; those of which next to nothing was used are left out.
+fn quotas(text: &mut String, report: &Report) -> std::fmt::Result {
+    let mut used: Vec<_> = report.quotas.iter().filter(|used| used.peak >= 0.005).collect();
+    used.sort_by(|one, other| other.peak.total_cmp(&one.peak));
+    if used.is_empty() {
+        return Ok(());
+    }
+    let words = used.iter().map(|used| {
+        let at = if used.peak > 1.0 {
+            format!(" at {}", clock(used.peak_at_s))
+        } else {
+            String::new()
+        };
+        let [what, per] = [&used.what, &used.per].map(|text| shown::text(text));
+        format!("{what} {:.0} % of {}/{per}{at}", used.peak * 100.0, used.allowed)
+    });
+    writeln!(text, "Quotas     {}", words.collect::<Vec<_>>().join(", "))
 }
 
 fn run(text: &mut String, report: &Report) -> std::fmt::Result {

@@ -12,9 +12,10 @@ use fleet_protocol::lines::{Phase, State, Stats, counter};
 
 pub use series::{GroupSeries, LatencySeries, TimelineSeries};
 
+use crate::quota_use::QuotaMeter;
 use crate::sparse::SparseHistogram;
 use crate::thresholds::{Second, Stage};
-use crate::totals::{Decoded, Times, Totals};
+use crate::totals::{Decoded, Times, Totals, sum_of};
 
 /// A timeline has no more points than this; when it would, each two become one.
 const POINTS: usize = 600;
@@ -74,6 +75,8 @@ struct Standing {
     online: Online,
     states: [u64; State::ALL.len()],
     groups: BTreeMap<String, Online>,
+    /// The share of each limit that was used; of several seconds the highest.
+    quotas: BTreeMap<String, f64>,
 }
 
 /// Devices online of those wanted.
@@ -98,7 +101,7 @@ impl Timeline {
     /// Takes a line of a process whose line before was `before`.
     pub fn line(&mut self, before: &Stats, line: &Decoded) {
         for ((_, names), count) in COUNTS.iter().zip(&mut self.pending.counts) {
-            let of = |stats: &Stats| names.iter().map(|name| sum(stats, name)).sum::<u64>();
+            let of = |stats: &Stats| names.iter().map(|name| sum_of(stats, name)).sum::<u64>();
             *count += of(&line.stats).saturating_sub(of(before));
         }
         for Times { phase, group, values } in &line.times {
@@ -107,9 +110,9 @@ impl Timeline {
         }
     }
 
-    /// A second has passed, and the fleet stands as `totals` say.
-    pub fn second(&mut self, second: Second, totals: &Totals) {
-        let standing = Standing::of(second.stage, totals);
+    /// A second has passed, and the fleet stands as `totals` say, and the limits as `quotas` do.
+    pub fn second(&mut self, second: Second, totals: &Totals, quotas: &QuotaMeter) {
+        let standing = Standing::of(second.stage, totals, quotas);
         self.seconds = self.seconds.max(second.at_s);
         let last_second = second.at_s.saturating_sub(1);
         while last_second / self.step_s >= POINTS as u64 {
@@ -177,7 +180,7 @@ impl Delta {
 }
 
 impl Standing {
-    fn of(stage: Option<Stage>, totals: &Totals) -> Self {
+    fn of(stage: Option<Stage>, totals: &Totals, quotas: &QuotaMeter) -> Self {
         let states = State::ALL.map(|state| totals.state(state));
         let mut groups: BTreeMap<String, Online> = BTreeMap::new();
         let mut all = Online::default();
@@ -197,16 +200,21 @@ impl Standing {
             },
             states,
             groups,
+            quotas: quotas.now().map(|(id, share)| (id.to_owned(), share)).collect(),
         }
     }
 
     /// Becomes what stands for both.
-    fn and_later(&mut self, later: Self) {
+    fn and_later(&mut self, mut later: Self) {
+        for (id, used) in &mut later.quotas {
+            *used = used.max(self.quotas.get(id).copied().unwrap_or(0.0));
+        }
         let is_held = self.stage.is_some_and(|stage| stage.held) && self.stage == later.stage;
         if !is_held {
             *self = later;
             return;
         }
+        self.quotas = later.quotas;
         for (name, online) in later.groups {
             let own = self.groups.entry(name).or_insert(online);
             *own = own.worse(online);
@@ -234,17 +242,6 @@ impl Online {
             self
         }
     }
-}
-
-/// A counter, or all that begin with a name that ends in `/`.
-fn sum(stats: &Stats, name: &str) -> u64 {
-    if !name.ends_with('/') {
-        return stats.counters.get(name).copied().unwrap_or(0);
-    }
-    let from = stats.counters.range(name.to_owned()..);
-    from.take_while(|(counter, _)| counter.starts_with(name))
-        .map(|(_, count)| count)
-        .sum()
 }
 
 #[cfg(test)]
@@ -289,7 +286,8 @@ mod tests {
             self.last = stats.clone();
             let mut totals = Totals::new(1);
             totals.add(0, stats);
-            self.timeline.second(Second { at_s, stage }, &totals);
+            self.timeline
+                .second(Second { at_s, stage }, &totals, &QuotaMeter::default());
         }
 
         fn series(&self) -> TimelineSeries {

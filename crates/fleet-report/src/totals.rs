@@ -225,6 +225,17 @@ impl Totals {
     }
 }
 
+/// A counter, or all that begin with a name that ends in `/`.
+pub(crate) fn sum_of(stats: &Stats, name: &str) -> u64 {
+    if !name.ends_with('/') {
+        return stats.counters.get(name).copied().unwrap_or(0);
+    }
+    let from = stats.counters.range(name.to_owned()..);
+    from.take_while(|(counter, _)| counter.starts_with(name))
+        .map(|(_, count)| count)
+        .sum()
+}
+
 /// Devices that never came online, of one line.
 fn failed(stats: &Stats) -> u64 {
     failed_by_reason(stats).map(|(_, count)| count).sum()

@@ -38,6 +38,12 @@ pub fn readable(seconds: f64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
+/// `00:02:41`, of seconds since a run began.
+#[must_use]
+pub fn clock(at_s: u64) -> String {
+    format!("{:02}:{:02}:{:02}", at_s / 3600, at_s / 60 % 60, at_s % 60)
+}
+
 /// Microseconds as seconds.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "the values are far below 2^53")]

@@ -15,6 +15,7 @@ pub mod allowance;
 pub mod case;
 pub mod edge;
 mod forms;
+mod labels;
 pub mod problem;
 mod read;
 pub mod roll;

@@ -22,6 +22,7 @@ use events::{Agenda, Results};
 use files::{self, Access, Durability};
 use fleet_protocol::lines::{DeviceLine, counter};
 use fleet_report::measurements::Measurements;
+use fleet_report::plan::PlanSummary;
 use fleet_report::report::{Circumstances, EndReason, EventMark, Report, Run};
 use fleet_report::summary::summary;
 use fleet_report::thresholds::ThresholdResult;
@@ -55,7 +56,7 @@ use crate::progress::Story;
 use crate::roll;
 use judge::Judge;
 use stages::StageClock;
-use supervise::{Extent, Finished, Outcome, Watch};
+use supervise::{Extent, Finished, Instruments, Outcome, Watch};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -102,7 +103,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let manifest = resolve(&options.manifest, &options.set, options.duration)?;
     let plan = budget::plan(&manifest).map_err(Failure::Refused)?;
     budget::refuse_above(&plan, options.bound)?;
-    let (start, token) = Start::check(manifest)?;
+    let (start, token) = Start::check(manifest, plan)?;
     if let Some(folder) = &options.report {
         keep::try_folder("--report", folder)?;
     }
@@ -110,7 +111,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     StateLock::check(&state).map_err(Failure::refused)?;
     let story = Story::begin();
     story.tell(start.words());
-    for warning in budget::warnings(&plan) {
+    for warning in budget::warnings(&start.plan) {
         story.tell(format!("warning: {warning}"));
     }
     for roll in roll::unfinished(&start.manifest, &state) {
@@ -161,7 +162,11 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     };
     let desk = Broker::new(status, start.processes as usize);
     let agenda = Agenda::new(Arc::new(start.manifest.clone()), live, story);
-    let clock = StageClock::new(&start.manifest.load.stages, start.devices, Instant::now());
+    let instruments = Instruments {
+        clock: StageClock::new(&start.manifest.load.stages, start.devices, Instant::now()),
+        measurements: Measurements::new(start.processes as usize, &start.plan.quotas),
+        judge: Judge::new(&start.manifest.thresholds.0),
+    };
     let t0 = Some(Timestamp::now());
     let mut watch = Watch::new(
         Extent {
@@ -174,9 +179,8 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         agenda,
         options.stop_within,
         story,
-        clock,
+        instruments,
     );
-    watch.judge(Judge::new(&start.manifest.thresholds.0));
     watch.advise(Advisor::new(start.manifest.clone()));
     if options.keep_going || start.fails_on_purpose() {
         watch.keep_going();
@@ -301,11 +305,13 @@ struct Start {
     devices: u32,
     processes: u32,
     first_device: String,
+    /// What it will ask of its target.
+    plan: PlanSummary,
     now: Timestamp,
 }
 
 impl Start {
-    fn check(manifest: Manifest) -> Result<(Self, Option<Token>), Failure> {
+    fn check(manifest: Manifest, summary: PlanSummary) -> Result<(Self, Option<Token>), Failure> {
         let groups = plan::groups(&manifest).map_err(Failure::Refused)?;
         let (devices, processes) = (plan::device_count(&groups), plan::processes(&manifest, &groups));
         let first_device = plan::first_device(&groups)
@@ -328,6 +334,7 @@ impl Start {
             devices,
             processes,
             first_device,
+            plan: summary,
         };
         Ok((start, token))
     }
@@ -409,7 +416,7 @@ impl Default for Found {
     /// Nothing was started.
     fn default() -> Self {
         Self {
-            measurements: Measurements::new(0),
+            measurements: Measurements::new(0, &[]),
             marks: Vec::new(),
             devices: BTreeMap::new(),
             t0: None,
@@ -449,6 +456,7 @@ fn finish(start: &Start, outcome: &Outcome, found: Found, options: &Options, sto
         t0,
         environment: Some(environment::of(&measurements)),
         manifest: Some(start.resolved.clone()),
+        plan: Some(start.plan.clone()),
         asked: u64::from(start.devices),
         losses: outcome.losses,
         target: received,

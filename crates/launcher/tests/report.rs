@@ -89,7 +89,7 @@ fn encoded(values: &[u64]) -> String {
 
 fn report(losses: Losses, failures: &[&str], received: Option<Received>) -> Report {
     let manifest = launcher::manifest::parse("fleet.toml", MANIFEST, Path::new("/fleets"), &[]).unwrap();
-    let mut measurements = Measurements::new(2);
+    let mut measurements = Measurements::new(2, &[]);
     for (at_s, (process, line)) in (1..).zip(lines()) {
         let Line::Stats(stats) = serde_json::from_str(&line).unwrap() else {
             panic!("not a stats line: {line}");

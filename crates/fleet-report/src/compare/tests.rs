@@ -11,7 +11,7 @@ use crate::totals::{Decoded, Times};
 
 /// A run of forty seconds with 50 messages each, which take so many milliseconds, give or take a tenth.
 fn report(id: &str, millis: f64, failed: u64) -> Report {
-    let mut measurements = Measurements::new(1);
+    let mut measurements = Measurements::new(1, &[]);
     for at_s in 1..=40_u32 {
         let group = GroupStats {
             counters: BTreeMap::from([

@@ -10,6 +10,7 @@ use super::bound::shifted;
 use super::expression::Expression;
 use super::result::{ThresholdResult, Verdict};
 use crate::metric::Unit;
+use crate::words::clock;
 
 /// What stands before a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,10 +133,6 @@ fn notes(result: &ThresholdResult) -> String {
         notes.push("ended the run".to_owned());
     }
     notes.join(", ")
-}
-
-fn clock(at_s: u64) -> String {
-    format!("{:02}:{:02}:{:02}", at_s / 3600, at_s / 60 % 60, at_s % 60)
 }
 
 /// A value with its unit. It has three digits, or as many more as it takes to see on which side of the bound it is:

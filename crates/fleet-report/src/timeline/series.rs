@@ -1,6 +1,6 @@
 //! A timeline as a report has it: a series for each figure, all of the same length.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fleet_protocol::lines::{Phase, State};
 use jiff::Timestamp;
@@ -131,7 +131,7 @@ impl Timeline {
             counts: counts.filter(is_used).collect(),
             latency: Phase::ALL.into_iter().filter_map(|phase| self.latency(phase)).collect(),
             groups: self.groups(),
-            quota: BTreeMap::new(),
+            quota: self.quotas(),
         }
     }
 
@@ -152,6 +152,19 @@ impl Timeline {
         }
         let is_measured = series.n.iter().any(|n| *n > 0);
         is_measured.then(|| (phase.word().to_owned(), series))
+    }
+
+    fn quotas(&self) -> BTreeMap<String, Vec<f64>> {
+        let ids = self.points.iter().flat_map(|point| point.standing.quotas.keys());
+        let ids: BTreeSet<&String> = ids.collect();
+        let used = |id: &String| {
+            let points = self
+                .points
+                .iter()
+                .map(|point| point.standing.quotas.get(id).copied().unwrap_or(0.0));
+            points.map(|share| (share * 1e4).round() / 1e4).collect()
+        };
+        ids.into_iter().map(|id| (id.clone(), used(id))).collect()
     }
 
     fn groups(&self) -> BTreeMap<String, GroupSeries> {

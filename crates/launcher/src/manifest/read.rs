@@ -15,6 +15,7 @@ use fleet_protocol::plan::Model;
 use settings::{At, Document, Problem, Rate, Span, Table};
 
 use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant, Typed};
+use super::labels;
 use super::thresholds::{self, Thresholds};
 use super::types::{Fleet, Group, Individual, Load, Manifest, Room, Target, Telemetry};
 use super::values::Stage;
@@ -78,7 +79,7 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
     let thresholds = Thresholds(fleet_report::thresholds::read(
         &root,
         &document.problems,
-        &thresholds::known(group_ids, stages, processes),
+        &labels::known(group_ids, stages, processes, target.as_ref()),
     ));
     root.finish();
 

@@ -3,9 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use fleet_protocol::reason::{REASONS, STATUSES};
-use fleet_report::gather::NOT_MEASURED;
-use fleet_report::labels::KnownLabels;
 use fleet_report::thresholds::Threshold;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
@@ -97,22 +94,5 @@ impl JsonSchema for Thresholds {
                 }
             }
         })
-    }
-}
-
-/// Which values labels can have in a run of `groups` with so many stages and processes.
-pub(super) fn known(groups: Vec<String>, stages: usize, processes: u32) -> KnownLabels {
-    let statuses = STATUSES.map(|status| status.to_string());
-    KnownLabels {
-        groups,
-        reasons: REASONS
-            .iter()
-            .map(|reason| (*reason).to_owned())
-            .chain(statuses)
-            .collect(),
-        stages,
-        shards: (0..processes).map(|process| process.to_string()).collect(),
-        limits: Vec::new(),
-        not_measured: &NOT_MEASURED,
     }
 }

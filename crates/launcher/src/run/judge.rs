@@ -32,6 +32,11 @@ impl Judge {
         self.gather.time_to_online(took.as_secs_f64());
     }
 
+    /// So much of each limit is used now.
+    pub(super) fn quota_used<'a>(&mut self, used: impl IntoIterator<Item = (&'a str, f64)>) {
+        self.gather.quota_used(used);
+    }
+
     /// A second has passed. A threshold that comes back ends the run.
     pub(super) fn second(&mut self, second: Second) -> Option<&Threshold> {
         self.evaluator.second(second, self.gather.figures())

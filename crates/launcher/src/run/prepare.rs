@@ -13,7 +13,7 @@ use crate::interrupts::Interrupts;
 use crate::keep;
 use crate::keep::write_whole;
 use crate::manifest::types::Target;
-use crate::prepare::reach;
+use crate::prepare::{budget, reach};
 use crate::progress::Story;
 
 /// What to prepare.
@@ -44,7 +44,8 @@ pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8,
              hint: start `fleet emulator`, and describe it as a target of kind `iot-central` with its CA"
         )));
     }
-    let (start, token) = Start::check(manifest)?;
+    let plan = budget::plan(&manifest).map_err(Failure::Refused)?;
+    let (start, token) = Start::check(manifest, plan)?;
     keep::try_file("--plan", &options.plan)?;
     let story = Story::begin();
     story.tell(start.words());

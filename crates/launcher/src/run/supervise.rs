@@ -111,6 +111,14 @@ pub(super) struct Extent {
     pub(super) peak: f64,
 }
 
+/// What a run is measured with.
+pub(super) struct Instruments {
+    pub(super) clock: StageClock,
+    pub(super) measurements: Measurements,
+    /// Where the manifest has thresholds.
+    pub(super) judge: Option<Judge>,
+}
+
 pub(super) struct Watch {
     measurements: Measurements,
     clock: StageClock,
@@ -174,10 +182,14 @@ impl Watch {
         agenda: Agenda,
         stop_within: Duration,
         story: Story,
-        clock: StageClock,
+        Instruments {
+            clock,
+            measurements,
+            judge,
+        }: Instruments,
     ) -> Self {
         Self {
-            measurements: Measurements::new(processes as usize),
+            measurements,
             clock,
             log: EventLog::default(),
             devices,
@@ -203,13 +215,8 @@ impl Watch {
             throttling: Throttling::default(),
             futile: Futile::new(ramp::wanted(peak, devices)),
             peak,
-            judge: None,
+            judge,
         }
-    }
-
-    /// The run is judged while it lasts.
-    pub(super) fn judge(&mut self, judge: Option<Judge>) {
-        self.judge = judge;
     }
 
     /// What is left when no device is: the last second is over.
@@ -390,6 +397,9 @@ impl Watch {
         let second = self.clock.second(now);
         self.measurements.second(second);
         self.log.stage(self.clock.at_s(now), second, &self.clock);
+        if let Some(judge) = &mut self.judge {
+            judge.quota_used(self.measurements.quotas.now());
+        }
         if let Some(threshold) = self.judge.as_mut().and_then(|judge| judge.second(second)) {
             let crossed = format!("threshold crossed: {} {}", threshold.selector, threshold.expression);
             self.story.tell(format!("{crossed}: the run ends here (abort_on_fail)"));

@@ -112,3 +112,34 @@ devices_failed = ["rate BOUND"]
     let run = fleet.fleet(&["run", "fleet.toml"]).expect(99);
     assert!(run.stdout.starts_with("FAILED: 1 of 1 threshold\n"), "{}", run.stdout);
 }
+
+#[test]
+fn what_is_used_of_a_limit_is_measured_shown_and_judged() {
+    let target = format!("{EMULATOR}\nquota = \"iot-central\"");
+    let thresholds = |limit: &str| {
+        format!(
+            "{}\n[thresholds]\n\"quota_used{{limit:{limit}}}\" = [\"max < 100%\"]\n",
+            manifest(&target, SHORT)
+        )
+    };
+    let fleet = Fleet::new(&thresholds("central.messages"));
+    let run = fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(0);
+    assert!(run.stdout.contains("\nQuotas     "), "{}", run.stdout);
+    let report = fleet.report();
+    let used = |id: &str| {
+        let rows = report["quotas"].as_array().unwrap();
+        rows.iter().find(|row| row["id"] == id).unwrap()["peak"]
+            .as_f64()
+            .unwrap()
+    };
+    // Six registrations of 200 a minute, and some messages of 200 a second.
+    assert!((0.03..0.1).contains(&used("central.registrations")), "{report:#}");
+    assert!((0.001..1.0).contains(&used("central.messages")), "{report:#}");
+    let series = report["timeline"]["quota"]["central.messages"].as_array().unwrap();
+    assert_eq!(Some(series.len() as u64), report["timeline"]["points"].as_u64());
+    assert_eq!(report["plan"]["quota"], "iot-central", "{report:#}");
+
+    let fleet = Fleet::new(&thresholds("hub.sends"));
+    let refused = fleet.fleet(&["run", "fleet.toml"]).expect(2);
+    assert!(refused.stderr.contains("central.messages"), "{}", refused.stderr);
+}
