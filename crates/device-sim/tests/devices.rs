@@ -81,7 +81,7 @@ async fn one_device_registers_connects_reports_and_leaves_in_order() {
             event,
             Event::Disconnected {
                 service: Service::Hub,
-                why: iot_emulator::Why::Disconnect
+                reason: iot_emulator::DisconnectReason::Disconnect
             }
         )
     });

@@ -69,7 +69,7 @@ async fn a_fleet_lives_over_websocket_and_is_reached_there() {
             &entry.event,
             Event::Disconnected {
                 service: Service::Hub,
-                why: iot_emulator::Why::Disconnect
+                reason: iot_emulator::DisconnectReason::Disconnect
             }
         )
     });

@@ -44,7 +44,7 @@ pub(crate) struct Enabled {
     enabled: bool,
 }
 
-/// The wish of a form that is none.
+/// The wish of a form that can't be read.
 pub(crate) const UNREADABLE: &str = "The form can’t be read.";
 
 pub(crate) async fn set_target(
@@ -71,14 +71,14 @@ pub(crate) async fn set_target(
         );
     };
     let path = format!("{}/properties", place(&id, &thermostat));
-    let (status, said) = page
+    let (status, reply) = page
         .call(Method::PATCH, &path, json!({ TARGET: degrees }).to_string())
         .await;
     let answer = match status.is_success() {
         true => {
             html! { p { "Asked for " strong { (format::celsius(degrees)) } ". The device answers under Properties." } }
         }
-        false => refused(&said),
+        false => refused(&reply),
     };
     page.answer(&id, &headers, status, answer)
 }
@@ -94,7 +94,7 @@ pub(crate) async fn run_report(
     };
     let since = view::now() - Duration::from_secs(u64::from(minutes) * 60);
     let path = format!("{}/commands/{REPORT}", place(&id, &thermostat));
-    let (status, said) = page
+    let (status, reply) = page
         .call(
             Method::POST,
             &path,
@@ -102,8 +102,8 @@ pub(crate) async fn run_report(
         )
         .await;
     let answer = match status.is_success() {
-        true => report(&said),
-        false => refused(&said),
+        true => report(&reply),
+        false => refused(&reply),
     };
     page.answer(&id, &headers, status, answer)
 }
@@ -136,13 +136,13 @@ pub(crate) async fn run_command(
         format::encoded(&run.command)
     );
     let body = request.map_or_else(|| json!({}), |request| json!({ "request": request }));
-    let (status, said) = page.call(Method::POST, &path, body.to_string()).await;
+    let (status, reply) = page.call(Method::POST, &path, body.to_string()).await;
     let answer = match status.is_success() {
         true => html! {
-            p { (command.name) " answered " strong { (format::value(&said["responseCode"])) } }
-            @if !said["response"].is_null() { pre { (format::value(&said["response"])) } }
+            p { (command.name) " answered " strong { (format::value(&reply["responseCode"])) } }
+            @if !reply["response"].is_null() { pre { (format::value(&reply["response"])) } }
         },
-        false => refused(&said),
+        false => refused(&reply),
     };
     page.answer(&id, &headers, status, answer)
 }
@@ -157,13 +157,13 @@ pub(crate) async fn set_enabled(
         return page.answer(&id, &headers, StatusCode::BAD_REQUEST, bad(UNREADABLE));
     };
     let path = format!("/api/devices/{}", format::encoded(&id));
-    let (status, said) = page
+    let (status, reply) = page
         .call(Method::PATCH, &path, json!({ "enabled": enabled }).to_string())
         .await;
     let answer = match (status.is_success(), enabled) {
         (true, true) => html! { p { "The device may connect again." } },
         (true, false) => html! { p { "The device is blocked: its connection is closed, and it gets no other." } },
-        (false, _) => refused(&said),
+        (false, _) => refused(&reply),
     };
     page.answer(&id, &headers, status, answer)
 }
@@ -189,19 +189,19 @@ pub(crate) fn bad(text: &str) -> Markup {
     html! { p.notice { (text) } }
 }
 
-fn refused(said: &Value) -> Markup {
-    let message = said["error"]["message"].as_str().unwrap_or("it gave no reason");
+fn refused(reply: &Value) -> Markup {
+    let message = reply["error"]["message"].as_str().unwrap_or("it gave no reason");
     html! { p.notice { "That was refused: " (message) "." } }
 }
 
-/// The answer to `getMaxMinReport`, or whatever else the device has said.
-fn report(said: &Value) -> Markup {
-    let response = &said["response"];
+/// The answer to `getMaxMinReport`, or whatever else the device has answered.
+fn report(reply: &Value) -> Markup {
+    let response = &reply["response"];
     let figures = [("Highest", "maxTemp"), ("Lowest", "minTemp"), ("Average", "avgTemp")];
     let times = [("From", "startTime"), ("To", "endTime")];
     let now = view::now();
     html! {
-        p { (REPORT) " answered " strong { (format::value(&said["responseCode"])) } }
+        p { (REPORT) " answered " strong { (format::value(&reply["responseCode"])) } }
         @if response["maxTemp"].is_number() {
             dl.facts {
                 @for (name, key) in figures {

@@ -25,7 +25,7 @@ impl Page {
         let answer = self.listener.call(request).await;
         let status = answer.status();
         let body = to_bytes(answer.into_body(), MAX_ANSWER).await;
-        let said = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
-        (status, said.unwrap_or_default())
+        let json = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        (status, json.unwrap_or_default())
     }
 }

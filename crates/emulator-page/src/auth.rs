@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_of_another_site_is_told_from_our_own() {
+    fn a_form_of_another_site_is_distinguished_from_our_own() {
         let from = |pairs: &[(&'static str, &'static str)]| {
             let headers = pairs
                 .iter()

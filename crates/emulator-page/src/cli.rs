@@ -18,7 +18,7 @@ use crate::terminal;
 
 /// Runs DPS, IoT Hub and the IoT Central REST API on this machine. Not for production.
 ///
-/// Port 0 means any free port. When everything listens, one line of JSON on stdout says where, and where the files are
+/// Port 0 means any free port. When everything listens, one line of JSON on stdout names the addresses and the files
 /// that clients need. A line on stderr links to a page that shows all of it. Stops at Ctrl-C or SIGTERM.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Args {
@@ -96,7 +96,7 @@ pub struct Args {
 /// A quota, or none.
 type Limits = Option<Quota>;
 
-/// The line that says that everything listens.
+/// The line for the moment when everything listens.
 #[derive(Debug, Serialize)]
 struct Ready<'a> {
     ready: bool,
@@ -127,7 +127,7 @@ fn with_units(quota: Limits, units: Option<u32>) -> Result<Limits, StartError> {
 /// The emulator can't start.
 pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     // The reader of the ready line may stop this at once. A signal is caught only from the first look for it on, so the
-    // first look comes before anything is said.
+    // first look comes before anything is printed.
     let mut shutdown = std::pin::pin!(shutdown);
     if shutdown.as_mut().now_or_never().is_some() {
         return Ok(());
@@ -251,7 +251,7 @@ async fn unix_signal(kind: tokio::signal::unix::SignalKind, ignored: bool) {
     std::future::pending().await
 }
 
-/// SIGHUP is the lowest bit of the mask of ignored signals. To listen to it would undo `nohup`. Only Linux tells.
+/// SIGHUP is the lowest bit of the mask of ignored signals. To listen to it would undo `nohup`. Only Linux shows it.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

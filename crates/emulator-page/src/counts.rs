@@ -11,7 +11,7 @@ use crate::Page;
 use crate::device_view::Status;
 
 const EVERY: Duration = Duration::from_millis(900);
-/// A rate over a longer time says nothing about now.
+/// A rate over a longer time means nothing for now.
 const RATE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The devices and the totals at one moment.

@@ -30,7 +30,7 @@ pub(crate) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Mar
     let Some([standing, chart, telemetry, properties, controls, facts, events]) = fragments(page, id) else {
         let content = html! {
             h1 { "No such device" }
-            p { "The application knows no device " code { (id) } "." }
+            p { "The application has no device " code { (id) } "." }
             p { a href="/devices" { "All devices" } }
         };
         let content = layout::inside(page, "No such device", "", "/live", content);

@@ -1,4 +1,4 @@
-//! A device as a person sees it: what the application and its hub know, put together. Here alone the page reads devices.
+//! A device as a person sees it: what the application and its hub have of it. Here alone the page reads devices.
 
 use iot_emulator::view::Device;
 use jiff::Timestamp;

@@ -51,11 +51,11 @@ pub(crate) async fn add_preset(
     form: Result<Form<Preset>, FormRejection>,
 ) -> Response {
     let Ok(Form(Preset { preset })) = form else {
-        return page.told(&headers, StatusCode::BAD_REQUEST, bad(UNREADABLE), "");
+        return page.respond(&headers, StatusCode::BAD_REQUEST, bad(UNREADABLE), "");
     };
     let body = json!({ "preset": preset }).to_string();
-    let (status, said) = page.call(Method::POST, INTERFACE, body).await;
-    page.told(&headers, status, added(status, &said), "")
+    let (status, reply) = page.call(Method::POST, INTERFACE, body).await;
+    page.respond(&headers, status, added(status, &reply), "")
 }
 
 /// Adds the rules of a form, in TOML as in a file or in JSON as for the interface.
@@ -65,7 +65,7 @@ pub(crate) async fn add_rules(
     form: Result<Form<Rules>, FormRejection>,
 ) -> Response {
     let Ok(Form(Rules { rules })) = form else {
-        return page.told(&headers, StatusCode::BAD_REQUEST, bad(UNREADABLE), "");
+        return page.respond(&headers, StatusCode::BAD_REQUEST, bad(UNREADABLE), "");
     };
     // No TOML begins with a brace.
     let body = if rules.trim_start().starts_with('{') {
@@ -74,18 +74,18 @@ pub(crate) async fn add_rules(
         match toml::from_str::<Map<String, Value>>(&rules) {
             Ok(table) if table.is_empty() => {
                 let answer = bad("There is no rule in it.");
-                return page.told(&headers, StatusCode::UNPROCESSABLE_ENTITY, answer, &rules);
+                return page.respond(&headers, StatusCode::UNPROCESSABLE_ENTITY, answer, &rules);
             }
             Ok(table) => Value::from(table).to_string(),
             Err(wrong) => {
                 let answer = refused(wrong.to_string().trim_end());
-                return page.told(&headers, StatusCode::UNPROCESSABLE_ENTITY, answer, &rules);
+                return page.respond(&headers, StatusCode::UNPROCESSABLE_ENTITY, answer, &rules);
             }
         }
     };
-    let (status, said) = page.call(Method::POST, INTERFACE, body).await;
+    let (status, reply) = page.call(Method::POST, INTERFACE, body).await;
     let kept = if status.is_success() { "" } else { &rules };
-    page.told(&headers, status, added(status, &said), kept)
+    page.respond(&headers, status, added(status, &reply), kept)
 }
 
 pub(crate) async fn remove(
@@ -99,22 +99,22 @@ pub(crate) async fn remove(
             html! { p { "The rule " code { (id) } " is removed." } },
         ),
         Ok(Form(Removal { all: true, .. })) => (INTERFACE.to_owned(), html! { p { "All rules are removed." } }),
-        _ => return page.told(&headers, StatusCode::BAD_REQUEST, bad(UNREADABLE), ""),
+        _ => return page.respond(&headers, StatusCode::BAD_REQUEST, bad(UNREADABLE), ""),
     };
-    let (status, said) = page.call(Method::DELETE, &path, String::new()).await;
-    // There is nothing to say where there was nothing to tell, which is no answer for a person.
+    let (status, reply) = page.call(Method::DELETE, &path, String::new()).await;
+    // There is no body where there was nothing to report, which is no answer for a person.
     let (status, answer) = match status {
         StatusCode::NO_CONTENT => (StatusCode::OK, done),
-        _ => (status, refused(reason(&said))),
+        _ => (status, refused(reason(&reply))),
     };
-    page.told(&headers, status, answer, "")
+    page.respond(&headers, status, answer, "")
 }
 
-fn added(status: StatusCode, said: &Value) -> Markup {
+fn added(status: StatusCode, reply: &Value) -> Markup {
     if !status.is_success() {
-        return refused(reason(said));
+        return refused(reason(reply));
     }
-    let ids: Vec<_> = said["value"].as_array().into_iter().flatten().collect();
+    let ids: Vec<_> = reply["value"].as_array().into_iter().flatten().collect();
     let ids: Vec<_> = ids.iter().filter_map(|rule| rule["id"].as_str()).collect();
     html! { p {
         @for (i, id) in ids.iter().enumerate() { @if i > 0 { ", " } code { (id) } }
@@ -122,8 +122,8 @@ fn added(status: StatusCode, said: &Value) -> Markup {
     } }
 }
 
-fn reason(said: &Value) -> &str {
-    said["error"]["message"].as_str().unwrap_or("it gave no reason")
+fn reason(reply: &Value) -> &str {
+    reply["error"]["message"].as_str().unwrap_or("it gave no reason")
 }
 
 /// Everything that is wrong, a line for each.
@@ -133,7 +133,7 @@ fn refused(why: &str) -> Markup {
 
 impl Page {
     /// The answer alone for our script, in a whole page with the text that was sent for a browser without scripts.
-    fn told(&self, headers: &HeaderMap, status: StatusCode, answer: Markup, kept: &str) -> Response {
+    fn respond(&self, headers: &HeaderMap, status: StatusCode, answer: Markup, kept: &str) -> Response {
         if headers.contains_key("x-requested-with") {
             return (status, answer).into_response();
         }

@@ -35,7 +35,7 @@ pub(crate) fn expiry(at: Timestamp, now: Timestamp) -> Markup {
     }
 }
 
-/// A JSON value as short as it can be told.
+/// A JSON value as short as it can be shown.
 pub(crate) fn value(value: &Value) -> String {
     match value {
         Value::Null => "–".into(),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 const POINTS: usize = 300;
 /// Thermostats of one device that are kept.
 const THERMOSTATS: usize = 4;
-/// Devices that are kept. One more, and the one that was not looked at for longest is forgotten.
+/// Devices that are kept. One more, and the one that was not looked at for longest is dropped.
 const DEVICES: usize = 32;
 
 /// A temperature, and when it came.
@@ -87,6 +87,6 @@ mod tests {
             histories.look(&DeviceId::new(&format!("t-{number}")).unwrap(), [].into_iter());
         }
         assert_eq!(histories.0.lock().unwrap().len(), DEVICES);
-        assert!(histories.look(&first, [].into_iter()).is_empty(), "it was forgotten");
+        assert!(histories.look(&first, [].into_iter()).is_empty(), "it was dropped");
     }
 }

@@ -103,7 +103,7 @@ fn details(event: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use iot_emulator::{Event, Service, Why};
+    use iot_emulator::{DisconnectReason, Event, Service};
 
     use super::*;
 
@@ -118,7 +118,7 @@ mod tests {
         let now = "2026-11-23T16:00:00Z".parse().unwrap();
         let disconnected = Event::Disconnected {
             service: Service::Hub,
-            why: Why::KeepAliveExpired,
+            reason: DisconnectReason::KeepAliveExpired,
         };
         let text = line(&entry(disconnected), true, now).0;
         assert!(

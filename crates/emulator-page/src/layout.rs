@@ -27,7 +27,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    // Not `no-referrer`, under which a browser would not tell us that a form is our own.
+    // Not `no-referrer`, under which a browser would not show us that a form is our own.
     (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     NO_STORE,
 ];
@@ -46,7 +46,7 @@ pub(crate) struct Fragment {
 }
 
 impl Fragment {
-    /// Tells this content from another. What the browser has already is not put there again.
+    /// Distinguishes this content from another. What the browser has already is not put there again.
     pub(crate) fn digest(&self) -> String {
         let mut hasher = DefaultHasher::new();
         self.content.0.hash(&mut hasher);

@@ -69,7 +69,7 @@ impl<R: Fn(&Page) -> Vec<Fragment>> View<R> {
                 return None;
             }
             let fragments = (self.render)(&self.page);
-            let changed: Vec<_> = fragments.iter().filter_map(|fragment| self.news(fragment)).collect();
+            let changed: Vec<_> = fragments.iter().filter_map(|fragment| self.update(fragment)).collect();
             if !changed.is_empty() {
                 return Some(Event::default().data(serde_json::Value::from(changed).to_string()));
             }
@@ -77,14 +77,14 @@ impl<R: Fn(&Page) -> Vec<Fragment>> View<R> {
     }
 
     /// The fragment as the reader gets it, if it is not what the reader has.
-    fn news(&mut self, fragment: &Fragment) -> Option<serde_json::Value> {
+    fn update(&mut self, fragment: &Fragment) -> Option<serde_json::Value> {
         let digest = fragment.digest();
         if self.sent.get(fragment.id) == Some(&digest) {
             return None;
         }
-        let news = json!({ "id": fragment.id, "html": fragment.content.0, "digest": digest });
+        let update = json!({ "id": fragment.id, "html": fragment.content.0, "digest": digest });
         self.sent.insert(fragment.id, digest);
-        Some(news)
+        Some(update)
     }
 }
 

@@ -13,10 +13,10 @@ use crate::{Page, format, groups, journal, live};
 const EVENTS: usize = 12;
 
 pub(crate) async fn show(State(page): State<Page>) -> Markup {
-    let [weather, totals, groups, events] = fragments(&page);
+    let [in_force, totals, groups, events] = fragments(&page);
     let content = html! {
         h1.unseen { "Overview" }
-        (weather)
+        (in_force)
         (totals)
         (groups)
         section {
@@ -37,8 +37,8 @@ fn fragments(page: &Page) -> [Fragment; 4] {
     let events = page.view.journal().tail(EVENTS, |_| true);
     [
         Fragment {
-            id: "weather",
-            content: weather(page),
+            id: "in-force",
+            content: in_force(page),
         },
         Fragment {
             id: "totals",
@@ -56,13 +56,13 @@ fn fragments(page: &Page) -> [Fragment; 4] {
 }
 
 /// What is in the devices' way on purpose; nothing when nothing is.
-fn weather(page: &Page) -> Markup {
+fn in_force(page: &Page) -> Markup {
     let rules = page.view.rules();
     let rules = rules.iter().filter(|(rule, _)| rule.enabled).count();
     let quota = page.view.quota();
     html! {
         @if rules > 0 || quota.is_some() {
-            p.weather {
+            p.in-force {
                 @if rules > 0 {
                     span { span.badge.wait { "faults" } " " a href="/faults" { (format::rules(rules)) @if rules == 1 { " is on" } @else { " are on" } } }
                 }

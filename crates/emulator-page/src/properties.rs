@@ -1,4 +1,4 @@
-//! What the solution wants of a device beside what the device says.
+//! What the solution wants of a device beside what the device reports.
 
 use iot_emulator::view::{HubState, is_component};
 use iot_protocol::pnp::{Acknowledgement, COMPONENT_MARKER};
@@ -67,8 +67,8 @@ fn section(
         .keys()
         .chain(desired.keys().filter(|name| !reported.contains_key(*name)));
     let named = names.filter(|name| *name != COMPONENT_MARKER).map(|name| {
-        let (wish, said) = (desired.get(name), reported.get(name));
-        let answer: Option<Acknowledgement> = said.and_then(|said| serde_json::from_value(said.clone()).ok());
+        let (wish, report) = (desired.get(name), reported.get(name));
+        let answer: Option<Acknowledgement> = report.and_then(|report| serde_json::from_value(report.clone()).ok());
         let version = state.desired_version(component, name).unwrap_or(0);
         Property {
             component: component.map(Into::into),
@@ -77,21 +77,26 @@ fn section(
             reported: answer
                 .as_ref()
                 .map(|answer| answer.value.clone())
-                .or_else(|| said.cloned()),
-            standing: standing(wish, said, answer.as_ref(), version),
+                .or_else(|| report.cloned()),
+            standing: standing(wish, report, answer.as_ref(), version),
             answer,
         }
     });
     named.collect()
 }
 
-fn standing(wish: Option<&Value>, said: Option<&Value>, answer: Option<&Acknowledgement>, version: u64) -> Standing {
+fn standing(
+    wish: Option<&Value>,
+    reported: Option<&Value>,
+    answer: Option<&Acknowledgement>,
+    version: u64,
+) -> Standing {
     match (wish, answer) {
         (None, _) => Standing::Free,
         (Some(_), Some(answer)) if answer.version < version => Standing::Waiting,
         (Some(_), Some(answer)) if (200..300).contains(&answer.code) => Standing::Synced,
         (Some(_), Some(_)) => Standing::Refused,
-        (Some(wish), None) if said == Some(wish) => Standing::Synced,
+        (Some(wish), None) if reported == Some(wish) => Standing::Synced,
         (Some(_), None) => Standing::Waiting,
     }
 }
@@ -173,7 +178,7 @@ mod tests {
             description: None,
         };
         let (wish, other) = (json!(21.0), json!(22.0));
-        for (wish, said, answer, expected) in [
+        for (wish, reported, answer, expected) in [
             (None, None, None, Standing::Free),
             (None, None, Some(answer(203, 0)), Standing::Free),
             (Some(&wish), None, None, Standing::Waiting),
@@ -185,7 +190,7 @@ mod tests {
             (Some(&wish), None, Some(answer(400, 7)), Standing::Refused),
         ] {
             assert_eq!(
-                standing(wish, said, answer.as_ref(), 7),
+                standing(wish, reported, answer.as_ref(), 7),
                 expected,
                 "{wish:?} {answer:?}"
             );

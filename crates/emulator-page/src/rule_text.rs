@@ -1,4 +1,4 @@
-//! Rules for faults, as people say them.
+//! Rules for faults, in words for people.
 
 use iot_emulator::Phase;
 use iot_emulator::view::{Rule, Span, Verdict, written};
@@ -25,31 +25,31 @@ pub(crate) fn moment(phase: Phase) -> &'static str {
     }
 }
 
-/// For whom, how often and for how long; empty when it is for everybody, always.
+/// For which devices, how often and for how long; empty when it is for every device, always.
 pub(crate) fn limits(rule: &Rule) -> String {
-    let mut said = Vec::new();
+    let mut words = Vec::new();
     match (&rule.device, rule.share < 1.0) {
-        (Some(pattern), false) => said.push(format!("devices {pattern}")),
-        (None, true) => said.push(format!("{} of the devices", format::percent(rule.share))),
-        (Some(pattern), true) => said.push(format!("{} of the devices {pattern}", format::percent(rule.share))),
+        (Some(pattern), false) => words.push(format!("devices {pattern}")),
+        (None, true) => words.push(format!("{} of the devices", format::percent(rule.share))),
+        (Some(pattern), true) => words.push(format!("{} of the devices {pattern}", format::percent(rule.share))),
         (None, false) => {}
     }
     if rule.probability < 1.0 {
-        said.push(format!("{} of the times", format::percent(rule.probability)));
+        words.push(format!("{} of the times", format::percent(rule.probability)));
     }
     if let Some(count) = rule.count {
-        said.push(at_most(count));
+        words.push(at_most(count));
     }
     if let Some(count) = rule.count_per_device {
-        said.push(format!("{} for each device", at_most(count)));
+        words.push(format!("{} for each device", at_most(count)));
     }
     if !rule.after.is_zero() {
-        said.push(format!("after {}", written(rule.after)));
+        words.push(format!("after {}", written(rule.after)));
     }
     if let Some(lasts) = rule.lasts {
-        said.push(format!("for {}", written(lasts)));
+        words.push(format!("for {}", written(lasts)));
     }
-    said.join(", ")
+    words.join(", ")
 }
 
 fn at_most(count: u64) -> String {
@@ -87,7 +87,7 @@ pub(crate) fn outcome(verdict: &Verdict) -> String {
         Verdict::Move { hub: None } => "The device is given to the next hub".into(),
         Verdict::Expire => "Its hub refuses its certificate until it registers again".into(),
         Verdict::Disable => "The device is blocked".into(),
-        Verdict::Delete => "Its hub forgets the device".into(),
+        Verdict::Delete => "Its hub removes the device".into(),
         Verdict::Restart { down } => {
             format!("All connections end, and none is accepted for {}", written(*down))
         }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_is_said_in_words() {
+    fn a_rule_is_shown_in_words() {
         let rules = r#"
             [[rule]]
             phase = "telemetry"
@@ -139,13 +139,13 @@ mod tests {
             code = 3
         "#;
         let faults = FaultRules::parse(rules).unwrap();
-        let said: Vec<_> = faults
+        let words: Vec<_> = faults
             .rules()
             .iter()
             .map(|rule| format!("{} | {} | {}", moment(rule.phase), limits(rule), outcome(&rule.verdict)))
             .collect();
         assert_eq!(
-            said,
+            words,
             [
                 "A device sends telemetry | 20\u{202f}% of the devices lab-*, 12.5\u{202f}% of the times, \
                  1\u{202f}000 times, once for each device, after 10s, for 500ms | All connections end, and none is accepted for 30s",

@@ -2,7 +2,7 @@
 //!
 //! The content is written under a temporary name in the same folder and renamed into place. The temporary name is fixed,
 //! so a killed program leaves nothing behind that the next one does not take away. What stands there is removed and made
-//! anew, never opened: it could be a link to another place, or a file that someone else can read and holds open.
+//! anew, never opened: it could be a link to another place, or a file that another user can read and holds open.
 //!
 //! Two programs that write the same file at the same moment need a lock of their own.
 //!
@@ -148,7 +148,7 @@ mod tests {
             assert_eq!(fs::read(&victim).unwrap(), b"precious");
             assert!(fs::symlink_metadata(&path).unwrap().is_file());
 
-            // A link that leads nowhere yet, and a file that anyone may read and someone holds open.
+            // A link that leads nowhere yet, and a file that every user may read and another process holds open.
             symlink(folder.path().join("nowhere"), temporary_name(&path)).unwrap();
             write_whole(&path, b"secret", Access::Owner, durability).unwrap();
             assert!(!folder.path().join("nowhere").exists());

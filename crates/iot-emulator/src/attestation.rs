@@ -62,8 +62,8 @@ pub(crate) enum Refusal {
     NotEnrolled,
     #[error("the device is enrolled individually, with another certificate")]
     EnrolledIndividually,
-    #[error("the certificate `{subject}` {why}")]
-    Unusable { subject: String, why: path::Why },
+    #[error("the certificate `{subject}` {defect}")]
+    Unusable { subject: String, defect: path::Defect },
     #[error("the enrollment is disabled")]
     Disabled,
     #[error("the certificate is not the one that the device registered with")]

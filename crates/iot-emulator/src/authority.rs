@@ -1,4 +1,4 @@
-//! The emulator's own certificate authority, which clients are told to trust, and the server certificate it signs at
+//! The emulator's own certificate authority, which clients have to trust, and the server certificate it signs at
 //! every start.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -37,7 +37,7 @@ pub(crate) struct Central(RwLock<Application>);
 #[derive(Debug, Default)]
 pub(crate) struct Application {
     pub(crate) groups: BTreeMap<String, Group>,
-    /// By folded id, since the registration ids of DPS know no case.
+    /// By folded id, since DPS compares registration ids without case.
     /// Boxed: half of a tree's places are empty, and a place should be small.
     pub(crate) devices: BTreeMap<String, Box<Device>>,
     pub(crate) templates: BTreeMap<String, Template>,
@@ -152,7 +152,7 @@ impl Application {
             // Its enrollment has gone between attestation and here.
             btree_map::Entry::Vacant(_) => return Err(NotApproved::Blocked),
         };
-        // As IoT Central tells the two apart: who never got in waits, who was in is blocked.
+        // As IoT Central distinguishes them: a device that never got in waits, one that was in is blocked.
         match (device.enabled, device.provisioned) {
             (true, _) => {}
             (false, false) => return Err(NotApproved::Waiting),
@@ -186,7 +186,7 @@ impl Application {
             .find(|relationship| relationship.source == *parent && relationship.id == id)
     }
 
-    /// Makes a device, which the hub knows, the child of another. One that waits for approval goes on waiting.
+    /// Makes a device, which the hub has, the child of another. One that waits for approval goes on waiting.
     pub(crate) fn relate(&mut self, relationship: Relationship, changes: &mut Changes) {
         let child = fold(&relationship.target);
         if let Some(device) = self

@@ -131,12 +131,12 @@ impl Certificate {
         in_words(&self.issuer)
     }
 
-    /// Whether `other` names this one as its issuer, which anyone can.
+    /// Whether `other` names this one as its issuer, which any certificate can.
     pub(crate) fn is_named_as_issuer_of(&self, other: &Self) -> bool {
         self != other && other.issuer == self.subject
     }
 
-    /// Whether `authority` did sign this one, by name and by signature; whether it might, [`Usage`] says.
+    /// Whether `authority` did sign this one, by name and by signature; whether it may, [`Usage`] decides.
     pub(crate) fn is_signed_by(&self, authority: &Self) -> bool {
         if self.issuer != authority.subject {
             return false;

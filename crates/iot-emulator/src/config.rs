@@ -37,14 +37,14 @@ pub struct Config {
     pub hubs: Vec<HubHost>,
     /// The id scope of the emulated DPS.
     pub id_scope: IdScope,
-    /// Folder for the certificate authority, the API token, and everything that the services were told. Without one all
+    /// Folder for the certificate authority, the API token, and everything that the services keep. Without one all
     /// of it lasts as long as the emulator.
     pub state: Option<PathBuf>,
     /// How long DPS asks a device to wait before it polls.
     pub dps_retry_after: Duration,
     /// What happens to a new device that comes through an enrollment group.
     pub approval: Approval,
-    /// What becomes of a device that registers again.
+    /// What happens to a device that registers again.
     pub reprovision: Reprovision,
     /// What devices and callers may do, and how often; none for as much as they like.
     pub quota: Option<Quota>,

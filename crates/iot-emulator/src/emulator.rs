@@ -17,7 +17,7 @@ use crate::central::Central;
 use crate::config::Config;
 use crate::error::StartError;
 use crate::extension::Listener;
-use crate::gate::Weather;
+use crate::gate::Gate;
 use crate::gateway::Gateway;
 use crate::hub::{Hubs, Registry};
 use crate::journal::Journal;
@@ -81,7 +81,7 @@ impl Emulator {
         let state = config.state.as_deref().map(StateFolder::open).transpose()?;
         let (store, mut content, authority, token) = match &state {
             Some(state) => {
-                // First of all, since the database tells whether another emulator has the folder.
+                // First of all, since the database's lock shows whether another emulator has the folder.
                 let (store, content) = Store::open(&state.database())?;
                 (store, content, state.authority(now)?, state.api_token()?)
             }
@@ -157,7 +157,7 @@ impl Emulator {
             runs: Runs::default(),
             journal: Journal::new(),
             sign_in: SignIn::default(),
-            weather: Weather::new(config.quota, config.faults, config.seed, stop.clone()),
+            gate: Gate::new(config.quota, config.faults, config.seed, stop.clone()),
         });
         // From here on, a failure stops what runs already.
         let guard = stop.clone().drop_guard();

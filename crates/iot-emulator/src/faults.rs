@@ -92,7 +92,7 @@ struct Tally {
     hits: u64,
 }
 
-/// What a rule says to a moment.
+/// What a rule decides about one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Hit {
     pub(crate) rule: String,
@@ -150,14 +150,14 @@ impl Faults {
         self.live[first..].iter().map(|live| live.rule.id.clone()).collect()
     }
 
-    /// Removes a rule, or all; tells whether there was one.
+    /// Removes a rule, or all; returns whether there was one.
     pub(crate) fn remove(&mut self, id: Option<&str>) -> bool {
         let before = self.live.len();
         self.live.retain(|live| id.is_some_and(|id| live.rule.id != id));
         self.live.len() < before
     }
 
-    /// Switches a rule on or off; tells whether there is one.
+    /// Switches a rule on or off; returns whether there is one.
     pub(crate) fn switch(&mut self, id: &str, on: bool) -> bool {
         let found = self.live.iter_mut().find(|live| live.rule.id == id);
         found.map(|live| live.rule.enabled = on).is_some()
@@ -209,7 +209,7 @@ impl Live {
         if !self.rule.is_about(phase, device, age, seed) || self.rule.count.is_some_and(|count| self.hits >= count) {
             return None;
         }
-        // Those who have not said who they are count as one device.
+        // Clients that have not identified themselves count as one device.
         let device = device.unwrap_or_default();
         let counted = if self.devices.len() < MOST_TALLIES || self.devices.contains_key(device) {
             device
@@ -225,7 +225,7 @@ impl Live {
         }
         let number = tally.asked;
         tally.asked += 1;
-        if !self.rule.strikes(device, number, seed) {
+        if !self.rule.applies_to(device, number, seed) {
             return None;
         }
         tally.hits += 1;

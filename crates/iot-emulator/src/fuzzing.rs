@@ -19,7 +19,7 @@ use crate::attestation::{Authority, Enrollments, Individual, attest};
 use crate::central::{Approval, Attestation, Central, Device};
 use crate::certificate::{Certificate, Thumbprint};
 use crate::faults::FaultRules;
-use crate::gate::Weather;
+use crate::gate::Gate;
 use crate::hub::Reprovision;
 use crate::hub::{self, Hubs, Registry};
 use crate::journal::{Entry, Journal};
@@ -36,7 +36,8 @@ use crate::{clock, rest};
 /// What a connection may have sent that its client has not read yet.
 const PIPE: usize = 1 << 20;
 
-/// An emulator without listeners that knows one device, `t-1`, at DPS and at the hub, by its certificate.
+/// An emulator without listeners with one device, `t-1`, enrolled at DPS and registered with the hub by its
+/// certificate.
 #[derive(Debug)]
 pub struct Tenant {
     pub(crate) services: Arc<Services>,
@@ -95,7 +96,7 @@ pub fn refusal(
 
 /// An answer of the REST interface.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// The body, as it is.
@@ -144,7 +145,7 @@ impl Tenant {
             runs: Runs::default(),
             journal: Journal::new(),
             sign_in: crate::sign_in::SignIn::default(),
-            weather: Weather::new(None, FaultRules::default(), 0, CancellationToken::new()),
+            gate: Gate::new(None, FaultRules::default(), 0, CancellationToken::new()),
         };
         let id = DeviceId::new("t-1").expect("the constant is a device id");
         let mut changes = services.store.changes();
@@ -180,7 +181,7 @@ impl Tenant {
         let mut answers = Vec::new();
         let talking = async {
             for chunk in bytes.chunks(at_a_time.max(1)) {
-                // The session may have closed before everything was said.
+                // The session may have closed before everything was sent.
                 if writing.write_all(chunk).await.is_err() {
                     break;
                 }
@@ -193,7 +194,7 @@ impl Tenant {
     }
 
     /// Makes a request with the token. `None`: no HTTP client could make it.
-    pub async fn request(&self, method: &str, target: &str, body: Vec<u8>) -> Option<Answer> {
+    pub async fn request(&self, method: &str, target: &str, body: Vec<u8>) -> Option<Response> {
         let app = rest::in_memory(Arc::clone(&self.services));
         ask(app, method, target, Some(self.services.token.reveal()), body).await
     }
@@ -221,7 +222,13 @@ impl Tenant {
 }
 
 /// Asks a router without a socket.
-pub(crate) async fn ask(app: Router, method: &str, target: &str, token: Option<&str>, body: Vec<u8>) -> Option<Answer> {
+pub(crate) async fn ask(
+    app: Router,
+    method: &str,
+    target: &str,
+    token: Option<&str>,
+    body: Vec<u8>,
+) -> Option<Response> {
     let mut request = Request::builder()
         .method(method)
         .uri(target)
@@ -234,13 +241,13 @@ pub(crate) async fn ask(app: Router, method: &str, target: &str, token: Option<&
         Ok(answer) => answer,
         Err(never) => match never {},
     };
-    Some(Answer {
+    Some(Response {
         status: answer.status().as_u16(),
         body: to_bytes(answer.into_body(), usize::MAX).await.ok()?.into(),
     })
 }
 
-/// What is said of a file that is no PEM.
+/// The error for a file that is not PEM.
 #[must_use]
 pub fn pem_flaw(bytes: &[u8]) -> Option<String> {
     crate::pem::sections(bytes).err().map(|flaw| format!("{flaw} {flaw:?}"))
@@ -265,7 +272,7 @@ impl KnownCertificate {
         self.0.into()
     }
 
-    /// Whether it says that the other one has signed it, and that is true.
+    /// Whether the other one is named as its issuer and has signed it.
     #[must_use]
     pub fn is_signed_by(&self, other: &Self) -> bool {
         self.0.is_signed_by(&other.0)

@@ -42,7 +42,7 @@ pub enum Service {
     Hub,
 }
 
-impl From<NotStored> for Why {
+impl From<NotStored> for DisconnectReason {
     fn from(_: NotStored) -> Self {
         Self::NotStored
     }
@@ -52,7 +52,7 @@ impl From<NotStored> for Why {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A connection ended before it had said who it is.
+    /// A connection ended before the client had identified itself.
     Dropped {
         /// Why.
         reason: String,
@@ -61,7 +61,7 @@ pub enum Event {
     NoServerName,
     /// A CONNECT was refused.
     Refused {
-        /// By which service, where the user name told.
+        /// By which service, where the user name names one.
         #[serde(skip_serializing_if = "Option::is_none")]
         service: Option<Service>,
         /// The return code of CONNACK.
@@ -85,7 +85,7 @@ pub enum Event {
         service: Service,
         /// Why.
         #[serde(flatten)]
-        why: Why,
+        reason: DisconnectReason,
     },
     /// DPS assigned a device.
     Registered {
@@ -170,7 +170,7 @@ pub enum Event {
 /// Why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "why", content = "detail", rename_all = "snake_case")]
-pub enum Why {
+pub enum DisconnectReason {
     /// The client sent DISCONNECT.
     Disconnect,
     /// The client vanished.
@@ -203,8 +203,8 @@ pub enum Why {
     NotStored,
 }
 
-/// The last events. Older ones are forgotten, first those of the kind of which there are most: a flood of refusals does not
-/// push out what else has happened.
+/// The last events. Older ones are dropped, first those of the kind of which there are most: a flood of refusals does
+/// not push out what else has happened.
 #[derive(Debug)]
 pub struct Journal {
     kinds: Mutex<Vec<Kind>>,
@@ -226,8 +226,8 @@ impl Event {
                 [Some(reason), None]
             }
             Self::ThroughGateway { gateway } => [Some(gateway), None],
-            Self::Disconnected { why, .. } => match why {
-                Why::Violation(detail) | Why::Fault(detail) => [Some(detail), None],
+            Self::Disconnected { reason, .. } => match reason {
+                DisconnectReason::Violation(detail) | DisconnectReason::Fault(detail) => [Some(detail), None],
                 _ => [None, None],
             },
             Self::Registered { device_id, hub, .. } => [Some(device_id), Some(hub)],
@@ -411,7 +411,7 @@ mod tests {
             },
             Event::Disconnected {
                 service: Service::Hub,
-                why: Why::Violation(long.clone()),
+                reason: DisconnectReason::Violation(long.clone()),
             },
             Event::MessageExpired {
                 message_id: Some(long.clone()),
@@ -431,7 +431,7 @@ mod tests {
     fn an_entry_is_one_flat_object() {
         let event = Event::Disconnected {
             service: Service::Hub,
-            why: Why::Violation("topic".into()),
+            reason: DisconnectReason::Violation("topic".into()),
         };
         let entry = Entry {
             seq: 1,

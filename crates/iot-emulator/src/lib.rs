@@ -3,14 +3,14 @@
 //! Devices that speak to Azure over MQTT with X.509 certificates speak to this in the same way: they register at the
 //! Device Provisioning Service (DPS), connect to the hub that it assigns, and use telemetry, twins, direct methods and
 //! cloud-to-device messages; and they are refused for the same reasons. It is **not for production**: it serves one
-//! tenant on one machine. What it was told outlives it with a state folder only ([`Config::state`]). What it does not
+//! tenant on one machine. What it keeps outlives it with a state folder only ([`Config::state`]). What it does not
 //! do, and where Azure differs, is a list in the README.
 //!
 //! # Layout
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`Emulator`], [`Config`] | starts all of it, on free ports unless told otherwise |
+//! | [`Emulator`], [`Config`] | starts all of it, on free ports unless configured otherwise |
 //! | `mqtt` | everything that a connection of a device passes: ports, WebSocket, packets, CONNECT, sessions |
 //! | `tls`, `authority`, `state` | what clients trust, and the folder where it is kept |
 //! | [`Gateway`] | the devices behind an IoT Edge device |
@@ -95,7 +95,7 @@ pub use error::{Remedy, StartError};
 pub use faults::FaultRules;
 pub use gateway::{Gateway, InvalidGateway};
 pub use hub::Reprovision;
-pub use journal::{Entry, Event, Journal, Service, Why};
+pub use journal::{DisconnectReason, Entry, Event, Journal, Service};
 pub use phase::Phase;
 pub use quota::Quota;
 pub use stats::Stats;

@@ -5,7 +5,7 @@
 //! | `bind`, `listener` | the ports: accept, make TLS, and a task for each connection |
 //! | `websocket` | MQTT over WebSocket |
 //! | `packets` | MQTT packets over a byte stream |
-//! | `greeting` | the first packet, which says which service is wanted |
+//! | `greeting` | the first packet, which decides which service is wanted |
 //! | `peer`, `refusal` | who is at the other end, and how it is refused |
 //! | `gate` | what can be in the way of a connection |
 //! | `dps`, `hub` | the sessions |

@@ -6,7 +6,7 @@ use serde::Serialize;
 pub enum Phase {
     /// A TCP connection has come; the TLS handshake has not begun.
     Accept,
-    /// The TLS handshake is done; the client has not said CONNECT. The device is the certificate's common name.
+    /// The TLS handshake is done; the client has not sent CONNECT. The device is the certificate's common name.
     Tls,
     /// A good CONNECT to DPS.
     DpsConnect,

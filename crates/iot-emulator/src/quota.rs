@@ -1,4 +1,4 @@
-//! Quotas: how much of everything a subscription allows, and what becomes of more.
+//! Quotas: how much of everything a subscription allows, and what happens to more.
 //!
 //! Pure: the time is passed in. Source: [IoT Hub quotas and
 //! throttling](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-quotas-throttling), [DPS
@@ -19,7 +19,7 @@ use bucket::{Bucket, Rate};
 
 use crate::phase::Phase;
 
-/// How many devices are counted apart before those that have their whole rate back are forgotten.
+/// How many devices are counted apart before those that have their whole rate back are dropped.
 const TIDY_ABOVE: usize = 50_000;
 
 /// What is left of a quota.
@@ -38,7 +38,7 @@ pub(crate) struct Meter {
     tidy_above: usize,
 }
 
-/// What becomes of something that is too much.
+/// The outcome of something that is too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Throttled {
     /// Which limit.
@@ -80,7 +80,7 @@ impl Meter {
         }
     }
 
-    /// Takes what a device does `now` from the quota; says what becomes of it if that is too much.
+    /// Takes what a device does `now` from the quota; returns the outcome if that is too much.
     pub(crate) fn ask(&mut self, phase: Phase, device: Option<&str>, now: Instant) -> Option<Throttled> {
         let quota = &self.quota;
         let (limit, rate, bucket) = match phase {

@@ -65,9 +65,9 @@ impl Record for Operation {
     const TABLE: Table = Table::Registrations;
 }
 
-/// What DPS says to a request that it takes.
+/// The response of DPS to a request that it takes.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     /// The status in the topic.
     pub(crate) status: u16,
     /// JSON.
@@ -78,9 +78,9 @@ pub(crate) struct Answer {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Polled {
     /// The final answer.
-    Done(Answer),
+    Done(Response),
     /// Not yet.
-    Assigning(Answer),
+    Assigning(Response),
     /// Asked too often.
     Throttled,
     /// No such operation of this device.
@@ -148,18 +148,18 @@ impl Registrations {
         }
         operation.polls.push_back(now);
         if operation.ready_at.is_some_and(|at| now < at) {
-            return Polled::Assigning(Answer::from(&assigning(operation_id)));
+            return Polled::Assigning(Response::from(&assigning(operation_id)));
         }
         let ended = Ended {
             operation_id,
             status: operation.status,
             registration_state: &operation.outcome,
         };
-        Polled::Done(Answer::new(200, &ended))
+        Polled::Done(Response::new(200, &ended))
     }
 
     /// The record of a device's last registration, as it is `now`.
-    pub(crate) fn look_up(&self, id: &RegistrationId, now: Instant) -> Option<Answer> {
+    pub(crate) fn look_up(&self, id: &RegistrationId, now: Instant) -> Option<Response> {
         let operations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let operation = operations.get(&id.folded())?;
         if operation.ready_at.is_some_and(|at| now < at) {
@@ -167,20 +167,20 @@ impl Registrations {
                 registration_id: Some(id.to_string()),
                 ..RegistrationState::new(Status::Assigning)
             };
-            return Some(Answer::new(200, &state));
+            return Some(Response::new(200, &state));
         }
-        Some(Answer::new(200, &operation.outcome))
+        Some(Response::new(200, &operation.outcome))
     }
 }
 
-impl Answer {
+impl Response {
     pub(super) fn new(status: u16, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("its keys are texts");
         Self { status, body }
     }
 }
 
-impl From<&Registration> for Answer {
+impl From<&Registration> for Response {
     fn from(registration: &Registration) -> Self {
         let status = if registration.status == Status::Assigning {
             202
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(registrations.poll(&id, "op", after(10)), Polled::Throttled);
         assert!(
             matches!(registrations.poll(&id, "op", after(11)), Polled::Done(_)),
-            "the first poll is forgotten"
+            "the first poll no longer counts"
         );
     }
 }

@@ -78,7 +78,7 @@ impl RestServer {
         self.address
     }
 
-    /// Waits until the server has stopped, which it does when it is told so.
+    /// Waits until the server has stopped, which it does when it is asked to.
     pub(crate) async fn stopped(self) {
         match self.task.await {
             Ok(Ok(())) => {}
@@ -171,7 +171,7 @@ fn interface(rest: Rest) -> Router {
         .layer(from_fn(middleware::content_type))
         .layer(from_fn(middleware::api_version))
         .layer(from_fn_with_state(rest.clone(), middleware::durable))
-        .layer(from_fn_with_state(rest.clone(), gate::weather));
+        .layer(from_fn_with_state(rest.clone(), gate::limit));
     let operator = operator()
         .into_router()
         .fallback(unknown)
@@ -419,6 +419,6 @@ async fn wrong_method() -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "MethodNotAllowed",
-        "the resource does not know this method",
+        "the resource does not support this method",
     )
 }

@@ -1,5 +1,5 @@
 //! How much telemetry came from which run: the message ids of our devices begin with the id of their run, so several runs
-//! against one emulator can be told apart.
+//! against one emulator can be distinguished.
 //!
 //! A run is remembered as long as one of its devices remembers it, and a device remembers a few. So a client that makes up
 //! runs pushes out its own and no other's, and there are never more of them than devices times that few.
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::Serialize;
 
-/// So many runs are kept without a look at which of them are forgotten.
+/// So many runs are kept without a look at which of them are outdated.
 const FEW: usize = 64;
 
 /// The runs that devices remember.
@@ -20,7 +20,7 @@ pub(crate) struct Runs(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     runs: BTreeMap<Box<str>, Weak<Run>>,
-    /// When there are so many, the forgotten ones are removed.
+    /// When there are so many, the outdated ones are removed.
     sweep_at: usize,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use iot_protocol::id::{DeviceId, HubHost, IdScope};
 
 use crate::central::{Approval, Central};
-use crate::gate::Weather;
+use crate::gate::Gate;
 use crate::hub::Reprovision;
 use crate::hub::{CantMove, Registry, Target};
 use crate::journal::{Event, Journal};
@@ -18,7 +18,7 @@ use crate::token::ApiToken;
 
 mod gate;
 
-pub(crate) use gate::{Act, Answer};
+pub(crate) use gate::{Decision, ErrorResponse};
 
 /// One tenant: its DPS, its hubs and its IoT Central application.
 #[derive(Debug)]
@@ -40,12 +40,12 @@ pub(crate) struct Services {
     /// Who may look at the page.
     pub(crate) sign_in: SignIn,
     /// What keeps all of it from working as it should.
-    pub(crate) weather: Weather,
+    pub(crate) gate: Gate,
 }
 
 impl Services {
     /// Gives a device to the hub `to`, or to the next one: its own drops and refuses it from now on, and its next
-    /// registration tells it where to go. Takes the lock of the application.
+    /// registration assigns it. Takes the lock of the application.
     pub(crate) fn reassign(&self, id: &DeviceId, to: Target<'_>) -> Result<HubHost, CantMove> {
         if self.reprovision == Reprovision::Never {
             return Err(CantMove::Never);

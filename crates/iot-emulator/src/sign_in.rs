@@ -19,7 +19,7 @@ const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// Wrong tokens within [`TRIES_WITHIN`], after which none is looked at any more.
 const TRIES: usize = 10;
 const TRIES_WITHIN: Duration = Duration::from_secs(60);
-/// Codes and sessions at a time. One more, and the oldest is forgotten.
+/// Codes and sessions at a time. One more, and the oldest is dropped.
 const LIMIT: usize = 64;
 
 /// The codes and sessions in force.
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_for_links_without_end_takes_no_memory_without_end_and_nothing_is_printed() {
+    fn links_without_end_take_no_memory_without_end_and_nothing_is_printed() {
         let (sign_in, now) = (SignIn::default(), Instant::now());
         let first = sign_in.link(now);
         for _ in 0..LIMIT {

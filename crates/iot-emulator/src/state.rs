@@ -15,7 +15,7 @@ use crate::token::ApiToken;
 const CA_CERT: &str = "ca_cert.pem";
 const CA_KEY: &str = "ca_key.pem";
 const API_TOKEN: &str = "api_token";
-/// Everything that the services were told.
+/// Everything that the services keep.
 const DATABASE: &str = "emulator.redb";
 
 /// Where the files of a state folder are.

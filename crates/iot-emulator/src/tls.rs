@@ -46,7 +46,7 @@ pub(crate) fn device_config(identity: &ServerIdentity, tls13: bool) -> Result<Se
 /// The certificates that a client has shown, leaf first.
 pub(crate) fn shown(tls: &rustls::ServerConnection) -> Vec<Certificate> {
     let shown = tls.peer_certificates().unwrap_or_default();
-    // An unreadable certificate ends the chain: what is above it has no one to vouch for.
+    // An unreadable certificate ends the chain: what is above it vouches for nothing.
     shown
         .iter()
         .take(MAX_CHAIN)
@@ -54,8 +54,8 @@ pub(crate) fn shown(tls: &rustls::ServerConnection) -> Vec<Certificate> {
         .collect()
 }
 
-/// TLS for the REST interface, which knows its callers by their token, and for DPS over HTTPS, which knows them by their
-/// certificates.
+/// TLS for the REST interface, which authenticates its callers by their token, and for DPS over HTTPS, which does so by
+/// their certificates.
 pub(crate) fn rest_config(identity: &ServerIdentity) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(AnyClientCertificate {
@@ -73,7 +73,8 @@ pub(crate) fn rest_config(identity: &ServerIdentity) -> Result<ServerConfig, rus
 }
 
 /// Checks the proof of the private key where rustls does not even read the certificate: X.509 version 1, or a critical
-/// extension that it does not know. Azure's answer to those comes at CONNECT, so the handshake must not be the one to end.
+/// extension that it does not support. Azure's answer to those comes at CONNECT, so the handshake must not be the one
+/// to end.
 fn by_key_alone(
     error: rustls::Error,
     algorithms: &WebPkiSupportedAlgorithms,

@@ -8,17 +8,17 @@ use iot_protocol::dps::Substatus;
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 
 /// A client whose certificate has expired, is not valid yet, or is unknown. Observed for unknown ones, assumed for the
-/// others: the handshake succeeds and CONNACK says no.
+/// others: the handshake succeeds and CONNACK refuses.
 pub(crate) const BAD_CERTIFICATE: ConnectReturnCode = ConnectReturnCode::NotAuthorized;
 /// A client's certificate without any extended key usage. Microsoft's quickstarts and embedded SDKs call `clientAuth`
 /// mandatory (GitHub Azure/azure-sdk-for-c, pull request 2006), RFC 5280 takes a missing extension for no restriction, and
 /// devices with such certificates are known to work.
 pub(crate) const NO_EXTENDED_KEY_USAGE_IS_A_CLIENT: bool = true;
 /// Whether RSA over SHA-1 counts as the signature of a certificate. NIST SP 800-131A disallows it, OpenSSL 3.0 still takes it by
-/// default; no source says what DPS does. `cert inspect` warns.
+/// default; no source states what DPS does. `cert inspect` warns.
 pub(crate) const RSA_SHA1_IS_A_SIGNATURE: bool = true;
 /// DPS: whether an individual enrollment for a registration id keeps a leaf of an enrolled group away from that id. The
-/// order of operations says that the entry for the device applies where there is one; what becomes of another leaf, no
+/// order of operations states that the entry for the device applies where there is one; how another leaf is treated, no
 /// source says in words: <https://learn.microsoft.com/azure/iot-dps/concepts-x509-attestation#dps-order-of-operations-with-certificates>.
 pub(crate) const INDIVIDUAL_COMES_FIRST: bool = true;
 /// A user name that names another id scope or another hub than the device's own.
@@ -62,7 +62,7 @@ pub(crate) fn error_code_of(status: u16) -> u32 {
 
 /// Hub: a twin patch that is not JSON or breaks a limit of twins.
 pub(crate) const TWIN_BAD_PATCH: u32 = 400_004;
-/// Hub: which property says that a device asked for its message to be retained, and with which value.
+/// Hub: which property marks that a device asked for its message to be retained, and with which value.
 pub(crate) const RETAIN_PROPERTY: (&str, &str) = ("mqtt-retain", "true");
 
 /// Hub: a method of a device that is offline or takes no methods. That is the documented class; the rest of the body is not.

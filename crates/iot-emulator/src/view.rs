@@ -64,14 +64,14 @@ impl View {
     /// What the quota is called, if there is one.
     #[must_use]
     pub fn quota(&self) -> Option<&str> {
-        self.0.weather.quota.as_deref()
+        self.0.gate.quota.as_deref()
     }
 
     /// The rules for faults, each with the count of its hits.
     #[must_use]
     pub fn rules(&self) -> Vec<(Rule, u64)> {
         let all = |faults: &mut crate::faults::Faults| faults.all().map(|(rule, hits)| (rule.clone(), hits)).collect();
-        self.0.weather.rules(all)
+        self.0.gate.rules(all)
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn is_readable(text: &str) -> bool {
 }
 
 /// Whether a key is `plain` when it is decoded.
-pub(crate) fn says(key: &str, plain: &str) -> bool {
+pub(crate) fn is_key(key: &str, plain: &str) -> bool {
     percent_decode_str(key).eq(plain.bytes())
 }
 

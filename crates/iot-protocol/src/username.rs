@@ -206,7 +206,7 @@ struct Parameters<'a>(&'a str);
 
 impl Parameters<'_> {
     fn value(&self, key: &str) -> Option<String> {
-        let mut found = query::pairs(self.0).filter(|(k, _)| query::says(k, key));
+        let mut found = query::pairs(self.0).filter(|(k, _)| query::is_key(k, key));
         found
             .next()
             .and_then(|(_, value)| query::decode(value?))
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_services_are_told_apart_by_the_user_name() {
+    fn the_two_services_are_distinguished_by_the_user_name() {
         let dps = "0ne00AB/registrations/d/api-version=2019-03-31&ClientVersion=x";
         assert!(matches!(dps.parse(), Ok(UserName::Dps(_))));
         assert!(matches!(

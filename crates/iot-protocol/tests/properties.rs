@@ -125,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn user_names_read_back_as_the_same_and_are_told_apart(
+    fn user_names_read_back_as_the_same_and_are_distinguished(
         scope in "[A-Za-z0-9]{1,32}", registration_id in registration_id(), hub in "[a-z0-9.-]{1,60}",
         device_id in device_id(), module_id in proptest::option::of(device_id()), agent in proptest::option::of(".+"),
     ) {

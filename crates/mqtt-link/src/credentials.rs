@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_chain_broken_leaf_and_broken_key_are_told_apart() {
+    fn empty_chain_broken_leaf_and_broken_key_are_distinguished() {
         let (leaf, key) = pair();
         let broken_leaf = CertificateDer::from(vec![0x30, 0x03, 1, 2, 3]);
         assert!(matches!(

@@ -2,14 +2,14 @@
 
 mod connect;
 mod tls;
-mod way;
+mod upgrade;
 
 use std::io;
 use std::time::Duration;
 
 pub use connect::{ConnectError, ConnectRefusal};
 pub use tls::{OutOfDate, TlsFailure};
-pub use way::{ProxyFailure, UpgradeFailure};
+pub use upgrade::{ProxyFailure, UpgradeFailure};
 
 use crate::WebSocketFault;
 use crate::limits::MAX_PACKET;
@@ -79,7 +79,7 @@ impl From<WireError> for LinkError {
         match error {
             WireError::Malformed(error) => Self::Protocol(ProtocolError::Malformed(error)),
             WireError::WebSocket(fault) => Self::Protocol(ProtocolError::WebSocket(fault)),
-            // Many servers close without TLS's close_notify, which rustls reports in this way.
+            // Many servers close without TLS's close_notify, which rustls reports in this upgrade.
             WireError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,
             WireError::Io(error) => match TlsFailure::from(error) {
                 TlsFailure::Tls(error) | TlsFailure::Dates { error, .. } => Self::Tls(error),

@@ -20,7 +20,7 @@ pub struct Client {
     session: Session,
     now: Instant,
     /// What was received, one line per packet, and at the end why the connection ended, if it did.
-    pub heard: Vec<String>,
+    pub received: Vec<String>,
     ended: bool,
 }
 
@@ -38,7 +38,7 @@ impl Client {
             buffer: BytesMut::new(),
             session,
             now,
-            heard: Vec::new(),
+            received: Vec::new(),
             ended: false,
         }
     }
@@ -56,7 +56,7 @@ impl Client {
                 Err(error) => return self.end(format!("{error:?}")),
             };
             match self.session.receive(packet, self.now) {
-                Ok(incoming) => self.heard.push(format!("{incoming:?}")),
+                Ok(incoming) => self.received.push(format!("{incoming:?}")),
                 Err(error) => return self.end(format!("{error:?}")),
             }
         }
@@ -74,8 +74,8 @@ impl Client {
         self.buffer.len()
     }
 
-    fn end(&mut self, why: String) -> bool {
-        self.heard.push(why);
+    fn end(&mut self, reason: String) -> bool {
+        self.received.push(reason);
         self.ended = true;
         false
     }

@@ -70,7 +70,7 @@ impl Tls {
             .with_no_client_auth();
         without_certificate.resumption = Resumption::disabled();
         let mut with_certificate = without_certificate.clone();
-        with_certificate.client_auth_cert_resolver = Arc::new(WhoShakesHands);
+        with_certificate.client_auth_cert_resolver = Arc::new(ClientCertResolver);
         Ok(Self {
             with_certificate: Arc::new(with_certificate),
             without_certificate: Arc::new(without_certificate),
@@ -104,7 +104,7 @@ struct Verifier(Arc<WebPkiServerVerifier>);
 impl Verifier {
     fn new(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Self, TlsSetupError> {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-        // This fails only without roots or with bad revocation lists, of which there are none.
+        // This fails only without roots or with bad revocation lists, and there are no such lists.
         verifier.build().map(Self).map_err(|_| TlsSetupError::NoRoots)
     }
 }
@@ -163,9 +163,9 @@ tokio::task_local! {
 /// With the certificate in the configuration, every device of a fleet would hold chain, key and its own configuration
 /// for nothing.
 #[derive(Debug)]
-struct WhoShakesHands;
+struct ClientCertResolver;
 
-impl ResolvesClientCert for WhoShakesHands {
+impl ResolvesClientCert for ClientCertResolver {
     fn resolve(&self, _root_hint_subjects: &[&[u8]], _sigschemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         SHOWN.try_with(Arc::clone).ok()
     }

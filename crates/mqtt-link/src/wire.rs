@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_large_packet_is_said_to_have_grown_the_buffer() {
+    fn only_a_large_packet_is_reported_to_have_grown_the_buffer() {
         let mut wire = Wire::new();
         for (size, grew) in [(10, false), (READ_BUFFER, true), (10, false)] {
             let mut body = vec![0, 1, b't'];

@@ -75,7 +75,7 @@ async fn publish_until_the_end(link: &mut Link) -> (LinkError, usize) {
                 refused = true;
                 // Goes on when there is room again, which the link has no event for.
                 if let Ok(ended) = timeout(Duration::from_millis(2), link.next()).await {
-                    return (ended.expect_err("the server says nothing"), taken);
+                    return (ended.expect_err("the server sends nothing"), taken);
                 }
             }
             Err(error) => panic!("{error} (refused before: {refused})"),

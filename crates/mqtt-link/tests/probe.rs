@@ -47,7 +47,7 @@ async fn a_server_that_is_trusted_is_reached_directly_and_through_a_proxy() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_trusted_is_told_from_one_that_is_silent() {
+async fn a_server_that_is_not_trusted_is_distinguished_from_one_that_is_silent() {
     let (ca, other) = (TestCa::new("test root"), TestCa::new("other root"));
     let port = server(other.server_config(&["localhost"], ClientCertificate::Optional)).await;
     let error = probe(&endpoint(&ca, port), LIMIT).await.unwrap_err();
@@ -65,7 +65,7 @@ async fn a_server_that_is_not_trusted_is_told_from_one_that_is_silent() {
 }
 
 #[tokio::test]
-async fn dates_that_do_not_fit_are_told_with_what_the_clock_said() {
+async fn dates_that_do_not_fit_are_reported_with_what_the_clock_showed() {
     let ca = TestCa::new("test root");
     // 2001-01-01 and 2101-01-01.
     let (begin_of_century, next_century) = (978_307_200, 4_133_980_800);

@@ -84,7 +84,7 @@ async fn proxy_that_wants_other_credentials_is_named() {
 }
 
 #[tokio::test]
-async fn what_a_proxy_answers_is_told_apart() {
+async fn what_a_proxy_answers_is_distinguished() {
     let ca = TestCa::new("test root");
     let endless = [&b"HTTP/1.1 200 OK\r\nA: "[..], &[b'x'; 9 * 1024]].concat();
     for (answer, reason, retryable) in [
@@ -113,7 +113,7 @@ async fn what_a_proxy_answers_is_told_apart() {
 }
 
 #[tokio::test]
-async fn proxy_that_is_not_there_or_says_nothing_is_a_tcp_error() {
+async fn proxy_that_is_not_there_or_sends_nothing_is_a_tcp_error() {
     let ca = TestCa::new("test root");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

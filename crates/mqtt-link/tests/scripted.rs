@@ -150,7 +150,7 @@ async fn sas_token_is_the_password_and_no_certificate_is_shown() {
 }
 
 #[tokio::test]
-async fn tcp_goes_to_one_host_while_sni_and_certificate_say_another() {
+async fn tcp_goes_to_one_host_while_sni_and_certificate_name_another() {
     let ca = TestCa::new("test root");
     let config = ca.server_config(&["hub1.azure-devices.net"], ClientCertificate::Required);
     let server = Server::start_with(config, vec![Connection::accepted().receives(Packet::Disconnect)]).await;
@@ -202,7 +202,7 @@ async fn host_names_are_looked_up() {
 }
 
 #[tokio::test]
-async fn refusals_are_told_apart() {
+async fn refusals_are_distinguished() {
     let ca = TestCa::new("test root");
     let refusals = [
         (
@@ -258,7 +258,7 @@ async fn refusals_are_told_apart() {
 }
 
 #[tokio::test]
-async fn server_that_says_nothing_is_given_up_and_the_phase_is_named() {
+async fn server_that_sends_nothing_is_given_up_and_the_phase_is_named() {
     let ca = TestCa::new("test root");
     let silent_after_connect =
         Connection::new().receives_where("a CONNECT", |packet| matches!(packet, Packet::Connect(_)));
@@ -279,7 +279,7 @@ async fn server_that_says_nothing_is_given_up_and_the_phase_is_named() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_a_tcp_error() {
+async fn a_port_without_a_listener_is_a_tcp_error() {
     let ca = TestCa::new("test root");
     let port = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -367,7 +367,7 @@ async fn certificate_refused_by_the_server_is_a_tls_error_in_both_versions() {
 }
 
 #[tokio::test]
-async fn connection_closed_or_garbled_before_connack_is_told_apart() {
+async fn connection_closed_or_garbled_before_connack_is_distinguished() {
     let ca = TestCa::new("test root");
     let any_connect = || Connection::new().receives_where("a CONNECT", |packet| matches!(packet, Packet::Connect(_)));
     let script = vec![

@@ -87,7 +87,7 @@ async fn a_whole_conversation_goes_over_websocket() {
 }
 
 #[tokio::test]
-async fn refused_upgrade_tells_its_status() {
+async fn refused_upgrade_reports_its_status() {
     let ca = TestCa::new("test root");
     let statuses = [(401, false), (404, false), (429, true), (503, true)];
     let script = statuses
@@ -131,7 +131,7 @@ async fn subprotocol_has_to_be_confirmed() {
 }
 
 #[tokio::test]
-async fn server_that_speaks_something_else_is_told_apart() {
+async fn server_that_speaks_something_else_is_distinguished() {
     let ca = TestCa::new("test root");
     for (answer, reason) in [
         (&b""[..], "mqtt_closed"),

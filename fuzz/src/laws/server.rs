@@ -23,7 +23,7 @@ pub fn law(data: &[u8]) {
             break;
         }
     }
-    assert_eq!((goes_on, &whole.heard), (still, &pieces.heard));
+    assert_eq!((goes_on, &whole.received), (still, &pieces.received));
     for client in [whole, pieces] {
         assert!(client.in_flight() <= 1, "one message was sent");
         assert!(client.waiting() <= bytes.len().min(MAX_PACKET + 5));

@@ -6,7 +6,7 @@
   const pulse = document.getElementById("pulse");
   let source = null;
 
-  const say = (state, text) => {
+  const show = (state, text) => {
     if (pulse) {
       pulse.dataset.state = state;
       pulse.textContent = text;
@@ -39,11 +39,11 @@
   const open = () => {
     if (!address || source || document.hidden) return;
     source = new EventSource(address);
-    source.onopen = () => say("on", "live");
+    source.onopen = () => show("on", "live");
     source.onmessage = (event) => JSON.parse(event.data).forEach(put);
     source.onerror = () => {
       const over = source?.readyState === EventSource.CLOSED;
-      say("off", over ? "not live: reload to sign in" : "not connected");
+      show("off", over ? "not live: reload to sign in" : "not connected");
       if (over) source = null;
     };
   };
@@ -53,7 +53,7 @@
     source = null;
   };
 
-  // A view that nobody sees costs nothing.
+  // A hidden view costs nothing.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", open);

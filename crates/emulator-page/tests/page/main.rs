@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, a panic is how a broken expectation is told"
+    reason = "in a test, a panic is how a broken expectation is reported"
 )]
 
 #[expect(

@@ -16,7 +16,7 @@ use crate::process::{Program, program};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_file_handles_it_says_so_and_goes_on_when_there_are_some_again() {
+async fn without_file_handles_it_logs_so_and_goes_on_when_there_are_some_again() {
     let folder = tempfile::tempdir().unwrap();
     let whole = program(folder.path());
     let mut few = Command::new("sh");
@@ -28,15 +28,15 @@ async fn without_file_handles_it_says_so_and_goes_on_when_there_are_some_again()
         .stderr(Stdio::piped());
     let program = Program::start(&mut few);
     let words = program.child.lock().unwrap().stderr.take().unwrap();
-    let (said, saying) = tokio::sync::oneshot::channel();
+    let (log, logged) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
-        let mut said = Some(said);
+        let mut log = Some(log);
         // All of it is read, so that the program never has to wait for its reader.
         for line in BufReader::new(words).lines().map_while(Result::ok) {
             if line.contains("could not be accepted")
-                && let Some(said) = said.take()
+                && let Some(log) = log.take()
             {
-                let _ = said.send(line);
+                let _ = log.send(line);
             }
         }
     });
@@ -45,7 +45,7 @@ async fn without_file_handles_it_says_so_and_goes_on_when_there_are_some_again()
     for _ in 0..96 {
         crowd.push(TcpStream::connect(program.mqtt()).await.unwrap());
     }
-    let line = timeout(PATIENCE, saying).await.expect("it says so").unwrap();
+    let line = timeout(PATIENCE, logged).await.expect("it logs so").unwrap();
     assert!(line.contains("Too many open files"), "{line}");
 
     drop(crowd);

@@ -24,7 +24,7 @@ pub(crate) fn program(state: &Path) -> Command {
     command
 }
 
-/// A running program, and what it has said in its first line.
+/// A running program, and its first line of output.
 pub(crate) struct Program {
     pub(crate) child: Mutex<Child>,
     stdout: BufReader<ChildStdout>,
@@ -50,7 +50,7 @@ impl Program {
         }
     }
 
-    /// What the program has said after its first line, and whether it ended well.
+    /// What the program has printed after its first line, and whether it ended well.
     pub(crate) fn end(mut self) -> (String, bool) {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();

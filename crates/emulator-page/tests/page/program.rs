@@ -8,7 +8,7 @@ use iot_emulator::Quota;
 use crate::process::{Program, program};
 
 #[test]
-fn one_line_says_where_everything_is_and_the_end_of_stdin_is_the_end() {
+fn one_line_names_every_address_and_the_end_of_stdin_is_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     let mut program = Program::start(program(&state).args([
@@ -113,12 +113,15 @@ fn what_makes_no_sense_is_refused_with_the_code_for_it() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("`--http 0.0.0.0:0` is not a loopback address"), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("`--http 0.0.0.0:0` is not a loopback address"),
+        "{stderr}"
+    );
 }
 
 #[tokio::test]
-async fn the_program_refuses_bad_settings_and_tells_all_of_them() {
+async fn the_program_refuses_bad_settings_and_reports_all_of_them() {
     let error = Quota::load("iot-centrl").unwrap_err();
     assert!(error.to_string().starts_with("iot-centrl: can't be read"), "{error}");
     let folder = tempfile::tempdir().unwrap();
@@ -128,12 +131,12 @@ async fn the_program_refuses_bad_settings_and_tells_all_of_them() {
         .args(["--quota".as_ref(), file.as_os_str()])
         .output()
         .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{told}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(
-        told.contains("bad.toml:2: `hub.connects` is an integer; accepted: a rate such as")
-            && told.contains("`hub.mesages`"),
-        "{told}"
+        stderr.contains("bad.toml:2: `hub.connects` is an integer; accepted: a rate such as")
+            && stderr.contains("`hub.mesages`"),
+        "{stderr}"
     );
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_iot-emulator"))
         .args(["--quota=hub-s3", "--units=11", "--state"])

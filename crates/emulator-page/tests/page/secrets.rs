@@ -1,4 +1,4 @@
-//! What only its owner may know, and where it must not be.
+//! Secrets, and where they must not be.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use crate::common::people::Party;
 use crate::common::rest::Rest;
 use crate::process::{Program, program};
 
-/// What only its owner may know, and what must be in no log: the parts of tokens that open, and the lines of keys.
+/// Secrets, which must be in no log: the parts of tokens that open, and the lines of keys.
 fn secrets(state: &std::path::Path, tokens: &[&str]) -> Vec<String> {
     let signature = |token: &str| {
         token
@@ -54,7 +54,7 @@ async fn no_secret_is_in_the_log_the_journal_or_an_error_even_at_trace() {
         .await;
     drop(device);
     let almost = format!("{token}x");
-    let mut heard = String::new();
+    let mut answers = String::new();
     for rest in [rest.clone(), as_ci.clone(), rest.clone().with_token(&almost)] {
         for (method, path, body) in [
             (Method::GET, "/api/devices?api-version=2022-07-31".to_owned(), None),
@@ -71,17 +71,17 @@ async fn no_secret_is_in_the_log_the_journal_or_an_error_even_at_trace() {
             let answer = rest
                 .response(method, &path, body.map(|body: Value| body.to_string()))
                 .await;
-            heard += &format!("{:?}", answer.headers());
-            heard += &answer.text().await.unwrap();
+            answers += &format!("{:?}", answer.headers());
+            answers += &answer.text().await.unwrap();
         }
     }
     drop(emulator.child.lock().unwrap().stdin.take());
-    let (said, ended_well) = emulator.end();
+    let (stdout, ended_well) = emulator.end();
     assert!(ended_well);
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("TRACE"), "the log is at trace: {log}");
     for secret in secrets(&state, &[&token, &handed_out]) {
-        for (what, text) in [("log", &log), ("answers", &heard), ("stdout", &said)] {
+        for (what, text) in [("log", &log), ("answers", &answers), ("stdout", &stdout)] {
             assert!(!text.contains(&secret), "{what}: {text}");
         }
     }

@@ -1,4 +1,4 @@
-//! The page, as a browser and as whoever should not see it ask for it. How it looks and moves is tried with a real
+//! The page, as a browser and as an intruder ask for it. How it looks and moves is tried with a real
 //! browser, in the launcher's tests.
 
 use iot_emulator::{Config, Emulator, Event, Quota};
@@ -63,7 +63,7 @@ impl Visitor {
         (answer.status(), answer.text().await.unwrap())
     }
 
-    /// Sends a form from where `origin` says, or without saying.
+    /// Sends a form from `origin`, or without naming one.
     async fn post(&self, path: &str, origin: Option<&str>, form: &str) -> (StatusCode, String) {
         let mut request = self.request(Method::POST, path);
         if let Some(origin) = origin {
@@ -131,7 +131,7 @@ async fn without_a_session_there_is_nothing_but_the_form() {
 }
 
 #[tokio::test]
-async fn a_link_lets_in_once_and_the_session_ends_when_it_is_told() {
+async fn a_link_lets_in_once_and_the_session_ends_on_request() {
     let emulator = emulator().await;
     let (status, refused) = Rest::new(&emulator)
         .with_token("SharedAccessSignature guessed")
@@ -210,7 +210,7 @@ async fn a_form_that_another_site_sends_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_others_have_written_is_text_and_the_browser_is_told_to_run_nothing_of_it() {
+async fn what_others_have_written_is_text_and_the_browser_may_run_nothing_of_it() {
     let emulator = emulator().await;
     let rest = Rest::new(&emulator);
     let evil = "<script>alert(1)</script>";
@@ -277,7 +277,7 @@ async fn a_list_of_many_devices_comes_a_page_at_a_time_and_can_be_narrowed() {
 }
 
 #[tokio::test]
-async fn a_live_view_tells_what_changes_and_nothing_twice_and_does_not_keep_the_emulator_from_stopping() {
+async fn a_live_view_sends_what_changes_and_nothing_twice_and_does_not_keep_the_emulator_from_stopping() {
     let emulator = emulator().await;
     let visitor = Visitor::signed_in(&emulator).await;
     let mut open = visitor.request(Method::GET, "/live/devices").send().await.unwrap();
@@ -349,7 +349,7 @@ async fn a_preset_that_is_added_meets_devices_until_it_is_removed() {
     assert_eq!(
         visitor.post("/faults/remove", here, "").await.0,
         400,
-        "all is said, never meant"
+        "all of it is text, never markup"
     );
     let left = async || rest.raw(Method::GET, "/emulator/faults", None).await.1["value"].clone();
     assert_eq!(left().await[0]["id"], "failing-polls");
@@ -358,7 +358,7 @@ async fn a_preset_that_is_added_meets_devices_until_it_is_removed() {
 }
 
 #[tokio::test]
-async fn rules_that_are_wrong_are_told_so_beside_their_text_and_right_ones_are_added() {
+async fn rules_that_are_wrong_are_refused_beside_their_text_and_right_ones_are_added() {
     let emulator = emulator().await;
     let visitor = Visitor::signed_in(&emulator).await;
     let here = Some(visitor.base.as_str());
@@ -377,14 +377,14 @@ async fn rules_that_are_wrong_are_told_so_beside_their_text_and_right_ones_are_a
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    for (unreadable, said) in [
+    for (unreadable, problem) in [
         ("[[rule", "TOML parse error"),
         ("{\"phase\":", "EOF while parsing"),
         ("# nothing", "There is no rule in it"),
         ("{}", "There was no rule in it"),
     ] {
         let (_, text) = send(unreadable).await;
-        assert!(text.contains(said) && text.contains("Every device gets"), "{text}");
+        assert!(text.contains(problem) && text.contains("Every device gets"), "{text}");
     }
 
     let toml = "[[rule]]\nid = \"from-toml\"\nphase = \"telemetry\"\ndevice = \"<i>*\"\nverdict = \"no-ack\"";
@@ -400,7 +400,7 @@ async fn rules_that_are_wrong_are_told_so_beside_their_text_and_right_ones_are_a
 }
 
 #[tokio::test]
-async fn neither_quotas_nor_faults_are_in_the_way_of_a_click_and_the_page_says_which_quota_is_on() {
+async fn neither_quotas_nor_faults_are_in_the_way_of_a_click_and_the_page_shows_which_quota_is_on() {
     let config = Config {
         quota: Quota::load("iot-central").unwrap(),
         ..config()
@@ -447,7 +447,7 @@ async fn what_the_quota_throttles_is_counted_apart_from_what_is_refused() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_dps_will_refuse_for_its_name_is_told_where_it_is_shown() {
+async fn a_certificate_that_dps_will_refuse_for_its_name_is_reported_where_it_is_shown() {
     let emulator = emulator().await;
     let rest = Rest::new(&emulator);
     rest.put("devices/t-1", json!({})).await;
@@ -465,7 +465,7 @@ async fn a_certificate_that_dps_will_refuse_for_its_name_is_told_where_it_is_sho
         text.contains("The secondary certificate is for CN=mytestselfcertsecondary"),
         "{text}"
     );
-    let said: Vec<_> = emulator.journal().since(0);
+    let recorded: Vec<_> = emulator.journal().since(0);
     let of_name = |entry: &iot_emulator::Entry| {
         entry.event
             == Event::CertificateOfAnotherName {
@@ -473,7 +473,7 @@ async fn a_certificate_that_dps_will_refuse_for_its_name_is_told_where_it_is_sho
                 common_name: Some("mytestselfcertsecondary".into()),
             }
     };
-    assert!(said.iter().any(of_name), "{said:?}");
+    assert!(recorded.iter().any(of_name), "{recorded:?}");
     // DPS compares without case.
     let text = upload("T-1").await;
     assert!(!text.contains(words), "{text}");

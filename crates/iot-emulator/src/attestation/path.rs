@@ -14,7 +14,7 @@ use crate::certificate::{Certificate, signature};
 
 /// Why a certificate can't be used for what it is shown for: goes on after its subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Why {
+pub(crate) enum Defect {
     #[error("has expired")]
     Expired,
     #[error("is not valid yet")]
@@ -29,11 +29,11 @@ pub(crate) enum Why {
     Signature(String),
     #[error("has a key of another kind than RSA of 2048 bits or more and EC on P-256, P-384 and P-521")]
     Key,
-    #[error("is of X.509 version 1 or 2, which can't say what it may be used for; version 3 is needed")]
+    #[error("is of X.509 version 1 or 2, which can't state what it may be used for; version 3 is needed")]
     Version,
     #[error("has an extension more than once")]
     DoubledExtension,
-    #[error("has a critical extension that is not known")]
+    #[error("has a critical extension that is not supported")]
     CriticalExtension,
     #[error("may not be used by a client: its extended key usage has no clientAuth")]
     NotForClients,
@@ -55,27 +55,27 @@ pub(super) fn check_dates(certificate: &Certificate, now: Timestamp) -> Result<(
         return Ok(());
     }
     let is_over = certificate.not_after().is_some_and(|end| end < now);
-    unusable(certificate, if is_over { Why::Expired } else { Why::NotYetValid })
+    unusable(certificate, if is_over { Defect::Expired } else { Defect::NotYetValid })
 }
 
 /// Why nothing above `certificate` is known. `namesakes` are enrolled or were sent, and are called as its issuer.
 pub(super) fn dead_end(certificate: &Certificate, namesakes: &[&Certificate]) -> Refusal {
     let (subject, issuer) = (certificate.subject(), certificate.issuer());
     let signature = certificate.parsed().and_then(|parsed| signature::unreliable(&parsed));
-    let why = match (signature, namesakes) {
-        (_, []) if certificate.is_self_issued() => Why::SelfSigned,
-        (_, []) => Why::IssuerMissing(issuer),
-        (Some(name), _) => Why::Signature(name),
+    let defect = match (signature, namesakes) {
+        (_, []) if certificate.is_self_issued() => Defect::SelfSigned,
+        (_, []) => Defect::IssuerMissing(issuer),
+        (Some(name), _) => Defect::Signature(name),
         // What such a key has signed can't be checked.
         (None, [only]) if !only.usage.has_usable_key => {
             return Refusal::Unusable {
                 subject: only.subject(),
-                why: Why::Key,
+                defect: Defect::Key,
             };
         }
-        (None, _) => Why::AnotherOfTheName(issuer),
+        (None, _) => Defect::AnotherOfTheName(issuer),
     };
-    Refusal::Unusable { subject, why }
+    Refusal::Unusable { subject, defect }
 }
 
 /// What is asked of every client's certificate.
@@ -83,7 +83,7 @@ pub(super) fn check_client(leaf: &Certificate) -> Result<(), Refusal> {
     check_form(leaf)?;
     match leaf.usage.may_be_client {
         true => Ok(()),
-        false => unusable(leaf, Why::NotForClients),
+        false => unusable(leaf, Defect::NotForClients),
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) fn check_client(leaf: &Certificate) -> Result<(), Refusal> {
 pub(super) fn check_below_authority(leaf: &Certificate) -> Result<(), Refusal> {
     match leaf.usage.is_authority {
         false => Ok(()),
-        true => unusable(leaf, Why::AuthorityAsLeaf),
+        true => unusable(leaf, Defect::AuthorityAsLeaf),
     }
 }
 
@@ -100,17 +100,17 @@ pub(super) fn check_issuer(issuer: &Certificate, path: &[&Certificate]) -> Resul
     check_form(issuer)?;
     let usage = issuer.usage;
     if !usage.is_authority {
-        return unusable(issuer, Why::NotAnAuthority);
+        return unusable(issuer, Defect::NotAnAuthority);
     }
     if !usage.may_sign {
-        return unusable(issuer, Why::NoCertSign);
+        return unusable(issuer, Defect::NoCertSign);
     }
     // Self-issued authorities, as a renewal may leave them, are not counted (6.1.4, l).
     let authorities = path.iter().skip(1).filter(|below| !below.is_self_issued()).count();
     if let Some(limit) = usage.path_length
         && u32::try_from(authorities).map_or(true, |count| count > limit)
     {
-        return unusable(issuer, Why::PathLength(limit));
+        return unusable(issuer, Defect::PathLength(limit));
     }
     if usage.constrains_names {
         check_names(issuer, path)?;
@@ -120,23 +120,23 @@ pub(super) fn check_issuer(issuer: &Certificate, path: &[&Certificate]) -> Resul
 
 fn check_form(certificate: &Certificate) -> Result<(), Refusal> {
     if !certificate.usage.has_extensions {
-        return unusable(certificate, Why::Version);
+        return unusable(certificate, Defect::Version);
     }
     if certificate.usage.has_doubled_extension {
-        return unusable(certificate, Why::DoubledExtension);
+        return unusable(certificate, Defect::DoubledExtension);
     }
     if certificate.usage.is_beyond_us {
-        return unusable(certificate, Why::CriticalExtension);
+        return unusable(certificate, Defect::CriticalExtension);
     }
     match certificate.usage.has_usable_key {
         true => Ok(()),
-        false => unusable(certificate, Why::Key),
+        false => unusable(certificate, Defect::Key),
     }
 }
 
 fn check_names(issuer: &Certificate, path: &[&Certificate]) -> Result<(), Refusal> {
     let Some(parsed) = issuer.parsed() else {
-        return unusable(issuer, Why::Name);
+        return unusable(issuer, Defect::Name);
     };
     let constraints = parsed
         .extensions()
@@ -157,7 +157,7 @@ fn check_names(issuer: &Certificate, path: &[&Certificate]) -> Result<(), Refusa
         .filter(|(place, below)| !is_exempt(*place, below));
     match concerned.all(|(_, below)| keeps(below)) {
         true => Ok(()),
-        false => unusable(issuer, Why::Name),
+        false => unusable(issuer, Defect::Name),
     }
 }
 
@@ -234,9 +234,9 @@ fn is_host_below(host: &str, base: &str) -> bool {
     base.is_empty() || host == base || host.strip_suffix(&base).is_some_and(|rest| rest.ends_with('.'))
 }
 
-fn unusable(certificate: &Certificate, why: Why) -> Result<(), Refusal> {
+fn unusable(certificate: &Certificate, defect: Defect) -> Result<(), Refusal> {
     Err(Refusal::Unusable {
         subject: certificate.subject(),
-        why,
+        defect,
     })
 }

@@ -5,7 +5,7 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
 
-use super::path::Why;
+use super::path::Defect;
 use super::*;
 
 /// Enrollments as a test writes them down.
@@ -129,13 +129,13 @@ fn a_leaf_of_an_enrolled_root_needs_no_certificate_but_its_own() {
 }
 
 #[test]
-fn a_root_that_is_not_enrolled_or_not_verified_lets_nobody_in() {
+fn a_root_that_is_not_enrolled_or_not_verified_lets_no_device_in() {
     // Unverified certificates are not among the authorities at all.
     let root = root("root");
     let leaf = leaf("t-1", &root);
     assert_eq!(
         judge(&Enrolled::default(), "t-1", &[&leaf, &root]),
-        unusable("CN=root", Why::SelfSigned)
+        unusable("CN=root", Defect::SelfSigned)
     );
 }
 
@@ -147,7 +147,7 @@ fn the_name_of_an_enrolled_root_is_not_enough_its_key_must_have_signed() {
     let enrolled = Enrolled::default().group("g", true, &real);
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf, &forged]),
-        unusable("CN=root", Why::AnotherOfTheName("CN=root".into()))
+        unusable("CN=root", Defect::AnotherOfTheName("CN=root".into()))
     );
 }
 
@@ -166,11 +166,11 @@ fn every_certificate_between_leaf_and_enrolled_root_must_be_shown() {
     );
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf, &lower]),
-        unusable("CN=lower", Why::IssuerMissing("CN=upper".into()))
+        unusable("CN=lower", Defect::IssuerMissing("CN=upper".into()))
     );
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf, &upper]),
-        unusable("CN=t-1", Why::IssuerMissing("CN=lower".into()))
+        unusable("CN=t-1", Defect::IssuerMissing("CN=lower".into()))
     );
 }
 
@@ -190,13 +190,16 @@ fn dates_count_for_the_leaf_for_intermediates_and_for_the_enrolled_authority() {
     let root = root("root");
     let old_leaf = make("t-1", false, PAST, Some(&root));
     let enrolled = Enrolled::default().group("g", true, &root);
-    assert_eq!(judge(&enrolled, "t-1", &[&old_leaf]), unusable("CN=t-1", Why::Expired));
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&old_leaf]),
+        unusable("CN=t-1", Defect::Expired)
+    );
 
     let old_middle = make("middle", true, PAST, Some(&root));
     let leaf_below = leaf("t-1", &old_middle);
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf_below, &old_middle]),
-        unusable("CN=middle", Why::Expired)
+        unusable("CN=middle", Defect::Expired)
     );
 
     let old_root = make("root", true, PAST, None);
@@ -204,7 +207,7 @@ fn dates_count_for_the_leaf_for_intermediates_and_for_the_enrolled_authority() {
     let enrolled = Enrolled::default().group("g", true, &old_root);
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf_of_old]),
-        unusable("CN=root", Why::Expired)
+        unusable("CN=root", Defect::Expired)
     );
 }
 
@@ -216,7 +219,7 @@ fn an_issuer_that_is_no_certificate_authority_signs_nothing() {
     let enrolled = Enrolled::default().group("g", true, &root);
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf, &middle]),
-        unusable("CN=middle", Why::NotAnAuthority)
+        unusable("CN=middle", Defect::NotAnAuthority)
     );
 }
 
@@ -256,10 +259,10 @@ fn made(name: &str, by: Option<&Party>, change: impl FnOnce(&mut CertificatePara
     }
 }
 
-fn unusable(subject: &str, why: Why) -> Result<Attested, Refusal> {
+fn unusable(subject: &str, defect: Defect) -> Result<Attested, Refusal> {
     Err(Refusal::Unusable {
         subject: subject.into(),
-        why,
+        defect,
     })
 }
 
@@ -272,7 +275,7 @@ fn what_a_certificate_may_not_be_used_for_is_refused_and_named() {
     let server = made("t-1", Some(&root), |p| {
         p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]
     });
-    assert_eq!(judge(&[&server]), unusable("CN=t-1", Why::NotForClients));
+    assert_eq!(judge(&[&server]), unusable("CN=t-1", Defect::NotForClients));
     for usages in [
         vec![],
         vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth],
@@ -284,18 +287,18 @@ fn what_a_certificate_may_not_be_used_for_is_refused_and_named() {
     let authority = made("t-1", Some(&root), |p| {
         p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)
     });
-    assert_eq!(judge(&[&authority]), unusable("CN=t-1", Why::AuthorityAsLeaf));
+    assert_eq!(judge(&[&authority]), unusable("CN=t-1", Defect::AuthorityAsLeaf));
 
     let no_sign = made("CA 1", Some(&root), |p| p.key_usages = vec![KeyUsagePurpose::CrlSign]);
     let below = leaf("t-1", &no_sign);
-    assert_eq!(judge(&[&below, &no_sign]), unusable("CN=CA 1", Why::NoCertSign));
+    assert_eq!(judge(&[&below, &no_sign]), unusable("CN=CA 1", Defect::NoCertSign));
 
     let strange = made("t-1", Some(&root), |p| {
         let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
         extension.set_criticality(true);
         p.custom_extensions = vec![extension];
     });
-    assert_eq!(judge(&[&strange]), unusable("CN=t-1", Why::CriticalExtension));
+    assert_eq!(judge(&[&strange]), unusable("CN=t-1", Defect::CriticalExtension));
 
     // Readers may differ in which of the two they take.
     let doubled = made("t-1", Some(&root), |p| {
@@ -303,7 +306,7 @@ fn what_a_certificate_may_not_be_used_for_is_refused_and_named() {
         p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         p.custom_extensions = vec![second];
     });
-    assert_eq!(judge(&[&doubled]), unusable("CN=t-1", Why::DoubledExtension));
+    assert_eq!(judge(&[&doubled]), unusable("CN=t-1", Defect::DoubledExtension));
 }
 
 #[test]
@@ -319,7 +322,7 @@ fn a_path_length_counts_the_authorities_below() {
     let below = leaf("t-1", &lower);
     assert_eq!(
         judge(&enrolled, "t-1", &[&below, &lower, &upper]),
-        unusable("CN=CA 1", Why::PathLength(0))
+        unusable("CN=CA 1", Defect::PathLength(0))
     );
 }
 
@@ -349,7 +352,7 @@ fn names_that_an_authority_excludes_are_refused_and_others_are_not() {
         let expected = if is_good {
             by_group("g", true)
         } else {
-            unusable("CN=CA 1", Why::Name)
+            unusable("CN=CA 1", Defect::Name)
         };
         assert_eq!(judge(&enrolled, "t-1", &[&leaf, &constraining]), expected);
     }
@@ -359,7 +362,10 @@ fn names_that_an_authority_excludes_are_refused_and_others_are_not() {
 fn an_enrolled_authority_is_not_a_device_of_its_own_group() {
     let root = root("t-1");
     let enrolled = Enrolled::default().group("g", true, &root);
-    assert_eq!(judge(&enrolled, "t-1", &[&root]), unusable("CN=t-1", Why::SelfSigned));
+    assert_eq!(
+        judge(&enrolled, "t-1", &[&root]),
+        unusable("CN=t-1", Defect::SelfSigned)
+    );
 }
 
 #[test]
@@ -415,7 +421,7 @@ fn the_certificate_of_another_individual_enrollment_is_refused() {
 }
 
 #[test]
-fn a_hub_knows_a_device_by_the_certificate_that_it_registered_with() {
+fn a_hub_accepts_a_device_with_the_certificate_that_it_registered_with() {
     let now = "2026-11-23T15:00:00Z".parse().unwrap();
     let root = root("root");
     let (one, two) = (leaf("t-1", &root), leaf("t-1", &root));
@@ -441,7 +447,7 @@ fn a_hub_knows_a_device_by_the_certificate_that_it_registered_with() {
         judge(&old.certificate.thumbprint(), &[&old]),
         Err(Refusal::Unusable {
             subject: "CN=t-1".into(),
-            why: Why::Expired
+            defect: Defect::Expired
         })
     );
 }

@@ -90,7 +90,7 @@ impl Device {
         }
     }
 
-    /// Remembers a command; the oldest is forgotten.
+    /// Keeps a command; the oldest is dropped.
     pub(crate) fn remember(&mut self, command: CommandRecord) {
         if self.commands.len() == HISTORY {
             self.commands.pop_back();

@@ -61,7 +61,7 @@ pub(crate) fn problems(template: &Map<String, Value>) -> Vec<String> {
     check.problems
 }
 
-/// Whether `@type` says that something is of a kind.
+/// Whether `@type` contains this kind.
 pub(crate) fn is_a(thing: &Value, kind: &str) -> bool {
     types(thing.get("@type")).any(|found| found == kind)
 }
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_are_told_at_once_each_with_its_place() {
+    fn all_problems_are_reported_at_once_each_with_its_place() {
         let bad = json!({"@type": "DeviceModel", "@context": "https://example.org", "displayName": 1, "capabilityModel": {
         "@id": "Thermostat", "contents": [
             {"@type": "Telemetry", "name": "a b", "schema": "double"},

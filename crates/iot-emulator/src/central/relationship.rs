@@ -6,7 +6,7 @@ use crate::store::{Record, Table};
 /// A device behind a gateway. It is stored by the folded id of the child, of which each has one parent at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Relationship {
-    /// Tells apart the relationships of one parent.
+    /// Distinguishes the relationships of one parent.
     pub(crate) id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,

@@ -5,7 +5,7 @@ use super::dtdl::is_a;
 use super::new_etag;
 use crate::store::{Record, Table};
 
-/// The models that a public model repository would know, as far as the sample devices use them.
+/// The models of the public model repository that the sample devices use.
 ///
 /// Source: [iot-plugandplay-models](https://github.com/Azure/iot-plugandplay-models/tree/main/dtmi/com/example).
 const REPOSITORY: [(&str, &str); 2] = [

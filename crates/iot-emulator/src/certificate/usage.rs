@@ -8,7 +8,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::unconfirmed::NO_EXTENDED_KEY_USAGE_IS_A_CLIENT;
 
-/// Extensions that .NET and OpenSSL know. Any other one that is critical makes a certificate unusable (4.2).
+/// Extensions that .NET and OpenSSL support. Any other one that is critical makes a certificate unusable (4.2).
 const KNOWN: [&str; 14] = [
     "2.5.29.14",
     "2.5.29.15",
@@ -45,7 +45,7 @@ pub(crate) struct Usage {
     pub(crate) constrains_names: bool,
     /// An extension is there more than once, which none may be (4.2).
     pub(crate) has_doubled_extension: bool,
-    /// A critical extension is not known here, or what it says can't be read.
+    /// A critical extension is not supported here, or its content can't be read.
     pub(crate) is_beyond_us: bool,
     /// Its key is of a kind and size that TLS takes.
     pub(crate) has_usable_key: bool,

@@ -33,7 +33,7 @@ use crate::certificate::Certificate;
 use crate::clock;
 use crate::documented::DPS_MESSAGE;
 use crate::http::{HEAD_WITHIN, MAX_HEAD};
-use crate::services::{Act, Answer, Services};
+use crate::services::{Decision, ErrorResponse, Services};
 use crate::stream::Stream;
 use crate::unconfirmed::{DPS_BAD_REQUEST, DPS_WRONG_ID_SCOPE, error_code_of};
 
@@ -128,7 +128,7 @@ async fn look_up(State(services): State<Arc<Services>>, path: Registration, quer
     let served = async move {
         let Path((id_scope, id)) = path.map_err(|rejection| bad_request(&rejection.body_text()))?;
         let client = Client::attest(&services, &id_scope, &id, query, &http)?;
-        // It holds the registration id and, for other kinds of attestation, proofs; here the path says all of it.
+        // It holds the registration id and, for other kinds of attestation, proofs; here the path holds all of it.
         body(http).await?;
         client.ask(Request::LookUp).await
     };
@@ -192,27 +192,27 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// Does what is asked, as far as the weather lets it. HTTP has an answer where MQTT would close the connection.
+    /// Does what is asked, as far as quotas and faults allow. HTTP has an answer where MQTT would close the connection.
     async fn ask(&self, request: Request<'_>) -> Result<Response, ServiceError> {
         let services = self.services;
-        let unavailable = || Ok(Reply::kept_from(Answer::unavailable()).into_response());
-        match services.meet(request.phase(), Some(self.id.as_str())).await {
-            Act::Pass | Act::CloseAfterAck(_) | Act::Refuse(_) => self.serve(request).await,
-            Act::Answer(answer) => Ok(Reply::kept_from(answer).into_response()),
-            Act::Silence { .. } => {
+        let unavailable = || Ok(Reply::refused(ErrorResponse::unavailable()).into_response());
+        match services.pass_gate(request.phase(), Some(self.id.as_str())).await {
+            Decision::Pass | Decision::CloseAfterAck(_) | Decision::Refuse(_) => self.serve(request).await,
+            Decision::Respond(error) => Ok(Reply::refused(error).into_response()),
+            Decision::Silence { .. } => {
                 services.left_without_answer().await;
                 unavailable()
             }
-            Act::NoAck => {
+            Decision::NoAck => {
                 self.serve(request).await?;
                 services.left_without_answer().await;
                 unavailable()
             }
-            Act::CloseBeforeAck(_) => {
+            Decision::CloseBeforeAck(_) => {
                 self.serve(request).await?;
                 unavailable()
             }
-            Act::Close(_) => unavailable(),
+            Decision::Close(_) => unavailable(),
         }
     }
 
@@ -253,7 +253,7 @@ fn respond(served: Result<Response, ServiceError>) -> Response {
     served.unwrap_or_else(|error| Reply::from(error).into_response())
 }
 
-/// The body of a request, if it is JSON as far as its head says.
+/// The body of a request, if its head declares it as JSON.
 async fn body(http: Http) -> Result<Vec<u8>, ServiceError> {
     let kind = http.headers().get(CONTENT_TYPE);
     let is_json = kind.is_none_or(|kind| {

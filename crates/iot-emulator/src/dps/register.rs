@@ -113,7 +113,7 @@ pub(super) fn register(
     Ok(registration)
 }
 
-/// A device that waits as long as it is told finds the answer at its first poll; one that asks at once does not.
+/// A device that waits as long as it is asked to finds the answer at its first poll; one that asks at once does not.
 fn ready_at(retry_after: Duration) -> Instant {
     Instant::now() + retry_after / 2
 }

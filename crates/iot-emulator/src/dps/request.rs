@@ -8,7 +8,7 @@ use super::register::{error, register};
 use crate::certificate::Certificate;
 use crate::clock;
 use crate::phase::Phase;
-use crate::registrations::{Answer, Polled};
+use crate::registrations::{Polled, Response};
 use crate::services::{self, Services};
 use crate::store::NotStored;
 use crate::unconfirmed::{DPS_THROTTLED, DPS_UNKNOWN_OPERATION, DPS_UNKNOWN_REGISTRATION};
@@ -57,39 +57,39 @@ pub(crate) async fn serve(
     request: Request<'_>,
 ) -> Result<Reply, NotStored> {
     let mut operation_id = None;
-    let answer = match request {
+    let response = match request {
         Request::Register { body } => {
             let registered = register(services, id, chain, body);
             services.store.settled().await?;
             operation_id = registered.as_ref().ok().map(|begun| begun.operation_id.clone());
-            registered.map(|registration| Answer::from(&registration))
+            registered.map(|registration| Response::from(&registration))
         }
         Request::LookUp => look_up(services, id),
         Request::Poll { operation_id } => poll(services, id, operation_id),
     };
     Ok(Reply {
         operation_id: operation_id.filter(|id| !id.is_empty()),
-        ..Reply::new(answer, Some(services.dps_retry_after.as_secs()))
+        ..Reply::new(response, Some(services.dps_retry_after.as_secs()))
     })
 }
 
-fn look_up(services: &Services, id: &RegistrationId) -> Result<Answer, ServiceError> {
+fn look_up(services: &Services, id: &RegistrationId) -> Result<Response, ServiceError> {
     let found = services.registrations.look_up(id, Instant::now());
     found.ok_or_else(|| error(DPS_UNKNOWN_REGISTRATION, "Registration not found.", clock::now()))
 }
 
-fn poll(services: &Services, id: &RegistrationId, operation_id: &str) -> Result<Answer, ServiceError> {
+fn poll(services: &Services, id: &RegistrationId, operation_id: &str) -> Result<Response, ServiceError> {
     let now = clock::now();
     match services.registrations.poll(id, operation_id, Instant::now()) {
-        Polled::Done(answer) | Polled::Assigning(answer) => Ok(answer),
+        Polled::Done(response) | Polled::Assigning(response) => Ok(response),
         Polled::Throttled => Err(error(DPS_THROTTLED, "Operations are limited to 5 in 10 seconds.", now)),
         Polled::Unknown => Err(error(DPS_UNKNOWN_OPERATION, "Operation not found.", now)),
     }
 }
 
 impl Reply {
-    fn new(answer: Result<Answer, ServiceError>, retry_after: Option<u64>) -> Self {
-        let Answer { status, body } = answer.unwrap_or_else(|error| Answer::new(error.status(), &error));
+    fn new(response: Result<Response, ServiceError>, retry_after: Option<u64>) -> Self {
+        let Response { status, body } = response.unwrap_or_else(|error| Response::new(error.status(), &error));
         Self {
             status,
             body,
@@ -99,9 +99,9 @@ impl Reply {
     }
 
     /// The answer that quotas or faults give instead.
-    pub(crate) fn kept_from(answer: services::Answer) -> Self {
-        let refusal = error(answer.error_code, "The request was not served.", clock::now());
-        Self::new(Err(refusal), answer.retry_after)
+    pub(crate) fn refused(response: services::ErrorResponse) -> Self {
+        let refusal = error(response.error_code, "The request was not served.", clock::now());
+        Self::new(Err(refusal), response.retry_after)
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Rule {
     pub id: String,
     /// Whether it is on.
     pub enabled: bool,
-    /// A pattern of device ids; none for everybody, also for those who have not said who they are.
+    /// A pattern of device ids; none for every device, also for clients that have not identified themselves.
     pub device: Option<String>,
     /// The part of the devices that it is about, from 0 to 1.
     pub share: f64,
@@ -84,11 +84,11 @@ pub enum Verdict {
         /// Which hub; none for the next one.
         hub: Option<HubHost>,
     },
-    /// The hub does not know the device's certificate any more, as if it had expired.
+    /// The hub does not accept the device's certificate any more, as if it had expired.
     Expire,
     /// The device is blocked, as by an operator.
     Disable,
-    /// The hub forgets the device.
+    /// The hub removes the device.
     Delete,
     /// All connections end, and the ports are closed for a while.
     Restart {
@@ -193,7 +193,7 @@ impl Rule {
     }
 
     /// Whether chance is for it, the `number`-th time that the rule is about this device.
-    pub(super) fn strikes(&self, device: &str, number: u64, seed: u64) -> bool {
+    pub(super) fn applies_to(&self, device: &str, number: u64, seed: u64) -> bool {
         self.probability >= 1.0 || draw(seed, &self.id, device, number) < self.probability
     }
 

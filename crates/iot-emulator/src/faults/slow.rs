@@ -56,7 +56,7 @@ pub(crate) fn slow_line<S: AsyncRead + AsyncWrite + Send>(
     (near, line)
 }
 
-/// Moves bytes from one side to the other, each chunk as late as `latency` says, but none before the one before it.
+/// Moves bytes from one side to the other, each chunk late by `latency`, but none before the one before it.
 async fn relay(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,

@@ -197,7 +197,7 @@ fn everything_that_is_wrong_with_rules_is_reported_at_once() {
         phase = "conect"
         verdict = "delay""#;
     let wrong = FaultRules::parse(toml).unwrap_err();
-    let told = wrong.to_string();
+    let text = wrong.to_string();
     for part in [
         "faults:4: `rule.0.verdict`: `refuse` is not one of them; accepted: at `telemetry`: drop, delay, black-hole, \
          stop-reading, restart, drop-before-ack, drop-after-ack, no-ack, move, expire, disable, delete",
@@ -209,9 +209,9 @@ fn everything_that_is_wrong_with_rules_is_reported_at_once() {
         "faults:17: `rule.3.phase`: `conect` is not one of them; accepted: accept, tls, dps-connect",
         "faults:16: `rule.3.by` is missing; accepted: a time such as \"2s\", or two such as",
     ] {
-        assert!(told.contains(part), "{part}\nis not in\n{told}");
+        assert!(text.contains(part), "{part}\nis not in\n{text}");
     }
-    assert_eq!(wrong.problems.len(), 8, "{told}");
+    assert_eq!(wrong.problems.len(), 8, "{text}");
 }
 
 /// As in manifests: the reader is the same.
@@ -239,10 +239,10 @@ fn a_time_is_written_as_in_manifests() {
         ("[\"2s\", \"1s\"]", "the first time is the longer one"),
         ("[\"2s\"]", "it has 1 times"),
     ] {
-        let told = delay(bad).unwrap_err().to_string();
+        let text = delay(bad).unwrap_err().to_string();
         assert!(
-            told.contains(reason) && told.starts_with("faults:4: `by`"),
-            "{bad}: {told}"
+            text.contains(reason) && text.starts_with("faults:4: `by`"),
+            "{bad}: {text}"
         );
     }
 }
@@ -250,10 +250,10 @@ fn a_time_is_written_as_in_manifests() {
 #[test]
 fn an_id_is_given_once() {
     let toml = format!("{}{}", rule(""), rule("").replace("telemetry", "c2d"));
-    let told = FaultRules::parse(&toml).unwrap_err().to_string();
+    let text = FaultRules::parse(&toml).unwrap_err().to_string();
     assert!(
-        told.contains("`rule.1.id`: `r` is already the id of `rule.0.id`"),
-        "{told}"
+        text.contains("`rule.1.id`: `r` is already the id of `rule.0.id`"),
+        "{text}"
     );
     let preset = FaultRules::load("lost-acks").unwrap();
     let id = &preset.0[0].id;
@@ -261,10 +261,10 @@ fn an_id_is_given_once() {
         "preset = \"lost-acks\"\n{}",
         rule("").replace("\"r\"", &format!("{id:?}"))
     );
-    let told = FaultRules::parse(&toml).unwrap_err().to_string();
+    let text = FaultRules::parse(&toml).unwrap_err().to_string();
     assert!(
-        told.contains(&format!("`{id}` is already the id of `preset`")),
-        "{told}"
+        text.contains(&format!("`{id}` is already the id of `preset`")),
+        "{text}"
     );
 }
 

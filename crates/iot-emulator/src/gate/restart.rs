@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Which restarts there were.
 #[derive(Debug)]
-pub(crate) struct Outages {
+pub(crate) struct Restarts {
     stop: CancellationToken,
     now: Mutex<Now>,
 }
@@ -16,15 +16,15 @@ pub(crate) struct Outages {
 #[derive(Debug)]
 struct Now {
     /// Cancelled when the connections that were made since the last restart have to end.
-    era: CancellationToken,
+    epoch: CancellationToken,
     closed_until: Option<Instant>,
 }
 
-impl Outages {
+impl Restarts {
     /// None yet. `stop` ends the emulator.
     pub(crate) fn new(stop: CancellationToken) -> Self {
         let now = Now {
-            era: stop.child_token(),
+            epoch: stop.child_token(),
             closed_until: None,
         };
         Self {
@@ -34,8 +34,8 @@ impl Outages {
     }
 
     /// What ends the connections that are made now.
-    pub(crate) fn era(&self) -> CancellationToken {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).era.clone()
+    pub(crate) fn epoch(&self) -> CancellationToken {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).epoch.clone()
     }
 
     /// Ends all connections, and keeps the ports closed for as long as `down`.
@@ -43,7 +43,7 @@ impl Outages {
         let over = {
             let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
             now.closed_until = now.closed_until.max(Some(Instant::now() + down));
-            std::mem::replace(&mut now.era, self.stop.child_token())
+            std::mem::replace(&mut now.epoch, self.stop.child_token())
         };
         over.cancel();
     }
@@ -65,21 +65,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_outage_ends_what_was_there_before_and_nothing_that_comes_after() {
+    async fn a_restart_ends_what_was_there_before_and_nothing_that_comes_after() {
         let stop = CancellationToken::new();
-        let outages = Outages::new(stop.clone());
-        outages.over().await;
-        let before = outages.era();
+        let restarts = Restarts::new(stop.clone());
+        restarts.over().await;
+        let before = restarts.epoch();
         let start = Instant::now();
-        outages.begin(Duration::from_millis(60));
-        outages.begin(Duration::from_millis(5));
+        restarts.begin(Duration::from_millis(60));
+        restarts.begin(Duration::from_millis(5));
         assert!(before.is_cancelled());
-        outages.over().await;
+        restarts.over().await;
         assert!(
             start.elapsed() >= Duration::from_millis(60),
-            "the longest outage counts"
+            "the longest restart counts"
         );
-        let after = outages.era();
+        let after = restarts.epoch();
         assert!(!after.is_cancelled());
         stop.cancel();
         assert!(after.is_cancelled());

@@ -1,4 +1,4 @@
-//! Which hub a registration gives a device, and what becomes of the data that the hub has of it. Pure.
+//! Which hub a registration gives a device, and whether the data that the hub has of it is kept. Pure.
 //!
 //! Sources: [Reprovisioning concepts](https://learn.microsoft.com/azure/iot-dps/concepts-device-reprovision),
 //! [the words for it](https://learn.microsoft.com/rest/api/iot-dps/device/runtime-registration/register-device).
@@ -20,7 +20,7 @@ pub enum Reprovision {
     Never,
 }
 
-/// Where a known device is. Hubs are told by their place in the list of hubs.
+/// Where a known device is. Hubs are identified by their place in the list of hubs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Current {
     /// None, if there is no such hub any more.
@@ -36,11 +36,11 @@ pub(crate) struct Placement {
     pub(crate) substatus: Substatus,
     /// Whether the device had another hub before.
     pub(crate) moves: bool,
-    /// Whether what the hub had of the device is forgotten.
+    /// Whether what the hub had of the device is removed.
     pub(crate) resets: bool,
 }
 
-/// Places a device; `loads` says how many each hub has.
+/// Places a device; `loads` is the number of devices that each hub has.
 pub(crate) fn place(current: Option<Current>, loads: &[usize], policy: Reprovision) -> Placement {
     let Some(current) = current else {
         return Placement {

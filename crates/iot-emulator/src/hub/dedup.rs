@@ -30,7 +30,7 @@ struct OfRun {
 }
 
 impl Seen {
-    /// Takes note of an id and says whether it is new. An id of another form can't be remembered and counts as new.
+    /// Takes note of an id and returns whether it is new. An id of another form can't be remembered and counts as new.
     /// The message counts for its run among `runs`.
     pub(crate) fn is_new(&mut self, message_id: Option<&str>, runs: &Runs) -> bool {
         let id = message_id.filter(|id| id.len() <= LONGEST);

@@ -1,4 +1,4 @@
-//! A device as its hub knows it. Everything of a device is behind its own lock, so that devices never wait for each
+//! A device as its hub keeps it. Everything of a device is behind its own lock, so that devices never wait for each
 //! other.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ use super::telemetry::Inbox;
 use super::twin::{BadPatch, Twin};
 use crate::certificate::Thumbprint;
 use crate::gateway::Gateway;
-use crate::journal::{Event, Journal, Why};
+use crate::journal::{DisconnectReason, Event, Journal};
 use crate::store::{Changes, Store, Ticket};
 
 /// A device identity with all that belongs to it.
@@ -27,7 +27,7 @@ use crate::store::{Changes, Store, Ticket};
 pub(crate) struct Device {
     pub(crate) id: DeviceId,
     state: Mutex<DeviceState>,
-    /// Tells callers of methods that the device may have become reachable.
+    /// Wakes callers of methods: the device may have become reachable.
     pub(crate) reachable: Notify,
 }
 
@@ -66,17 +66,17 @@ pub(crate) struct Connection {
     /// The gateway that it came through.
     pub(crate) gateway: Option<Arc<Gateway>>,
     /// Ends the connection with all others of its time.
-    pub(crate) era: CancellationToken,
+    pub(crate) epoch: CancellationToken,
 }
 
-/// What a session is told to do.
+/// What a session has to do.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// End the connection.
-    Close(Why),
+    Close(DisconnectReason),
     /// There is something in the queue.
     Deliver,
-    /// Desired properties changed; the device may know once they are stored.
+    /// Desired properties changed; they are sent to the device once they are stored.
     Desired { version: u64, patch: Bytes, stored: Ticket },
     /// Call a method.
     Method {
@@ -116,17 +116,17 @@ impl Device {
     }
 
     /// Ends the live connection, if there is one.
-    pub(crate) fn disconnect(&self, why: Why) {
+    pub(crate) fn disconnect(&self, reason: DisconnectReason) {
         if let Some(connection) = self.lock().connection.take() {
-            connection.tell(Command::Close(why));
+            connection.send(Command::Close(reason));
         }
     }
 
-    /// Ends the live connection if its era is over.
+    /// Ends the live connection if its epoch is over.
     pub(crate) fn hang_up(&self) {
-        let is_over = |connection: &mut Connection| connection.era.is_cancelled();
+        let is_over = |connection: &mut Connection| connection.epoch.is_cancelled();
         if let Some(connection) = self.lock().connection.take_if(is_over) {
-            connection.tell(Command::Close(Why::ShuttingDown));
+            connection.send(Command::Close(DisconnectReason::ShuttingDown));
         }
     }
 
@@ -137,11 +137,11 @@ impl Device {
             through.is_some_and(|through| through.device == *gateway)
         };
         if let Some(connection) = self.lock().connection.take_if(came) {
-            connection.tell(Command::Close(Why::NoChild));
+            connection.send(Command::Close(DisconnectReason::NoChild));
         }
     }
 
-    /// Changes desired properties and tells the device, if it is connected; otherwise it will find them in its twin.
+    /// Changes desired properties and sends them to the device if it is connected; otherwise it finds them in its twin.
     pub(crate) fn change_desired(
         &self,
         patch: Map<String, Value>,
@@ -154,7 +154,7 @@ impl Device {
             records::put_twin(&self.id, &state.twin, changes)
         });
         if let Some(connection) = &state.connection {
-            connection.tell(Command::Desired { version, patch, stored });
+            connection.send(Command::Desired { version, patch, stored });
         }
         Ok(version)
     }
@@ -177,7 +177,7 @@ impl Device {
             records::put_message(&self.id, number, &message, changes);
         });
         if let Some(connection) = &state.connection {
-            connection.tell(Command::Deliver);
+            connection.send(Command::Deliver);
         }
         Ok(())
     }
@@ -204,7 +204,7 @@ impl Device {
         }
     }
 
-    /// A message is done with; says whether it was waiting until now, and when that is stored.
+    /// A message is done with; returns whether it was waiting until now, and when that is stored.
     pub(crate) fn complete(&self, number: u64, store: &Store) -> (bool, Ticket) {
         let mut state = self.lock();
         let was_waiting = state.queue.complete(number);
@@ -216,7 +216,7 @@ impl Device {
         (was_waiting, stored)
     }
 
-    /// Takes out every message that waits, also one that is on its way; says how many.
+    /// Takes out every message that waits, also one that is on its way; returns how many.
     pub(crate) fn purge(&self, store: &Store) -> usize {
         let mut state = self.lock();
         let numbers: Vec<_> = state.queue.numbers().collect();
@@ -230,7 +230,7 @@ impl Device {
     }
 
     /// Removes what is stored of the device. Nothing is stored of it any more.
-    pub(crate) fn forget(&self, changes: &mut Changes) {
+    pub(crate) fn remove_records(&self, changes: &mut Changes) {
         let mut state = self.lock();
         state.is_removed = true;
         records::remove(&self.id, state.queue.numbers(), changes);
@@ -238,7 +238,7 @@ impl Device {
 }
 
 impl DeviceState {
-    /// Stores what DPS and the application say about the device.
+    /// Stores what DPS and the application set for the device.
     pub(crate) fn put_identity(&self, id: &DeviceId, changes: &mut Changes) {
         let identity = Identity {
             enabled: self.enabled,
@@ -250,7 +250,7 @@ impl DeviceState {
         changes.put(id.as_str(), &identity);
     }
 
-    /// Stores what the device said at its last connects.
+    /// Stores what the device sent at its last connects.
     pub(crate) fn put_session(&self, id: &DeviceId, changes: &mut Changes) {
         let session = Session {
             model_id: self.model_id.clone(),
@@ -281,7 +281,7 @@ impl DeviceState {
     /// messages come along, unless it `resets`.
     pub(crate) fn leave(&mut self, id: &DeviceId, resets: bool, store: &Store) {
         if let Some(connection) = self.connection.take() {
-            connection.tell(Command::Close(Why::Moved));
+            connection.send(Command::Close(DisconnectReason::Moved));
         }
         let had_session = self.session.take().is_some();
         let mut dropped = Vec::new();
@@ -304,13 +304,13 @@ impl DeviceState {
     }
 
     /// Why the device may not be connected any more, which can become so between its admission and its session.
-    fn barred(&self) -> Option<Why> {
+    fn barred(&self) -> Option<DisconnectReason> {
         if self.is_removed {
-            Some(Why::Deleted)
+            Some(DisconnectReason::Deleted)
         } else if !self.enabled {
-            Some(Why::Disabled)
+            Some(DisconnectReason::Disabled)
         } else {
-            self.next_hub.as_ref().map(|_| Why::Moved)
+            self.next_hub.as_ref().map(|_| DisconnectReason::Moved)
         }
     }
 
@@ -318,24 +318,24 @@ impl DeviceState {
     pub(crate) fn connect(
         &mut self,
         gateway: Option<Arc<Gateway>>,
-        era: CancellationToken,
+        epoch: CancellationToken,
     ) -> (u64, Receiver<Command>) {
         self.connections += 1;
         let (commands, receiver) = mailbox();
-        // What hangs up at the end of an era has not met this connection.
-        let is_late = era.is_cancelled();
+        // What hangs up at the end of an epoch has not met this connection.
+        let is_late = epoch.is_cancelled();
         let connection = Connection {
             serial: self.connections,
             commands,
             takes_methods: false,
             gateway,
-            era,
+            epoch,
         };
-        if let Some(why) = self.barred().or(is_late.then_some(Why::ShuttingDown)) {
-            connection.tell(Command::Close(why));
+        if let Some(reason) = self.barred().or(is_late.then_some(DisconnectReason::ShuttingDown)) {
+            connection.send(Command::Close(reason));
         }
         if let Some(older) = self.connection.replace(connection) {
-            older.tell(Command::Close(Why::Replaced));
+            older.send(Command::Close(DisconnectReason::Replaced));
         }
         self.queue.retry();
         (self.connections, receiver)
@@ -350,8 +350,8 @@ impl DeviceState {
 }
 
 impl Connection {
-    fn tell(&self, command: Command) {
-        // A session that has ended meanwhile needs to be told nothing.
+    fn send(&self, command: Command) {
+        // A session that has ended meanwhile has no use for it.
         let _ = self.commands.send(command);
     }
 }
@@ -363,27 +363,30 @@ mod tests {
     type Bar = fn(&mut DeviceState);
 
     #[tokio::test]
-    async fn who_is_barred_between_admission_and_session_is_closed_at_once() {
+    async fn a_device_that_is_barred_between_admission_and_session_is_closed_at_once() {
         let hub = Arc::new(HubHost::new("hub").unwrap());
-        let bars: [(Bar, Why); 3] = [
-            (|state| state.enabled = false, Why::Disabled),
-            (|state| state.next_hub = Some(Arc::clone(&state.hub)), Why::Moved),
-            (|state| state.is_removed = true, Why::Deleted),
+        let bars: [(Bar, DisconnectReason); 3] = [
+            (|state| state.enabled = false, DisconnectReason::Disabled),
+            (
+                |state| state.next_hub = Some(Arc::clone(&state.hub)),
+                DisconnectReason::Moved,
+            ),
+            (|state| state.is_removed = true, DisconnectReason::Deleted),
         ];
         for (bar, expected) in bars {
             let device = Device::new(DeviceId::new("t-1").unwrap(), None, Arc::clone(&hub));
             bar(&mut device.lock());
             let (_, mut commands) = device.lock().connect(None, CancellationToken::new());
-            let told = commands.recv().await;
+            let received = commands.recv().await;
             assert!(
-                matches!(&told, Some(Command::Close(why)) if *why == expected),
-                "{told:?}"
+                matches!(&received, Some(Command::Close(reason)) if *reason == expected),
+                "{received:?}"
             );
         }
     }
 
     #[tokio::test]
-    async fn a_connection_ends_with_its_era_and_not_with_another() {
+    async fn a_connection_ends_with_its_epoch_and_not_with_another() {
         let hub = Arc::new(HubHost::new("hub").unwrap());
         let device = Device::new(DeviceId::new("t-1").unwrap(), None, hub);
         let [over, goes_on] = [(); 2].map(|()| CancellationToken::new());
@@ -391,14 +394,17 @@ mod tests {
         let (_, mut commands) = device.lock().connect(None, over.clone());
         over.cancel();
         device.hang_up();
-        let told = commands.recv().await;
-        assert!(matches!(told, Some(Command::Close(Why::ShuttingDown))), "{told:?}");
+        let received = commands.recv().await;
+        assert!(
+            matches!(received, Some(Command::Close(DisconnectReason::ShuttingDown))),
+            "{received:?}"
+        );
 
         let (_, mut commands) = device.lock().connect(None, over);
-        let told = commands.recv().await;
+        let received = commands.recv().await;
         assert!(
-            matches!(told, Some(Command::Close(Why::ShuttingDown))),
-            "who comes late: {told:?}"
+            matches!(received, Some(Command::Close(DisconnectReason::ShuttingDown))),
+            "a late connection: {received:?}"
         );
 
         device.lock().connect(None, goes_on);

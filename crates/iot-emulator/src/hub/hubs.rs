@@ -24,7 +24,7 @@ impl Hubs {
         self.0.iter().map(|hub| &**hub)
     }
 
-    /// The place of a hub in the list; host names know no case.
+    /// The place of a hub in the list; host names are compared without case.
     pub(super) fn position(&self, name: &HubHost) -> Option<usize> {
         let is_it = |hub: &Arc<HubHost>| hub.as_str().eq_ignore_ascii_case(name.as_str());
         self.0.iter().position(is_it)

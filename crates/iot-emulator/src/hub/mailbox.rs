@@ -1,4 +1,4 @@
-//! What a session is told from outside: a channel that takes no room while it is empty. One of tokio's keeps room for its
+//! The commands for a session: a channel that takes no room while it is empty. One of tokio's keeps room for its
 //! first 32 messages from the start, which is 2.5 KiB for each device that gets no message.
 
 use std::collections::VecDeque;
@@ -38,7 +38,7 @@ struct Content<T> {
 
 /// The message will not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NobodyThere;
+pub(crate) struct NotRunning;
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, Content<T>> {
@@ -47,10 +47,10 @@ impl<T> Shared<T> {
 }
 
 impl<T> Sender<T> {
-    pub(crate) fn send(&self, message: T) -> Result<(), NobodyThere> {
+    pub(crate) fn send(&self, message: T) -> Result<(), NotRunning> {
         let mut content = self.0.lock();
         if content.is_closed {
-            return Err(NobodyThere);
+            return Err(NotRunning);
         }
         content.messages.push_back(message);
         let reader = content.reader.take();
@@ -137,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_nobody_will_read_comes_back_and_is_dropped() {
+    fn a_message_to_a_receiver_that_is_gone_comes_back_and_is_dropped() {
         let (sender, receiver) = mailbox();
         let message = Arc::new(());
         sender.send(Arc::clone(&message)).unwrap();
         drop(receiver);
         assert_eq!(Arc::strong_count(&message), 1);
-        assert_eq!(sender.send(message), Err(NobodyThere));
+        assert_eq!(sender.send(message), Err(NotRunning));
     }
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::documented::MESSAGES_WAITING;
 
-/// How long a message waits, unless its sender says otherwise.
+/// How long a message waits, unless its sender sets another time.
 pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(60 * 60);
 
 /// A message from the solution to a device.
@@ -99,7 +99,7 @@ impl Queue {
         Some((waiting.number, waiting.message.clone()))
     }
 
-    /// A message is done with. Says whether it was waiting until now.
+    /// A message is done with. Returns whether it was waiting until now.
     pub(crate) fn complete(&mut self, number: u64) -> bool {
         let before = self.messages.len();
         self.messages.retain(|waiting| waiting.number != number);

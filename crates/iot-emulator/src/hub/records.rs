@@ -18,7 +18,7 @@ use super::twin::Twin;
 use crate::certificate::Thumbprint;
 use crate::store::{Changes, Record, Table};
 
-/// What DPS and the application say about a device.
+/// What DPS and the application store about a device.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Identity {
     pub(super) enabled: bool,
@@ -33,7 +33,7 @@ pub(super) struct Identity {
     pub(super) home: Option<HubHost>,
 }
 
-/// What a device said at its last connects.
+/// What a device sent at its last connects.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Session {
     pub(super) model_id: Option<ModelId>,

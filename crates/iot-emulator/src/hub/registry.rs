@@ -16,10 +16,10 @@ use super::restore::restore;
 use super::twin::Twin;
 use crate::certificate::Thumbprint;
 use crate::error::StartError;
-use crate::journal::Why;
+use crate::journal::DisconnectReason;
 use crate::store::{Changes, Content, Store};
 
-/// The hubs, and the devices that they know. An identity is in one hub at a time.
+/// The hubs, and the devices that they have. An identity is in one hub at a time.
 #[derive(Debug)]
 pub(crate) struct Registry {
     hubs: Hubs,
@@ -56,7 +56,7 @@ pub(crate) enum Target<'a> {
 /// Why a device can't be given to another hub.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CantMove {
-    #[error("no hub knows the device")]
+    #[error("no hub has the device")]
     UnknownDevice,
     #[error("there is no hub `{0}` here")]
     UnknownHub(HubHost),
@@ -108,7 +108,7 @@ impl Registry {
         self.hubs.position(name).is_some()
     }
 
-    /// Writes what DPS says about a device, in the hub that is to have it.
+    /// Writes what DPS decided about a device, in the hub that is to have it.
     pub(crate) fn enroll(
         &self,
         id: &DeviceId,
@@ -187,7 +187,7 @@ impl Registry {
         }
     }
 
-    /// Drops the connections whose era is over.
+    /// Drops the connections whose epoch is over.
     pub(crate) fn hang_up(&self) {
         let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
         for device in devices.by_id.values() {
@@ -244,7 +244,7 @@ impl Registry {
         };
         state.put_identity(id, changes);
         drop(state);
-        device.disconnect(Why::Moved);
+        device.disconnect(DisconnectReason::Moved);
         Ok(HubHost::clone(&hub))
     }
 
@@ -271,7 +271,7 @@ impl Registry {
                 state.put_identity(id, changes);
             }
             if !enabled {
-                device.disconnect(Why::Disabled);
+                device.disconnect(DisconnectReason::Disabled);
             }
         }
     }
@@ -285,11 +285,11 @@ impl Registry {
                 state.thumbprint = Some(Thumbprint::default());
                 state.put_identity(id, changes);
             }
-            device.disconnect(Why::Expired);
+            device.disconnect(DisconnectReason::Expired);
         }
     }
 
-    /// Forgets an identity with its twin, and drops its connection.
+    /// Removes an identity with its twin, and drops its connection.
     pub(crate) fn remove(&self, id: &DeviceId, changes: &mut Changes) {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
         let removed = devices.by_id.remove(id);
@@ -298,8 +298,8 @@ impl Registry {
                 devices.loads[hub] -= 1;
             }
             drop(devices);
-            device.forget(changes);
-            device.disconnect(Why::Deleted);
+            device.remove_records(changes);
+            device.disconnect(DisconnectReason::Deleted);
         }
     }
 }

@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for Values<'de> {
 }
 
 impl Inbox {
-    /// Takes a message in and says whether its id is new.
+    /// Takes a message in and returns whether its id is new.
     pub(crate) fn receive(
         &mut self,
         properties: WrittenProperties<'_>,

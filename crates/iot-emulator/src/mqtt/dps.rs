@@ -22,7 +22,7 @@ use crate::certificate::Certificate;
 use crate::clock;
 use crate::documented::DPS_MESSAGE;
 use crate::dps::request::{self, API_VERSIONS, Reply, Request};
-use crate::journal::{Event, Service, Why};
+use crate::journal::{DisconnectReason, Event, Service};
 use crate::services::Services;
 use crate::stream::Stream;
 use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, DPS_IDLE, WRONG_TENANT};
@@ -54,12 +54,12 @@ pub(crate) async fn serve<S: Stream>(
         subscribed: None,
         packet_id: 0,
     };
-    let Err(why) = session.run(connect.keep_alive, stop).await;
+    let Err(reason) = session.run(connect.keep_alive, stop).await;
     services.journal.record(
         Some(id.as_str()),
         Event::Disconnected {
             service: Service::Dps,
-            why,
+            reason,
         },
     );
     wire.close().await;
@@ -101,23 +101,25 @@ pub(super) struct Session<'a, S> {
 
 impl<S: Stream> Session<'_, S> {
     /// Ends only with a reason to end.
-    async fn run(&mut self, keep_alive: u16, stop: &CancellationToken) -> Result<Infallible, Why> {
+    async fn run(&mut self, keep_alive: u16, stop: &CancellationToken) -> Result<Infallible, DisconnectReason> {
         self.wire.accept(false).await?;
         let patience = patience(keep_alive, DPS_IDLE);
         loop {
             let packet = tokio::select! {
-                () = stop.cancelled() => return Err(Why::ShuttingDown),
-                packet = timeout(patience, self.wire.next()) => packet.map_err(|_| Why::KeepAliveExpired)??,
+                () = stop.cancelled() => return Err(DisconnectReason::ShuttingDown),
+                packet = timeout(patience, self.wire.next()) => {
+                    packet.map_err(|_| DisconnectReason::KeepAliveExpired)??
+                }
             };
-            if self.services.weather.is_calm() {
-                self.handle(packet).await?;
+            if self.services.gate.has_rules() {
+                Box::pin(self.handle_through_gate(packet)).await?;
             } else {
-                Box::pin(self.handle_in_weather(packet)).await?;
+                self.handle(packet).await?;
             }
         }
     }
 
-    pub(super) async fn handle(&mut self, packet: Packet) -> Result<(), Why> {
+    pub(super) async fn handle(&mut self, packet: Packet) -> Result<(), DisconnectReason> {
         match packet {
             Packet::Subscribe(subscribe) => self.subscribe(&subscribe).await?,
             Packet::Unsubscribe(unsubscribe) => {
@@ -131,17 +133,17 @@ impl<S: Stream> Session<'_, S> {
             Packet::Publish(publish) => self.publish(&publish).await?,
             Packet::PingReq => self.wire.send(Packet::PingResp).await?,
             Packet::PubAck(_) => {}
-            Packet::Disconnect => return Err(Why::Disconnect),
-            _ => return Err(Why::Violation("packet of an unexpected type".into())),
+            Packet::Disconnect => return Err(DisconnectReason::Disconnect),
+            _ => return Err(DisconnectReason::Violation("packet of an unexpected type".into())),
         }
         Ok(())
     }
 
-    async fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), Why> {
+    async fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), DisconnectReason> {
         let mut granted = Vec::with_capacity(subscribe.filters.len());
         for filter in &subscribe.filters {
             if filter.path != RESPONSE_FILTER {
-                return Err(Why::Violation(format!("subscribed to `{}`", filter.path)));
+                return Err(DisconnectReason::Violation(format!("subscribed to `{}`", filter.path)));
             }
             let qos = granted_qos(filter.qos);
             self.subscribed = Some(qos);
@@ -153,17 +155,20 @@ impl<S: Stream> Session<'_, S> {
             .await?)
     }
 
-    async fn publish(&mut self, publish: &Publish) -> Result<(), Why> {
+    async fn publish(&mut self, publish: &Publish) -> Result<(), DisconnectReason> {
         if publish.qos == QoS::ExactlyOnce {
-            return Err(Why::Violation("published with QoS 2".into()));
+            return Err(DisconnectReason::Violation("published with QoS 2".into()));
         }
         if publish.payload.len() > *DPS_MESSAGE {
-            return Err(Why::Violation(format!("a message of {} bytes", publish.payload.len())));
+            return Err(DisconnectReason::Violation(format!(
+                "a message of {} bytes",
+                publish.payload.len()
+            )));
         }
         let topic: RequestTopic = publish
             .topic
             .parse()
-            .map_err(|error: iot_protocol::TopicError| Why::Violation(error.to_string()))?;
+            .map_err(|error: iot_protocol::TopicError| DisconnectReason::Violation(error.to_string()))?;
         // The C# SDK waits for the acknowledgement before it looks at answers.
         if publish.qos == QoS::AtLeastOnce {
             self.wire.send(Packet::PubAck(PubAck::new(publish.pkid))).await?;
@@ -177,7 +182,7 @@ impl<S: Stream> Session<'_, S> {
     }
 
     /// Answers a request, if the device has subscribed to answers.
-    pub(super) async fn answer(&mut self, request_id: &RequestId, reply: Reply) -> Result<(), Why> {
+    pub(super) async fn answer(&mut self, request_id: &RequestId, reply: Reply) -> Result<(), DisconnectReason> {
         let Some(qos) = self.subscribed else {
             return Ok(());
         };

@@ -1,4 +1,4 @@
-//! The weather before a session has begun: at the arrival of a connection, and at CONNECT.
+//! Quotas and faults before a session has begun: at the arrival of a connection, at its TLS handshake, and at CONNECT.
 
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream};
@@ -6,9 +6,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream};
 use super::packets::Wire;
 use super::refusal::{Refused, refuse};
 use crate::faults::slow_line;
-use crate::journal::{Service, Why};
+use crate::journal::{DisconnectReason, Service};
 use crate::phase::Phase;
-use crate::services::{Act, Services};
+use crate::services::{Decision, Services};
 use crate::stream::Stream;
 
 /// A connection that may go on.
@@ -22,10 +22,10 @@ pub(crate) enum Arrival<S, L> {
 impl Services {
     /// Asks at [`Phase::Accept`]. None if the connection has ended.
     pub(crate) async fn arrive<S: Stream>(&self, mut stream: S) -> Option<Arrival<S, impl Future<Output = ()> + Send>> {
-        let (act, slow) = self.meet_it(Phase::Accept, None).await;
-        match act {
-            Act::Pass => {}
-            Act::Silence { reads } => {
+        let (decision, slow) = self.apply_rules(Phase::Accept, None).await;
+        match decision {
+            Decision::Pass => {}
+            Decision::Silence { reads } => {
                 self.left_alone(hush(&mut stream, reads)).await;
                 return None;
             }
@@ -34,18 +34,18 @@ impl Services {
         Some(match slow {
             None => Arrival::Straight(stream),
             Some((by, rule)) => {
-                let (near, line) = slow_line(stream, by, self.weather.seed, rule, self.weather.slowed());
+                let (near, line) = slow_line(stream, by, self.gate.seed, rule, self.gate.slowed());
                 Arrival::Slow(near, line)
             }
         })
     }
 
-    /// Asks at [`Phase::Tls`], where a client has shown a certificate with this common name. Gives the stream back if the
+    /// Asks at [`Phase::Tls`], where a client has shown a certificate with this common name. Returns the stream if the
     /// client may go on.
     pub(crate) async fn shake_hands<S: Stream>(&self, mut stream: S, name: Option<&str>) -> Option<S> {
-        match self.meet(Phase::Tls, name).await {
-            Act::Pass => Some(stream),
-            Act::Silence { reads } => {
+        match self.pass_gate(Phase::Tls, name).await {
+            Decision::Pass => Some(stream),
+            Decision::Silence { reads } => {
                 Box::pin(self.left_alone(hush(&mut stream, reads))).await;
                 None
             }
@@ -54,7 +54,7 @@ impl Services {
     }
 }
 
-/// Reads and forgets until the client is gone; or does not even read, which has no end.
+/// Reads and discards until the client is gone; or does not even read, which has no end.
 async fn hush(stream: &mut (impl AsyncRead + Unpin), reads: bool) {
     if !reads {
         std::future::pending::<()>().await;
@@ -63,8 +63,8 @@ async fn hush(stream: &mut (impl AsyncRead + Unpin), reads: bool) {
     while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
 }
 
-/// Leaves a client without an answer; gives why it ended.
-pub(crate) async fn silence<S: Stream>(wire: &mut Wire<S>, services: &Services, reads: bool) -> Why {
+/// Leaves a client without an answer; returns the reason for which the connection ended.
+pub(crate) async fn silence<S: Stream>(wire: &mut Wire<S>, services: &Services, reads: bool) -> DisconnectReason {
     let quiet = async {
         if !reads {
             std::future::pending::<()>().await;
@@ -74,7 +74,7 @@ pub(crate) async fn silence<S: Stream>(wire: &mut Wire<S>, services: &Services, 
     services.left_alone(quiet).await
 }
 
-/// Asks about a CONNECT to which nothing else is in the way. Gives the connection back if the client may come in.
+/// Asks about a CONNECT that is admitted otherwise. Returns the connection if the client may come in.
 pub(crate) async fn at_connect<S: Stream>(
     mut wire: Wire<S>,
     services: &Services,
@@ -86,18 +86,26 @@ pub(crate) async fn at_connect<S: Stream>(
         Service::Hub => Phase::HubConnect,
     };
     let refused = |code, reason: &str| Refused::new(code, reason);
-    let refusal = match services.meet(phase, Some(device)).await {
-        Act::Pass => return Some(wire),
-        Act::Refuse(code) => refused(code, "too many connects, or a rule says so"),
-        Act::Close(Why::Disabled) => refused(ConnectReturnCode::NotAuthorized, "the device is disabled"),
-        Act::Close(Why::Deleted) => refused(ConnectReturnCode::NotAuthorized, "the hub does not know the device"),
-        Act::Close(Why::Moved) => refused(ConnectReturnCode::NotAuthorized, "the device was moved to another hub"),
-        Act::Close(Why::Expired) => refused(ConnectReturnCode::NotAuthorized, "the certificate has expired"),
-        Act::Silence { reads } => {
+    let refusal = match services.pass_gate(phase, Some(device)).await {
+        Decision::Pass => return Some(wire),
+        Decision::Refuse(code) => refused(code, "too many connects, or a rule refuses it"),
+        Decision::Close(DisconnectReason::Disabled) => {
+            refused(ConnectReturnCode::NotAuthorized, "the device is disabled")
+        }
+        Decision::Close(DisconnectReason::Deleted) => {
+            refused(ConnectReturnCode::NotAuthorized, "the hub has no such device")
+        }
+        Decision::Close(DisconnectReason::Moved) => {
+            refused(ConnectReturnCode::NotAuthorized, "the device was moved to another hub")
+        }
+        Decision::Close(DisconnectReason::Expired) => {
+            refused(ConnectReturnCode::NotAuthorized, "the certificate has expired")
+        }
+        Decision::Silence { reads } => {
             silence(&mut wire, services, reads).await;
             return None;
         }
-        Act::CloseAfterAck(_) => {
+        Decision::CloseAfterAck(_) => {
             if wire.accept(false).await.is_ok() {
                 wire.close().await;
             }

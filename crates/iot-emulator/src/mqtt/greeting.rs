@@ -1,4 +1,4 @@
-//! The first packet of a connection: it must be CONNECT, and its user name tells which service is wanted.
+//! The first packet of a connection: it must be CONNECT, and its user name decides which service is wanted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ mod protocol;
 
 use protocol::{OtherProtocol, Spoken, protocol};
 
-/// A client that has not said CONNECT by then won't.
+/// A client that has not sent CONNECT by then won't.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Serves one connection until either side ends it.
@@ -34,7 +34,7 @@ pub(crate) async fn serve<S: Stream>(stream: S, peer: Peer, services: Arc<Servic
     }
 }
 
-/// Hears what a client wants, and gives the session of one that may have one with the hub. All others have been seen to.
+/// Reads the CONNECT, and returns the session of a client that the hub admits. All others have been served or refused.
 async fn arrive<'a, S: Stream>(
     stream: S,
     peer: Peer,
@@ -92,8 +92,8 @@ async fn arrive<'a, S: Stream>(
     None
 }
 
-/// The first packet, or the protocol that the client speaks instead of MQTT 3.1.1. It is told from the CONNECT's first
-/// bytes: the rest of one of another version would only be malformed.
+/// The first packet, or the protocol that the client speaks instead of MQTT 3.1.1. It is recognised by the CONNECT's
+/// first bytes: the rest of one of another version would only be malformed.
 async fn first_packet<S: Stream>(wire: &mut Wire<S>) -> Result<Result<Packet, OtherProtocol>, WireError> {
     loop {
         match protocol(wire.unread()) {

@@ -30,7 +30,7 @@ use super::peer::patience;
 use crate::hub::device::{Command, Device};
 use crate::hub::mailbox::Receiver;
 use crate::hub::records;
-use crate::journal::{Event, Service, Why};
+use crate::journal::{DisconnectReason, Event, Service};
 use crate::services::Services;
 use crate::stats::count;
 use crate::stream::Stream;
@@ -38,13 +38,13 @@ use crate::stream::Stream;
 /// The hub's own limit for how long a client may be silent.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1767);
 
-/// Begins the session of a device that was admitted, which `era` ends. It is on the heap, and is handed on from one owner
-/// to the next.
+/// Begins the session of a device that was admitted, which `epoch` ends. It is on the heap, and is handed on from one
+/// owner to the next.
 pub(crate) fn begin<'a, S: Stream>(
     wire: Wire<S>,
     admitted: Admitted,
     services: &'a Services,
-    era: &CancellationToken,
+    epoch: &CancellationToken,
 ) -> Box<Session<'a, S>> {
     let device = Arc::clone(&admitted.device);
     let id = device.id.as_str();
@@ -59,7 +59,7 @@ pub(crate) fn begin<'a, S: Stream>(
         .record(Some(id), Event::Connected { service: Service::Hub });
 
     let gateway = admitted.gateway.clone();
-    let session = Box::new(Session::begin(wire, admitted, services, era));
+    let session = Box::new(Session::begin(wire, admitted, services, epoch));
     // A relationship that ended after the look at it did not end this connection.
     if let Some(gateway) = gateway.filter(|gateway| !is_child(&device, &gateway.device, services)) {
         device.orphan(&gateway.device);
@@ -69,10 +69,10 @@ pub(crate) fn begin<'a, S: Stream>(
 
 /// Serves a device until either side ends its session.
 pub(crate) async fn serve<S: Stream>(mut session: Box<Session<'_, S>>) {
-    let Err(why) = session.run().await;
+    let Err(reason) = session.run().await;
     session.end();
     let services = session.services;
-    if let Some(will) = session.will.take().filter(|_| why != Why::Disconnect) {
+    if let Some(will) = session.will.take().filter(|_| reason != DisconnectReason::Disconnect) {
         publish_will(&will, &session.device, services);
     }
     services.counters.connected.fetch_sub(1, Relaxed);
@@ -80,7 +80,7 @@ pub(crate) async fn serve<S: Stream>(mut session: Box<Session<'_, S>>) {
         Some(session.device.id.as_str()),
         Event::Disconnected {
             service: Service::Hub,
-            why,
+            reason,
         },
     );
     session.wire.close().await;
@@ -117,7 +117,7 @@ pub(crate) struct Session<'a, S> {
 }
 
 /// What a session has to see to next.
-enum News {
+enum Input {
     Packet(Packet),
     Command(Command),
 }
@@ -129,7 +129,7 @@ struct Call {
 
 impl<'a, S: Stream> Session<'a, S> {
     /// Takes the device's connection over.
-    fn begin(wire: Wire<S>, admitted: Admitted, services: &'a Services, era: &CancellationToken) -> Self {
+    fn begin(wire: Wire<S>, admitted: Admitted, services: &'a Services, epoch: &CancellationToken) -> Self {
         let Admitted {
             device,
             model_id,
@@ -139,7 +139,7 @@ impl<'a, S: Stream> Session<'a, S> {
             gateway,
         } = admitted;
         let mut state = device.lock();
-        let (serial, commands) = state.connect(gateway, era.clone());
+        let (serial, commands) = state.connect(gateway, epoch.clone());
         let mut changed = false;
         if model_id.is_some() && model_id != state.model_id {
             state.model_id = model_id;
@@ -202,75 +202,75 @@ impl<'a, S: Stream> Session<'a, S> {
     }
 
     /// Ends only with a reason to end.
-    async fn run(&mut self) -> Result<Infallible, Why> {
+    async fn run(&mut self) -> Result<Infallible, DisconnectReason> {
         self.stored().await?;
         self.wire.accept(self.resumed).await?;
         Box::pin(self.deliver()).await?;
-        let mut heard = Instant::now();
+        let mut last_packet = Instant::now();
         // It is begun once and not for every packet: a timer that begins enters a wheel that all share.
-        let mut silence = pin!(sleep_until(heard + self.patience));
+        let mut silence = pin!(sleep_until(last_packet + self.patience));
         loop {
-            let news = tokio::select! {
+            let input = tokio::select! {
                 biased;
                 // The reason was recorded when the sender was taken away.
-                command = self.commands.recv() => News::Command(command.ok_or(Why::Replaced)?),
+                command = self.commands.recv() => Input::Command(command.ok_or(DisconnectReason::Replaced)?),
                 packet = self.wire.next() => {
-                    heard = Instant::now();
-                    News::Packet(packet?)
+                    last_packet = Instant::now();
+                    Input::Packet(packet?)
                 }
                 () = &mut silence => {
                     // The timer stands where it was set last; what came since then has put the end off.
-                    let end = heard + self.patience;
+                    let end = last_packet + self.patience;
                     if end <= Instant::now() {
-                        return Err(Why::KeepAliveExpired);
+                        return Err(DisconnectReason::KeepAliveExpired);
                     }
                     silence.as_mut().reset(end);
                     continue;
                 }
             };
-            let is_taken = match &news {
-                News::Packet(Packet::Publish(publish)) if self.services.weather.is_calm() => {
+            let is_taken = match &input {
+                Input::Packet(Packet::Publish(publish)) if !self.services.gate.has_rules() => {
                     self.take_telemetry(publish)?
                 }
                 _ => false,
             };
             if !is_taken {
                 // On a heap of its own for the moment that it takes: a task that waits for days has no room for it.
-                Box::pin(self.take_up(news)).await?;
+                Box::pin(self.take_up(input)).await?;
             }
             self.wire.room().await?;
         }
     }
 
-    async fn take_up(&mut self, news: News) -> Result<(), Why> {
-        match news {
-            News::Packet(packet) if self.services.weather.is_calm() => self.handle(&packet).await,
-            News::Packet(packet) => Box::pin(self.handle_in_weather(&packet)).await,
-            News::Command(command) => self.obey(command).await,
+    async fn take_up(&mut self, input: Input) -> Result<(), DisconnectReason> {
+        match input {
+            Input::Packet(packet) if !self.services.gate.has_rules() => self.handle(&packet).await,
+            Input::Packet(packet) => Box::pin(self.handle_through_gate(&packet)).await,
+            Input::Command(command) => self.execute(command).await,
         }
     }
 
     /// Waits until all that has changed of the device is stored.
-    async fn stored(&self) -> Result<(), Why> {
+    async fn stored(&self) -> Result<(), DisconnectReason> {
         let stored = self.device.lock().stored;
         Ok(self.services.store.durable(stored).await?)
     }
 
-    async fn handle(&mut self, packet: &Packet) -> Result<(), Why> {
+    async fn handle(&mut self, packet: &Packet) -> Result<(), DisconnectReason> {
         match packet {
             Packet::Publish(publish) => self.publish(publish).await,
             Packet::PubAck(ack) => self.acknowledged(ack.pkid).await,
             Packet::PingReq => Ok(self.wire.send(Packet::PingResp).await?),
             Packet::Subscribe(subscribe) => self.subscribe(subscribe).await,
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe).await,
-            Packet::Disconnect => Err(Why::Disconnect),
-            _ => Err(Why::Violation("packet of an unexpected type".into())),
+            Packet::Disconnect => Err(DisconnectReason::Disconnect),
+            _ => Err(DisconnectReason::Violation("packet of an unexpected type".into())),
         }
     }
 
-    async fn obey(&mut self, command: Command) -> Result<(), Why> {
+    async fn execute(&mut self, command: Command) -> Result<(), DisconnectReason> {
         match command {
-            Command::Close(why) => Err(why),
+            Command::Close(reason) => Err(reason),
             Command::Deliver => self.deliver().await,
             Command::Desired { version, patch, stored } => {
                 self.services.store.durable(stored).await?;

@@ -62,11 +62,11 @@ pub(crate) async fn accept(
     let port = Arc::new(port);
     let mut failing = false;
     // Ends the connections of today: with the emulator, or at a restart of the service that it pretends to be.
-    let mut era = services.weather.outages.era();
+    let mut epoch = services.gate.restarts.epoch();
     loop {
         let accepted = tokio::select! {
-            () = era.cancelled() => {
-                // Sessions with a hub do not wait for the era, they are told.
+            () = epoch.cancelled() => {
+                // Sessions with a hub do not wait for the epoch: the end comes through their mailbox.
                 services.registry.hang_up();
                 drop(listener);
                 if stop.is_cancelled() {
@@ -76,7 +76,7 @@ pub(crate) async fn accept(
                     Some(opened) => listener = opened,
                     None => return,
                 }
-                era = services.weather.outages.era();
+                epoch = services.gate.restarts.epoch();
                 continue;
             }
             accepted = listener.accept() => accepted,
@@ -85,20 +85,20 @@ pub(crate) async fn accept(
             Ok((tcp, _)) => {
                 failing = false;
                 count(&services.counters.accepted);
-                let stop = era.clone();
+                let stop = epoch.clone();
                 if let Err(error) = tcp.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY is not set");
                 }
                 let (port, services) = (Arc::clone(&port), Arc::clone(&services));
-                // A task of its own kind, so that connections in calm weather have no room for what is rare.
-                if services.weather.is_calm() {
-                    connections.spawn(task(tcp, port, services, stop));
+                // A task of its own kind, so that connections without rules have no room for what is rare.
+                if services.gate.has_rules() {
+                    connections.spawn(guarded(gated(tcp, port, Arc::clone(&services), stop), services));
                 } else {
-                    connections.spawn(guarded(weathered(tcp, port, Arc::clone(&services), stop), services));
+                    connections.spawn(task(tcp, port, services, stop));
                 }
             }
             Err(error) => {
-                // Said once, not twenty times a second.
+                // Logged once, not twenty times a second.
                 if !failing {
                     tracing::warn!(%error, "a connection could not be accepted; it is tried again");
                 }
@@ -109,10 +109,10 @@ pub(crate) async fn accept(
     }
 }
 
-/// Opens the port again when the outage is over; none if the emulator stops.
+/// Opens the port again when the restart is over; none if the emulator stops.
 async fn reopened(address: SocketAddr, services: &Services, stop: &CancellationToken) -> Option<TcpListener> {
     let reopen = async {
-        services.weather.outages.over().await;
+        services.gate.restarts.over().await;
         loop {
             match listen("mqtt", address) {
                 Ok((listener, _)) => return listener,
@@ -145,7 +145,7 @@ fn guarded(serving: impl Future<Output = ()>, services: Arc<Services>) -> impl F
     })
 }
 
-async fn weathered(tcp: TcpStream, port: Arc<Port>, services: Arc<Services>, stop: CancellationToken) {
+async fn gated(tcp: TcpStream, port: Arc<Port>, services: Arc<Services>, stop: CancellationToken) {
     match services.arrive(tcp).await {
         Some(Arrival::Straight(tcp)) => connection(tcp, port, Arc::clone(&services), stop).await,
         Some(Arrival::Slow(near, line)) => {
@@ -163,8 +163,8 @@ async fn connection<S: Stream>(tcp: S, port: Arc<Port>, services: Arc<Services>,
         () = stop.cancelled() => return,
         shaken = handshake => match shaken {
             Ok(Ok((stream, peer))) => return match port.carrier {
-                // On the heap, so that connections in calm weather and without WebSocket have no room for it.
-                _ if !services.weather.is_calm() => Box::pin(greeted(stream, peer, port, services, stop)).await,
+                // On the heap, so that connections without rules and without WebSocket have no room for it.
+                _ if services.gate.has_rules() => Box::pin(greeted(stream, peer, port, services, stop)).await,
                 Carrier::Tls => greeting::serve(stream, peer, services, stop).await,
                 Carrier::WebSocket => Box::pin(web_socket(stream, peer, services, stop)).await,
             },
@@ -193,7 +193,7 @@ async fn greeted<S: Stream>(
     }
 }
 
-/// Makes TLS, or says why not. The stream is on the heap, too: it is handed on from one owner to the next, and a future
+/// Makes TLS, or logs why not. The stream is on the heap, too: it is handed on from one owner to the next, and a future
 /// has room for each of them.
 async fn handshake<S: Stream>(tcp: S, port: &Port, services: &Services) -> Result<(Box<TlsStream<S>>, Peer), String> {
     let accepted = TlsAcceptor::from(Arc::clone(&port.tls)).accept(tcp).await;
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_of_a_connection_is_counted_and_told() {
+    async fn a_panic_of_a_connection_is_counted_and_logged() {
         let services = Tenant::new().services;
         guarded(async {}, Arc::clone(&services)).await;
         assert_eq!(services.counters.read().panics, 0);

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::MAX_PACKET;
 use super::websocket::WebSocketFault;
-use crate::journal::Why;
+use crate::journal::DisconnectReason;
 use crate::stream::Stream;
 
 /// Buffers start small and grow when needed.
@@ -71,7 +71,7 @@ impl From<io::Error> for WireError {
     }
 }
 
-impl From<WireError> for Why {
+impl From<WireError> for DisconnectReason {
     fn from(error: WireError) -> Self {
         match error {
             WireError::Lost => Self::ConnectionLost,

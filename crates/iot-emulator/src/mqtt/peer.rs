@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::certificate::Certificate;
 use crate::gateway::Gateway;
 
-/// Who is at the other end, as far as the connection tells.
+/// What the connection shows of its other end.
 #[derive(Debug)]
 pub(crate) struct Peer {
     /// The certificates that it showed in the handshake.

@@ -23,7 +23,7 @@ impl Refused {
     }
 }
 
-/// Says no to a CONNECT, and writes it down.
+/// Refuses a CONNECT, and records it.
 pub(crate) async fn refuse<S: Stream>(
     wire: Wire<S>,
     services: &Services,

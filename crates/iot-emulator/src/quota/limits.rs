@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_wrong_is_told_at_once() {
+    fn everything_that_is_wrong_is_reported_at_once() {
         let bad = "[dps]\nregistrations = 200\n[hub]\nmesages = \"1/s\"\nconnects = \"0/s\"\ntwin_reads = \"0.5/s\"\n[rest]\n";
         let error = Quota::parse(bad).unwrap_err();
         let rate = r#"a rate such as "20/s", "200/min" or "400000/day", of at least 1 and at most 1000000000"#;

@@ -71,7 +71,7 @@ pub(super) async fn update(
 fn write(rest: &Rest, id: &str, body: AttestationBody, keep: bool) -> Result<Json<Value>, ApiError> {
     let (true, Some(x509)) = (body.kind == "x509", body.x509) else {
         return Err(ApiError::invalid(
-            "the emulator knows individual enrollments with attestation `x509` only",
+            "the emulator supports individual enrollments with attestation `x509` only",
         ));
     };
     let mut application = rest.services.central.write();

@@ -40,7 +40,7 @@ pub(super) fn certificate(text: &str) -> Result<Certificate, ApiError> {
     Certificate::from_text(text).map_err(|error| ApiError::invalid(format!("certificate: {error}")))
 }
 
-/// For a field where `null` says something else than nothing: in a merge patch, that it goes.
+/// For a field where `null` means something else than absence: in a merge patch, that it is removed.
 pub(super) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,

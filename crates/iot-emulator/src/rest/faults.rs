@@ -20,14 +20,14 @@ struct Switch {
 }
 
 pub(super) async fn list(State(rest): State<Rest>) -> Json<Value> {
-    let weather = &rest.services.weather;
-    Json(json!({ "seed": weather.seed, "value": weather.rules(|rules| rules.show_all()) }))
+    let gate = &rest.services.gate;
+    Json(json!({ "seed": gate.seed, "value": gate.rules(|rules| rules.show_all()) }))
 }
 
 /// Adds a rule, or what a file of rules would have: `{"rule": […]}`, `{"preset": "slow-network"}`.
 pub(super) async fn add(State(rest): State<Rest>, Body(body): Body) -> Result<(StatusCode, Json<Value>), ApiError> {
     let new = FaultRules::from_json(&object(&body)?).map_err(|bad| ApiError::invalid(bad.lines()))?;
-    rest.services.weather.rules(|rules| {
+    rest.services.gate.rules(|rules| {
         let ids = rules
             .add(new, Instant::now())
             .map_err(|taken| ApiError::new(StatusCode::CONFLICT, "Conflict", taken.to_string()))?;
@@ -37,7 +37,7 @@ pub(super) async fn add(State(rest): State<Rest>, Body(body): Body) -> Result<(S
 }
 
 pub(super) async fn read(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let shown = rest.services.weather.rules(|rules| rules.show(&id));
+    let shown = rest.services.gate.rules(|rules| rules.show(&id));
     shown.map(Json).ok_or_else(no_rule)
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn switch(
     Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     let Switch { enabled } = parse(&body)?;
-    let shown = rest.services.weather.rules(|rules| {
+    let shown = rest.services.gate.rules(|rules| {
         rules.switch(&id, enabled);
         rules.show(&id)
     });
@@ -56,7 +56,7 @@ pub(super) async fn switch(
 }
 
 pub(super) async fn remove(State(rest): State<Rest>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    if rest.services.weather.rules(|rules| rules.remove(Some(&id))) {
+    if rest.services.gate.rules(|rules| rules.remove(Some(&id))) {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(no_rule())
@@ -64,7 +64,7 @@ pub(super) async fn remove(State(rest): State<Rest>, Path(id): Path<String>) -> 
 }
 
 pub(super) async fn remove_all(State(rest): State<Rest>) -> StatusCode {
-    rest.services.weather.rules(|rules| rules.remove(None));
+    rest.services.gate.rules(|rules| rules.remove(None));
     StatusCode::NO_CONTENT
 }
 

@@ -10,25 +10,25 @@ use super::Rest;
 use super::error::ApiError;
 use crate::gate::Click;
 use crate::phase::Phase;
-use crate::services::{Act, Answer};
+use crate::services::{Decision, ErrorResponse};
 
 /// Lets a request through as far as quotas and faults let it.
-pub(super) async fn weather(State(rest): State<Rest>, request: Request, next: Next) -> Response {
-    if rest.services.weather.is_calm() || request.extensions().get::<Click>().is_some() {
+pub(super) async fn limit(State(rest): State<Rest>, request: Request, next: Next) -> Response {
+    if !rest.services.gate.has_rules() || request.extensions().get::<Click>().is_some() {
         return next.run(request).await;
     }
     let (device, is_command) = about(request.method(), request.uri().path());
-    let mut act = rest.services.meet(Phase::Rest, device.as_deref()).await;
-    if act == Act::Pass && is_command {
-        act = rest.services.meet(Phase::Command, device.as_deref()).await;
+    let mut decision = rest.services.pass_gate(Phase::Rest, device.as_deref()).await;
+    if decision == Decision::Pass && is_command {
+        decision = rest.services.pass_gate(Phase::Command, device.as_deref()).await;
     }
-    match act {
-        Act::Answer(answer) => refusal(answer),
-        Act::Silence { .. } => {
+    match decision {
+        Decision::Respond(error) => refusal(error),
+        Decision::Silence { .. } => {
             rest.services.left_without_answer().await;
-            refusal(Answer::unavailable())
+            refusal(ErrorResponse::unavailable())
         }
-        Act::Close(_) => refusal(Answer::unavailable()),
+        Decision::Close(_) => refusal(ErrorResponse::unavailable()),
         _ => next.run(request).await,
     }
 }
@@ -45,9 +45,9 @@ fn about(method: &Method, path: &str) -> (Option<String>, bool) {
     }
 }
 
-fn refusal(answer: Answer) -> Response {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let code = match answer.status {
+fn refusal(error: ErrorResponse) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let code = match error.status {
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "NotFound",
@@ -56,12 +56,12 @@ fn refusal(answer: Answer) -> Response {
         ..500 => "BadRequest",
         _ => "InternalServerError",
     };
-    let message = match answer.status {
-        429 => "there are too many requests; wait as long as Retry-After says",
+    let message = match error.status {
+        429 => "there are too many requests; wait as long as Retry-After asks for",
         _ => "the request was not served",
     };
     let mut response = ApiError::new(status, code, message).into_response();
-    if let Some(seconds) = answer.retry_after {
+    if let Some(seconds) = error.retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

@@ -167,7 +167,7 @@ fn write(
     if let Some(attestation) = patch.attestation {
         if attestation.kind != "x509" {
             return Err(ApiError::invalid(
-                "the emulator knows groups with attestation `x509` only",
+                "the emulator supports groups with attestation `x509` only",
             ));
         }
         let certificates = attestation

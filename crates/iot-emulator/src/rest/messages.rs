@@ -27,7 +27,7 @@ use crate::unconfirmed::QUEUE_FULL;
 
 /// Room for the fixed part of the topic, whose length MQTT writes in 16 bits.
 const MAX_PROPERTIES: usize = 60 * 1024;
-/// Longest time that a message may be told to wait, in seconds.
+/// Longest time that a message may be made to wait, in seconds.
 const MAX_TTL: u64 = 2 * 24 * 60 * 60;
 /// System properties that a message has besides those of [`iot_protocol::properties`].
 const USER_ID: &str = "$.uid";
@@ -52,7 +52,7 @@ struct MessageBody {
 }
 
 /// Which feedback the sender wants. It is passed on to the device; nothing here reads feedback, and the
-/// journal tells what becomes of a message.
+/// journal records the outcome of a message.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Ack {

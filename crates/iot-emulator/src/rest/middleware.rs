@@ -120,7 +120,7 @@ pub(super) async fn panics(State(rest): State<Rest>, request: Request, next: Nex
     }
 }
 
-/// Lets no answer out before what it may tell is stored, be it this request's own change or another's.
+/// Holds every response back until all that it may contain is stored, be it this request's own change or another's.
 pub(super) async fn durable(State(rest): State<Rest>, request: Request, next: Next) -> Response {
     let answer = next.run(request).await;
     match rest.services.store.settled().await {
@@ -129,7 +129,7 @@ pub(super) async fn durable(State(rest): State<Rest>, request: Request, next: Ne
     }
 }
 
-/// The same for changes only. What merely looks must tell how things are, above all when nothing can be stored any more.
+/// The same for changes only. What only reads must work, above all when nothing can be stored any more.
 pub(super) async fn durable_change(rest: State<Rest>, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
@@ -143,7 +143,7 @@ pub(super) struct Version {
     api_version: Option<String>,
 }
 
-/// Lets nothing through that does not say which version it means.
+/// Refuses what names no API version.
 pub(super) async fn api_version(
     query: Result<Query<Version>, ApiError>,
     mut request: Request,
@@ -160,7 +160,7 @@ pub(super) async fn api_version(
     Ok(next.run(request).await)
 }
 
-/// Lets no body through that does not say that it is JSON.
+/// Refuses a body that is not declared as JSON.
 pub(super) async fn content_type(request: Request, next: Next) -> Response {
     let headers = request.headers();
     let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| {

@@ -117,7 +117,7 @@ pub(super) async fn fail_back(State(rest): State<Rest>, Path(id): Path<String>) 
     Ok(Json(json!({ "hubIdentifier": move_to(&rest, &id, Target::FailBack)? })))
 }
 
-/// `az iot central device c2d-message purge`: forgets the cloud-to-device messages that wait.
+/// `az iot central device c2d-message purge`: drops the cloud-to-device messages that wait.
 pub(super) async fn purge(State(rest): State<Rest>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let device = find(&rest, &id)?;
     device.expire(clock::now(), &rest.services.store, &rest.services.journal);
@@ -143,5 +143,5 @@ pub(super) fn find(rest: &Rest, id: &str) -> Result<Arc<Device>, ApiError> {
     rest.services
         .registry
         .device(&id)
-        .ok_or_else(|| ApiError::not_found("the hub does not know the device"))
+        .ok_or_else(|| ApiError::not_found("the hub has no such device"))
 }

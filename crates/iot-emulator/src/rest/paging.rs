@@ -2,8 +2,8 @@
 //! since.
 //!
 //! Source: [Manage devices](https://learn.microsoft.com/azure/iot-central/core/howto-manage-devices-with-rest-api): a
-//! page has 25 things unless told otherwise, and 100 at most. The preview writes `maxpagesize`, `filter` and `orderby`
-//! where earlier versions wrote `$top`, `$filter` and `$orderby`.
+//! page has 25 items unless the request asks for another number, and 100 at most. The preview writes `maxpagesize`,
+//! `filter` and `orderby` where earlier versions wrote `$top`, `$filter` and `$orderby`.
 
 use std::borrow::Cow;
 

@@ -134,7 +134,7 @@ async fn no_route_does_for_a_role_what_the_role_may_not() {
             for method in &METHODS {
                 let answer = ask(&emulator, method, &path, Some(&token)).await;
                 let status = answer.status();
-                // A method that the route does not know is refused to everybody alike.
+                // A method that the route does not support is refused to all callers alike.
                 let refused = status == StatusCode::FORBIDDEN || status == StatusCode::METHOD_NOT_ALLOWED;
                 let may = role >= resource.needs(method);
                 assert!(may || refused, "{role} {method} {path}: {status}");
@@ -176,7 +176,7 @@ async fn every_route_answers_bad_requests_in_the_services_shape() {
                 ("application/json", "\u{0}"),
             ] {
                 let status = send(&method, &with_version, kind, body).await;
-                // A link to the page is asked for without a body, and so are the rules to be forgotten.
+                // A link to the page is asked for without a body, and so is the removal of all rules.
                 assert!(
                     [200, 201, 204, 400, 404, 405, 422].contains(&status),
                     "{method} {path} {body}: {status}"

@@ -88,7 +88,7 @@ pub(super) async fn create(
     }
     let body: TokenBody = parse(&body)?;
     if body.roles.iter().any(|role| role.organization.is_some()) {
-        return Err(ApiError::invalid("the emulator knows no organizations"));
+        return Err(ApiError::invalid("the emulator has no organizations"));
     }
     let roles: Option<Vec<Role>> = body.roles.iter().map(|role| Role::from_id(&role.role)).collect();
     let role = roles

@@ -1,4 +1,4 @@
-//! What the weather does to what a device is about to do.
+//! What quotas and faults do to what a device is about to do.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::Services;
 use crate::central::new_etag;
 use crate::faults::{Hit, Span, Verdict};
 use crate::hub::Target;
-use crate::journal::{Event, Why};
+use crate::journal::{DisconnectReason, Event};
 use crate::phase::Phase;
 use crate::quota::{Outcome, Throttled};
 use crate::stats::count;
@@ -19,37 +19,37 @@ use crate::unconfirmed::{THROTTLED_CONNECT, error_code_of};
 /// How long a client may be left in silence before its connection is given up.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1800);
 
-/// What is left to do for the caller; delays are over, and devices have been dealt with.
+/// What the caller has to do; delays are over, and what a rule does to a device is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Act {
+pub(crate) enum Decision {
     /// Nothing is in the way.
     Pass,
     /// Do nothing more, and close.
-    Close(Why),
+    Close(DisconnectReason),
     /// Do it, leave the answer out, and close.
-    CloseBeforeAck(Why),
+    CloseBeforeAck(DisconnectReason),
     /// Do it, answer, and close.
-    CloseAfterAck(Why),
+    CloseAfterAck(DisconnectReason),
     /// Do it, and leave the answer out.
     NoAck,
-    /// Say no to CONNECT.
+    /// Refuse CONNECT.
     Refuse(ConnectReturnCode),
-    /// Do nothing, and answer with an error.
-    Answer(Answer),
-    /// Say nothing any more, and read or don't.
+    /// Do nothing, and respond with an error.
+    Respond(ErrorResponse),
+    /// Send nothing any more, and read or don't.
     Silence { reads: bool },
 }
 
-/// An error instead of an answer.
+/// An error in the place of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ErrorResponse {
     pub(crate) status: u16,
     pub(crate) error_code: u32,
     /// In seconds.
     pub(crate) retry_after: Option<u64>,
 }
 
-impl Answer {
+impl ErrorResponse {
     /// For callers that have to answer something all the same.
     pub(crate) fn unavailable() -> Self {
         Self {
@@ -61,28 +61,28 @@ impl Answer {
 }
 
 impl Services {
-    /// Asks whether anything is in the way of what a device is about to do, and waits where that is so.
-    pub(crate) async fn meet(&self, phase: Phase, device: Option<&str>) -> Act {
-        if self.weather.is_calm() {
-            return Act::Pass;
+    /// Decides what comes of what a device is about to do, and waits as long as it is to be delayed.
+    pub(crate) async fn pass_gate(&self, phase: Phase, device: Option<&str>) -> Decision {
+        if !self.gate.has_rules() {
+            return Decision::Pass;
         }
         // On the heap, since a session has no room for what is rare.
-        Box::pin(self.meet_it(phase, device)).await.0
+        Box::pin(self.apply_rules(phase, device)).await.0
     }
 
     /// The same, with what makes a whole connection slow.
-    pub(crate) async fn meet_it(&self, phase: Phase, device: Option<&str>) -> (Act, Option<(Span, String)>) {
-        let forecast = self.weather.ask(phase, device, Instant::now());
-        let (mut delay, mut act, mut slow) = (Duration::ZERO, Act::Pass, None);
-        if let Some(throttled) = forecast.throttled {
+    pub(crate) async fn apply_rules(&self, phase: Phase, device: Option<&str>) -> (Decision, Option<(Span, String)>) {
+        let rules = self.gate.ask(phase, device, Instant::now());
+        let (mut delay, mut decision, mut slow) = (Duration::ZERO, Decision::Pass, None);
+        if let Some(throttled) = rules.throttled {
             self.write_down_throttled(device, throttled);
             match throttled.outcome {
                 Outcome::Delayed(by) => delay += by,
-                Outcome::Refused(wait) => act = refusal(phase, wait),
-                Outcome::Closed => act = Act::Close(Why::Throttled),
+                Outcome::Refused(wait) => decision = refusal(phase, wait),
+                Outcome::Closed => decision = Decision::Close(DisconnectReason::Throttled),
             }
         }
-        for hit in forecast.hits {
+        for hit in rules.hits {
             count(&self.counters.faults);
             let event = Event::Fault {
                 rule: hit.rule.clone(),
@@ -93,18 +93,18 @@ impl Services {
             match hit.verdict {
                 Verdict::Delay { by } => delay += by.at(hit.drawn),
                 Verdict::Slow { by } => slow = Some((by, hit.rule)),
-                _ => act = self.strike(phase, device, &hit),
+                _ => decision = self.apply(phase, device, &hit),
             }
         }
         if !delay.is_zero() {
-            let era = self.weather.outages.era();
+            let epoch = self.gate.restarts.epoch();
             tokio::select! {
                 () = sleep(delay) => {}
                 // A client that waits is disconnected like all others.
-                () = era.cancelled() => act = Act::Close(Why::ShuttingDown),
+                () = epoch.cancelled() => decision = Decision::Close(DisconnectReason::ShuttingDown),
             }
         }
-        (act, slow)
+        (decision, slow)
     }
 
     /// Keeps a client waiting that will not get an answer.
@@ -113,13 +113,13 @@ impl Services {
     }
 
     /// Waits for the end of a silence, of the emulator, or of the patience with a client that does not go away.
-    pub(crate) async fn left_alone(&self, silence: impl Future<Output = ()>) -> Why {
-        let era = self.weather.outages.era();
+    pub(crate) async fn left_alone(&self, silence: impl Future<Output = ()>) -> DisconnectReason {
+        let epoch = self.gate.restarts.epoch();
         tokio::select! {
-            () = era.cancelled() => Why::ShuttingDown,
+            () = epoch.cancelled() => DisconnectReason::ShuttingDown,
             ended = timeout(LONGEST_SILENCE, silence) => match ended {
-                Ok(()) => Why::ConnectionLost,
-                Err(_) => Why::TooSlow,
+                Ok(()) => DisconnectReason::ConnectionLost,
+                Err(_) => DisconnectReason::TooSlow,
             }
         }
     }
@@ -138,28 +138,28 @@ impl Services {
         self.journal.record(device, event);
     }
 
-    fn strike(&self, phase: Phase, device: Option<&str>, hit: &Hit) -> Act {
-        let by_rule = || Why::Fault(hit.rule.clone());
+    fn apply(&self, phase: Phase, device: Option<&str>, hit: &Hit) -> Decision {
+        let by_rule = || DisconnectReason::Fault(hit.rule.clone());
         match &hit.verdict {
-            Verdict::Drop => Act::Close(by_rule()),
-            Verdict::DropBeforeAck => Act::CloseBeforeAck(by_rule()),
-            Verdict::DropAfterAck => Act::CloseAfterAck(by_rule()),
-            Verdict::NoAck => Act::NoAck,
-            Verdict::Refuse { code } => Act::Refuse(connack(*code)),
+            Verdict::Drop => Decision::Close(by_rule()),
+            Verdict::DropBeforeAck => Decision::CloseBeforeAck(by_rule()),
+            Verdict::DropAfterAck => Decision::CloseAfterAck(by_rule()),
+            Verdict::NoAck => Decision::NoAck,
+            Verdict::Refuse { code } => Decision::Refuse(connack(*code)),
             Verdict::Answer {
                 status,
                 error_code,
                 retry_after,
-            } => Act::Answer(Answer {
+            } => Decision::Respond(ErrorResponse {
                 status: *status,
                 error_code: error_code.unwrap_or_else(|| error_code_of(*status)),
                 retry_after: retry_after.map(|after| after.as_secs()),
             }),
-            Verdict::BlackHole => Act::Silence { reads: true },
-            Verdict::StopReading => Act::Silence { reads: false },
+            Verdict::BlackHole => Decision::Silence { reads: true },
+            Verdict::StopReading => Decision::Silence { reads: false },
             Verdict::Restart { down } => {
-                self.weather.outages.begin(*down);
-                Act::Close(Why::ShuttingDown)
+                self.gate.restarts.begin(*down);
+                Decision::Close(DisconnectReason::ShuttingDown)
             }
             Verdict::Move { hub } => {
                 let id = device.and_then(|device| DeviceId::new(device).ok());
@@ -168,35 +168,36 @@ impl Services {
                     self.reassign(&id, hub.as_ref().map_or(Target::Next, Target::Named))
                         .ok()
                 }) {
-                    Some(_) => Act::Close(Why::Moved),
-                    None => Act::Pass,
+                    Some(_) => Decision::Close(DisconnectReason::Moved),
+                    None => Decision::Pass,
                 }
             }
             Verdict::Expire | Verdict::Disable | Verdict::Delete => {
-                let why = device.and_then(|device| self.afflict(device, &hit.verdict));
-                match why {
+                let reason = device.and_then(|device| self.apply_to_device(device, &hit.verdict));
+                match reason {
                     // DPS has its own answer for a device that is blocked.
-                    Some(why) if !matches!(phase, Phase::DpsConnect | Phase::Register) => Act::Close(why),
-                    _ => Act::Pass,
+                    Some(reason) if !matches!(phase, Phase::DpsConnect | Phase::Register) => Decision::Close(reason),
+                    _ => Decision::Pass,
                 }
             }
             // They are summed up before.
-            Verdict::Delay { .. } | Verdict::Slow { .. } => Act::Pass,
+            Verdict::Delay { .. } | Verdict::Slow { .. } => Decision::Pass,
         }
     }
 
-    /// Does to a device what an operator could do; gives why its connection ends. None if there is no such device.
-    fn afflict(&self, device: &str, verdict: &Verdict) -> Option<Why> {
+    /// Does to a device what an operator could do; returns the reason for which its connection ends. None if there is
+    /// no such device.
+    fn apply_to_device(&self, device: &str, verdict: &Verdict) -> Option<DisconnectReason> {
         let mut application = self.central.write();
         let id = match application.device(device) {
             Some(device) => device.id.clone(),
             None => DeviceId::new(device).ok()?,
         };
         let mut changes = self.store.changes();
-        let why = match verdict {
+        let reason = match verdict {
             Verdict::Expire => {
                 self.registry.expire(&id, &mut changes);
-                Why::Expired
+                DisconnectReason::Expired
             }
             Verdict::Disable => {
                 let device = application.device_mut(device)?;
@@ -204,24 +205,24 @@ impl Services {
                 device.etag = new_etag();
                 changes.put(&id.as_str().to_ascii_lowercase(), device);
                 self.registry.set_enabled(&id, false, &mut changes);
-                Why::Disabled
+                DisconnectReason::Disabled
             }
             _ => {
                 self.registry.remove(&id, &mut changes);
-                Why::Deleted
+                DisconnectReason::Deleted
             }
         };
         self.store.write(changes);
-        Some(why)
+        Some(reason)
     }
 }
 
-/// How a service says that something is too much.
-fn refusal(phase: Phase, wait: Duration) -> Act {
+/// How a service refuses what is more than its quota.
+fn refusal(phase: Phase, wait: Duration) -> Decision {
     if phase == Phase::HubConnect {
-        return Act::Refuse(THROTTLED_CONNECT);
+        return Decision::Refuse(THROTTLED_CONNECT);
     }
-    Act::Answer(Answer {
+    Decision::Respond(ErrorResponse {
         status: 429,
         error_code: error_code_of(429),
         // A client that waits as long as it was asked to must not come too early.

@@ -120,7 +120,7 @@ impl Database {
                 Some(VERSION) => {}
                 Some(other) => {
                     return Err(Failure::Damaged(format!(
-                        "it has version {other}, and this emulator knows version {VERSION} only"
+                        "it has version {other}, and this emulator supports version {VERSION} only"
                     )));
                 }
                 None => {

@@ -23,9 +23,9 @@ pub(crate) enum Table {
     Tokens,
     /// Registration records of DPS by folded registration id.
     Registrations,
-    /// What DPS and the application say about a device of the hub, by device id.
+    /// What DPS and the application store about a device of the hub, by device id.
     Identities,
-    /// What a device of the hub says about itself and its session, by device id.
+    /// What a device of the hub sent about itself, and its session, by device id.
     Sessions,
     /// Twins by device id.
     Twins,

@@ -106,7 +106,7 @@ fn another_version_and_another_programs_database_are_refused() {
     set_version(&path, 2);
     let words = refusal(&path);
     assert!(
-        words.contains("it has version 2, and this emulator knows version 1 only")
+        words.contains("it has version 2, and this emulator supports version 1 only")
             && words.contains("db is not usable"),
         "{words}"
     );
@@ -273,7 +273,7 @@ fn a_record_that_makes_no_sense_is_named() {
     );
 }
 
-/// A disk that waits or fails when it is told to.
+/// A disk that waits or fails on request.
 #[derive(Debug, Default)]
 struct Disk {
     memory: InMemoryBackend,
@@ -329,7 +329,7 @@ impl StorageBackend for Disk {
 }
 
 #[tokio::test]
-async fn when_the_disk_fails_nobody_is_told_that_anything_is_kept_any_more() {
+async fn when_the_disk_fails_no_client_gets_the_answer_that_anything_is_kept() {
     let (store, knobs) = on_disk();
     let ticket = put(&store, "a", "1");
     assert_eq!(store.durable(ticket).await, Ok(()));

@@ -1,5 +1,5 @@
 //! The thread that commits, and the queue in front of it. While one transaction is on its way to the disk, the changes
-//! of everybody else come together for the next one.
+//! of all others come together for the next one.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -131,7 +131,7 @@ impl Drop for ClosedAtEnd<'_> {
 }
 
 /// Commits until the queue is closed. After a failure nothing more is taken: what memory holds is then ahead of the
-/// disk, and no answer may say that it is kept.
+/// disk, and no answer may claim that it is kept.
 fn commit_all(queue: &Queue, database: Database, progress: &watch::Sender<Ticket>) {
     let _closed = ClosedAtEnd(queue);
     let mut next = Instant::now();

@@ -1,4 +1,4 @@
-//! Who is let in, and what those are told who are not. The states are those of
+//! Which devices are let in, and what the others get as an answer. The states are those of
 //! [Troubleshoot device connections](https://learn.microsoft.com/azure/iot-central/core/troubleshoot-connection).
 
 use std::path::Path;
@@ -21,7 +21,7 @@ async fn strict(state: Option<&Path>) -> Emulator {
     Emulator::start(config).await.unwrap()
 }
 
-/// DPS answers 400209, and the journal tells why.
+/// DPS answers 400209, and the journal records why.
 async fn is_not_approved(emulator: &Emulator, leaf: &Party, words: &str) {
     let since = emulator.journal().last();
     let answer = Device::register(emulator, leaf, "t-1").await;
@@ -41,7 +41,7 @@ async fn status(rest: &Rest) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn a_device_that_nobody_has_made_waits_until_somebody_approves_it() {
+async fn a_device_that_was_not_created_waits_until_it_is_approved() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = strict(Some(folder.path())).await;
     let (rest, root) = (Rest::new(&emulator), Party::root("root"));
@@ -87,7 +87,7 @@ async fn who_was_made_before_needs_no_approval() {
 }
 
 #[tokio::test]
-async fn a_disabled_individual_enrollment_is_told_so_even_if_its_group_would_let_it_in() {
+async fn a_disabled_individual_enrollment_is_refused_as_such_even_if_its_group_would_let_it_in() {
     let emulator = emulator().await;
     let (rest, root) = (Rest::new(&emulator), Party::root("root"));
     rest.enroll_group("g", &root).await;

@@ -84,7 +84,7 @@ async fn a_template_is_checked_published_patched_and_removed() {
         json!({"value": [{"@type": ["Component"], "name": "inner", "displayName": "Inner"}]})
     );
     assert_eq!(rest.get("devices/t-1/modules").await.1, json!({"value": []}));
-    for (path, why) in [
+    for (path, reason) in [
         ("devices/none/components", "device"),
         ("devices/none/modules", "device"),
         ("devices/none/modules/m/properties", "device"),
@@ -94,7 +94,7 @@ async fn a_template_is_checked_published_patched_and_removed() {
         let (status, error) = rest.get(path).await;
         assert_eq!(status, 404, "{path}");
         assert!(
-            error["error"]["message"].as_str().unwrap().contains(why),
+            error["error"]["message"].as_str().unwrap().contains(reason),
             "{path}: {error}"
         );
     }
@@ -152,10 +152,7 @@ async fn pages_neither_repeat_nor_skip_a_device_while_others_come_and_go() {
             assert_eq!(status, 200, "{page}");
             seen.extend(ids(&page).into_iter().map(Into::into));
             let Some(link) = page["nextLink"].as_str() else { break };
-            assert!(
-                !link.contains("t-1"),
-                "the place in the list is nobody's business: {link}"
-            );
+            assert!(!link.contains("t-1"), "the place in the list is not shown: {link}");
             link.clone_into(&mut next);
             // Before and after the place, and the very device that the page ended with.
             rest.put("devices/a", json!({"displayName": "a"})).await;

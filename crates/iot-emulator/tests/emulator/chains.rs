@@ -30,14 +30,14 @@ async fn golden_chains_get_the_verdict_that_is_written_beside_them() {
         let word = |key: &str| expected.get(key).map(|value| value.as_str().unwrap());
         let answer = answer(&case).await;
         let is_right = match (&answer, word("verdict")) {
-            (Answer::LetIn, verdict) => verdict != Some("refuse"),
-            // The REST interface gives its reason to whoever enrolls.
-            (Answer::NotEnrolled(_), verdict) => verdict == Some("refuse"),
-            (Answer::Refused(journal), verdict) => {
+            (Outcome::LetIn, verdict) => verdict != Some("refuse"),
+            // The REST interface gives its reason to the caller that enrolls.
+            (Outcome::NotEnrolled(_), verdict) => verdict == Some("refuse"),
+            (Outcome::Refused(journal), verdict) => {
                 let words = [word("emulator"), word("subject")];
                 verdict == Some("refuse") && words.into_iter().flatten().all(|words| journal.contains(words))
             }
-            (Answer::NoHandshake(_), _) => false,
+            (Outcome::NoHandshake(_), _) => false,
         };
         if !is_right {
             wrong.push(format!("{}: {answer:?}", case.file_name().unwrap().display()));
@@ -50,14 +50,14 @@ async fn golden_chains_get_the_verdict_that_is_written_beside_them() {
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "read in the words of a failed test")]
-enum Answer {
+enum Outcome {
     LetIn,
     NotEnrolled(u16),
     NoHandshake(std::io::Error),
     Refused(String),
 }
 
-async fn answer(case: &Path) -> Answer {
+async fn answer(case: &Path) -> Outcome {
     let read = |name: &str| std::fs::read_to_string(case.join(name)).unwrap();
     let emulator = emulator().await;
     let rest = Rest::new(&emulator);
@@ -74,7 +74,7 @@ async fn answer(case: &Path) -> Answer {
         rest.put(&format!("devices/{ID}/attestation"), attestation).await.0
     };
     if status != 200 {
-        return Answer::NotEnrolled(status.as_u16());
+        return Outcome::NotEnrolled(status.as_u16());
     }
     let chain = read("chain.pem");
     let chain = CertificateDer::pem_slice_iter(chain.as_bytes())
@@ -83,10 +83,10 @@ async fn answer(case: &Path) -> Answer {
     let key = PrivateKeyDer::from_pem_slice(read("key.pem").as_bytes()).unwrap();
     let stream = match Device::handshake(&emulator, chain, key, &rustls::version::TLS12).await {
         Ok(stream) => stream,
-        Err(error) => return Answer::NoHandshake(error),
+        Err(error) => return Outcome::NoHandshake(error),
     };
     match Device::over(stream).hello(Hello::dps(ID)).await.code {
-        ConnectReturnCode::Success => Answer::LetIn,
-        _ => Answer::Refused(format!("{:?}", emulator.journal().since(0))),
+        ConnectReturnCode::Success => Outcome::LetIn,
+        _ => Outcome::Refused(format!("{:?}", emulator.journal().since(0))),
     }
 }

@@ -5,7 +5,7 @@ use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER, tls};
 use crate::common::people::Party;
 use crate::common::rest::Rest;
 use crate::common::{config, emulator, event};
-use iot_emulator::{Config, Emulator, Event, Service, Why};
+use iot_emulator::{Config, DisconnectReason, Emulator, Event, Service};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet};
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn a_group_device_registers_with_the_documented_topics_and_bodies() {
     let (topic, body) = device.message().await;
     assert_eq!(
         topic, "$dps/registrations/res/202/?$rid=2&retry-after=3",
-        "it was told to wait and did not"
+        "it was asked to wait and did not"
     );
     assert_eq!(body["status"], "assigning");
     // The wait that the service asked for is the event here.
@@ -86,7 +86,7 @@ async fn a_group_device_registers_with_the_documented_topics_and_bodies() {
         *event
             == Event::Disconnected {
                 service: Service::Dps,
-                why: Why::Disconnect,
+                reason: DisconnectReason::Disconnect,
             }
     };
     event(&emulator, "thermo-1", gone).await;
@@ -119,7 +119,7 @@ async fn tls_is_1_2_and_1_3_by_a_switch() {
     let usual = emulator().await;
     let only_13 = &[&rustls::version::TLS13];
     let refused = tls(&usual, ("localhost", usual.mqtt_addr()), None, only_13).await;
-    assert!(refused.is_err(), "a client that knows TLS 1.3 only");
+    assert!(refused.is_err(), "a client that supports TLS 1.3 only");
     let config = Config {
         tls13: true,
         ..config()
@@ -194,7 +194,7 @@ async fn who_is_not_enrolled_gets_through_the_handshake_and_is_refused_at_connec
 }
 
 #[tokio::test]
-async fn a_disabled_enrollment_and_a_blocked_device_are_told_so_in_different_words() {
+async fn a_disabled_enrollment_and_a_blocked_device_are_refused_in_different_words() {
     let emulator = emulator().await;
     let rest = Rest::new(&emulator);
     let (root, lab) = (Party::root("root"), Party::self_signed("lab"));
@@ -275,7 +275,7 @@ async fn a_body_that_is_not_json_or_names_another_device_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn what_dps_does_not_know_ends_the_connection() {
+async fn what_dps_does_not_support_ends_the_connection() {
     let emulator = emulator().await;
     let root = Party::root("root");
     Rest::new(&emulator).enroll_group("g", &root).await;
@@ -293,7 +293,7 @@ async fn what_dps_does_not_know_ends_the_connection() {
             matches!(
                 event,
                 Event::Disconnected {
-                    why: Why::Violation(_),
+                    reason: DisconnectReason::Violation(_),
                     ..
                 }
             )

@@ -115,7 +115,7 @@ async fn a_device_registers_at_either_port_as_over_mqtt() {
 }
 
 #[tokio::test]
-async fn a_device_that_does_not_wait_is_told_to_and_a_sixth_poll_is_one_too_many() {
+async fn a_device_that_does_not_wait_is_asked_to_and_a_sixth_poll_is_one_too_many() {
     let wait = Config {
         dps_retry_after: Duration::from_secs(600),
         ..config()

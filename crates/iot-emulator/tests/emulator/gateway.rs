@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use iot_emulator::{Config, Emulator, Event, Service, StartError, Why};
+use iot_emulator::{Config, DisconnectReason, Emulator, Event, Service, StartError};
 use reqwest::{Method, StatusCode};
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use serde_json::json;
@@ -21,15 +21,15 @@ fn with_gateway() -> Config {
     }
 }
 
-/// An emulator with the gateway of the Edge device `gw`, which its application knows.
+/// An emulator with the gateway of the Edge device `gw`, which its application has.
 async fn emulator() -> (Emulator, Rest) {
     let emulator = Emulator::start(with_gateway()).await.unwrap();
     let rest = Rest::new(&emulator);
-    know(&rest, "gw").await;
+    create(&rest, "gw").await;
     (emulator, rest)
 }
 
-async fn know(rest: &Rest, id: &str) {
+async fn create(rest: &Rest, id: &str) {
     let (status, answer) = rest.put(&format!("devices/{id}"), json!({"displayName": id})).await;
     assert_eq!(status, 200, "{answer}");
 }
@@ -40,7 +40,7 @@ async fn make_child(rest: &Rest, child: &str) {
     assert_eq!(status, 200, "{answer}");
 }
 
-/// Says hello through the gateway.
+/// Sends CONNECT through the gateway.
 async fn greet(emulator: &Emulator, party: Option<&Party>, hello: Hello) -> (Device, u8) {
     let way = (NAME, emulator.gateways()[0].mqtt);
     let line = tls(emulator, way, party, rustls::DEFAULT_VERSIONS).await.unwrap();
@@ -75,7 +75,7 @@ async fn refused(emulator: &Emulator, party: Option<&Party>, hello: Hello, words
 }
 
 fn orphaned(event: &Event) -> bool {
-    matches!(event, Event::Disconnected { service: Service::Hub, why } if *why == Why::NoChild)
+    matches!(event, Event::Disconnected { service: Service::Hub, reason } if *reason == DisconnectReason::NoChild)
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_registered_child_lives_behind_the_gateway_as_at_the_hub() {
     assert_eq!(device.message().await.1, "hello");
     device.goodbye().await;
 
-    // What it says as its hub may as well be the gateway; and the way to the hub stays open.
+    // What it names as its hub may as well be the gateway; and the way to the hub stays open.
     connect(
         &emulator,
         &party,
@@ -121,16 +121,16 @@ async fn a_child_that_never_registered_is_known_by_its_enrollment() {
     let (primary, secondary) = (Party::self_signed("lab-1"), Party::self_signed("lab-1"));
     rest.enroll_individual("lab-1", &primary).await;
     assert_eq!(rest.attest("lab-1", &primary, Some(&secondary)).await.0, 200);
-    know(&rest, "t-1").await;
+    create(&rest, "t-1").await;
     let leaf = root.intermediate("Factory").leaf("t-1");
     let lab = || Hello::hub("lab-1");
-    refused(&emulator, Some(&primary), lab(), "the hub does not know the device").await;
+    refused(&emulator, Some(&primary), lab(), "the hub has no such device").await;
     make_child(&rest, "lab-1").await;
     make_child(&rest, "t-1").await;
     assert_eq!(
         rest.get("devices/t-1").await.1["provisioned"],
         true,
-        "the hub knows it now"
+        "the hub has it now"
     );
 
     for (party, id) in [(&primary, "lab-1"), (&secondary, "lab-1"), (&leaf, "t-1")] {
@@ -157,7 +157,7 @@ async fn a_child_that_never_registered_is_known_by_its_enrollment() {
     ] {
         refused(&emulator, party, hello, words).await;
     }
-    // Nobody but the gateway vouches for a device that DPS has never seen.
+    // Only the gateway vouches for a device that DPS has never seen.
     let (_, answer) = Device::greet(&emulator, Some(&leaf), Hello::hub("t-1")).await;
     assert_eq!(answer.code, ConnectReturnCode::NotAuthorized);
     assert_eq!(Device::register(&emulator, &leaf, "t-1").await["status"], "assigned");
@@ -176,7 +176,7 @@ async fn a_child_that_never_registered_is_known_by_its_enrollment() {
 }
 
 #[tokio::test]
-async fn nobody_registers_through_the_gateway() {
+async fn no_device_registers_through_the_gateway() {
     let (emulator, rest) = emulator().await;
     let root = Party::root("Contoso Root");
     rest.enroll_group("fleet", &root).await;
@@ -197,7 +197,7 @@ async fn the_end_of_a_relationship_is_the_end_of_the_connection() {
     let root = Party::root("Contoso Root");
     rest.enroll_group("fleet", &root).await;
     for id in ["t-1", "t-2", "t-3", "t-4"] {
-        know(&rest, id).await;
+        create(&rest, id).await;
     }
     let parties = ["t-1", "t-2", "t-3"].map(|id| (id, root.leaf(id)));
     let mut devices = Vec::new();
@@ -215,10 +215,10 @@ async fn the_end_of_a_relationship_is_the_end_of_the_connection() {
         refused(&emulator, Some(party), Hello::hub(id), "no child of `gw`").await;
     }
 
-    // Whoever came by the other way stays.
+    // A device that came by the other way stays connected.
     let party = root.leaf("t-1");
     let mut direct = Device::online(&emulator, &party, "t-1").await;
-    know(&rest, "gw").await;
+    create(&rest, "gw").await;
     make_child(&rest, "t-1").await;
     assert_eq!(rest.delete("devices/gw/relationships/of-t-1").await, 204);
     direct.publish("devices/t-1/messages/events/", "{}").await;
@@ -228,7 +228,7 @@ async fn the_end_of_a_relationship_is_the_end_of_the_connection() {
 async fn relationships_are_made_read_changed_and_removed() {
     let (_emulator, rest) = emulator().await;
     for id in ["Child-1", "child-2", "other"] {
-        know(&rest, id).await;
+        create(&rest, id).await;
     }
     let path = "devices/gw/relationships/r-1";
     let whole = json!({"id": "r-1", "name": "Behind", "source": "gw", "target": "Child-1"});
@@ -250,8 +250,8 @@ async fn relationships_are_made_read_changed_and_removed() {
 
     let relation = |source: &str, target: &str| json!({"source": source, "target": target});
     for (path, body, status) in [
-        ("devices/nobody/relationships/r", relation("nobody", "child-2"), 404),
-        ("devices/gw/relationships/r", relation("gw", "nobody"), 422),
+        ("devices/missing/relationships/r", relation("missing", "child-2"), 404),
+        ("devices/gw/relationships/r", relation("gw", "missing"), 422),
         ("devices/gw/relationships/r", relation("other", "Child-1"), 422),
         ("devices/gw/relationships/r", relation("gw", "gw"), 422),
         ("devices/gw/relationships/r", json!({"source": "gw"}), 422),
@@ -304,7 +304,7 @@ async fn children_are_known_after_a_restart() {
     let rest = Rest::new(&first);
     rest.enroll_group("fleet", &root).await;
     for id in ["gw", "t-1", "t-2"] {
-        know(&rest, id).await;
+        create(&rest, id).await;
     }
     make_child(&rest, "t-1").await;
     make_child(&rest, "t-2").await;
@@ -386,7 +386,7 @@ async fn a_child_that_never_registered_belongs_to_the_hub_of_its_parent() {
     assert_eq!(answer["registrationState"]["assignedHub"], "hub-a.localhost");
     // Spread evenly, the first of them would be at the other hub.
     for id in ["t-1", "t-2"] {
-        know(&rest, id).await;
+        create(&rest, id).await;
         make_child(&rest, id).await;
         let hello = Hello::new(id, &format!("hub-a.localhost/{id}/?api-version=2021-04-12"));
         connect(&emulator, &root.leaf(id), hello).await;

@@ -1,7 +1,7 @@
 //! Devices at their hub, packet by packet. The expected topics and bodies are those of
 //! [Communicate with an IoT hub using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub).
 
-use iot_emulator::{Emulator, Event, Service, Why};
+use iot_emulator::{DisconnectReason, Emulator, Event, Service};
 use reqwest::Method;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet, PubAck, Publish, Subscribe};
@@ -27,12 +27,15 @@ async fn with_group() -> (Emulator, Rest, Party, Party) {
     (emulator, rest, root, leaf)
 }
 
-fn ended(why: &Why) -> impl Fn(&Event) -> bool {
-    move |event| matches!(event, Event::Disconnected { service: Service::Hub, why: given } if given == why)
+fn ended(reason: &DisconnectReason) -> impl Fn(&Event) -> bool {
+    move |event| matches!(event, Event::Disconnected { service: Service::Hub, reason: given } if given == reason)
 }
 
 fn violated(words: &str) -> impl Fn(&Event) -> bool {
-    move |event| matches!(event, Event::Disconnected { service: Service::Hub, why: Why::Violation(detail) } if detail.contains(words))
+    move |event| {
+        matches!(event, Event::Disconnected { service: Service::Hub, reason: DisconnectReason::Violation(detail) }
+            if detail.contains(words))
+    }
 }
 
 #[tokio::test]
@@ -313,7 +316,7 @@ async fn a_kept_session_needs_no_new_subscription_for_twin_and_methods() {
     });
     assert_eq!(answer.0, 201);
 
-    // A clean session forgets them.
+    // A clean session drops them.
     device.goodbye().await;
     let device = Device::connect(&emulator, &leaf, Hello::hub("t-1")).await;
     assert_eq!(rest.post("devices/t-1/commands/reboot", json!({})).await.0, 404);
@@ -348,23 +351,23 @@ async fn of_two_connections_of_one_device_the_newer_wins() {
     let mut old = Device::online(&emulator, &leaf, "t-1").await;
     let mut new = Device::connect(&emulator, &leaf, Hello::hub("t-1")).await;
     old.is_closed().await;
-    event(&emulator, "t-1", ended(&Why::Replaced)).await;
+    event(&emulator, "t-1", ended(&DisconnectReason::Replaced)).await;
     new.publish("devices/t-1/messages/events/", "{}").await;
     let (_, view) = rest.raw(Method::GET, "/emulator/devices/t-1", None).await;
     assert_eq!((&view["connected"], emulator.stats().connected), (&json!(true), 1));
 }
 
 #[tokio::test]
-async fn a_device_that_goes_without_a_word_leaves_its_will_and_one_that_says_goodbye_does_not() {
+async fn a_device_that_vanishes_leaves_its_will_and_one_that_disconnects_does_not() {
     let (emulator, rest, _, leaf) = with_group().await;
     Device::register(&emulator, &leaf, "t-1").await;
     let hello = || Hello::hub("t-1").will("devices/t-1/messages/events/a=b", r#"{"gone":1}"#);
     Device::connect(&emulator, &leaf, hello()).await.goodbye().await;
-    event(&emulator, "t-1", ended(&Why::Disconnect)).await;
+    event(&emulator, "t-1", ended(&DisconnectReason::Disconnect)).await;
     assert_eq!(emulator.stats().telemetry_received, 0);
 
     drop(Device::connect(&emulator, &leaf, hello()).await);
-    event(&emulator, "t-1", ended(&Why::ConnectionLost)).await;
+    event(&emulator, "t-1", ended(&DisconnectReason::ConnectionLost)).await;
     assert_eq!(emulator.stats().telemetry_received, 1);
     let (_, view) = rest.raw(Method::GET, "/emulator/devices/t-1", None).await;
     assert_eq!(
@@ -384,7 +387,7 @@ async fn silence_beyond_the_keepalive_ends_the_connection_and_pings_keep_it() {
     let closed = tokio::time::timeout(started, device.is_closed()).await;
     assert!(closed.is_err(), "1.5 times the keepalive are not over yet");
     device.is_closed().await;
-    event(&emulator, "t-1", ended(&Why::KeepAliveExpired)).await;
+    event(&emulator, "t-1", ended(&DisconnectReason::KeepAliveExpired)).await;
 }
 
 #[tokio::test]
@@ -478,8 +481,8 @@ async fn who_is_not_the_device_is_refused_at_connect() {
             5,
             "not the one that the device registered with",
         ),
-        (Some(&root.leaf("t-2")), Hello::hub("t-2"), 5, "does not know"),
-        (Some(&leaf), Hello::hub("T-1"), 5, "does not know"),
+        (Some(&root.leaf("t-2")), Hello::hub("t-2"), 5, "has no such device"),
+        (Some(&leaf), Hello::hub("T-1"), 5, "has no such device"),
         (
             Some(&leaf),
             Hello::new("t-1", "other.azure-devices.net/t-1/?api-version=2021-04-12"),
@@ -520,7 +523,7 @@ async fn a_group_device_with_a_new_leaf_must_register_again() {
     assert_eq!(
         refused.code,
         ConnectReturnCode::NotAuthorized,
-        "the hub knows one certificate, the last"
+        "the hub accepts one certificate, the last"
     );
 }
 
@@ -550,7 +553,7 @@ async fn a_blocked_or_deleted_device_loses_its_connection() {
     let mut device = Device::online(&emulator, &leaf, "t-1").await;
     rest.patch("devices/t-1", json!({"enabled": false})).await;
     device.is_closed().await;
-    event(&emulator, "t-1", ended(&Why::Disabled)).await;
+    event(&emulator, "t-1", ended(&DisconnectReason::Disabled)).await;
     let (_, refused) = Device::greet(&emulator, Some(&leaf), Hello::hub("t-1")).await;
     assert_eq!(refused.code, ConnectReturnCode::NotAuthorized);
 
@@ -558,7 +561,7 @@ async fn a_blocked_or_deleted_device_loses_its_connection() {
     let mut device = Device::connect(&emulator, &leaf, Hello::hub("t-1")).await;
     assert_eq!(rest.delete("devices/t-1").await, 204);
     device.is_closed().await;
-    event(&emulator, "t-1", ended(&Why::Deleted)).await;
+    event(&emulator, "t-1", ended(&DisconnectReason::Deleted)).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use iot_emulator::{Config, Emulator, Event, Reprovision, StartError, Why};
+use iot_emulator::{Config, DisconnectReason, Emulator, Event, Reprovision, StartError};
 use iot_protocol::id::HubHost;
 use reqwest::Method;
 use rumqttc::mqttbytes::QoS;
@@ -41,7 +41,7 @@ fn hello(hub: &str, id: &str) -> Hello {
     Hello::new(id, &format!("{hub}/{id}/?api-version=2021-04-12"))
 }
 
-/// Where a registration leads, and what it says about the way.
+/// Where a registration leads, and the substatus of its response.
 async fn register(emulator: &Emulator, leaf: &Party, id: &str) -> (String, String) {
     let answer = Device::register(emulator, leaf, id).await;
     let state = &answer["registrationState"];
@@ -58,7 +58,7 @@ fn placed(hub: &str, substatus: &str) -> (String, String) {
     (hub.into(), substatus.into())
 }
 
-/// The hub says no, for this reason.
+/// The hub refuses, for this reason.
 async fn is_refused(emulator: &Emulator, leaf: &Party, hub: &str, words: &str) {
     let since = emulator.journal().last();
     let (mut device, answer) = Device::greet(emulator, Some(leaf), hello(hub, "t-1")).await;
@@ -140,7 +140,15 @@ async fn a_reassigned_device_is_dropped_and_refused_and_finds_its_data_at_the_ot
 
     assert_eq!(reassign(&rest, None).await, (202, json!({ "hub": B })));
     device.is_closed().await;
-    let moved = |event: &Event| matches!(event, Event::Disconnected { why: Why::Moved, .. });
+    let moved = |event: &Event| {
+        matches!(
+            event,
+            Event::Disconnected {
+                reason: DisconnectReason::Moved,
+                ..
+            }
+        )
+    };
     event(&emulator, "t-1", moved).await;
     is_refused(&emulator, &leaf, A, "was moved").await;
     is_refused(&emulator, &leaf, B, "was moved").await;
@@ -212,7 +220,7 @@ async fn a_device_can_be_given_only_to_another_hub_that_is_there() {
 }
 
 #[tokio::test]
-async fn a_restart_knows_every_hub_and_where_a_device_is_to_go() {
+async fn a_restart_keeps_every_hub_and_where_a_device_is_to_go() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = with_hubs(&[A, B], Reprovision::Migrate, Some(folder.path())).await;
     let (rest, leaf, device) = settled(&emulator).await;

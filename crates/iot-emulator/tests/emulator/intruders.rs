@@ -31,7 +31,7 @@ async fn verify(rest: &Rest, by: impl FnOnce(&str) -> Party) -> u16 {
 }
 
 #[tokio::test]
-async fn an_authority_lets_nobody_in_before_its_owner_has_proved_to_have_its_key() {
+async fn an_authority_lets_no_device_in_before_its_owner_has_proved_to_have_its_key() {
     let emulator = emulator().await;
     let rest = Rest::new(&emulator);
     let (root, mallory) = (Party::root("root"), Party::root("root"));
@@ -39,9 +39,9 @@ async fn an_authority_lets_nobody_in_before_its_owner_has_proved_to_have_its_key
     let group = json!({"displayName": "g", "type": "iot", "attestation": {"type": "x509", "x509": {
         "signingCertificates": {"primary": {"certificate": encode(&root.pem)}}}}});
     assert_eq!(rest.put("enrollmentGroups/g", group).await.0, 200);
-    assert!(!is_let_in(&emulator, &leaf, "t-1").await, "nobody has verified it");
+    assert!(!is_let_in(&emulator, &leaf, "t-1").await, "it is not verified");
 
-    // Saying that it is verified, without bringing the certificate, proves nothing.
+    // A claim that it is verified, without the certificate, proves nothing.
     assert_eq!(rest.put(PRIMARY, json!({"verified": true})).await.0, 422);
     let patch =
         json!({"attestation": {"type": "x509", "x509": {"signingCertificates": {"primary": {"verified": true}}}}});
@@ -53,7 +53,7 @@ async fn an_authority_lets_nobody_in_before_its_owner_has_proved_to_have_its_key
         422,
         "an authority of the same name"
     );
-    assert_eq!(verify(&rest, Party::self_signed).await, 422, "nobody's");
+    assert_eq!(verify(&rest, Party::self_signed).await, 422, "self-signed");
     assert_eq!(
         verify(&rest, |code| root.leaf("x").leaf(code)).await,
         422,
@@ -74,21 +74,21 @@ async fn an_authority_lets_nobody_in_before_its_owner_has_proved_to_have_its_key
     assert!(is_let_in(&emulator, &leaf, "t-1").await);
 
     // The others stay out: of another authority, or below a device.
-    for (stranger, why) in [
+    for (stranger, reason) in [
         (mallory.leaf("t-1"), "another authority of the same name"),
         (
             mallory.intermediate("root").leaf("t-1"),
             "an intermediate that calls itself like the authority",
         ),
         (root.leaf("t-9").leaf("t-1"), "signed by a device"),
-        (Party::self_signed("t-1"), "signed by nobody"),
+        (Party::self_signed("t-1"), "signed by itself"),
     ] {
-        assert!(!is_let_in(&emulator, &stranger, "t-1").await, "{why}");
+        assert!(!is_let_in(&emulator, &stranger, "t-1").await, "{reason}");
     }
 }
 
 #[tokio::test]
-async fn an_authority_that_is_replaced_removed_or_expired_lets_nobody_in() {
+async fn an_authority_that_is_replaced_removed_or_expired_lets_no_device_in() {
     let emulator = emulator().await;
     let rest = Rest::new(&emulator);
     let (old, new) = (Party::root("root"), Party::root("root"));

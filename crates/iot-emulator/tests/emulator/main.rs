@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test, a panic is how a broken expectation is told"
+    reason = "in a test, a panic is how a broken expectation is reported"
 )]
 
 mod approval;
@@ -11,6 +11,7 @@ mod chains;
 mod common;
 mod dps;
 mod dps_https;
+mod gate;
 mod gateway;
 mod hub;
 mod hubs;
@@ -21,5 +22,4 @@ mod rest;
 mod restart;
 mod robust;
 mod rules;
-mod weather;
 mod websocket;

@@ -52,7 +52,7 @@ async fn a_message_carries_what_its_sender_says() {
     let mut device = Device::connect(&emulator, &leaf, Hello::hub("t-1")).await;
     device.subscribe(MESSAGES).await;
     let message = json!({
-        "body": {"on": true}, "messageId": "m-1", "correlationId": "c-1", "userId": "somebody", "ack": "full",
+        "body": {"on": true}, "messageId": "m-1", "correlationId": "c-1", "userId": "user-1", "ack": "full",
         "contentType": "application/json", "contentEncoding": "utf-8", "expiry": "2100-01-01T00:00:00Z",
         "properties": {"room": "a b"},
     });
@@ -69,7 +69,7 @@ async fn a_message_carries_what_its_sender_says() {
         "%24.exp=2100-01-01T00%3A00%3A00.0000000Z",
         "%24.mid=m-1",
         "%24.to=%2Fdevices%2Ft-1%2Fmessages%2Fdevicebound",
-        "%24.uid=somebody",
+        "%24.uid=user-1",
         "iothub-ack=full",
         "room=a%20b",
     ];
@@ -113,7 +113,7 @@ async fn the_queue_is_purged_with_what_is_on_its_way_and_stays_so_after_a_restar
 }
 
 #[tokio::test]
-async fn a_message_that_has_expired_is_not_delivered_but_told_of() {
+async fn a_message_that_has_expired_is_not_delivered_but_recorded() {
     let emulator = emulator().await;
     let (rest, leaf) = enrolled(&emulator).await;
     send(&rest, json!({"body": "old", "messageId": "old", "expiry": LONG_AGO})).await;
@@ -168,7 +168,7 @@ async fn a_wish_that_makes_no_sense_is_refused_in_words() {
 }
 
 #[tokio::test]
-async fn a_restart_knows_how_long_a_message_waits() {
+async fn a_restart_keeps_how_long_a_message_waits() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = emulator_in(folder.path()).await;
     let (rest, leaf) = enrolled(&emulator).await;
@@ -214,5 +214,5 @@ async fn a_purge_forgets_what_waits() {
         );
         assert_eq!(waiting(&rest).await, 0);
     }
-    assert_eq!(purge("nobody").await.0, 404);
+    assert_eq!(purge("missing").await.0, 404);
 }

@@ -34,7 +34,7 @@ async fn who_stalls_before_tls_or_in_it_or_before_connect_is_cut_off() {
         }
         reasons.len() == 3
     });
-    timeout(PATIENCE, all).await.expect("the journal says why");
+    timeout(PATIENCE, all).await.expect("the journal records why");
     reasons.sort();
     let too_long = "TLS handshake took too long";
     assert_eq!(reasons, [too_long, too_long, "no CONNECT in time"]);

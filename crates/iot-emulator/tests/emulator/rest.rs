@@ -42,7 +42,7 @@ async fn a_group_is_made_verified_and_lets_its_devices_in() {
         "a certificate is never given back"
     );
 
-    // Not verified yet: nobody gets in.
+    // Not verified yet: no device gets in.
     let leaf = root.leaf("t-1");
     let (_, refused) = Device::greet(&emulator, Some(&leaf), Hello::dps("t-1")).await;
     assert_eq!(refused.code as u8, 5);
@@ -60,7 +60,7 @@ async fn a_group_is_made_verified_and_lets_its_devices_in() {
     assert_eq!(status, 200);
     let code = answer["verificationCode"].as_str().unwrap();
     assert_eq!(code.len(), 48);
-    for (wrong, why) in [
+    for (wrong, reason) in [
         (root.leaf("another-code"), "another common name"),
         (other.leaf(code), "another authority"),
         (Party::self_signed(code), "self-signed"),
@@ -70,9 +70,9 @@ async fn a_group_is_made_verified_and_lets_its_devices_in() {
         assert_eq!(
             (status.as_u16(), error["error"]["code"].is_string()),
             (422, true),
-            "{why}"
+            "{reason}"
         );
-        assert_eq!(rest.get(primary).await.1["verified"], json!(false), "{why}");
+        assert_eq!(rest.get(primary).await.1["verified"], json!(false), "{reason}");
     }
     assert_eq!(rest.post(&verify, proof(&root.leaf(code))).await.0, 204);
     assert_eq!(rest.get(primary).await.1["verified"], json!(true));

@@ -1,9 +1,9 @@
-//! Clients that mean no good, or know no better.
+//! Clients with bad intentions, or with mistakes.
 
 use std::time::Duration;
 
 use bytes::BytesMut;
-use iot_emulator::{Config, Emulator, Event, Why};
+use iot_emulator::{Config, DisconnectReason, Emulator, Event};
 use reqwest::Method;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, Publish, Subscribe, SubscribeFilter};
@@ -100,7 +100,7 @@ async fn a_certificate_without_its_key_does_not_get_through_the_handshake() {
     }
 }
 
-/// What nobody may take away: a device of the group registers, connects, and its message and its twin arrive. And
+/// What no client may take away: a device of the group registers, connects, and its message and its twin arrive. And
 /// nothing that came before has made the emulator panic, which a task would do in silence.
 async fn serves_a_healthy_device(emulator: &Emulator, root: &Party) {
     let mut device = Device::online(emulator, &root.leaf("healthy"), "healthy").await;
@@ -122,7 +122,7 @@ async fn grouped() -> (Emulator, Party) {
     (emulator, root)
 }
 
-/// Why the last connection that never said who it is has ended.
+/// The reason for which the last connection that never identified itself has ended.
 async fn dropped(emulator: &Emulator, since: u64, word: &str) {
     let found = emulator
         .journal()
@@ -241,7 +241,7 @@ async fn half_a_packet_and_a_sender_that_goes_byte_by_byte_are_only_slow() {
         matches!(
             event,
             Event::Disconnected {
-                why: Why::ConnectionLost,
+                reason: DisconnectReason::ConnectionLost,
                 ..
             }
         )
@@ -285,7 +285,7 @@ async fn packets_that_mqtt_or_the_services_forbid_end_the_connection() {
 }
 
 #[tokio::test]
-async fn a_message_that_says_it_is_a_duplicate_is_taken_and_acknowledged() {
+async fn a_message_that_is_marked_as_a_duplicate_is_taken_and_acknowledged() {
     let (emulator, root) = grouped().await;
     let mut device = Device::online(&emulator, &root.leaf("t-1"), "t-1").await;
     for _ in 0..2 {
@@ -362,7 +362,13 @@ async fn a_client_that_asks_and_never_reads_is_cut_off() {
     )));
     device.send_bytes(&get.repeat(2_000)).await;
     let cut_off = emulator.journal().wait_for(0, |entry| {
-        matches!(entry.event, Event::Disconnected { why: Why::TooSlow, .. })
+        matches!(
+            entry.event,
+            Event::Disconnected {
+                reason: DisconnectReason::TooSlow,
+                ..
+            }
+        )
     });
     let entry = tokio::time::timeout(Duration::from_secs(60), cut_off).await;
     assert_eq!(entry.unwrap().device.as_deref(), Some("t-1"));

@@ -4,7 +4,7 @@
 //! [device twins](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins),
 //! [direct methods](https://learn.microsoft.com/azure/iot-hub/iot-hub-devguide-direct-methods).
 
-use iot_emulator::{Emulator, Event, Why};
+use iot_emulator::{DisconnectReason, Emulator, Event};
 use reqwest::Method;
 use rumqttc::mqttbytes::v4::ConnectReturnCode::{NotAuthorized, RefusedProtocolVersion, Success};
 use rumqttc::mqttbytes::v4::{Packet, Subscribe, SubscribeReasonCode, Unsubscribe};
@@ -27,11 +27,14 @@ async fn with_group() -> (Emulator, Rest, Party) {
 }
 
 fn violated(words: &str) -> impl Fn(&Event) -> bool {
-    move |event| matches!(event, Event::Disconnected { why: Why::Violation(detail), .. } if detail.contains(words))
+    move |event| {
+        matches!(event, Event::Disconnected { reason: DisconnectReason::Violation(detail), .. }
+            if detail.contains(words))
+    }
 }
 
 #[tokio::test]
-async fn a_registration_id_knows_no_case_but_a_device_id_does() {
+async fn a_registration_id_is_compared_without_case_and_a_device_id_with_it() {
     let (emulator, _, root) = with_group().await;
     let leaf = root.leaf("Thermo-1");
     for id in ["thermo-1", "THERMO-1"] {
@@ -189,7 +192,7 @@ async fn a_report_beyond_a_limit_is_400_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_method_is_answered_or_says_why_not() {
+async fn a_method_is_answered_or_reports_why_not() {
     let (emulator, rest, root) = with_group().await;
     let leaf = root.leaf("t-1");
     Device::register(&emulator, &leaf, "t-1").await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
-use iot_emulator::{Config, Emulator, Event, Service, Why};
+use iot_emulator::{Config, DisconnectReason, Emulator, Event, Service};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet};
 use serde_json::json;
@@ -130,8 +130,10 @@ async fn a_device_registers_and_lives_over_web_socket() {
     assert_eq!(status, 202);
     assert_eq!(hub.message().await.1, message);
     hub.goodbye().await;
-    let goodbye =
-        |event: &Event| matches!(event, Event::Disconnected { service: Service::Hub, why } if *why == Why::Disconnect);
+    let goodbye = |event: &Event| {
+        matches!(event, Event::Disconnected { service: Service::Hub, reason }
+            if *reason == DisconnectReason::Disconnect)
+    };
     event(&emulator, "t-1", goodbye).await;
     emulator.shutdown().await;
 }
@@ -195,14 +197,14 @@ async fn a_request_for_something_else_is_answered_and_written_down() {
     }
     let endless = "GET / HTTP/1.1\r\n".to_owned() + &format!("X: {}\r\n", "x".repeat(1_000)).repeat(9);
     assert!(ask(&emulator, &endless).await.starts_with("HTTP/1.1 431 "));
-    // It says something of a request, and goes.
+    // It sends a part of a request, and goes.
     drop(line(&emulator, None).await.write_all(b"GET / HT").await);
     dropped(&emulator, "before it became a WebSocket").await;
     assert_eq!(emulator.stats().connects, 0);
 }
 
 #[tokio::test]
-async fn frames_that_mqtt_does_not_know_end_the_connection_with_their_code() {
+async fn frames_that_mqtt_does_not_use_end_the_connection_with_their_code() {
     let emulator = emulator().await;
     let party = Party::self_signed("t-1");
     let oversized = Bytes::from(vec![0x30; 400_000]);
@@ -272,12 +274,15 @@ async fn packets_and_frames_need_not_align_and_pings_are_answered() {
     frames.send(Message::Close(None)).await.unwrap();
     assert!(matches!(next(&mut frames).await, Some(Message::Close(_))));
     assert_eq!(next(&mut frames).await, None);
-    let lost = |event: &Event| matches!(event, Event::Disconnected { service: Service::Hub, why } if *why == Why::ConnectionLost);
+    let lost = |event: &Event| {
+        matches!(event, Event::Disconnected { service: Service::Hub, reason }
+            if *reason == DisconnectReason::ConnectionLost)
+    };
     event(&emulator, "lab-1", lost).await;
 }
 
 #[tokio::test]
-async fn the_emulator_says_farewell_in_frames_when_it_stops() {
+async fn the_emulator_sends_a_close_frame_when_it_stops() {
     let emulator = emulator().await;
     let rest = Rest::new(&emulator);
     let party = Party::self_signed("lab-1");

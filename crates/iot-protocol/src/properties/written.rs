@@ -28,7 +28,7 @@ impl<'a> WrittenProperties<'a> {
     /// The value of `key`, if it has one. Of several, the last counts.
     #[must_use]
     pub fn value(self, key: &str) -> Option<Cow<'a, str>> {
-        let (_, value) = query::pairs(self.0).filter(|(k, _)| query::says(k, key)).last()?;
+        let (_, value) = query::pairs(self.0).filter(|(k, _)| query::is_key(k, key)).last()?;
         query::decode(value?)
     }
 

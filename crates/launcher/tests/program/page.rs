@@ -126,7 +126,7 @@ fn a_person_signs_in_sees_the_fleet_arrive_and_speaks_with_a_device() {
     browser.click("#remove-slow-network");
     browser.wait_for("!document.querySelector('#remove-slow-network')");
     browser.go(base);
-    browser.wait_for("document.getElementById('weather').textContent.includes('1 rule is on')");
+    browser.wait_for("document.getElementById('in-force').textContent.includes('1 rule is on')");
 
     // On a phone at night, everything has room.
     browser.screen(360, 740, "dark");

@@ -84,7 +84,7 @@ mod tests {
     use crate::{Qos, SasToken, Will};
 
     #[test]
-    fn keepalive_is_told_in_whole_seconds_rounded_up() {
+    fn keepalive_is_sent_in_whole_seconds_rounded_up() {
         for (millis, seconds) in [(0, 0), (1, 1), (1_000, 1), (1_001, 2), (90_000_000, u16::MAX)] {
             assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds, "{millis} ms");
         }

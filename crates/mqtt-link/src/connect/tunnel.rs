@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_told_apart() {
+    fn answers_are_distinguished() {
         for (head, expected) in [
             ("", Ok(None)),
             ("HTTP/1.1 2", Ok(None)),

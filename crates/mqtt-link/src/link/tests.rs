@@ -64,7 +64,7 @@ async fn an_open_connection_holds_neither_chain_nor_key() {
 }
 
 #[tokio::test]
-async fn an_acknowledged_message_wakes_nobody_afterwards() {
+async fn an_acknowledged_message_wakes_no_task_afterwards() {
     let ca = TestCa::new("test root");
     let script = Connection::accepted()
         .receives(publish_at_least_once(1, "out", "x"))

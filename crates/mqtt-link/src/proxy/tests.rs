@@ -22,7 +22,7 @@ fn host_and_port_are_read_in_every_usual_form() {
 }
 
 #[test]
-fn what_is_no_http_proxy_is_refused_without_telling_the_password() {
+fn what_is_no_http_proxy_is_refused_without_revealing_the_password() {
     let scheme = |scheme: &str| InvalidProxy::Scheme {
         scheme: scheme.to_owned(),
     };

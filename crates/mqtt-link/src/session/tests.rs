@@ -114,7 +114,7 @@ fn zero_keepalive_never_pings() {
 }
 
 #[test]
-fn acknowledgement_tells_its_latency_in_any_order() {
+fn acknowledgement_reports_its_latency_in_any_order() {
     let mut rig = Rig::new(60, 10);
     for at in [1, 2, 3] {
         rig.publish(at).unwrap();

@@ -114,7 +114,7 @@ impl TestCa {
         };
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
-            .expect("the provider knows these versions")
+            .expect("the provider supports these versions")
             .with_client_cert_verifier(verifier.build().expect("a root is given"))
             .with_single_cert(chain, key)
             .expect("a fresh pair matches");

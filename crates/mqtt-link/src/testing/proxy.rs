@@ -31,7 +31,7 @@ pub struct Tunnel {
 }
 
 #[derive(Debug, Clone)]
-enum Manners {
+enum ProxyBehaviour {
     LetsThrough,
     Wants { authorization: String },
     Answers(Vec<u8>),
@@ -40,27 +40,27 @@ enum Manners {
 impl ConnectProxy {
     /// A proxy that accepts every client.
     pub async fn start() -> Self {
-        Self::start_with(Manners::LetsThrough).await
+        Self::start_with(ProxyBehaviour::LetsThrough).await
     }
 
     /// A proxy that answers 407 to clients without these credentials.
     pub async fn requiring(user: &str, password: &str) -> Self {
         let authorization = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-        Self::start_with(Manners::Wants { authorization }).await
+        Self::start_with(ProxyBehaviour::Wants { authorization }).await
     }
 
     /// A proxy that sends these bytes to any request, and closes.
     pub async fn answering(bytes: impl Into<Vec<u8>>) -> Self {
-        Self::start_with(Manners::Answers(bytes.into())).await
+        Self::start_with(ProxyBehaviour::Answers(bytes.into())).await
     }
 
-    async fn start_with(manners: Manners) -> Self {
+    async fn start_with(behaviour: ProxyBehaviour) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a free port on loopback");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let finished = CancellationToken::new();
-        let task = tokio::spawn(run(listener, manners, finished.clone()));
+        let task = tokio::spawn(run(listener, behaviour, finished.clone()));
         Self { port, task, finished }
     }
 
@@ -76,10 +76,10 @@ impl ConnectProxy {
     }
 }
 
-async fn run(listener: TcpListener, manners: Manners, finished: CancellationToken) -> Vec<Tunnel> {
+async fn run(listener: TcpListener, behaviour: ProxyBehaviour, finished: CancellationToken) -> Vec<Tunnel> {
     let mut connections = JoinSet::new();
     while let Some(Ok((client, _))) = finished.run_until_cancelled(listener.accept()).await {
-        let manners = manners.clone();
+        let behaviour = behaviour.clone();
         connections.spawn(async move {
             let mut tunnel = Tunnel {
                 target: String::new(),
@@ -88,14 +88,14 @@ async fn run(listener: TcpListener, manners: Manners, finished: CancellationToke
                 down: 0,
             };
             // However a connection ends, what was seen of it is recorded.
-            let _ = serve(client, &manners, &mut tunnel).await;
+            let _ = serve(client, &behaviour, &mut tunnel).await;
             tunnel
         });
     }
     connections.join_all().await
 }
 
-async fn serve(mut client: TcpStream, manners: &Manners, tunnel: &mut Tunnel) -> io::Result<()> {
+async fn serve(mut client: TcpStream, behaviour: &ProxyBehaviour, tunnel: &mut Tunnel) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.read_u8().await?);
@@ -107,19 +107,19 @@ async fn serve(mut client: TcpStream, manners: &Manners, tunnel: &mut Tunnel) ->
         .map(|(target, _)| target.to_owned())
         .unwrap_or_default();
     let port = tunnel.target.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    let knows = |authorization: &String| head.contains(&format!("\r\nProxy-Authorization: {authorization}\r\n"));
-    let status = match (manners, port) {
-        (Manners::Answers(bytes), _) => {
+    let authorized = |authorization: &String| head.contains(&format!("\r\nProxy-Authorization: {authorization}\r\n"));
+    let status = match (behaviour, port) {
+        (ProxyBehaviour::Answers(bytes), _) => {
             client.write_all(bytes).await?;
             return client.shutdown().await;
         }
         (_, None) => 400,
-        (Manners::Wants { authorization }, _) if !knows(authorization) => 407,
+        (ProxyBehaviour::Wants { authorization }, _) if !authorized(authorization) => 407,
         (_, Some(_)) => 200,
     };
     tunnel.status = Some(status);
     client
-        .write_all(format!("HTTP/1.1 {status} Says So\r\nVia: test\r\n\r\n").as_bytes())
+        .write_all(format!("HTTP/1.1 {status} As Scripted\r\nVia: test\r\n\r\n").as_bytes())
         .await?;
     if let (200, Some(port)) = (status, port) {
         let mut server = TcpStream::connect(("127.0.0.1", port)).await?;

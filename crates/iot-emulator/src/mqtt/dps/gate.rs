@@ -6,22 +6,22 @@ use rumqttc::mqttbytes::v4::{Packet, PubAck};
 
 use super::Session;
 use crate::dps::request::Reply;
-use crate::journal::Why;
+use crate::journal::DisconnectReason;
 use crate::mqtt::gate::silence;
 use crate::mqtt::packets::Withheld;
 use crate::phase::Phase;
-use crate::services::Act;
+use crate::services::Decision;
 use crate::stream::Stream;
 
 impl<S: Stream> Session<'_, S> {
-    /// Handles a packet as far as the weather lets it.
-    pub(super) async fn handle_in_weather(&mut self, packet: Packet) -> Result<(), Why> {
+    /// Handles a packet as far as quotas and faults allow it.
+    pub(super) async fn handle_through_gate(&mut self, packet: Packet) -> Result<(), DisconnectReason> {
         let Some((phase, ack)) = phase_of(&packet) else {
             return self.handle(packet).await;
         };
         let services = self.services;
-        match services.meet(phase, Some(self.id.as_str())).await {
-            Act::Answer(answer) => {
+        match services.pass_gate(phase, Some(self.id.as_str())).await {
+            Decision::Respond(error) => {
                 let Packet::Publish(publish) = &packet else {
                     return Ok(());
                 };
@@ -31,25 +31,25 @@ impl<S: Stream> Session<'_, S> {
                 if publish.qos == QoS::AtLeastOnce {
                     self.wire.send(Packet::PubAck(PubAck::new(publish.pkid))).await?;
                 }
-                self.answer(topic.request_id(), Reply::kept_from(answer)).await
+                self.answer(topic.request_id(), Reply::refused(error)).await
             }
-            Act::Silence { reads } => Err(silence(self.wire, services, reads).await),
-            Act::NoAck => self.handle_without(ack, packet).await,
-            Act::CloseBeforeAck(why) => {
+            Decision::Silence { reads } => Err(silence(self.wire, services, reads).await),
+            Decision::NoAck => self.handle_without(ack, packet).await,
+            Decision::CloseBeforeAck(reason) => {
                 self.handle_without(ack, packet).await?;
-                Err(why)
+                Err(reason)
             }
-            Act::CloseAfterAck(why) => {
+            Decision::CloseAfterAck(reason) => {
                 self.handle(packet).await?;
-                Err(why)
+                Err(reason)
             }
-            Act::Close(why) => Err(why),
+            Decision::Close(reason) => Err(reason),
             // Only CONNECT can be refused.
-            Act::Pass | Act::Refuse(_) => self.handle(packet).await,
+            Decision::Pass | Decision::Refuse(_) => self.handle(packet).await,
         }
     }
 
-    async fn handle_without(&mut self, ack: Withheld, packet: Packet) -> Result<(), Why> {
+    async fn handle_without(&mut self, ack: Withheld, packet: Packet) -> Result<(), DisconnectReason> {
         self.wire.withhold(Some(ack));
         let handled = self.handle(packet).await;
         self.wire.withhold(None);
@@ -57,7 +57,7 @@ impl<S: Stream> Session<'_, S> {
     }
 }
 
-/// What a packet is about to do, and which packet tells the device that it is done.
+/// What a packet is about to do, and which packet acknowledges it.
 fn phase_of(packet: &Packet) -> Option<(Phase, Withheld)> {
     let Packet::Publish(publish) = packet else {
         return None;

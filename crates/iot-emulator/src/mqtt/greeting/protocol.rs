@@ -7,12 +7,12 @@ const CONNECT: u8 = 0x10;
 /// No protocol has a longer name.
 const LONGEST_NAME: usize = 6;
 
-/// What the bytes so far tell.
+/// What the bytes so far decide.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Spoken {
     /// Nothing yet.
     Unknown,
-    /// MQTT 3.1.1, or no CONNECT at all: the packet itself will tell.
+    /// MQTT 3.1.1, or no CONNECT at all: the packet itself will decide.
     Ours,
     Other(OtherProtocol),
 }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_level_tells_the_version() {
+    fn the_level_decides_the_version() {
         for (name, level, expected) in [
             ("MQTT", 4, Spoken::Ours),
             ("MQTT", 5, Spoken::Other(OtherProtocol::Mqtt5)),
@@ -102,9 +102,9 @@ mod tests {
     }
 
     proptest! {
-        /// Bytes that tell nothing are few, so no client keeps a connection waiting with more of them.
+        /// Bytes that decide nothing are few, so no client keeps a connection waiting with more of them.
         #[test]
-        fn a_dozen_and_a_half_bytes_always_tell(bytes in prop::collection::vec(any::<u8>(), 14..40)) {
+        fn a_dozen_and_a_half_bytes_always_decide(bytes in prop::collection::vec(any::<u8>(), 14..40)) {
             prop_assert_ne!(protocol(&bytes), Spoken::Unknown);
         }
     }

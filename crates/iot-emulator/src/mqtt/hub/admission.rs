@@ -56,7 +56,7 @@ pub(crate) fn admit(
             "modules are not emulated",
         ));
     }
-    let unknown = || Refused::new(ConnectReturnCode::NotAuthorized, "the hub does not know the device");
+    let unknown = || Refused::new(ConnectReturnCode::NotAuthorized, "the hub has no such device");
     let device = services.registry.device(&user.device_id).ok_or_else(unknown)?;
     let now = clock::now();
     // The application is asked before the device is locked: a change of identities locks in this order.

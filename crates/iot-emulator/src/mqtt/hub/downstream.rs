@@ -9,29 +9,28 @@ use tokio::sync::oneshot;
 
 use super::{Call, Session};
 use crate::clock;
-use crate::journal::{Event, Why};
+use crate::journal::{DisconnectReason, Event};
 use crate::stream::Stream;
 
 impl<S: Stream> Session<'_, S> {
     /// Sends what waits in the queue, if the device wants it.
-    pub(super) async fn deliver(&mut self) -> Result<(), Why> {
+    pub(super) async fn deliver(&mut self) -> Result<(), DisconnectReason> {
         let Some(qos) = self.message_qos() else {
             return Ok(());
         };
         self.device
             .expire(clock::now(), &self.services.store, &self.services.journal);
         while let Some((number, publish)) = self.next_message(qos) {
-            let last = if self.services.weather.is_calm() {
-                None
-            } else {
-                Box::pin(self.before_delivery()).await?
+            let last = match self.services.gate.has_rules() {
+                true => Box::pin(self.before_delivery()).await?,
+                false => None,
             };
             if qos == QoS::AtMostOnce {
                 self.complete(number).await?;
             }
             self.wire.send(Packet::Publish(publish)).await?;
-            if let Some(why) = last {
-                return Err(why);
+            if let Some(reason) = last {
+                return Err(reason);
             }
         }
         Ok(())
@@ -53,14 +52,14 @@ impl<S: Stream> Session<'_, S> {
         Some((number, publish))
     }
 
-    pub(super) async fn acknowledged(&mut self, packet_id: u16) -> Result<(), Why> {
+    pub(super) async fn acknowledged(&mut self, packet_id: u16) -> Result<(), DisconnectReason> {
         match self.in_flight.remove(&packet_id) {
             Some(number) => self.complete(number).await,
             None => Ok(()),
         }
     }
 
-    async fn complete(&self, number: u64) -> Result<(), Why> {
+    async fn complete(&self, number: u64) -> Result<(), DisconnectReason> {
         let (was_waiting, stored) = self.device.complete(number, &self.services.store);
         self.services.store.durable(stored).await?;
         if was_waiting {
@@ -76,7 +75,7 @@ impl<S: Stream> Session<'_, S> {
         name: String,
         payload: Bytes,
         reply: oneshot::Sender<(u16, Bytes)>,
-    ) -> Result<(), Why> {
+    ) -> Result<(), DisconnectReason> {
         // Those that were never answered are not waited for any more.
         self.calls.retain(|_, call| !call.reply.is_closed());
         self.next_call += 1;
@@ -102,7 +101,7 @@ impl<S: Stream> Session<'_, S> {
         subscription: &Subscription,
         topic: FromHub,
         body: Bytes,
-    ) -> Result<(), Why> {
+    ) -> Result<(), DisconnectReason> {
         if self.subscriptions.contains(subscription) {
             let publish = Publish::from_bytes(topic.to_string(), QoS::AtMostOnce, body);
             self.wire.send(Packet::Publish(publish)).await?;

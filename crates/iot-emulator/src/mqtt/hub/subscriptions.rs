@@ -7,7 +7,7 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe};
 
 use super::Session;
-use crate::journal::Why;
+use crate::journal::DisconnectReason;
 use crate::mqtt::packets::granted_qos;
 use crate::stream::Stream;
 
@@ -42,10 +42,10 @@ impl Subscriptions {
 }
 
 impl<S: Stream> Session<'_, S> {
-    pub(super) async fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), Why> {
+    pub(super) async fn subscribe(&mut self, subscribe: &Subscribe) -> Result<(), DisconnectReason> {
         let mut granted = Vec::with_capacity(subscribe.filters.len());
         for filter in &subscribe.filters {
-            let refused = || Why::Violation(format!("subscribed to `{}`", filter.path));
+            let refused = || DisconnectReason::Violation(format!("subscribed to `{}`", filter.path));
             let subscription: Subscription = filter.path.parse().map_err(|_| refused())?;
             match &subscription {
                 Subscription::CloudToDevice { device_id } | Subscription::ModuleInputs { device_id, .. }
@@ -58,7 +58,7 @@ impl<S: Stream> Session<'_, S> {
             let qos = granted_qos(filter.qos);
             self.subscriptions.insert(subscription, qos);
             if self.subscriptions.0.len() > MAX_SUBSCRIPTIONS {
-                return Err(Why::Violation("more than 5 subscriptions".into()));
+                return Err(DisconnectReason::Violation("more than 5 subscriptions".into()));
             }
             granted.push(SubscribeReasonCode::Success(qos));
         }
@@ -70,7 +70,7 @@ impl<S: Stream> Session<'_, S> {
         self.deliver().await
     }
 
-    pub(super) async fn unsubscribe(&mut self, unsubscribe: &Unsubscribe) -> Result<(), Why> {
+    pub(super) async fn unsubscribe(&mut self, unsubscribe: &Unsubscribe) -> Result<(), DisconnectReason> {
         for topic in &unsubscribe.topics {
             if let Ok(subscription) = topic.parse::<Subscription>() {
                 self.subscriptions.remove(&subscription);
@@ -84,7 +84,7 @@ impl<S: Stream> Session<'_, S> {
             .await?)
     }
 
-    /// Tells the service side: who may call methods, and what a kept session will have subscribed.
+    /// Records for the service side whether methods may be called, and what a kept session will have subscribed.
     fn subscriptions_changed(&self) {
         let takes_methods = self.subscriptions.contains(&Subscription::Methods);
         let mut state = self.device.lock();

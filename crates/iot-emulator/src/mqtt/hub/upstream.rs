@@ -15,27 +15,27 @@ use super::Session;
 use crate::clock;
 use crate::documented;
 use crate::hub::Device;
-use crate::journal::{Event, Why};
+use crate::journal::{DisconnectReason, Event};
 use crate::services::Services;
 use crate::stats::count;
 use crate::stream::Stream;
 use crate::unconfirmed::{RETAIN_PROPERTY, TWIN_BAD_PATCH};
 
 impl<S: Stream> Session<'_, S> {
-    /// Takes a message in if it is telemetry, as most are; says whether it was. Nothing is waited for.
-    pub(super) fn take_telemetry(&mut self, publish: &Publish) -> Result<bool, Why> {
+    /// Takes a message in if it is telemetry, as most are; returns whether it was. Nothing is waited for.
+    pub(super) fn take_telemetry(&mut self, publish: &Publish) -> Result<bool, DisconnectReason> {
         refuse_qos_2(publish)?;
         let Some(telemetry) = Telemetry::read(&publish.topic).map_err(unreadable)? else {
             return Ok(false);
         };
         if telemetry.module_id.is_some() || telemetry.device_id != self.device.id.as_str() {
             let reason = format!("published as another device: `{}`", publish.topic);
-            return Err(Why::Violation(reason));
+            return Err(DisconnectReason::Violation(reason));
         }
         let properties = telemetry.properties;
         let size = publish.payload.len() + properties.as_str().len();
         if size > *documented::MESSAGE {
-            return Err(Why::Violation(format!("a message of {size} bytes")));
+            return Err(DisconnectReason::Violation(format!("a message of {size} bytes")));
         }
         if publish.retain {
             let mut properties = PropertyBag::from(properties);
@@ -48,7 +48,7 @@ impl<S: Stream> Session<'_, S> {
         Ok(true)
     }
 
-    pub(super) async fn publish(&mut self, publish: &Publish) -> Result<(), Why> {
+    pub(super) async fn publish(&mut self, publish: &Publish) -> Result<(), DisconnectReason> {
         refuse_qos_2(publish)?;
         let topic: ToHub = publish.topic.parse().map_err(unreadable)?;
         match topic {
@@ -72,14 +72,14 @@ impl<S: Stream> Session<'_, S> {
     }
 
     /// Acknowledges a message, if that is wanted.
-    pub(super) fn acknowledge(&mut self, publish: &Publish) -> Result<(), Why> {
+    pub(super) fn acknowledge(&mut self, publish: &Publish) -> Result<(), DisconnectReason> {
         if publish.qos == QoS::AtLeastOnce {
             self.wire.put(Packet::PubAck(PubAck::new(publish.pkid)))?;
         }
         Ok(())
     }
 
-    async fn report(&mut self, request_id: RequestId, body: &[u8]) -> Result<(), Why> {
+    async fn report(&mut self, request_id: RequestId, body: &[u8]) -> Result<(), DisconnectReason> {
         match self.device.report(body, clock::now(), &self.services.store) {
             Ok((version, stored)) => {
                 self.services.store.durable(stored).await?;
@@ -95,7 +95,8 @@ impl<S: Stream> Session<'_, S> {
                     message: bad.to_string(),
                     timestamp_utc: Some(clock::ticks(clock::now())),
                 };
-                let body = serde_json::to_vec(&error).map_err(|error| Why::Violation(error.to_string()))?;
+                let body =
+                    serde_json::to_vec(&error).map_err(|error| DisconnectReason::Violation(error.to_string()))?;
                 self.answer_twin(400, request_id, None, body.into()).await
             }
         }
@@ -107,7 +108,7 @@ impl<S: Stream> Session<'_, S> {
         request_id: RequestId,
         version: Option<u64>,
         body: Bytes,
-    ) -> Result<(), Why> {
+    ) -> Result<(), DisconnectReason> {
         let topic = FromHub::TwinResponse {
             status,
             request_id,
@@ -129,15 +130,15 @@ impl<S: Stream> Session<'_, S> {
     }
 }
 
-fn refuse_qos_2(publish: &Publish) -> Result<(), Why> {
+fn refuse_qos_2(publish: &Publish) -> Result<(), DisconnectReason> {
     if publish.qos == QoS::ExactlyOnce {
-        return Err(Why::Violation("published with QoS 2".into()));
+        return Err(DisconnectReason::Violation("published with QoS 2".into()));
     }
     Ok(())
 }
 
-fn unreadable(error: TopicError) -> Why {
-    Why::Violation(error.to_string())
+fn unreadable(error: TopicError) -> DisconnectReason {
+    DisconnectReason::Violation(error.to_string())
 }
 
 /// Takes telemetry in whose properties are not what the device wrote.

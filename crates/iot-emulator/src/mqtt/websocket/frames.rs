@@ -68,7 +68,7 @@ pub(crate) struct WebSocket<S> {
     message: Bytes,
     /// The client's close frame came, or its connection ended.
     ended: bool,
-    /// What the client is told at the end.
+    /// The close code that the client gets at the end.
     code: Option<CloseCode>,
     /// Since our close frame was written: for how long the client's is waited for.
     farewell: Option<Pin<Box<Sleep>>>,
@@ -118,7 +118,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    /// Sends what waits. There is nothing more to send once both have said farewell.
+    /// Sends what waits. There is nothing more to send once both have sent a close frame.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match ready!(Pin::new(&mut self.frames).poll_flush(cx)) {
             Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => Poll::Ready(Ok(())),
@@ -130,7 +130,7 @@ where
         match error {
             Error::Io(error) => error,
             Error::ConnectionClosed | Error::AlreadyClosed => io::ErrorKind::UnexpectedEof.into(),
-            // The client said farewell, and there is nothing more to be sent.
+            // The client sent a close frame, and there is nothing more to be sent.
             Error::Protocol(ProtocolError::SendAfterClosing) => io::ErrorKind::BrokenPipe.into(),
             Error::Capacity(_) => self.fault(WebSocketFault::TooLarge),
             error => self.fault(WebSocketFault::Protocol(error.to_string())),

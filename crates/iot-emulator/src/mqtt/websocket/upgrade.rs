@@ -44,7 +44,7 @@ pub(crate) enum NoWebSocket {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     status: StatusCode,
-    /// What a client of HTTP is told besides.
+    /// A header that a client of HTTP gets besides.
     header: Option<(&'static str, &'static str)>,
     reason: String,
 }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_request_gets_the_status_that_says_what_is_wrong() {
+    fn any_other_request_gets_the_status_for_what_is_wrong() {
         let long = format!("X: {}\r\nUpgrade", "x".repeat(MAX_HEAD));
         for (from, to, status) in [
             ("GET", "POST", 405),

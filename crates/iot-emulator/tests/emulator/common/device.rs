@@ -64,7 +64,7 @@ pub(crate) struct Device {
 pub(crate) trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line for S {}
 
-/// How to say CONNECT.
+/// What a CONNECT holds.
 pub(crate) struct Hello {
     pub(crate) connect: Connect,
 }
@@ -182,14 +182,14 @@ impl Device {
         TlsConnector::from(Arc::new(config)).connect(name, tcp).await
     }
 
-    /// Dials, says CONNECT and gives the answer.
+    /// Dials, sends CONNECT and returns the answer.
     pub(crate) async fn greet(emulator: &impl Place, party: Option<&Party>, hello: Hello) -> (Self, ConnAck) {
         let mut device = Self::dial(emulator, party).await;
         let answer = device.hello(hello).await;
         (device, answer)
     }
 
-    /// Says CONNECT and gives the answer.
+    /// Sends CONNECT and returns the answer.
     pub(crate) async fn hello(&mut self, hello: Hello) -> ConnAck {
         self.send(Packet::Connect(hello.connect)).await;
         let Packet::ConnAck(answer) = self.next().await else {
@@ -319,7 +319,7 @@ impl Device {
         }
     }
 
-    /// Whether the other side closes within a minute, whatever it says before.
+    /// Whether the other side closes within a minute, whatever it sends before.
     pub(crate) async fn ends(&mut self) -> bool {
         let end = async { while let Some(Ok(_)) = self.framed.next().await {} };
         tokio::time::timeout(Duration::from_secs(60), end).await.is_ok()

@@ -3,7 +3,7 @@
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// Somebody with a certificate, its key, and the certificates above it.
+/// A party with a certificate, its key, and the certificates above it.
 pub(crate) struct Party {
     pub(crate) pem: String,
     der: CertificateDer<'static>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iot_emulator::{Config, Emulator, Event, FaultRules, Phase, Quota, Service, Why};
+use iot_emulator::{Config, DisconnectReason, Emulator, Event, FaultRules, Phase, Quota, Service};
 use iot_protocol::id::HubHost;
 use reqwest::Method;
 use rumqttc::mqttbytes::QoS;
@@ -52,7 +52,7 @@ async fn struck(emulator: &Emulator, phase: Phase, verdict: &'static str) {
 }
 
 fn ended_by_rule(event: &Event) -> bool {
-    matches!(event, Event::Disconnected { why: Why::Fault(rule), .. } if rule == "r")
+    matches!(event, Event::Disconnected { reason: DisconnectReason::Fault(rule), .. } if rule == "r")
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_twin_is_refused_late_or_never_answered() {
 }
 
 #[tokio::test]
-async fn a_black_hole_takes_everything_and_says_nothing() {
+async fn a_black_hole_takes_everything_and_sends_nothing() {
     for verdict in ["black-hole", "stop-reading"] {
         let (emulator, rest, leaf) = with(&rule("subscribe", &format!("\"{verdict}\"\ncount = 1")), "").await;
         let mut device = Device::online(&emulator, &leaf, "t-1").await;
@@ -178,7 +178,7 @@ async fn a_black_hole_takes_everything_and_says_nothing() {
             rest.raw(Method::GET, "/emulator/devices/t-1", None).await.1["connected"],
             json!(true)
         );
-        // Whoever comes anew is served, and the old connection ends.
+        // A new connection is served, and the old one ends.
         let mut newcomer = Device::connect(&emulator, &leaf, Hello::hub("t-1")).await;
         device.is_closed().await;
         newcomer.send(Packet::PingReq).await;
@@ -188,7 +188,7 @@ async fn a_black_hole_takes_everything_and_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_is_cut_or_left_in_silence_before_anything_is_said() {
+async fn a_connection_is_cut_or_left_in_silence_before_anything_is_sent() {
     for (phase, verdict) in [
         (Phase::Accept, "drop"),
         (Phase::Accept, "black-hole"),
@@ -224,7 +224,13 @@ async fn a_device_whose_certificate_expires_at_the_hub_comes_back_through_dps() 
     device.send_publish(EVENTS, QoS::AtLeastOnce, "{}").await;
     device.is_closed().await;
     event(&emulator, "t-1", |event| {
-        matches!(event, Event::Disconnected { why: Why::Expired, .. })
+        matches!(
+            event,
+            Event::Disconnected {
+                reason: DisconnectReason::Expired,
+                ..
+            }
+        )
     })
     .await;
     let (_, answer) = Device::greet(&emulator, Some(&leaf), Hello::hub("t-1")).await;
@@ -282,7 +288,7 @@ async fn a_device_is_deleted_from_the_hub_and_a_disabled_one_waits_for_an_operat
 }
 
 #[tokio::test]
-async fn a_restart_drops_everybody_closes_the_port_for_a_while_and_forgets_nothing() {
+async fn a_restart_drops_every_connection_closes_the_port_for_a_while_and_loses_nothing() {
     let faults = rule("telemetry", "\"restart\"\ndown = \"400ms\"\ncount = 1");
     let (emulator, _, leaf) = with(&faults, "").await;
     let mut waiting = Device::connect(&emulator, &leaf, Hello::dps("t-1")).await;
@@ -301,7 +307,7 @@ async fn a_restart_drops_everybody_closes_the_port_for_a_while_and_forgets_nothi
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert!(refused > 0, "the port was closed");
-    // The hub still knows the device: no new registration is needed.
+    // The hub still has the device: no new registration is needed.
     let answer = device.ask(Packet::Connect(Hello::hub("t-1").connect)).await;
     assert!(matches!(answer, Some(Packet::ConnAck(ack)) if ack.code == ConnectReturnCode::Success));
 }
@@ -392,7 +398,7 @@ async fn rules_are_listed_with_their_hits_switched_and_removed_while_it_runs() {
 }
 
 #[tokio::test]
-async fn registrations_above_the_quota_are_told_when_to_come_back() {
+async fn registrations_above_the_quota_are_refused_with_a_time_to_come_back() {
     let (emulator, _, leaf) = with("", "[dps]\nregistrations = \"1/min\"").await;
     Device::register(&emulator, &leaf, "t-1").await;
     let mut device = Device::connect(&emulator, &leaf, Hello::dps("t-1")).await;
@@ -469,7 +475,7 @@ async fn telemetry_above_the_quota_is_held_back_and_then_costs_the_connection() 
             event,
             Event::Disconnected {
                 service: Service::Hub,
-                why: Why::Throttled
+                reason: DisconnectReason::Throttled
             }
         )
     };
@@ -478,7 +484,7 @@ async fn telemetry_above_the_quota_is_held_back_and_then_costs_the_connection() 
 }
 
 #[tokio::test]
-async fn requests_above_the_quota_are_told_when_to_come_back() {
+async fn requests_above_the_quota_are_refused_with_a_time_to_come_back() {
     // Enrolling the group took one of them.
     let (emulator, rest, _) = with("", "[central]\nrequests = \"3/min\"").await;
     let mut statuses = Vec::new();
