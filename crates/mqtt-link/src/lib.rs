@@ -82,5 +82,5 @@ pub use phase::Phase;
 pub use proxy::{InvalidProxy, Proxy};
 pub use session::PacketId;
 pub use stream::WebSocketFault;
-pub use tls::{Tls, TlsSetupError, TrustRoots};
+pub use tls::{Tls, TlsSetupError, TrustRoots, client_config};
 pub use wire::{MalformedPacket, Qos};

@@ -56,18 +56,25 @@ pub struct Tls {
     without_certificate: Arc<ClientConfig>,
 }
 
+/// The configuration of a TLS client without a certificate of its own: TLS 1.2 and 1.3 with the aws-lc-rs provider,
+/// trusting `roots`. Session resumption and client certificates are the caller's to set.
+pub fn client_config(roots: TrustRoots) -> Result<ClientConfig, TlsSetupError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Verifier::new(root_store(roots)?, Arc::clone(&provider))?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsSetupError::Provider)?
+        // This is how a custom verifier is set; ours lets rustls' own decide.
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(config)
+}
+
 impl Tls {
     /// TLS 1.2 and 1.3 with the aws-lc-rs provider, trusting `roots`.
     pub fn new(roots: TrustRoots) -> Result<Self, TlsSetupError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = Verifier::new(root_store(roots)?, Arc::clone(&provider))?;
-        let mut without_certificate = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(TlsSetupError::Provider)?
-            // This is how a custom verifier is set; ours lets rustls' own decide.
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let mut without_certificate = client_config(roots)?;
         without_certificate.resumption = Resumption::disabled();
         let mut with_certificate = without_certificate.clone();
         with_certificate.client_auth_cert_resolver = Arc::new(ClientCertResolver);
