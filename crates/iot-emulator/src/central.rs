@@ -24,9 +24,10 @@ pub use template::{Command, Request};
 pub(crate) use token::{LIFETIME, Resource, Role, Token};
 
 use crate::attestation::{Attested, Authority, Enrollments, Individual, Refusal, attest};
-use crate::certificate::{Certificate, Thumbprint, hex_upper};
+use crate::certificate::{Certificate, Thumbprint};
 use crate::error::StartError;
 use crate::hub::Twin;
+use crate::random::random_hex;
 use crate::store::{Changes, Content, Record, Store};
 
 /// The application.
@@ -353,6 +354,6 @@ impl Enrollments for Application {
 /// A new version mark, in the form that the documentation shows: base64 of a quoted GUID.
 pub(crate) fn new_etag() -> String {
     use base64::Engine;
-    let mark = hex_upper(&rand::random::<[u8; 16]>()).to_lowercase();
+    let mark = random_hex::<16>();
     base64::prelude::BASE64_STANDARD.encode(format!("\"{mark}\""))
 }

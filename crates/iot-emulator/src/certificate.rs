@@ -205,7 +205,7 @@ fn in_words(name: &[u8]) -> String {
     X509Name::from_der(name).map_or_else(|_| String::new(), |(_, name)| name.to_string())
 }
 
-pub(crate) fn hex_upper(bytes: &[u8]) -> String {
+fn hex_upper(bytes: &[u8]) -> String {
     let digits = |byte: &u8| [byte >> 4, byte & 0xF].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)]));
     bytes.iter().flat_map(digits).collect()
 }

@@ -74,6 +74,7 @@ mod mqtt;
 mod pem;
 mod phase;
 mod quota;
+mod random;
 mod registrations;
 mod rest;
 mod runs;

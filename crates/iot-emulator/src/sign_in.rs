@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
-use crate::certificate::hex_upper;
+use crate::random::random_hex;
 
 /// How long a link waits to be followed.
 pub(crate) const CODE_LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -101,7 +101,7 @@ impl Secrets {
         if self.0.len() == LIMIT {
             self.0.pop_front();
         }
-        let secret = hex_upper(&rand::random::<[u8; 32]>()).to_lowercase();
+        let secret = random_hex::<32>();
         self.0.push_back((digest(&secret), now + lifetime));
         secret
     }

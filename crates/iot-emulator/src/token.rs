@@ -4,7 +4,7 @@ use std::fmt;
 
 use subtle::ConstantTimeEq;
 
-use crate::certificate::hex_upper;
+use crate::random::random_hex;
 
 /// A secret: it is compared and handed out, never printed.
 #[derive(Clone)]
@@ -13,8 +13,8 @@ pub(crate) struct ApiToken(Box<str>);
 impl ApiToken {
     /// Makes a new token in the form of IoT Central's. It does not expire.
     pub(crate) fn generate() -> Self {
-        let application = hex_upper(&rand::random::<[u8; 16]>()).to_lowercase();
-        let signature = hex_upper(&rand::random::<[u8; 32]>()).to_lowercase();
+        let application = random_hex::<16>();
+        let signature = random_hex::<32>();
         Self(format!("SharedAccessSignature sr={application}&sig={signature}&skn=emulator&se=253402300799000").into())
     }
 

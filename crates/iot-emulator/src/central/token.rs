@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest;
 use subtle::ConstantTimeEq;
 
-use crate::certificate::hex_upper;
+use crate::random::random_hex;
 use crate::store::{Record, Table};
 
 /// How long a token is valid by default: about a year.
@@ -56,8 +56,8 @@ impl Record for Token {
 impl Token {
     /// Makes a token, and its secret in the form of IoT Central's.
     pub(crate) fn generate(id: &str, role: Role, expiry: Timestamp) -> (Self, String) {
-        let application = hex_upper(&rand::random::<[u8; 16]>()).to_lowercase();
-        let signature = hex_upper(&rand::random::<[u8; 32]>()).to_lowercase();
+        let application = random_hex::<16>();
+        let signature = random_hex::<32>();
         let expires = expiry.as_millisecond();
         let secret = format!("SharedAccessSignature sr={application}&sig={signature}&skn={id}&se={expires}");
         let token = Self {

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::attestation::Attested;
-use crate::certificate::{Certificate, hex_upper};
+use crate::certificate::Certificate;
 use crate::clock;
 use crate::journal::Event;
+use crate::random::random_hex;
 use crate::services::Services;
 use crate::stats::count;
 use crate::unconfirmed::{DPS_BAD_BODY, DPS_ID_MISMATCH};
@@ -158,6 +159,6 @@ pub(super) fn error(code: u32, message: &str, now: Timestamp) -> ServiceError {
 }
 
 pub(super) fn guid() -> String {
-    let hex = hex_upper(&rand::random::<[u8; 16]>()).to_lowercase();
+    let hex = random_hex::<16>();
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

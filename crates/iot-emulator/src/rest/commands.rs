@@ -17,9 +17,9 @@ use super::error::no_device;
 use super::extract::{Body, Path};
 use super::paging::Listing;
 use crate::central::CommandRecord;
-use crate::certificate::hex_upper;
 use crate::hub::{InvokeError, invoke};
 use crate::journal::Event;
+use crate::random::random_hex;
 use crate::unconfirmed::COMMAND_UNANSWERED;
 
 /// Largest payload of a method.
@@ -134,7 +134,7 @@ async fn give(
         .await
         .map_err(unanswered)?;
     let record = CommandRecord {
-        id: hex_upper(&rand::random::<[u8; 16]>()).to_lowercase(),
+        id: random_hex::<16>(),
         method,
         request: body.request,
         response: Some(response).filter(|response| !response.is_null()),

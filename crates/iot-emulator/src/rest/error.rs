@@ -5,9 +5,9 @@ use axum::response::{IntoResponse, Response};
 use iot_protocol::IdError;
 use serde_json::json;
 
-use crate::certificate::hex_upper;
 use crate::clock;
 use crate::hub::BadPatch;
+use crate::random::random_hex;
 use crate::store::NotStored;
 
 /// An error in IoT Central's shape.
@@ -77,7 +77,7 @@ impl IntoResponse for ApiError {
         let body = json!({"error": {
             "code": self.code,
             "message": self.message,
-            "requestId": hex_upper(&rand::random::<[u8; 16]>()).to_lowercase(),
+            "requestId": random_hex::<16>(),
             "time": clock::http_date(clock::now()),
         }});
         let code = (

@@ -15,8 +15,8 @@ use super::extract::{Body, Path};
 use super::middleware::ApiVersion;
 use super::paging::Listing;
 use crate::central::{Application, Entry, Group, GroupType, Owner, SigningCertificate, new_etag};
-use crate::certificate::hex_upper;
 use crate::clock;
+use crate::random::random_hex;
 use crate::unconfirmed::NOT_VERIFIED;
 
 /// Longest id of a group.
@@ -260,7 +260,7 @@ pub(super) async fn generate_code(
     let mut application = rest.services.central.write();
     let group = application.groups.get_mut(&id).ok_or_else(no_group)?;
     let signing = group.certificate_mut(entry).as_mut().ok_or_else(no_certificate)?;
-    let code = hex_upper(&rand::random::<[u8; 24]>());
+    let code = random_hex::<24>().to_uppercase();
     signing.code = Some(code.clone());
     application.store_group(&id, &rest.services.store);
     Ok(Json(json!({ "verificationCode": code })))

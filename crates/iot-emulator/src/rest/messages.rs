@@ -18,11 +18,11 @@ use super::body::parse;
 use super::error::ApiError;
 use super::extract::{Body, Path};
 use super::operator::find;
-use crate::certificate::hex_upper;
 use crate::clock;
 use crate::documented;
 use crate::hub::{CloudMessage, DEFAULT_TTL};
 use crate::journal::Event;
+use crate::random::random_hex;
 use crate::unconfirmed::QUEUE_FULL;
 
 /// Room for the fixed part of the topic, whose length MQTT writes in 16 bits.
@@ -125,11 +125,7 @@ fn expires(message: &MessageBody, now: Timestamp) -> Result<Timestamp, ApiError>
 /// The message's id, and all its properties.
 fn properties(message: &MessageBody, device: &str) -> (String, PropertyBag) {
     let given = message.properties.get(MESSAGE_ID).cloned().flatten();
-    let message_id = message
-        .message_id
-        .clone()
-        .or(given)
-        .unwrap_or_else(|| hex_upper(&rand::random::<[u8; 16]>()).to_lowercase());
+    let message_id = message.message_id.clone().or(given).unwrap_or_else(random_hex::<16>);
     let mut properties = PropertyBag::new()
         .with(MESSAGE_ID, &message_id)
         .with(TO, &format!("/devices/{device}/messages/devicebound"));
