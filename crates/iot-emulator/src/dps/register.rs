@@ -35,6 +35,9 @@ pub(super) fn register(
 ) -> Result<Registration, ServiceError> {
     let now = clock::now();
     let request = parse(id, body, now)?;
+    // Once more, although CONNECT has passed: a connection may stay for minutes before it registers, and meanwhile the
+    // certificate may have expired and its enrollment may have been disabled or removed. The enrollment at this
+    // moment decides.
     let attested = services
         .central
         .attest(id, chain, now)
@@ -64,6 +67,7 @@ pub(super) fn register(
     let mut changes = services.store.changes();
     let outcome = match application.assign(id, group.is_some(), services.approval, request.model_id(), &mut changes) {
         Ok(device_id) => {
+            // The hub gets the thumbprint of the leaf that registered, and from now on accepts no other.
             let placed = services.registry.enroll(
                 &device_id,
                 leaf.thumbprint(),

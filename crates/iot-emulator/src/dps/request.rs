@@ -60,6 +60,7 @@ pub(crate) async fn serve(
     let response = match request {
         Request::Register { body } => {
             let registered = register(services, id, chain, body);
+            // No device may be assigned to a hub that would not have its identity after a crash.
             services.store.settled().await?;
             operation_id = registered.as_ref().ok().map(|begun| begun.operation_id.clone());
             registered.map(|registration| Response::from(&registration))

@@ -38,7 +38,7 @@ struct Content<T> {
 
 /// The message will not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NotRunning;
+pub(crate) struct Closed;
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, Content<T>> {
@@ -47,10 +47,10 @@ impl<T> Shared<T> {
 }
 
 impl<T> Sender<T> {
-    pub(crate) fn send(&self, message: T) -> Result<(), NotRunning> {
+    pub(crate) fn send(&self, message: T) -> Result<(), Closed> {
         let mut content = self.0.lock();
         if content.is_closed {
-            return Err(NotRunning);
+            return Err(Closed);
         }
         content.messages.push_back(message);
         let reader = content.reader.take();
@@ -143,6 +143,6 @@ mod tests {
         sender.send(Arc::clone(&message)).unwrap();
         drop(receiver);
         assert_eq!(Arc::strong_count(&message), 1);
-        assert_eq!(sender.send(message), Err(NotRunning));
+        assert_eq!(sender.send(message), Err(Closed));
     }
 }

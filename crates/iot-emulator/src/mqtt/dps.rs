@@ -84,6 +84,8 @@ fn admit(connect: &Connect, user: &DpsUserName, chain: &[Certificate], services:
             "the client id is not the registration id",
         ));
     }
+    // A client that is not enrolled gets no session. What counts for a registration is checked again at the PUT
+    // (`dps/register.rs`), since a connection outlives what may change in the meantime.
     match services.central.attest(&user.registration_id, chain, clock::now()) {
         Ok(_) => Ok(()),
         Err(refusal) => Err(Refused::new(BAD_CERTIFICATE, refusal.to_string())),

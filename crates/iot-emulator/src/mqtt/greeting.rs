@@ -69,6 +69,7 @@ async fn arrive<'a, S: Stream>(
         }
     };
     match user(&connect) {
+        // The user name alone decides between the services: SDKs use one port and may name any server in SNI.
         Ok(UserName::Dps(user)) if peer.gateway.is_none() => {
             dps::serve(wire, &connect, &user, &peer.chain, services, stop).await;
         }
@@ -79,6 +80,7 @@ async fn arrive<'a, S: Stream>(
         }
         Ok(UserName::Hub(user)) => match hub::admit(connect, &user, &peer, services) {
             Ok(admitted) => {
+                // Quotas and faults come after the admission: they are for devices, and a stranger uses up no quota.
                 let wire = at_connect(wire, services, Service::Hub, user.device_id.as_str()).await?;
                 return Some(hub::begin(wire, admitted, services, stop));
             }

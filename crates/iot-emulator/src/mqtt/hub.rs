@@ -203,6 +203,7 @@ impl<'a, S: Stream> Session<'a, S> {
 
     /// Ends only with a reason to end.
     async fn run(&mut self) -> Result<Infallible, DisconnectReason> {
+        // CONNACK promises the session that was resumed or begun, so that is on the disk first.
         self.stored().await?;
         self.wire.accept(self.resumed).await?;
         Box::pin(self.deliver()).await?;
@@ -228,6 +229,7 @@ impl<'a, S: Stream> Session<'a, S> {
                     continue;
                 }
             };
+            // The short way of a message: without rules, telemetry is checked, counted and acknowledged in place.
             let is_taken = match &input {
                 Input::Packet(Packet::Publish(publish)) if !self.services.gate.has_rules() => {
                     self.take_telemetry(publish)?

@@ -193,8 +193,8 @@ async fn greeted<S: Stream>(
     }
 }
 
-/// Makes TLS, or logs why not. The stream is on the heap, too: it is handed on from one owner to the next, and a future
-/// has room for each of them.
+/// Performs the TLS handshake; an error is the reason for the journal. The stream is on the heap, too: it is handed on
+/// from one owner to the next, and a future has room for each of them.
 async fn handshake<S: Stream>(tcp: S, port: &Port, services: &Services) -> Result<(Box<TlsStream<S>>, Peer), String> {
     let accepted = TlsAcceptor::from(Arc::clone(&port.tls)).accept(tcp).await;
     let mut stream = Box::new(accepted.map_err(|error| format!("TLS handshake failed: {error}"))?);

@@ -56,6 +56,7 @@ pub(crate) fn admit(
             "modules are not emulated",
         ));
     }
+    // The hub refers no device to another hub: after any refusal the device has to register again, and DPS assigns.
     let unknown = || Refused::new(ConnectReturnCode::NotAuthorized, "the hub has no such device");
     let device = services.registry.device(&user.device_id).ok_or_else(unknown)?;
     let now = clock::now();
@@ -87,10 +88,14 @@ pub(crate) fn admit(
         if !state.enabled {
             return Err(Refused::new(ConnectReturnCode::NotAuthorized, "the device is disabled"));
         }
+        // The thumbprint of the last registration and the dates count, and neither chain nor enrollment: a change of
+        // the enrollment reaches the hub with the next registration, which is what makes a roll of certificates
+        // seamless.
         let registered = match &state.thumbprint {
             Some(thumbprint) => authenticate(thumbprint, &peer.chain, now),
             None => Err(Refusal::NotRegistered),
         };
+        // A child of a gateway need never register, so its enrollment may vouch for it instead.
         registered
             .or_else(|refusal| downstream.unwrap_or(Err(refusal)))
             .map_err(|refusal| Refused::new(BAD_CERTIFICATE, refusal.to_string()))?;

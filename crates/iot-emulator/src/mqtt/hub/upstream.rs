@@ -44,6 +44,7 @@ impl<S: Stream> Session<'_, S> {
         } else {
             receive(&self.device, self.services, properties, &publish.payload);
         }
+        // After the message is counted, so that an acknowledged message is always a received one.
         self.acknowledge(publish)?;
         Ok(true)
     }
@@ -60,6 +61,7 @@ impl<S: Stream> Session<'_, S> {
                 self.answer_twin(200, request_id, None, document.into()).await
             }
             ToHub::TwinReport { request_id } => {
+                // PUBACK confirms the receipt; what waits for the disk is the answer on the response topic.
                 self.acknowledge(publish)?;
                 self.report(request_id, &publish.payload).await
             }
