@@ -95,7 +95,6 @@ pub(crate) async fn sign_in(
     refused("That is not the API token of this emulator.")
 }
 
-/// Ends the session.
 pub(crate) async fn sign_out(State(page): State<Page>, headers: HeaderMap) -> Response {
     if let Some(session) = page.session(&headers) {
         page.listener.sign_in().end(session, Instant::now());

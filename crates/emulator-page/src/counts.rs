@@ -26,7 +26,6 @@ pub(crate) struct Counts {
     pub(crate) rate: Option<f64>,
 }
 
-/// The last count.
 #[derive(Debug, Default)]
 pub(crate) struct Latest(Mutex<Option<Counts>>);
 

@@ -5,7 +5,6 @@ use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-/// The link to a device.
 pub(crate) fn device_path(id: &str) -> String {
     format!("/devices/{}", encoded(id))
 }
@@ -57,7 +56,6 @@ pub(crate) fn count(number: impl TryInto<u64>) -> String {
     text
 }
 
-/// So many rules.
 pub(crate) fn rules(number: usize) -> String {
     format!("{} rule{}", count(number), if number == 1 { "" } else { "s" })
 }
@@ -71,7 +69,6 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
-/// A temperature.
 pub(crate) fn celsius(degrees: f64) -> String {
     format!("{degrees:.1}\u{202f}°C")
 }

@@ -96,7 +96,6 @@ fn individual(device: &Device<'_>, now: Timestamp) -> Markup {
     }
 }
 
-/// The cells of a certificate.
 pub(crate) fn certificate(certificate: Certificate<'_>, now: Timestamp) -> Markup {
     html! {
         td data-label="Subject" { (certificate.subject()) }

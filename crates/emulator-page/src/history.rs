@@ -13,7 +13,6 @@ const THERMOSTATS: usize = 4;
 /// Devices that are kept. One more, and the one that was not looked at for longest is dropped.
 const DEVICES: usize = 32;
 
-/// A temperature, and when it came.
 pub(crate) type Point = (Timestamp, f64);
 
 /// The points of a device's thermostats, by component.

@@ -61,7 +61,6 @@ fn fragments(page: &Page, filter: &Filter) -> [Fragment; 1] {
     [Fragment { id: "journal", content }]
 }
 
-/// Events as a list.
 pub(crate) fn list(entries: &[Entry], with_device: bool) -> Markup {
     let now = view::now();
     html! {

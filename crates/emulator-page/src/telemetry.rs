@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::format;
 
-/// A name and its last value.
 #[derive(Debug, Clone)]
 pub(crate) struct Last {
     pub(crate) component: Option<String>,

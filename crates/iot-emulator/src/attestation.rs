@@ -18,7 +18,6 @@ mod path;
 #[cfg(test)]
 mod tests;
 
-/// What is enrolled.
 pub(crate) trait Enrollments {
     /// The individual enrollment with this certificate, primary or secondary.
     fn individual(&self, leaf: &Thumbprint) -> Option<Individual>;
@@ -28,7 +27,6 @@ pub(crate) trait Enrollments {
     fn authorities(&self) -> impl Iterator<Item = Authority<'_>>;
 }
 
-/// An individual enrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Individual {
     /// The registration id, folded.

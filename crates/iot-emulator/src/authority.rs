@@ -43,7 +43,6 @@ impl Authority {
         })
     }
 
-    /// The public key.
     pub(crate) fn public_key(&self) -> &[u8] {
         self.key.public_key_raw()
     }

@@ -30,11 +30,9 @@ use crate::hub::Twin;
 use crate::random::random_hex;
 use crate::store::{Changes, Content, Record, Store};
 
-/// The application.
 #[derive(Debug, Default)]
 pub(crate) struct Central(RwLock<Application>);
 
-/// The application's content.
 #[derive(Debug, Default)]
 pub(crate) struct Application {
     pub(crate) groups: BTreeMap<String, Group>,
@@ -85,7 +83,6 @@ impl Central {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds the enrollment of a client.
     pub(crate) fn attest(
         &self,
         id: &RegistrationId,
@@ -168,12 +165,10 @@ impl Application {
         Ok(device.id.clone())
     }
 
-    /// The relationship of a device to its parent.
     pub(crate) fn parent(&self, child: &DeviceId) -> Option<&Relationship> {
         self.relationships.get(&fold(child))
     }
 
-    /// The relationships of a device to its children.
     pub(crate) fn children<'a>(&'a self, parent: &'a DeviceId) -> impl Iterator<Item = &'a Relationship> {
         self.relationships
             .values()
@@ -320,7 +315,6 @@ fn put_or_remove<R: Record>(store: &Store, key: &str, record: Option<&R>) {
 pub(crate) enum Owner<'a> {
     /// A device, by its folded id.
     Device(&'a str),
-    /// An entry of a group.
     Group(&'a str, Entry),
 }
 

@@ -95,7 +95,6 @@ impl Certificate {
         Self::from_der(&first.ok_or(NotACertificate)?.der)
     }
 
-    /// Whether it is for this public key.
     pub(crate) fn is_for(&self, public_key: &[u8]) -> bool {
         let parsed = X509Certificate::from_der(&self.der);
         parsed.is_ok_and(|(_, parsed)| *parsed.public_key().subject_public_key.data == *public_key)
@@ -121,12 +120,10 @@ impl Certificate {
         X509Certificate::from_der(&self.der).ok().map(|(_, parsed)| parsed)
     }
 
-    /// The subject in words.
     pub(crate) fn subject(&self) -> String {
         in_words(&self.subject)
     }
 
-    /// The issuer in words.
     pub(crate) fn issuer(&self) -> String {
         in_words(&self.issuer)
     }

@@ -26,15 +26,14 @@ pub enum Remedy {
 
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "its messages show what each field is")]
 pub enum StartError {
     /// A port can't be listened on, most often since another program has it.
     #[error("can't listen on {address} (`--{flag}`)")]
     Listen {
         /// The option that named the address.
         flag: &'static str,
-        /// The address.
         address: SocketAddr,
-        /// Why not.
         source: io::Error,
     },
     /// Without TLS, only this machine may reach the REST interface.
@@ -57,31 +56,18 @@ pub enum StartError {
     NoRoomForEdgeCa(PathBuf),
     /// The given Edge CA can't be used.
     #[error("`--edge-ca`: {} can't be used: {reason}", shown::path(path))]
-    EdgeCa {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
+    EdgeCa { path: PathBuf, reason: String },
     /// An Edge CA was brought for a device that no gateway stands for.
     #[error("`--edge-ca` names `{0}`, and no `--gateway` stands for that device")]
     EdgeCaWithoutGateway(DeviceId),
     /// A file of the state folder can't be read or written.
     #[error("state file {} can't be read or written", shown::path(path))]
-    State {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    State { path: PathBuf, source: io::Error },
     /// A file of the state folder holds something else than it should.
     #[error("state file {} is not usable: {reason}; {remedy}", shown::path(path))]
     BadState {
-        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
         reason: String,
-        /// What helps, and what it costs.
         remedy: Remedy,
     },
     /// A state folder is for one emulator at a time.

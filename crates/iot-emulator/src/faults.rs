@@ -117,7 +117,6 @@ impl Faults {
         faults
     }
 
-    /// Whether any rule is on.
     pub(crate) fn are_on(&self) -> bool {
         self.live.iter().any(|live| live.rule.enabled)
     }

@@ -65,7 +65,6 @@ impl Gate {
         self.has_rules.load(Relaxed)
     }
 
-    /// Reads or changes the rules.
     pub(crate) fn rules<T>(&self, with: impl FnOnce(&mut Faults) -> T) -> T {
         let mut faults = self.lock();
         let result = with(&mut faults);

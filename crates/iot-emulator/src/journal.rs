@@ -51,12 +51,10 @@ impl From<NotStored> for DisconnectReason {
 /// What can happen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "where a field has no comment, its name is what it holds")]
 pub enum Event {
     /// A connection ended before the client had identified itself.
-    Dropped {
-        /// Why.
-        reason: String,
-    },
+    Dropped { reason: String },
     /// A client named no server in its TLS handshake (SNI).
     NoServerName,
     /// A CONNECT was refused.
@@ -66,7 +64,6 @@ pub enum Event {
         service: Option<Service>,
         /// The return code of CONNACK.
         code: u8,
-        /// Why.
         reason: String,
     },
     /// A device comes through a gateway.
@@ -75,15 +72,10 @@ pub enum Event {
         gateway: String,
     },
     /// A client is connected.
-    Connected {
-        /// To which service.
-        service: Service,
-    },
+    Connected { service: Service },
     /// A connection ended.
     Disconnected {
-        /// From which service.
         service: Service,
-        /// Why.
         #[serde(flatten)]
         reason: DisconnectReason,
     },
@@ -92,9 +84,7 @@ pub enum Event {
         /// The enrollment group, or none for an individual enrollment.
         #[serde(skip_serializing_if = "Option::is_none")]
         group: Option<String>,
-        /// The device id in the hub.
         device_id: String,
-        /// The hub.
         hub: String,
     },
     /// A device was taken out of its hub; its next registration gives it to another.
@@ -103,10 +93,7 @@ pub enum Event {
         hub: String,
     },
     /// DPS did not assign a device.
-    RegistrationRefused {
-        /// Why.
-        reason: String,
-    },
+    RegistrationRefused { reason: String },
     /// The will of a device that went without a word.
     Will,
     /// A device reported properties.
@@ -121,7 +108,6 @@ pub enum Event {
     },
     /// A direct method was answered, or not.
     MethodInvoked {
-        /// The method.
         name: String,
         /// The device's status; none if it did not answer.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,32 +122,24 @@ pub enum Event {
     },
     /// A rule kept the emulator from what it was about to do.
     Fault {
-        /// The rule's id.
         rule: String,
-        /// At which moment.
         phase: Phase,
-        /// What the rule did.
         verdict: &'static str,
     },
     /// A certificate was uploaded for a device whose id is not its common name: DPS will refuse the device that shows it.
     CertificateOfAnotherName {
         /// Whether as `primary` or as `secondary`.
         slot: &'static str,
-        /// Its common name, if it has one.
         common_name: Option<String>,
     },
     /// A cloud-to-device message was put into the queue.
     MessageQueued,
     /// An operator dropped all cloud-to-device messages of a device.
-    MessagesPurged {
-        /// How many.
-        purged: usize,
-    },
+    MessagesPurged { purged: usize },
     /// A cloud-to-device message is done with.
     MessageCompleted,
     /// A cloud-to-device message waited too long. The hub calls this "dead lettered".
     MessageExpired {
-        /// Its id.
         #[serde(skip_serializing_if = "Option::is_none")]
         message_id: Option<String>,
     },

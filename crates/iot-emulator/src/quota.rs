@@ -41,7 +41,6 @@ pub(crate) struct Meter {
 /// The outcome of something that is too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Throttled {
-    /// Which limit.
     pub(crate) limit: &'static str,
     pub(crate) outcome: Outcome,
 }

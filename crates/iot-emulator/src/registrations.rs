@@ -77,7 +77,6 @@ pub(crate) struct Response {
 /// What a poll finds.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Polled {
-    /// The final answer.
     Done(Response),
     /// Not yet.
     Assigning(Response),

@@ -246,7 +246,6 @@ fn applications(surface: Surface) -> Surface {
         )
 }
 
-/// Routes about devices.
 fn devices(surface: Surface) -> Surface {
     surface
         .route("/devices", Resource::Devices, get(devices::list))

@@ -34,16 +34,13 @@ pub(crate) struct Run {
 /// What has come of one run, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct RunStats {
-    /// The id of the run.
     pub(crate) id: String,
-    /// Telemetry messages.
     pub(crate) telemetry_received: u64,
     /// Telemetry messages that were not sent before.
     pub(crate) telemetry_received_unique: u64,
 }
 
 impl Run {
-    /// Counts a message.
     pub(crate) fn count(&self, is_new: bool) {
         self.received.fetch_add(1, Relaxed);
         self.unique.fetch_add(u64::from(is_new), Relaxed);

@@ -23,7 +23,6 @@ pub(crate) use gate::{Decision, ErrorResponse};
 /// One tenant: its DPS, its hubs and its IoT Central application.
 #[derive(Debug)]
 pub(crate) struct Services {
-    /// The name of this machine.
     pub(crate) hostname: HubHost,
     pub(crate) id_scope: IdScope,
     pub(crate) dps_retry_after: Duration,

@@ -80,7 +80,6 @@ impl Store {
         Ok((Self { writer: Some(writer) }, content))
     }
 
-    /// An empty list of changes.
     pub(crate) fn changes(&self) -> Changes {
         Changes {
             kept: self.writer.is_some(),
@@ -121,7 +120,6 @@ impl Store {
 }
 
 impl Changes {
-    /// Writes a record.
     pub(crate) fn put<R: Record>(&mut self, key: &str, record: &R) {
         if self.kept {
             let value = serde_json::to_vec(record).expect("records are JSON objects with texts as keys");

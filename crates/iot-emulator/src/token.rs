@@ -31,7 +31,6 @@ impl ApiToken {
         given.ct_eq(self.0.as_bytes()).into()
     }
 
-    /// The secret itself.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

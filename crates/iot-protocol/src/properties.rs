@@ -27,8 +27,6 @@ pub const CONTENT_ENCODING: &str = "$.ce";
 pub const COMPONENT: &str = "$.sub";
 /// The receiver of a cloud-to-device message, e.g. `/devices/thermo-0001/messages/devicebound`.
 pub const TO: &str = "$.to";
-/// Application property with the device's own time of a message.
-pub const CREATION_TIME: &str = "iothub-creation-time-utc";
 /// Name of an offline command that IoT Central queued as a cloud-to-device message.
 pub const METHOD_NAME: &str = "method-name";
 
@@ -88,7 +86,7 @@ impl PropertyBag {
 
     /// Whether there is no property.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

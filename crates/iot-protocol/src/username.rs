@@ -16,9 +16,9 @@ use crate::id::{DeviceId, HubHost, IdScope, ModelId, RegistrationId};
 use crate::{UserNameError, query};
 
 /// The version of DPS's device interface that this project uses.
-pub const DPS_API_VERSION: &str = "2019-03-31";
+const DPS_API_VERSION: &str = "2019-03-31";
 /// The version of IoT Hub's device interface that this project uses. Plug and Play needs at least `2020-09-30`.
-pub const HUB_API_VERSION: &str = "2021-04-12";
+const HUB_API_VERSION: &str = "2021-04-12";
 
 /// `{idScope}/registrations/{registrationId}/api-version=…&ClientVersion=…`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -25,15 +25,15 @@ use crate::{Proxy, Tls};
 #[non_exhaustive]
 pub struct Endpoint {
     /// Host name or IP literal that TCP connects to.
-    pub connect_host: String,
+    pub(crate) connect_host: String,
     /// TCP port; 8883 for MQTT over TLS, 443 over WebSocket.
     pub port: u16,
     /// Name sent as SNI and verified against the server's certificate.
-    pub server_name: ServerName<'static>,
+    pub(crate) server_name: ServerName<'static>,
     /// Trust shared by all connections.
     pub tls: Tls,
     /// How MQTT travels inside TLS.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// The proxy that opens the TCP connection; none for a direct one.
     pub proxy: Option<Proxy>,
 }
@@ -102,7 +102,6 @@ impl Endpoint {
         }
     }
 
-    /// The server name as text.
     pub(crate) fn name(&self) -> String {
         match &self.server_name {
             ServerName::DnsName(name) => name.as_ref().to_owned(),

@@ -18,6 +18,7 @@ use crate::wire::{MalformedPacket, WireError};
 /// Why an open connection has ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "its messages show what each field is")]
 pub enum LinkError {
     /// The server closed the connection.
     #[error("connection was closed by the server")]
@@ -30,24 +31,15 @@ pub enum LinkError {
     Tls(#[source] rustls::Error),
     /// The server did not answer a PINGREQ.
     #[error("server did not answer a ping within {waited:?}")]
-    PingTimeout {
-        /// How long the answer was waited for.
-        waited: Duration,
-    },
+    PingTimeout { waited: Duration },
     /// The server sent nothing at all while a PUBACK or the answer to a PINGREQ was outstanding, for
     /// [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within).
     #[error("server was silent for {waited:?} while an answer was outstanding")]
-    PeerSilent {
-        /// How long nothing arrived.
-        waited: Duration,
-    },
+    PeerSilent { waited: Duration },
     /// The network accepted no more bytes for [`ConnectOptions::answer_within`](crate::ConnectOptions::answer_within),
     /// or for half of it at the end of such a silence.
     #[error("server did not read for {waited:?}")]
-    PeerNotReading {
-        /// How long nothing could be sent.
-        waited: Duration,
-    },
+    PeerNotReading { waited: Duration },
     /// The server sent what MQTT 3.1.1 does not allow.
     #[error("server broke the protocol")]
     Protocol(#[from] ProtocolError),
@@ -92,6 +84,7 @@ impl From<WireError> for LinkError {
 /// How the server broke MQTT 3.1.1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "its messages show what each field is")]
 pub enum ProtocolError {
     /// A packet can't be parsed or is over [`MAX_PACKET`].
     #[error("packet is malformed")]
@@ -101,57 +94,35 @@ pub enum ProtocolError {
     WebSocket(#[source] WebSocketFault),
     /// A packet that only a client may send, or one that has no place here.
     #[error("packet {packet} was not expected")]
-    Unexpected {
-        /// MQTT's name of the packet.
-        packet: &'static str,
-    },
+    Unexpected { packet: &'static str },
     /// A message arrived with QoS 2, which was never subscribed to.
     #[error("message came with qos 2, which was not granted")]
     QosNotGranted,
     /// A SUBACK does not have one answer per filter.
     #[error("suback has {received} answers for {asked} filters")]
-    SubackLength {
-        /// How many filters the SUBSCRIBE had.
-        asked: usize,
-        /// How many answers it had.
-        received: usize,
-    },
+    SubackLength { asked: usize, received: usize },
     /// Too many messages arrived before the answer to SUBSCRIBE or UNSUBSCRIBE.
     #[error("server sent more than {limit} messages before it answered")]
-    Flooded {
-        /// How many are kept for later.
-        limit: usize,
-    },
+    Flooded { limit: usize },
 }
 
 /// Why a message was not accepted for sending. Nothing was sent in that case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "its messages show what each field is")]
 pub enum PublishError {
     /// As many QoS 1 messages are unacknowledged as [`ConnectOptions::window`](crate::ConnectOptions::window) allows.
     #[error("message would exceed the window of {window} unacknowledged messages")]
-    WindowFull {
-        /// The limit.
-        window: u16,
-    },
+    WindowFull { window: u16 },
     /// The network accepts bytes more slowly than they are published.
     #[error("message would exceed the buffer of {limit} unsent bytes")]
-    BufferFull {
-        /// The limit.
-        limit: usize,
-    },
+    BufferFull { limit: usize },
     /// The packet would be over [`MAX_PACKET`].
     #[error("packet of {size} bytes is over the limit of {MAX_PACKET}")]
-    TooLarge {
-        /// What the packet would measure.
-        size: usize,
-    },
+    TooLarge { size: usize },
     /// A topic is empty, over 65,535 bytes, or has a wildcard or a NUL.
     #[error("topic `{topic}` can't be published to")]
-    InvalidTopic {
-        /// The topic as it was given.
-        topic: String,
-    },
+    InvalidTopic { topic: String },
     /// The connection has ended; [`Link::next`](crate::Link::next) returned the reason.
     #[error("connection has ended")]
     Ended,
@@ -178,34 +149,23 @@ impl PublishError {
 /// Why a subscription, or its end, failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "its messages show what each field is")]
 pub enum SubscribeError {
     /// The server refused these filters; it may have granted others of the same request.
     #[error("subscription to {} was refused", .filters.join(", "))]
-    Refused {
-        /// The refused ones.
-        filters: Vec<String>,
-    },
+    Refused { filters: Vec<String> },
     /// A filter is empty, too long, or has a wildcard where none is allowed; or there was no filter at all.
     #[error("topic filter `{filter}` is not valid")]
-    InvalidFilter {
-        /// The filter as it was given.
-        filter: String,
-    },
+    InvalidFilter { filter: String },
     /// The packet would be over [`MAX_PACKET`].
     #[error("subscription of {size} bytes is over the limit of {MAX_PACKET}")]
-    TooLarge {
-        /// What the packet would measure.
-        size: usize,
-    },
+    TooLarge { size: usize },
     /// All 65,535 packet ids are in use.
     #[error("subscription found every packet id in use")]
     NoPacketId,
     /// The answer did not come in time. The connection is still open, but the server may or may not have subscribed.
     #[error("subscription was not answered within {limit:?}")]
-    TimedOut {
-        /// How long it was waited for.
-        limit: Duration,
-    },
+    TimedOut { limit: Duration },
     /// The connection ended first.
     #[error(transparent)]
     Link(#[from] LinkError),

@@ -122,7 +122,7 @@ impl Proxy {
     }
 
     /// The proxy's port.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 

@@ -169,7 +169,6 @@ impl Session {
         Packet::PubAck(PubAck::new(packet_id.get()))
     }
 
-    /// Handles a packet from the server.
     pub(crate) fn receive(&mut self, packet: Packet, now: Instant) -> Result<Option<Incoming>, ProtocolError> {
         self.keep_alive.received(now);
         self.peer_watch.received(now);
@@ -245,7 +244,6 @@ impl Session {
         self.peer_watch.is_stalled()
     }
 
-    /// All bytes have been sent.
     pub(crate) fn write_finished(&mut self, now: Instant) {
         self.peer_watch.write_finished(now);
     }

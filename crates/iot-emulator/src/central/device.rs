@@ -24,7 +24,6 @@ pub enum Approval {
     Manual,
 }
 
-/// A device of the application.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) id: DeviceId,
@@ -54,7 +53,6 @@ pub(crate) struct Attestation {
     pub(crate) secondary: Option<Arc<Certificate>>,
 }
 
-/// A command that was given.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CommandRecord {

@@ -6,7 +6,6 @@ use super::new_etag;
 use crate::certificate::Certificate;
 use crate::store::{Record, Table};
 
-/// An X.509 enrollment group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) id: String,
@@ -66,7 +65,6 @@ impl Group {
         primary.chain(self.secondary.iter().map(|signing| (Entry::Secondary, signing)))
     }
 
-    /// One of the two certificates.
     pub(crate) fn certificate(&self, entry: Entry) -> Option<&SigningCertificate> {
         match entry {
             Entry::Primary => self.primary.as_ref(),

@@ -19,7 +19,6 @@ const REPOSITORY: [(&str, &str); 2] = [
     ),
 ];
 
-/// A device template.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Template {
     pub(crate) id: String,
@@ -141,7 +140,6 @@ impl Template {
         contents.filter(|content| is_a(content, "Component"))
     }
 
-    /// The names of the model's components.
     pub(crate) fn component_names(&self) -> impl Iterator<Item = &str> {
         self.components().filter_map(|component| component["name"].as_str())
     }

@@ -41,7 +41,6 @@ pub(crate) struct Usage {
     pub(crate) may_sign: bool,
     /// Its extended key usage allows clients.
     pub(crate) may_be_client: bool,
-    /// It has name constraints.
     pub(crate) constrains_names: bool,
     /// An extension is there more than once, which none may be (4.2).
     pub(crate) has_doubled_extension: bool,

@@ -16,18 +16,19 @@ use crate::unconfirmed::{DPS_THROTTLED, DPS_UNKNOWN_OPERATION, DPS_UNKNOWN_REGIS
 /// The published versions of the device interface that SDKs in use name.
 pub(crate) const API_VERSIONS: [&str; 3] = ["2019-03-31", "2021-06-01", "2021-10-01"];
 
-/// What a device asks for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Request<'a> {
-    /// To be registered.
-    Register { body: &'a [u8] },
+    Register {
+        body: &'a [u8],
+    },
     /// How its registration goes.
-    Poll { operation_id: &'a str },
+    Poll {
+        operation_id: &'a str,
+    },
     /// The record of its last registration; over HTTPS only.
     LookUp,
 }
 
-/// What it gets.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,

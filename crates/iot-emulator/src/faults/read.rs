@@ -36,7 +36,6 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 /// A client gives up a connection that is held longer than this.
 const LONGEST_DELAY: Duration = Duration::from_secs(600);
 
-/// The rules of a preset or of a file.
 pub(super) fn load(preset_or_file: &str) -> Result<Vec<Rule>, Invalid> {
     if let Some((_, text)) = PRESETS.iter().find(|(name, _)| *name == preset_or_file) {
         return from_toml(preset_or_file, text);

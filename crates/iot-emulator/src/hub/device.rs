@@ -72,13 +72,15 @@ pub(crate) struct Connection {
 /// What a session has to do.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// End the connection.
     Close(DisconnectReason),
     /// There is something in the queue.
     Deliver,
     /// Desired properties changed; they are sent to the device once they are stored.
-    Desired { version: u64, patch: Bytes, stored: Ticket },
-    /// Call a method.
+    Desired {
+        version: u64,
+        patch: Bytes,
+        stored: Ticket,
+    },
     Method {
         name: String,
         payload: Bytes,
@@ -169,7 +171,6 @@ impl Device {
         Ok((version, stored))
     }
 
-    /// Queues a cloud-to-device message.
     pub(crate) fn send(&self, message: CloudMessage, store: &Store) -> Result<(), QueueFull> {
         let mut state = self.lock();
         let number = state.queue.push(message.clone())?;

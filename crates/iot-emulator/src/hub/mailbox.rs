@@ -20,7 +20,6 @@ pub(crate) fn mailbox<T>() -> (Sender<T>, Receiver<T>) {
 #[derive(Debug)]
 pub(crate) struct Sender<T>(Arc<Shared<T>>);
 
-/// Takes messages out.
 #[derive(Debug)]
 pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 

@@ -11,7 +11,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::device::{Command, Device};
 
-/// Why a method has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvokeError {
     #[error("the device is not online, or takes no methods")]

@@ -48,7 +48,6 @@ pub(super) struct Session {
     pub(super) messages: Option<u8>,
 }
 
-/// A waiting cloud-to-device message.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Message {
     pub(super) properties: Vec<(String, Option<String>)>,

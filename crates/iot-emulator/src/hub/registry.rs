@@ -71,7 +71,6 @@ pub(crate) enum CantMove {
 }
 
 impl Registry {
-    /// An empty registry.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn new(hubs: Hubs) -> Self {
         let devices = Devices {
@@ -103,7 +102,6 @@ impl Registry {
         &self.hubs
     }
 
-    /// Whether there is a hub by this name.
     pub(crate) fn has_hub(&self, name: &HubHost) -> bool {
         self.hubs.position(name).is_some()
     }

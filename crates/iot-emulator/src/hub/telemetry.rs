@@ -21,7 +21,6 @@ const VALUE: usize = 4096;
 /// The longest name of a value or a component that is remembered: that of DTDL version 3.
 const NAME: usize = 512;
 
-/// Received telemetry.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     received: u64,
@@ -119,7 +118,6 @@ impl Inbox {
         }
     }
 
-    /// The last value of one name.
     pub(crate) fn value(&self, component: Option<&str>, name: &str) -> Option<(Timestamp, Value)> {
         let known = self.values.iter().find(|known| known.is(component, name))?;
         Some((known.at, serde_json::from_str(&known.json).ok()?))
@@ -146,7 +144,6 @@ impl Inbox {
         self.last
     }
 
-    /// The properties of the last message.
     pub(crate) fn last_properties(&self) -> PropertyBag {
         // It was read before it was kept.
         self.properties.parse().unwrap_or_default()

@@ -46,7 +46,6 @@ pub(crate) struct Stamp {
     pub(crate) at: Timestamp,
 }
 
-/// A patch is not acceptable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadPatch {
     #[error("the patch is not a JSON object")]
@@ -66,7 +65,6 @@ impl Twin {
         Stored::default().into()
     }
 
-    /// Both sections.
     pub(crate) fn document(&self) -> TwinDocument {
         TwinDocument {
             desired: self.desired.section(),

@@ -95,7 +95,6 @@ fn publish_will(will: &LastWill, device: &Device, services: &Services) {
     }
 }
 
-/// A device that is connected.
 pub(crate) struct Session<'a, S> {
     wire: Wire<S>,
     device: Arc<Device>,
@@ -128,7 +127,6 @@ struct Call {
 }
 
 impl<'a, S: Stream> Session<'a, S> {
-    /// Takes the device's connection over.
     fn begin(wire: Wire<S>, admitted: Admitted, services: &'a Services, epoch: &CancellationToken) -> Self {
         let Admitted {
             device,

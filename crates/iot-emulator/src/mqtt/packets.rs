@@ -24,7 +24,6 @@ const BACKLOG: usize = 64 * 1024;
 /// How long a peer may refuse to read before it is given up.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
-/// One connection.
 pub(crate) struct Wire<S> {
     stream: S,
     unread: BytesMut,
@@ -188,7 +187,6 @@ impl<S: Stream> Wire<S> {
         self.withheld = kind;
     }
 
-    /// Answers CONNECT.
     pub(crate) async fn accept(&mut self, session_present: bool) -> Result<(), WireError> {
         self.send(Packet::ConnAck(ConnAck::new(
             ConnectReturnCode::Success,

@@ -8,7 +8,6 @@ use crate::services::Services;
 use crate::stats::count;
 use crate::stream::Stream;
 
-/// Why a CONNECT is refused.
 pub(crate) struct Refused {
     pub(crate) code: ConnectReturnCode,
     pub(crate) reason: String,

@@ -11,18 +11,14 @@ use tokio::time::timeout;
 
 use super::error::ApiError;
 
-/// Largest body of a request.
 pub(super) const MAX_BODY: usize = 1 << 20;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 
-/// The parameters of the path.
 pub(super) struct Path<T>(pub(super) T);
 
-/// The query.
 pub(super) struct Query<T>(pub(super) T);
 
-/// The whole body.
 pub(super) struct Body(pub(super) Bytes);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {

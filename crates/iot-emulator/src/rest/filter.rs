@@ -16,12 +16,10 @@ pub(super) trait Fields {
 
     /// The text of a field; none equals nothing.
     fn text(&self, field: &str) -> Option<&str>;
-    /// The truth value of a field.
     fn flag(&self, field: &str) -> bool;
     fn display_name(&self) -> &str;
 }
 
-/// A condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Filter {
     All(Vec<Self>),
@@ -45,7 +43,6 @@ pub(super) enum Comparison {
     GreaterOrEqual,
 }
 
-/// Why a text is not a filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadFilter {
     #[error("`{0}` is not expected here")]

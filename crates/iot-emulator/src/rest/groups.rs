@@ -19,7 +19,6 @@ use crate::clock;
 use crate::random::random_hex;
 use crate::unconfirmed::NOT_VERIFIED;
 
-/// Longest id of a group.
 const MAX_ID: usize = 255;
 
 #[derive(Deserialize)]

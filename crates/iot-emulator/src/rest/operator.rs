@@ -137,7 +137,6 @@ fn move_to(rest: &Rest, id: &str, target: Target<'_>) -> Result<HubHost, ApiErro
     })
 }
 
-/// The device in its hub.
 pub(super) fn find(rest: &Rest, id: &str) -> Result<Arc<Device>, ApiError> {
     let id: DeviceId = id.parse()?;
     rest.services

@@ -20,7 +20,6 @@ use super::paging::Listing;
 use crate::central::Relationship;
 use crate::unconfirmed::SECOND_PARENT;
 
-/// Longest id of a relationship.
 const MAX_ID: usize = 255;
 
 #[derive(Deserialize)]

@@ -19,7 +19,6 @@ use crate::clock;
 use crate::services::Services;
 use crate::unconfirmed::TOKEN_EXISTS;
 
-/// Longest id of a token.
 const MAX_ID: usize = 128;
 
 #[derive(Deserialize)]

@@ -22,7 +22,6 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(1800);
 /// What the caller has to do; delays are over, and what a rule does to a device is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Nothing is in the way.
     Pass,
     /// Do nothing more, and close.
     Close(DisconnectReason),
@@ -32,12 +31,13 @@ pub(crate) enum Decision {
     CloseAfterAck(DisconnectReason),
     /// Do it, and leave the answer out.
     NoAck,
-    /// Refuse CONNECT.
     Refuse(ConnectReturnCode),
     /// Do nothing, and respond with an error.
     Respond(ErrorResponse),
     /// Send nothing any more, and read or don't.
-    Silence { reads: bool },
+    Silence {
+        reads: bool,
+    },
 }
 
 /// An error in the place of the response.

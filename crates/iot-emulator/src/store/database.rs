@@ -264,7 +264,6 @@ fn options_for_no_link() -> OpenOptions {
     options()
 }
 
-/// Whether the file is the one at `path`.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;

@@ -4,11 +4,9 @@ use serde::de::DeserializeOwned;
 /// Something that is stored, as a JSON object. A change of its form needs a new
 /// [`VERSION`](super::database::VERSION) of the database.
 pub(crate) trait Record: Serialize + DeserializeOwned {
-    /// Where it is stored.
     const TABLE: Table;
 }
 
-/// The tables of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
     /// Enrollment groups by id.
@@ -27,7 +25,6 @@ pub(crate) enum Table {
     Identities,
     /// What a device of the hub sent about itself, and its session, by device id.
     Sessions,
-    /// Twins by device id.
     Twins,
     /// Waiting cloud-to-device messages by device id and number.
     Messages,

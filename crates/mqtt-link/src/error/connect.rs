@@ -11,33 +11,27 @@ use crate::phase::Phase;
 /// Why a connection could not be opened: in which phase, and what the cause was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "its messages show what each field is")]
 pub enum ConnectError {
     /// The host name has no address.
     #[error("address of `{host}` could not be looked up")]
     Dns {
-        /// What was looked up.
         host: String,
-        /// The resolver's error.
         #[source]
         source: io::Error,
     },
     /// No address of the host accepted a TCP connection; this is the error of the last one.
     #[error("tcp connection to `{host}` port {port} failed")]
     Tcp {
-        /// The host connected to.
         host: String,
-        /// The port connected to.
         port: u16,
-        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// The proxy accepted a TCP connection and did not open a tunnel to the server.
     #[error("proxy `{proxy}` did not connect")]
     Proxy {
-        /// The proxy's host and port.
         proxy: String,
-        /// What it answered.
         #[source]
         source: ProxyFailure,
     },
@@ -56,30 +50,19 @@ pub enum ConnectError {
     Upgrade {
         /// The name in SNI.
         server_name: String,
-        /// What the server answered.
         #[source]
         source: UpgradeFailure,
     },
     /// The server answered CONNECT with a refusal.
     #[error("connection of `{client_id}` was refused: {refusal}")]
-    Refused {
-        /// The client that was refused.
-        client_id: String,
-        /// MQTT's return code.
-        refusal: ConnectRefusal,
-    },
+    Refused { client_id: String, refusal: ConnectRefusal },
     /// The server closed the connection instead of answering CONNECT.
     #[error("connection of `{client_id}` was closed before it was acknowledged")]
-    Closed {
-        /// Who was not answered.
-        client_id: String,
-    },
+    Closed { client_id: String },
     /// The socket failed before CONNACK.
     #[error("connection of `{client_id}` failed before it was acknowledged")]
     Io {
-        /// Who was not answered.
         client_id: String,
-        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -89,7 +72,6 @@ pub enum ConnectError {
     /// The time limit was reached in this phase.
     #[error("connecting timed out after {limit:?} ({phase})")]
     TimedOut {
-        /// The phase that was under way.
         phase: Phase,
         /// The time limit for all phases together.
         limit: Duration,
@@ -211,7 +193,7 @@ impl ConnectRefusal {
     }
 
     /// A stable snake_case word for counting.
-    pub fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::ProtocolVersion => "mqtt_protocol_version",
             Self::ClientId => "mqtt_client_id",

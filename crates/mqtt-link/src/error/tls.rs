@@ -28,7 +28,7 @@ pub enum TlsFailure {
 
 impl TlsFailure {
     /// Whether it is neither our certificate nor the server's that was refused.
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Self::Tls(rustls::Error::InvalidCertificate(_)) | Self::Dates { .. } => false,
             Self::Tls(error) => !refuses_our_certificate(error),
@@ -77,7 +77,7 @@ impl TlsFailure {
     }
 
     /// A stable snake_case word for counting.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Tls(error) | Self::Dates { error, .. } => reason(error),
             Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => "tls_closed",

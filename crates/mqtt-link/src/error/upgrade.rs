@@ -34,7 +34,7 @@ fn hint(status: u16) -> &'static str {
 
 impl ProxyFailure {
     /// Whether the proxy may accept the same connection later.
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Self::Refused { status } => is_passing(*status),
             _ => true,
@@ -42,7 +42,7 @@ impl ProxyFailure {
     }
 
     /// A stable snake_case word for counting.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Refused { status: 407 } => "proxy_authentication",
             Self::Refused { .. } => "proxy_refused",
@@ -73,7 +73,7 @@ pub enum UpgradeFailure {
 
 impl UpgradeFailure {
     /// Whether the server may accept the same upgrade later.
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Self::Refused { status } => is_passing(*status),
             Self::Subprotocol => false,
@@ -82,7 +82,7 @@ impl UpgradeFailure {
     }
 
     /// A stable snake_case word for counting.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "ws_refused",
             Self::Subprotocol => "ws_subprotocol",

@@ -79,7 +79,6 @@ fn io_error(error: Error) -> io::Error {
     }
 }
 
-/// A stream of bytes over a WebSocket.
 #[derive(Debug)]
 pub(crate) struct WebSocket<S> {
     frames: WebSocketStream<S>,

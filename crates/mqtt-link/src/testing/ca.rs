@@ -60,7 +60,7 @@ impl TestCa {
     }
 
     /// A client certificate with this subject CN: chain and key.
-    pub fn client_der(&self, common_name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    pub(crate) fn client_der(&self, common_name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let mut params = named(common_name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         der(self.sign(&params))

@@ -47,7 +47,7 @@ pub struct Seen {
     /// The request for a WebSocket, if the script has one.
     pub upgrade: Option<UpgradeRequest>,
     /// All packets, in their order.
-    pub packets: Vec<Packet>,
+    pub(crate) packets: Vec<Packet>,
 }
 
 /// The request for a WebSocket.

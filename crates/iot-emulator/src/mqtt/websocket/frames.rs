@@ -60,7 +60,6 @@ impl WebSocketFault {
     }
 }
 
-/// A stream of bytes over a WebSocket.
 #[derive(Debug)]
 pub(crate) struct WebSocket<S> {
     frames: WebSocketStream<S>,
