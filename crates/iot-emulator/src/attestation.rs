@@ -1,4 +1,4 @@
-//! Who a client is, by its certificates. Pure: enrollments, chain and date are handed in.
+//! Which device a client is, by its certificates. Pure: enrollments, chain and date are passed in.
 //!
 //! First the individual enrollment for the registration id, whose primary or secondary certificate the leaf has to be;
 //! only where there is none, the chain is climbed from the leaf, and the first authority that belongs to an enrollment

@@ -57,7 +57,7 @@ pub enum StartError {
     /// The given Edge CA can't be used.
     #[error("`--edge-ca`: {} can't be used: {reason}", shown::path(path))]
     EdgeCa { path: PathBuf, reason: String },
-    /// An Edge CA was brought for a device that no gateway stands for.
+    /// An Edge CA was given for a device that no gateway stands for.
     #[error("`--edge-ca` names `{0}`, and no `--gateway` stands for that device")]
     EdgeCaWithoutGateway(DeviceId),
     /// A file of the state folder can't be read or written.

@@ -1,4 +1,4 @@
-//! Faults as rules: at which moment, to whom and how often something goes wrong, and what.
+//! Faults as rules: at which moment, to which devices and how often something goes wrong, and what.
 //!
 //! Everything here is pure: the time is passed in, and chance comes from the seed, the rule's id, the device's id and how
 //! often the rule was about that device. So the same devices that do the same meet the same faults.

@@ -1,4 +1,4 @@
-//! The one place that can keep the emulator from what it is about to do: quotas and faults.
+//! The one place that decides whether the emulator may do what it is about to do: quotas and faults.
 //!
 //! The emulator asks at each [`Phase`]. With neither quotas nor rules, that is a look at one flag. Quotas come first:
 //! they are the service's own limits, so that what they refuse never reaches the fault rules, and a rule for "the first
@@ -18,7 +18,7 @@ use crate::phase::Phase;
 use crate::quota::{Meter, Quota, Throttled};
 use restart::Restarts;
 
-/// Marks a request that a person has made by a click here. Quotas and faults are not in its way: the page is the operator's,
+/// Marks a request that a person has made by a click. Quotas and faults do not apply to it: the page is the operator's,
 /// and the author of a rule has to be able to remove it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Click;

@@ -14,13 +14,13 @@
 //! | `mqtt` | everything that a connection of a device passes: ports, WebSocket, packets, CONNECT, sessions |
 //! | `tls`, `authority`, `state` | what clients trust, and the folder where it is kept |
 //! | [`Gateway`] | the devices behind an IoT Edge device |
-//! | `attestation`, `certificate` | who a client is, by its certificates |
+//! | `attestation`, `certificate` | which device a client is, by its certificates |
 //! | `dps` | registration |
 //! | `hub` | identities, twins, telemetry, methods, cloud-to-device messages |
 //! | `central`, `rest` | the IoT Central application, and its REST interface |
 //! | [`extension`], [`view`] | what else is served beside REST, and what that may read: the page, in `emulator-page` |
 //! | `store` | what outlives the process, in a database of the state folder |
-//! | `gate` | the one place that is asked before anything is done, and can be in the way: quotas and faults |
+//! | `gate` | the one place that is asked before anything is done: quotas and faults |
 //! | `quota`, `faults` | [`Quota`] and [`FaultRules`]: what is too much, and what goes wrong on request |
 //! | [`Stats`], [`Journal`] | what happened |
 //! | `documented` | limits that are kept whatever the quota is |

@@ -6,8 +6,8 @@
 //! | `websocket` | MQTT over WebSocket |
 //! | `packets` | MQTT packets over a byte stream |
 //! | `greeting` | the first packet, which decides which service is wanted |
-//! | `peer`, `refusal` | who is at the other end, and how it is refused |
-//! | `gate` | what can be in the way of a connection |
+//! | `peer`, `refusal` | what is at the other end, and how it is refused |
+//! | `gate` | what quotas and faults do to a connection |
 //! | `dps`, `hub` | the sessions |
 
 mod bind;

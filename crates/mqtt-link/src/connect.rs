@@ -72,12 +72,12 @@ pub(crate) async fn open(
 
     let (addresses, dns) = clock.run(Phase::Dns, look_up(endpoint)).await?;
     let looked_up = Instant::now();
-    let tcp = clock.run(Phase::Tcp, reach(endpoint, &addresses)).await?;
+    let tcp = clock.run(Phase::Tcp, open_transport(endpoint, &addresses)).await?;
     let opened = Instant::now();
-    let tls = clock.run(Phase::Tls, shake_hands(endpoint, credentials, tcp)).await?;
+    let tls = clock.run(Phase::Tls, tls_handshake(endpoint, credentials, tcp)).await?;
     let secured = Instant::now();
     let (packets, ack) = clock
-        .run(Phase::Mqtt, introduce(endpoint, options, connect, tls))
+        .run(Phase::Mqtt, mqtt_handshake(endpoint, options, connect, tls))
         .await?;
     let acknowledged = Instant::now();
 
@@ -100,9 +100,9 @@ pub async fn probe(endpoint: &Endpoint, limit: Duration) -> Result<(), ConnectEr
         limit,
     };
     let (addresses, _) = clock.run(Phase::Dns, look_up(endpoint)).await?;
-    let tcp = clock.run(Phase::Tcp, reach(endpoint, &addresses)).await?;
-    let shaking = shake_hands(endpoint, &Credentials::None, tcp);
-    let mut tls = clock.run(Phase::Tls, shaking).await?;
+    let tcp = clock.run(Phase::Tcp, open_transport(endpoint, &addresses)).await?;
+    let handshake = tls_handshake(endpoint, &Credentials::None, tcp);
+    let mut tls = clock.run(Phase::Tls, handshake).await?;
     // The server has presented its certificate; whether it closes in order does not matter.
     let _ = timeout_at(clock.deadline, tls.shutdown()).await;
     Ok(())
@@ -153,7 +153,7 @@ async fn look_up(endpoint: &Endpoint) -> Result<(Vec<SocketAddr>, Duration), Con
 }
 
 /// Opens the socket, and through a proxy the tunnel.
-async fn reach(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+async fn open_transport(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
     let mut tcp = open_tcp(endpoint, addresses).await?;
     if let Some(proxy) = &endpoint.proxy {
         open_tunnel(&mut tcp, proxy, &endpoint.connect_host, endpoint.port)
@@ -177,19 +177,19 @@ async fn open_tcp(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpSt
         })
 }
 
-async fn shake_hands(
+async fn tls_handshake(
     endpoint: &Endpoint,
     credentials: &Credentials,
     tcp: TcpStream,
 ) -> Result<TlsStream<Socket>, ConnectError> {
     endpoint
         .tls
-        .shake_hands(credentials, endpoint.server_name.clone(), Socket::new(tcp))
+        .handshake(credentials, endpoint.server_name.clone(), Socket::new(tcp))
         .await
         .map_err(|failure| tls_error(endpoint, failure))
 }
 
-async fn introduce(
+async fn mqtt_handshake(
     endpoint: &Endpoint,
     options: &ConnectOptions,
     connect: Connect,

@@ -85,21 +85,21 @@ impl Tls {
     }
 
     /// Performs the handshake with `server_name` as the device that has these `credentials`.
-    pub(crate) async fn shake_hands(
+    pub(crate) async fn handshake(
         &self,
         credentials: &Credentials,
         server_name: ServerName<'static>,
         socket: Socket,
     ) -> Result<TlsStream<Socket>, TlsFailure> {
         let connect = |config: &Arc<ClientConfig>| TlsConnector::from(Arc::clone(config)).connect(server_name, socket);
-        let shaking = async {
-            let shaken = match credentials {
+        let handshake = async {
+            let stream = match credentials {
                 Credentials::X509(key) => SHOWN.scope(Arc::clone(key), connect(&self.with_certificate)).await,
                 Credentials::Sas(_) | Credentials::None => connect(&self.without_certificate).await,
             };
-            shaken.map_err(|error| TlsFailure::from(error).with_leaf(REFUSED.with(|refused| refused.take())))
+            stream.map_err(|error| TlsFailure::from(error).with_leaf(REFUSED.with(|refused| refused.take())))
         };
-        REFUSED.scope(RefCell::new(None), shaking).await
+        REFUSED.scope(RefCell::new(None), handshake).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! DPS over HTTPS: the requests of MQTT as paths, each with the certificates that the client showed for its connection.
 //!
-//! There is no CONNECT, so a device is attested at each request, and what can be in the way is asked at the request itself.
+//! There is no CONNECT, so a device is attested at each request, and quotas and faults apply to the request itself.
 //!
 //! Source: [Device registration at runtime](https://learn.microsoft.com/rest/api/iot-dps/device/runtime-registration).
 
@@ -143,7 +143,7 @@ async fn wrong_method() -> Response {
     respond(Err(error(error_code_of(405), "Method not allowed.", clock::now())))
 }
 
-/// A device that has proved who it is.
+/// A device that has proved its identity.
 struct Client<'a> {
     services: &'a Services,
     id_scope: &'a str,

@@ -41,7 +41,7 @@ pub(crate) struct Reply {
 }
 
 impl Request<'_> {
-    /// The moment at which quotas and faults may be in the way.
+    /// The phase at which quotas and faults apply.
     pub(crate) fn phase(self) -> Phase {
         match self {
             Self::Register { .. } => Phase::Register,

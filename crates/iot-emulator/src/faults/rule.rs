@@ -9,7 +9,7 @@ use super::draw::draw;
 use super::glob::fits;
 use crate::phase::Phase;
 
-/// When something happens to whom.
+/// When something happens, and to which devices.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// Its id; empty until it has been added.

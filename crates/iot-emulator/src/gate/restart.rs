@@ -49,7 +49,7 @@ impl Restarts {
     }
 
     /// Waits until ports may be open again; at once when none has to be closed.
-    pub(crate) async fn over(&self) {
+    pub(crate) async fn wait_until_open(&self) {
         loop {
             let closed_until = self.now.lock().unwrap_or_else(PoisonError::into_inner).closed_until;
             match closed_until {
@@ -68,13 +68,13 @@ mod tests {
     async fn a_restart_ends_what_was_there_before_and_nothing_that_comes_after() {
         let stop = CancellationToken::new();
         let restarts = Restarts::new(stop.clone());
-        restarts.over().await;
+        restarts.wait_until_open().await;
         let before = restarts.epoch();
         let start = Instant::now();
         restarts.begin(Duration::from_millis(60));
         restarts.begin(Duration::from_millis(5));
         assert!(before.is_cancelled());
-        restarts.over().await;
+        restarts.wait_until_open().await;
         assert!(
             start.elapsed() >= Duration::from_millis(60),
             "the longest restart counts"

@@ -323,7 +323,7 @@ impl DeviceState {
     ) -> (u64, Receiver<Command>) {
         self.connections += 1;
         let (commands, receiver) = mailbox();
-        // What hangs up at the end of an epoch has not met this connection.
+        // The end of an epoch closes the connections of that moment, and this one was not among them.
         let is_late = epoch.is_cancelled();
         let connection = Connection {
             serial: self.connections,

@@ -1,4 +1,4 @@
-//! The cloud-to-device messages of a device. Pure: the time is handed in.
+//! The cloud-to-device messages of a device. Pure: the time is passed in.
 //!
 //! A message that is not completed is delivered again at every connect until it expires: only a device that abandons
 //! messages makes the hub count deliveries, and over MQTT no device can.

@@ -1,5 +1,5 @@
-//! A device as it is stored: who it is, its session, its twin and its messages, each on its own, since each changes at
-//! its own pace.
+//! A device as it is stored: its identity, its session, its twin and its messages, each on its own, since each changes
+//! at its own pace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -92,7 +92,7 @@ impl Twin {
         now: Timestamp,
     ) -> Result<(u64, Bytes), BadPatch> {
         let version = self.desired.change(&patch, now)?;
-        // Last, also where the patch brought one of its own.
+        // Last, also where the patch has one of its own.
         patch.shift_remove("$version");
         patch.insert("$version".into(), version.into());
         Ok((version, Bytes::from(Value::Object(patch).to_string())))

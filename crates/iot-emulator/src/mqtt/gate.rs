@@ -26,7 +26,7 @@ impl Services {
         match decision {
             Decision::Pass => {}
             Decision::Silence { reads } => {
-                self.left_alone(hush(&mut stream, reads)).await;
+                self.left_alone(discard(&mut stream, reads)).await;
                 return None;
             }
             _ => return None,
@@ -42,11 +42,11 @@ impl Services {
 
     /// Asks at [`Phase::Tls`], where a client has shown a certificate with this common name. Returns the stream if the
     /// client may go on.
-    pub(crate) async fn shake_hands<S: Stream>(&self, mut stream: S, name: Option<&str>) -> Option<S> {
+    pub(crate) async fn handshake<S: Stream>(&self, mut stream: S, name: Option<&str>) -> Option<S> {
         match self.pass_gate(Phase::Tls, name).await {
             Decision::Pass => Some(stream),
             Decision::Silence { reads } => {
-                Box::pin(self.left_alone(hush(&mut stream, reads))).await;
+                Box::pin(self.left_alone(discard(&mut stream, reads))).await;
                 None
             }
             _ => None,
@@ -55,7 +55,7 @@ impl Services {
 }
 
 /// Reads and discards until the client is gone; or does not even read, which has no end.
-async fn hush(stream: &mut (impl AsyncRead + Unpin), reads: bool) {
+async fn discard(stream: &mut (impl AsyncRead + Unpin), reads: bool) {
     if !reads {
         std::future::pending::<()>().await;
     }

@@ -112,7 +112,7 @@ pub(crate) async fn accept(
 /// Opens the port again when the restart is over; none if the emulator stops.
 async fn reopened(address: SocketAddr, services: &Services, stop: &CancellationToken) -> Option<TcpListener> {
     let reopen = async {
-        services.gate.restarts.over().await;
+        services.gate.restarts.wait_until_open().await;
         loop {
             match listen("mqtt", address) {
                 Ok((listener, _)) => return listener,
@@ -161,7 +161,7 @@ async fn connection<S: Stream>(tcp: S, port: Arc<Port>, services: Arc<Services>,
     let handshake = Box::pin(timeout(HANDSHAKE_LIMIT, handshake(tcp, &port, &services)));
     let reason = tokio::select! {
         () = stop.cancelled() => return,
-        shaken = handshake => match shaken {
+        accepted = handshake => match accepted {
             Ok(Ok((stream, peer))) => return match port.carrier {
                 // On the heap, so that connections without rules and without WebSocket have no room for it.
                 _ if services.gate.has_rules() => Box::pin(greeted(stream, peer, port, services, stop)).await,
@@ -184,7 +184,7 @@ async fn greeted<S: Stream>(
     stop: CancellationToken,
 ) {
     let name = peer.chain.first().and_then(|leaf| leaf.common_name.as_deref());
-    let Some(stream) = services.shake_hands(stream, name).await else {
+    let Some(stream) = services.handshake(stream, name).await else {
         return;
     };
     match port.carrier {

@@ -1,4 +1,4 @@
-//! TLS that remembers which certificates a client has shown, for those whose word they are.
+//! TLS that keeps the certificates that a client has shown, for the handlers that authenticate by them.
 
 use std::future::Future;
 use std::io;

@@ -1,4 +1,4 @@
-//! What can be in the way of a request. The operator's own surface and extensions are out of its reach.
+//! What quotas and faults do to a request. The operator's own surface and extensions are out of their reach.
 
 use axum::extract::{Request, State};
 use axum::http::header::RETRY_AFTER;
@@ -12,7 +12,7 @@ use crate::gate::Click;
 use crate::phase::Phase;
 use crate::services::{Decision, ErrorResponse};
 
-/// Lets a request through as far as quotas and faults let it.
+/// Serves a request as far as quotas and faults allow it.
 pub(super) async fn limit(State(rest): State<Rest>, request: Request, next: Next) -> Response {
     if !rest.services.gate.has_rules() || request.extensions().get::<Click>().is_some() {
         return next.run(request).await;

@@ -29,7 +29,7 @@ impl Surface {
         }
     }
 
-    /// Serves a path, to those whose role lets them.
+    /// Serves a path, to callers whose role allows it.
     pub(super) fn route(mut self, path: &'static str, resource: Resource, methods: MethodRouter<Rest>) -> Self {
         self.routes.push(Route { path, resource });
         let methods = methods.layer(from_fn_with_state(resource, middleware::role));

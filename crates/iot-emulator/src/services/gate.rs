@@ -75,7 +75,7 @@ impl Services {
         let rules = self.gate.ask(phase, device, Instant::now());
         let (mut delay, mut decision, mut slow) = (Duration::ZERO, Decision::Pass, None);
         if let Some(throttled) = rules.throttled {
-            self.write_down_throttled(device, throttled);
+            self.record_throttled(device, throttled);
             match throttled.outcome {
                 Outcome::Delayed(by) => delay += by,
                 Outcome::Refused(wait) => decision = refusal(phase, wait),
@@ -124,7 +124,7 @@ impl Services {
         }
     }
 
-    fn write_down_throttled(&self, device: Option<&str>, throttled: Throttled) {
+    fn record_throttled(&self, device: Option<&str>, throttled: Throttled) {
         count(&self.counters.throttled);
         let outcome = match throttled.outcome {
             Outcome::Delayed(_) => "delayed",

@@ -1,4 +1,4 @@
-//! The transparent gateway: whom it lets through, by which certificates, and for how long.
+//! The transparent gateway: which devices it lets through, by which certificates, and for how long.
 
 use std::path::Path;
 

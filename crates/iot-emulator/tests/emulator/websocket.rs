@@ -1,4 +1,4 @@
-//! MQTT over WebSocket: the same services, the same certificates, and no more patience with those who get it wrong.
+//! MQTT over WebSocket: the same services, the same certificates, and no more patience with clients that get it wrong.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What can be in the way of a registration.
+//! What quotas and faults do to a registration.
 
 use iot_protocol::dps::RequestTopic;
 use rumqttc::mqttbytes::QoS;

@@ -1,4 +1,4 @@
-//! What can be in the way of what a session does.
+//! What quotas and faults do to the packets of a session.
 
 use std::str::FromStr;
 
