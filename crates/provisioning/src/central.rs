@@ -7,6 +7,7 @@
 //! is repeated only where it certainly was not executed. A pace, where one is set, keeps it from being throttled at all. The token goes into one header and nowhere else.
 
 mod devices;
+mod emulator;
 mod enrollment_groups;
 mod error;
 mod pace;

@@ -196,3 +196,27 @@ async fn a_wrong_token_is_refused() {
     assert_eq!(central.devices().await.unwrap_err().status(), Some(401));
     emulator.shutdown().await;
 }
+
+#[tokio::test]
+async fn an_emulator_reports_its_counts_and_a_link_to_its_page() {
+    let emulator = start().await;
+    let central = central(&emulator);
+    assert!(central.emulator_stats().await.unwrap().is_object());
+    let run = central.emulator_run("a run that was never begun").await.unwrap();
+    assert_eq!((run.telemetry_received, run.telemetry_received_unique), (0, 0));
+    let (path, other) = (
+        central.emulator_sign_in().await.unwrap(),
+        central.emulator_sign_in().await.unwrap(),
+    );
+    assert!(
+        path.starts_with('/') && path != other,
+        "each link is good for one person"
+    );
+    let stranger = Central::new(
+        &url(&emulator),
+        &ApiToken::new("SharedAccessSignature sr=x"),
+        Some(&trusted(emulator.ca_pem())),
+    );
+    let error = stranger.unwrap().emulator_stats().await.unwrap_err().to_string();
+    assert!(error.starts_with("stats of the emulator: 401"), "{error}");
+}

@@ -1,20 +1,12 @@
 //! The application behind the target: IoT Central, or an emulator of it, with what it takes to speak to it.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use fleet_report::totals::Received;
 use iot_protocol::shown;
 use provisioning::central::{ApiToken, Central, CentralError};
 use provisioning::certificate::load;
-use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::manifest::types::Secret;
 
@@ -23,32 +15,8 @@ use crate::manifest::types::Secret;
 pub struct Application {
     /// Its REST API.
     pub central: Central,
-    operator: Option<Operator>,
-}
-
-/// The surface that only an emulator has.
-#[derive(Debug)]
-struct Operator {
-    http: reqwest::Client,
-    /// The address of its surface.
-    base: String,
-    authorization: HeaderValue,
-}
-
-#[derive(Deserialize)]
-struct Stats {
-    run: OfRun,
-}
-
-#[derive(Deserialize)]
-struct OfRun {
-    telemetry_received: u64,
-    telemetry_received_unique: u64,
-}
-
-#[derive(Deserialize)]
-struct SignIn {
-    path: String,
+    /// Whether it can be an emulator, which answers more than IoT Central.
+    is_emulator: bool,
 }
 
 impl Application {
@@ -59,26 +27,27 @@ impl Application {
     /// The address, the token or the CA file can't be used.
     pub fn new(app: &str, token: &str, ca: Option<&Path>) -> anyhow::Result<Self> {
         let trusted = ca.map(load::certificates).transpose()?;
-        let central = Central::new(app, &ApiToken::new(token), trusted.as_deref())?;
-        // Only who brings a CA of his own can be an emulator, and IoT Central shall not be asked for what it can't know.
-        let operator = trusted.map(|trusted| Operator::new(app, token, trusted)).transpose()?;
-        Ok(Self { central, operator })
-    }
-
-    /// How much telemetry of a run the application has received until now; `None` where it does not say, as IoT Central.
-    pub async fn received(&self, run: &str) -> Option<Received> {
-        let operator = self.operator.as_ref()?;
-        let stats: Stats = operator.ask(Method::GET, &format!("stats?run={run}")).await.ok()?;
-        Some(Received {
-            received: stats.run.telemetry_received,
-            received_unique: stats.run.telemetry_received_unique,
+        Ok(Self {
+            central: Central::new(app, &ApiToken::new(token), trusted.as_deref())?,
+            // An emulator needs a CA of its own, and IoT Central is not asked for what it does not have.
+            is_emulator: trusted.is_some(),
         })
     }
 
-    /// Whether it says how much telemetry it has received.
+    /// How much telemetry of a run the application has received until now; `None` where it does not count, as IoT Central.
+    pub async fn received(&self, run: &str) -> Option<Received> {
+        let emulator = self.emulator("counts telemetry").ok()?;
+        let run = emulator.emulator_run(run).await.ok()?;
+        Some(Received {
+            received: run.telemetry_received,
+            received_unique: run.telemetry_received_unique,
+        })
+    }
+
+    /// Whether it counts the telemetry that it receives.
     #[must_use]
     pub fn counts(&self) -> bool {
-        self.operator.is_some()
+        self.is_emulator
     }
 
     /// All that an emulator counts.
@@ -87,8 +56,7 @@ impl Application {
     ///
     /// It is no emulator, or it does not answer.
     pub async fn figures(&self) -> anyhow::Result<serde_json::Value> {
-        let operator = self.operator.as_ref().context("only an emulator tells its figures")?;
-        Ok(operator.ask(Method::GET, "stats").await?)
+        Ok(self.emulator("reports its figures")?.emulator_stats().await?)
     }
 
     /// The path of a link to the emulator's page that lets one person in, once. It is a secret.
@@ -97,9 +65,13 @@ impl Application {
     ///
     /// It is no emulator, or it does not answer.
     pub async fn sign_in_path(&self) -> anyhow::Result<String> {
-        let operator = self.operator.as_ref().context("only an emulator has a page")?;
-        let link: SignIn = operator.ask(Method::POST, "sign-in").await?;
-        Ok(link.path)
+        Ok(self.emulator("has a page")?.emulator_sign_in().await?)
+    }
+
+    fn emulator(&self, does: &str) -> anyhow::Result<&Central> {
+        self.is_emulator
+            .then_some(&self.central)
+            .with_context(|| format!("only an emulator {does}"))
     }
 
     /// The temperature of a device as the application shows it: its own, or that of its first thermostat.
@@ -116,40 +88,6 @@ impl Application {
             }
         }
         Ok(None)
-    }
-}
-
-impl Operator {
-    fn new(app: &str, token: &str, trusted: Vec<CertificateDer<'static>>) -> anyhow::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        for certificate in trusted {
-            roots.add(certificate)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let http = reqwest::Client::builder()
-            // An emulator runs on this machine or on one beside it.
-            .no_proxy()
-            .tls_backend_preconfigured(tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(10))
-            .build()?;
-        let mut authorization = HeaderValue::from_str(token.trim())?;
-        authorization.set_sensitive(true);
-        Ok(Self {
-            http,
-            base: format!("{}/emulator", app.trim_end_matches('/')),
-            authorization,
-        })
-    }
-
-    async fn ask<T: DeserializeOwned>(&self, method: Method, what: &str) -> reqwest::Result<T> {
-        let request = self.http.request(method, format!("{}/{what}", self.base));
-        let request = request.header(AUTHORIZATION, self.authorization.clone());
-        request.send().await?.error_for_status()?.json().await
     }
 }
 

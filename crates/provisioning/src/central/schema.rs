@@ -254,6 +254,25 @@ pub mod response {
         pub response_code: Option<i64>,
     }
 
+    /// How much telemetry of a run the emulator has received.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct EmulatorRun {
+        /// Messages, repeated ones included.
+        pub telemetry_received: u64,
+        /// Messages, each counted once.
+        pub telemetry_received_unique: u64,
+    }
+
+    #[derive(Deserialize)]
+    pub(in crate::central) struct EmulatorStats {
+        pub(in crate::central) run: EmulatorRun,
+    }
+
+    #[derive(Deserialize)]
+    pub(in crate::central) struct EmulatorSignIn {
+        pub(in crate::central) path: String,
+    }
+
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub(in crate::central) struct Page<T> {

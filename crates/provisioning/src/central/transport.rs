@@ -46,14 +46,26 @@ pub(super) struct Request<'a> {
 impl Central {
     /// A request for `/api/<path…>`; `subject` names what it is about in messages.
     pub(super) fn request(&self, method: Method, path: &[&str], subject: impl Into<String>) -> Request<'_> {
+        let mut request = self.request_below("api", method, path, subject);
+        request.url.query_pairs_mut().append_pair("api-version", API_VERSION);
+        request
+    }
+
+    /// A request for `/<root>/<path…>`.
+    pub(super) fn request_below(
+        &self,
+        root: &str,
+        method: Method,
+        path: &[&str],
+        subject: impl Into<String>,
+    ) -> Request<'_> {
         let mut url = self.base.clone();
         // Each part is percent-encoded, so an id can't lead elsewhere.
         url.path_segments_mut()
             .expect("http and https addresses have a path")
             .pop_if_empty()
-            .push("api")
+            .push(root)
             .extend(path);
-        url.query_pairs_mut().append_pair("api-version", API_VERSION);
         Request {
             central: self,
             method,
@@ -125,10 +137,24 @@ impl Request<'_> {
         self
     }
 
+    /// Adds a parameter to the address.
+    pub(super) fn with_query(mut self, name: &str, value: &str) -> Self {
+        self.url.query_pairs_mut().append_pair(name, value);
+        self
+    }
+
     /// Sends it and parses the answer.
     pub(super) async fn json<T: DeserializeOwned>(&self) -> Result<T, CentralError> {
-        let answer = self.send().await?;
-        serde_json::from_slice(&answer).map_err(|reason| CentralError::UnexpectedAnswer {
+        self.parse(&self.send().await?)
+    }
+
+    /// Sends it once, at once and without a report, whatever the answer is.
+    pub(super) async fn json_once<T: DeserializeOwned>(&self) -> Result<T, CentralError> {
+        self.parse(&self.exchange().await?)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, answer: &[u8]) -> Result<T, CentralError> {
+        serde_json::from_slice(answer).map_err(|reason| CentralError::UnexpectedAnswer {
             subject: self.subject.clone(),
             reason: reason.to_string(),
         })
@@ -190,6 +216,11 @@ impl Request<'_> {
             let at = lock(gate).take(Instant::now());
             tokio::time::sleep_until(at).await;
         }
+        self.exchange().await
+    }
+
+    /// Sends it, and reads the answer.
+    async fn exchange(&self) -> Result<Vec<u8>, CentralError> {
         tracing::debug!(method = %self.method, path = self.url.path(), "request to IoT Central");
         let mut request = self
             .central

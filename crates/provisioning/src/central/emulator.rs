@@ -1,0 +1,39 @@
+//! What only our emulator of IoT Central answers: its counts, and a link to its page.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::schema::response;
+use super::transport::Request;
+use super::{Central, CentralError};
+
+/// An emulator runs on this machine or on one beside it.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Central {
+    /// All that the emulator counts.
+    pub async fn emulator_stats(&self) -> Result<Value, CentralError> {
+        self.ask_emulator(Method::GET, "stats").json_once().await
+    }
+
+    /// How much telemetry of a run the emulator has received.
+    pub async fn emulator_run(&self, run: &str) -> Result<response::EmulatorRun, CentralError> {
+        let request = self.ask_emulator(Method::GET, "stats").with_query("run", run);
+        let response::EmulatorStats { run } = request.json_once().await?;
+        Ok(run)
+    }
+
+    /// The path of a link to the emulator's page that lets one person in, once. It is a secret.
+    pub async fn emulator_sign_in(&self) -> Result<String, CentralError> {
+        let response::EmulatorSignIn { path } = self.ask_emulator(Method::POST, "sign-in").json_once().await?;
+        Ok(path)
+    }
+
+    fn ask_emulator(&self, method: Method, path: &str) -> Request<'_> {
+        let subject = format!("{path} of the emulator");
+        self.request_below("emulator", method, &[path], subject)
+            .timeout(TIMEOUT)
+    }
+}
