@@ -217,7 +217,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         assert_eq!(unfinished(&manifest, state.path()), [""; 0]);
 
-        let what = journal::What::Individuals(BTreeMap::new());
+        let what = journal::Notes::Individuals(BTreeMap::new());
         let begun = "2026-11-23T15:00:00Z".parse().unwrap();
         let left = journal::Journal::begin(Case::IndividualBreach, what, BTreeSet::new(), begun);
         left.write(&journal::Journal::path(state.path(), None)).unwrap();

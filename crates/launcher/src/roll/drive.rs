@@ -13,12 +13,12 @@ use super::Request;
 use super::devices::{Crowd, Moved};
 use super::group::GroupWork;
 use super::individuals::IndividualsWork;
-use super::journal::{Journal, What};
+use super::journal::{Journal, Rolled};
 use super::report::{Findings, Outcome, Report};
 use super::service::Service;
 use super::steps::{End, Facts, Orders, Step, next};
 use super::verify::{Trial, Trials, Verdict, sample};
-use super::work::Work;
+use super::work::{self, Work};
 use crate::control::{RunHandle, Status};
 use crate::exit::Failure;
 use crate::manifest::Manifest;
@@ -93,8 +93,8 @@ pub(super) async fn drive(
         !superseded
     });
     let what = scope.words();
-    let work = match scope {
-        Scope::Group(group) => Work::Group(GroupWork {
+    let target = match scope {
+        Scope::Group(group) => Rolled::Group(GroupWork {
             wanted: wanted_group(&manifest.fleet.certs, group),
             enroll: group.enroll.issuer(),
             ids: (0..group.devices.count).map(|index| group.devices.id(index)).collect(),
@@ -108,12 +108,12 @@ pub(super) async fn drive(
                 (id, wanted)
             };
             let wanted = devices.into_iter().map(wanted).collect();
-            Work::Individuals(IndividualsWork::new(wanted, &service, now))
+            Rolled::Individuals(IndividualsWork::new(wanted, &service, now))
         }
     };
     let (journal, work) = match found {
         Some(journal) => {
-            let work = resumed(&journal, request, work, &path).map_err(Failure::Refused)?;
+            let work = resumed(&journal, request, target, &path).map_err(Failure::Refused)?;
             story.tell(format!(
                 "goes on with the {} of {what} that was begun at {}",
                 journal.case, journal.begun
@@ -122,7 +122,7 @@ pub(super) async fn drive(
         }
         None => {
             story.tell(format!("{} of {what}", request.case));
-            (begun(request, &work, &service, &path, now).await?, work)
+            begun(request, target, &service, &path, now).await?
         }
     };
     let roll = Roll {
@@ -169,14 +169,14 @@ async fn trials_without_run(
 }
 
 /// Chooses, and writes the choice down before anything is changed.
-async fn begun(
+async fn begun<'a>(
     request: &Request,
-    work: &Work<'_>,
+    target: work::Target<'a>,
     service: &Service,
     path: &Path,
     now: Timestamp,
-) -> Result<Journal, Failure> {
-    let what = work
+) -> Result<(Journal, Work<'a>), Failure> {
+    let work = target
         .plan(request.case, request.slot, request.remove_old)
         .await
         .map_err(Failure::Refused)?;
@@ -198,9 +198,9 @@ async fn begun(
     } else {
         BTreeSet::new()
     };
-    let journal = Journal::begin(request.case, what, blocked, now);
+    let journal = Journal::begin(request.case, work.notes(), blocked, now);
     write(&journal, path)?;
-    Ok(journal)
+    Ok((journal, work))
 }
 
 /// What is in the way when a journal can't be read: devices may be blocked, and by whom stands nowhere else.
@@ -248,7 +248,12 @@ fn write(journal: &Journal, path: &Path) -> anyhow::Result<()> {
 }
 
 /// The same roll as the journal's, or a reason why not.
-fn resumed<'a>(journal: &Journal, request: &Request, work: Work<'a>, path: &Path) -> anyhow::Result<Work<'a>> {
+fn resumed<'a>(
+    journal: &Journal,
+    request: &Request,
+    target: work::Target<'a>,
+    path: &Path,
+) -> anyhow::Result<Work<'a>> {
     let unfinished = |whose: &str| {
         anyhow!(
             "the {} of {whose} that was begun at {} is not finished\n\
@@ -259,12 +264,12 @@ fn resumed<'a>(journal: &Journal, request: &Request, work: Work<'a>, path: &Path
             shown::path(path)
         )
     };
-    match (&journal.what, work) {
-        (What::Group(notes), work @ Work::Group(_)) if journal.case == request.case => {
+    match (target, journal.what.clone()) {
+        (Rolled::Group(work), Rolled::Group(notes)) if journal.case == request.case => {
             debug_assert!(path.to_string_lossy().contains(&notes.group));
-            Ok(work)
+            Ok(Rolled::Group((work, notes)))
         }
-        (What::Individuals(notes), Work::Individuals(mut work)) => {
+        (Rolled::Individuals(mut work), Rolled::Individuals(notes)) => {
             let asked: BTreeSet<&String> = request.devices.iter().collect();
             let same = asked.is_empty() || asked == notes.keys().collect();
             let whose: Vec<&str> = notes.keys().map(String::as_str).collect();
@@ -272,10 +277,10 @@ fn resumed<'a>(journal: &Journal, request: &Request, work: Work<'a>, path: &Path
                 return Err(unfinished(&whose.join(", ")));
             }
             work.wanted.retain(|id, _| notes.contains_key(id));
-            Ok(Work::Individuals(work))
+            Ok(Rolled::Individuals((work, notes)))
         }
-        (What::Group(notes), _) => Err(unfinished(&format!("group {}", notes.group))),
-        (What::Individuals(_), Work::Group(_)) => Err(unfinished("individually enrolled devices")),
+        (_, Rolled::Group(notes)) => Err(unfinished(&format!("group {}", notes.group))),
+        (Rolled::Group(_), Rolled::Individuals(_)) => Err(unfinished("individually enrolled devices")),
     }
 }
 
@@ -312,13 +317,13 @@ impl Roll<'_> {
             match next(self.orders, &facts) {
                 Step::Block(ids) => self.service.set_enabled(&ids, false).await?,
                 Step::Make => {
-                    let made = self.work.make(&self.journal.what).await?;
+                    let made = self.work.make().await?;
                     self.story.tell(made);
                 }
-                Step::Enroll => self.work.enroll(&self.journal.what).await?,
-                Step::RemoveOld => self.work.remove_old(&self.journal.what).await?,
+                Step::Enroll => self.work.enroll().await?,
+                Step::RemoveOld => self.work.remove_old().await?,
                 Step::Issue => {
-                    let issued = self.work.issue(&self.journal.what).await?;
+                    let issued = self.work.issue().await?;
                     self.story.tell(issued);
                 }
                 Step::Move(wave) => self.bring_over(&wave).await?,
@@ -329,8 +334,7 @@ impl Roll<'_> {
     }
 
     async fn look(&mut self) -> anyhow::Result<Facts> {
-        let what = &self.journal.what;
-        let issued = self.work.issued(what)?;
+        let issued = self.work.issued()?;
         let let_in = if self.journal.blocked.is_empty() || issued {
             Vec::new()
         } else {
@@ -340,10 +344,10 @@ impl Roll<'_> {
         };
         let facts = Facts {
             let_in,
-            made: self.work.made(what)?,
-            enrolled: self.work.enrolled(what).await?,
+            made: self.work.made()?,
+            enrolled: self.work.enrolled().await?,
             issued,
-            old_taken: self.work.old_taken(what).await?,
+            old_taken: self.work.old_taken().await?,
             // Blocked devices could not come back by themselves; without a run they are registered from here.
             live: self.crowd.is_some() || (self.journal.case.is_breach() && self.trials.is_some()),
             waiting: Vec::new(),
@@ -450,7 +454,7 @@ impl Roll<'_> {
             return;
         };
         for id in sample(&over, TRIED) {
-            let identity = match self.work.old_identity(&self.journal.what, id) {
+            let identity = match self.work.old_identity(id) {
                 Ok(Some(identity)) => identity,
                 Ok(None) => continue,
                 Err(error) => {

@@ -20,7 +20,7 @@ pub(crate) struct Journal {
     version: u32,
     pub(crate) case: Case,
     pub(crate) begun: Timestamp,
-    pub(crate) what: What,
+    pub(crate) what: Notes,
     /// Devices that only this roll lets in again.
     #[serde(default)]
     pub(crate) blocked: BTreeSet<String>,
@@ -29,13 +29,18 @@ pub(crate) struct Journal {
     pub(crate) over: BTreeMap<String, Option<u64>>,
 }
 
-/// Whose certificates are rolled, and what was found out about the old ones before anything was changed.
+/// Either of what can be rolled, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum What {
-    Group(GroupNotes),
-    Individuals(BTreeMap<String, PairNotes>),
+pub(crate) enum Rolled<G, I> {
+    /// A group.
+    Group(G),
+    /// Individually enrolled devices.
+    Individuals(I),
 }
+
+/// What was found out about the old certificates before anything was changed.
+pub(crate) type Notes = Rolled<GroupNotes, BTreeMap<String, PairNotes>>;
 
 /// About a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +71,7 @@ pub(crate) struct PairNotes {
 }
 
 impl Journal {
-    pub(crate) fn begin(case: Case, what: What, blocked: BTreeSet<String>, now: Timestamp) -> Self {
+    pub(crate) fn begin(case: Case, what: Notes, blocked: BTreeSet<String>, now: Timestamp) -> Self {
         Self {
             version: VERSION,
             case,
@@ -119,7 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = Journal::path(folder.path(), Some("thermostats"));
         assert_eq!(Journal::read(&path).unwrap(), None);
-        let what = What::Group(GroupNotes {
+        let what = Notes::Group(GroupNotes {
             group: "thermostats".into(),
             ca: "0002".into(),
             slot: Place::Secondary,
@@ -139,5 +144,19 @@ mod tests {
         }
         std::fs::write(&path, r#"{"version":2}"#).unwrap();
         assert!(Journal::read(&path).is_err());
+    }
+
+    /// A roll may be begun by one version and finished by the next.
+    #[test]
+    fn journals_on_disk_keep_their_form() {
+        let head = r#"{"version":1,"case":"individual-expiry","begun":"2026-11-23T15:00:00Z""#;
+        let group =
+            r#""what":{"group":{"group":"g","ca":"0002","slot":"secondary","old":[["primary","AA"]],"leaves":null}}"#;
+        let pair = r#""what":{"individuals":{"lab":{"slot":"secondary","old":"AA","replaced":[["secondary",null]],"replaced_last":"primary"}}}"#;
+        for what in [group, pair] {
+            let text = format!(r#"{head},{what},"blocked":["a"],"over":{{"b":120,"c":null}}}}"#);
+            let journal: Journal = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&journal).unwrap(), text);
+        }
     }
 }

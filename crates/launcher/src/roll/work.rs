@@ -2,103 +2,130 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::bail;
 use provisioning::certificate::load::Identity;
 use provisioning::identities::Slot;
 
 use super::group::GroupWork;
 use super::individuals::IndividualsWork;
-use super::journal::What;
+use super::journal::{GroupNotes, Notes, PairNotes, Rolled};
 use crate::manifest::case::Case;
 
-/// What is rolled.
-#[derive(Debug)]
-pub(crate) enum Work<'a> {
-    Group(GroupWork<'a>),
-    Individuals(IndividualsWork<'a>),
-}
+/// What is rolled, before its notes are there: what the manifest names.
+pub(crate) type Target<'a> = Rolled<GroupWork<'a>, IndividualsWork<'a>>;
 
-/// The same method of both, with the notes that belong to it.
-macro_rules! both {
-    ($self:expr, $what:expr, $work:ident, $notes:ident => $done:expr) => {
-        match ($self, $what) {
-            (Work::Group($work), What::Group($notes)) => $done,
-            (Work::Individuals($work), What::Individuals($notes)) => $done,
-            _ => bail!("the journal is about another roll"),
+/// What is rolled, with the notes that belong to it.
+pub(crate) type Work<'a> = Rolled<(GroupWork<'a>, GroupNotes), (IndividualsWork<'a>, BTreeMap<String, PairNotes>)>;
+
+impl<'a> Target<'a> {
+    /// Decides what is rolled to where, before anything is changed.
+    pub(crate) async fn plan(self, case: Case, slot: Option<Slot>, remove_old: bool) -> anyhow::Result<Work<'a>> {
+        match self {
+            Self::Group(work) => {
+                let notes = work.plan(case, slot).await?;
+                Ok(Rolled::Group((work, notes)))
+            }
+            Self::Individuals(work) => {
+                let notes = work.plan(case, slot, remove_old)?;
+                Ok(Rolled::Individuals((work, notes)))
+            }
         }
-    };
+    }
 }
 
 impl Work<'_> {
-    pub(crate) async fn plan(&self, case: Case, slot: Option<Slot>, remove_old: bool) -> anyhow::Result<What> {
+    /// What the journal keeps of it.
+    pub(crate) fn notes(&self) -> Notes {
         match self {
-            Self::Group(work) => Ok(What::Group(work.plan(case, slot).await?)),
-            Self::Individuals(work) => Ok(What::Individuals(work.plan(case, slot, remove_old)?)),
+            Self::Group((_, notes)) => Rolled::Group(notes.clone()),
+            Self::Individuals((_, notes)) => Rolled::Individuals(notes.clone()),
         }
     }
 
     /// The devices, in their order.
     pub(crate) fn ids(&self) -> Vec<String> {
         match self {
-            Self::Group(work) => work.ids.clone(),
-            Self::Individuals(work) => work.wanted.keys().cloned().collect(),
+            Self::Group((work, _)) => work.ids.clone(),
+            Self::Individuals((work, _)) => work.wanted.keys().cloned().collect(),
         }
     }
 
-    pub(crate) fn made(&self, what: &What) -> anyhow::Result<bool> {
-        both!(self, what, work, notes => work.made(notes))
-    }
-
-    pub(crate) async fn enrolled(&self, what: &What) -> anyhow::Result<bool> {
-        both!(self, what, work, notes => work.enrolled(notes).await)
-    }
-
-    pub(crate) async fn old_taken(&self, what: &What) -> anyhow::Result<bool> {
-        both!(self, what, work, notes => work.old_taken(notes).await)
-    }
-
-    pub(crate) fn issued(&self, what: &What) -> anyhow::Result<bool> {
-        both!(self, what, work, notes => work.issued(notes))
-    }
-
-    pub(crate) async fn make(&self, what: &What) -> anyhow::Result<String> {
-        both!(self, what, work, notes => work.make(notes).await)
-    }
-
-    pub(crate) async fn enroll(&self, what: &What) -> anyhow::Result<()> {
-        both!(self, what, work, notes => work.enroll(notes).await)
-    }
-
-    pub(crate) async fn issue(&self, what: &What) -> anyhow::Result<String> {
-        match (self, what) {
-            (Self::Group(work), What::Group(notes)) => work.issue(notes).await,
-            (Self::Individuals(work), What::Individuals(notes)) => work.issue(notes),
-            _ => bail!("the journal is about another roll"),
+    pub(crate) fn made(&self) -> anyhow::Result<bool> {
+        match self {
+            Self::Group((work, notes)) => work.made(notes),
+            Self::Individuals((work, notes)) => work.made(notes),
         }
     }
 
-    pub(crate) async fn remove_old(&self, what: &What) -> anyhow::Result<()> {
-        both!(self, what, work, notes => work.remove_old(notes).await)
+    pub(crate) async fn enrolled(&self) -> anyhow::Result<bool> {
+        match self {
+            Self::Group((work, notes)) => work.enrolled(notes).await,
+            Self::Individuals((work, notes)) => work.enrolled(notes).await,
+        }
+    }
+
+    pub(crate) async fn old_taken(&self) -> anyhow::Result<bool> {
+        match self {
+            Self::Group((work, notes)) => work.old_taken(notes).await,
+            Self::Individuals((work, notes)) => work.old_taken(notes).await,
+        }
+    }
+
+    pub(crate) fn issued(&self) -> anyhow::Result<bool> {
+        match self {
+            Self::Group((work, notes)) => work.issued(notes),
+            Self::Individuals((work, notes)) => work.issued(notes),
+        }
+    }
+
+    pub(crate) async fn make(&self) -> anyhow::Result<String> {
+        match self {
+            Self::Group((work, notes)) => work.make(notes).await,
+            Self::Individuals((work, notes)) => work.make(notes).await,
+        }
+    }
+
+    pub(crate) async fn enroll(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Group((work, notes)) => work.enroll(notes).await,
+            Self::Individuals((work, notes)) => work.enroll(notes).await,
+        }
+    }
+
+    pub(crate) async fn issue(&self) -> anyhow::Result<String> {
+        match self {
+            Self::Group((work, notes)) => work.issue(notes).await,
+            Self::Individuals((work, notes)) => work.issue(notes),
+        }
+    }
+
+    pub(crate) async fn remove_old(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Group((work, notes)) => work.remove_old(notes).await,
+            Self::Individuals((work, notes)) => work.remove_old(notes).await,
+        }
     }
 
     /// The SHA-256 thumbprints of the certificates in use.
     pub(crate) fn leaves(&self) -> anyhow::Result<BTreeMap<String, String>> {
         match self {
-            Self::Group(work) => work.leaves(),
-            Self::Individuals(work) => work.leaves(),
+            Self::Group((work, _)) => work.leaves(),
+            Self::Individuals((work, _)) => work.leaves(),
         }
     }
 
     /// What a device is to use when it connects.
     pub(crate) fn new_identity(&self, id: &str) -> anyhow::Result<Identity> {
         match self {
-            Self::Group(work) => Ok(work.wanted.folder().load_current(id)?),
-            Self::Individuals(work) => work.new_identity(id),
+            Self::Group((work, _)) => Ok(work.wanted.folder().load_current(id)?),
+            Self::Individuals((work, _)) => work.new_identity(id),
         }
     }
 
     /// What a device used before; `None` where that is not there any more.
-    pub(crate) fn old_identity(&self, what: &What, id: &str) -> anyhow::Result<Option<Identity>> {
-        both!(self, what, work, notes => work.old_identity(notes, id))
+    pub(crate) fn old_identity(&self, id: &str) -> anyhow::Result<Option<Identity>> {
+        match self {
+            Self::Group((work, notes)) => work.old_identity(notes, id),
+            Self::Individuals((work, notes)) => work.old_identity(notes, id),
+        }
     }
 }
