@@ -15,6 +15,7 @@ use clap::ValueEnum;
 use iot_protocol::IdError;
 use iot_protocol::id::{DeviceId, HubHost, IdScope, ModelId, RegistrationId};
 use iot_protocol::shown;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::room::Overrides;
@@ -75,7 +76,7 @@ pub struct Target {
 }
 
 /// How MQTT travels inside TLS.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {
     /// As it is; Azure's port for it is 8883.
@@ -190,7 +191,7 @@ impl Devices {
 }
 
 /// What a device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Model {
     /// `dtmi:com:example:Thermostat;1`
@@ -199,7 +200,9 @@ pub enum Model {
     TemperatureController,
     /// The identity of an IoT Edge device and nothing else: it connects and stays connected, announces no model and
     /// sends nothing.
+    // A manifest has it as the kind of a group.
     #[value(skip)]
+    #[schemars(skip)]
     EdgeIdentity,
 }
 

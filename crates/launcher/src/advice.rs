@@ -77,7 +77,7 @@ fn compared(manifest: &Manifest, group: &Group, device: &str) -> Result<Option<S
     };
     let current = folder.current_ca()?;
     let enrolled: Vec<_> = [current, current.next()]
-        .map(|generation| folder.ca_cert(generation, group.enroll.issuer()))
+        .map(|generation| folder.ca_cert(generation, group.enroll))
         .into_iter()
         .filter(|path| path.exists())
         .collect();

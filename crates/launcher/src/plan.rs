@@ -118,9 +118,7 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
         writeln!(
             text,
             "  enrollment group {}: leaves signed by the {}, the {} is enrolled",
-            group.id,
-            group.issuer.word(),
-            group.enroll.word()
+            group.id, group.issuer, group.enroll
         )?;
     }
 

@@ -39,7 +39,6 @@ use crate::progress::Story;
 
 pub use crate::manifest::case::Case;
 pub use crate::manifest::roll::Request;
-pub use crate::manifest::types::Place;
 pub(crate) use args::RollArgs;
 pub(crate) use blocked::say_blocked;
 pub use report::{Outcome, Report};

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use launcher::manifest::problem::Look;
-use launcher::manifest::types::{Authority, Secret, Target};
+use launcher::manifest::types::{Secret, Target};
 use launcher::manifest::{self, Manifest, ManifestError};
+use provisioning::identities::Issuer;
 
 /// The least that is a manifest, before the tables that a test is about.
 const HEAD: &str = r#"[fleet]
@@ -229,7 +230,7 @@ processes = 3
         &[],
     )
     .unwrap();
-    assert_eq!(manifest.group[0].issuer, Authority::Root);
+    assert_eq!(manifest.group[0].issuer, Issuer::Root);
     let Target::IotCentral(target) = &manifest.target else {
         panic!("{:?}", manifest.target);
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use device_sim::console;
 use fleet_report::words::counted;
 use indicatif::ProgressBar;
@@ -23,26 +23,6 @@ use crate::prepare::identities::bar_style;
 const PROBLEMS_TOLD: usize = 10;
 /// DPS takes no more devices.
 const MOST_DEVICES: u32 = 1_000_000;
-
-/// A kind of key, as a person says it.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum Key {
-    P256,
-    P384,
-    Rsa2048,
-    Rsa4096,
-}
-
-impl Key {
-    pub(super) fn key_type(self) -> KeyType {
-        match self {
-            Self::P256 => KeyType::P256,
-            Self::P384 => KeyType::P384,
-            Self::Rsa2048 => KeyType::Rsa2048,
-            Self::Rsa4096 => KeyType::Rsa4096,
-        }
-    }
-}
 
 /// Where files go, and what protects them.
 #[derive(Debug, Args)]
@@ -91,7 +71,7 @@ impl ParentPlace {
 struct KeyArg {
     /// The kind of its key
     #[arg(long, value_name = "TYPE", default_value = "p256")]
-    key: Key,
+    key: KeyType,
 }
 
 /// `fleet cert root`
@@ -228,14 +208,14 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
 }
 
 pub(super) fn verification(args: &VerificationArgs, now: Timestamp) -> Result<u8, Failure> {
-    let wanted = wanted(Key::P256, args.when, Validity::verification(now), &args.place, now);
+    let wanted = wanted(KeyType::P256, args.when, Validity::verification(now), &args.place, now);
     let folder = args.place.folder();
     told(folder.verification(&args.ca, &args.key, &args.nonce, &wanted), &wanted)
 }
 
-fn wanted(key: Key, when: When, usually: Validity, place: &Place, now: Timestamp) -> Wanted {
+fn wanted(key_type: KeyType, when: When, usually: Validity, place: &Place, now: Timestamp) -> Wanted {
     Wanted {
-        key_type: key.key_type(),
+        key_type,
         validity: when.validity(usually, now),
         pfx: Some(place.pfx.wanted(&place.protection)),
     }

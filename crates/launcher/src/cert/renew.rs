@@ -7,10 +7,10 @@ use clap::Args;
 use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::inspect::{self, CertificateFacts};
-use provisioning::certificate::make::Validity;
+use provisioning::certificate::make::{KeyType, Validity};
 use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted};
 
-use super::make::{Key, ParentPlace, refused};
+use super::make::{ParentPlace, refused};
 use super::when::When;
 use super::{PfxArgs, Protection, warn_of};
 use crate::exit::{Failure, PASSED, print};
@@ -26,7 +26,7 @@ pub(super) struct RenewArgs {
     expiring_within: Option<u32>,
     /// The kind of the new keys
     #[arg(long, value_name = "TYPE", default_value = "p256")]
-    key: Key,
+    key: KeyType,
     #[command(flatten)]
     when: When,
     /// The folder of the certificates
@@ -43,7 +43,7 @@ pub(super) struct RenewArgs {
 pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
     let folder = args.parent_place.of(CertFolder::new(&args.out, false));
     let wanted = Wanted {
-        key_type: args.key.key_type(),
+        key_type: args.key,
         validity: args.when.validity(Validity::leaf(now), now),
         pfx: Some(args.pfx.wanted(&args.protection)),
     };

@@ -7,10 +7,9 @@ use std::fmt::{self, Write as _};
 
 use provisioning::central::GroupType;
 use provisioning::enroll::Attest;
-use provisioning::identities::Slot;
+use provisioning::identities::{Issuer, Slot};
 
 use super::verbatim;
-use crate::manifest::types::Authority;
 use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 
 /// A script for a POSIX shell that enrolls what is wanted in the DPS instance with this id scope.
@@ -71,8 +70,8 @@ fn write_group(text: &mut String, group: &GroupEnrollment<'_>, attest: Attest) -
         let name = format!("{}-{slot}", group.id);
         write_verified(text, &name, ca, attest)?;
         attestation.push(match group.authority {
-            Authority::Root => format!("{by_name} {}", quoted(&name)),
-            Authority::Intermediate => format!("{by_path} {}", quoted(&verbatim(&ca.path))),
+            Issuer::Root => format!("{by_name} {}", quoted(&name)),
+            Issuer::Intermediate => format!("{by_path} {}", quoted(&verbatim(&ca.path))),
         });
     }
     let edge = match group.group_type {

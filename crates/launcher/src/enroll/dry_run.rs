@@ -136,8 +136,7 @@ impl Found {
         for slot in &group.unmade {
             self.changes.push(format!(
                 "make a CA for group {} and upload its {} as {slot} certificate",
-                group.id,
-                group.authority.word()
+                group.id, group.authority
             ));
             self.verify(group, *slot, attest);
         }

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use fleet_protocol::plan::{Model, Transport};
 use iot_protocol::id::{IdScope, MAX_COMMON_NAME, RegistrationId};
 use iot_protocol::shown;
+use provisioning::certificate::make::KeyType;
+use provisioning::identities::{Issuer, Slot};
 use settings::rate::RATE_FORM;
 use settings::reading::{number, text, whole, word};
 use settings::span::SPAN_FORM;
 use settings::{At, DeValue, Rate, Span, Table, Unreadable};
 
 use super::case::Case;
-use super::types::{Authority, Key, Place};
 use super::values::{LASTING_FORM, Lasting, STAGE_FORM, Stage};
 
 /// A value that a manifest can hold, and the form in which it is written.
@@ -199,7 +200,7 @@ impl Value for Lasting {
     }
 }
 
-impl Value for Key {
+impl Value for KeyType {
     const FORM: &'static str = "\"p256\", \"p384\", \"rsa2048\" or \"rsa4096\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         let words = [
@@ -329,7 +330,7 @@ impl Value for Case {
     }
 }
 
-impl Value for Place {
+impl Value for Slot {
     const FORM: &'static str = "\"primary\" or \"secondary\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         word(value, &[("primary", Self::Primary), ("secondary", Self::Secondary)])
@@ -456,7 +457,7 @@ impl Value for Kind {
     }
 }
 
-impl Value for Authority {
+impl Value for Issuer {
     const FORM: &'static str = "\"root\" or \"intermediate\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         word(value, &[("root", Self::Root), ("intermediate", Self::Intermediate)])

@@ -4,14 +4,13 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use fleet_protocol::plan::{Model, Range, Transport};
 use fleet_protocol::room::Overrides;
 use iot_protocol::id::{HubHost, IdScope, RegistrationId};
 use provisioning::certificate::make::KeyType;
 use provisioning::identities::{Issuer, Slot};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use settings::{Rate, Span};
 
 use super::case::Case;
@@ -90,7 +89,7 @@ pub struct EmulatorTarget {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_host: Option<String>,
     /// How MQTT travels inside TLS; mqtt when left out.
-    #[schemars(with = "Option<TransportName>")]
+    #[schemars(with = "Option<Transport>")]
     pub transport: Transport,
     /// What devices may do, and how often: iot-central, dps, hub-f1, hub-s1, hub-s2, hub-s3, or a file of limits, relative
     /// to the manifest. The emulator keeps these limits, and the plan is judged by them; none when left out.
@@ -166,7 +165,7 @@ pub struct Endpoint {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_host: Option<String>,
     /// How MQTT travels inside TLS; mqtt when left out.
-    #[schemars(with = "Option<TransportName>")]
+    #[schemars(with = "Option<Transport>")]
     pub transport: Transport,
 }
 
@@ -189,11 +188,11 @@ pub struct Group {
     #[schemars(regex(pattern = r"^[A-Za-z0-9-]{1,255}$"))]
     pub id: String,
     /// Which CA signs the leaves.
-    #[schemars(with = "Option<Authority>")]
-    pub issuer: Authority,
+    #[schemars(with = "Option<Issuer>")]
+    pub issuer: Issuer,
     /// Which CA is uploaded to the enrollment; root when left out, intermediate below the root of another group.
-    #[schemars(with = "Option<Authority>")]
-    pub enroll: Authority,
+    #[schemars(with = "Option<Issuer>")]
+    pub enroll: Issuer,
     /// Certificates of your own instead of those that are made; then none of the keys above and below that say how
     /// certificates are made is of use.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,8 +202,8 @@ pub struct Group {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
     /// The keys of CAs and leaves; p256 when left out. What is on disk already stays as it is.
-    #[schemars(with = "Option<Key>")]
-    pub key: Key,
+    #[schemars(with = "Option<KeyType>")]
+    pub key: KeyType,
     /// How long leaves are valid; 365d when left out. CAs are valid longer.
     #[schemars(with = "Option<Lasting>")]
     pub validity: Lasting,
@@ -215,7 +214,7 @@ pub struct Group {
     #[schemars(with = "DeviceRange")]
     pub devices: Range,
     /// What they are.
-    #[schemars(with = "Option<ModelName>")]
+    #[schemars(with = "Option<Model>")]
     pub model: Model,
     /// What they send.
     #[schemars(with = "Option<Telemetry>")]
@@ -249,16 +248,6 @@ pub struct Group {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub via: Option<RegistrationId>,
-}
-
-/// A certification authority of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Authority {
-    /// The root.
-    Root,
-    /// The intermediate below it.
-    Intermediate,
 }
 
 /// Certificates of your own for the devices of a group. Paths are relative to the manifest.
@@ -339,21 +328,6 @@ pub struct PairFiles {
     pub password: Option<Secret>,
 }
 
-/// The kind of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Key {
-    /// ECDSA over P-256.
-    #[default]
-    P256,
-    /// ECDSA over P-384.
-    P384,
-    /// RSA with 2048 bits.
-    Rsa2048,
-    /// RSA with 4096 bits, of which each takes a second or more to make.
-    Rsa4096,
-}
-
 /// What the devices of a group are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -387,8 +361,8 @@ pub struct Individual {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificates: Option<IndividualCertificates>,
     /// The keys of the certificates; p256 when left out. What is on disk already stays as it is.
-    #[schemars(with = "Option<Key>")]
-    pub key: Key,
+    #[schemars(with = "Option<KeyType>")]
+    pub key: KeyType,
     /// How long the certificates are valid; 365d when left out.
     #[schemars(with = "Option<Lasting>")]
     pub validity: Lasting,
@@ -396,7 +370,7 @@ pub struct Individual {
     #[schemars(with = "Option<bool>")]
     pub secondary: bool,
     /// What they are.
-    #[schemars(with = "Option<ModelName>")]
+    #[schemars(with = "Option<Model>")]
     pub model: Model,
     /// What they send.
     #[schemars(with = "Option<Telemetry>")]
@@ -530,7 +504,7 @@ pub struct RollEvent {
     pub devices: Vec<RegistrationId>,
     /// The slot of the enrollment for the new certificate; the unused one when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub slot: Option<Place>,
+    pub slot: Option<Slot>,
     /// Share of the devices that is asked at once; a tenth, at least ten devices, when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
@@ -590,7 +564,7 @@ impl RollEvent {
             case: self.case,
             group: self.group.clone(),
             devices: self.devices.iter().map(ToString::to_string).collect(),
-            slot: self.slot.map(Place::slot),
+            slot: self.slot,
             wave: self.wave,
             over: self.over.map(|over| over.0),
             return_within: self.return_within.0,
@@ -623,28 +597,6 @@ struct DeviceRange {
     width: Option<u32>,
 }
 
-/// How MQTT travels inside TLS.
-#[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-#[expect(dead_code, reason = "the plan's `Transport` as the JSON Schema shows it")]
-enum TransportName {
-    /// As it is.
-    Mqtt,
-    /// In WebSocket frames, for networks where only HTTPS passes.
-    WebSocket,
-}
-
-/// What a device is.
-#[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "the plan's `Model` as the JSON Schema shows it")]
-enum ModelName {
-    /// `dtmi:com:example:Thermostat;1`
-    Thermostat,
-    /// `dtmi:com:example:TemperatureController;2`
-    TemperatureController,
-}
-
 impl Target {
     /// The word for it in a manifest.
     #[must_use]
@@ -653,30 +605,6 @@ impl Target {
             Self::Emulator(_) => "emulator",
             Self::IotCentral(_) => "iot-central",
             Self::Dps(_) => "dps",
-        }
-    }
-}
-
-impl Authority {
-    /// The word for it in a manifest and in file names.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Root => "root",
-            Self::Intermediate => "intermediate",
-        }
-    }
-}
-
-impl Key {
-    /// In the words of the certificates' crate.
-    #[must_use]
-    pub fn key_type(self) -> KeyType {
-        match self {
-            Self::P256 => KeyType::P256,
-            Self::P384 => KeyType::P384,
-            Self::Rsa2048 => KeyType::Rsa2048,
-            Self::Rsa4096 => KeyType::Rsa4096,
         }
     }
 }
@@ -692,47 +620,6 @@ impl Individual {
             (Some(id), _) => Ok(vec![id.clone()]),
             (None, Some(range)) => (0..range.count).map(|i| RegistrationId::new(&range.id(i))).collect(),
             (None, None) => Ok(Vec::new()),
-        }
-    }
-}
-
-/// Which of the two certificates of an enrollment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Place {
-    /// The first.
-    Primary,
-    /// The second.
-    Secondary,
-}
-
-impl From<Slot> for Place {
-    fn from(slot: Slot) -> Self {
-        match slot {
-            Slot::Primary => Self::Primary,
-            Slot::Secondary => Self::Secondary,
-        }
-    }
-}
-
-impl Place {
-    /// The same for the certificates on disk and in the enrollment.
-    #[must_use]
-    pub fn slot(self) -> Slot {
-        match self {
-            Self::Primary => Slot::Primary,
-            Self::Secondary => Slot::Secondary,
-        }
-    }
-}
-
-impl Authority {
-    /// The same in the words of the certificates' crate.
-    #[must_use]
-    pub fn issuer(self) -> Issuer {
-        match self {
-            Self::Root => Issuer::Root,
-            Self::Intermediate => Issuer::Intermediate,
         }
     }
 }

@@ -10,10 +10,9 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::central::Central;
 use provisioning::enroll::{Attest, Outcome, Step, enroll_group, enroll_individual, find_id_scope, publish_template};
-use provisioning::identities::Slot;
+use provisioning::identities::{Issuer, Slot};
 
 use crate::manifest::Manifest;
-use crate::manifest::types::Authority;
 use crate::prepare::identities::Identities;
 use crate::progress::Story;
 
@@ -96,7 +95,7 @@ pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: 
             (Slot::Primary, Some(&identities.ca)),
             (Slot::Secondary, identities.secondary.as_ref()),
         ] {
-            let Some(certificate) = ca.and_then(|ca| ca.cert_path(group.enroll.issuer())) else {
+            let Some(certificate) = ca.and_then(|ca| ca.cert_path(group.enroll)) else {
                 continue;
             };
             story.tell(format!(
@@ -104,9 +103,9 @@ pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: 
                 group.id,
                 shown::path(&certificate),
                 match group.enroll {
-                    Authority::Root => ", verified",
+                    Issuer::Root => ", verified",
                     // What devices send leads to it, and to no verified root: that one they leave out.
-                    Authority::Intermediate => ", which has to be uploaded among Certificates and verified as well",
+                    Issuer::Intermediate => ", which has to be uploaded among Certificates and verified as well",
                 }
             ));
         }

@@ -114,7 +114,7 @@ impl SelfSigned {
             self.warnings.merge(&identities.warnings);
             return;
         }
-        let wanted = Some(individual.key.key_type());
+        let wanted = Some(individual.key);
         self.made += identities.made;
         self.reused += certificates().count() - identities.made;
         self.other_key += certificates().filter(|one| one.leaf.key_type != wanted).count();
@@ -191,8 +191,7 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Resu
     if leaves.other_key > 0 {
         story.tell(format!(
             "{} of them have other keys than {}, and stay as they are",
-            leaves.other_key,
-            group.key.key_type()
+            leaves.other_key, group.key
         ));
     }
     Ok(identities)
@@ -212,7 +211,7 @@ fn tell_of_ca(ca: &GroupAuthorities, group: &Group, story: Story) {
             }
         }
     }
-    let wanted = group.key.key_type();
+    let wanted = group.key;
     let own_root = ca.root.as_ref().filter(|_| group.root.is_none());
     for ca in own_root.into_iter().chain(&ca.intermediate) {
         if ca.facts().key_type != Some(wanted) {
@@ -228,7 +227,7 @@ fn one_enrollment_each(manifest: &Manifest, identities: &Identities) -> Result<(
     let mut owners: HashMap<&str, &str> = HashMap::new();
     for (group, identities) in manifest.group.iter().zip(&identities.groups) {
         for ca in std::iter::once(&identities.ca).chain(&identities.secondary) {
-            let Some(ca) = ca.authority(group.enroll.issuer()) else {
+            let Some(ca) = ca.authority(group.enroll) else {
                 continue;
             };
             if let Some(other) = owners.insert(&ca.facts().sha1, &group.id) {
@@ -249,11 +248,11 @@ fn one_enrollment_each(manifest: &Manifest, identities: &Identities) -> Result<(
 #[must_use]
 pub fn wanted_group(certs: &Path, group: &Group) -> WantedGroup {
     WantedGroup {
-        key_type: group.key.key_type(),
+        key_type: group.key,
         lifetime: Lifetime::of_leaves(group.validity.0),
         root_of: group.root.clone(),
         secondary: group.secondary,
-        ..WantedGroup::new(certs, &group.id, group.issuer.issuer())
+        ..WantedGroup::new(certs, &group.id, group.issuer)
     }
 }
 
@@ -261,7 +260,7 @@ pub fn wanted_group(certs: &Path, group: &Group) -> WantedGroup {
 #[must_use]
 pub fn wanted_individual(certs: &Path, individual: &Individual, device_id: &str) -> WantedIndividual {
     WantedIndividual {
-        key_type: individual.key.key_type(),
+        key_type: individual.key,
         lifetime: Lifetime::of_leaves(individual.validity.0),
         secondary: individual.secondary,
         ..WantedIndividual::new(certs, device_id)

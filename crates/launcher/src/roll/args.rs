@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use provisioning::identities::Slot;
 use settings::Span;
 
-use super::{Case, Options, Place, Request};
+use super::{Case, Options, Request};
 
 /// What `fleet roll` is told.
 #[derive(Debug, Args)]
@@ -24,8 +25,8 @@ pub(crate) struct RollArgs {
     #[arg(long, value_name = "ID")]
     device: Vec<String>,
     /// The slot of the enrollment for the new certificate; the unused one when left out
-    #[arg(long, value_name = "PLACE")]
-    slot: Option<Place>,
+    #[arg(long, value_name = "SLOT")]
+    slot: Option<Slot>,
     /// The share of devices that registers again together, e.g. `10%`; a tenth, at least ten devices, when left out
     #[arg(long, value_name = "SHARE", value_parser = share)]
     wave: Option<f64>,
@@ -75,7 +76,7 @@ impl From<RollArgs> for Options {
                 case: args.case,
                 group: args.group,
                 devices: args.device,
-                slot: args.slot.map(Place::slot),
+                slot: args.slot,
                 wave: args.wave,
                 over: args.over.map(|over| over.0),
                 return_within: args.return_within.0,

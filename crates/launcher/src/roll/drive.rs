@@ -96,7 +96,7 @@ pub(super) async fn drive(
     let target = match scope {
         Scope::Group(group) => Rolled::Group(GroupWork {
             wanted: wanted_group(&manifest.fleet.certs, group),
-            enroll: group.enroll.issuer(),
+            enroll: group.enroll,
             ids: (0..group.devices.count).map(|index| group.devices.id(index)).collect(),
             service: &service,
             now,

@@ -15,7 +15,6 @@ use provisioning::identities::{Generation, GroupAuthorities, GroupFolder, Issuer
 use super::journal::GroupNotes;
 use super::service::Service;
 use crate::manifest::case::Case;
-use crate::manifest::types::Place;
 
 /// A group, on disk and at the service.
 #[derive(Debug)]
@@ -66,13 +65,13 @@ impl GroupWork<'_> {
             .into_iter()
             .filter_map(|(slot, sha1)| {
                 let generation = ours.get(&sha1).copied()?;
-                (generation != new).then_some((Place::from(slot), sha1))
+                (generation != new).then_some((slot, sha1))
             })
             .collect();
         Ok(GroupNotes {
             group: self.name().to_owned(),
             ca: new.to_string(),
-            slot: slot.into(),
+            slot,
             old,
             leaves: leaves.map(|leaves| leaves.to_string()),
         })
@@ -155,7 +154,7 @@ impl GroupWork<'_> {
         let authorities = self.authorities(notes).await?;
         let instead_of: Vec<String> = notes.old.iter().map(|(_, sha1)| sha1.clone()).collect();
         let wanted = CaInSlot {
-            slot: notes.slot.slot(),
+            slot: notes.slot,
             ca: GroupCa::with_key(self.ca(&authorities)?),
             attest: Attest::Prove,
             instead_of: &instead_of,

@@ -59,11 +59,7 @@ impl<'a> IndividualsWork<'a> {
                     "device {id} has no certificate yet, so there is nothing to roll\nhint: `fleet run` makes the first one"
                 );
             };
-            let other = if in_use == Slot::Primary {
-                Slot::Secondary
-            } else {
-                Slot::Primary
-            };
+            let other = in_use.other();
             let notes = if case.is_breach() {
                 if asked.is_some_and(|asked| asked != in_use) {
                     bail!(
@@ -71,10 +67,10 @@ impl<'a> IndividualsWork<'a> {
                     );
                 }
                 // What may lie beside a stolen key is no better than that.
-                let beside = sha1(other)?.map(|sha1| (other.into(), Some(sha1)));
+                let beside = sha1(other)?.map(|sha1| (other, Some(sha1)));
                 PairNotes {
-                    slot: in_use.into(),
-                    replaced: [Some((in_use.into(), Some(old.clone()))), beside]
+                    slot: in_use,
+                    replaced: [Some((in_use, Some(old.clone()))), beside]
                         .into_iter()
                         .flatten()
                         .collect(),
@@ -89,10 +85,10 @@ impl<'a> IndividualsWork<'a> {
                     );
                 }
                 PairNotes {
-                    slot: other.into(),
+                    slot: other,
                     old,
-                    replaced: vec![(other.into(), sha1(other)?)],
-                    replaced_last: remove_old.then_some(in_use.into()),
+                    replaced: vec![(other, sha1(other)?)],
+                    replaced_last: remove_old.then_some(in_use),
                 }
             };
             Ok((id.clone(), notes))
@@ -104,7 +100,7 @@ impl<'a> IndividualsWork<'a> {
         for (id, notes) in notes {
             let folder = self.folder(id)?;
             for (place, old) in &notes.replaced {
-                match folder.facts(place.slot())? {
+                match folder.facts(*place)? {
                     Some(facts) if Some(&facts.sha1) != old.as_ref() => {}
                     _ => return Ok(false),
                 }
@@ -133,7 +129,7 @@ impl<'a> IndividualsWork<'a> {
 
     pub(crate) fn issued(&self, notes: &Notes) -> anyhow::Result<bool> {
         for (id, notes) in notes {
-            if self.folder(id)?.current_slot()? != Some(notes.slot.slot()) {
+            if self.folder(id)?.current_slot()? != Some(notes.slot) {
                 return Ok(false);
             }
         }
@@ -160,7 +156,7 @@ impl<'a> IndividualsWork<'a> {
         let mut work = Vec::new();
         for (id, notes) in notes {
             for (place, old) in &notes.replaced {
-                work.push((self.wanted(id)?.clone(), place.slot(), old.clone()));
+                work.push((self.wanted(id)?.clone(), *place, old.clone()));
             }
         }
         let (count, kept) = (work.len(), work.iter().any(|(_, _, old)| old.is_some()));
@@ -218,7 +214,7 @@ impl<'a> IndividualsWork<'a> {
 
     pub(crate) fn issue(&self, notes: &Notes) -> anyhow::Result<String> {
         for (id, notes) in notes {
-            self.folder(id)?.use_slot(notes.slot.slot())?;
+            self.folder(id)?.use_slot(notes.slot)?;
         }
         Ok(format!(
             "{} from now on when connecting",
@@ -234,7 +230,7 @@ impl<'a> IndividualsWork<'a> {
     pub(crate) async fn remove_old(&self, notes: &Notes) -> anyhow::Result<()> {
         for (id, notes) in notes {
             if let Some(place) = notes.replaced_last {
-                self.replace(vec![(self.wanted(id)?.clone(), place.slot(), Some(notes.old.clone()))])
+                self.replace(vec![(self.wanted(id)?.clone(), place, Some(notes.old.clone()))])
                     .await?;
                 self.put(id).await?;
             }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use files::{Access, Durability, write_whole};
 use jiff::Timestamp;
+use provisioning::identities::Slot;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::case::Case;
-use crate::manifest::types::Place;
 
 const VERSION: u32 = 1;
 
@@ -49,9 +49,9 @@ pub(crate) struct GroupNotes {
     /// The generation of CAs to which it is rolled.
     pub(crate) ca: String,
     /// The place that it gets in the enrollment.
-    pub(crate) slot: Place,
+    pub(crate) slot: Slot,
     /// What stood in the enrollment and is to go: place and SHA-1 thumbprint.
-    pub(crate) old: Vec<(Place, String)>,
+    pub(crate) old: Vec<(Slot, String)>,
     /// The generation of leaves that was in use.
     pub(crate) leaves: Option<String>,
 }
@@ -60,14 +60,14 @@ pub(crate) struct GroupNotes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PairNotes {
     /// The slot that the device uses in the end.
-    pub(crate) slot: Place,
+    pub(crate) slot: Slot,
     /// The certificate that it used: its SHA-1 thumbprint.
     pub(crate) old: String,
     /// The slots that get a new pair, and the SHA-1 thumbprint of what stood there.
-    pub(crate) replaced: Vec<(Place, Option<String>)>,
+    pub(crate) replaced: Vec<(Slot, Option<String>)>,
     /// The slot that gets a new pair at the end, so that the old one is gone everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) replaced_last: Option<Place>,
+    pub(crate) replaced_last: Option<Slot>,
 }
 
 impl Journal {
@@ -127,8 +127,8 @@ mod tests {
         let what = Notes::Group(GroupNotes {
             group: "thermostats".into(),
             ca: "0002".into(),
-            slot: Place::Secondary,
-            old: vec![(Place::Primary, "AA".into())],
+            slot: Slot::Secondary,
+            old: vec![(Slot::Primary, "AA".into())],
             leaves: Some("0001".into()),
         });
         let begun = "2026-11-23T15:00:00Z".parse().unwrap();

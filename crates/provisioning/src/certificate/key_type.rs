@@ -3,23 +3,27 @@
 use std::fmt;
 
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize};
+use serde::Serialize;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::CertificateError;
 
-/// The kinds of keys that can be generated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The kind of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum KeyType {
-    /// ECDSA over NIST P-256: the smallest and fastest that Azure takes.
+    /// ECDSA over P-256, the smallest and fastest that Azure accepts.
     #[default]
     P256,
-    /// ECDSA over NIST P-384.
+    /// ECDSA over P-384.
     P384,
-    /// RSA with 2048 bits, what most of Azure's samples use.
+    /// RSA with 2048 bits, as most of Azure's samples use it.
     Rsa2048,
-    /// RSA with 4096 bits. Making one takes seconds.
+    /// RSA with 4096 bits, of which each takes a second or more to make.
     Rsa4096,
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 
 use super::files::{Access, Lock, check_name, create_folder, exists, read_word, write};
 use super::{IdentityError, Lifetime, Problems, Warnings, files};
@@ -14,12 +15,15 @@ use crate::certificate::load::Identity;
 use crate::certificate::make::{KeyType, key_pair, self_signed_over};
 use crate::certificate::{load, pem};
 
-/// One of the two certificates an enrollment can hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which of the two certificates of an enrollment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub enum Slot {
     /// The first.
     Primary,
-    /// The second, there so that a certificate can be exchanged without a gap.
+    /// The second, with which a certificate can be exchanged without a gap.
     Secondary,
 }
 

@@ -2,12 +2,16 @@
 
 use std::fmt;
 
-/// Which CA signs the leaves of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use serde::Serialize;
+
+/// A certification authority of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub enum Issuer {
-    /// The root itself.
+    /// The root.
     Root,
-    /// An intermediate below the root.
+    /// The intermediate below it.
     Intermediate,
 }
 

@@ -2,22 +2,26 @@
 
 use std::collections::HashMap;
 
+use provisioning::certificate::make::KeyType;
+use provisioning::identities::Issuer;
 use settings::{At, Document, Table};
 
 use crate::manifest::forms::{GroupId, Typed};
-use crate::manifest::types::{Authority, Group, Key};
+use crate::manifest::types::Group;
 use crate::manifest::values::Lasting;
 
 /// The keys that groups and individuals share.
 pub(super) struct Common {
-    pub(super) key: Key,
+    pub(super) key: KeyType,
     pub(super) validity: Lasting,
     pub(super) secondary: bool,
 }
 
 pub(super) fn common(table: &Table<'_>) -> Common {
     Common {
-        key: table.optional::<Key>("key").map_or(Key::default(), |at| at.value),
+        key: table
+            .optional::<KeyType>("key")
+            .map_or_else(KeyType::default, |at| at.value),
         validity: table
             .optional::<Lasting>("validity")
             .map_or(Lasting::default(), |at| at.value),
@@ -27,21 +31,21 @@ pub(super) fn common(table: &Table<'_>) -> Common {
 
 /// The CAs of a group.
 pub(super) struct Authorities {
-    pub(super) issuer: Authority,
-    pub(super) enroll: Authority,
+    pub(super) issuer: Issuer,
+    pub(super) enroll: Issuer,
     pub(super) root: Option<At<String>>,
 }
 
 pub(super) fn authorities(table: &Table<'_>, document: &Document<'_>) -> Authorities {
-    let issuer = table.optional::<Authority>("issuer");
-    let enroll = table.optional::<Authority>("enroll");
+    let issuer = table.optional::<Issuer>("issuer");
+    let enroll = table.optional::<Issuer>("enroll");
     let root = table.optional::<GroupId>("root").map(|at| At {
         value: at.value.0,
         span: at.span,
         key: at.key,
     });
-    let issuer_is = issuer.as_ref().map_or(Authority::Intermediate, |issuer| issuer.value);
-    let own = |at: &At<Authority>, what: &str| {
+    let issuer_is = issuer.as_ref().map_or(Issuer::Intermediate, |issuer| issuer.value);
+    let own = |at: &At<Issuer>, what: &str| {
         document.problems.push(
             at.span.clone(),
             format!("`{}`: the root is another group's, {what}", at.key),
@@ -49,13 +53,13 @@ pub(super) fn authorities(table: &Table<'_>, document: &Document<'_>) -> Authori
         );
     };
     match (&root, &issuer, &enroll) {
-        (Some(_), Some(issuer), _) if issuer.value == Authority::Root => {
+        (Some(_), Some(issuer), _) if issuer.value == Issuer::Root => {
             own(issuer, "and only the intermediate signs for this one");
         }
-        (Some(_), _, Some(enroll)) if enroll.value == Authority::Root => {
+        (Some(_), _, Some(enroll)) if enroll.value == Issuer::Root => {
             own(enroll, "and a certificate may belong to only one enrollment");
         }
-        (None, _, Some(enroll)) if (issuer_is, enroll.value) == (Authority::Root, Authority::Intermediate) => {
+        (None, _, Some(enroll)) if (issuer_is, enroll.value) == (Issuer::Root, Issuer::Intermediate) => {
             document.problems.push(
                 enroll.span.clone(),
                 format!(
@@ -68,9 +72,9 @@ pub(super) fn authorities(table: &Table<'_>, document: &Document<'_>) -> Authori
         _ => {}
     }
     let usual = if root.is_some() {
-        Authority::Intermediate
+        Issuer::Intermediate
     } else {
-        Authority::Root
+        Issuer::Root
     };
     Authorities {
         issuer: issuer_is,

@@ -1,13 +1,14 @@
 //! What happens during a run.
 
 use iot_protocol::id::RegistrationId;
+use provisioning::identities::Slot;
 use settings::{Document, Span, Table};
 
 use crate::manifest::case::Case;
 use crate::manifest::forms::{EventAction, Fraction, GroupId, Interval, Share, Typed};
 use crate::manifest::roll::RETURN_WITHIN;
 use crate::manifest::scope;
-use crate::manifest::types::{DevicesEvent, Event, Manifest, Place, RollEvent};
+use crate::manifest::types::{DevicesEvent, Event, Manifest, RollEvent};
 
 /// An event, and where it stands.
 pub(super) struct Placed {
@@ -44,7 +45,7 @@ fn roll(table: &Table<'_>, at: Option<Span>) -> Option<RollEvent> {
     let form = "a list of device ids, such as [\"lab-thermostat\"]";
     let devices = table.list::<RegistrationId>("devices", form);
     let flag = |key| table.optional::<bool>(key).is_some_and(|flag| flag.value);
-    let (slot, wave) = (table.optional::<Place>("slot"), table.optional::<Share>("wave"));
+    let (slot, wave) = (table.optional::<Slot>("slot"), table.optional::<Share>("wave"));
     let (over, within) = (
         table.optional::<Interval>("over"),
         table.optional::<Interval>("return_within"),

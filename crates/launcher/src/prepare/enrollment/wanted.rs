@@ -9,11 +9,11 @@ use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::load;
 use provisioning::certificate::make::CertificateAuthority;
 use provisioning::enroll::{Attest, GroupCa, GroupDescription};
-use provisioning::identities::{GroupAuthorities, GroupFolder, IndividualFolder, IndividualIdentities, Slot};
+use provisioning::identities::{GroupAuthorities, GroupFolder, IndividualFolder, IndividualIdentities, Issuer, Slot};
 
 use super::model_ids;
 use crate::manifest::Manifest;
-use crate::manifest::types::{Authority, Group, GroupKind};
+use crate::manifest::types::{Group, GroupKind};
 use crate::prepare::identities::Identities;
 use crate::prepare::own_certificates;
 
@@ -38,7 +38,7 @@ pub struct GroupEnrollment<'a> {
     /// What its devices are.
     pub group_type: GroupType,
     /// Which CA of the group it is, for names.
-    pub authority: Authority,
+    pub authority: Issuer,
     /// The CA of the leaves in use; `None` where it was not made yet.
     pub primary: Option<Ca<'a>>,
     /// The CA of the leaves to come.
@@ -84,7 +84,7 @@ impl<'a> Enrollments<'a> {
     pub fn of(manifest: &Manifest, identities: &'a Identities) -> anyhow::Result<Self> {
         let mut wanted = Self::without_certificates(manifest);
         for ((group, wanted), identities) in manifest.group.iter().zip(&mut wanted.groups).zip(&identities.groups) {
-            let which = group.enroll.issuer();
+            let which = group.enroll;
             let ca = |of: &'a GroupAuthorities, own_key: Option<PathBuf>| {
                 // A CA made elsewhere may be left out where it is not uploaded.
                 let Some(path) = of.cert_path(which) else {
@@ -137,7 +137,7 @@ impl<'a> Enrollments<'a> {
             }
             let folder = GroupFolder::new(certs, &group.id);
             let ca = |generation| {
-                let path = folder.ca_cert(generation, group.enroll.issuer());
+                let path = folder.ca_cert(generation, group.enroll);
                 path.exists()
                     .then(|| Ca::read(path.clone(), Some(beside(&path))))
                     .transpose()

@@ -20,7 +20,7 @@ pub(crate) fn open_edge_cas(
     }
     let (mut made, mut problems) = (0, Vec::new());
     for index in 0..group.devices.count {
-        match identities.edge_ca(&group.devices.id(index), group.key.key_type(), now) {
+        match identities.edge_ca(&group.devices.id(index), group.key, now) {
             Ok(edge_ca) => made += usize::from(edge_ca.made),
             Err(problem) => problems.push(problem),
         }
