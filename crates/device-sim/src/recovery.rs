@@ -14,14 +14,16 @@
 
 use std::time::Duration;
 
+use provisioning::backoff::Backoff;
 use rand::RngExt;
 
 use crate::random::DeviceRng;
 
-/// The first backoff is somewhere below this; each failure doubles it.
+/// The first backoff is somewhere below this.
 const BASE: Duration = Duration::from_secs(1);
 /// No backoff is longer than this.
 const CAP: Duration = Duration::from_secs(60);
+const BACKOFF: Backoff = Backoff::new(BASE, CAP);
 /// No backoff is shorter than this, so that full jitter never means a busy loop.
 const FLOOR: Duration = Duration::from_millis(100);
 /// After this many tries at the same hub, the device registers with DPS again.
@@ -131,7 +133,7 @@ fn parked(random: &mut DeviceRng) -> Duration {
 
 /// Exponential with full jitter: somewhere between the floor and the doubled-up bound.
 fn backoff(failures: u32, random: &mut DeviceRng) -> Duration {
-    let bound = BASE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(CAP);
+    let bound = BACKOFF.after(failures);
     FLOOR + bound.saturating_sub(FLOOR).mul_f64(random.random_range(0.0..1.0))
 }
 

@@ -34,6 +34,8 @@ pub use pace::Pace;
 pub use retry::RetryPolicy;
 pub use token::ApiToken;
 
+use crate::rate_limiter::RateLimiter;
+
 /// A client of one IoT Central application.
 #[derive(Debug, Clone)]
 pub struct Central {
@@ -42,7 +44,7 @@ pub struct Central {
     authorization: HeaderValue,
     retry: RetryPolicy,
     /// Shared by all clones: the service counts what comes from all of them.
-    gate: Option<Arc<Mutex<pace::Gate>>>,
+    limiter: Option<Arc<Mutex<RateLimiter>>>,
     tell: Option<Tell>,
 }
 
@@ -92,7 +94,7 @@ impl Central {
             base,
             authorization,
             retry: RetryPolicy::default(),
-            gate: None,
+            limiter: None,
             tell: None,
         })
     }
@@ -100,7 +102,7 @@ impl Central {
     /// The same client, which sends no more than this.
     #[must_use]
     pub fn with_pace(mut self, pace: Pace) -> Self {
-        self.gate = Some(Arc::new(Mutex::new(pace::Gate::new(pace))));
+        self.limiter = Some(Arc::new(Mutex::new(pace.limiter())));
         self
     }
 

@@ -17,6 +17,7 @@
 //! | [`enroll`] | the steps of IoT Central's X.509 how-to on top of it, safe to repeat |
 //! | [`explain`] | what a refusal means, and what to do |
 //! | [`assignment`] | which hub a device was assigned, remembered from run to run |
+//! | [`backoff`], [`rate_limiter`] | when to try again, and how often at all |
 //!
 //! # Example
 //!
@@ -36,9 +37,11 @@
 //! ```
 
 pub mod assignment;
+pub mod backoff;
 pub mod central;
 pub mod certificate;
 pub mod enroll;
 pub mod explain;
 pub mod identities;
+pub mod rate_limiter;
 pub mod register;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use iot_emulator::{Config, Emulator};
 use jiff::Timestamp;
+use provisioning::backoff::Backoff;
 use provisioning::central::schema::response::GroupAttestation;
 use provisioning::central::{ApiToken, Central, CentralError, GroupType, NewDevice, RetryPolicy};
 use provisioning::certificate::load;
@@ -170,8 +171,7 @@ async fn a_server_under_an_unknown_ca_is_not_trusted_and_not_asked_again() {
         let hour = Duration::from_secs(3_600);
         let patient = RetryPolicy {
             attempts: 2,
-            first_delay: hour,
-            longest_delay: hour,
+            backoff: Backoff::new(hour, hour),
             overall: 2 * hour,
         };
         let token = ApiToken::new(emulator.api_token());

@@ -18,9 +18,10 @@ use iot_protocol::id::{HubHost, RegistrationId};
 use mqtt_link::{Credentials, Endpoint, Tls, TrustRoots};
 use provisioning::central::{Central, NewDevice};
 use provisioning::certificate::load::{self, Identity};
+use provisioning::rate_limiter::RateLimiter;
 use provisioning::register::{Registered, Registration};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 
 use crate::manifest::Manifest;
 use crate::manifest::edge::Gateway;
@@ -219,11 +220,11 @@ impl Preparation<'_> {
         children: &[RegistrationId],
         hub: &HubHost,
     ) -> anyhow::Result<()> {
-        let mut turns = interval(Duration::from_secs_f64(1.0 / self.manifest.load.register_rate.hertz()));
-        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let interval = Duration::try_from_secs_f64(1.0 / self.manifest.load.register_rate.hertz());
+        let mut limiter = RateLimiter::new(interval.unwrap_or(Duration::MAX), 1);
         let mut registering = JoinSet::new();
         for child in children {
-            turns.tick().await;
+            sleep_until(limiter.take(Instant::now())).await;
             let identity = self.identity(child)?;
             registering.spawn(register(self.target.clone(), child.clone(), identity));
         }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
+
 /// How often and how long a request is repeated before its failure is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Requests in all, the first included.
     pub attempts: u32,
-    /// The first pause, where the service names none; each further one is twice as long.
-    pub first_delay: Duration,
-    /// The longest pause of our own choosing.
-    pub longest_delay: Duration,
+    /// The pauses where the service names none.
+    pub backoff: Backoff,
     /// The whole time from the first request on, pauses included. A pause that would reach beyond it is not begun.
     pub overall: Duration,
 }
@@ -19,8 +19,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             attempts: 6,
-            first_delay: Duration::from_millis(500),
-            longest_delay: Duration::from_secs(10),
+            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(10)),
             overall: Duration::from_secs(120),
         }
     }
@@ -35,11 +34,7 @@ impl RetryPolicy {
         if failed >= self.attempts {
             return None;
         }
-        let doubled = self
-            .first_delay
-            .saturating_mul(2_u32.saturating_pow(failed - 1))
-            .min(self.longest_delay);
-        let pause = asked.unwrap_or_else(|| doubled.mul_f64(1.0 - spread / 2.0));
+        let pause = asked.unwrap_or_else(|| self.backoff.after(failed).mul_f64(1.0 - spread / 2.0));
         (spent.saturating_add(pause) <= self.overall).then_some(pause)
     }
 }

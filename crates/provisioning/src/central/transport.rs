@@ -10,9 +10,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::error::{story, untrusted};
-use super::pace::Gate;
 use super::schema::response::{ErrorBody, Page};
 use super::{Central, CentralError};
+use crate::rate_limiter::RateLimiter;
 
 /// No answer of IoT Central is as long: a page of a list has at most 100 items.
 const LONGEST: usize = 16 << 20;
@@ -175,9 +175,9 @@ impl Request<'_> {
                 Err(error) => error,
             };
             failed += 1;
-            if let (Some(gate), Some(asked)) = (&self.central.gate, error.retry_after()) {
+            if let (Some(limiter), Some(asked)) = (&self.central.limiter, error.retry_after()) {
                 let then = Instant::now().checked_add(asked.min(policy.overall));
-                then.into_iter().for_each(|then| lock(gate).close_until(then));
+                then.into_iter().for_each(|then| lock(limiter).close_until(then));
             }
             let again = match self.repeat {
                 Repeat::Freely => error.is_retryable(),
@@ -212,8 +212,8 @@ impl Request<'_> {
     }
 
     async fn attempt(&self) -> Result<Vec<u8>, CentralError> {
-        if let Some(gate) = &self.central.gate {
-            let at = lock(gate).take(Instant::now());
+        if let Some(limiter) = &self.central.limiter {
+            let at = lock(limiter).take(Instant::now());
             tokio::time::sleep_until(at).await;
         }
         self.exchange().await
@@ -308,9 +308,9 @@ async fn beginning(mut response: Response, limit: usize) -> Result<(Vec<u8>, boo
     Ok((body, true))
 }
 
-/// Nothing panics while it holds the gate, and a gate can't be half open.
-fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
-    gate.lock().unwrap_or_else(PoisonError::into_inner)
+/// Nothing panics while it holds the limiter, and each of its changes is complete.
+fn lock(limiter: &Mutex<RateLimiter>) -> MutexGuard<'_, RateLimiter> {
+    limiter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The beginning of an answer that is not in the API's own form, for instance a proxy's page.

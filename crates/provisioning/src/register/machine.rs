@@ -12,6 +12,7 @@ use tracing::debug;
 
 use super::RegistrationFailure;
 use super::poll_limit::PollLimit;
+use crate::backoff::Backoff;
 
 /// The wait before a poll when DPS names none, and how much jitter comes on top, as in the C# SDK.
 const POLL_AFTER: Duration = Duration::from_secs(2);
@@ -349,12 +350,8 @@ impl<J: FnMut() -> f64> Machine<J> {
     /// refusals (<https://learn.microsoft.com/azure/iot-dps/concepts-deploy-at-scale>).
     fn back_off(&mut self, named: Option<Duration>, now: Instant) -> Duration {
         let least = named.unwrap_or(RETRY_AFTER);
-        let doublings = 1 << self.errors.min(6);
         self.errors = self.errors.saturating_add(1);
-        let grown = least
-            .max(SHORTEST_SPREAD)
-            .saturating_mul(doublings)
-            .min(LONGEST_RETRY_AFTER);
+        let grown = Backoff::new(least.max(SHORTEST_SPREAD), LONGEST_RETRY_AFTER).after(self.errors);
         match named {
             None => grown + self.jitter(grown),
             Some(named) => {

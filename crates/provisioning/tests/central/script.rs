@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use provisioning::backoff::Backoff;
 use provisioning::central::{ApiToken, Central, RetryPolicy};
 use serde_json::Value;
 
@@ -107,8 +108,7 @@ impl Script {
             .unwrap()
             .with_retry(RetryPolicy {
                 attempts: 4,
-                first_delay: Duration::from_millis(1),
-                longest_delay: Duration::from_millis(2),
+                backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(2)),
                 overall: Duration::from_secs(10),
             })
     }
