@@ -37,7 +37,7 @@ use iot_protocol::id::{DeviceId, HubHost, IdScope, ModelId, RegistrationId};
 use iot_protocol::username::DpsUserName;
 use mqtt_link::{ConnectOptions, ConnectTimings, Credentials, Endpoint, Link, Qos};
 use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand_xoshiro::Xoshiro256PlusPlus;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
@@ -128,7 +128,7 @@ impl Registration<'_> {
             deadline: options.deadline.min(LONGEST),
             answer_timeout: options.answer_timeout.min(LONGEST),
         };
-        let mut rng = ChaCha8Rng::seed_from_u64(self.jitter_seed);
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.jitter_seed);
         let request = RegistrationRequest::new(self.registration_id, self.model_id);
         let mut machine = Machine::new(&request, patience, move || rng.random(), Instant::now());
         let result = self.converse(&mut machine, options, &on_throttled).await;
