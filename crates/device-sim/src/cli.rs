@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::context::load_files;
 use crate::fleet::{Fleet, Input, Settings};
+use crate::hint::Hint;
 use crate::lease::Lease;
 use crate::limits::ensure_file_handles;
 use crate::patience::Patience;
@@ -137,10 +138,11 @@ async fn run_plan(
     let _lease = lease.map_err(anyhow::Error::from)?;
     let devices = plan
         .devices(shard)
-        .context("the plan holds a device id that can't be")?
+        .context("the plan contains an invalid device id")?
         .len();
     ensure_file_handles(devices as u64)
-        .context("hint: raise the limit before starting, e.g. `ulimit -n 65536`, or use more processes")?;
+        .map_err(anyhow::Error::from)
+        .hint("raise the limit before starting, e.g. `ulimit -n 65536`, or use more processes")?;
 
     let (lines, received) = mpsc::unbounded_channel();
     let fleet = Fleet::new(plan, shard, settings(args), lines.clone()).map_err(anyhow::Error::from)?;

@@ -25,7 +25,7 @@
 //! | [`single`] | one device by environment or flags, as the how-to runs the samples |
 //! | [`cli`], [`command_line`] | the command line, and how it is read without repeating a key |
 //! | [`clock`] | dates of certificates beside this machine's clock |
-//! | [`console`] | output whose reader may be missing |
+//! | [`console`], [`hint`] | output whose reader may be missing, and what to do about an error |
 //!
 //! # Example
 //!
@@ -57,6 +57,7 @@ mod context;
 mod control;
 mod device;
 pub mod fleet;
+pub mod hint;
 pub mod history;
 mod lag;
 pub mod lease;

@@ -22,6 +22,8 @@ use jiff::Timestamp;
 use provisioning::certificate::CertificateError;
 use settings::Span;
 
+use crate::hint::Hint;
+
 pub use advice::Advisor;
 
 /// Where the password of a PFX file or an encrypted key comes from. Never from the command line, which every process
@@ -186,11 +188,13 @@ pub fn plan(
     let (mut id_scope, mut id, mut connect_host) = (None, None, None);
     match security_type {
         SecurityType::Dps => {
-            let hint = "ID scope: set --id-scope or IOTHUB_DEVICE_DPS_ID_SCOPE (in IoT Central: Permissions > Device connection groups)";
+            let hint = "ID scope: set --id-scope or IOTHUB_DEVICE_DPS_ID_SCOPE (in IoT Central: Permissions > \
+                        Device connection groups)";
             id_scope = required(args.id_scope.clone(), hint, &mut problems, IdScope::new);
             let named = args.registration_id.clone().or_else(|| common_name.map(Into::into));
             if named.is_some() || args.cert.is_some() {
-                let hint = "registration id: set --registration-id or IOTHUB_DEVICE_DPS_DEVICE_ID, or use a certificate with a common name";
+                let hint = "registration id: set --registration-id or IOTHUB_DEVICE_DPS_DEVICE_ID, or use a certificate \
+                            with a common name";
                 id = required(named, hint, &mut problems, RegistrationId::new);
             }
         }
@@ -271,9 +275,9 @@ pub fn files(args: &Args, certificate: &Path) -> Files {
 /// An error with the remedy for a single device.
 pub(crate) fn explained(error: CertificateError) -> anyhow::Error {
     match error {
-        CertificateError::PasswordMissing { .. } | CertificateError::EncryptedKey { .. } => {
-            anyhow!("{error}\nhint: the password goes into the environment variable {PASSWORD_VARIABLE}")
-        }
+        CertificateError::PasswordMissing { .. } | CertificateError::EncryptedKey { .. } => anyhow!("{error}").hint(
+            format!("the password goes into the environment variable {PASSWORD_VARIABLE}"),
+        ),
         _ => error.into(),
     }
 }

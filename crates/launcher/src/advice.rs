@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use device_sim::hint::Hinted;
 use fleet_protocol::lines::{DeviceLine, State};
 use provisioning::central::CentralError;
 use provisioning::enroll::EnrollError;
@@ -14,11 +15,19 @@ use crate::manifest::types::Group;
 /// Advice on an error, where a refusal of IoT Central's REST API is behind it.
 #[must_use]
 pub fn on_error(error: &anyhow::Error) -> Option<Advice> {
-    let status = error.chain().find_map(|cause| match cause.downcast_ref() {
-        Some(EnrollError::Central(central)) => central.status(),
-        _ => cause.downcast_ref::<CentralError>()?.status(),
-    });
-    explain::of_central(status?)
+    explain::of_central(status(error)?)
+}
+
+fn status(error: &anyhow::Error) -> Option<u16> {
+    error.chain().find_map(|cause| {
+        if let Some(hinted) = cause.downcast_ref::<Hinted>() {
+            return status(hinted.error());
+        }
+        match cause.downcast_ref() {
+            Some(EnrollError::Central(central)) => central.status(),
+            _ => cause.downcast_ref::<CentralError>()?.status(),
+        }
+    })
 }
 
 /// Explains what keeps the devices of a manifest away: each reason once, since one cause often holds for all.

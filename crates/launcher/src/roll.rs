@@ -118,9 +118,11 @@ async fn live(state: &Path) -> Result<Option<RunHandle>, Failure> {
 
 #[cfg(not(unix))]
 async fn live(_: &Path) -> Result<Option<RunHandle>, Failure> {
-    Err(Failure::refused(anyhow!(
-        "a live run can't be reached on this system\nhint: let the run roll by itself, with an [[event]]"
-    )))
+    use device_sim::hint::Hint;
+
+    Err(Failure::refused(
+        anyhow!("a live run can't be reached on this system").hint("let the run roll by itself, with an [[event]]"),
+    ))
 }
 
 /// Rolls, from wherever the live run can be asked.

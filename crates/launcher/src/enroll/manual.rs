@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use iot_protocol::shown;
 use provisioning::central::GroupType;
 use provisioning::enroll::Attest;
@@ -59,10 +60,8 @@ pub(super) fn write(folder: &Path, steps: &Steps) -> anyhow::Result<()> {
         match std::fs::read_to_string(&path) {
             Ok(there) if there == *content => continue,
             Ok(_) => {
-                return Err(anyhow!(
-                    "`{}` exists already, with another content\nhint: remove the folder, or name another one with --manual=DIR",
-                    shown::path(&path)
-                ));
+                return Err(anyhow!("`{}` exists already, with another content", shown::path(&path))
+                    .hint("remove the folder, or name another one with --manual=DIR"));
             }
             Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => {}
             Err(reason) => return Err(reason).with_context(|| format!("can't read `{}`", shown::path(&path))),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
+use device_sim::hint::Hint;
 use iot_protocol::shown;
 use provisioning::central::Central;
 use provisioning::enroll::{Step, remove_device, remove_group};
@@ -52,17 +53,17 @@ pub struct Options {
 pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let manifest = run::resolve(&options.manifest, &options.set, None)?;
     if matches!(manifest.target, Target::Dps(_)) {
-        return Err(Failure::refused(anyhow!(
-            "with kind = \"dps\" there is no application that could be asked to remove something\n\
-             hint: `az iot dps enrollment-group delete` and `az iot dps enrollment delete` do it"
-        )));
+        return Err(Failure::refused(
+            anyhow!("with kind = \"dps\" there is no application that could be asked to remove something")
+                .hint("`az iot dps enrollment-group delete` and `az iot dps enrollment delete` do it"),
+        ));
     }
     let token = target::token(&manifest.target, |name| std::env::var(name).ok())?;
     if !options.yes && !options.dry_run && !std::io::stdin().is_terminal() {
-        return Err(Failure::refused(anyhow!(
-            "there is no terminal on which to ask whether to remove it\n\
-             hint: --yes removes without asking, --dry-run tells what would be removed"
-        )));
+        return Err(Failure::refused(
+            anyhow!("there is no terminal on which to ask whether to remove it")
+                .hint("--yes removes without asking, --dry-run tells what would be removed"),
+        ));
     }
     let story = Story::begin();
     if matches!(manifest.target, Target::Emulator(_)) && !target::emulator_state(&manifest)?.exists() {

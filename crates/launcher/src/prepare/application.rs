@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use fleet_report::totals::Received;
 use iot_protocol::shown;
 use provisioning::central::{ApiToken, Central, CentralError};
@@ -101,9 +102,12 @@ pub fn secret(secret: &Secret, variables: impl Fn(&str) -> Option<String>) -> an
         Secret::Env(name) => {
             let value = variables(name).ok_or_else(|| {
                 anyhow!(
-                    "the environment variable {name}, in which `target.api_token` expects the API token, is not set\n\
-                     hint: export {name}='SharedAccessSignature sr=…' (IoT Central: Permissions, API tokens)"
+                    "the environment variable {name}, in which `target.api_token` expects the API token, is not \
+                     set"
                 )
+                .hint(format!(
+                    "export {name}='SharedAccessSignature sr=…' (IoT Central: Permissions, API tokens)"
+                ))
             })?;
             (value, format!("the environment variable {name}"))
         }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use device_sim::hint::Hint;
 use device_sim::proxies::Proxies;
 use device_sim::transport;
 use fleet_protocol::plan;
@@ -61,12 +62,11 @@ impl Gateways {
         for gateway in manifest.gateways() {
             let group = &manifest.group[gateway.group];
             let Some(hub) = group.hub.clone() else {
-                bail!(
-                    "the plan needs the hub of {}, which only `fleet run` finds out by asking DPS\n\
-                     hint: set `hub` in group {}",
-                    gateway.device,
-                    group.id
-                );
+                return Err(anyhow!(
+                    "the plan needs the hub of {}, which only `fleet run` finds out by asking DPS",
+                    gateway.device
+                )
+                .hint(format!("set `hub` in group {}", group.id)));
             };
             let (connect_host, port) = group.gateway_address_of(gateway.device.as_str());
             let found = Found {

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -128,20 +129,18 @@ fn find<'a>(manifest: &'a Manifest, device: &str) -> anyhow::Result<&'a Group> {
         return Ok(group);
     }
     if plan::holds(&plan::groups(manifest)?, device) {
-        return Err(anyhow!(
-            "{device} is no IoT Edge device\nhint: those are in a [[group]] with kind = \"edge\""
-        ));
+        return Err(anyhow!("{device} is no IoT Edge device").hint("those are in a [[group]] with kind = \"edge\""));
     }
     let ids = plan::edge_devices(manifest);
     let nearest = ids
         .map(|known| (strsim::damerau_levenshtein(&known, device), known))
         .min_by_key(|(distance, _)| *distance);
     Err(match nearest {
-        Some((_, known)) => anyhow!("there is no device `{device}` in the manifest\nhint: did you mean `{known}`?"),
-        None => anyhow!(
-            "there is no device `{device}` in the manifest, and no IoT Edge device at all\n\
-             hint: those are in a [[group]] with kind = \"edge\""
-        ),
+        Some((_, known)) => {
+            anyhow!("there is no device `{device}` in the manifest").hint(format!("did you mean `{known}`?"))
+        }
+        None => anyhow!("there is no device `{device}` in the manifest, and no IoT Edge device at all")
+            .hint("those are in a [[group]] with kind = \"edge\""),
     })
 }
 
@@ -211,9 +210,12 @@ async fn id_scope(
             let ca = target.endpoint.ca.as_deref();
             let application = Application::new(&target.app, &token, ca).map_err(Failure::Refused)?;
             let found = application.central.group_id_scope(&group.id).await;
-            let hint = "hint: enroll the group first, or give --id-scope\ncause";
-            let found = found.with_context(|| format!("the id scope can't be found out\n{hint}"))?;
-            let found = found.context("the application does not tell its id scope\nhint: give --id-scope")?;
+            let found = found
+                .context("the id scope can't be found out")
+                .hint("enroll the group first, or give --id-scope")?;
+            let found = found
+                .context("the application does not return its id scope")
+                .hint("give --id-scope")?;
             Ok(IdScope::new(&found).context("the application returned an invalid id scope")?)
         }
     }

@@ -5,6 +5,7 @@
 mod templates;
 mod wanted;
 
+use device_sim::hint::Hint;
 use fleet_report::words;
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -81,7 +82,9 @@ pub async fn id_scope(central: &Central, wanted: &Enrollments<'_>) -> anyhow::Re
     let groups: Vec<_> = wanted.groups.iter().map(|group| group.id.as_str()).collect();
     let devices: Vec<_> = wanted.individuals.iter().map(|device| device.id.as_str()).collect();
     find_id_scope(central, &groups, &devices).await.map_err(|error| {
-        anyhow::Error::new(error).context("the id scope can't be found out\nhint: give it as `target.id_scope`\ncause")
+        anyhow::Error::new(error)
+            .context("the id scope can't be found out")
+            .hint("give it as `target.id_scope`")
     })
 }
 

@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::anyhow;
+use device_sim::hint::Hint;
 use indicatif::{ProgressBar, ProgressStyle};
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -231,13 +232,18 @@ fn one_enrollment_each(manifest: &Manifest, identities: &Identities) -> Result<(
                 continue;
             };
             if let Some(other) = owners.insert(&ca.facts().sha1, &group.id) {
-                return Err(Failure::refused(anyhow!(
-                    "the groups `{other}` and `{}` would enroll the same CA `{}`, but a certificate may belong to only one \
-                     enrollment\n\
-                     hint: enroll = \"intermediate\" with an intermediate of its own for one of them; root = \"{other}\" makes one",
-                    group.id,
-                    ca.name()
-                )));
+                return Err(Failure::refused(
+                    anyhow!(
+                        "the groups `{other}` and `{}` would enroll the same CA `{}`, but a certificate may belong \
+                         to only one enrollment",
+                        group.id,
+                        ca.name()
+                    )
+                    .hint(format!(
+                        "enroll = \"intermediate\" with an intermediate of its own for one of them; root = \
+                         \"{other}\" makes one"
+                    )),
+                ));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use device_sim::limits::{TooFewFileHandles, ensure_file_handles};
 use fleet_report::words::{self as numbers, counted};
 
@@ -50,12 +51,8 @@ fn words(too_few: TooFewFileHandles, devices: u32, connections: u32, whose: &str
 pub fn port(port: u16) -> Result<(), Failure> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .map(drop)
-        .with_context(|| {
-            format!(
-                "port {port} of this machine, which `target.port` asks for, can't be used\n\
-                 hint: end the program that listens there, or leave the key out: then any free port is taken\ncause"
-            )
-        })
+        .with_context(|| format!("port {port} of this machine, which `target.port` asks for, can't be used"))
+        .hint("end the program that listens there, or leave the key out: then any free port is taken")
         .map_err(Failure::Refused)
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use device_sim::clock;
+use device_sim::hint::Hint;
 use device_sim::proxies::Proxies;
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -37,14 +38,14 @@ struct Place {
 }
 
 /// What a look at a place has found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 enum Found {
     /// It answers and is trusted.
     Good,
     /// It answers, and what went wrong may pass.
     Unsure(String),
-    /// A person has to mend something.
-    Bad(String),
+    /// A person has to repair something.
+    Bad(anyhow::Error),
 }
 
 /// Makes sure that the application answers, where there is one. An emulator of the manifest is not there yet.
@@ -91,7 +92,7 @@ async fn answers(place: Option<Place>, story: Story) -> Result<(), Failure> {
             story.tell(format!("warning: {words}"));
             Ok(())
         }
-        Found::Bad(words) => Err(Failure::refused(anyhow!("{words}"))),
+        Found::Bad(error) => Err(Failure::Refused(error)),
     }
 }
 
@@ -148,22 +149,25 @@ fn found(place: &Place, by_proxy: bool, error: &ConnectError) -> Found {
     let Place { host, port, .. } = place;
     let (key, hint) = (named(place, by_proxy), advice(by_proxy));
     match error {
-        ConnectError::Dns { host, source } => Found::Bad(format!(
-            "{host}: the name does not resolve: {source}\nhint: check {key} and the DNS of this machine{hint}"
-        )),
+        ConnectError::Dns { host, source } => Found::Bad(
+            anyhow!("{host}: the name does not resolve: {source}")
+                .hint(format!("check {key} and the DNS of this machine{hint}")),
+        ),
         ConnectError::Tcp { source, .. } => Found::Bad(unreachable(place, by_proxy, source)),
-        ConnectError::TimedOut { phase: Phase::Dns, .. } => Found::Bad(format!(
-            "{host}: no answer from DNS within {} s\nhint: check the network and the DNS of this machine, and {key}{hint}",
-            WITHIN.as_secs()
-        )),
+        ConnectError::TimedOut { phase: Phase::Dns, .. } => Found::Bad(
+            anyhow!("{host}: no answer from DNS within {} s", WITHIN.as_secs()).hint(format!(
+                "check the network and the DNS of this machine, and {key}{hint}"
+            )),
+        ),
         ConnectError::TimedOut { phase: Phase::Tcp, .. } => {
             Found::Bad(unreachable(place, by_proxy, &io::ErrorKind::TimedOut.into()))
         }
-        ConnectError::Proxy { proxy, source } => Found::Bad(format!(
-            "the proxy {proxy} does not connect to {host} port {port}: {source}\nhint: check HTTPS_PROXY and NO_PROXY, that the \
-             proxy lets port {port} through, and `{}`",
-            place.key
-        )),
+        ConnectError::Proxy { proxy, source } => Found::Bad(
+            anyhow!("the proxy {proxy} does not connect to {host} port {port}: {source}").hint(format!(
+                "check HTTPS_PROXY and NO_PROXY, that the proxy lets port {port} through, and `{}`",
+                place.key
+            )),
+        ),
         ConnectError::Tls { source, .. } => handshake(place, source),
         ConnectError::TimedOut { .. } => Found::Unsure(format!(
             "{host} does not finish the TLS handshake on port {port} within {} s\n  check `{}`, and that TLS is spoken there",
@@ -189,23 +193,20 @@ fn advice(by_proxy: bool) -> &'static str {
     }
 }
 
-fn unreachable(place: &Place, by_proxy: bool, error: &io::Error) -> String {
+fn unreachable(place: &Place, by_proxy: bool, error: &io::Error) -> anyhow::Error {
     let (key, hint) = (named(place, by_proxy), advice(by_proxy));
     let Place { host, port, .. } = place;
     if by_proxy {
-        return format!("the proxy on the way to {host} can't be reached: {error}\nhint: check {key} and NO_PROXY");
+        return anyhow!("the proxy on the way to {host} can't be reached: {error}")
+            .hint(format!("check {key} and NO_PROXY"));
     }
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            format!(
-                "{host} refuses connections on port {port}\nhint: check {key}, and that the service runs there{hint}"
-            )
-        }
-        io::ErrorKind::TimedOut => format!(
-            "{host} does not answer on port {port} within {} s\nhint: a firewall may drop what goes there; check {key}{hint}",
-            WITHIN.as_secs()
-        ),
-        _ => format!("{host} can't be reached on port {port}: {error}\nhint: check the network and {key}{hint}"),
+        io::ErrorKind::ConnectionRefused => anyhow!("{host} refuses connections on port {port}")
+            .hint(format!("check {key}, and that the service runs there{hint}")),
+        io::ErrorKind::TimedOut => anyhow!("{host} does not answer on port {port} within {} s", WITHIN.as_secs())
+            .hint(format!("a firewall may drop what goes there; check {key}{hint}")),
+        _ => anyhow!("{host} can't be reached on port {port}: {error}")
+            .hint(format!("check the network and {key}{hint}")),
     }
 }
 
@@ -213,37 +214,50 @@ fn unreachable(place: &Place, by_proxy: bool, error: &io::Error) -> String {
 fn handshake(place: &Place, failure: &TlsFailure) -> Found {
     let Place { host, port, key, .. } = place;
     if let Some(dates) = clock::words(failure, Timestamp::now()) {
-        return Found::Bad(format!(
-            "{host} port {port} can't be trusted: {dates}\nhint: set the clock of this machine if it is wrong; otherwise the server \
-             needs another certificate"
-        ));
+        return Found::Bad(
+            anyhow!("{host} port {port} can't be trusted: {dates}")
+                .hint("set the clock of this machine if it is wrong; otherwise the server needs another certificate"),
+        );
     }
-    let words = match failure {
-        TlsFailure::Tls(rustls::Error::InvalidCertificate(error)) => match (error, &place.ca) {
-            (CertificateError::UnknownIssuer, Some(ca)) => format!(
-                "its certificate does not come from a CA in `{}`\nhint: check `target.ca`, which has to hold the root above the \
-                 service's certificate, and `{key}`; for `fleet emulator` that is ca_cert.pem in its state folder",
-                shown::path(ca)
-            ),
-            (CertificateError::UnknownIssuer, None) => format!(
-                "its certificate does not come from a public CA\nhint: check `{key}`; the CA of an emulator, or of a proxy that opens \
-                 TLS, goes into `target.ca`"
-            ),
-            (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }, _) => {
-                format!("its certificate is for another name\nhint: check `{key}`")
-            }
-            _ => format!("its certificate is refused: {error}\nhint: check `{key}` and `target.ca`"),
-        },
-        TlsFailure::Tls(rustls::Error::InvalidMessage(_)) => {
-            format!("what answers there does not speak TLS\nhint: check `{key}` and the port")
-        }
+    let (wrong, hint) = match failure {
+        TlsFailure::Tls(rustls::Error::InvalidCertificate(error)) => certificate(error, place),
+        TlsFailure::Tls(rustls::Error::InvalidMessage(_)) => (
+            "what answers there does not speak TLS".to_owned(),
+            format!("check `{key}` and the port"),
+        ),
         other => {
             return Found::Unsure(format!(
                 "the TLS handshake with {host} on port {port} failed: {other}\n  check `{key}`, and that TLS is spoken there"
             ));
         }
     };
-    Found::Bad(format!("{host} port {port} can't be trusted: {words}"))
+    Found::Bad(anyhow!("{host} port {port} can't be trusted: {wrong}").hint(hint))
+}
+
+/// What is wrong with a certificate, and what to check.
+fn certificate(error: &CertificateError, place: &Place) -> (String, String) {
+    let key = place.key;
+    match (error, &place.ca) {
+        (CertificateError::UnknownIssuer, Some(ca)) => (
+            format!("its certificate does not come from a CA in `{}`", shown::path(ca)),
+            format!(
+                "check `target.ca`, which has to hold the root above the service's certificate, and `{key}`; for \
+                 `fleet emulator` that is ca_cert.pem in its state folder"
+            ),
+        ),
+        (CertificateError::UnknownIssuer, None) => (
+            "its certificate does not come from a public CA".to_owned(),
+            format!("check `{key}`; the CA of an emulator, or of a proxy that opens TLS, goes into `target.ca`"),
+        ),
+        (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }, _) => (
+            "its certificate is for another name".to_owned(),
+            format!("check `{key}`"),
+        ),
+        _ => (
+            format!("its certificate is refused: {error}"),
+            format!("check `{key}` and `target.ca`"),
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -265,7 +279,7 @@ mod tests {
 
     fn bad(found: Found) -> String {
         match found {
-            Found::Bad(words) => words,
+            Found::Bad(error) => error.to_string(),
             other => panic!("{other:?}"),
         }
     }
@@ -303,7 +317,7 @@ mod tests {
             ..at("127.0.0.1", port)
         };
         let none = Proxies::default();
-        assert_eq!(look(&plain, &none).await.unwrap(), Found::Good);
+        assert!(matches!(look(&plain, &none).await.unwrap(), Found::Good));
         drop(listener);
         for place in [plain, at("127.0.0.1", port)] {
             let refused = bad(look(&place, &none).await.unwrap());
@@ -339,7 +353,7 @@ mod tests {
     #[tokio::test]
     async fn trust_is_tried_through_a_proxy_too() {
         let (ca, other) = (TestCa::new("test root"), TestCa::new("other root"));
-        assert_eq!(behind_a_proxy(&ca, &ca).await, Found::Good);
+        assert!(matches!(behind_a_proxy(&ca, &ca).await, Found::Good));
         let words = bad(behind_a_proxy(&other, &ca).await);
         assert!(words.contains("does not come from a CA in"), "{words}");
         assert!(words.contains("hint: check `target.ca`"), "{words}");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use fleet_report::words::{agreeing, devices};
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
@@ -161,7 +162,9 @@ async fn trials_without_run(
         Some(id_scope) => id_scope.clone(),
         None => {
             let found = service.central.id_scope(device).await;
-            let found = found.context("the id scope can't be found out\nhint: give it as `target.id_scope`\ncause")?;
+            let found = found
+                .context("the id scope can't be found out")
+                .hint("give it as `target.id_scope`")?;
             IdScope::new(&found).context("the application returned an invalid id scope")?
         }
     };
@@ -225,11 +228,10 @@ async fn damaged(error: std::io::Error, path: &Path, scope: &Scope<'_>, service:
         }
         Err(error) => format!("which devices it has blocked is unknown ({error})"),
     };
-    anyhow!(
-        "can't read the journal `{}`: {error}; {blocked}\n\
-         hint: `fleet roll … --case {case} --let-in` sets the journal aside, rolls anew and lets blocked devices in again",
-        shown::path(path)
-    )
+    anyhow!("can't read the journal `{}`: {error}; {blocked}", shown::path(path)).hint(format!(
+        "`fleet roll … --case {case} --let-in` sets the journal aside, rolls anew and lets blocked \
+         devices in again"
+    ))
 }
 
 /// A few of them, and how many more.
@@ -256,13 +258,15 @@ fn resumed<'a>(
 ) -> anyhow::Result<Work<'a>> {
     let unfinished = |whose: &str| {
         anyhow!(
-            "the {} of {whose} that was begun at {} is not finished\n\
-             hint: run it again with --case {} first; its journal is `{}`",
+            "the {} of {whose} that was begun at {} is not finished",
             journal.case,
-            journal.begun,
+            journal.begun
+        )
+        .hint(format!(
+            "run it again with --case {} first; its journal is `{}`",
             journal.case,
             shown::path(path)
-        )
+        ))
     };
     match (target, journal.what.clone()) {
         (Rolled::Group(work), Rolled::Group(notes)) if journal.case == request.case => {
@@ -419,11 +423,12 @@ impl Roll<'_> {
         }
         self.missing.extend(missing);
         if none && !breach {
-            anyhow::bail!(
-                "none of a wave of {} came over, so no other device is asked; the old certificates still work\n\
-                 hint: look at what the devices say, then run this again: it goes on where it stopped",
+            return Err(anyhow!(
+                "none of a wave of {} came over, so no other device is asked; the old certificates still \
+                 work",
                 devices(wave.len())
-            );
+            )
+            .hint("look at what the devices say, then run this again: it goes on where it stopped"));
         }
         Ok(())
     }

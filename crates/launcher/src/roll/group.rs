@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use fleet_report::words::counted;
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -42,9 +43,10 @@ impl GroupWork<'_> {
         let leaves = folder.current_generation()?;
         if leaves.is_none() {
             return Err(anyhow!(
-                "group {} has no certificates yet, so there is nothing to roll\nhint: `fleet run` makes the first ones",
+                "group {} has no certificates yet, so there is nothing to roll",
                 self.name()
-            ));
+            )
+            .hint("`fleet run` makes the first ones"));
         }
         let (current, known) = (folder.current_ca()?, folder.ca_generations()?);
         let new = match case {
@@ -59,8 +61,7 @@ impl GroupWork<'_> {
             .map(|(sha1, generation)| Ok((sha1?, generation)))
             .collect::<anyhow::Result<_>>()?;
         let held = self.held().await?;
-        let slot =
-            choose(case, &held, &ours, current, new, slot).map_err(|why| anyhow!("group {}: {why}", self.name()))?;
+        let slot = choose(case, &held, &ours, current, new, slot).with_context(|| format!("group {}", self.name()))?;
         let old = held
             .into_iter()
             .filter_map(|(slot, sha1)| {
@@ -230,7 +231,7 @@ fn choose(
     current: Generation,
     new: Generation,
     asked: Option<Slot>,
-) -> Result<Slot, String> {
+) -> anyhow::Result<Slot> {
     let generation_in = |slot| {
         let (_, sha1) = held.iter().find(|(held, _)| *held == slot)?;
         Some((sha1, ours.get(sha1).copied()))
@@ -244,9 +245,10 @@ fn choose(
     if let Some(there) = place_of(new) {
         // It was enrolled beforehand.
         return match asked {
-            Some(asked) if asked != there => Err(format!(
-                "the CA that stands ready is enrolled as {there} certificate, not as {asked}\nhint: leave --slot out"
-            )),
+            Some(asked) if asked != there => Err(anyhow!(
+                "the CA that stands ready is enrolled as {there} certificate, not as {asked}"
+            )
+            .hint("leave --slot out")),
             _ => Ok(there),
         };
     }
@@ -259,10 +261,11 @@ fn choose(
     if let Some(asked) = asked {
         return match generation_in(asked) {
             _ if may_have(asked) => Ok(asked),
-            Some((sha1, Some(_))) => Err(format!(
-                "the {asked} certificate {sha1} is the CA whose leaves the devices use, which has to stay until all have come over\n\
-                 hint: leave --slot out, and the other place is used"
-            )),
+            Some((sha1, Some(_))) => Err(anyhow!(
+                "the {asked} certificate {sha1} is the CA whose leaves the devices use, which has to stay until all have \
+                 come over"
+            )
+            .hint("leave --slot out, and the other slot is used")),
             Some((sha1, None)) => Err(foreign(asked, sha1)),
             None => Ok(asked),
         };
@@ -279,15 +282,15 @@ fn choose(
             let foreigner = slots.into_iter().find_map(|slot| Some((slot, generation_in(slot)?)));
             match foreigner {
                 Some((slot, (sha1, _))) if place_of(current).is_none() => foreign(slot, sha1),
-                _ => "both places of the enrollment are taken, one of them by a certificate that is not ours\nhint: remove that first".to_owned(),
+                _ => anyhow!("both slots of the enrollment are taken, one of them by a certificate that is not ours")
+                    .hint("remove that first"),
             }
         })
 }
 
-fn foreign(slot: Slot, sha1: &str) -> String {
-    format!(
-        "the {slot} certificate {sha1} isn't one of those on disk here\nhint: remove it first, if it is no longer needed"
-    )
+fn foreign(slot: Slot, sha1: &str) -> anyhow::Error {
+    anyhow!("the {slot} certificate {sha1} isn't one of those on disk here")
+        .hint("remove it first, if it is no longer needed")
 }
 
 #[cfg(test)]
@@ -309,7 +312,7 @@ mod tests {
             ("C3".to_owned(), FIRST.next().next()),
         ]);
         let held: Vec<_> = held.iter().map(|(slot, sha1)| (*slot, (*sha1).to_owned())).collect();
-        choose(case, &held, &ours, current, new, asked)
+        choose(case, &held, &ours, current, new, asked).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use fleet_report::words::counted;
 use jiff::Timestamp;
 use provisioning::certificate::load::{self, Identity};
@@ -55,15 +56,17 @@ impl<'a> IndividualsWork<'a> {
             let in_use = folder.current_slot()?;
             let sha1 = |slot| anyhow::Ok(folder.facts(slot)?.map(|facts| facts.sha1));
             let (Some(in_use), Some(old)) = (in_use, in_use.map(sha1).transpose()?.flatten()) else {
-                bail!(
-                    "device {id} has no certificate yet, so there is nothing to roll\nhint: `fleet run` makes the first one"
+                return Err(
+                    anyhow!("device {id} has no certificate yet, so there is nothing to roll")
+                        .hint("`fleet run` makes the first one"),
                 );
             };
             let other = in_use.other();
             let notes = if case.is_breach() {
                 if asked.is_some_and(|asked| asked != in_use) {
-                    bail!(
-                        "device {id} uses its {in_use} certificate, and that is the one to replace\nhint: leave --slot out"
+                    return Err(
+                        anyhow!("device {id} uses its {in_use} certificate, and that is the one to replace")
+                            .hint("leave --slot out"),
                     );
                 }
                 // What may lie beside a stolen key is no better than that.
@@ -79,10 +82,10 @@ impl<'a> IndividualsWork<'a> {
                 }
             } else {
                 if asked == Some(in_use) {
-                    bail!(
-                        "device {id} uses its {in_use} certificate, which stays until the device has the new one\n\
-                         hint: leave --slot out, and the other slot is used"
-                    );
+                    return Err(anyhow!(
+                        "device {id} uses its {in_use} certificate, which stays until the device has the new one"
+                    )
+                    .hint("leave --slot out, and the other slot is used"));
                 }
                 PairNotes {
                     slot: other,

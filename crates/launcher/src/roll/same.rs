@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::paths::absolute;
+use device_sim::hint::Hint;
 
 /// So many differences are named.
 const NAMED: usize = 5;
@@ -73,7 +74,9 @@ pub(crate) fn as_the_run_has_it(
         words += &format!("\nand {more} more");
     }
     Err(Failure::refused(
-        anyhow!("{words}\nhint: roll with the manifest and the --set of the run").context("the run has other figures"),
+        anyhow!("{words}")
+            .hint("roll with the manifest and the --set of the run")
+            .context("the run has other figures"),
     ))
 }
 
