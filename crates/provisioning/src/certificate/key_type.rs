@@ -12,7 +12,6 @@ use super::CertificateError;
 /// The kind of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum KeyType {
@@ -25,6 +24,23 @@ pub enum KeyType {
     Rsa2048,
     /// RSA with 4096 bits, of which each takes a second or more to make.
     Rsa4096,
+}
+
+/// By hand, since descriptions of the values would turn a short help into a long one.
+#[cfg(feature = "clap")]
+impl clap::ValueEnum for KeyType {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::P256, Self::P384, Self::Rsa2048, Self::Rsa4096]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(match self {
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+            Self::Rsa2048 => "rsa2048",
+            Self::Rsa4096 => "rsa4096",
+        }))
+    }
 }
 
 impl fmt::Display for KeyType {
