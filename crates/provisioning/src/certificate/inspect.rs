@@ -5,6 +5,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::CertificateDer;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use x509_parser::nom;
 use x509_parser::prelude::{ASN1Time, FromDer, SubjectPublicKeyInfo, X509Certificate, X509Name};
 
 use super::CertificateError;
@@ -103,7 +104,11 @@ pub(crate) fn parse<'a>(der: &'a CertificateDer<'_>, file: &str) -> Result<X509C
         Ok((_, certificate)) => Ok(certificate),
         Err(reason) => Err(CertificateError::Malformed {
             file: file.to_owned(),
-            reason: reason.to_string(),
+            reason: match reason {
+                // The parser's own text is the structure of its error.
+                nom::Err::Error(reason) | nom::Err::Failure(reason) => reason.to_string(),
+                nom::Err::Incomplete(_) => "it ends too early".to_owned(),
+            },
         }),
     }
 }
