@@ -12,6 +12,6 @@ use iot_protocol::shown;
 ///
 /// The file can't be read, is not a plan of this version, or holds a value that no fleet can have.
 pub fn read(path: &Path) -> anyhow::Result<Plan> {
-    let text = std::fs::read(path).with_context(|| format!("can't read plan {}", shown::path(path)))?;
+    let text = std::fs::read(path).with_context(|| format!("can't read the plan `{}`", shown::path(path)))?;
     Ok(Plan::parse(path, &text)?)
 }

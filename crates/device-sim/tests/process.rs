@@ -152,7 +152,10 @@ async fn what_can_not_be_started_is_refused_with_the_reason_and_exit_code_2() {
     let (code, words) = refused(&missing, &[]).await;
     assert_eq!(code, Some(2));
     assert!(
-        words.starts_with(&format!("error: can't read plan {}: No such file", missing.display())),
+        words.starts_with(&format!(
+            "error: can't read the plan `{}`: No such file",
+            missing.display()
+        )),
         "{words}"
     );
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use device_sim::hint::Hint;
 use iot_protocol::shown;
 
 use crate::exit::{Failure, PASSED, print};
@@ -18,7 +19,8 @@ use crate::sim;
 pub async fn emulator(state: &Path, app: &str) -> Result<u8, Failure> {
     let token_file = state.join("api_token");
     let token = std::fs::read_to_string(&token_file)
-        .with_context(|| format!("can't read the API token from `{}`", shown::path(&token_file)))?;
+        .with_context(|| format!("can't read the API token from `{}`", shown::path(&token_file)))
+        .hint("give the state folder of a `fleet emulator` that runs: --state DIR")?;
     let application = Application::new(app, token.trim(), Some(&state.join("ca_cert.pem")))?;
     let figures = application
         .figures()

@@ -1,9 +1,11 @@
-//! What `fleet` says: help, plans, and that the shipped manifests are accepted.
+//! The words of `fleet`: help, plans, and the errors of each kind; and that the shipped manifests are accepted.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper of a test that can't go on has no other way to say so"
 )]
 
+use std::fmt::Write as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -171,4 +173,165 @@ fn the_plan_as_json_is_what_device_sim_reads() {
     assert_eq!(plan.device_count(), 20);
     assert!(plan.state.as_ref().is_some_and(|state| state.is_absolute()));
     assert!((plan.rates.register_per_s - 1000.0 / 60.0).abs() < 1e-9);
+}
+
+/// A manifest without mistakes, into which a case puts one.
+const MANIFEST: &str = r#"[fleet]
+name = "small"
+seed = 7
+
+[target]
+kind = "emulator"
+
+[[group]]
+id = "thermostats"
+devices = { prefix = "t", count = 2 }
+
+[load]
+connect_rate = "5/s"
+stages = ["100%@10s"]
+"#;
+
+/// One kind of mistake: a command, with the files that it is given.
+struct Mistake {
+    kind: &'static str,
+    arguments: Vec<String>,
+}
+
+/// The mistakes, in a folder with what they need.
+fn mistakes(folder: &Path, busy: u16) -> Vec<Mistake> {
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("fleet.toml", MANIFEST);
+    write("typo.toml", &MANIFEST.replace("seed", "sed"));
+    write(
+        "types.toml",
+        &MANIFEST
+            .replace("count = 2", "count = \"two\"")
+            .replace("5/s", "5/fortnight"),
+    );
+    write("broken.toml", &MANIFEST.replace("[fleet]", "[fleet"));
+    let central = "kind = \"iot-central\"\napp = \"https://localhost:1\"\napi_token = { env = \"NO_SUCH_TOKEN\" }";
+    write("central.toml", &MANIFEST.replace("kind = \"emulator\"", central));
+    let own = r#"certificates = { leaf = "made/{device_id}_cert.pem", key = "made/{device_id}_other.pem", ca = "made/a_cert.pem", ca_key = "made/a_key.pem" }"#;
+    write(
+        "own.toml",
+        &MANIFEST.replace("count = 2 }", &format!("count = 1 }}\n{own}")),
+    );
+    write("rules.toml", "[[rule]]\non = \"publish\"\ndo = { explode = true }\n");
+    write("old.json", "{\"version\": 99}");
+    write("text.pem", "this is not a certificate\n");
+    write(
+        "damaged.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    std::fs::create_dir(folder.join("folder.toml")).unwrap();
+    for name in ["a", "b"] {
+        run_in(folder, &["cert", "root", name, "--out", "made"]);
+    }
+    run_in(folder, &["cert", "device", "t0001", "a", "--out", "made"]);
+    std::fs::copy(folder.join("made/b_key.pem"), folder.join("made/t0001_other.pem")).unwrap();
+    let port = format!("target.port={busy}");
+    let mistake = |(kind, line): (&'static str, &str)| Mistake {
+        kind,
+        arguments: line.split(' ').map(|word| word.replace("PORT", &port)).collect(),
+    };
+    [
+        ("an unknown verb", "rum fleet.toml"),
+        ("a flag that does not exist", "run fleet.toml --sed 7"),
+        ("an argument left out", "cert intermediate lonely"),
+        ("a value that a flag does not accept", "cert root x --key dsa"),
+        ("an invalid date", "cert root x --not-before soon"),
+        ("a manifest that is not there", "plan missing.toml"),
+        ("a file that can't be read", "plan folder.toml"),
+        ("text that is not TOML", "plan broken.toml"),
+        ("an unknown key", "plan typo.toml"),
+        ("a wrong type and a wrong unit", "plan types.toml"),
+        ("a wrong value by --set", "plan fleet.toml --set load.processes=0"),
+        ("a port in use", "run fleet.toml --set PORT"),
+        ("a token that is not set", "run central.toml"),
+        ("a key that does not match its certificate", "run own.toml"),
+        (
+            "a key of another CA",
+            "cert verification --ca made/a_cert.pem --key made/b_key.pem --nonce CODE",
+        ),
+        ("a file that is no certificate", "cert inspect text.pem"),
+        ("a damaged certificate", "cert inspect damaged.pem"),
+        ("a wrong password", "cert inspect made/a.pfx --password 4321"),
+        ("a file that exists", "cert root a --out made"),
+        ("a CA that is not there", "cert device t-1 c --out made"),
+        (
+            "a group that is not there",
+            "roll fleet.toml --case group-breach --group others",
+        ),
+        ("a roll without a run", "roll fleet.toml --case group-expiry"),
+        ("a plan that is none", "device-sim --plan text.pem"),
+        ("a plan of another version", "device-sim --plan old.json"),
+        (
+            "a plan that is not there",
+            "sim --plan missing.json --results results --shards 2",
+        ),
+        (
+            "rules of faults that make no sense",
+            "emulator --faults rules.toml --state state",
+        ),
+        ("nothing to put together", "report merge made"),
+        ("an emulator that is not there", "health emulator --state nowhere"),
+        (
+            "a device that is not in the manifest",
+            "edge-config fleet.toml --device t-9",
+        ),
+        ("no terminal to ask on", "unenroll fleet.toml"),
+    ]
+    .into_iter()
+    .map(mistake)
+    .collect()
+}
+
+fn run_in(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_fleet"))
+        .current_dir(folder)
+        .args(arguments)
+        .env("COLUMNS", "100")
+        .env("NO_COLOR", "1")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// A line of progress begins with the time since the program started.
+fn without_time(line: &str) -> String {
+    match line.split_once("s] ") {
+        Some((time, rest)) if time.starts_with('[') => format!("[TIME] {rest}\n"),
+        _ => format!("{line}\n"),
+    }
+}
+
+/// What a person reads who makes a mistake, one of each kind.
+#[test]
+fn errors_of_each_kind_name_what_is_wrong_and_what_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = listener.local_addr().unwrap().port();
+    let mut words = String::new();
+    for Mistake { kind, arguments } in mistakes(folder.path(), busy) {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let (code, stderr) = run_in(folder.path(), &arguments);
+        assert!(
+            code.is_some_and(|code| code == 1 || code == 2),
+            "{kind}: {code:?}\n{stderr}"
+        );
+        let stderr: String = stderr.lines().map(without_time).collect();
+        let _ = writeln!(
+            words,
+            "== {kind}\n$ fleet {}\n{stderr}-> {}\n",
+            arguments.join(" "),
+            code.unwrap_or(-1)
+        );
+    }
+    let real = folder.path().canonicalize().unwrap();
+    for path in [real.as_path(), folder.path()] {
+        words = words.replace(path.to_str().unwrap(), "[DIR]");
+    }
+    insta::assert_snapshot!(words.replace(&busy.to_string(), "[PORT]"));
 }
