@@ -21,7 +21,7 @@ use crate::prepare::enrollment::{self, Enrollments, How};
 use crate::prepare::identities::{self, Identities};
 use crate::prepare::reach;
 use crate::prepare::target::{self, Opened, Token, emulator_state};
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 use crate::run;
 
 /// What to enroll, and how.
@@ -52,7 +52,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     if manifest.group.is_empty() && manifest.individual.is_empty() {
         return Err(Failure::refused(anyhow!("there is no device in the manifest")));
     }
-    let story = Story::begin();
+    let progress = ProgressLog::begin();
     let by_hand = options.manual.is_some() || matches!(manifest.target, Target::Dps(_));
     let token = match by_hand {
         true => None,
@@ -60,28 +60,33 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     };
     let work = async {
         if by_hand {
-            return instruct(&options, &manifest, story).await;
+            return instruct(&options, &manifest, progress).await;
         }
-        reach::application(&manifest.target, story).await?;
+        reach::application(&manifest.target, progress).await?;
         if options.dry_run {
-            return look(&options, &manifest, token, story).await;
+            return look(&options, &manifest, token, progress).await;
         }
-        act(&options, &manifest, token, story).await
+        act(&options, &manifest, token, progress).await
     };
     tokio::select! {
         done = work => done.map(|()| PASSED),
         () = interrupts.next() => {
-            story.tell("interrupted; what is done stays done, and the same command goes on with the rest");
+            progress.report("interrupted; what is done stays done, and the same command goes on with the rest");
             Err(Failure::Interrupted)
         }
     }
 }
 
-async fn act(options: &Options, manifest: &Manifest, token: Option<Token>, story: Story) -> Result<(), Failure> {
+async fn act(
+    options: &Options,
+    manifest: &Manifest,
+    token: Option<Token>,
+    progress: ProgressLog,
+) -> Result<(), Failure> {
     let now = Timestamp::now();
-    let identities = certificates(manifest, now, story).await?;
+    let identities = certificates(manifest, now, progress).await?;
     let wanted = Enrollments::of(manifest, &identities)?;
-    let opened = target::open(manifest, &options.executable, token, story).await?;
+    let opened = target::open(manifest, &options.executable, token, progress).await?;
     let application = opened
         .application
         .as_ref()
@@ -90,7 +95,7 @@ async fn act(options: &Options, manifest: &Manifest, token: Option<Token>, story
         attest: attest(options.verified),
         now,
         tell_found: true,
-        story,
+        progress,
     };
     let outcome = enrollment::enroll(&application.central, &wanted, how)
         .await
@@ -101,21 +106,26 @@ async fn act(options: &Options, manifest: &Manifest, token: Option<Token>, story
     };
     close(opened).await?;
     match outcome {
-        Outcome::Changed => story.tell(format!("enrolled: {}", wanted.words())),
-        Outcome::Unchanged => story.tell(format!("nothing to change: {}", wanted.words())),
+        Outcome::Changed => progress.report(format!("enrolled: {}", wanted.words())),
+        Outcome::Unchanged => progress.report(format!("nothing to change: {}", wanted.words())),
     }
     print(format_args!("{id_scope}\n"))?;
     Ok(())
 }
 
-async fn look(options: &Options, manifest: &Manifest, token: Option<Token>, story: Story) -> Result<(), Failure> {
+async fn look(
+    options: &Options,
+    manifest: &Manifest,
+    token: Option<Token>,
+    progress: ProgressLog,
+) -> Result<(), Failure> {
     let wanted = Enrollments::on_disk(manifest)?;
     let never_started = matches!(manifest.target, Target::Emulator(_)) && !emulator_state(manifest)?.exists();
     let found = if never_started {
-        story.tell("the emulator of this manifest has never run: there is nothing yet");
+        progress.report("the emulator of this manifest has never run: there is nothing yet");
         dry_run::from_nothing(&wanted, attest(options.verified))?
     } else {
-        let opened = target::open(manifest, &options.executable, token, story).await?;
+        let opened = target::open(manifest, &options.executable, token, progress).await?;
         let application = opened.application.as_ref().context("there is no application to ask")?;
         let found = dry_run::examine(&application.central, &wanted, attest(options.verified)).await;
         close(opened).await?;
@@ -125,13 +135,13 @@ async fn look(options: &Options, manifest: &Manifest, token: Option<Token>, stor
         print(format_args!("would {}\n", shown::text(&change.to_string())))?;
     }
     for obstacle in &found.obstacles {
-        story.tell(format!("in the way: {obstacle}"));
+        progress.report(format!("in the way: {obstacle}"));
     }
     match found.changes.len() {
-        0 if found.obstacles.is_empty() => story.tell(format!("nothing to change: {}", wanted.words())),
+        0 if found.obstacles.is_empty() => progress.report(format!("nothing to change: {}", wanted.words())),
         0 => {}
-        1 => story.tell("dry run: 1 change, which was not made"),
-        changes => story.tell(format!("dry run: {changes} changes, none of which was made")),
+        1 => progress.report("dry run: 1 change, which was not made"),
+        changes => progress.report(format!("dry run: {changes} changes, none of which was made")),
     }
     match found.obstacles.len() {
         0 => Ok(()),
@@ -141,18 +151,18 @@ async fn look(options: &Options, manifest: &Manifest, token: Option<Token>, stor
     }
 }
 
-async fn instruct(options: &Options, manifest: &Manifest, story: Story) -> Result<(), Failure> {
+async fn instruct(options: &Options, manifest: &Manifest, progress: ProgressLog) -> Result<(), Failure> {
     let identities;
     let wanted = if options.dry_run {
         Enrollments::on_disk(manifest)?
     } else {
-        identities = certificates(manifest, Timestamp::now(), story).await?;
+        identities = certificates(manifest, Timestamp::now(), progress).await?;
         Enrollments::of(manifest, &identities)?
     };
     let attest = attest(options.verified);
     if let Target::Dps(target) = &manifest.target {
         if options.manual.is_some() {
-            story.tell("for a DPS instance the steps are commands of the Azure CLI; no files are written");
+            progress.report("for a DPS instance the steps are commands of the Azure CLI; no files are written");
         }
         print(azure_cli::script(&wanted, target.id_scope.as_str(), attest))?;
         return Ok(());
@@ -171,7 +181,7 @@ async fn instruct(options: &Options, manifest: &Manifest, story: Story) -> Resul
     }
     manual::write(&folder, &steps).map_err(Failure::Refused)?;
     print(&steps.text)?;
-    story.tell(format!(
+    progress.report(format!(
         "{} files written into {}",
         steps.files.len(),
         shown::path(&folder)
@@ -192,9 +202,9 @@ pub(crate) async fn close(opened: Opened) -> anyhow::Result<()> {
 }
 
 /// Signing is work for all cores, and must not keep Ctrl-C from being heard.
-async fn certificates(manifest: &Manifest, now: Timestamp, story: Story) -> Result<Identities, Failure> {
+async fn certificates(manifest: &Manifest, now: Timestamp, progress: ProgressLog) -> Result<Identities, Failure> {
     let manifest = manifest.clone();
-    tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, now, story))
+    tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, now, progress))
         .await
         .context("making certificates failed")?
 }

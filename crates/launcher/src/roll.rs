@@ -35,7 +35,7 @@ use crate::manifest::types::Target;
 use crate::paths::absolute;
 use crate::prepare::application::Application;
 use crate::prepare::{reach, target};
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 pub use crate::manifest::case::Case;
 pub use crate::manifest::roll::Request;
@@ -70,13 +70,13 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     }
     let state = absolute(&manifest.fleet.state)?;
     let live = live(&state).await?;
-    let story = Story::begin();
+    let progress = ProgressLog::begin();
     if let Some(live) = &live {
         let run = live.status().await.context("can't ask the run")?;
         let with = |set: &[String]| Ok(manifest::load(&options.manifest, &[set, &options.set[..]].concat())?);
         let (same, told) = same::as_the_run_has_it(manifest, &run.figures, &run.set, with)?;
         manifest = same;
-        told.into_iter().for_each(|told| story.tell(told));
+        told.into_iter().for_each(|told| progress.report(told));
         check(&options.request, &manifest).map_err(Failure::Refused)?;
     }
     if live.is_none() {
@@ -84,17 +84,17 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         application(&manifest.target, None)?;
     }
     // Old certificates are tried with DPS from here.
-    reach::application_and_dps(&manifest.target, story).await?;
+    reach::application_and_dps(&manifest.target, progress).await?;
     // Without a run no other one may begin meanwhile: it would read what is being changed.
     let _no_run = match live {
         Some(_) => None,
         None => Some(StateLock::for_run(&state).map_err(Failure::refused)?),
     };
     let report = tokio::select! {
-        report = perform(&options.request, &manifest, live, story) => report?,
+        report = perform(&options.request, &manifest, live, progress) => report?,
         () = interrupts.next() => {
             let left = unfinished(&manifest, &state);
-            story.tell(match left.is_empty() {
+            progress.report(match left.is_empty() {
                 true => "stopped before anything was changed".to_owned(),
                 false => "stopped on the way: the same command goes on with it".to_owned(),
             });
@@ -106,7 +106,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         .map(|folder| report.write(folder, "roll.json"))
         .into_iter()
         .collect();
-    deliver(written, report.summary(), |words| story.tell(words))?;
+    deliver(written, report.summary(), |words| progress.report(words))?;
     Ok(if report.passed() { PASSED } else { FAILED })
 }
 
@@ -134,7 +134,7 @@ pub async fn perform(
     request: &Request,
     manifest: &Manifest,
     live: Option<RunHandle>,
-    story: Story,
+    progress: ProgressLog,
 ) -> Result<Report, Failure> {
     let state = absolute(&manifest.fleet.state)?;
     let _alone = StateLock::for_roll(&state).map_err(Failure::refused)?;
@@ -143,7 +143,7 @@ pub async fn perform(
         None => None,
     };
     let application = application(&manifest.target, status.as_ref())?;
-    drive::drive(request, manifest, &state, application, live, status, story).await
+    drive::drive(request, manifest, &state, application, live, status, progress).await
 }
 
 /// The application, as the manifest names it or as the run has started it.

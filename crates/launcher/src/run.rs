@@ -52,7 +52,7 @@ use crate::prepare::identities::{self, Identities};
 use crate::prepare::target::{Preparation, Ready, Token};
 use crate::prepare::{load, plan, pre_flight, reach, target};
 use crate::process::shards::Shards;
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 use crate::roll;
 use judge::Judge;
 use stages::StageClock;
@@ -109,28 +109,28 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     }
     let state = absolute(&start.manifest.fleet.state)?;
     StateLock::check(&state).map_err(Failure::refused)?;
-    let story = Story::begin();
-    story.tell(start.words());
+    let progress = ProgressLog::begin();
+    progress.report(start.words());
     for warning in budget::warnings(&start.plan) {
-        story.tell(format!("warning: {warning}"));
+        progress.report(format!("warning: {warning}"));
     }
     for roll in roll::unfinished(&start.manifest, &state) {
-        story.tell(roll);
+        progress.report(roll);
     }
 
     let prepared = async {
-        reach::application_and_dps(&start.manifest.target, story).await?;
-        let identities = start.identities(story).await?;
+        reach::application_and_dps(&start.manifest.target, progress).await?;
+        let identities = start.identities(progress).await?;
         // A run that can't begin leaves no state.
         let held = StateLock::for_run(&state).map_err(Failure::refused)?;
-        let ready = start.prepare(&identities, &options.executable, token, story).await?;
+        let ready = start.prepare(&identities, &options.executable, token, progress).await?;
         Ok::<_, Failure>((held, ready))
     };
     let (_held, ready) = tokio::select! {
         prepared = prepared => prepared?,
         () = interrupts.next() => {
             // What had been started is killed by being dropped; there is nothing to drain yet.
-            return finish(&start, &Outcome::interrupted_early(), Found::default(), &options, story);
+            return finish(&start, &Outcome::interrupted_early(), Found::default(), &options, progress);
         }
     };
     let Ready {
@@ -141,10 +141,10 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     } = ready;
     let _asking = application
         .as_ref()
-        .map(|application| roll::say_blocked(&start.manifest, &state, &application.central, story));
+        .map(|application| roll::say_blocked(&start.manifest, &state, &application.central, progress));
     let (plan, run_id) = start.write_plan(plan, &gateways)?;
     let (live, questions) = RunHandle::pair();
-    let _serving = listen(&state, live.clone(), story);
+    let _serving = listen(&state, live.clone(), progress);
     let (shards, events) = Shards::start(
         &options.executable,
         &plan,
@@ -161,7 +161,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         service: emulator.as_ref().map(|emulator| emulator.ready.service()),
     };
     let desk = Broker::new(status, start.processes as usize);
-    let agenda = Agenda::new(Arc::new(start.manifest.clone()), live, story);
+    let agenda = Agenda::new(Arc::new(start.manifest.clone()), live, progress);
     let instruments = Instruments {
         clock: StageClock::new(&start.manifest.load.stages, start.devices, Instant::now()),
         measurements: Measurements::new(start.processes as usize, &start.plan.quotas),
@@ -178,7 +178,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         desk,
         agenda,
         options.stop_within,
-        story,
+        progress,
         instruments,
     );
     watch.advise(Advisor::new(start.manifest.clone()));
@@ -211,7 +211,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         found.judged = judge
             .map(|judge| judge.finish(end, outcome.losses, 0))
             .unwrap_or_default();
-        return finish(&start, &outcome, found, &options, story);
+        return finish(&start, &outcome, found, &options, progress);
     }
     // An emulator that died with the run answers nothing, and would be asked again and again.
     let gone = matches!(start.manifest.target, Target::Emulator(_)) && emulator.is_none();
@@ -219,13 +219,13 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         let results = agenda.finish(ending.answered()).await;
         let run = plan::run_id(start.now);
         let asked = application.as_ref().filter(|_| !gone);
-        let received = ask(asked, &run, shown.as_deref(), ending, story).await;
+        let received = ask(asked, &run, shown.as_deref(), ending, progress).await;
         (results, received)
     };
     let (results, received) = tokio::select! {
         answers = questions => answers,
         () = interrupts.next() => {
-            story.tell("interrupted: what the application shows is not waited for");
+            progress.report("interrupted: what the application shows is not waited for");
             outcome.interrupted = true;
             (Results::default(), None)
         }
@@ -240,7 +240,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         outcome
             .failures
             .push(words.lines().next().unwrap_or_default().to_owned());
-        story.tell(words);
+        progress.report(words);
     }
     outcome.received_unknown = received.is_none() && application.is_some_and(|application| application.counts());
     let acked = found.measurements.totals.counter(counter::TELEMETRY_ACKED);
@@ -248,7 +248,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let judged = judge.map(|judge| judge.finish(end, outcome.losses, not_received));
     found.judged = judged.unwrap_or_default();
     (found.received, found.results) = (received, results);
-    finish(&start, &outcome, found, &options, story)
+    finish(&start, &outcome, found, &options, progress)
 }
 
 /// Asks the application what it has seen, for as long as the end allows. What it does not answer is unknown.
@@ -257,13 +257,13 @@ async fn ask(
     run: &str,
     device: Option<&str>,
     ending: Ending,
-    story: Story,
+    progress: ProgressLog,
 ) -> Option<Received> {
     let application = application?;
     let until = ending.answered();
     let shown = async {
         let Some(device) = device else { return };
-        story.tell(match timeout_at(until, application.temperature(device)).await {
+        progress.report(match timeout_at(until, application.temperature(device)).await {
             Ok(Ok(Some(temperature))) => format!("Central shows {device} at {temperature:.1} °C"),
             Ok(Ok(None)) => format!("Central shows no temperature of {device}"),
             Ok(Err(error)) => format!("what Central shows of {device} is unknown: {error}"),
@@ -273,7 +273,7 @@ async fn ask(
     let count = async {
         let counted = timeout_at(until, application.received(run)).await.ok().flatten();
         if counted.is_none() && application.counts() {
-            story.tell("how much telemetry was received is unknown: the emulator does not answer");
+            progress.report("how much telemetry was received is unknown: the emulator does not answer");
         }
         counted
     };
@@ -282,10 +282,10 @@ async fn ask(
 
 /// Lets others ask this run. It goes on without, since its devices do not depend on it.
 #[cfg(unix)]
-fn listen(state: &Path, live: RunHandle, story: Story) -> Option<crate::control::Serving> {
+fn listen(state: &Path, live: RunHandle, progress: ProgressLog) -> Option<crate::control::Serving> {
     crate::control::serve(state, live)
         .inspect_err(|error| {
-            story.tell(format!(
+            progress.report(format!(
                 "no control socket, so `fleet roll` can't reach this run: {error}"
             ))
         })
@@ -294,7 +294,7 @@ fn listen(state: &Path, live: RunHandle, story: Story) -> Option<crate::control:
 
 /// There are no such sockets here, so `fleet roll` can't reach a live run.
 #[cfg(not(unix))]
-fn listen(_: &Path, _: RunHandle, _: Story) {}
+fn listen(_: &Path, _: RunHandle, _: ProgressLog) {}
 
 /// A run about which everything is known that can be known before something is started.
 #[derive(Debug)]
@@ -360,23 +360,23 @@ impl Start {
         identities: &Identities,
         executable: &Path,
         token: Option<Token>,
-        story: Story,
+        progress: ProgressLog,
     ) -> Result<Ready, Failure> {
         let preparation = Preparation {
             manifest: &self.manifest,
             identities,
             executable,
             now: self.now,
-            story,
+            progress,
         };
         preparation.run(token).await
     }
 
     /// Signing is work for all cores, and must not keep Ctrl-C from being heard. What it leaves when the process ends
     /// under it is taken up by the next run.
-    async fn identities(&self, story: Story) -> Result<Identities, Failure> {
+    async fn identities(&self, progress: ProgressLog) -> Result<Identities, Failure> {
         let (manifest, now) = (self.manifest.clone(), self.now);
-        tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, now, story))
+        tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, now, progress))
             .await
             .context("making certificates failed")?
     }
@@ -428,7 +428,7 @@ impl Default for Found {
     }
 }
 
-fn finish(start: &Start, outcome: &Outcome, found: Found, options: &Options, story: Story) -> Result<u8, Failure> {
+fn finish(start: &Start, outcome: &Outcome, found: Found, options: &Options, progress: ProgressLog) -> Result<u8, Failure> {
     let Found {
         measurements,
         marks: events,
@@ -443,7 +443,7 @@ fn finish(start: &Start, outcome: &Outcome, found: Found, options: &Options, sto
         id: plan::run_id(start.now),
         started: Some(start.now),
         ended: Some(Timestamp::now()),
-        duration_s: Some(story.elapsed().as_secs_f64()),
+        duration_s: Some(progress.elapsed().as_secs_f64()),
         time_to_online_s: time_to_online.map(|took| took.as_secs_f64()),
         end_reason: Some(outcome.end_reason.unwrap_or(EndReason::StagesOver)),
         failures: outcome.failures.iter().chain(&outcome.hopeless).cloned().collect(),
@@ -493,7 +493,7 @@ fn finish(start: &Start, outcome: &Outcome, found: Found, options: &Options, sto
         written.extend(folder.map(|folder| roll.write(folder, &name)));
         text += &format!("\n{}", roll.summary());
     }
-    deliver(written, text, |words| story.tell(words))?;
+    deliver(written, text, |words| progress.report(words))?;
     Ok(report.exit)
 }
 

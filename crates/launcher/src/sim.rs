@@ -32,7 +32,7 @@ use worker::{How, Order, Start, Update};
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 /// How often a process looks around. A lock that is free again does not say so.
 const LOOK: Duration = Duration::from_millis(500);
@@ -88,14 +88,14 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     // Children inherit the limit, and one of them has at most so many devices.
     let devices = u64::from(plan.device_count().div_ceil(shards.get()));
     ensure_file_handles(devices).map_err(Failure::refused)?;
-    let story = Story::begin();
+    let progress = ProgressLog::begin();
     let place = Place::open(&options.results, &plan.run_id, shards)?;
     let joined = tokio::select! {
-        joined = join(&place, story) => joined?,
+        joined = join(&place, progress) => joined?,
         () = interrupts.next() => return Ok(PASSED),
     };
     let member = place.enter()?;
-    story.tell(match only {
+    progress.report(match only {
         None => format!(
             "run {}: taking a part of {}",
             plan.run_id,
@@ -111,7 +111,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         member,
         shards,
         only,
-        story,
+        progress,
         news,
         running: BTreeMap::new(),
         tired: BTreeMap::new(),
@@ -128,7 +128,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     done
 }
 
-async fn join(place: &Place, story: Story) -> anyhow::Result<coordination::Joined> {
+async fn join(place: &Place, progress: ProgressLog) -> anyhow::Result<coordination::Joined> {
     let mut ticks = interval(LOOK);
     let mut tries = 0_u32;
     loop {
@@ -139,7 +139,7 @@ async fn join(place: &Place, story: Story) -> anyhow::Result<coordination::Joine
         // Others of the same run that begin at this moment are in the way for less than that.
         tries = tries.saturating_add(1);
         if tries == 3 {
-            story.tell("waiting: another run, or the same in another number of shards, is still going on here");
+            progress.report("waiting: another run, or the same in another number of shards, is still going on here");
         }
     }
 }
@@ -152,7 +152,7 @@ struct Workers<'a> {
     member: coordination::Member,
     shards: NonZeroU32,
     only: Option<u32>,
-    story: Story,
+    progress: ProgressLog,
     news: mpsc::UnboundedSender<(u32, Update)>,
     running: BTreeMap<u32, Running>,
     /// Shards whose process died, and until when they are left alone.
@@ -206,7 +206,7 @@ impl Workers<'_> {
                         self.step(share.next(Instant::now(), &seen));
                         let idle = self.running.is_empty() && self.tired.is_empty();
                         if idle && !idle_told {
-                            self.story.tell("standing by: all shards have their processes");
+                            self.progress.report("standing by: all shards have their processes");
                         }
                         idle_told = idle;
                     }
@@ -216,7 +216,7 @@ impl Workers<'_> {
                         self.order_all(Order::Kill);
                         return Err(Failure::Interrupted);
                     }
-                    self.story.tell("stopping: devices drain and disconnect; once more leaves at once");
+                    self.progress.report("stopping: devices drain and disconnect; once more leaves at once");
                     self.ending = Some(Ending::begin(Instant::now(), self.options.stop_within));
                     self.order_all(Order::Stop);
                 }
@@ -236,7 +236,7 @@ impl Workers<'_> {
                 }
             }
             if self.ending.is_some() && self.running.is_empty() {
-                self.story.tell("stopped");
+                self.progress.report("stopped");
                 return self.given_up.map_or(Ok(PASSED), |reason| Err(reason.into()));
             }
         }
@@ -249,7 +249,7 @@ impl Workers<'_> {
         let alone = usize::try_from(seen.open).is_ok_and(|open| open == self.running.len());
         for (index, running) in &mut self.running {
             if running.lateness.is_late(now, within, alone) && self.late.insert(*index) {
-                self.story.tell(format!(
+                self.progress.report(format!(
                     "shard {index}/{shards} has not ended within {within:.0?} of its stages and is killed; its last figures are \
                      missing"
                 ));
@@ -265,7 +265,7 @@ impl Workers<'_> {
             let late = late.join(", ");
             return Err(anyhow!("shard {late} of {} did not end by itself and was killed", self.shards).into());
         }
-        self.story.tell("all shards are finished");
+        self.progress.report("all shards are finished");
         Ok(if self.failed == 0 { PASSED } else { FAILED })
     }
 
@@ -287,8 +287,8 @@ impl Workers<'_> {
             }
             Update::Ready { devices } => {
                 self.false_starts = 0;
-                self.story
-                    .tell(format!("shard {index}/{shards}: {}", words::devices(devices)));
+                self.progress
+                    .report(format!("shard {index}/{shards}: {}", words::devices(devices)));
                 return;
             }
             Update::Ended(how) => how,
@@ -302,11 +302,11 @@ impl Workers<'_> {
                 reason: EndReason::StagesOver,
                 failed,
             } => {
-                self.story
-                    .tell(format!("shard {index}/{shards} is finished{}", never_online(&failed)));
+                self.progress
+                    .report(format!("shard {index}/{shards} is finished{}", never_online(&failed)));
                 self.failed += failed.values().sum::<u64>();
             }
-            How::Well { .. } => self.story.tell(format!("shard {index}/{shards} given back")),
+            How::Well { .. } => self.progress.report(format!("shard {index}/{shards} given back")),
             // Another process was quicker.
             How::Taken => {}
             // It was killed for it, and named.
@@ -319,7 +319,8 @@ impl Workers<'_> {
 
     fn died(&mut self, index: u32, started: bool, lived: Duration, words: &str) {
         let shards = self.shards;
-        self.story.tell(format!("device-sim {index}/{shards} died: {words}"));
+        self.progress
+            .report(format!("device-sim {index}/{shards} died: {words}"));
         let deaths = self.deaths.entry(index).or_insert(0);
         *deaths = if lived < LIVED { *deaths + 1 } else { 1 };
         let deaths = *deaths;
@@ -353,7 +354,7 @@ impl Workers<'_> {
             Ok(()) => self.unheard = false,
             Err(error) => {
                 if !std::mem::replace(&mut self.unheard, true) {
-                    self.story.tell(format!("{error:#}"));
+                    self.progress.report(format!("{error:#}"));
                 }
             }
         }

@@ -20,7 +20,7 @@ use crate::interrupts::Interrupts;
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::prepare::{reach, target};
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 use crate::run;
 
 /// So many devices are removed at once; how fast, the application's quota says.
@@ -65,36 +65,41 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
                 .hint("--yes removes without asking, --dry-run tells what would be removed"),
         ));
     }
-    let story = Story::begin();
+    let progress = ProgressLog::begin();
     if matches!(manifest.target, Target::Emulator(_)) && !target::emulator_state(&manifest)?.exists() {
-        story.tell("nothing to remove: the emulator of this manifest has never run");
+        progress.report("nothing to remove: the emulator of this manifest has never run");
         return Ok(PASSED);
     }
     let work = async {
-        reach::application(&manifest.target, story).await?;
-        let opened = target::open(&manifest, &options.executable, token, story).await?;
+        reach::application(&manifest.target, progress).await?;
+        let opened = target::open(&manifest, &options.executable, token, progress).await?;
         let application = opened.application.as_ref().context("there is no application to ask")?;
-        let done = take_back(&options, &application.central, &manifest, story).await;
+        let done = take_back(&options, &application.central, &manifest, progress).await;
         close(opened).await?;
         done
     };
     tokio::select! {
         done = work => done,
         () = interrupts.next() => {
-            story.tell("interrupted; what is removed stays removed, and the same command goes on with the rest");
+            progress.report("interrupted; what is removed stays removed, and the same command goes on with the rest");
             Err(Failure::Interrupted)
         }
     }
 }
 
-async fn take_back(options: &Options, central: &Central, manifest: &Manifest, story: Story) -> Result<u8, Failure> {
+async fn take_back(
+    options: &Options,
+    central: &Central,
+    manifest: &Manifest,
+    progress: ProgressLog,
+) -> Result<u8, Failure> {
     let removals = crate::enroll::ownership::find(central, manifest, options.devices).await?;
     for kept in &removals.kept {
-        story.tell(format!("left alone: {kept}"));
+        progress.report(format!("left alone: {kept}"));
     }
     let code = if removals.kept.is_empty() { PASSED } else { FAILED };
     if removals.is_empty() {
-        story.tell("nothing to remove");
+        progress.report("nothing to remove");
         return Ok(code);
     }
     if options.dry_run {
@@ -106,8 +111,8 @@ async fn take_back(options: &Options, central: &Central, manifest: &Manifest, st
     if !options.yes && !agreed(&removals).await? {
         return Err(Failure::refused(anyhow!("nothing was removed")));
     }
-    remove(central, &removals, story).await?;
-    story.tell(format!("removed: {}", removals.words()));
+    remove(central, &removals, progress).await?;
+    progress.report(format!("removed: {}", removals.words()));
     Ok(code)
 }
 
@@ -125,8 +130,8 @@ async fn agreed(removals: &Removals) -> anyhow::Result<bool> {
 }
 
 /// Groups first: a device that is removed while its group is there comes back with its next registration.
-async fn remove(central: &Central, removals: &Removals, story: Story) -> anyhow::Result<()> {
-    let tell = |step: Step| story.tell(step);
+async fn remove(central: &Central, removals: &Removals, progress: ProgressLog) -> anyhow::Result<()> {
+    let tell = |step: Step| progress.report(step);
     for group in &removals.groups {
         remove_group(central, group, &tell).await?;
     }
@@ -139,7 +144,7 @@ async fn remove(central: &Central, removals: &Removals, story: Story) -> anyhow:
             let _permit = permit;
             let tell = |step: Step| {
                 if index < TOLD {
-                    story.tell(step);
+                    progress.report(step);
                 }
             };
             remove_device(&central, &device, &tell).await

@@ -31,7 +31,7 @@ use crate::paths::absolute;
 use crate::prepare::identities::Identities;
 use crate::prepare::own_certificates;
 use crate::process::emulator::GatewayReady;
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 /// So many children are told one by one; of the others only how many there are.
 const TOLD: usize = 3;
@@ -136,7 +136,7 @@ pub struct Preparation<'a> {
     /// Where an emulator listens for the gateways.
     pub listeners: &'a [GatewayReady],
     /// Where steps are told.
-    pub story: Story,
+    pub progress: ProgressLog,
 }
 
 /// Who tells a hub of a device that is behind a gateway and can't register through it.
@@ -170,7 +170,7 @@ impl Preparation<'_> {
         for gateway in self.manifest.gateways() {
             let found = self.find(&gateway).await?;
             let Gateway { device, hostname, .. } = &gateway;
-            self.story.tell(format!(
+            self.progress.report(format!(
                 "gateway {device}: {hostname} on {}:{}, to hub {}",
                 found.connect_host, found.port, found.hub
             ));
@@ -180,7 +180,7 @@ impl Preparation<'_> {
             }
             match self.central {
                 Some(central) => self.relate(central, device, &children).await?,
-                None => self.story.tell(format!(
+                None => self.progress.report(format!(
                     "relationships are up to you: {} behind {device} to be attached as its children",
                     devices(children.len())
                 )),
@@ -238,7 +238,7 @@ impl Preparation<'_> {
                 );
             }
         }
-        self.story.tell(format!(
+        self.progress.report(format!(
             "{} behind {gateway} registered past it: no DPS is reached through a gateway",
             devices(children.len())
         ));
@@ -280,12 +280,12 @@ impl Preparation<'_> {
             related.with_context(|| format!("{child} can't be made a child of {gateway}"))?;
             made += 1;
             if made <= TOLD {
-                self.story.tell(format!("{child} is a child of {gateway} now"));
+                self.progress.report(format!("{child} is a child of {gateway} now"));
             }
         }
         let (all, old) = (children.len(), children.len() - made);
-        self.story
-            .tell(format!("{all} children of {gateway}: {made} new, {old} known"));
+        self.progress
+            .report(format!("{all} children of {gateway}: {made} new, {old} known"));
         Ok(())
     }
 

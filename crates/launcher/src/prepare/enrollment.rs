@@ -15,7 +15,7 @@ use provisioning::identities::{Issuer, Slot};
 
 use crate::manifest::Manifest;
 use crate::prepare::identities::Identities;
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 pub use templates::{model_ids, template};
 pub use wanted::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
@@ -33,7 +33,7 @@ pub struct How {
     /// Whether what was found as it should be is told, too.
     pub tell_found: bool,
     /// Where steps are told.
-    pub story: Story,
+    pub progress: ProgressLog,
 }
 
 /// Makes sure that the application has the templates, and enrolls every group and every individual device. What is there
@@ -43,11 +43,11 @@ pub struct How {
 ///
 /// The application refused, or holds something else under our names.
 pub async fn enroll(central: &Central, wanted: &Enrollments<'_>, how: How) -> anyhow::Result<Outcome> {
-    let story = how.story;
-    let tell = |step: Step| story.tell(step);
+    let progress = how.progress;
+    let tell = |step: Step| progress.report(step);
     let changes = |step: Step| {
         if how.tell_found || !matches!(step, Step::TemplateFound { .. }) {
-            story.tell(step);
+            progress.report(step);
         }
     };
     let mut outcome = Outcome::Unchanged;
@@ -64,7 +64,7 @@ pub async fn enroll(central: &Central, wanted: &Enrollments<'_>, how: How) -> an
         outcome |= enroll_individual(central, id, id, primary, device.secondary.as_deref(), reporter).await?;
     }
     if wanted.individuals.len() > TOLD {
-        story.tell(format!(
+        progress.report(format!(
             "{} {} enrolled individually",
             words::devices(wanted.individuals.len()),
             words::agreeing(wanted.individuals.len(), "is", "are")
@@ -89,8 +89,8 @@ pub async fn id_scope(central: &Central, wanted: &Enrollments<'_>) -> anyhow::Re
 }
 
 /// Says what has to be uploaded where REST does not do it.
-pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: Story) {
-    story.tell(
+pub fn report_what_to_upload(manifest: &Manifest, identities: &Identities, progress: ProgressLog) {
+    progress.report(
         "with kind = \"dps\" enrolling is up to you; DPS has to have already (Manage enrollments, or `fleet enroll`):",
     );
     for (group, identities) in manifest.group.iter().zip(&identities.groups) {
@@ -101,7 +101,7 @@ pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: 
             let Some(certificate) = ca.and_then(|ca| ca.cert_path(group.enroll)) else {
                 continue;
             };
-            story.tell(format!(
+            progress.report(format!(
                 "  enrollment group {}: {slot} certificate {}{}",
                 group.id,
                 shown::path(&certificate),
@@ -117,7 +117,7 @@ pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: 
         let slots = [Slot::Primary, Slot::Secondary].into_iter();
         for slot in slots.take(1 + usize::from(identities.secondary.is_some())) {
             let certificate = identities.folder.pair_paths(slot).cert;
-            story.tell(format!(
+            progress.report(format!(
                 "  individual enrollment {id}: {slot} certificate {}",
                 shown::path(&certificate)
             ));
@@ -125,6 +125,6 @@ pub fn tell_what_to_upload(manifest: &Manifest, identities: &Identities, story: 
     }
     if identities.individuals.len() > TOLD {
         let more = identities.individuals.len() - TOLD;
-        story.tell(format!("  and {more} more, each with the certificate in its folder"));
+        progress.report(format!("  and {more} more, each with the certificate in its folder"));
     }
 }

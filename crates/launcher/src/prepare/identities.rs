@@ -24,7 +24,7 @@ use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::{Group, Individual};
 use crate::prepare::own_certificates;
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 use fleet_report::words::counted;
 
 /// More problems than this are counted, not told: one wrong CA makes every leaf below it wrong.
@@ -44,7 +44,7 @@ pub struct Identities {
 /// # Errors
 ///
 /// Something on disk can't be used, or can't be written; then all that is wrong is told.
-pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Result<Identities, Failure> {
+pub fn open_or_create(manifest: &Manifest, now: Timestamp, progress: ProgressLog) -> Result<Identities, Failure> {
     let certs = &manifest.fleet.certs;
     let mut problems = Vec::new();
     let mut groups: Vec<Option<GroupIdentities>> = manifest.group.iter().map(|_| None).collect();
@@ -54,12 +54,12 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
             if group.root.is_some() != shares_root {
                 continue;
             }
-            match open_group(certs, group, now, story) {
+            match open_group(certs, group, now, progress) {
                 Ok(identities) => {
                     match open_edge_cas(group, &identities, now) {
                         Ok(0) => {}
                         Ok(made) => {
-                            story.tell(format!("{} of {} made", counted(made, "Edge CA", "Edge CAs"), group.id))
+                            progress.report(format!("{} of {} made", counted(made, "Edge CA", "Edge CAs"), group.id))
                         }
                         Err(more) => problems.extend(more),
                     }
@@ -90,7 +90,7 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, story: Story) -> Resu
     if !problems.is_empty() {
         return Err(refusal(&problems, manifest));
     }
-    told.tell(story);
+    told.report(progress);
     let groups = groups.into_iter().flatten().collect();
     let identities = Identities { groups, individuals };
     one_enrollment_each(manifest, &identities)?;
@@ -121,7 +121,7 @@ impl SelfSigned {
         self.other_key += certificates().filter(|one| one.leaf.key_type != wanted).count();
     }
 
-    fn tell(&self, story: Story) {
+    fn report(&self, progress: ProgressLog) {
         let Self {
             made,
             reused,
@@ -130,67 +130,67 @@ impl SelfSigned {
             warnings,
         } = self;
         if made + reused > 0 {
-            story.tell(format!(
+            progress.report(format!(
                 "{} made, {reused} reused",
                 counted(*made, "self-signed certificate", "self-signed certificates")
             ));
         }
         if *other_key > 0 {
-            story.tell(format!(
+            progress.report(format!(
                 "{other_key} of them have other keys than the manifest says, and stay as they are"
             ));
         }
         if *own > 0 {
-            story.tell(format!(
+            progress.report(format!(
                 "{} of your own checked",
                 counted(*own, "certificate", "certificates")
             ));
         }
-        tell_warnings(warnings, story);
+        report_warnings(warnings, progress);
     }
 }
 
 /// What works, or may work, and is better put right.
-fn tell_warnings(warnings: &Warnings, story: Story) {
+fn report_warnings(warnings: &Warnings, progress: ProgressLog) {
     for (_, warning) in warnings.iter() {
-        story.tell(format!("warning: {}", shown::text(&warning.to_string())));
+        progress.report(format!("warning: {}", shown::text(&warning.to_string())));
     }
 }
 
-fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Result<GroupIdentities, Problems> {
+fn open_group(certs: &Path, group: &Group, now: Timestamp, progress: ProgressLog) -> Result<GroupIdentities, Problems> {
     let ids = (0..group.devices.count).map(|index| group.devices.id(index));
     // On a terminal only; elsewhere the line at the end says enough.
     let bar = ProgressBar::new(u64::from(group.devices.count)).with_style(bar_style());
     bar.set_message(format!("leaves of {}", group.id));
-    let progress = |done: usize, _of: usize| bar.set_position(done as u64);
+    let on_progress = |done: usize, _of: usize| bar.set_position(done as u64);
     let identities = match &group.certificates {
-        Some(own) => own_certificates::open_group(certs, group, own, now, &progress),
-        None => wanted_group(certs, group).open_or_create(ids, now, &progress),
+        Some(own) => own_certificates::open_group(certs, group, own, now, &on_progress),
+        None => wanted_group(certs, group).open_or_create(ids, now, &on_progress),
     };
     bar.finish_and_clear();
     let identities = identities?;
     if group.certificates.is_some() {
         let count = identities.leaves.reused;
-        story.tell(format!(
+        progress.report(format!(
             "{} of {}, your own, checked",
             counted(count, "leaf", "leaves"),
             group.id
         ));
-        tell_warnings(&identities.warnings, story);
+        report_warnings(&identities.warnings, progress);
         return Ok(identities);
     }
     for ca in std::iter::once(&identities.ca).chain(&identities.secondary) {
-        tell_of_ca(ca, group, story);
+        report_ca(ca, group, progress);
     }
     let leaves = identities.leaves;
-    story.tell(format!(
+    progress.report(format!(
         "{} of {} made, {} reused",
         counted(leaves.made, "leaf", "leaves"),
         group.id,
         leaves.reused
     ));
     if leaves.other_key > 0 {
-        story.tell(format!(
+        progress.report(format!(
             "{} of them have other keys than {}, and stay as they are",
             leaves.other_key, group.key
         ));
@@ -198,17 +198,17 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, story: Story) -> Resu
     Ok(identities)
 }
 
-fn tell_of_ca(ca: &GroupAuthorities, group: &Group, story: Story) {
+fn report_ca(ca: &GroupAuthorities, group: &Group, progress: ProgressLog) {
     let name = |ca: &CertificateAuthority| format!("`{}`", ca.name());
     if ca.made {
         let names = [&ca.root, &ca.intermediate].map(|ca| ca.as_ref().map(name));
         match (names, &group.root) {
             ([Some(root), Some(intermediate)], Some(_)) => {
-                story.tell(format!("test CA made below {root}: {intermediate}"));
+                progress.report(format!("test CA made below {root}: {intermediate}"));
             }
             (names, _) => {
                 let names: Vec<_> = names.into_iter().flatten().collect();
-                story.tell(format!("test CA made: {}", names.join(" and below it ")));
+                progress.report(format!("test CA made: {}", names.join(" and below it ")));
             }
         }
     }
@@ -217,7 +217,7 @@ fn tell_of_ca(ca: &GroupAuthorities, group: &Group, story: Story) {
     for ca in own_root.into_iter().chain(&ca.intermediate) {
         if ca.facts().key_type != Some(wanted) {
             let name = name(ca);
-            story.tell(format!("CA {name} has another key than {wanted}, and stays as it is"));
+            progress.report(format!("CA {name} has another key than {wanted}, and stays as it is"));
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::exit::Failure;
 use crate::manifest::types::Target;
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 /// A person does not wait longer for the first word.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -53,12 +53,12 @@ enum Found {
 /// # Errors
 ///
 /// It does not, with what to check.
-pub async fn application(target: &Target, story: Story) -> Result<(), Failure> {
+pub async fn application(target: &Target, progress: ProgressLog) -> Result<(), Failure> {
     let place = match target {
         Target::IotCentral(target) => place_of(&target.app, target.endpoint.ca.as_deref()),
         Target::Dps(_) | Target::Emulator(_) => None,
     };
-    answers(place, story).await
+    answers(place, progress).await
 }
 
 /// Makes sure that the application and DPS answer, for devices that are about to start on this machine.
@@ -66,7 +66,7 @@ pub async fn application(target: &Target, story: Story) -> Result<(), Failure> {
 /// # Errors
 ///
 /// One of them does not, with what to check.
-pub async fn application_and_dps(target: &Target, story: Story) -> Result<(), Failure> {
+pub async fn application_and_dps(target: &Target, progress: ProgressLog) -> Result<(), Failure> {
     let endpoint = match target {
         Target::Dps(target) => Some(&target.endpoint),
         Target::IotCentral(target) => Some(&target.endpoint),
@@ -79,17 +79,17 @@ pub async fn application_and_dps(target: &Target, story: Story) -> Result<(), Fa
         plain: false,
         ca: endpoint.ca.clone(),
     });
-    tokio::try_join!(application(target, story), answers(place, story))?;
+    tokio::try_join!(application(target, progress), answers(place, progress))?;
     Ok(())
 }
 
-async fn answers(place: Option<Place>, story: Story) -> Result<(), Failure> {
+async fn answers(place: Option<Place>, progress: ProgressLog) -> Result<(), Failure> {
     let Some(place) = place else { return Ok(()) };
     let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
     match look(&place, &proxies).await.map_err(Failure::Refused)? {
         Found::Good => Ok(()),
         Found::Unsure(words) => {
-            story.tell(format!("warning: {words}"));
+            progress.report(format!("warning: {words}"));
             Ok(())
         }
         Found::Bad(error) => Err(Failure::Refused(error)),

@@ -22,7 +22,7 @@ use crate::prepare::edge::{self, Gateways};
 use crate::prepare::enrollment::{self, Enrollments, How};
 use crate::prepare::identities::Identities;
 use crate::process::emulator::{self, EmulatorChild};
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 /// Where devices go, and who can be asked about them.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub struct Preparation<'a> {
     /// The date of the run.
     pub now: Timestamp,
     /// Where steps are told.
-    pub story: Story,
+    pub progress: ProgressLog,
 }
 
 /// Reads what has to be there before anything is started: the API token.
@@ -90,20 +90,20 @@ impl Preparation<'_> {
     /// The target can't be reached or does not agree.
     pub async fn run(self, token: Option<Token>) -> Result<Ready, Failure> {
         let gateways = edge::emulator_arguments(self.manifest, self.identities)?;
-        let opened = open_with(self.manifest, self.executable, token, &gateways, self.story).await?;
+        let opened = open_with(self.manifest, self.executable, token, &gateways, self.progress).await?;
         let Some(application) = &opened.application else {
-            enrollment::tell_what_to_upload(self.manifest, self.identities, self.story);
+            enrollment::report_what_to_upload(self.manifest, self.identities, self.progress);
             return self.with_gateways(opened.ready(None)?).await;
         };
         if let Some(emulator) = &opened.emulator {
-            self.tell_page(application, &emulator.ready).await;
+            self.report_page(application, &emulator.ready).await;
         }
         let wanted = Enrollments::of(self.manifest, self.identities)?;
         let how = How {
             attest: Attest::Prove,
             now: self.now,
             tell_found: false,
-            story: self.story,
+            progress: self.progress,
         };
         enrollment::enroll(&application.central, &wanted, how)
             .await
@@ -112,7 +112,7 @@ impl Preparation<'_> {
             Some(_) => None,
             None => {
                 let found = enrollment::id_scope(&application.central, &wanted).await?;
-                self.story.tell(format!("id scope {found} found"));
+                self.progress.report(format!("id scope {found} found"));
                 Some(found)
             }
         };
@@ -127,16 +127,16 @@ impl Preparation<'_> {
             target: &ready.plan,
             central: ready.application.as_ref().map(|application| &application.central),
             listeners: ready.emulator.as_ref().map_or(&[], |emulator| &emulator.ready.gateways),
-            story: self.story,
+            progress: self.progress,
         };
         let gateways = preparation.run().await.context("the gateways can't be made ready")?;
         Ok(Ready { gateways, ..ready })
     }
 
     /// Tells where a person can look. Its address is the one without TLS, as browsers do not know the emulator's CA.
-    async fn tell_page(&self, application: &Application, ready: &emulator::Ready) {
+    async fn report_page(&self, application: &Application, ready: &emulator::Ready) {
         let page = format!("http://{}", ready.http);
-        self.story.tell(match application.sign_in_path().await {
+        self.progress.report(match application.sign_in_path().await {
             Ok(path) => format!("look at it: {page}{path} (lets you in once, within ten minutes)"),
             Err(error) => format!(
                 "look at it: {page}, with the API token in {}, since there is no link: {error:#}",
@@ -167,9 +167,9 @@ pub async fn open(
     manifest: &Manifest,
     executable: &Path,
     token: Option<Token>,
-    story: Story,
+    progress: ProgressLog,
 ) -> Result<Opened, Failure> {
-    open_with(manifest, executable, token, &[], story).await
+    open_with(manifest, executable, token, &[], progress).await
 }
 
 /// The same, with more arguments for the emulator.
@@ -178,17 +178,17 @@ async fn open_with(
     executable: &Path,
     token: Option<Token>,
     more: &[String],
-    story: Story,
+    progress: ProgressLog,
 ) -> Result<Opened, Failure> {
     match (&manifest.target, token) {
-        (Target::Emulator(target), _) => open_emulator(manifest, target, executable, more, story).await,
+        (Target::Emulator(target), _) => open_emulator(manifest, target, executable, more, progress).await,
         (Target::IotCentral(target), Some(token)) => {
             let ca = target.endpoint.ca.as_deref();
             let mut application = Application::new(&target.app, &token.0, ca).map_err(Failure::Refused)?;
             application.central = application
                 .central
                 .with_pace(Pace::IOT_CENTRAL)
-                .on_trouble(now_and_then(story));
+                .on_trouble(now_and_then(progress));
             Ok(Opened {
                 application: Some(application),
                 emulator: None,
@@ -207,14 +207,14 @@ async fn open_with(
 }
 
 /// Tells trouble, but not each of a thousand requests that have the same.
-fn now_and_then(story: Story) -> impl Fn(String) + Send + Sync + 'static {
+fn now_and_then(progress: ProgressLog) -> impl Fn(String) + Send + Sync + 'static {
     let told = Mutex::new(None);
     move |words| {
         let now = Instant::now();
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| now.duration_since(told) >= APART) {
             *told = Some(now);
-            story.tell(words);
+            progress.report(words);
         }
     }
 }
@@ -232,7 +232,7 @@ async fn open_emulator(
     target: &EmulatorTarget,
     executable: &Path,
     more: &[String],
-    story: Story,
+    progress: ProgressLog,
 ) -> Result<Opened, Failure> {
     let state = emulator_state(manifest)?;
     let (transport, port) = (target.transport, target.port.unwrap_or(0));
@@ -253,13 +253,13 @@ async fn open_emulator(
     let port = ready.port(transport).context("the emulator does not speak WebSocket")?;
     let dps_endpoint = ready.hostname.clone();
     let app = ready.app();
-    story.tell(format!(
+    progress.report(format!(
         "emulator ready: DPS and hub on {dps_endpoint}:{port}, IoT Central on {app}"
     ));
     let token = std::fs::read_to_string(&ready.api_token_file)
         .with_context(|| format!("can't read `{}`", shown::path(&ready.api_token_file)))?;
     let mut application = Application::new(&app, &token, Some(&ready.ca))?;
-    application.central = application.central.on_trouble(now_and_then(story));
+    application.central = application.central.on_trouble(now_and_then(progress));
     Ok(Opened {
         application: Some(application),
         id_scope: Some(IdScope::new(&ready.id_scope).context("the emulator has no id scope")?),

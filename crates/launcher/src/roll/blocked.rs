@@ -15,7 +15,7 @@ use super::journal::Journal;
 use super::service::Service;
 use crate::manifest::Manifest;
 use crate::manifest::case::Case;
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 /// An application that takes longer is asked too much already.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -40,9 +40,9 @@ enum Known {
 }
 
 /// Says which devices of a manifest are blocked, while the run goes on. Dropping the result ends the asking.
-pub(crate) fn say_blocked(manifest: &Manifest, state: &Path, central: &Central, story: Story) -> JoinSet<()> {
+pub(crate) fn say_blocked(manifest: &Manifest, state: &Path, central: &Central, progress: ProgressLog) -> JoinSet<()> {
     let scopes = scopes(manifest, state);
-    let service = Service::new(central.clone(), story);
+    let service = Service::new(central.clone(), progress);
     let mut asking = JoinSet::new();
     asking.spawn(async move {
         // What does not answer now is said elsewhere.
@@ -57,7 +57,7 @@ pub(crate) fn say_blocked(manifest: &Manifest, state: &Path, central: &Central, 
                 .cloned()
                 .collect();
             if let Some(words) = words(scope.group.as_deref(), &blocked, &known(&scope.journal)) {
-                story.tell(words);
+                progress.report(words);
             }
         }
     });

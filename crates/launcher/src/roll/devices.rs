@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 
 use crate::control::{LiveError, RunHandle};
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 /// While a roll waits, it says for whom.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ impl Crowd {
         leaves: &BTreeMap<String, String>,
         over: Option<Duration>,
         within: Duration,
-        story: Story,
+        progress: ProgressLog,
     ) -> Result<Moved, LiveError> {
         self.catch_up();
         let state = |id: &String| self.seen.get(id).map(|line| line.state);
@@ -104,7 +104,7 @@ impl Crowd {
                 _ = told.tick() => {
                     if let Some(id) = waiting.first() {
                         let (over, all) = (moved.over.len(), wave.len());
-                        story.tell(format!("{over} of {all} have come over; waiting for {id}: {}", self.why_not(id)));
+                        progress.report(format!("{over} of {all} have come over; waiting for {id}: {}", self.why_not(id)));
                     }
                     continue;
                 }
@@ -215,7 +215,7 @@ mod tests {
             .into();
         let leaves = wave.iter().map(|id| (id.clone(), format!("new-{id}"))).collect();
         let moved = crowd
-            .bring_over(&wave, &leaves, None, Duration::from_secs(60), Story::begin())
+            .bring_over(&wave, &leaves, None, Duration::from_secs(60), ProgressLog::begin())
             .await
             .unwrap();
         let over = BTreeMap::from([("awake".to_owned(), Some(120)), ("resting".to_owned(), None)]);

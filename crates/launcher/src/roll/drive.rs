@@ -28,7 +28,7 @@ use crate::manifest::types::{Individual, Target};
 use crate::prepare::application::Application;
 use crate::prepare::identities::{wanted_group, wanted_individual};
 use crate::prepare::target::plan_target;
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 /// A wave whose size was not given has at least so many devices.
 const SMALLEST_WAVE: usize = 10;
@@ -49,7 +49,7 @@ struct Roll<'a> {
     work: Work<'a>,
     crowd: Option<Crowd>,
     trials: Option<Trials>,
-    story: Story,
+    progress: ProgressLog,
     /// The certificates that devices are to use; known when they are issued.
     leaves: BTreeMap<String, String>,
     missing: BTreeMap<String, String>,
@@ -64,10 +64,10 @@ pub(super) async fn drive(
     application: Application,
     live: Option<RunHandle>,
     status: Option<Status>,
-    story: Story,
+    progress: ProgressLog,
 ) -> Result<Report, Failure> {
     let now = Timestamp::now();
-    let service = Service::new(application.central, story);
+    let service = Service::new(application.central, progress);
     let scope = scope(request, manifest).map_err(Failure::Refused)?;
     let path = Journal::path(state, scope.group());
     let found = match Journal::read(&path) {
@@ -75,7 +75,7 @@ pub(super) async fn drive(
         Err(_) if request.let_in => {
             let aside = path.with_extension("json.damaged");
             std::fs::rename(&path, &aside).with_context(|| format!("can't set `{}` aside", shown::path(&path)))?;
-            story.tell(format!(
+            progress.report(format!(
                 "the journal of a roll can't be read and is set aside: {}",
                 shown::path(&aside)
             ));
@@ -86,7 +86,7 @@ pub(super) async fn drive(
     let found = found.filter(|found| {
         let superseded = request.case.is_breach() && !found.case.is_breach();
         if superseded {
-            story.tell(format!(
+            progress.report(format!(
                 "the {} that was begun at {} is given up for this",
                 found.case, found.begun
             ));
@@ -115,14 +115,14 @@ pub(super) async fn drive(
     let (journal, work) = match found {
         Some(journal) => {
             let work = resumed(&journal, request, target, &path).map_err(Failure::Refused)?;
-            story.tell(format!(
+            progress.report(format!(
                 "goes on with the {} of {what} that was begun at {}",
                 journal.case, journal.begun
             ));
             (journal, work)
         }
         None => {
-            story.tell(format!("{} of {what}", request.case));
+            progress.report(format!("{} of {what}", request.case));
             begun(request, target, &service, &path, now).await?
         }
     };
@@ -141,7 +141,7 @@ pub(super) async fn drive(
         },
         journal,
         work,
-        story,
+        progress,
         leaves: BTreeMap::new(),
         missing: BTreeMap::new(),
         tried: None,
@@ -322,13 +322,13 @@ impl Roll<'_> {
                 Step::Block(ids) => self.service.set_enabled(&ids, false).await?,
                 Step::Make => {
                     let made = self.work.make().await?;
-                    self.story.tell(made);
+                    self.progress.report(made);
                 }
                 Step::Enroll => self.work.enroll().await?,
                 Step::RemoveOld => self.work.remove_old().await?,
                 Step::Issue => {
                     let issued = self.work.issue().await?;
-                    self.story.tell(issued);
+                    self.progress.report(issued);
                 }
                 Step::Move(wave) => self.bring_over(&wave).await?,
                 Step::Try => self.try_old(facts.old_taken).await,
@@ -396,20 +396,22 @@ impl Roll<'_> {
             Some(crowd) => {
                 let (over, within) = (self.request.over, self.request.return_within);
                 let within = over.unwrap_or_default() + within;
-                crowd.bring_over(wave, &self.leaves, over, within, self.story).await?
+                crowd
+                    .bring_over(wave, &self.leaves, over, within, self.progress)
+                    .await?
             }
             None => self.register_from_here(wave).await?,
         };
         let none = over.is_empty();
         let (done, all) = (over.len() + self.journal.over.len(), self.leaves.len());
-        self.story.tell(format!(
+        self.progress.report(format!(
             "{} of a wave of {} {} new certificate, {done} of {all} in all",
             over.len(),
             wave.len(),
             agreeing(over.len(), "uses its", "use their")
         ));
         for (id, why) in missing.iter().take(MISSING_TOLD.saturating_sub(self.missing.len())) {
-            self.story.tell(format!("{id} did not come over: {why}"));
+            self.progress.report(format!("{id} did not come over: {why}"));
         }
         self.journal.over.extend(over);
         write(&self.journal, &self.path)?;
@@ -463,8 +465,8 @@ impl Roll<'_> {
                 Ok(Some(identity)) => identity,
                 Ok(None) => continue,
                 Err(error) => {
-                    self.story
-                        .tell(format!("the old certificate of {id} can't be tried: {error:#}"));
+                    self.progress
+                        .report(format!("the old certificate of {id} can't be tried: {error:#}"));
                     continue;
                 }
             };
@@ -482,7 +484,7 @@ impl Roll<'_> {
                 dps,
                 hub,
             };
-            self.story.tell(&trial);
+            self.progress.report(&trial);
             if trial.dps == Verdict::Accepted {
                 self.heal(id).await;
             }
@@ -502,8 +504,8 @@ impl Roll<'_> {
             None => self.register_from_here(std::slice::from_ref(id)).await.map(drop),
         };
         if let Err(error) = healed {
-            self.story
-                .tell(format!("{id} has to register again, and can't be asked: {error:#}"));
+            self.progress
+                .report(format!("{id} has to register again, and can't be asked: {error:#}"));
         }
     }
 
@@ -512,11 +514,11 @@ impl Roll<'_> {
         let stays = |id: &&String| self.missing.contains_key(*id);
         let blocked: BTreeSet<String> = self.journal.blocked.iter().filter(stays).cloned().collect();
         match end {
-            End::Unasked => self.story.tell(
+            End::Unasked => self.progress.report(
                 "no run is there to be asked: devices register with their new certificates when they start next; run this again \
                  then, and it finishes",
             ),
-            End::Missing => self.story.tell(format!(
+            End::Missing => self.progress.report(format!(
                 "{} did not come over, so the old certificates stay: run this again when they are back, or with \
                  --leave-behind",
                 devices(self.missing.len())

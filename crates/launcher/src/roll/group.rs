@@ -160,7 +160,7 @@ impl GroupWork<'_> {
             attest: Attest::Prove,
             instead_of: &instead_of,
         };
-        let tell = |step| self.service.tell(step);
+        let tell = |step| self.service.report(step);
         put_ca(&self.service.central, self.name(), &wanted, self.now, &tell).await?;
         Ok(())
     }
@@ -183,7 +183,7 @@ impl GroupWork<'_> {
 
     pub(crate) async fn remove_old(&self, notes: &GroupNotes) -> anyhow::Result<()> {
         let held = self.held().await?;
-        let tell = |step| self.service.tell(step);
+        let tell = |step| self.service.report(step);
         for (slot, sha1) in held {
             if notes.old.iter().any(|(_, old)| *old == sha1) {
                 remove_ca(&self.service.central, self.name(), slot, &sha1, &tell).await?;

@@ -210,7 +210,7 @@ impl<'a> IndividualsWork<'a> {
             secondary: secondary.as_deref(),
         };
         self.seen.lock().await.remove(id);
-        let tell = |step| self.service.tell(step);
+        let tell = |step| self.service.report(step);
         put_individual(&self.service.central, id, &certificates, &tell).await?;
         Ok(())
     }

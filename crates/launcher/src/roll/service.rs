@@ -6,26 +6,26 @@ use fleet_report::words::devices;
 use provisioning::central::Central;
 use provisioning::enroll::{EnrollError, Step};
 
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 /// The application, and where steps are told.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) central: Central,
-    story: Story,
+    progress: ProgressLog,
 }
 
 impl Service {
-    pub(crate) fn new(central: Central, story: Story) -> Self {
-        Self { central, story }
+    pub(crate) fn new(central: Central, progress: ProgressLog) -> Self {
+        Self { central, progress }
     }
 
-    pub(crate) fn tell(&self, step: Step) {
-        self.story.tell(step);
+    pub(crate) fn report(&self, step: Step) {
+        self.progress.report(step);
     }
 
     pub(crate) fn say(&self, words: String) {
-        self.story.tell(words);
+        self.progress.report(words);
     }
 
     /// Which of the application's devices are let in.
@@ -40,7 +40,7 @@ impl Service {
             provisioning::enroll::set_device_enabled(&self.central, id, enabled, &|_| {}).await?;
         }
         let done = if enabled { "let in again" } else { "blocked" };
-        self.story.tell(format!("{} {done}", devices(ids.len())));
+        self.progress.report(format!("{} {done}", devices(ids.len())));
         Ok(())
     }
 }

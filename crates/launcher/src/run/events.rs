@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::control::RunHandle;
 use crate::manifest::Manifest;
 use crate::manifest::types::{DevicesEvent, Event};
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 use crate::roll;
 
 /// What an event still does when the devices have gone is soon over: it hears that the run has ended.
@@ -22,7 +22,7 @@ const OVER_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Agenda {
     manifest: Arc<Manifest>,
     live: RunHandle,
-    story: Story,
+    progress: ProgressLog,
     begun: bool,
     tasks: JoinSet<Happened>,
 }
@@ -43,11 +43,11 @@ pub(super) struct Results {
 }
 
 impl Agenda {
-    pub(super) fn new(manifest: Arc<Manifest>, live: RunHandle, story: Story) -> Self {
+    pub(super) fn new(manifest: Arc<Manifest>, live: RunHandle, progress: ProgressLog) -> Self {
         Self {
             manifest,
             live,
-            story,
+            progress,
             begun: false,
             tasks: JoinSet::new(),
         }
@@ -61,11 +61,11 @@ impl Agenda {
         }
         let now = Instant::now();
         for (index, event) in self.manifest.event.iter().enumerate() {
-            let (manifest, live, story) = (Arc::clone(&self.manifest), self.live.clone(), self.story);
+            let (manifest, live, progress) = (Arc::clone(&self.manifest), self.live.clone(), self.progress);
             let at = now + event.at().0;
             self.tasks.spawn(async move {
                 tokio::select! {
-                    () = sleep_until(at) => happen(&manifest, index, live, story).await,
+                    () = sleep_until(at) => happen(&manifest, index, live, progress).await,
                     () = live.gone() => Happened::Done(format!("event.{index} did not happen: the run was over before")),
                 }
             });
@@ -77,27 +77,27 @@ impl Agenda {
     pub(super) async fn finish(mut self, until: Instant) -> Results {
         let mut results = Results::default();
         if !self.begun && !self.manifest.event.is_empty() {
-            self.story
-                .tell("no event has happened: not all devices had registered once");
+            self.progress
+                .report("no event has happened: not all devices had registered once");
         }
         let late = timeout_at(until.min(Instant::now() + OVER_WITHIN), async {
             while let Some(happened) = self.tasks.join_next().await {
                 match happened {
                     Ok(Happened::Rolled(report)) => results.rolls.push(*report),
-                    Ok(Happened::Done(words)) => self.story.tell(words),
+                    Ok(Happened::Done(words)) => self.progress.report(words),
                     Ok(Happened::Failed(words)) => {
-                        self.story.tell(words);
+                        self.progress.report(words);
                         results.failed = true;
                     }
                     Err(error) => {
-                        self.story.tell(format!("an event failed: {error}"));
+                        self.progress.report(format!("an event failed: {error}"));
                         results.failed = true;
                     }
                 }
             }
         });
         if late.await.is_err() {
-            self.story.tell("an event was still going on and is given up");
+            self.progress.report("an event was still going on and is given up");
             results.failed = true;
         }
         results.failed |= results.rolls.iter().any(|report| !report.passed());
@@ -105,13 +105,13 @@ impl Agenda {
     }
 }
 
-async fn happen(manifest: &Manifest, index: usize, live: RunHandle, story: Story) -> Happened {
+async fn happen(manifest: &Manifest, index: usize, live: RunHandle, progress: ProgressLog) -> Happened {
     let Some(event) = manifest.event.get(index) else {
         return Happened::Failed(format!("there is no event {index}"));
     };
     let name = format!("event.{index}");
     match event {
-        Event::Roll(event) => match roll::perform(&event.request(), manifest, Some(live), story).await {
+        Event::Roll(event) => match roll::perform(&event.request(), manifest, Some(live), progress).await {
             Ok(report) => Happened::Rolled(Box::new(report)),
             Err(error) => Happened::Failed(format!("{name}, the {}, failed: {error}", event.case)),
         },

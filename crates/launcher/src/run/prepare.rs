@@ -14,7 +14,7 @@ use crate::keep;
 use crate::keep::write_whole;
 use crate::manifest::types::Target;
 use crate::prepare::{budget, reach};
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 /// What to prepare.
 #[derive(Debug, Clone)]
@@ -47,12 +47,12 @@ pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8,
     let plan = budget::plan(&manifest).map_err(Failure::Refused)?;
     let (start, token) = Start::check(manifest, plan)?;
     keep::try_file("--plan", &options.plan)?;
-    let story = Story::begin();
-    story.tell(start.words());
+    let progress = ProgressLog::begin();
+    progress.report(start.words());
     let prepared = async {
-        reach::application(&start.manifest.target, story).await?;
-        let identities = start.identities(story).await?;
-        start.prepare(&identities, &options.executable, token, story).await
+        reach::application(&start.manifest.target, progress).await?;
+        let identities = start.identities(progress).await?;
+        start.prepare(&identities, &options.executable, token, progress).await
     };
     let ready = tokio::select! {
         ready = prepared => ready?,
@@ -61,7 +61,7 @@ pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8,
     let plan = crate::prepare::plan::plan(&start.manifest, ready.plan, &ready.gateways, start.now)?;
     let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;
     write_whole(&options.plan, &text)?;
-    story.tell(format!(
+    progress.report(format!(
         "run {}: the plan is in {}",
         plan.run_id,
         shown::path(&options.plan)

@@ -28,7 +28,7 @@ use crate::process::child::Ended;
 use crate::process::emulator::EmulatorChild;
 use crate::process::settled::RegistrationBarrier;
 use crate::process::shards::{Event, Shards, Update, states};
-use crate::progress::Story;
+use crate::progress::ProgressLog;
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
@@ -125,7 +125,7 @@ pub(super) struct Watch {
     log: EventLog,
     devices: u32,
     processes: u32,
-    story: Story,
+    progress: ProgressLog,
     outcome: Outcome,
     first_device: String,
     shown: Option<String>,
@@ -181,7 +181,7 @@ impl Watch {
         desk: Broker,
         agenda: Agenda,
         stop_within: Duration,
-        story: Story,
+        progress: ProgressLog,
         Instruments {
             clock,
             measurements,
@@ -194,7 +194,7 @@ impl Watch {
             log: EventLog::default(),
             devices,
             processes,
-            story,
+            progress,
             outcome: Outcome::default(),
             first_device,
             shown: None,
@@ -211,7 +211,7 @@ impl Watch {
             last_line: vec![Some(Instant::now()); processes as usize],
             killed: false,
             settled: RegistrationBarrier::new(devices),
-            silence: Silence::new(processes, story.elapsed()),
+            silence: Silence::new(processes, progress.elapsed()),
             throttling: Throttling::default(),
             futile: Futile::new(ramp::wanted(peak, devices)),
             peak,
@@ -266,8 +266,8 @@ impl Watch {
                 "device-sim {process}/{} has not stopped within {within:.0?}",
                 self.processes
             );
-            self.story
-                .tell(format!("{words} and is killed; its last figures are missing"));
+            self.progress
+                .report(format!("{words} and is killed; its last figures are missing"));
             self.outcome.failures.push(format!("{words} and was killed"));
         }
         shards.end();
@@ -294,7 +294,7 @@ impl Watch {
         }
         if let Some(reason) = self.futile.verdict(self.begun.elapsed()) {
             let words = format!("all devices failed for the same reason, {reason}, which waiting does not mend");
-            self.story.tell(format!(
+            self.progress.report(format!(
                 "{words}: the run stops early; --keep-going runs the whole plan"
             ));
             self.outcome.hopeless = Some(words);
@@ -336,7 +336,7 @@ impl Watch {
                     self.outcome.failures.push(first_line(&death));
                     self.mark("emulator_died", first_line(&death));
                     self.outcome.ends(EndReason::EmulatorDied);
-                    self.story.tell(death);
+                    self.progress.report(death);
                     *emulator = None;
                     self.stop(&shards);
                 }
@@ -355,7 +355,7 @@ impl Watch {
                 }
                 () = interrupts.next() => {
                     if self.outcome.interrupted {
-                        self.story.tell("leaving at once");
+                        self.progress.report("leaving at once");
                         shards.kill().await;
                         self.lose_all();
                         self.outcome.left_at_once = true;
@@ -364,7 +364,7 @@ impl Watch {
                     self.outcome.interrupted = true;
                     self.mark("interrupted", "interrupted: devices drain and disconnect");
                     self.outcome.ends(EndReason::Interrupted);
-                    self.story.tell("interrupted: devices drain and disconnect; once more leaves at once");
+                    self.progress.report("interrupted: devices drain and disconnect; once more leaves at once");
                     self.stop(&shards);
                 }
             }
@@ -402,7 +402,7 @@ impl Watch {
         }
         if let Some(threshold) = self.judge.as_mut().and_then(|judge| judge.second(second)) {
             let crossed = format!("threshold crossed: {} {}", threshold.selector, threshold.expression);
-            self.story.tell(format!("{crossed}: the run ends here (abort_on_fail)"));
+            self.progress.report(format!("{crossed}: the run ends here (abort_on_fail)"));
             self.mark("threshold_crossed", crossed);
             self.outcome.ends(EndReason::ThresholdCrossed);
             self.stop(shards);
@@ -421,11 +421,11 @@ impl Watch {
                     self.measurements.totals.outstanding(),
                 );
                 self.silence
-                    .reported(event.process, acked, outstanding, self.story.elapsed());
+                    .reported(event.process, acked, outstanding, self.progress.elapsed());
                 self.tell_all_online();
                 let throttled = self.measurements.totals.counter(counter::DPS_THROTTLED);
                 let registered = self.measurements.totals.counter(counter::DEVICES_REGISTERED);
-                self.throttling.reported(throttled, registered, self.story.elapsed());
+                self.throttling.reported(throttled, registered, self.progress.elapsed());
             }
             Update::Said(Line::Device(device)) => {
                 self.desk.device(&device);
@@ -438,11 +438,11 @@ impl Watch {
             }
             Update::Said(Line::Refused { id, message }) => {
                 if !self.desk.refused(event.process, id, &message) {
-                    self.story.tell(format!("a control line was refused: {message}"));
+                    self.progress.report(format!("a control line was refused: {message}"));
                 }
             }
             Update::Said(Line::Ready { .. } | Line::End { .. }) => {}
-            Update::Garbled(line) => self.story.tell(format!(
+            Update::Garbled(line) => self.progress.report(format!(
                 "process {}/{} wrote a line that isn't part of the protocol: {line}",
                 event.process, self.processes
             )),
@@ -459,7 +459,7 @@ impl Watch {
                     self.outcome.failures.push(first_line(&died));
                     self.mark("process_died", first_line(&died));
                     self.outcome.ends(EndReason::ProcessDied);
-                    self.story.tell(died);
+                    self.progress.report(died);
                 }
                 self.lose(event.process);
                 // Half a fleet proves nothing.
@@ -505,8 +505,8 @@ impl Watch {
     fn hear_of(&mut self, device: DeviceLine) {
         if let (false, Some(hub)) = (self.assigned, &device.hub) {
             self.assigned = true;
-            self.story
-                .tell(format!("first device assigned: {} to hub {hub}", device.id));
+            self.progress
+                .report(format!("first device assigned: {} to hub {hub}", device.id));
         }
         match device.state {
             State::Online => {
@@ -533,13 +533,13 @@ impl Watch {
                 .or(device.reason.as_deref())
                 .unwrap_or("no reason given");
             let state = device.state.word().replace('_', " ");
-            self.story.tell(format!("{} is {state}: {why}", device.id));
+            self.progress.report(format!("{} is {state}: {why}", device.id));
             for line in self.advisor.iter_mut().flat_map(|advisor| advisor.on(device)) {
-                self.story.tell(line);
+                self.progress.report(line);
             }
         }
         if self.troubles == TROUBLES_TOLD {
-            self.story.tell("further devices in trouble are only counted");
+            self.progress.report("further devices in trouble are only counted");
         }
     }
 
@@ -547,7 +547,7 @@ impl Watch {
         let online = self.measurements.totals.state(State::Online);
         if !self.all_online && online == u64::from(self.devices) {
             self.all_online = true;
-            self.story.tell(match online {
+            self.progress.report(match online {
                 1 => "the only device is online".to_owned(),
                 _ => format!("all {online} devices online"),
             });
@@ -556,7 +556,7 @@ impl Watch {
 
     fn tell_progress(&self) {
         let states = states(&self.measurements.totals);
-        let now = self.story.elapsed();
+        let now = self.progress.elapsed();
         if !states.is_empty() {
             let answers = match self.silence.no_answer_since(now) {
                 Some(since) => format!(", no answer since {:.1}s", since.as_secs_f64()),
@@ -564,7 +564,7 @@ impl Watch {
             };
             let registering = self.measurements.totals.state(State::Registering);
             let throttling = self.throttling.words(registering, self.devices, now);
-            self.story.tell(format!(
+            self.progress.report(format!(
                 "{states}; telemetry {} acknowledged{answers}{}",
                 self.measurements.totals.counter(counter::TELEMETRY_ACKED),
                 throttling.map(|words| format!("; {words}")).unwrap_or_default()
@@ -572,8 +572,8 @@ impl Watch {
         }
         for (process, since) in self.silence.no_word_since(now) {
             let (of, since) = (self.processes, since.as_secs_f64());
-            self.story
-                .tell(format!("no word from device-sim {process}/{of} since {since:.1}s"));
+            self.progress
+                .report(format!("no word from device-sim {process}/{of} since {since:.1}s"));
         }
     }
 }

@@ -132,7 +132,7 @@ impl Start {
             if matches!(how, How::Taken | How::Badly { started: false, .. }) {
                 keeper.recorder.discard();
             }
-            keeper.tell(Update::Ended(how));
+            keeper.report(Update::Ended(how));
         });
         Ok(())
     }
@@ -170,11 +170,11 @@ impl Keeper {
             Ok(Line::Ready { devices, .. }) => {
                 self.started = true;
                 self.settled = RegistrationBarrier::new(devices);
-                self.tell(Update::Ready { devices });
+                self.report(Update::Ready { devices });
                 Ok(())
             }
             Ok(Line::Stats(stats)) => {
-                self.tell(Update::Reported);
+                self.report(Update::Reported);
                 self.recorder.add(stats)
             }
             Ok(Line::End { reason }) => {
@@ -183,7 +183,7 @@ impl Keeper {
             }
             Ok(Line::Device(device)) => {
                 if self.settled.hear(&device) {
-                    self.tell(Update::RegistrationBarrier);
+                    self.report(Update::RegistrationBarrier);
                 }
                 Ok(())
             }
@@ -230,7 +230,7 @@ impl Keeper {
         }
     }
 
-    fn tell(&self, news: Update) {
+    fn report(&self, news: Update) {
         // There is no listener any more when the process leaves at once.
         let _ = self.news.send((self.index, news));
     }
