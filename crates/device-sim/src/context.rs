@@ -16,10 +16,10 @@ use tokio::time::Instant;
 
 use crate::metrics::Metrics;
 use crate::model::{Model, components};
-use crate::pacer::Pacer;
 use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::random::{Purpose, stream};
+use crate::rate_limiter::RateLimiter;
 use crate::transport;
 use crate::weather::Weather;
 
@@ -33,8 +33,8 @@ pub(crate) struct Context {
     pub(crate) way: Connector,
     pub(crate) patience: Patience,
     pub(crate) groups: Vec<GroupContext>,
-    pub(crate) register_pacer: Pacer,
-    pub(crate) connect_pacer: Pacer,
+    pub(crate) register_limiter: RateLimiter,
+    pub(crate) connect_limiter: RateLimiter,
     pub(crate) assignments: Option<AssignmentCache>,
     pub(crate) metrics: Metrics,
     pub(crate) lines: mpsc::UnboundedSender<Line>,

@@ -7,16 +7,17 @@
 
 mod ahead;
 mod connect;
+mod error;
 mod messages;
 mod register;
 mod session;
-mod trouble;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use error::DeviceError;
 use fleet_protocol::lines::{DeviceLine, Line, Phase, State, counter};
 use iot_protocol::id::RegistrationId;
 use iot_protocol::shown;
@@ -25,7 +26,6 @@ use provisioning::certificate::load::Identity;
 use rand::RngExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, info, warn};
-use trouble::Trouble;
 
 use crate::context::{Assigned, Context, GroupContext};
 use crate::mailbox::Mailbox;
@@ -186,11 +186,11 @@ impl Device {
     }
 
     /// The identity of the registration that has just ended, or else the current one.
-    async fn identity(&mut self) -> Result<Identity, Trouble> {
+    async fn identity(&mut self) -> Result<Identity, DeviceError> {
         match self.identity.take() {
             Some(loaded) if loaded.at.elapsed() < IDENTITY_KEPT => {
                 let checked = loaded.identity.check(self.id.as_str(), Timestamp::now());
-                checked.map_err(|error| Trouble::identity(&error.into()))?;
+                checked.map_err(|error| DeviceError::identity(&error.into()))?;
                 Ok(loaded.identity)
             }
             _ => self.load_identity().await,
@@ -198,7 +198,7 @@ impl Device {
     }
 
     /// Loads the certificate and key that are current now.
-    async fn load_identity(&self) -> Result<Identity, Trouble> {
+    async fn load_identity(&self) -> Result<Identity, DeviceError> {
         load_identity(&self.context, self.group, &self.id).await
     }
 
@@ -300,14 +300,14 @@ impl Device {
     }
 
     /// Decides what follows a failure, and reports it.
-    fn failed(&mut self, mut trouble: Trouble) {
-        let next = self.recovery.failed(trouble.failure, &mut self.random);
+    fn failed(&mut self, mut error: DeviceError) {
+        let next = self.recovery.failed(error.failure, &mut self.random);
         let (state, wait) = match next {
             Next::Reconnect(wait) | Next::Register(wait) => (State::BackingOff, wait),
             Next::Park(wait) => (State::Parked, wait),
             Next::GiveWay(wait) => {
-                trouble.reason = "replaced";
-                trouble.message = "the hub keeps closing this device's sessions soon after they begin: another client \
+                error.reason = "replaced";
+                error.message = "the hub keeps closing this device's sessions soon after they begin: another client \
                                    seems to connect with the same device id"
                     .to_owned();
                 (State::Parked, wait)
@@ -317,16 +317,16 @@ impl Device {
             self.assigned = None;
             self.ask_dps = true;
         }
-        self.last_failure = Some(trouble.reason);
+        self.last_failure = Some(error.reason);
         self.not_before = Some(Instant::now() + wait);
         if state == State::Parked {
-            warn!(device_id = %self.id, reason = trouble.reason, "{}; tries again in {wait:.0?}", shown::text(&trouble.message));
+            warn!(device_id = %self.id, reason = error.reason, "{}; tries again in {wait:.0?}", shown::text(&error.message));
         } else {
-            info!(device_id = %self.id, reason = trouble.reason, "{}; tries again in {wait:.1?}", shown::text(&trouble.message));
+            info!(device_id = %self.id, reason = error.reason, "{}; tries again in {wait:.1?}", shown::text(&error.message));
         }
         self.say(state, |line| {
-            line.reason = Some(trouble.reason.to_owned());
-            line.message = Some(trouble.message);
+            line.reason = Some(error.reason.to_owned());
+            line.message = Some(error.message);
         });
     }
 
@@ -354,7 +354,7 @@ impl Device {
 }
 
 /// Loads the certificate and key that are current now, and checks what DPS and the hub will check.
-async fn load_identity(context: &Arc<Context>, group: usize, id: &RegistrationId) -> Result<Identity, Trouble> {
+async fn load_identity(context: &Arc<Context>, group: usize, id: &RegistrationId) -> Result<Identity, DeviceError> {
     let load = {
         let (context, id) = (Arc::clone(context), id.clone());
         move || {
@@ -375,7 +375,7 @@ async fn load_identity(context: &Arc<Context>, group: usize, id: &RegistrationId
         let loading = tokio::task::spawn_blocking(load);
         loading.await.expect("loading an identity does not panic")
     };
-    loaded.map_err(|error| Trouble::identity(&error))
+    loaded.map_err(|error| DeviceError::identity(&error))
 }
 
 #[cfg(test)]

@@ -24,10 +24,10 @@ use crate::device::Device;
 use crate::lag::Lag;
 use crate::metrics::{Counter, Metrics};
 use crate::outcome::Outcome;
-use crate::pacer::{Beat, Pacer};
 use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::ramp::{Ramp, RampClock};
+use crate::rate_limiter::{Epoch, RateLimiter};
 use crate::usage::Usage;
 
 /// How often the figures are written.
@@ -156,11 +156,11 @@ impl Fleet {
             .duration_since(plan.start)
             .try_into()
             .unwrap_or_default();
-        let beat = Beat::new(Instant::now(), age);
+        let epoch = Epoch::new(Instant::now(), age);
         let context = Arc::new(Context {
             groups,
-            register_pacer: Pacer::new(plan.rates.register_per_s, shard, beat),
-            connect_pacer: Pacer::new(plan.rates.connect_per_s, shard, beat),
+            register_limiter: RateLimiter::new(plan.rates.register_per_s, shard, epoch),
+            connect_limiter: RateLimiter::new(plan.rates.connect_per_s, shard, epoch),
             metrics: Metrics::new(names.zip(sizes)),
             settled: RegistrationBarrier::default(),
             loading: Semaphore::new(LOADING),
@@ -279,7 +279,7 @@ impl Conductor {
         let settled = async {
             context.settled.all(devices).await;
             // All shards begin their stages together, when the fleet's last device has registered.
-            sleep(context.register_pacer.behind(self.of)).await;
+            sleep(context.register_limiter.behind(self.of)).await;
         };
         tokio::pin!(settled);
         loop {

@@ -62,7 +62,7 @@ pub enum Desired {
 
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct CommandResponse {
     /// HTTP-like.
     pub status: u16,
     /// JSON, where there is a body.
@@ -71,7 +71,7 @@ pub struct Answer {
     pub reboot: Option<Duration>,
 }
 
-impl Answer {
+impl CommandResponse {
     fn ok(body: Value) -> Self {
         Self {
             status: 200,
@@ -175,13 +175,13 @@ impl Model {
 
     /// Answers a command. An empty payload is a request without a value.
     #[must_use]
-    pub fn command(&self, command: &CommandName, payload: &[u8]) -> Answer {
-        let answer = match &self.kind {
+    pub fn command(&self, command: &CommandName, payload: &[u8]) -> CommandResponse {
+        let response = match &self.kind {
             Kind::Thermostat(thermostat) if command.component.is_none() => thermostat.command(&command.name, payload),
             Kind::Thermostat(_) | Kind::EdgeIdentity => None,
             Kind::TemperatureController(controller) => controller.command(command, payload),
         };
-        answer.unwrap_or_else(|| Answer::error(404, &format!("command {command} is not in the model")))
+        response.unwrap_or_else(|| CommandResponse::error(404, &format!("command {command} is not in the model")))
     }
 
     /// The device has restarted: it has lost what it kept in memory. Returns what is to be reported.

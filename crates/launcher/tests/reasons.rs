@@ -49,8 +49,8 @@ impl<'ast> Visit<'ast> for Words {
     }
 
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
-        let is_trouble = matches!(&*call.func, syn::Expr::Path(path) if path.path.segments[0].ident == "Trouble");
-        self.within(is_trouble, |words| visit::visit_expr_call(words, call));
+        let is_error = matches!(&*call.func, syn::Expr::Path(path) if path.path.segments[0].ident == "DeviceError");
+        self.within(is_error, |words| visit::visit_expr_call(words, call));
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {

@@ -20,11 +20,11 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
 use super::register::ask_dps;
-use super::{Device, Loaded, Trouble, load_identity};
+use super::{Device, DeviceError, Loaded, load_identity};
 use crate::context::Assigned;
 
 /// A registration beside a session. It ends with its holder.
-pub(super) type Ahead = AbortOnDropHandle<Result<Box<Done>, Box<Trouble>>>;
+pub(super) type Ahead = AbortOnDropHandle<Result<Box<Done>, Box<DeviceError>>>;
 
 /// It went well.
 pub(super) struct Done {
@@ -41,7 +41,7 @@ impl Device {
         let jitter_seed = self.random.next_u64();
         info!(device_id = %self.id, "registers again with {} while it stays online", context.target.dps_endpoint);
         AbortOnDropHandle::new(tokio::spawn(async move {
-            context.register_pacer.turn().await;
+            context.register_limiter.turn().await;
             let loading = load_identity(&context, group, &id).await;
             let identity = loading.map_err(Box::new)?;
             let (loaded, credentials) = (Instant::now(), Credentials::X509(identity.certified_key()));
@@ -53,13 +53,13 @@ impl Device {
                     begun,
                     registered,
                 })),
-                Err(error) => Err(Box::new(Trouble::registration(&error))),
+                Err(error) => Err(Box::new(DeviceError::registration(&error))),
             }
         }))
     }
 
     /// Handles the result. Returns whether the device now has to connect again.
-    pub(super) fn registered_ahead(&mut self, ended: Result<Result<Box<Done>, Box<Trouble>>, JoinError>) -> bool {
+    pub(super) fn registered_ahead(&mut self, ended: Result<Result<Box<Done>, Box<DeviceError>>, JoinError>) -> bool {
         match ended.expect("registering does not panic, and is not ended while it is waited for") {
             Ok(done) => {
                 let Done {
@@ -84,16 +84,16 @@ impl Device {
                 self.identity = Some(Box::new(Loaded { identity, at: loaded }));
                 true
             }
-            Err(trouble) => {
+            Err(error) => {
                 let metrics = &self.context.metrics;
-                metrics.count_reason(self.group, counter::REGISTER_FAILED, trouble.reason);
-                info!(device_id = %self.id, reason = trouble.reason, "{}; stays as it is", shown::text(&trouble.message));
+                metrics.count_reason(self.group, counter::REGISTER_FAILED, error.reason);
+                info!(device_id = %self.id, reason = error.reason, "{}; stays as it is", shown::text(&error.message));
                 let assigned = self.assigned.clone();
                 self.say(State::Online, |line| {
                     line.hub = assigned.as_ref().map(|assigned| assigned.hub.to_string());
                     line.leaf_sha256 = assigned.map(|assigned| assigned.leaf_sha256);
-                    line.reason = Some(trouble.reason.to_owned());
-                    line.message = Some(trouble.message);
+                    line.reason = Some(error.reason.to_owned());
+                    line.message = Some(error.message);
                 });
                 false
             }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::session::{Ended, Session};
-use super::{Device, Trouble, WELL_AFTER};
+use super::{Device, DeviceError, WELL_AFTER};
 use crate::context::{Assigned, Context};
 use crate::mailbox::Mailbox;
 use crate::outcome::Step;
@@ -34,13 +34,13 @@ impl Device {
         self.move_to(State::Connecting);
         self.step = Step::ConnectTurn;
         let context = Arc::clone(&self.context);
-        self.alongside(context.connect_pacer.turn(), Mailbox::ends_session)
+        self.alongside(context.connect_limiter.turn(), Mailbox::ends_session)
             .await?;
         self.step = Step::Connection;
         let identity = match self.identity().await {
             Ok(identity) => identity,
-            Err(trouble) => {
-                self.connect_failed(trouble);
+            Err(error) => {
+                self.connect_failed(error);
                 return None;
             }
         };
@@ -64,8 +64,8 @@ impl Device {
                 let components = context.groups[self.group].components;
                 Some(Session::new(link, assigned.device_id, components))
             }
-            Err(trouble) => {
-                self.connect_failed(trouble);
+            Err(error) => {
+                self.connect_failed(error);
                 None
             }
         }
@@ -90,14 +90,14 @@ impl Device {
                 Box::pin(self.leave(session.link)).await;
                 self.reboot();
             }
-            Err(trouble) => {
+            Err(error) => {
                 if begun.elapsed() >= WELL_AFTER {
                     self.recovery.recovered();
                 }
                 self.context
                     .metrics
-                    .count_reason(self.group, counter::RECONNECTS, trouble.reason);
-                self.failed(trouble);
+                    .count_reason(self.group, counter::RECONNECTS, error.reason);
+                self.failed(error);
             }
         }
     }
@@ -110,11 +110,11 @@ impl Device {
         }
     }
 
-    fn connect_failed(&mut self, trouble: Trouble) {
+    fn connect_failed(&mut self, error: DeviceError) {
         self.context
             .metrics
-            .count_reason(self.group, counter::CONNECT_FAILED, trouble.reason);
-        self.failed(trouble);
+            .count_reason(self.group, counter::CONNECT_FAILED, error.reason);
+        self.failed(error);
     }
 
     fn measure_connection(&self, timings: ConnectTimings) {
@@ -132,14 +132,14 @@ async fn open(
     group: usize,
     assigned: &Assigned,
     credentials: &Credentials,
-) -> Result<(Link, ConnectTimings), Trouble> {
+) -> Result<(Link, ConnectTimings), DeviceError> {
     let gateway = context.groups[group].gateway.as_ref();
     let endpoint = match gateway {
         Some(gateway) => gateway.endpoint.clone(),
         None => {
             let host = context.target.connect_host.as_deref();
             let way = context.way.to(host.unwrap_or(assigned.hub.as_str()));
-            way.map_err(|error| Trouble::operator("endpoint", &error))?
+            way.map_err(|error| DeviceError::operator("endpoint", &error))?
         }
     };
     let model_id = context.groups[group].model_id.clone();
@@ -156,7 +156,7 @@ async fn open(
     Link::connect(&endpoint, credentials, &options)
         .await
         .map_err(|error| match gateway {
-            Some(gateway) => Trouble::at_gateway(&error, &gateway.device),
-            None => Trouble::connection(&error),
+            Some(gateway) => DeviceError::at_gateway(&error, &gateway.device),
+            None => DeviceError::connection(&error),
         })
 }

@@ -12,16 +12,16 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::session::Session;
-use super::{Device, Trouble};
+use super::{Device, DeviceError};
 use crate::metrics::Counter;
-use crate::model::{Answer, Desired};
+use crate::model::{CommandResponse, Desired};
 
 /// What IoT Central puts into a queued command that has no request value
 /// (<https://learn.microsoft.com/azure/iot-central/core/concepts-telemetry-properties-commands#offline-commands>).
 const NO_VALUE: &[u8] = b"@";
 
 impl Device {
-    pub(super) fn handle(&mut self, session: &mut Session, event: Event) -> Result<(), Trouble> {
+    pub(super) fn handle(&mut self, session: &mut Session, event: Event) -> Result<(), DeviceError> {
         let (topic, payload) = match event {
             Event::Acknowledged { packet_id, latency, .. } => {
                 if let Some(message) = self.outbox.acknowledged(packet_id.get()) {
@@ -57,7 +57,7 @@ impl Device {
         status: u16,
         request_id: &RequestId,
         body: &[u8],
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), DeviceError> {
         let Ok(number) = request_id.as_str().parse::<u64>() else {
             return Ok(());
         };
@@ -67,12 +67,12 @@ impl Device {
                 metrics.count_reason(self.group, counter::TWIN_GET_FAILED, &status.to_string());
                 let message = format!("the hub answered the request for the twin with {status}");
                 return Err(match status {
-                    429 => Trouble::throttled(message),
-                    _ => Trouble::hub("twin_refused", message),
+                    429 => DeviceError::throttled(message),
+                    _ => DeviceError::hub("twin_refused", message),
                 });
             }
             metrics.record(self.group, Phase::TwinGet, asked.elapsed());
-            let twin = TwinDocument::parse(body).map_err(|error| Trouble::operator("twin_unreadable", &error))?;
+            let twin = TwinDocument::parse(body).map_err(|error| DeviceError::operator("twin_unreadable", &error))?;
             self.reporter.report(&self.model.take_up(&twin));
             if session.desired_meanwhile > twin.desired.version {
                 session.ask_for_twin()?;
@@ -88,7 +88,7 @@ impl Device {
         Ok(())
     }
 
-    fn desired_changed(&mut self, session: &mut Session, body: &[u8]) -> Result<(), Trouble> {
+    fn desired_changed(&mut self, session: &mut Session, body: &[u8]) -> Result<(), DeviceError> {
         let patch = match Section::parse(body) {
             Ok(patch) => patch,
             Err(error) => {
@@ -111,20 +111,20 @@ impl Device {
 
     fn answer_command(&mut self, session: &mut Session, name: &str, request_id: RequestId, payload: &[u8]) {
         let arrived = Instant::now();
-        let answer = self.model.command(&CommandName::parse(name), payload);
+        let response = self.model.command(&CommandName::parse(name), payload);
         let topic = ToHub::MethodResponse {
-            status: answer.status,
+            status: response.status,
             request_id,
         };
-        let body = answer.body.as_ref().map(ToString::to_string).unwrap_or_default();
+        let body = response.body.as_ref().map(ToString::to_string).unwrap_or_default();
         let metrics = &self.context.metrics;
         metrics.count(self.group, Counter::Commands);
         match session.link.publish(topic.to_string(), body, Qos::AtMostOnce) {
             Ok(_) => {
                 metrics.record(self.group, Phase::Command, arrived.elapsed());
-                info!(device_id = %self.id, command = name, "answered with {}", answer.status);
-                if answer.status >= 400 {
-                    metrics.count_reason(self.group, counter::COMMAND_FAILED, &answer.status.to_string());
+                info!(device_id = %self.id, command = name, "answered with {}", response.status);
+                if response.status >= 400 {
+                    metrics.count_reason(self.group, counter::COMMAND_FAILED, &response.status.to_string());
                 }
             }
             Err(error) => {
@@ -132,7 +132,7 @@ impl Device {
                 warn!(device_id = %self.id, command = name, "answer was not sent: {error}");
             }
         }
-        self.plan_reboot(&answer);
+        self.plan_reboot(&response);
     }
 
     /// A message, or a command that was queued while the device was away, whose answer is not waited for.
@@ -142,19 +142,19 @@ impl Device {
             return;
         };
         let payload = if payload == NO_VALUE { &[] } else { payload };
-        let answer = self.model.command(&CommandName::parse(command), payload);
-        info!(device_id = %self.id, command, status = answer.status, "queued command carried out");
+        let response = self.model.command(&CommandName::parse(command), payload);
+        info!(device_id = %self.id, command, status = response.status, "queued command carried out");
         self.context.metrics.count(self.group, Counter::Commands);
-        if answer.status >= 400 {
+        if response.status >= 400 {
             self.context
                 .metrics
-                .count_reason(self.group, counter::COMMAND_FAILED, &answer.status.to_string());
+                .count_reason(self.group, counter::COMMAND_FAILED, &response.status.to_string());
         }
-        self.plan_reboot(&answer);
+        self.plan_reboot(&response);
     }
 
-    fn plan_reboot(&mut self, answer: &Answer) {
-        if let Some(delay) = answer.reboot {
+    fn plan_reboot(&mut self, response: &CommandResponse) {
+        if let Some(delay) = response.reboot {
             let at = Instant::now() + delay;
             // Of two, the earlier one: by the other, the device has restarted already.
             self.reboot_at = Some(self.reboot_at.map_or(at, |planned| planned.min(at)));

@@ -13,7 +13,7 @@ use rand::Rng;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Device, Loaded, Trouble};
+use super::{Device, DeviceError, Loaded};
 use crate::context::{Assigned, Context};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
@@ -23,8 +23,8 @@ impl Device {
     pub(super) async fn register(&mut self) {
         let identity = match self.load_identity().await {
             Ok(identity) => identity,
-            Err(trouble) => {
-                self.register_failed(trouble);
+            Err(error) => {
+                self.register_failed(error);
                 return;
             }
         };
@@ -52,7 +52,7 @@ impl Device {
         self.step = Step::RegisterTurn;
         let context = Arc::clone(&self.context);
         if self
-            .alongside(context.register_pacer.turn(), Mailbox::wants_stop)
+            .alongside(context.register_limiter.turn(), Mailbox::wants_stop)
             .await
             .is_none()
         {
@@ -83,7 +83,7 @@ impl Device {
                 self.accept(assigned, identity, loaded);
             }
             Some(Err(error)) => {
-                self.register_failed(Trouble::registration(&error));
+                self.register_failed(DeviceError::registration(&error));
             }
         }
     }
@@ -105,11 +105,11 @@ impl Device {
         self.settle();
     }
 
-    fn register_failed(&mut self, trouble: Trouble) {
+    fn register_failed(&mut self, error: DeviceError) {
         self.context
             .metrics
-            .count_reason(self.group, counter::REGISTER_FAILED, trouble.reason);
-        self.failed(trouble);
+            .count_reason(self.group, counter::REGISTER_FAILED, error.reason);
+        self.failed(error);
         self.settle();
     }
 

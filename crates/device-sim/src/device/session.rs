@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, info};
 
 use super::ahead::Ahead;
-use super::{Device, Trouble};
+use super::{Device, DeviceError};
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 
@@ -65,7 +65,7 @@ impl Session {
         self.requests
     }
 
-    pub(super) fn ask_for_twin(&mut self) -> Result<(), Trouble> {
+    pub(super) fn ask_for_twin(&mut self) -> Result<(), DeviceError> {
         let number = self.request();
         let topic = ToHub::TwinGet {
             request_id: RequestId::from_number(number),
@@ -78,13 +78,13 @@ impl Session {
     }
 }
 
-fn not_taken(error: &PublishError) -> Trouble {
-    Trouble::hub(error.reason(), error.to_string())
+fn not_taken(error: &PublishError) -> DeviceError {
+    DeviceError::hub(error.reason(), error.to_string())
 }
 
 impl Device {
     /// Until an order or a restart ends the session, or it fails.
-    pub(super) async fn serve(&mut self, session: &mut Session) -> Result<Ended, Trouble> {
+    pub(super) async fn serve(&mut self, session: &mut Session) -> Result<Ended, DeviceError> {
         // What is over before the device is online must not take up room while it is.
         if Box::pin(self.begin(session)).await?.is_none() {
             return Ok(Ended::Ordered);
@@ -94,7 +94,7 @@ impl Device {
             self.write(session)?;
             tokio::select! {
                 event = session.link.next() => {
-                    let event = event.map_err(|error| Trouble::link(&error, session.begun.elapsed()))?;
+                    let event = event.map_err(|error| DeviceError::link(&error, session.begun.elapsed()))?;
                     self.handle(session, event)?;
                 }
                 () = &mut self.timer, if self.ticks.is_some() => self.tick(),
@@ -129,14 +129,14 @@ impl Device {
     }
 
     /// Subscribes and fetches the twin. `None` if an order arrives first.
-    async fn begin(&mut self, session: &mut Session) -> Result<Option<()>, Trouble> {
+    async fn begin(&mut self, session: &mut Session) -> Result<Option<()>, DeviceError> {
         match self.subscribe(session).await? {
             None => Ok(None),
             Some(()) => self.fetch_twin(session).await,
         }
     }
 
-    async fn subscribe(&mut self, session: &mut Session) -> Result<Option<()>, Trouble> {
+    async fn subscribe(&mut self, session: &mut Session) -> Result<Option<()>, DeviceError> {
         let device_id = session.device_id.clone();
         let subscriptions = [
             (Subscription::CloudToDevice { device_id }.to_string(), Qos::AtLeastOnce),
@@ -152,12 +152,12 @@ impl Device {
             None => Ok(None),
             Some(Ok(())) => Ok(Some(())),
             // A hub that closes the connection does so for the same reasons as later.
-            Some(Err(SubscribeError::Link(error))) => Err(Trouble::link(&error, session.begun.elapsed())),
-            Some(Err(error)) => Err(Trouble::hub(error.reason(), error.to_string())),
+            Some(Err(SubscribeError::Link(error))) => Err(DeviceError::link(&error, session.begun.elapsed())),
+            Some(Err(error)) => Err(DeviceError::hub(error.reason(), error.to_string())),
         }
     }
 
-    async fn fetch_twin(&mut self, session: &mut Session) -> Result<Option<()>, Trouble> {
+    async fn fetch_twin(&mut self, session: &mut Session) -> Result<Option<()>, DeviceError> {
         session.ask_for_twin()?;
         let deadline = Instant::now() + self.context.patience.answer;
         while session.twin_request.is_some() {
@@ -165,20 +165,20 @@ impl Device {
             match self.alongside(next, Mailbox::ends_session).await {
                 None => return Ok(None),
                 Some(Ok(Ok(event))) => self.handle(session, event)?,
-                Some(Ok(Err(error))) => return Err(Trouble::link(&error, session.begun.elapsed())),
+                Some(Ok(Err(error))) => return Err(DeviceError::link(&error, session.begun.elapsed())),
                 Some(Err(_)) => return Err(self.twin_timed_out(session)),
             }
         }
         Ok(Some(()))
     }
 
-    fn twin_timed_out(&self, session: &mut Session) -> Trouble {
+    fn twin_timed_out(&self, session: &mut Session) -> DeviceError {
         session.twin_request = None;
         self.context
             .metrics
             .count_reason(self.group, counter::TWIN_GET_FAILED, "timeout");
         let within = self.context.patience.answer;
-        Trouble::hub("timeout_twin", format!("the twin did not come within {within:?}"))
+        DeviceError::hub("timeout_twin", format!("the twin did not come within {within:?}"))
     }
 
     fn come_online(&mut self) {
@@ -202,7 +202,7 @@ impl Device {
     }
 
     /// Sends nothing new, and waits until what was sent is acknowledged.
-    async fn drain(&mut self, session: &mut Session, ended: Ended) -> Result<Ended, Trouble> {
+    async fn drain(&mut self, session: &mut Session, ended: Ended) -> Result<Ended, DeviceError> {
         if self.mailbox.wants_stop() || !self.mailbox.wants_online() {
             self.ticks = None;
         }
@@ -227,7 +227,7 @@ impl Device {
     }
 
     /// Hands the link as much as it accepts: one report, and telemetry in order.
-    fn write(&mut self, session: &mut Session) -> Result<(), Trouble> {
+    fn write(&mut self, session: &mut Session) -> Result<(), DeviceError> {
         let now = Instant::now();
         let within = self.context.patience.answer;
         if session.twin_request.is_some_and(|(_, asked)| now - asked > within) {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Measured, Thermostat};
+use super::{CommandResponse, Measured, Thermostat};
 use crate::random::DeviceRng;
 use crate::weather::Weather;
 
@@ -103,7 +103,7 @@ impl TemperatureController {
         report
     }
 
-    pub(super) fn command(&self, command: &CommandName, payload: &[u8]) -> Option<Answer> {
+    pub(super) fn command(&self, command: &CommandName, payload: &[u8]) -> Option<CommandResponse> {
         match command.component.as_deref() {
             None if command.name == REBOOT => Some(reboot(payload)),
             None => None,
@@ -125,7 +125,7 @@ impl TemperatureController {
 }
 
 /// Accepts a reboot: 202, since it takes longer than an answer may.
-fn reboot(payload: &[u8]) -> Answer {
+fn reboot(payload: &[u8]) -> CommandResponse {
     let delay = match serde_json::from_slice::<Value>(payload) {
         Ok(Value::Null) => Some(0),
         Ok(value) => value.as_u64().filter(|delay| *delay <= LONGEST_DELAY),
@@ -133,12 +133,12 @@ fn reboot(payload: &[u8]) -> Answer {
         Err(_) => None,
     };
     match delay {
-        Some(delay) => Answer {
+        Some(delay) => CommandResponse {
             status: 202,
             body: None,
             reboot: Some(Duration::from_secs(delay)),
         },
-        None => Answer::error(
+        None => CommandResponse::error(
             400,
             &format!("the request must be a delay in seconds, from 0 to {LONGEST_DELAY}"),
         ),

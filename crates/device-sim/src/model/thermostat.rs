@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rand::RngExt;
 use serde_json::{Map, Value, json};
 
-use super::Answer;
+use super::CommandResponse;
 use crate::history::History;
 use crate::random::DeviceRng;
 use crate::room::{Parameters, Room};
@@ -86,10 +86,11 @@ impl Thermostat {
             .and_then(|value| serde_json::from_value(value.clone()).ok());
         match (desired.get(TARGET), acknowledged) {
             (Some(wish), acknowledged) => {
-                let answer = self.apply(wish, version);
-                let news = |earlier: Acknowledgement| earlier.version < version || earlier.value != answer.value;
+                let acknowledgement = self.apply(wish, version);
+                let news =
+                    |earlier: Acknowledgement| earlier.version < version || earlier.value != acknowledgement.value;
                 if acknowledged.is_none_or(news) {
-                    report.insert(TARGET.into(), answer.to_value());
+                    report.insert(TARGET.into(), acknowledgement.to_value());
                 }
             }
             // Nothing is desired: the value in force before stays in force.
@@ -146,7 +147,7 @@ impl Thermostat {
     }
 
     /// Answers a command; `None` when the model does not have it.
-    pub(super) fn command(&self, name: &str, payload: &[u8]) -> Option<Answer> {
+    pub(super) fn command(&self, name: &str, payload: &[u8]) -> Option<CommandResponse> {
         (name == REPORT).then(|| self.max_min_report(payload))
     }
 
@@ -156,18 +157,18 @@ impl Thermostat {
         self.history = History::default();
     }
 
-    fn max_min_report(&self, payload: &[u8]) -> Answer {
+    fn max_min_report(&self, payload: &[u8]) -> CommandResponse {
         let since = match serde_json::from_slice::<Value>(payload) {
             Ok(Value::String(since)) => since.parse::<Timestamp>().ok(),
             _ => None,
         };
         let Some(since) = since else {
-            return Answer::error(400, "the request must be an RFC 3339 time in a JSON string");
+            return CommandResponse::error(400, "the request must be an RFC 3339 time in a JSON string");
         };
         let Some(span) = self.history.since(since) else {
-            return Answer::error(404, &format!("no reading since {since}"));
+            return CommandResponse::error(404, &format!("no reading since {since}"));
         };
-        Answer::ok(json!({
+        CommandResponse::ok(json!({
             "maxTemp": span.max(),
             "minTemp": span.min(),
             "avgTemp": (span.mean() * 100.0).round() / 100.0,

@@ -15,13 +15,13 @@ use crate::clock;
 use crate::recovery::Failure;
 
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct DeviceError {
     pub(super) failure: Failure,
     pub(super) reason: &'static str,
     pub(super) message: String,
 }
 
-impl Trouble {
+impl DeviceError {
     pub(super) fn identity(error: &IdentityError) -> Self {
         let reason = match error {
             IdentityError::Certificate(CertificateError::Expired { .. }) => "certificate_expired",
@@ -61,9 +61,9 @@ impl Trouble {
 
     /// The same behind a gateway. There is no DPS to ask, so a device that is refused there needs a person.
     pub(super) fn at_gateway(error: &ConnectError, gateway: &DeviceId) -> Self {
-        let trouble = Self::connection(error);
-        if trouble.failure != Failure::HubRefused {
-            return trouble;
+        let error = Self::connection(error);
+        if error.failure != Failure::HubRefused {
+            return error;
         }
         Self {
             failure: Failure::OperatorMustAct,
@@ -71,7 +71,7 @@ impl Trouble {
             message: format!(
                 "the gateway {gateway} does not let it in ({}): it has to be a child of {gateway}, with a certificate that \
                  its hub knows",
-                trouble.message
+                error.message
             ),
         }
     }
@@ -168,7 +168,7 @@ mod tests {
             source: mqtt_link::TlsFailure::Tls(rustls::Error::InvalidCertificate(expired)),
         };
         assert_eq!(
-            Trouble::connection(&error).message,
+            DeviceError::connection(&error).message,
             "tls handshake with `dps.example` failed: the server's certificate expired on 2001-09-09T01:46:40Z; this \
              machine's clock says 2026-11-27T18:00:00Z"
         );

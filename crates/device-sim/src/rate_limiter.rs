@@ -1,4 +1,4 @@
-//! Evenly spaced turns: how the processes of a fleet keep to a rate together.
+//! Evenly spaced turns: how the processes of a fleet keep to one rate.
 //!
 //! Time is cut into slots as long as the rate's interval, and slot k belongs to shard k modulo n, counted from an
 //! instant that all processes share. So they never act in step, without any communication between them and whenever
@@ -13,14 +13,14 @@ use tokio::time::Instant;
 /// Longer than any run.
 const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
-/// An instant that the processes of a fleet have in common, and how long ago it was.
+/// An instant that the processes of a fleet have in common, and its age.
 #[derive(Debug, Clone, Copy)]
-pub struct Beat {
+pub struct Epoch {
     seen: Instant,
     age: Duration,
 }
 
-impl Beat {
+impl Epoch {
     /// At `seen`, the common instant was `age` ago.
     #[must_use]
     pub fn new(seen: Instant, age: Duration) -> Self {
@@ -32,27 +32,27 @@ impl Beat {
     }
 }
 
-/// Hands out instants in this shard's slots, at most one in each. An unused turn is not saved up, so a pause is not
+/// Assigns instants in this shard's slots, at most one in each. An unused turn is not saved up, so a pause is not
 /// followed by a burst.
 #[derive(Debug)]
-pub struct Turns {
+pub struct TimeSlots {
     slot: Duration,
     shard: Shard,
-    beat: Beat,
+    epoch: Epoch,
     first_asked: Option<Instant>,
     next: Option<Instant>,
 }
 
-impl Turns {
+impl TimeSlots {
     /// The part of a shard in `rate` turns per second of the whole fleet.
     #[must_use]
-    pub fn new(rate: f64, shard: Shard, beat: Beat) -> Self {
+    pub fn new(rate: f64, shard: Shard, epoch: Epoch) -> Self {
         // An interval that no instant can be added to would be no limit at all.
         let slot = Duration::try_from_secs_f64(1.0 / rate).map_or(LONGEST, |slot| slot.min(LONGEST));
         Self {
             slot,
             shard,
-            beat,
+            epoch,
             first_asked: None,
             next: None,
         }
@@ -74,7 +74,7 @@ impl Turns {
         };
         let count = self.shard.count.get();
         // Below the number of shards, so it fits.
-        let begin = self.beat.age_at(asked).checked_div(slot).unwrap_or(0) % u128::from(count);
+        let begin = self.epoch.age_at(asked).checked_div(slot).unwrap_or(0) % u128::from(count);
         let begin = u32::try_from(begin).unwrap_or(0);
         let last_slot = |index: u32| {
             let rounds = u64::from(Shard { index, ..self.shard }.part_of_number(devices).checked_sub(1)?);
@@ -99,7 +99,7 @@ impl Turns {
     fn open_at(&self, at: Instant) -> Instant {
         let (slot, round) = (self.slot.as_nanos(), self.round().as_nanos());
         let opens = slot * u128::from(self.shard.index);
-        match (self.beat.age_at(at) + round - opens).checked_rem(round) {
+        match (self.epoch.age_at(at) + round - opens).checked_rem(round) {
             Some(into) if into >= slot => at + nanoseconds(round - into).min(LONGEST),
             _ => at,
         }
@@ -110,15 +110,15 @@ fn nanoseconds(nanos: u128) -> Duration {
     u64::try_from(nanos).map_or(LONGEST, Duration::from_nanos)
 }
 
-/// [`Turns`] that all devices of a process share.
+/// [`TimeSlots`] that all devices of a process share.
 #[derive(Debug)]
-pub struct Pacer(Mutex<Turns>);
+pub struct RateLimiter(Mutex<TimeSlots>);
 
-impl Pacer {
+impl RateLimiter {
     /// The part of a shard in `rate` turns per second of the whole fleet.
     #[must_use]
-    pub fn new(rate: f64, shard: Shard, beat: Beat) -> Self {
-        Self(Mutex::new(Turns::new(rate, shard, beat)))
+    pub fn new(rate: f64, shard: Shard, epoch: Epoch) -> Self {
+        Self(Mutex::new(TimeSlots::new(rate, shard, epoch)))
     }
 
     /// Waits for a turn.
@@ -130,13 +130,13 @@ impl Pacer {
         }
     }
 
-    /// How long after this process's last first turn of a device the fleet's is: [`Turns::behind`].
+    /// How long after this process's last first turn of a device the fleet's is: [`TimeSlots::behind`].
     #[must_use]
     pub fn behind(&self, devices: u32) -> Duration {
         self.turns().behind(devices)
     }
 
-    fn turns(&self) -> MutexGuard<'_, Turns> {
+    fn turns(&self) -> MutexGuard<'_, TimeSlots> {
         self.0.lock().expect("no holder of this lock panics")
     }
 }
@@ -145,8 +145,8 @@ impl Pacer {
 mod tests {
     use super::*;
 
-    fn alone(rate: f64, begin: Instant) -> Turns {
-        Turns::new(rate, Shard::WHOLE, Beat::new(begin, Duration::from_millis(12_345)))
+    fn alone(rate: f64, begin: Instant) -> TimeSlots {
+        TimeSlots::new(rate, Shard::WHOLE, Epoch::new(begin, Duration::from_millis(12_345)))
     }
 
     /// The turns of all shards, each started up to 300 ms after the first, `devices` of them together.
@@ -156,7 +156,7 @@ mod tests {
         for index in 0..count {
             let shard: Shard = format!("{index}/{count}").parse().unwrap();
             let late = Duration::from_millis(u64::from(index * 130 % 300));
-            let mut turns = Turns::new(rate, shard, Beat::new(begin + late, age + late));
+            let mut turns = TimeSlots::new(rate, shard, Epoch::new(begin + late, age + late));
             all.extend((0..shard.part_of_number(devices)).map(|_| (turns.take(begin + late), index)));
         }
         all.sort_unstable();
@@ -215,7 +215,7 @@ mod tests {
                 let ends: Vec<_> = (0..count)
                     .filter_map(|index| {
                         let shard: Shard = format!("{index}/{count}").parse().unwrap();
-                        let mut turns = Turns::new(2.0, shard, Beat::new(begin, age));
+                        let mut turns = TimeSlots::new(2.0, shard, Epoch::new(begin, age));
                         let last = (0..shard.part_of_number(devices)).map(|_| turns.take(begin)).last()?;
                         Some(last + turns.behind(devices))
                     })
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_rate_beyond_all_clocks_is_no_limit() {
         let now = Instant::now();
-        let mut turns = Turns::new(1e300, "1/3".parse().unwrap(), Beat::new(now, Duration::ZERO));
+        let mut turns = TimeSlots::new(1e300, "1/3".parse().unwrap(), Epoch::new(now, Duration::ZERO));
         assert_eq!([turns.take(now), turns.take(now)], [now, now]);
     }
 }
