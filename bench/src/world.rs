@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use provisioning::central::{ApiToken, Central};
-use provisioning::enroll::{GroupDescription, enroll_group};
+use provisioning::enroll::{EnrollmentGroupSpec, enroll_group};
 use provisioning::identities::{GroupIdentities, Issuer};
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -145,7 +145,7 @@ async fn enroll(ready: &Ready, certs: PathBuf, devices: u32) -> anyhow::Result<P
     let https = ready.https.context("no REST API")?;
     let url = format!("https://{}:{}", ready.hostname, https.port());
     let central = Central::new(&url, &ApiToken::new(token.trim()), Some(&trusted))?;
-    enroll_group(&central, &GroupDescription::new(GROUP, "Benchmark", root), now, &|_| {}).await?;
+    enroll_group(&central, &EnrollmentGroupSpec::new(GROUP, "Benchmark", root), now, &|_| {}).await?;
     Ok(identities.folder.path().to_owned())
 }
 

@@ -14,7 +14,7 @@ use device_sim::console;
 use jiff::Timestamp;
 use provisioning::certificate::Password;
 use provisioning::certificate::make::PfxCipher;
-use provisioning::identities::{Notice, WantedPfx};
+use provisioning::identities::{Notice, PfxSpec};
 
 use crate::exit::Failure;
 
@@ -80,8 +80,8 @@ struct PfxArgs {
 }
 
 impl PfxArgs {
-    fn wanted(&self, protection: &Protection) -> WantedPfx {
-        WantedPfx {
+    fn spec(&self, protection: &Protection) -> PfxSpec {
+        PfxSpec {
             password: protection.password(),
             cipher: if self.legacy_pfx {
                 PfxCipher::Legacy

@@ -85,7 +85,7 @@ async fn act(
 ) -> Result<(), Failure> {
     let now = Timestamp::now();
     let identities = certificates(manifest, now, progress).await?;
-    let wanted = Enrollments::of(manifest, &identities)?;
+    let enrollments = Enrollments::of(manifest, &identities)?;
     let opened = target::open(manifest, &options.executable, token, progress).await?;
     let application = opened
         .application
@@ -97,17 +97,17 @@ async fn act(
         tell_found: true,
         progress,
     };
-    let outcome = enrollment::enroll(&application.central, &wanted, how)
+    let outcome = enrollment::enroll(&application.central, &enrollments, how)
         .await
         .context("enrolling failed")?;
     let id_scope = match &opened.id_scope {
         Some(id_scope) => id_scope.to_string(),
-        None => enrollment::id_scope(&application.central, &wanted).await?,
+        None => enrollment::id_scope(&application.central, &enrollments).await?,
     };
     close(opened).await?;
     match outcome {
-        Outcome::Changed => progress.report(format!("enrolled: {}", wanted.words())),
-        Outcome::Unchanged => progress.report(format!("nothing to change: {}", wanted.words())),
+        Outcome::Changed => progress.report(format!("enrolled: {}", enrollments.words())),
+        Outcome::Unchanged => progress.report(format!("nothing to change: {}", enrollments.words())),
     }
     print(format_args!("{id_scope}\n"))?;
     Ok(())
@@ -119,15 +119,15 @@ async fn look(
     token: Option<Token>,
     progress: ProgressLog,
 ) -> Result<(), Failure> {
-    let wanted = Enrollments::on_disk(manifest)?;
+    let enrollments = Enrollments::on_disk(manifest)?;
     let never_started = matches!(manifest.target, Target::Emulator(_)) && !emulator_state(manifest)?.exists();
     let found = if never_started {
         progress.report("the emulator of this manifest has never run: there is nothing yet");
-        dry_run::from_nothing(&wanted, attest(options.verified))?
+        dry_run::from_nothing(&enrollments, attest(options.verified))?
     } else {
         let opened = target::open(manifest, &options.executable, token, progress).await?;
         let application = opened.application.as_ref().context("there is no application to ask")?;
-        let found = dry_run::examine(&application.central, &wanted, attest(options.verified)).await;
+        let found = dry_run::examine(&application.central, &enrollments, attest(options.verified)).await;
         close(opened).await?;
         found?
     };
@@ -138,7 +138,7 @@ async fn look(
         progress.report(format!("in the way: {obstacle}"));
     }
     match found.changes.len() {
-        0 if found.obstacles.is_empty() => progress.report(format!("nothing to change: {}", wanted.words())),
+        0 if found.obstacles.is_empty() => progress.report(format!("nothing to change: {}", enrollments.words())),
         0 => {}
         1 => progress.report("dry run: 1 change, which was not made"),
         changes => progress.report(format!("dry run: {changes} changes, none of which was made")),
@@ -153,7 +153,7 @@ async fn look(
 
 async fn instruct(options: &Options, manifest: &Manifest, progress: ProgressLog) -> Result<(), Failure> {
     let identities;
-    let wanted = if options.dry_run {
+    let enrollments = if options.dry_run {
         Enrollments::on_disk(manifest)?
     } else {
         identities = certificates(manifest, Timestamp::now(), progress).await?;
@@ -164,7 +164,7 @@ async fn instruct(options: &Options, manifest: &Manifest, progress: ProgressLog)
         if options.manual.is_some() {
             progress.report("for a DPS instance the steps are commands of the Azure CLI; no files are written");
         }
-        print(azure_cli::script(&wanted, target.id_scope.as_str(), attest))?;
+        print(azure_cli::script(&enrollments, target.id_scope.as_str(), attest))?;
         return Ok(());
     }
     let folder = match &options.manual {
@@ -172,7 +172,7 @@ async fn instruct(options: &Options, manifest: &Manifest, progress: ProgressLog)
         Some(folder) => folder.clone(),
         None => return Ok(()),
     };
-    let steps = manual::steps(&wanted, &folder, attest)?;
+    let steps = manual::steps(&enrollments, &folder, attest)?;
     if options.dry_run {
         for file in steps.files.keys() {
             print(format_args!("would write {}\n", shown::path(&folder.join(file))))?;

@@ -10,7 +10,7 @@ use iot_emulator::fuzzing::{self, KnownCertificate};
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
 use provisioning::certificate::CertificateError;
-use provisioning::certificate::examine::{Enrolled, Examined, Level, Question, examine};
+use provisioning::certificate::examine::{Enrolled, ExamineRequest, Examined, Level, examine};
 use provisioning::certificate::load::Identity;
 use provisioning::identities::{BroughtCa, BroughtFiles, BroughtGroup, BroughtIndividual, GroupFolder, Problems};
 use rustls_pki_types::CertificateDer;
@@ -92,20 +92,16 @@ fn inspect_gives_each_chain_its_verdict_with_its_code_and_names_the_certificate(
     let mut wrong = Vec::new();
     for case in Case::all() {
         let authorities = case.certificates("ca.pem");
-        let question = Question {
+        let request = ExamineRequest {
             registration_id: Some(ID),
             enrolled: match authorities.as_slice() {
                 [] => Enrolled::Individually,
                 authorities => Enrolled::Below(authorities),
             },
-            ..Question::at(now())
+            ..ExamineRequest::at(now())
         };
-        let Examined { findings, .. } = examine(
-            &fs::read(case.folder.join("chain.pem")).unwrap(),
-            "chain.pem",
-            &question,
-        )
-        .unwrap();
+        let Examined { findings, .. } =
+            examine(&fs::read(case.folder.join("chain.pem")).unwrap(), "chain.pem", &request).unwrap();
         let level = if case.is_refused() {
             Level::Error
         } else {

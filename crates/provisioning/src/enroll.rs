@@ -6,17 +6,16 @@
 //! certificate in the enrollment is never replaced. Which slot holds which certificate is found by thumbprint each time,
 //! since a roll uses them in turn.
 
-mod description;
 mod error;
 mod group;
 mod id_scope;
 mod individual;
 mod needed;
 mod remove;
+mod spec;
 mod step;
 mod template;
 
-pub use description::{Attest, GroupCa, GroupDescription};
 pub use error::EnrollError;
 pub use group::{CaInSlot, enroll_group, examine_group, put_ca, remove_ca};
 pub use id_scope::find_id_scope;
@@ -26,6 +25,7 @@ pub use individual::{
 };
 pub use needed::{Needed, Work};
 pub use remove::{Claim, claim_device, claim_group, remove_device, remove_group};
+pub use spec::{Attest, EnrollmentGroupSpec, GroupCa};
 pub use step::Step;
 pub use template::{has_template, publish_template};
 

@@ -40,13 +40,13 @@ pub use brought::{
     BroughtCa, BroughtFiles, BroughtGroup, BroughtIndividual, DEVICE_ID, PasswordSource, path_of_device,
 };
 pub use camel_case::camel_case;
-pub use cert_folder::{Bulk, CertFolder, Notice, Renewed, Wanted, WantedPfx, Written};
+pub use cert_folder::{Bulk, CertFolder, CertSpec, Notice, PfxSpec, Renewed, Written};
 pub use edge::{EdgeCa, EdgeCaPaths};
 pub use error::{IdentityError, Problems};
-pub use generate::{GroupAuthorities, GroupIdentities, Issued, WantedGroup};
+pub use generate::{GroupAuthorities, GroupIdentities, GroupSpec, Issued};
 pub use generation::Generation;
 pub use group::{GroupFolder, LeafPaths};
-pub use individual::{IndividualFolder, IndividualIdentities, PairPaths, Slot, WantedIndividual};
+pub use individual::{IndividualFolder, IndividualIdentities, IndividualSpec, PairPaths, Slot};
 pub use issuer::Issuer;
 pub use lifetime::Lifetime;
 pub use on_every_core::{Progress, Report};

@@ -10,7 +10,7 @@ use provisioning::central::schema::response::GroupAttestation;
 use provisioning::central::{ApiToken, Central, CentralError, GroupType, NewDevice, RetryPolicy};
 use provisioning::certificate::load;
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
-use provisioning::enroll::{EnrollError, GroupDescription, Outcome, enroll_group, enroll_individual};
+use provisioning::enroll::{EnrollError, EnrollmentGroupSpec, Outcome, enroll_group, enroll_individual};
 use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer, Slot};
 use rustls_pki_types::CertificateDer;
 
@@ -53,7 +53,7 @@ async fn a_group_and_an_individual_are_enrolled_once() {
     for expected in [Outcome::Changed, Outcome::Unchanged] {
         let outcome = enroll_group(
             &central,
-            &GroupDescription::new("thermostats", "Thermostats", root),
+            &EnrollmentGroupSpec::new("thermostats", "Thermostats", root),
             now,
             &|_| {},
         )
@@ -94,7 +94,7 @@ async fn an_intermediate_can_be_the_ca_that_is_enrolled() {
         .unwrap();
     let outcome = enroll_group(
         &central(&emulator),
-        &GroupDescription::new("g", "G", &intermediate),
+        &EnrollmentGroupSpec::new("g", "G", &intermediate),
         now,
         &|_| {},
     )
@@ -128,7 +128,7 @@ async fn a_proof_signed_by_another_ca_is_refused() {
     assert!(!central.group_certificate("g", Slot::Primary).await.unwrap().verified);
 
     // And a group that holds another CA is not taken over.
-    let taken = enroll_group(&central, &GroupDescription::new("g", "G", &stranger), now, &|_| {})
+    let taken = enroll_group(&central, &EnrollmentGroupSpec::new("g", "G", &stranger), now, &|_| {})
         .await
         .unwrap_err();
     assert!(matches!(taken, EnrollError::AnotherCertificate { .. }), "{taken}");

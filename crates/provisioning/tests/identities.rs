@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
 use provisioning::identities::{
-    Generation, GroupFolder, GroupIdentities, IdentityError, Issuer, Lifetime, Problems, WantedGroup,
+    Generation, GroupFolder, GroupIdentities, GroupSpec, IdentityError, Issuer, Lifetime, Problems,
 };
 
 fn now() -> Timestamp {
@@ -321,10 +321,10 @@ fn two_programs_at_once_agree_on_one_set() {
     open(certs.path(), Issuer::Intermediate, 40).unwrap();
 }
 
-fn roll_of(certs: &Path) -> WantedGroup {
-    WantedGroup {
+fn roll_of(certs: &Path) -> GroupSpec {
+    GroupSpec {
         secondary: true,
-        ..WantedGroup::new(certs, "thermostats", Issuer::Intermediate)
+        ..GroupSpec::new(certs, "thermostats", Issuer::Intermediate)
     }
 }
 
@@ -407,7 +407,7 @@ fn an_interrupted_roll_resumes_and_an_abandoned_one_is_left_alone() {
 #[test]
 fn leaves_of_a_ca_that_was_never_made_are_refused() {
     let certs = tempfile::tempdir().unwrap();
-    let wanted = WantedGroup::new(certs.path(), "thermostats", Issuer::Root);
+    let wanted = GroupSpec::new(certs.path(), "thermostats", Issuer::Root);
     wanted.open_or_create(ids(1), now(), &|_, _| {}).unwrap();
     let before = snapshot(certs.path());
     let problems = wanted
@@ -424,9 +424,9 @@ fn leaves_of_a_ca_that_was_never_made_are_refused() {
 fn a_shared_root_stands_above_an_intermediate_of_ones_own() {
     let certs = tempfile::tempdir().unwrap();
     let owner = open(certs.path(), Issuer::Intermediate, 1).unwrap();
-    let wanted = WantedGroup {
+    let wanted = GroupSpec {
         root_of: Some("thermostats".to_owned()),
-        ..WantedGroup::new(certs.path(), "annex", Issuer::Intermediate)
+        ..GroupSpec::new(certs.path(), "annex", Issuer::Intermediate)
     };
     let annex = wanted.open_or_create(["annex-1"], now(), &|_, _| {}).unwrap();
     let root = |group: &GroupIdentities| group.ca.root.as_ref().unwrap().facts().sha1.clone();
@@ -458,9 +458,9 @@ fn an_intermediate_of_a_stranger_is_no_intermediate_of_a_shared_root() {
     open(certs.path(), Issuer::Root, 1).unwrap();
     // `annex` had a root of its own until now.
     GroupIdentities::open_or_create(certs.path(), "annex", Issuer::Intermediate, ["a"], now(), &|_, _| {}).unwrap();
-    let wanted = WantedGroup {
+    let wanted = GroupSpec {
         root_of: Some("thermostats".to_owned()),
-        ..WantedGroup::new(certs.path(), "annex", Issuer::Intermediate)
+        ..GroupSpec::new(certs.path(), "annex", Issuer::Intermediate)
     };
     let problems = wanted.open_or_create(["a"], now(), &|_, _| {}).unwrap_err();
     assert!(
@@ -476,10 +476,10 @@ fn key_and_lifetime_are_as_wanted_and_what_is_there_stays() {
     let certs = tempfile::tempdir().unwrap();
     open(certs.path(), Issuer::Intermediate, 1).unwrap();
     let before = snapshot(certs.path());
-    let wanted = WantedGroup {
+    let wanted = GroupSpec {
         key_type: KeyType::P384,
         lifetime: Lifetime::of_leaves(SignedDuration::from_hours(12)),
-        ..WantedGroup::new(certs.path(), "thermostats", Issuer::Intermediate)
+        ..GroupSpec::new(certs.path(), "thermostats", Issuer::Intermediate)
     };
     let group = wanted.open_or_create(ids(2), now(), &|_, _| {}).unwrap();
     assert_eq!(

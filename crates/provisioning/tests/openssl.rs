@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
-use provisioning::certificate::examine::{Enrolled, Examined, Level, Question, conclude, examine};
+use provisioning::certificate::examine::{Enrolled, ExamineRequest, Examined, Level, conclude, examine};
 use provisioning::certificate::inspect::{self, CertificateFacts};
 use provisioning::certificate::load::{self, Identity, LoadOptions};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, PfxCipher, Validity, self_signed, to_pfx};
 use provisioning::certificate::{CertificateError, Password};
-use provisioning::identities::{Generation, Issuer, Lifetime, WantedGroup};
+use provisioning::identities::{Generation, GroupSpec, Issuer, Lifetime};
 
 struct OpenSsl {
     folder: tempfile::TempDir,
@@ -141,16 +141,16 @@ fn openssl_accepts_our_chains_and_reads_what_we_wrote() {
 fn openssl_accepts_the_folders_of_groups_that_share_a_root_whatever_their_keys() {
     let Some(openssl) = OpenSsl::find() else { return };
     let certs = openssl.path("certs");
-    let main = WantedGroup {
+    let main = GroupSpec {
         secondary: true,
         key_type: KeyType::P384,
-        ..WantedGroup::new(&certs, "main", Issuer::Root)
+        ..GroupSpec::new(&certs, "main", Issuer::Root)
     };
-    let annex = WantedGroup {
+    let annex = GroupSpec {
         root_of: Some("main".to_owned()),
         key_type: KeyType::Rsa2048,
         lifetime: Lifetime::of_leaves(SignedDuration::from_hours(12)),
-        ..WantedGroup::new(&certs, "annex", Issuer::Intermediate)
+        ..GroupSpec::new(&certs, "annex", Issuer::Intermediate)
     };
     main.open_or_create(["main-1"], now(), &|_, _| {}).unwrap();
     annex.open_or_create(["annex-1"], now(), &|_, _| {}).unwrap();
@@ -403,14 +403,14 @@ fn look(openssl: &OpenSsl, files: &[&str]) -> Vec<Examined> {
 }
 
 fn look_for(openssl: &OpenSsl, files: &[&str], registration_id: Option<&str>) -> Vec<Examined> {
-    let question = Question {
+    let request = ExamineRequest {
         now: now(),
         soon: SignedDuration::ZERO,
         registration_id,
         enrolled: Enrolled::Unknown,
         password: None,
     };
-    let look = |name: &&str| examine(&fs::read(openssl.path(name)).unwrap(), name, &question).unwrap();
+    let look = |name: &&str| examine(&fs::read(openssl.path(name)).unwrap(), name, &request).unwrap();
     let mut examined: Vec<_> = files.iter().map(look).collect();
     conclude(&mut examined);
     examined

@@ -218,7 +218,7 @@ mod at_the_emulator {
     use provisioning::central::{ApiToken, Central};
     use provisioning::certificate::load::{self, Identity};
     use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
-    use provisioning::enroll::{GroupDescription, enroll_group};
+    use provisioning::enroll::{EnrollmentGroupSpec, enroll_group};
     use rustls_pki_types::CertificateDer;
 
     use super::*;
@@ -264,7 +264,7 @@ mod at_the_emulator {
         let now = Timestamp::now();
         let root = |name| CertificateAuthority::root(name, KeyType::P256, Validity::root(now)).unwrap();
         let (ours, stranger) = (root("ours"), root("stranger"));
-        let wanted = GroupDescription::new("thermostats", "Thermostats", &ours);
+        let wanted = EnrollmentGroupSpec::new("thermostats", "Thermostats", &ours);
         enroll_group(&central, &wanted, now, &|_| {}).await.unwrap();
 
         let registered = register_as(&emulator, &ours, "thermo-0001").await.unwrap();

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use iot_emulator::fuzzing::{self, KnownCertificate};
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
-use provisioning::certificate::examine::{Enrolled, Examined, Level, Question, examine};
+use provisioning::certificate::examine::{Enrolled, ExamineRequest, Examined, Level, examine};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CustomExtension, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
@@ -54,16 +54,16 @@ pub fn law(data: &[u8]) {
     };
 
     let authorities: Vec<CertificateDer<'_>> = enrolled.iter().map(|certificate| certificate.der().clone()).collect();
-    let question = Question {
+    let request = ExamineRequest {
         registration_id: Some(ID),
         enrolled: match authorities.as_slice() {
             [] => Enrolled::Individually,
             authorities => Enrolled::Below(authorities),
         },
-        ..Question::at(now)
+        ..ExamineRequest::at(now)
     };
     let pem: String = sent.iter().map(|certificate| certificate.pem()).collect();
-    let refused_by_inspect = match examine(pem.as_bytes(), "chain.pem", &question) {
+    let refused_by_inspect = match examine(pem.as_bytes(), "chain.pem", &request) {
         Err(error) => Some(error.to_string()),
         Ok(Examined { findings, .. }) => {
             let mut serious = findings.into_iter().filter(|finding| finding.level == Level::Error);

@@ -7,7 +7,7 @@ use iot_emulator::fuzzing::pem_flaw;
 use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::Password;
-use provisioning::certificate::examine::{Enrolled, Question, conclude, examine};
+use provisioning::certificate::examine::{Enrolled, ExamineRequest, conclude, examine};
 use provisioning::certificate::load::{Identity, certificates_in};
 use provisioning::certificate::make::CertificateAuthority;
 
@@ -52,14 +52,14 @@ fn everything_said(data: &[u8]) -> Vec<String> {
     if let Err(reason) = CertificateAuthority::from_pem(data, "f", data, "f") {
         error(&reason);
     }
-    let question = Question {
+    let request = ExamineRequest {
         now: Timestamp::UNIX_EPOCH,
         soon: SignedDuration::from_hours(24),
         registration_id: Some("thermo-1"),
         enrolled: Enrolled::Unknown,
         password: None,
     };
-    match examine(data, "f", &question) {
+    match examine(data, "f", &request) {
         Err(reason) => error(&reason),
         Ok(examined) => {
             let mut files = [examined];

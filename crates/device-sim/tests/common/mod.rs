@@ -20,7 +20,7 @@ use iot_protocol::id::{IdScope, RegistrationId};
 use jiff::Timestamp;
 use provisioning::central::{ApiToken, Central};
 use provisioning::certificate::load::certificates_in;
-use provisioning::enroll::{GroupDescription, enroll_group, enroll_individual};
+use provisioning::enroll::{EnrollmentGroupSpec, enroll_group, enroll_individual};
 use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -118,7 +118,7 @@ impl World {
     pub(crate) async fn enroll_group(&self, count: u32) {
         let group = self.make_group(count);
         let root = group.authority(Issuer::Root).unwrap();
-        let wanted = GroupDescription::new(GROUP, "Thermostats", root);
+        let wanted = EnrollmentGroupSpec::new(GROUP, "Thermostats", root);
         enroll_group(&self.central, &wanted, Timestamp::now(), &|_| {})
             .await
             .unwrap();

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
-use provisioning::certificate::examine::{Detail, Enrolled, Examined, Level, Question, conclude, examine};
+use provisioning::certificate::examine::{Detail, Enrolled, ExamineRequest, Examined, Level, conclude, examine};
 use provisioning::certificate::{CertificateError, load};
 use serde::Serialize;
 
@@ -56,7 +56,7 @@ pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
     let enrolled = |path| load::certificates(path).map(|mut all| all.swap_remove(0));
     let ca = args.ca.as_deref().map(enrolled).transpose();
     let ca = ca.map_err(|error| Failure::refused(anyhow!("--ca: {error}")))?;
-    let question = Question {
+    let request = ExamineRequest {
         now,
         soon: SignedDuration::from_hours(i64::from(args.soon) * 24),
         registration_id: args.registration_id.as_deref(),
@@ -67,7 +67,7 @@ pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
     };
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     for path in &args.files {
-        match look(path, &question) {
+        match look(path, &request) {
             Ok(examined) => files.push(examined),
             Err(error) => problems.push(explained(&error)),
         }
@@ -98,16 +98,16 @@ pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
     Ok(if good { PASSED } else { FAILED })
 }
 
-fn look(path: &Path, question: &Question<'_>) -> Result<Examined, CertificateError> {
+fn look(path: &Path, request: &ExamineRequest<'_>) -> Result<Examined, CertificateError> {
     let bytes = load::read(path)?;
     let file = load::named(path);
-    let looked = examine(&bytes, &file, question);
+    let looked = examine(&bytes, &file, request);
     // Without a password: perhaps it is the one of create_test_cert.js.
     if let Err(CertificateError::PasswordMissing { .. } | CertificateError::EncryptedKey { .. }) = looked {
         let usual = Protection::usual();
-        let again = Question {
+        let again = ExamineRequest {
             password: Some(&usual),
-            ..*question
+            ..*request
         };
         return examine(&bytes, &file, &again).or(looked);
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use provisioning::certificate::CertificateError;
 use provisioning::certificate::examine::name;
 use provisioning::certificate::make::{KeyType, Validity};
-use provisioning::identities::{Bulk, CertFolder, IdentityError, Problems, Wanted, Written};
+use provisioning::identities::{Bulk, CertFolder, CertSpec, IdentityError, Problems, Written};
 
 use super::when::When;
 use super::{DEFAULT_PASSWORD, PfxArgs, Protection, warn_of};
@@ -158,26 +158,26 @@ pub(super) struct VerificationArgs {
 }
 
 pub(super) fn root(args: &RootArgs, now: Timestamp) -> Result<u8, Failure> {
-    let wanted = wanted(args.key.key, args.when, Validity::root(now), &args.place, now);
-    told(args.place.folder().root(&args.common_name, &wanted), &wanted)
+    let spec = spec(args.key.key, args.when, Validity::root(now), &args.place, now);
+    told(args.place.folder().root(&args.common_name, &spec), &spec)
 }
 
 pub(super) fn intermediate(args: &IntermediateArgs, now: Timestamp) -> Result<u8, Failure> {
-    let wanted = wanted(args.key.key, args.when, Validity::intermediate(now), &args.place, now);
+    let spec = spec(args.key.key, args.when, Validity::intermediate(now), &args.place, now);
     let folder = args.place.folder_below(&args.parent_place);
-    told(folder.intermediate(&args.common_name, &args.parent, &wanted), &wanted)
+    told(folder.intermediate(&args.common_name, &args.parent, &spec), &spec)
 }
 
 pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
-    let mut wanted = wanted(args.key.key, args.when, Validity::leaf(now), &args.place, now);
+    let mut spec = spec(args.key.key, args.when, Validity::leaf(now), &args.place, now);
     let (folder, parent) = (args.place.folder_below(&args.parent_place), args.parent.as_deref());
     let Some(count) = args.count else {
-        let done = told(folder.device(&args.common_name, parent, &wanted), &wanted)?;
+        let done = told(folder.device(&args.common_name, parent, &spec), &spec)?;
         warn_of_name(&args.common_name);
         return Ok(done);
     };
     if !args.pfx {
-        wanted.pfx = None;
+        spec.pfx = None;
     }
     let width = usize::from(args.width);
     let ids = (0..count)
@@ -190,7 +190,7 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
     // On a terminal only; elsewhere the line at the end says enough.
     let bar = ProgressBar::new(u64::from(count)).with_style(bar_style());
     bar.set_message("certificates");
-    let report = folder.devices(&ids, parent, &wanted, &|done, _| bar.set_position(done as u64));
+    let report = folder.devices(&ids, parent, &spec, &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();
     let Bulk { report, notices } = report.map_err(refused)?;
     print(format_args!(
@@ -208,26 +208,26 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
 }
 
 pub(super) fn verification(args: &VerificationArgs, now: Timestamp) -> Result<u8, Failure> {
-    let wanted = wanted(KeyType::P256, args.when, Validity::verification(now), &args.place, now);
+    let spec = spec(KeyType::P256, args.when, Validity::verification(now), &args.place, now);
     let folder = args.place.folder();
-    told(folder.verification(&args.ca, &args.key, &args.nonce, &wanted), &wanted)
+    told(folder.verification(&args.ca, &args.key, &args.nonce, &spec), &spec)
 }
 
-fn wanted(key_type: KeyType, when: When, usually: Validity, place: &Place, now: Timestamp) -> Wanted {
-    Wanted {
+fn spec(key_type: KeyType, when: When, usually: Validity, place: &Place, now: Timestamp) -> CertSpec {
+    CertSpec {
         key_type,
         validity: when.validity(usually, now),
-        pfx: Some(place.pfx.wanted(&place.protection)),
+        pfx: Some(place.pfx.spec(&place.protection)),
     }
 }
 
-fn told(done: Result<Written, Problems>, wanted: &Wanted) -> Result<u8, Failure> {
+fn told(done: Result<Written, Problems>, spec: &CertSpec) -> Result<u8, Failure> {
     let written = done.map_err(refused)?;
     for file in &written.files {
         print(format_args!("{}\n", file.display()))?;
     }
     warn_of(&written.notices);
-    if let (Some(name), Some(pfx)) = (&written.facts.common_name, &wanted.pfx) {
+    if let (Some(name), Some(pfx)) = (&written.facts.common_name, &spec.pfx) {
         // A password that someone chose is not shown.
         let password = if pfx.password.is(DEFAULT_PASSWORD) {
             DEFAULT_PASSWORD
@@ -240,7 +240,7 @@ fn told(done: Result<Written, Problems>, wanted: &Wanted) -> Result<u8, Failure>
     }
     let end = written.facts.not_after;
     // X.509 knows whole seconds only.
-    if end.as_second() < wanted.validity.not_after.as_second() {
+    if end.as_second() < spec.validity.not_after.as_second() {
         console::note(format_args!(
             "note: valid until {end} only, which is when its issuer `{}` ends",
             written.facts.issuer_common_name.as_deref().unwrap_or_default()

@@ -8,7 +8,7 @@ use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::inspect::{self, CertificateFacts};
 use provisioning::certificate::make::{KeyType, Validity};
-use provisioning::identities::{CertFolder, IdentityError, Problems, Wanted};
+use provisioning::identities::{CertFolder, CertSpec, IdentityError, Problems};
 
 use super::make::{ParentPlace, refused};
 use super::when::When;
@@ -42,10 +42,10 @@ pub(super) struct RenewArgs {
 
 pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
     let folder = args.parent_place.of(CertFolder::new(&args.out, false));
-    let wanted = Wanted {
+    let spec = CertSpec {
         key_type: args.key,
         validity: args.when.validity(Validity::leaf(now), now),
-        pfx: Some(args.pfx.wanted(&args.protection)),
+        pfx: Some(args.pfx.spec(&args.protection)),
     };
     let stems = match args.expiring_within {
         Some(days) => expiring(&args.out, now, days)?,
@@ -58,7 +58,7 @@ pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
     // Each on its own: one that can't be renewed does not keep the others from it.
     let (mut problems, mut notices) = (Vec::new(), Vec::new());
     for stem in &stems {
-        match folder.renew(stem, &wanted) {
+        match folder.renew(stem, &spec) {
             Ok(renewed) => {
                 print(format_args!(
                     "{}: valid until {}, before until {}; the old files end in .{}\n",

@@ -13,14 +13,14 @@ use super::verbatim;
 use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 
 /// A script for a POSIX shell that enrolls what is wanted in the DPS instance with this id scope.
-pub(super) fn script(wanted: &Enrollments<'_>, id_scope: &str, attest: Attest) -> String {
+pub(super) fn script(enrollments: &Enrollments<'_>, id_scope: &str, attest: Attest) -> String {
     let mut text = String::new();
     // Writing into a string can't fail.
-    let _ = write_all(&mut text, wanted, id_scope, attest);
+    let _ = write_all(&mut text, enrollments, id_scope, attest);
     text
 }
 
-fn write_all(text: &mut String, wanted: &Enrollments<'_>, id_scope: &str, attest: Attest) -> fmt::Result {
+fn write_all(text: &mut String, enrollments: &Enrollments<'_>, id_scope: &str, attest: Attest) -> fmt::Result {
     let list =
         |what: &str| format!("az iot dps list --query \"[?properties.idScope=='{id_scope}'].{what}\" --output tsv");
     for line in [
@@ -36,10 +36,10 @@ fn write_all(text: &mut String, wanted: &Enrollments<'_>, id_scope: &str, attest
         text,
         "[ -n \"$DPS\" ] || {{ echo \"no DPS instance of this subscription has the id scope {id_scope}\" >&2; exit 1; }}"
     )?;
-    for group in &wanted.groups {
+    for group in &enrollments.groups {
         write_group(text, group, attest)?;
     }
-    for device in &wanted.individuals {
+    for device in &enrollments.individuals {
         write_individual(text, device)?;
     }
     Ok(())

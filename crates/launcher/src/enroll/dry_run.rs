@@ -3,7 +3,7 @@
 use iot_protocol::shown;
 use provisioning::central::Central;
 use provisioning::enroll::{
-    Attest, Claim, GroupDescription, Needed, OwnCertificates, Work, claim_group, examine_group, examine_individual,
+    Attest, Claim, EnrollmentGroupSpec, Needed, OwnCertificates, Work, claim_group, examine_group, examine_individual,
     has_template,
 };
 use provisioning::identities::Slot;
@@ -20,12 +20,12 @@ pub(super) struct Found {
 }
 
 /// Where there is nothing yet, everything has to be made.
-pub(super) fn from_nothing(wanted: &Enrollments<'_>, attest: Attest) -> anyhow::Result<Found> {
+pub(super) fn from_nothing(enrollments: &Enrollments<'_>, attest: Attest) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    for model in &wanted.models {
+    for model in &enrollments.models {
         found.publish(model);
     }
-    for group in &wanted.groups {
+    for group in &enrollments.groups {
         found.create_group(group);
         for (slot, ca) in [(Slot::Primary, &group.primary), (Slot::Secondary, &group.secondary)] {
             if let Some(ca) = ca {
@@ -34,7 +34,7 @@ pub(super) fn from_nothing(wanted: &Enrollments<'_>, attest: Attest) -> anyhow::
         }
         found.make(group, attest);
     }
-    for device in &wanted.individuals {
+    for device in &enrollments.individuals {
         found.create_device(device);
         found.upload_own(device);
     }
@@ -42,14 +42,14 @@ pub(super) fn from_nothing(wanted: &Enrollments<'_>, attest: Attest) -> anyhow::
 }
 
 /// Compares what is there with what is wanted.
-pub(super) async fn examine(central: &Central, wanted: &Enrollments<'_>, attest: Attest) -> anyhow::Result<Found> {
+pub(super) async fn examine(central: &Central, enrollments: &Enrollments<'_>, attest: Attest) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    for model in &wanted.models {
+    for model in &enrollments.models {
         if !has_template(central, model).await? {
             found.publish(model);
         }
     }
-    for group in &wanted.groups {
+    for group in &enrollments.groups {
         if group.primary.is_some() {
             found.group(central, group, &group.describe(attest)?).await?;
         } else {
@@ -65,7 +65,7 @@ pub(super) async fn examine(central: &Central, wanted: &Enrollments<'_>, attest:
         }
         found.make(group, attest);
     }
-    for device in &wanted.individuals {
+    for device in &enrollments.individuals {
         found.individual(central, device).await?;
     }
     Ok(found)
@@ -76,7 +76,7 @@ impl Found {
         &mut self,
         central: &Central,
         group: &GroupEnrollment<'_>,
-        description: &GroupDescription<'_>,
+        description: &EnrollmentGroupSpec<'_>,
     ) -> anyhow::Result<()> {
         let (create, needs) = match examine_group(central, description).await {
             Ok(found) => found,

@@ -32,16 +32,16 @@ pub(super) struct Steps {
 }
 
 /// Says how a person enrolls what is wanted, with files that will be in `folder`.
-pub(super) fn steps(wanted: &Enrollments<'_>, folder: &Path, attest: Attest) -> anyhow::Result<Steps> {
+pub(super) fn steps(enrollments: &Enrollments<'_>, folder: &Path, attest: Attest) -> anyhow::Result<Steps> {
     let mut steps = Steps {
         text: String::new(),
         files: BTreeMap::new(),
     };
     // Writing into a string can't fail.
-    for group in &wanted.groups {
+    for group in &enrollments.groups {
         let _ = steps.group(group, folder, attest);
     }
-    for device in &wanted.individuals {
+    for device in &enrollments.individuals {
         let _ = steps.individual(device, folder);
     }
     let _ = writeln!(

@@ -57,15 +57,15 @@ impl Removals {
 
 /// Looks. Changes nothing.
 pub(super) async fn find(central: &Central, manifest: &Manifest, with_devices: bool) -> anyhow::Result<Removals> {
-    let wanted = Enrollments::on_disk(manifest)?;
+    let enrollments = Enrollments::on_disk(manifest)?;
     let mut removals = Removals::default();
     let mut ranges = Vec::new();
-    for (group, wanted) in manifest.group.iter().zip(&wanted.groups) {
+    for (group, enrollments) in manifest.group.iter().zip(&enrollments.groups) {
         let mut ours = thumbprints(&GroupFolder::new(&manifest.fleet.certs, &group.id))?;
-        for ca in wanted.primary.iter().chain(&wanted.secondary) {
+        for ca in enrollments.primary.iter().chain(&enrollments.secondary) {
             ours.push(ca.facts()?.sha1);
         }
-        match claim_group(central, &group.id, &wanted.display_name, &ours).await? {
+        match claim_group(central, &group.id, &enrollments.display_name, &ours).await? {
             Claim::Absent => ranges.push(group),
             Claim::Ours => {
                 removals.groups.push(group.id.clone());
@@ -74,7 +74,7 @@ pub(super) async fn find(central: &Central, manifest: &Manifest, with_devices: b
             Claim::NotOurs { reason } => removals.kept.push(format!("enrollment group {}: {reason}", group.id)),
         }
     }
-    for device in &wanted.individuals {
+    for device in &enrollments.individuals {
         match claim_device(central, &device.id, &own_thumbprints(device)?).await? {
             Claim::Absent => {}
             Claim::Ours => removals.individuals.push(device.id.clone()),

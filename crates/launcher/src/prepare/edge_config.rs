@@ -17,7 +17,7 @@ use crate::manifest::Manifest;
 use crate::manifest::types::{Group, Target};
 use crate::paths::absolute;
 use crate::prepare::application::{Application, secret};
-use crate::prepare::identities::{open_edge_cas, wanted_group};
+use crate::prepare::identities::{group_spec, open_edge_cas};
 use crate::prepare::plan;
 
 /// Where every IoT Edge device registers by default.
@@ -157,7 +157,7 @@ impl Files {
     fn of(manifest: &Manifest, group: &Group, device: &str, now: Timestamp) -> Result<Self, Failure> {
         let certs = absolute(&manifest.fleet.certs)?;
         let ids = (0..group.devices.count).map(|index| group.devices.id(index));
-        let identities = wanted_group(&certs, group)
+        let identities = group_spec(&certs, group)
             .open_or_create(ids, now, &|_, _| {})
             .map_err(|problems| Failure::refused(anyhow!("the certificates on disk can't be used\n{problems}")))?;
         open_edge_cas(group, &identities, now).map_err(|problems| {

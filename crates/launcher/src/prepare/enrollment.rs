@@ -2,8 +2,8 @@
 //!
 //! `fleet run` and `fleet enroll` go the same way: [`Enrollments`] says what is to be there, [`enroll`] brings it about.
 
+mod spec;
 mod templates;
-mod wanted;
 
 use device_sim::hint::Hint;
 use fleet_report::words;
@@ -17,8 +17,8 @@ use crate::manifest::Manifest;
 use crate::prepare::identities::Identities;
 use crate::progress::ProgressLog;
 
+pub use spec::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 pub use templates::{model_ids, template};
-pub use wanted::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 
 /// So many individual devices are told one by one; of the others only how many there are.
 const TOLD: usize = 3;
@@ -42,7 +42,7 @@ pub struct How {
 /// # Errors
 ///
 /// The application refused, or holds something else under our names.
-pub async fn enroll(central: &Central, wanted: &Enrollments<'_>, how: How) -> anyhow::Result<Outcome> {
+pub async fn enroll(central: &Central, enrollments: &Enrollments<'_>, how: How) -> anyhow::Result<Outcome> {
     let progress = how.progress;
     let tell = |step: Step| progress.report(step);
     let changes = |step: Step| {
@@ -51,23 +51,23 @@ pub async fn enroll(central: &Central, wanted: &Enrollments<'_>, how: How) -> an
         }
     };
     let mut outcome = Outcome::Unchanged;
-    for model in &wanted.models {
+    for model in &enrollments.models {
         outcome |= publish_template(central, model, &template(model)?, &changes).await?;
     }
-    for group in &wanted.groups {
+    for group in &enrollments.groups {
         outcome |= enroll_group(central, &group.describe(how.attest)?, how.now, &tell).await?;
     }
     let silent = |_: Step| {};
-    for (index, device) in wanted.individuals.iter().enumerate() {
+    for (index, device) in enrollments.individuals.iter().enumerate() {
         let reporter: &(dyn Fn(Step) + Send + Sync) = if index < TOLD { &tell } else { &silent };
         let (id, primary) = (&device.id, device.primary_pem()?);
         outcome |= enroll_individual(central, id, id, primary, device.secondary.as_deref(), reporter).await?;
     }
-    if wanted.individuals.len() > TOLD {
+    if enrollments.individuals.len() > TOLD {
         progress.report(format!(
             "{} {} enrolled individually",
-            words::devices(wanted.individuals.len()),
-            words::agreeing(wanted.individuals.len(), "is", "are")
+            words::devices(enrollments.individuals.len()),
+            words::agreeing(enrollments.individuals.len(), "is", "are")
         ));
     }
     Ok(outcome)
@@ -78,9 +78,13 @@ pub async fn enroll(central: &Central, wanted: &Enrollments<'_>, how: How) -> an
 /// # Errors
 ///
 /// The application refused.
-pub async fn id_scope(central: &Central, wanted: &Enrollments<'_>) -> anyhow::Result<String> {
-    let groups: Vec<_> = wanted.groups.iter().map(|group| group.id.as_str()).collect();
-    let devices: Vec<_> = wanted.individuals.iter().map(|device| device.id.as_str()).collect();
+pub async fn id_scope(central: &Central, enrollments: &Enrollments<'_>) -> anyhow::Result<String> {
+    let groups: Vec<_> = enrollments.groups.iter().map(|group| group.id.as_str()).collect();
+    let devices: Vec<_> = enrollments
+        .individuals
+        .iter()
+        .map(|device| device.id.as_str())
+        .collect();
     find_id_scope(central, &groups, &devices).await.map_err(|error| {
         anyhow::Error::new(error)
             .context("the id scope can't be found out")

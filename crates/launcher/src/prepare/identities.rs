@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use provisioning::certificate::CertificateError;
 use provisioning::certificate::make::CertificateAuthority;
 use provisioning::identities::{
-    GroupAuthorities, GroupIdentities, IdentityError, IndividualIdentities, Lifetime, Problems, WantedGroup,
-    WantedIndividual, Warnings,
+    GroupAuthorities, GroupIdentities, GroupSpec, IdentityError, IndividualIdentities, IndividualSpec, Lifetime,
+    Problems, Warnings,
 };
 
 pub(crate) use edge_cas::open_edge_cas;
@@ -76,7 +76,7 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, progress: ProgressLog
         for id in ids {
             let opened = match &individual.certificates {
                 Some(own) => own_certificates::open_individual(own, id.as_str(), now),
-                None => wanted_individual(certs, individual, id.as_str()).open_or_create(now),
+                None => individual_spec(certs, individual, id.as_str()).open_or_create(now),
             };
             match opened {
                 Ok(identities) => {
@@ -165,7 +165,7 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, progress: ProgressLog
     let on_progress = |done: usize, _of: usize| bar.set_position(done as u64);
     let identities = match &group.certificates {
         Some(own) => own_certificates::open_group(certs, group, own, now, &on_progress),
-        None => wanted_group(certs, group).open_or_create(ids, now, &on_progress),
+        None => group_spec(certs, group).open_or_create(ids, now, &on_progress),
     };
     bar.finish_and_clear();
     let identities = identities?;
@@ -252,24 +252,24 @@ fn one_enrollment_each(manifest: &Manifest, identities: &Identities) -> Result<(
 
 /// What the manifest wants of a group's certificates.
 #[must_use]
-pub fn wanted_group(certs: &Path, group: &Group) -> WantedGroup {
-    WantedGroup {
+pub fn group_spec(certs: &Path, group: &Group) -> GroupSpec {
+    GroupSpec {
         key_type: group.key,
         lifetime: Lifetime::of_leaves(group.validity.0),
         root_of: group.root.clone(),
         secondary: group.secondary,
-        ..WantedGroup::new(certs, &group.id, group.issuer)
+        ..GroupSpec::new(certs, &group.id, group.issuer)
     }
 }
 
 /// What the manifest wants of the certificates of an individually enrolled device.
 #[must_use]
-pub fn wanted_individual(certs: &Path, individual: &Individual, device_id: &str) -> WantedIndividual {
-    WantedIndividual {
+pub fn individual_spec(certs: &Path, individual: &Individual, device_id: &str) -> IndividualSpec {
+    IndividualSpec {
         key_type: individual.key,
         lifetime: Lifetime::of_leaves(individual.validity.0),
         secondary: individual.secondary,
-        ..WantedIndividual::new(certs, device_id)
+        ..IndividualSpec::new(certs, device_id)
     }
 }
 

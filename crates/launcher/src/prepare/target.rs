@@ -98,20 +98,20 @@ impl Preparation<'_> {
         if let Some(emulator) = &opened.emulator {
             self.report_page(application, &emulator.ready).await;
         }
-        let wanted = Enrollments::of(self.manifest, self.identities)?;
+        let enrollments = Enrollments::of(self.manifest, self.identities)?;
         let how = How {
             attest: Attest::Prove,
             now: self.now,
             tell_found: false,
             progress: self.progress,
         };
-        enrollment::enroll(&application.central, &wanted, how)
+        enrollment::enroll(&application.central, &enrollments, how)
             .await
             .context("enrolling failed")?;
         let found = match &opened.id_scope {
             Some(_) => None,
             None => {
-                let found = enrollment::id_scope(&application.central, &wanted).await?;
+                let found = enrollment::id_scope(&application.central, &enrollments).await?;
                 self.progress.report(format!("id scope {found} found"));
                 Some(found)
             }

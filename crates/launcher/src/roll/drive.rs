@@ -26,7 +26,7 @@ use crate::manifest::Manifest;
 use crate::manifest::scope::{Scope, scope};
 use crate::manifest::types::{Individual, Target};
 use crate::prepare::application::Application;
-use crate::prepare::identities::{wanted_group, wanted_individual};
+use crate::prepare::identities::{group_spec, individual_spec};
 use crate::prepare::target::plan_target;
 use crate::progress::ProgressLog;
 
@@ -96,7 +96,7 @@ pub(super) async fn drive(
     let what = scope.words();
     let target = match scope {
         Scope::Group(group) => Rolled::Group(GroupWork {
-            wanted: wanted_group(&manifest.fleet.certs, group),
+            spec: group_spec(&manifest.fleet.certs, group),
             enroll: group.enroll,
             ids: (0..group.devices.count).map(|index| group.devices.id(index)).collect(),
             service: &service,
@@ -104,12 +104,12 @@ pub(super) async fn drive(
         }),
         Scope::Individuals(devices) => {
             let certs = &manifest.fleet.certs;
-            let wanted = |(id, individual): (String, &Individual)| {
-                let wanted = wanted_individual(certs, individual, &id);
-                (id, wanted)
+            let spec = |(id, individual): (String, &Individual)| {
+                let spec = individual_spec(certs, individual, &id);
+                (id, spec)
             };
-            let wanted = devices.into_iter().map(wanted).collect();
-            Rolled::Individuals(IndividualsWork::new(wanted, &service, now))
+            let specs = devices.into_iter().map(spec).collect();
+            Rolled::Individuals(IndividualsWork::new(specs, &service, now))
         }
     };
     let (journal, work) = match found {
@@ -213,8 +213,8 @@ async fn damaged(error: std::io::Error, path: &Path, scope: &Scope<'_>, service:
             (0..group.devices.count).map(|index| group.devices.id(index)).collect(),
             format!("group-breach --group {}", group.id),
         ),
-        Scope::Individuals(wanted) => (
-            wanted.keys().cloned().collect(),
+        Scope::Individuals(devices) => (
+            devices.keys().cloned().collect(),
             "individual-breach --device …".to_owned(),
         ),
     };
@@ -280,7 +280,7 @@ fn resumed<'a>(
             if journal.case != request.case || !same {
                 return Err(unfinished(&whose.join(", ")));
             }
-            work.wanted.retain(|id, _| notes.contains_key(id));
+            work.specs.retain(|id, _| notes.contains_key(id));
             Ok(Rolled::Individuals((work, notes)))
         }
         (_, Rolled::Group(notes)) => Err(unfinished(&format!("group {}", notes.group))),

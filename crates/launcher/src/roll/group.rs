@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::load::Identity;
 use provisioning::enroll::{Attest, CaInSlot, GroupCa, put_ca, remove_ca};
-use provisioning::identities::{Generation, GroupAuthorities, GroupFolder, Issuer, Slot, WantedGroup};
+use provisioning::identities::{Generation, GroupAuthorities, GroupFolder, GroupSpec, Issuer, Slot};
 
 use super::journal::GroupNotes;
 use super::service::Service;
@@ -20,7 +20,7 @@ use crate::manifest::case::Case;
 /// A group, on disk and at the service.
 #[derive(Debug)]
 pub(crate) struct GroupWork<'a> {
-    pub(crate) wanted: WantedGroup,
+    pub(crate) spec: GroupSpec,
     /// Which of the CAs is enrolled.
     pub(crate) enroll: Issuer,
     pub(crate) ids: Vec<String>,
@@ -30,11 +30,11 @@ pub(crate) struct GroupWork<'a> {
 
 impl GroupWork<'_> {
     fn folder(&self) -> GroupFolder {
-        self.wanted.folder()
+        self.spec.folder()
     }
 
     fn name(&self) -> &str {
-        &self.wanted.group
+        &self.spec.group
     }
 
     /// Decides what is rolled to where, before anything is changed.
@@ -137,8 +137,8 @@ impl GroupWork<'_> {
     }
 
     async fn authorities(&self, notes: &GroupNotes) -> anyhow::Result<GroupAuthorities> {
-        let (wanted, now, ca) = (self.wanted.clone(), self.now, generation(&notes.ca)?);
-        Ok(tokio::task::spawn_blocking(move || wanted.open_or_create_ca(ca, now)).await??)
+        let (spec, now, ca) = (self.spec.clone(), self.now, generation(&notes.ca)?);
+        Ok(tokio::task::spawn_blocking(move || spec.open_or_create_ca(ca, now)).await??)
     }
 
     fn ca<'b>(
@@ -154,22 +154,22 @@ impl GroupWork<'_> {
     pub(crate) async fn enroll(&self, notes: &GroupNotes) -> anyhow::Result<()> {
         let authorities = self.authorities(notes).await?;
         let instead_of: Vec<String> = notes.old.iter().map(|(_, sha1)| sha1.clone()).collect();
-        let wanted = CaInSlot {
+        let ca = CaInSlot {
             slot: notes.slot,
             ca: GroupCa::with_key(self.ca(&authorities)?),
             attest: Attest::Prove,
             instead_of: &instead_of,
         };
         let tell = |step| self.service.report(step);
-        put_ca(&self.service.central, self.name(), &wanted, self.now, &tell).await?;
+        put_ca(&self.service.central, self.name(), &ca, self.now, &tell).await?;
         Ok(())
     }
 
     /// Makes the next generation of leaves, and lets devices use it.
     pub(crate) async fn issue(&self, notes: &GroupNotes) -> anyhow::Result<String> {
-        let (wanted, now, ca, ids) = (self.wanted.clone(), self.now, generation(&notes.ca)?, self.ids.clone());
+        let (spec, now, ca, ids) = (self.spec.clone(), self.now, generation(&notes.ca)?, self.ids.clone());
         let issued = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
-            let issued = wanted.issue(ca, ids, now, &|_, _| {})?;
+            let issued = spec.issue(ca, ids, now, &|_, _| {})?;
             issued.make_current()?;
             Ok(issued)
         });

@@ -8,7 +8,7 @@ use fleet_report::words::counted;
 use jiff::Timestamp;
 use provisioning::certificate::load::{self, Identity};
 use provisioning::enroll::{OwnCertificates, own_thumbprints, put_individual};
-use provisioning::identities::{IndividualFolder, Slot, WantedIndividual};
+use provisioning::identities::{IndividualFolder, IndividualSpec, Slot};
 use tokio::sync::Mutex;
 
 use super::group::sha256;
@@ -21,7 +21,7 @@ const SLOTS: [Slot; 2] = [Slot::Primary, Slot::Secondary];
 /// Devices, on disk and at the service.
 #[derive(Debug)]
 pub(crate) struct IndividualsWork<'a> {
-    pub(crate) wanted: BTreeMap<String, WantedIndividual>,
+    pub(crate) specs: BTreeMap<String, IndividualSpec>,
     pub(crate) service: &'a Service,
     pub(crate) now: Timestamp,
     /// What the service was last seen to hold of each: asking is slow where there are many.
@@ -31,28 +31,28 @@ pub(crate) struct IndividualsWork<'a> {
 type Notes = BTreeMap<String, PairNotes>;
 
 impl<'a> IndividualsWork<'a> {
-    pub(crate) fn new(wanted: BTreeMap<String, WantedIndividual>, service: &'a Service, now: Timestamp) -> Self {
+    pub(crate) fn new(specs: BTreeMap<String, IndividualSpec>, service: &'a Service, now: Timestamp) -> Self {
         Self {
-            wanted,
+            specs,
             service,
             now,
             seen: Mutex::default(),
         }
     }
 
-    fn wanted(&self, id: &str) -> anyhow::Result<&WantedIndividual> {
+    fn spec(&self, id: &str) -> anyhow::Result<&IndividualSpec> {
         let missing = || anyhow!("the roll was begun with device {id}, which is not in the manifest any more");
-        self.wanted.get(id).with_context(missing)
+        self.specs.get(id).with_context(missing)
     }
 
     fn folder(&self, id: &str) -> anyhow::Result<IndividualFolder> {
-        Ok(self.wanted(id)?.folder())
+        Ok(self.spec(id)?.folder())
     }
 
     /// Decides which pairs are replaced, before anything is changed.
     pub(crate) fn plan(&self, case: Case, asked: Option<Slot>, remove_old: bool) -> anyhow::Result<Notes> {
-        let one = |(id, wanted): (&String, &WantedIndividual)| {
-            let folder = wanted.folder();
+        let one = |(id, spec): (&String, &IndividualSpec)| {
+            let folder = spec.folder();
             let in_use = folder.current_slot()?;
             let sha1 = |slot| anyhow::Ok(folder.facts(slot)?.map(|facts| facts.sha1));
             let (Some(in_use), Some(old)) = (in_use, in_use.map(sha1).transpose()?.flatten()) else {
@@ -96,7 +96,7 @@ impl<'a> IndividualsWork<'a> {
             };
             Ok((id.clone(), notes))
         };
-        self.wanted.iter().map(one).collect()
+        self.specs.iter().map(one).collect()
     }
 
     pub(crate) fn made(&self, notes: &Notes) -> anyhow::Result<bool> {
@@ -159,7 +159,7 @@ impl<'a> IndividualsWork<'a> {
         let mut work = Vec::new();
         for (id, notes) in notes {
             for (place, old) in &notes.replaced {
-                work.push((self.wanted(id)?.clone(), *place, old.clone()));
+                work.push((self.spec(id)?.clone(), *place, old.clone()));
             }
         }
         let (count, kept) = (work.len(), work.iter().any(|(_, _, old)| old.is_some()));
@@ -176,11 +176,11 @@ impl<'a> IndividualsWork<'a> {
     }
 
     /// Signing is not for the threads that serve the network.
-    async fn replace(&self, work: Vec<(WantedIndividual, Slot, Option<String>)>) -> anyhow::Result<()> {
+    async fn replace(&self, work: Vec<(IndividualSpec, Slot, Option<String>)>) -> anyhow::Result<()> {
         let now = self.now;
         let made = tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
-            for (wanted, slot, old) in work {
-                wanted.replace(slot, old.as_deref(), now)?;
+            for (spec, slot, old) in work {
+                spec.replace(slot, old.as_deref(), now)?;
             }
             Ok(())
         });
@@ -233,7 +233,7 @@ impl<'a> IndividualsWork<'a> {
     pub(crate) async fn remove_old(&self, notes: &Notes) -> anyhow::Result<()> {
         for (id, notes) in notes {
             if let Some(place) = notes.replaced_last {
-                self.replace(vec![(self.wanted(id)?.clone(), place, Some(notes.old.clone()))])
+                self.replace(vec![(self.spec(id)?.clone(), place, Some(notes.old.clone()))])
                     .await?;
                 self.put(id).await?;
             }
@@ -248,7 +248,7 @@ impl<'a> IndividualsWork<'a> {
             let slot = folder.current_slot()?.unwrap_or(Slot::Primary);
             Ok((id.clone(), sha256(&folder.pair_paths(slot).cert)?))
         };
-        self.wanted.keys().map(leaf).collect()
+        self.specs.keys().map(leaf).collect()
     }
 
     pub(crate) fn new_identity(&self, id: &str) -> anyhow::Result<Identity> {

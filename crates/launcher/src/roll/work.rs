@@ -45,7 +45,7 @@ impl Work<'_> {
     pub(crate) fn ids(&self) -> Vec<String> {
         match self {
             Self::Group((work, _)) => work.ids.clone(),
-            Self::Individuals((work, _)) => work.wanted.keys().cloned().collect(),
+            Self::Individuals((work, _)) => work.specs.keys().cloned().collect(),
         }
     }
 
@@ -116,7 +116,7 @@ impl Work<'_> {
     /// What a device is to use when it connects.
     pub(crate) fn new_identity(&self, id: &str) -> anyhow::Result<Identity> {
         match self {
-            Self::Group((work, _)) => Ok(work.wanted.folder().load_current(id)?),
+            Self::Group((work, _)) => Ok(work.spec.folder().load_current(id)?),
             Self::Individuals((work, _)) => work.new_identity(id),
         }
     }

@@ -22,7 +22,7 @@ pub use detail::{Detail, Extension};
 
 /// What to compare with.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct ExamineRequest<'a> {
     /// When.
     pub now: Timestamp,
     /// A certificate that ends within this time is warned of.
@@ -35,7 +35,7 @@ pub struct Question<'a> {
     pub password: Option<&'a Password>,
 }
 
-impl Question<'_> {
+impl ExamineRequest<'_> {
     /// Nothing but when.
     #[must_use]
     pub const fn at(now: Timestamp) -> Self {
@@ -68,9 +68,9 @@ pub enum Enrolled<'a> {
 pub fn findings(
     chain: &[CertificateDer<'_>],
     file: &str,
-    question: &Question<'_>,
+    request: &ExamineRequest<'_>,
 ) -> Result<Vec<Finding>, CertificateError> {
-    lint::chain(chain, question, true, file)
+    lint::chain(chain, request, true, file)
 }
 
 /// What one file shows.
@@ -105,14 +105,14 @@ pub struct Key {
 /// # Errors
 ///
 /// It is no file of certificates or keys, or it can't be opened.
-pub fn examine(bytes: &[u8], file: &str, question: &Question<'_>) -> Result<Examined, CertificateError> {
-    let source = Source::open(bytes, file.to_owned(), question.password)?;
+pub fn examine(bytes: &[u8], file: &str, request: &ExamineRequest<'_>) -> Result<Examined, CertificateError> {
+    let source = Source::open(bytes, file.to_owned(), request.password)?;
     let certificates = source.certificates()?;
     let details = certificates
         .iter()
         .map(|der| Detail::of(der, file))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut findings = lint::chain(&certificates, question, source.form() != "PFX", file)?;
+    let mut findings = lint::chain(&certificates, request, source.form() != "PFX", file)?;
     if source.form() == "PEM" && ends_in_null(bytes) {
         findings.push(Finding {
             level: Level::Note,
@@ -120,7 +120,7 @@ pub fn examine(bytes: &[u8], file: &str, question: &Question<'_>) -> Result<Exam
             text: "ends in a literal `null`, as create_test_cert.js leaves it; not every reader skips that".into(),
         });
     }
-    let keys = match source.keys(question.password) {
+    let keys = match source.keys(request.password) {
         Ok(keys) => keys.iter().map(|key| Key::of(key, file)).collect::<Result<_, _>>()?,
         Err(CertificateError::NoKey { .. }) if !certificates.is_empty() => Vec::new(),
         Err(CertificateError::NoKey { file, found }) => return Err(CertificateError::NoCertificate { file, found }),

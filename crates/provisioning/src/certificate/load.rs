@@ -23,7 +23,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use super::examine::{self, Finding, Question};
+use super::examine::{self, ExamineRequest, Finding};
 use super::inspect::{self, CertificateFacts};
 use super::source::{self, Source};
 use super::{CertificateError, Password, key_kind, pem};
@@ -166,10 +166,10 @@ impl Identity {
     /// Refuses what `cert inspect` calls an error, as far as that `counts`, and returns what it warns of.
     pub fn check_use(
         &self,
-        question: &Question<'_>,
+        request: &ExamineRequest<'_>,
         counts: impl Fn(&Finding) -> bool,
     ) -> Result<Vec<Finding>, CertificateError> {
-        let mut findings = examine::findings(self.chain(), &self.certificate, question)?;
+        let mut findings = examine::findings(self.chain(), &self.certificate, request)?;
         findings.retain(counts);
         CertificateError::unfit(&self.certificate, findings)
     }
@@ -177,11 +177,11 @@ impl Identity {
     /// Refuses what no waiting mends, whatever is enrolled. What may be shown to a service on purpose, such as an expired
     /// certificate, is not refused.
     pub fn check_form(&self, now: Timestamp) -> Result<(), CertificateError> {
-        let question = Question {
+        let request = ExamineRequest {
             registration_id: self.leaf.common_name.as_deref(),
-            ..Question::at(now)
+            ..ExamineRequest::at(now)
         };
-        self.check_use(&question, |finding| !finding.may_pass()).map(drop)
+        self.check_use(&request, |finding| !finding.may_pass()).map(drop)
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::needed::{self, Needed, Work, thumbprint};
-use super::{Attest, EnrollError, GroupCa, GroupDescription, Outcome, Reporter, Step, group_subject};
+use super::{Attest, EnrollError, EnrollmentGroupSpec, GroupCa, Outcome, Reporter, Step, group_subject};
 use crate::central::Central;
 use crate::central::schema::response::EnrollmentGroup;
 use crate::certificate::make::{KeyType, Validity};
@@ -13,40 +13,40 @@ use crate::identities::Slot;
 /// says so.
 pub async fn enroll_group(
     central: &Central,
-    wanted: &GroupDescription<'_>,
+    spec: &EnrollmentGroupSpec<'_>,
     now: Timestamp,
     reporter: Reporter<'_>,
 ) -> Result<Outcome, EnrollError> {
-    let group = || wanted.id.to_owned();
+    let group = || spec.id.to_owned();
     let mut outcome = Outcome::Unchanged;
-    let found = find(central, wanted.id).await?;
+    let found = find(central, spec.id).await?;
     // What stands in the way is told before anything is changed.
-    let mut needs = needed::for_group(wanted, found.as_ref())?;
+    let mut needs = needed::for_group(spec, found.as_ref())?;
     match found {
         Some(_) => reporter(Step::GroupFound { group: group() }),
         None => {
             outcome = Outcome::Changed;
             let created = central
-                .put_enrollment_group(wanted.id, wanted.display_name, wanted.group_type)
+                .put_enrollment_group(spec.id, spec.display_name, spec.group_type)
                 .await?;
             reporter(Step::GroupCreated { group: group() });
-            needs = needed::for_group(wanted, Some(&created))?;
+            needs = needed::for_group(spec, Some(&created))?;
         }
     }
 
     for needed in &needs {
-        outcome |= bring_in(central, wanted.id, needed, wanted.attest, now, reporter).await?;
+        outcome |= bring_in(central, spec.id, needed, spec.attest, now, reporter).await?;
     }
 
     if outcome == Outcome::Changed {
-        let read_back = central.enrollment_group(wanted.id).await?;
-        for needed in needed::for_group(wanted, Some(&read_back))? {
-            needed.ensure_nothing(wanted.id)?;
+        let read_back = central.enrollment_group(spec.id).await?;
+        for needed in needed::for_group(spec, Some(&read_back))? {
+            needed.ensure_nothing(spec.id)?;
         }
     }
     reporter(Step::GroupReady {
         group: group(),
-        thumbprints: wanted.authorities().map(|ca| ca.sha1().to_owned()).collect(),
+        thumbprints: spec.authorities().map(|ca| ca.sha1().to_owned()).collect(),
     });
     Ok(outcome)
 }
@@ -54,10 +54,10 @@ pub async fn enroll_group(
 /// What [`enroll_group`] would have to do: whether the group has to be created, and what each CA needs. Only reads.
 pub async fn examine_group<'a>(
     central: &Central,
-    wanted: &GroupDescription<'a>,
+    spec: &EnrollmentGroupSpec<'a>,
 ) -> Result<(bool, Vec<Needed<'a>>), EnrollError> {
-    let found = find(central, wanted.id).await?;
-    Ok((found.is_none(), needed::for_group(wanted, found.as_ref())?))
+    let found = find(central, spec.id).await?;
+    Ok((found.is_none(), needed::for_group(spec, found.as_ref())?))
 }
 
 /// A CA that is to have a certain place of a group.
@@ -78,11 +78,11 @@ pub struct CaInSlot<'a> {
 pub async fn put_ca(
     central: &Central,
     group_id: &str,
-    wanted: &CaInSlot<'_>,
+    spec: &CaInSlot<'_>,
     now: Timestamp,
     reporter: Reporter<'_>,
 ) -> Result<Outcome, EnrollError> {
-    let CaInSlot { slot, ca, .. } = wanted;
+    let CaInSlot { slot, ca, .. } = spec;
     let needed = |work| Needed {
         ca: ca.clone(),
         slot: *slot,
@@ -94,7 +94,7 @@ pub async fn put_ca(
         Ok(match held.map(|held| (thumbprint(held), held.verified)) {
             Some((held, true)) if held == ca.sha1() => needed(Work::Nothing),
             Some((held, false)) if held == ca.sha1() => needed(Work::Verification),
-            Some((held, _)) if !wanted.instead_of.contains(&held) => {
+            Some((held, _)) if !spec.instead_of.contains(&held) => {
                 return Err(EnrollError::AnotherCertificate {
                     subject: group_subject(group_id),
                     slot: *slot,
@@ -105,7 +105,7 @@ pub async fn put_ca(
             _ => needed(Work::UploadAndVerification),
         })
     };
-    let outcome = bring_in(central, group_id, &look().await?, wanted.attest, now, reporter).await?;
+    let outcome = bring_in(central, group_id, &look().await?, spec.attest, now, reporter).await?;
     if outcome == Outcome::Changed {
         look().await?.ensure_nothing(group_id)?;
     }

@@ -61,11 +61,11 @@ pub async fn enroll_individual(
     reporter: Reporter<'_>,
 ) -> Result<Outcome, EnrollError> {
     let device = || device_id.to_owned();
-    let wanted = OwnCertificates {
+    let spec = OwnCertificates {
         primary: Some(primary_pem),
         secondary: secondary_pem,
     };
-    let ours = wanted.thumbprints(device_id)?;
+    let ours = spec.thumbprints(device_id)?;
     let mut outcome = Outcome::Unchanged;
     match find(central, device_id).await? {
         Some(found) => {
@@ -87,7 +87,7 @@ pub async fn enroll_individual(
         .any(|one| !found.iter().flatten().any(|found| found == one))
     {
         outcome = Outcome::Changed;
-        put(central, device_id, &wanted, &ours, reporter).await?;
+        put(central, device_id, &spec, &ours, reporter).await?;
     }
     reporter(Step::DeviceReady {
         device: device(),

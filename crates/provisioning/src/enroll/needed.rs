@@ -1,6 +1,6 @@
 //! What is missing between an enrollment as it is and as it is to be. Pure.
 
-use super::{EnrollError, GroupCa, GroupDescription, group_subject};
+use super::{EnrollError, EnrollmentGroupSpec, GroupCa, group_subject};
 use crate::central::schema::response::{Certificate, EnrollmentGroup, GroupAttestation, Slots};
 use crate::identities::Slot;
 
@@ -28,21 +28,21 @@ pub enum Work {
 
 /// What the group's CAs need, primary first.
 pub(super) fn for_group<'a>(
-    wanted: &GroupDescription<'a>,
+    spec: &EnrollmentGroupSpec<'a>,
     found: Option<&EnrollmentGroup>,
 ) -> Result<Vec<Needed<'a>>, EnrollError> {
     let slots = match found {
-        Some(found) => usable(wanted, found)?,
+        Some(found) => usable(spec, found)?,
         None => Slots::default(),
     };
     let mut taken = [Slot::Primary, Slot::Secondary].map(|slot| slots.get(slot).map(thumbprint));
     let mut needed = Vec::new();
-    for (ca, preferred) in wanted.authorities().zip([Slot::Primary, Slot::Secondary]) {
+    for (ca, preferred) in spec.authorities().zip([Slot::Primary, Slot::Secondary]) {
         let (slot, work) = match slots.place_of(ca.sha1()) {
             Some((slot, true)) => (slot, Work::Nothing),
             Some((slot, false)) => (slot, Work::Verification),
             None => {
-                let slot = free_place(wanted, ca, preferred, &taken)?;
+                let slot = free_place(spec, ca, preferred, &taken)?;
                 taken[index(slot)] = Some(ca.sha1().to_owned());
                 (slot, Work::UploadAndVerification)
             }
@@ -58,7 +58,7 @@ pub(super) fn for_group<'a>(
 
 /// The CA's own place, or the other one where another CA of ours has it, as after a roll.
 fn free_place(
-    wanted: &GroupDescription<'_>,
+    spec: &EnrollmentGroupSpec<'_>,
     ca: &GroupCa<'_>,
     preferred: Slot,
     taken: &[Option<String>; 2],
@@ -66,30 +66,30 @@ fn free_place(
     let Some(holder) = &taken[index(preferred)] else {
         return Ok(preferred);
     };
-    let ours = wanted.authorities().any(|other| other.sha1() == holder);
+    let ours = spec.authorities().any(|other| other.sha1() == holder);
     if ours && taken[index(preferred.other())].is_none() {
         return Ok(preferred.other());
     }
     let slot = if ours { preferred.other() } else { preferred };
     Err(EnrollError::AnotherCertificate {
-        subject: group_subject(wanted.id),
+        subject: group_subject(spec.id),
         slot,
         found: taken[index(slot)].clone().unwrap_or_default(),
         ours: ca.sha1().to_owned(),
     })
 }
 
-fn usable(wanted: &GroupDescription<'_>, found: &EnrollmentGroup) -> Result<Slots, EnrollError> {
-    let subject = || group_subject(wanted.id);
+fn usable(spec: &EnrollmentGroupSpec<'_>, found: &EnrollmentGroup) -> Result<Slots, EnrollError> {
+    let subject = || group_subject(spec.id);
     if !found.enabled {
         return Err(EnrollError::Disabled { subject: subject() });
     }
     let slots = signing_certificates(found)?;
-    if found.group_type != wanted.group_type.as_str() {
+    if found.group_type != spec.group_type.as_str() {
         return Err(EnrollError::AnotherType {
             subject: subject(),
             found: found.group_type.clone(),
-            ours: wanted.group_type,
+            ours: spec.group_type,
         });
     }
     Ok(slots.clone())
@@ -180,9 +180,9 @@ mod tests {
             (found(Some((b, verified)), Some(("AB", not))), Err(("AB", Secondary))),
         ];
         for (found, expected) in cases {
-            let mut wanted = GroupDescription::new("g", "G", &one);
-            wanted.secondary = Some(GroupCa::with_key(&two));
-            let needed = for_group(&wanted, Some(&found));
+            let mut spec = EnrollmentGroupSpec::new("g", "G", &one);
+            spec.secondary = Some(GroupCa::with_key(&two));
+            let needed = for_group(&spec, Some(&found));
             match (needed, expected) {
                 (Ok(needed), Ok(expected)) => {
                     let places: Vec<_> = needed.iter().map(|one| (one.slot, one.work)).collect();
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_group_that_is_not_there_needs_everything() {
         let one = ca("one");
-        let needed = for_group(&GroupDescription::new("g", "G", &one), None).unwrap();
+        let needed = for_group(&EnrollmentGroupSpec::new("g", "G", &one), None).unwrap();
         assert_eq!(needed.len(), 1);
         assert_eq!(
             (needed[0].slot, needed[0].work),

@@ -7,7 +7,7 @@ use crate::certificate::make::CertificateAuthority;
 
 /// An enrollment group as it is to be.
 #[derive(Debug, Clone)]
-pub struct GroupDescription<'a> {
+pub struct EnrollmentGroupSpec<'a> {
     /// Its id.
     pub id: &'a str,
     /// Its name in the user interface, where the group has to be created.
@@ -22,7 +22,7 @@ pub struct GroupDescription<'a> {
     pub attest: Attest,
 }
 
-impl<'a> GroupDescription<'a> {
+impl<'a> EnrollmentGroupSpec<'a> {
     /// A group of IoT devices with one CA whose key is at hand, to be proved.
     pub fn new(id: &'a str, display_name: &'a str, primary: &'a CertificateAuthority) -> Self {
         Self {

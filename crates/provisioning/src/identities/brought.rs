@@ -13,7 +13,7 @@ use super::{
     GroupAuthorities, GroupFolder, GroupIdentities, IdentityError, IndividualFolder, IndividualIdentities, PairPaths,
     Problems, Warnings, on_every_core,
 };
-use crate::certificate::examine::{self, Enrolled, Finding, Question};
+use crate::certificate::examine::{self, Enrolled, ExamineRequest, Finding};
 use crate::certificate::inspect::CertificateFacts;
 use crate::certificate::load::{self, Identity, LoadOptions};
 use crate::certificate::make::CertificateAuthority;
@@ -88,12 +88,12 @@ impl BroughtFiles {
         now: Timestamp,
     ) -> Result<(Identity, Vec<Finding>), IdentityError> {
         let identity = self.load(device_id)?;
-        let question = Question {
+        let request = ExamineRequest {
             registration_id: Some(device_id),
             enrolled,
-            ..Question::at(now)
+            ..ExamineRequest::at(now)
         };
-        let warnings = identity.check_use(&question, |_| true)?;
+        let warnings = identity.check_use(&request, |_| true)?;
         Ok((identity, warnings))
     }
 
@@ -204,7 +204,7 @@ impl BroughtCa {
         }
         // The devices' chains are judged with it, but what is wrong with it itself is said once.
         let chain = std::slice::from_ref(&der);
-        let findings = examine::findings(chain, &name, &Question::at(now))?;
+        let findings = examine::findings(chain, &name, &ExamineRequest::at(now))?;
         let warned = CertificateError::unfit(&name, findings)?;
         let authority = match &self.key {
             Some(key) => Some(CertificateAuthority::load(&self.certificate, key)?),

@@ -41,18 +41,18 @@ pub struct CertFolder {
 
 /// How a certificate is wanted.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct CertSpec {
     /// Its key.
     pub key_type: KeyType,
     /// From when to when; cut to its issuer's.
     pub validity: Validity,
     /// Its PFX file; `None` for no such file.
-    pub pfx: Option<WantedPfx>,
+    pub pfx: Option<PfxSpec>,
 }
 
 /// How a PFX file is wanted.
 #[derive(Debug, Clone)]
-pub struct WantedPfx {
+pub struct PfxSpec {
     /// What opens it.
     pub password: Password,
     /// Its ciphers.
@@ -145,37 +145,37 @@ impl CertFolder {
     }
 
     /// Makes a root CA.
-    pub fn root(&self, common_name: &str, wanted: &Wanted) -> Result<Written, Problems> {
+    pub fn root(&self, common_name: &str, spec: &CertSpec) -> Result<Written, Problems> {
         let _lock = self.lock()?;
-        let stem = self.vacant(&camel_case(common_name), wanted)?;
-        let root = CertificateAuthority::root(common_name, wanted.key_type, wanted.validity)?;
+        let stem = self.vacant(&camel_case(common_name), spec)?;
+        let root = CertificateAuthority::root(common_name, spec.key_type, spec.validity)?;
         let former = self.standing(&stem);
-        let written = self.put(&stem, &New::authority(&root), "", wanted)?;
+        let written = self.put(&stem, &New::authority(&root), "", spec)?;
         Ok(written.and(former.and_then(|former| self.orphans(&stem, &former))))
     }
 
     /// Makes an intermediate CA below the CA that has `parent` as its common name.
-    pub fn intermediate(&self, common_name: &str, parent: &str, wanted: &Wanted) -> Result<Written, Problems> {
+    pub fn intermediate(&self, common_name: &str, parent: &str, spec: &CertSpec) -> Result<Written, Problems> {
         let _lock = self.lock()?;
-        let stem = self.vacant(&camel_case(common_name), wanted)?;
+        let stem = self.vacant(&camel_case(common_name), spec)?;
         let parent = self.parent(parent)?;
         let made = parent
             .authority
-            .intermediate_above_cas(common_name, wanted.key_type, wanted.validity)?;
+            .intermediate_above_cas(common_name, spec.key_type, spec.validity)?;
         let former = self.standing(&stem);
-        let written = self.put(&stem, &New::authority(&made), &parent.chain_pem, wanted)?;
+        let written = self.put(&stem, &New::authority(&made), &parent.chain_pem, spec)?;
         let orphans = former.and_then(|former| self.orphans(&stem, &former));
         Ok(written.and(self.former_issuers(&parent)).and(orphans))
     }
 
     /// Makes a device's leaf below `parent`, or one that signs itself.
-    pub fn device(&self, common_name: &str, parent: Option<&str>, wanted: &Wanted) -> Result<Written, Problems> {
+    pub fn device(&self, common_name: &str, parent: Option<&str>, spec: &CertSpec) -> Result<Written, Problems> {
         let _lock = self.lock()?;
-        let stem = self.vacant(&camel_case(common_name), wanted)?;
+        let stem = self.vacant(&camel_case(common_name), spec)?;
         let parent = parent.map(|parent| self.parent(parent)).transpose()?;
-        let leaf = leaf(common_name, parent.as_ref(), wanted)?;
+        let leaf = leaf(common_name, parent.as_ref(), spec)?;
         let above = parent.as_ref().map_or("", |parent| &parent.chain_pem);
-        let written = self.put(&stem, &New::leaf(&leaf), above, wanted)?;
+        let written = self.put(&stem, &New::leaf(&leaf), above, spec)?;
         Ok(written.and(parent.iter().flat_map(|parent| self.former_issuers(parent))))
     }
 
@@ -183,16 +183,16 @@ impl CertFolder {
     ///
     /// A proof is used up once it has been shown, so an earlier one makes way for it. A device that is called
     /// `verification` does not.
-    pub fn verification(&self, ca: &Path, key: &Path, code: &str, wanted: &Wanted) -> Result<Written, Problems> {
+    pub fn verification(&self, ca: &Path, key: &Path, code: &str, spec: &CertSpec) -> Result<Written, Problems> {
         let _lock = self.lock()?;
         let earlier = self.earlier_proof();
         let stem = match earlier {
             Some(_) => VERIFICATION.to_owned(),
-            None => self.vacant(VERIFICATION, wanted)?,
+            None => self.vacant(VERIFICATION, spec)?,
         };
         let parent = Parent::load(ca, ca, key)?;
-        let proof = parent.authority.verification(code, wanted.key_type, wanted.validity)?;
-        let written = self.put(&stem, &New::leaf(&proof), &parent.chain_pem, wanted)?;
+        let proof = parent.authority.verification(code, spec.key_type, spec.validity)?;
+        let written = self.put(&stem, &New::leaf(&proof), &parent.chain_pem, spec)?;
         let replaced = earlier.filter(|earlier| earlier != code);
         Ok(written.and(replaced.map(|code| Notice::ProofReplaced { code })))
     }
@@ -215,12 +215,12 @@ impl CertFolder {
     }
 
     /// Refuses a name under which there is something already; tells all of it.
-    fn vacant(&self, stem: &str, wanted: &Wanted) -> Result<String, Problems> {
+    fn vacant(&self, stem: &str, spec: &CertSpec) -> Result<String, Problems> {
         check_name(stem)?;
         let paths = self.paths(stem);
         let mut problems = Vec::new();
         if !self.overwrite {
-            let pfx = wanted.pfx.is_some().then_some(paths.pfx);
+            let pfx = spec.pfx.is_some().then_some(paths.pfx);
             for path in [paths.cert, paths.key, paths.fullchain].into_iter().chain(pfx) {
                 if exists(&path)? {
                     problems.push(IdentityError::Exists { path });
@@ -257,8 +257,8 @@ impl CertFolder {
     }
 
     /// Writes the files of a certificate to the disk, its key first: a certificate that is there always has its key.
-    fn put(&self, stem: &str, new: &New<'_>, above_pem: &str, wanted: &Wanted) -> Result<Written, IdentityError> {
-        self.put_by(write, stem, new, above_pem, wanted)
+    fn put(&self, stem: &str, new: &New<'_>, above_pem: &str, spec: &CertSpec) -> Result<Written, IdentityError> {
+        self.put_by(write, stem, new, above_pem, spec)
     }
 
     /// The same for one of many, without waiting for the disk.
@@ -267,9 +267,9 @@ impl CertFolder {
         stem: &str,
         new: &New<'_>,
         above_pem: &str,
-        wanted: &Wanted,
+        spec: &CertSpec,
     ) -> Result<(), IdentityError> {
-        self.put_by(write_one_of_many, stem, new, above_pem, wanted).map(drop)
+        self.put_by(write_one_of_many, stem, new, above_pem, spec).map(drop)
     }
 
     fn put_by(
@@ -278,7 +278,7 @@ impl CertFolder {
         stem: &str,
         new: &New<'_>,
         above_pem: &str,
-        wanted: &Wanted,
+        spec: &CertSpec,
     ) -> Result<Written, IdentityError> {
         let paths = self.paths(stem);
         write(&paths.key, new.key_pem.as_bytes(), Access::Owner)?;
@@ -286,7 +286,7 @@ impl CertFolder {
         let fullchain = format!("{}{above_pem}", new.cert_pem);
         write(&paths.fullchain, fullchain.as_bytes(), Access::Folder)?;
         let mut files = vec![paths.cert, paths.key, paths.fullchain];
-        if let Some(WantedPfx { password, cipher }) = &wanted.pfx {
+        if let Some(PfxSpec { password, cipher }) = &spec.pfx {
             let chain = format!("{}{}", new.cert_pem, new.intermediates_pem);
             let name = new.facts.common_name.as_deref().unwrap_or(stem);
             let pfx = to_pfx(&chain, new.key_pem, password, *cipher, name)?;
@@ -319,10 +319,10 @@ impl Parent {
     }
 }
 
-fn leaf(common_name: &str, parent: Option<&Parent>, wanted: &Wanted) -> Result<Made, CertificateError> {
+fn leaf(common_name: &str, parent: Option<&Parent>, spec: &CertSpec) -> Result<Made, CertificateError> {
     match parent {
-        Some(parent) => parent.authority.leaf(common_name, wanted.key_type, wanted.validity),
-        None => self_signed(common_name, wanted.key_type, wanted.validity),
+        Some(parent) => parent.authority.leaf(common_name, spec.key_type, spec.validity),
+        None => self_signed(common_name, spec.key_type, spec.validity),
     }
 }
 

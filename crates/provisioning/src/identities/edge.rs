@@ -149,15 +149,15 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::identities::WantedGroup;
+    use crate::identities::GroupSpec;
 
     fn now() -> Timestamp {
         "2026-11-23T15:00:00Z".parse().unwrap()
     }
 
     fn group(certs: &Path) -> GroupIdentities {
-        let wanted = WantedGroup::new(certs, "edge", Issuer::Intermediate);
-        wanted.open_or_create(["gw-1"], now(), &|_, _| {}).unwrap()
+        let spec = GroupSpec::new(certs, "edge", Issuer::Intermediate);
+        spec.open_or_create(["gw-1"], now(), &|_, _| {}).unwrap()
     }
 
     #[test]

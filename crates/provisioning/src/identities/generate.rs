@@ -5,9 +5,9 @@
 //! ```no_run
 //! # use std::path::Path;
 //! # use jiff::Timestamp;
-//! # use provisioning::identities::{Issuer, Problems, WantedGroup};
+//! # use provisioning::identities::{Issuer, Problems, GroupSpec};
 //! # fn roll(now: Timestamp) -> Result<(), Problems> {
-//! let wanted = WantedGroup::new(Path::new("certs/demo"), "thermostats", Issuer::Intermediate);
+//! let spec = GroupSpec::new(Path::new("certs/demo"), "thermostats", Issuer::Intermediate);
 //! let folder = wanted.folder();
 //! let old = folder.current_ca()?;
 //! let new = wanted.open_or_create_ca(old.next(), now)?;       // also the one that `secondary` has made already
@@ -35,7 +35,7 @@ pub use authorities::GroupAuthorities;
 
 /// The identities of a group as they are wanted. What is there is taken as it is, also where it is not as wanted.
 #[derive(Debug, Clone)]
-pub struct WantedGroup {
+pub struct GroupSpec {
     /// The folder of all certificates.
     pub certs: PathBuf,
     /// The group's id.
@@ -86,7 +86,7 @@ impl Issued {
     }
 }
 
-impl WantedGroup {
+impl GroupSpec {
     /// A group with P-256 keys and leaves for a year, as most are.
     pub fn new(certs: &Path, group: &str, issuer: Issuer) -> Self {
         Self {
@@ -154,7 +154,7 @@ impl WantedGroup {
         self.open_or_create_ca(generation, now)
     }
 
-    /// Opens a generation of CAs, and makes what is missing of it. No leaf comes from it before [`WantedGroup::issue`].
+    /// Opens a generation of CAs, and makes what is missing of it. No leaf comes from it before [`GroupSpec::issue`].
     pub fn open_or_create_ca(&self, generation: Generation, now: Timestamp) -> Result<GroupAuthorities, Problems> {
         let folder = self.create()?;
         let _lock = folder.lock()?;
@@ -227,7 +227,7 @@ impl WantedGroup {
 }
 
 impl GroupIdentities {
-    /// [`WantedGroup::open_or_create`] for a group as most are.
+    /// [`GroupSpec::open_or_create`] for a group as most are.
     pub fn open_or_create(
         certs: &Path,
         group: &str,
@@ -236,7 +236,7 @@ impl GroupIdentities {
         now: Timestamp,
         progress: Progress<'_>,
     ) -> Result<Self, Problems> {
-        WantedGroup::new(certs, group, issuer).open_or_create(ids, now, progress)
+        GroupSpec::new(certs, group, issuer).open_or_create(ids, now, progress)
     }
 
     /// The CA of that name in the generation that has signed the leaves in use.

@@ -71,7 +71,7 @@ pub struct PairPaths {
 
 /// The certificates of an individual as they are wanted. What is there is taken as it is.
 #[derive(Debug, Clone)]
-pub struct WantedIndividual {
+pub struct IndividualSpec {
     /// The folder of all certificates.
     pub certs: PathBuf,
     /// The device's id, which becomes the common name of both certificates.
@@ -194,7 +194,7 @@ impl IndividualFolder {
     }
 }
 
-impl WantedIndividual {
+impl IndividualSpec {
     /// A device with P-256 keys and certificates for a year, as most are.
     pub fn new(certs: &Path, device_id: &str) -> Self {
         Self {
@@ -277,11 +277,11 @@ impl WantedIndividual {
 }
 
 impl IndividualIdentities {
-    /// [`WantedIndividual::open_or_create`] for a device as most are.
+    /// [`IndividualSpec::open_or_create`] for a device as most are.
     pub fn open_or_create(certs: &Path, device_id: &str, secondary: bool, now: Timestamp) -> Result<Self, Problems> {
-        let mut wanted = WantedIndividual::new(certs, device_id);
-        wanted.secondary = secondary;
-        wanted.open_or_create(now)
+        let mut spec = IndividualSpec::new(certs, device_id);
+        spec.secondary = secondary;
+        spec.open_or_create(now)
     }
 }
 

@@ -9,7 +9,7 @@ use provisioning::central::GroupType;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Made, Validity, self_signed};
 use provisioning::enroll::{
-    Attest, CaInSlot, EnrollError, GroupCa, GroupDescription, Outcome, OwnCertificates, enroll_group,
+    Attest, CaInSlot, EnrollError, EnrollmentGroupSpec, GroupCa, Outcome, OwnCertificates, enroll_group,
     enroll_individual, put_ca, put_individual, remove_ca, set_device_enabled,
 };
 use provisioning::identities::Slot;
@@ -38,15 +38,15 @@ fn group(certificates: &Value) -> Value {
         "attestation": {"type": "x509", "x509": {"signingCertificates": certificates}}})
 }
 
-fn wanted(ca: &CertificateAuthority) -> GroupDescription<'_> {
-    GroupDescription::new("thermostats", "Thermostats", ca)
+fn wanted(ca: &CertificateAuthority) -> EnrollmentGroupSpec<'_> {
+    EnrollmentGroupSpec::new("thermostats", "Thermostats", ca)
 }
 
 async fn enroll(script: &Script, ca: &CertificateAuthority) -> (Result<Outcome, EnrollError>, Vec<String>) {
     enroll_as(script, &wanted(ca)).await
 }
 
-async fn enroll_as(script: &Script, wanted: &GroupDescription<'_>) -> (Result<Outcome, EnrollError>, Vec<String>) {
+async fn enroll_as(script: &Script, wanted: &EnrollmentGroupSpec<'_>) -> (Result<Outcome, EnrollError>, Vec<String>) {
     let story = Mutex::new(Vec::new());
     let reporter = |step: provisioning::enroll::Step| story.lock().unwrap().push(step.to_string());
     let outcome = enroll_group(&script.central(), wanted, now(), &reporter).await;

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use provisioning::central::{Central, Pace};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity, self_signed};
 use provisioning::enroll::{
-    Claim, GroupDescription, IndividualNeeds, Outcome, OwnCertificates, Work, claim_device, claim_group, examine_group,
-    examine_individual, find_id_scope, publish_template, remove_device, remove_group,
+    Claim, EnrollmentGroupSpec, IndividualNeeds, Outcome, OwnCertificates, Work, claim_device, claim_group,
+    examine_group, examine_individual, find_id_scope, publish_template, remove_device, remove_group,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -147,7 +147,7 @@ async fn looking_asks_only_with_get() {
     })
     .await;
     let central = script.central();
-    let (create, needs) = examine_group(&central, &GroupDescription::new("g", "G", &ca))
+    let (create, needs) = examine_group(&central, &EnrollmentGroupSpec::new("g", "G", &ca))
         .await
         .unwrap();
     assert!(create);

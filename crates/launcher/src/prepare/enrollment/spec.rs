@@ -8,7 +8,7 @@ use provisioning::central::GroupType;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::load;
 use provisioning::certificate::make::CertificateAuthority;
-use provisioning::enroll::{Attest, GroupCa, GroupDescription};
+use provisioning::enroll::{Attest, EnrollmentGroupSpec, GroupCa};
 use provisioning::identities::{GroupAuthorities, GroupFolder, IndividualFolder, IndividualIdentities, Issuer, Slot};
 
 use super::model_ids;
@@ -82,8 +82,13 @@ impl<'a> Enrollments<'a> {
     ///
     /// A certificate that has to be uploaded is not here.
     pub fn of(manifest: &Manifest, identities: &'a Identities) -> anyhow::Result<Self> {
-        let mut wanted = Self::without_certificates(manifest);
-        for ((group, wanted), identities) in manifest.group.iter().zip(&mut wanted.groups).zip(&identities.groups) {
+        let mut enrollments = Self::without_certificates(manifest);
+        for ((group, spec), identities) in manifest
+            .group
+            .iter()
+            .zip(&mut enrollments.groups)
+            .zip(&identities.groups)
+        {
             let which = group.enroll;
             let ca = |of: &'a GroupAuthorities, own_key: Option<PathBuf>| {
                 // A CA made elsewhere may be left out where it is not uploaded.
@@ -106,17 +111,17 @@ impl<'a> Enrollments<'a> {
                 own.and_then(|own| own.ca_key.clone()),
                 own.and_then(|own| own.secondary.as_ref()?.ca_key.clone()),
             );
-            wanted.primary = ca(&identities.ca, own_keys.0)?;
+            spec.primary = ca(&identities.ca, own_keys.0)?;
             if let Some(secondary) = &identities.secondary {
-                wanted.secondary = ca(secondary, own_keys.1)?;
+                spec.secondary = ca(secondary, own_keys.1)?;
             }
         }
-        wanted.individuals = identities
+        enrollments.individuals = identities
             .individuals
             .iter()
             .map(|(id, identities)| IndividualEnrollment::of(id, identities))
             .collect();
-        Ok(wanted)
+        Ok(enrollments)
     }
 
     /// With the certificates that happen to be on disk. Makes nothing and reads no key.
@@ -126,13 +131,13 @@ impl<'a> Enrollments<'a> {
     /// A certificate is there and can't be read.
     pub fn on_disk(manifest: &Manifest) -> anyhow::Result<Self> {
         let certs = &manifest.fleet.certs;
-        let mut wanted = Self::without_certificates(manifest);
-        for (group, wanted) in manifest.group.iter().zip(&mut wanted.groups) {
+        let mut enrollments = Self::without_certificates(manifest);
+        for (group, spec) in manifest.group.iter().zip(&mut enrollments.groups) {
             if let Some(own) = &group.certificates {
                 let ca = |path: &PathBuf, key: &Option<PathBuf>| Ca::read(path.clone(), key.clone());
-                wanted.primary = own.ca.as_ref().map(|path| ca(path, &own.ca_key)).transpose()?;
+                spec.primary = own.ca.as_ref().map(|path| ca(path, &own.ca_key)).transpose()?;
                 let secondary = own.secondary.as_ref();
-                wanted.secondary = secondary.map(|own| ca(&own.ca, &own.ca_key)).transpose()?;
+                spec.secondary = secondary.map(|own| ca(&own.ca, &own.ca_key)).transpose()?;
                 continue;
             }
             let folder = GroupFolder::new(certs, &group.id);
@@ -143,17 +148,17 @@ impl<'a> Enrollments<'a> {
                     .transpose()
             };
             let current = folder.current_ca()?;
-            wanted.primary = ca(current)?;
+            spec.primary = ca(current)?;
             if group.secondary {
-                wanted.secondary = ca(current.next())?;
+                spec.secondary = ca(current.next())?;
             }
-            wanted.unmade = unmade(wanted.primary.is_some(), wanted.secondary.is_some(), group.secondary);
+            spec.unmade = unmade(spec.primary.is_some(), spec.secondary.is_some(), group.secondary);
         }
         for individual in &manifest.individual {
             for id in individual.ids()? {
                 if let Some(own) = &individual.certificates {
                     let identities = own_certificates::load_individual(own, id.as_str())?;
-                    wanted
+                    enrollments
                         .individuals
                         .push(IndividualEnrollment::of(id.as_str(), &identities));
                     continue;
@@ -169,7 +174,7 @@ impl<'a> Enrollments<'a> {
                 } else {
                     None
                 };
-                wanted.individuals.push(IndividualEnrollment {
+                enrollments.individuals.push(IndividualEnrollment {
                     id: id.to_string(),
                     folder,
                     unmade: unmade(primary.is_some(), secondary.is_some(), individual.secondary),
@@ -178,7 +183,7 @@ impl<'a> Enrollments<'a> {
                 });
             }
         }
-        Ok(wanted)
+        Ok(enrollments)
     }
 
     fn without_certificates(manifest: &Manifest) -> Self {
@@ -235,12 +240,12 @@ impl GroupEnrollment<'_> {
     /// # Errors
     ///
     /// Its CA is not here, or not a certificate.
-    pub fn describe(&self, attest: Attest) -> anyhow::Result<GroupDescription<'_>> {
+    pub fn describe(&self, attest: Attest) -> anyhow::Result<EnrollmentGroupSpec<'_>> {
         let primary = self
             .primary
             .as_ref()
             .ok_or_else(|| anyhow!("there is no CA certificate of group {} to enroll", self.id))?;
-        Ok(GroupDescription {
+        Ok(EnrollmentGroupSpec {
             id: &self.id,
             display_name: &self.display_name,
             group_type: self.group_type,

@@ -7,12 +7,12 @@ use jiff::SignedDuration;
 use rustls_pki_types::CertificateDer;
 
 use super::path::{Link, Path};
-use super::{Detail, Enrolled, Finding, Level, Question, name};
+use super::{Detail, Enrolled, ExamineRequest, Finding, Level, name};
 use crate::certificate::CertificateError;
 
 pub(super) fn chain(
     certificates: &[CertificateDer<'_>],
-    question: &Question<'_>,
+    request: &ExamineRequest<'_>,
     in_order: bool,
     file: &str,
 ) -> Result<Vec<Finding>, CertificateError> {
@@ -20,7 +20,7 @@ pub(super) fn chain(
         .iter()
         .map(|der| Link::of(der, file))
         .collect::<Result<Vec<_>, _>>()?;
-    let anchors = match question.enrolled {
+    let anchors = match request.enrolled {
         Enrolled::Below(authorities) => authorities,
         Enrolled::Unknown | Enrolled::Individually => &[],
     };
@@ -31,14 +31,14 @@ pub(super) fn chain(
 
     let mut findings = Findings(Vec::new());
     // A CA that stands alone is judged as a CA, unless the caller says that it is a device.
-    let is_device = question.registration_id.is_some()
-        || matches!(question.enrolled, Enrolled::Individually)
+    let is_device = request.registration_id.is_some()
+        || matches!(request.enrolled, Enrolled::Individually)
         || !links.iter().all(|link| link.detail.is_ca);
     // What has signed another one is no leaf, whatever it says of itself.
     let is_leaf = |link: &Link<'_>| !link.detail.is_ca && !links.iter().any(|other| other.is_below(link));
     let leaf = links.iter().position(is_leaf).unwrap_or(0);
     // Of an individual enrollment, the first is the one that counts, whatever it is.
-    let is_individual = matches!(question.enrolled, Enrolled::Individually);
+    let is_individual = matches!(request.enrolled, Enrolled::Individually);
     let start = if !is_individual && links.first().is_some_and(|first| first.detail.is_ca) {
         leaf
     } else {
@@ -47,17 +47,17 @@ pub(super) fn chain(
     if is_device && start > 0 && in_order {
         findings.leaf_not_first(&links, start);
     }
-    let is_valid = |detail: &Detail| detail.not_before <= question.now && question.now <= detail.not_after;
+    let is_valid = |detail: &Detail| detail.not_before <= request.now && request.now <= detail.not_after;
     let Some(path) = Path::climb(&links, start, &anchors, is_valid) else {
         return Ok(findings.0);
     };
-    let judged = match question.enrolled {
+    let judged = match request.enrolled {
         // Above the certificate of an individual, nothing counts.
         Enrolled::Individually => path.links.get(..1).unwrap_or_default(),
         _ => &path.links,
     };
     for (place, link) in judged.iter().chain(&path.anchor).enumerate() {
-        findings.dates(&link.detail, question);
+        findings.dates(&link.detail, request);
         findings.form(link);
         findings.strength(&link.detail);
         if !link.detail.self_signed || place == 0 && is_device {
@@ -68,10 +68,10 @@ pub(super) fn chain(
         }
     }
     if is_device && let Some(leaf) = judged.first() {
-        findings.leaf(&leaf.detail, question);
+        findings.leaf(&leaf.detail, request);
     }
-    if !matches!(question.enrolled, Enrolled::Individually) {
-        findings.reach(&path, &anchors, question);
+    if !matches!(request.enrolled, Enrolled::Individually) {
+        findings.reach(&path, &anchors, request);
         if in_order {
             findings.order(&links, start, &path);
         }
@@ -86,8 +86,8 @@ impl Findings {
         self.0.push(Finding { level, code, text });
     }
 
-    fn dates(&mut self, detail: &Detail, question: &Question<'_>) {
-        let (name, now) = (detail.name(), question.now);
+    fn dates(&mut self, detail: &Detail, request: &ExamineRequest<'_>) {
+        let (name, now) = (detail.name(), request.now);
         if now > detail.not_after {
             self.say(
                 Level::Error,
@@ -100,7 +100,7 @@ impl Findings {
                 "not-yet-valid",
                 format!("`{name}` is not valid before {}", detail.not_before),
             );
-        } else if detail.not_after.duration_since(now) < question.soon {
+        } else if detail.not_after.duration_since(now) < request.soon {
             let left = detail.not_after.duration_since(now);
             self.say(
                 Level::Warning,
@@ -230,10 +230,10 @@ impl Findings {
         }
     }
 
-    fn leaf(&mut self, leaf: &Detail, question: &Question<'_>) {
+    fn leaf(&mut self, leaf: &Detail, request: &ExamineRequest<'_>) {
         let name = leaf.name();
         if leaf.is_ca {
-            let (level, text) = match question.enrolled {
+            let (level, text) = match request.enrolled {
                 Enrolled::Below(_) => (
                     Level::Error,
                     "a device of a group needs a leaf, since it could sign others",
@@ -274,11 +274,11 @@ impl Findings {
                 ),
             ),
         }
-        self.registration_id(leaf, question);
+        self.registration_id(leaf, request);
     }
 
     /// The common name is the registration id.
-    fn registration_id(&mut self, leaf: &Detail, question: &Question<'_>) {
+    fn registration_id(&mut self, leaf: &Detail, request: &ExamineRequest<'_>) {
         let Some(common_name) = leaf.common_name.as_deref().filter(|name| !name.is_empty()) else {
             let text = match leaf.common_names {
                 0 | 1 => "the certificate has no common name, which has to be the registration id".into(),
@@ -289,7 +289,7 @@ impl Findings {
             };
             return self.say(Level::Error, "common-name", text);
         };
-        if let Some(wanted) = question.registration_id.filter(|wanted| *wanted != common_name) {
+        if let Some(wanted) = request.registration_id.filter(|wanted| *wanted != common_name) {
             let but = if wanted.eq_ignore_ascii_case(common_name) {
                 "; DPS ignores case, but the hub's device ids don't"
             } else {
@@ -336,7 +336,7 @@ impl Findings {
     }
 
     /// Where the chain leads.
-    fn reach(&mut self, path: &Path<'_>, anchors: &[Link<'_>], question: &Question<'_>) {
+    fn reach(&mut self, path: &Path<'_>, anchors: &[Link<'_>], request: &ExamineRequest<'_>) {
         let Some(top) = path.links.last().filter(|_| path.anchor.is_none()) else {
             return;
         };
@@ -353,7 +353,7 @@ impl Findings {
             Some(_) => ("another-of-the-name", gap(top.detail.name(), &top.detail.issuer, true)),
             None => ("issuer-missing", gap(top.detail.name(), &top.detail.issuer, false)),
         };
-        let text = match (question.enrolled, anchors, path.beside.first()) {
+        let text = match (request.enrolled, anchors, path.beside.first()) {
             (Enrolled::Below(_), [first, ..], _) => {
                 format!(
                     "the chain does not lead to the enrolled CA `{}`: {gap}",

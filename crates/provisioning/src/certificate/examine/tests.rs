@@ -6,8 +6,8 @@ fn now() -> Timestamp {
     "2026-11-23T15:00:00Z".parse().unwrap()
 }
 
-fn question() -> Question<'static> {
-    Question {
+fn request() -> ExamineRequest<'static> {
+    ExamineRequest {
         now: now(),
         soon: SignedDuration::from_hours(30 * 24),
         registration_id: None,
@@ -30,8 +30,8 @@ fn said(examined: &Examined) -> Vec<(Level, &str)> {
 }
 
 /// What is wrong with `pem`, apart from notes.
-fn objections(pem: &str, question: &Question<'_>) -> Vec<String> {
-    let mut files = [examine(pem.as_bytes(), "f", question).unwrap()];
+fn objections(pem: &str, request: &ExamineRequest<'_>) -> Vec<String> {
+    let mut files = [examine(pem.as_bytes(), "f", request).unwrap()];
     conclude(&mut files);
     let [file] = files;
     let serious = file.findings.into_iter().filter(|finding| finding.level > Level::Note);
@@ -47,17 +47,17 @@ fn what_we_make_is_what_azure_takes() {
     for key_type in [KeyType::P256, KeyType::P384, KeyType::Rsa2048] {
         let made = middle.leaf("thermo-1", key_type, Validity::leaf(now())).unwrap();
         let pem = made.fullchain_pem();
-        assert_eq!(objections(&pem, &question()), [""; 0], "{key_type:?}");
+        assert_eq!(objections(&pem, &request()), [""; 0], "{key_type:?}");
     }
-    assert_eq!(objections(root.cert_pem(), &question()), [""; 0]);
-    assert_eq!(objections(leaf("lab").cert_pem(), &question()), [""; 0]);
+    assert_eq!(objections(root.cert_pem(), &request()), [""; 0]);
+    assert_eq!(objections(leaf("lab").cert_pem(), &request()), [""; 0]);
 }
 
 #[test]
 fn a_certificate_is_told_in_full() {
     let root = root();
     let made = root.leaf("thermo-1", KeyType::Rsa2048, Validity::leaf(now())).unwrap();
-    let examined = examine(made.cert_pem().as_bytes(), "f", &question()).unwrap();
+    let examined = examine(made.cert_pem().as_bytes(), "f", &request()).unwrap();
     let detail = &examined.certificates[0];
     assert_eq!(
         (detail.subject.as_str(), detail.issuer.as_str()),
@@ -83,9 +83,9 @@ fn a_certificate_is_told_in_full() {
 
 #[test]
 fn dates_are_judged() {
-    let at = |time: &str| Question {
+    let at = |time: &str| ExamineRequest {
         now: time.parse().unwrap(),
-        ..question()
+        ..request()
     };
     let made = leaf("lab");
     let judge = |time| objections(made.cert_pem(), &at(time));
@@ -102,9 +102,9 @@ fn dates_are_judged() {
 
 #[test]
 fn the_common_name_is_compared_with_the_registration_id() {
-    let asked = |id| Question {
+    let asked = |id| ExamineRequest {
         registration_id: Some(id),
-        ..question()
+        ..request()
     };
     let made = leaf("thermo-1");
     assert_eq!(objections(made.cert_pem(), &asked("thermo-1")), [""; 0]);
@@ -121,7 +121,7 @@ fn the_common_name_is_compared_with_the_registration_id() {
 
 #[test]
 fn names_that_dps_or_central_refuse_are_told_apart() {
-    let about = |id: &str| objections(leaf(id).cert_pem(), &question());
+    let about = |id: &str| objections(leaf(id).cert_pem(), &request());
     assert!(about("a b")[0].contains("can't be a registration id"));
     assert!(about("thermo.")[0].contains("can't be a registration id"));
     assert!(about("thermo_1")[0].contains("IoT Central takes only"));
@@ -130,9 +130,9 @@ fn names_that_dps_or_central_refuse_are_told_apart() {
 
 #[test]
 fn a_ca_is_no_device() {
-    let asked = Question {
+    let asked = ExamineRequest {
         registration_id: Some("root"),
-        ..question()
+        ..request()
     };
     assert!(objections(root().cert_pem(), &asked)[0].contains("is a CA certificate"));
 }
@@ -145,9 +145,9 @@ fn a_missing_intermediate_is_named() {
         .unwrap();
     let made = middle.leaf("thermo-1", KeyType::P256, Validity::leaf(now())).unwrap();
     let enrolled = pem::certificates(root.cert_pem().as_bytes(), "root").unwrap().remove(0);
-    let asked = Question {
+    let asked = ExamineRequest {
         enrolled: Enrolled::Below(std::slice::from_ref(&enrolled)),
-        ..question()
+        ..request()
     };
     assert_eq!(objections(&made.fullchain_pem(), &asked), [""; 0]);
     assert_eq!(
@@ -157,7 +157,7 @@ fn a_missing_intermediate_is_named() {
         ]
     );
     // Without the root to compare with, it may be right.
-    let alone = examine(made.cert_pem().as_bytes(), "f", &question()).unwrap();
+    let alone = examine(made.cert_pem().as_bytes(), "f", &request()).unwrap();
     assert_eq!(
         said(&alone),
         [(
@@ -174,7 +174,7 @@ fn a_chain_in_the_wrong_order_is_broken() {
     let stranger = leaf("stranger");
     let wrong = format!("{}{}", made.cert_pem(), stranger.cert_pem());
     assert_eq!(
-        objections(&wrong, &question()),
+        objections(&wrong, &request()),
         ["the chain is broken: `thermo-1` was issued by `CN=root`, but `stranger` follows it"]
     );
 }
@@ -182,7 +182,7 @@ fn a_chain_in_the_wrong_order_is_broken() {
 #[test]
 fn keys_find_their_certificates_and_strangers_are_named() {
     let (one, other) = (leaf("one"), leaf("other"));
-    let look = |pem: &str, name: &str| examine(pem.as_bytes(), name, &question()).unwrap();
+    let look = |pem: &str, name: &str| examine(pem.as_bytes(), name, &request()).unwrap();
     let mut files = [
         look(one.cert_pem(), "`one_cert.pem`"),
         look(one.key_pem(), "`one_key.pem`"),
@@ -205,12 +205,12 @@ fn keys_find_their_certificates_and_strangers_are_named() {
 fn der_and_pfx_are_read_and_junk_is_refused() {
     let made = leaf("lab");
     let der = pem::certificates(made.cert_pem().as_bytes(), "x").unwrap().remove(0);
-    assert_eq!(examine(&der, "f", &question()).unwrap().form, "DER");
+    assert_eq!(examine(&der, "f", &request()).unwrap().form, "DER");
     let password = Password::new("1234");
     let pfx = to_pfx(made.cert_pem(), made.key_pem(), &password, PfxCipher::Modern, "lab").unwrap();
-    let asked = Question {
+    let asked = ExamineRequest {
         password: Some(&password),
-        ..question()
+        ..request()
     };
     let mut files = [examine(&pfx, "f", &asked).unwrap()];
     conclude(&mut files);
@@ -219,7 +219,7 @@ fn der_and_pfx_are_read_and_junk_is_refused() {
         ("PFX", 1, 0)
     );
     assert!(matches!(
-        examine(b"hello", "f", &question()),
+        examine(b"hello", "f", &request()),
         Err(CertificateError::NoCertificate { .. })
     ));
 }
@@ -227,6 +227,6 @@ fn der_and_pfx_are_read_and_junk_is_refused() {
 #[test]
 fn a_trailing_null_is_noted() {
     let made = leaf("lab");
-    let examined = examine(format!("{}null", made.cert_pem()).as_bytes(), "f", &question()).unwrap();
+    let examined = examine(format!("{}null", made.cert_pem()).as_bytes(), "f", &request()).unwrap();
     assert!(examined.findings[0].text.contains("literal `null`"));
 }

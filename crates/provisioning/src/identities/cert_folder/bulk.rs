@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CertFolder, New, Notice, Parent, Wanted, leaf};
+use super::{CertFolder, CertSpec, New, Notice, Parent, leaf};
 use crate::certificate::inspect::CertificateFacts;
 use crate::certificate::load::Identity;
 use crate::identities::files::{check_name, exists};
@@ -27,21 +27,21 @@ impl CertFolder {
         &self,
         ids: &[String],
         parent: Option<&str>,
-        wanted: &Wanted,
+        spec: &CertSpec,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Bulk, Problems> {
         let _lock = self.lock()?;
         let parent = parent.map(|parent| self.parent(parent)).transpose()?;
-        let report = on_every_core::for_each(ids, progress, |id| self.one_of_many(id, parent.as_ref(), wanted))?;
+        let report = on_every_core::for_each(ids, progress, |id| self.one_of_many(id, parent.as_ref(), spec))?;
         let notices = parent.iter().flat_map(|parent| self.former_issuers(parent)).collect();
         Ok(Bulk { report, notices })
     }
 
-    fn one_of_many(&self, id: &str, parent: Option<&Parent>, wanted: &Wanted) -> Result<bool, IdentityError> {
+    fn one_of_many(&self, id: &str, parent: Option<&Parent>, spec: &CertSpec) -> Result<bool, IdentityError> {
         check_name(id)?;
         let paths = self.paths(id);
         // Written in this order, so the last one tells that all are there.
-        let last = if wanted.pfx.is_some() {
+        let last = if spec.pfx.is_some() {
             &paths.pfx
         } else {
             &paths.fullchain
@@ -51,9 +51,9 @@ impl CertFolder {
             self.check(id, parent, &identity.leaf, paths.cert)?;
             return Ok(false);
         }
-        let leaf = leaf(id, parent, wanted)?;
+        let leaf = leaf(id, parent, spec)?;
         let above = parent.map_or("", |parent| &parent.chain_pem);
-        self.put_one_of_many(id, &New::leaf(&leaf), above, wanted)?;
+        self.put_one_of_many(id, &New::leaf(&leaf), above, spec)?;
         Ok(true)
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{CertFolder, New, Wanted, Written, leaf};
+use super::{CertFolder, CertSpec, New, Written, leaf};
 use crate::certificate::inspect::CertificateFacts;
 use crate::identities::files::{check_name, exists, io_error};
 use crate::identities::{IdentityError, Problems, camel_case};
@@ -24,7 +24,7 @@ impl CertFolder {
     /// stay, under names that say whose they were.
     ///
     /// A CA is not renewed: whatever it has signed would have to be issued anew, too.
-    pub fn renew(&self, stem: &str, wanted: &Wanted) -> Result<Renewed, Problems> {
+    pub fn renew(&self, stem: &str, spec: &CertSpec) -> Result<Renewed, Problems> {
         check_name(stem)?;
         let paths = self.paths(stem);
         // Nothing to renew, and no folder to be made for it.
@@ -44,12 +44,12 @@ impl CertFolder {
         } else {
             Some(self.parent(&issuer)?)
         };
-        let wanted = Wanted {
-            pfx: if exists(&paths.pfx)? { wanted.pfx.clone() } else { None },
-            ..wanted.clone()
+        let spec = CertSpec {
+            pfx: if exists(&paths.pfx)? { spec.pfx.clone() } else { None },
+            ..spec.clone()
         };
         // Everything that can be refused has been, before the first file is moved.
-        let leaf = leaf(&common_name, parent.as_ref(), &wanted)?;
+        let leaf = leaf(&common_name, parent.as_ref(), &spec)?;
         let mut kept = Vec::new();
         for path in [paths.pfx, paths.fullchain, paths.cert, paths.key] {
             if exists(&path)? {
@@ -57,7 +57,7 @@ impl CertFolder {
             }
         }
         let above = parent.as_ref().map_or("", |parent| &parent.chain_pem);
-        let written = self.put(stem, &New::leaf(&leaf), above, &wanted)?;
+        let written = self.put(stem, &New::leaf(&leaf), above, &spec)?;
         Ok(Renewed {
             written: written.and(parent.iter().flat_map(|parent| self.former_issuers(parent))),
             before,

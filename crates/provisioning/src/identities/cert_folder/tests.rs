@@ -9,19 +9,19 @@ fn now() -> Timestamp {
     "2026-11-23T15:00:00Z".parse().unwrap()
 }
 
-fn wanted() -> Wanted {
-    Wanted {
+fn spec() -> CertSpec {
+    CertSpec {
         key_type: KeyType::P256,
         validity: Validity::leaf(now()),
-        pfx: Some(WantedPfx {
+        pfx: Some(PfxSpec {
             password: Password::new("1234"),
             cipher: PfxCipher::Modern,
         }),
     }
 }
 
-fn no_pfx() -> Wanted {
-    Wanted { pfx: None, ..wanted() }
+fn no_pfx() -> CertSpec {
+    CertSpec { pfx: None, ..spec() }
 }
 
 fn folder() -> (tempfile::TempDir, CertFolder) {
@@ -38,7 +38,7 @@ fn names(written: &Written) -> Vec<String> {
 #[test]
 fn the_how_to_s_commands_make_the_files_that_the_tool_makes() {
     let (_place, folder) = folder();
-    let root = folder.root("My Test Root Certificate", &wanted()).unwrap();
+    let root = folder.root("My Test Root Certificate", &spec()).unwrap();
     assert_eq!(
         names(&root),
         [
@@ -49,11 +49,11 @@ fn the_how_to_s_commands_make_the_files_that_the_tool_makes() {
         ]
     );
     folder
-        .intermediate("My Intermediate", "My Test Root Certificate", &wanted())
+        .intermediate("My Intermediate", "My Test Root Certificate", &spec())
         .unwrap();
     // Microsoft's tool allows intermediates below intermediates.
-    folder.intermediate("Deeper", "My Intermediate", &wanted()).unwrap();
-    let device = folder.device("sample-device-01", Some("Deeper"), &wanted()).unwrap();
+    folder.intermediate("Deeper", "My Intermediate", &spec()).unwrap();
+    let device = folder.device("sample-device-01", Some("Deeper"), &spec()).unwrap();
     assert_eq!(device.facts.issuer_common_name.as_deref(), Some("Deeper"));
 
     let paths = folder.paths("sampleDevice01");
@@ -96,22 +96,22 @@ fn a_parent_that_the_tool_has_made_is_signed_with() {
 #[test]
 fn what_is_there_stays_and_all_of_it_is_named() {
     let (_place, folder) = folder();
-    folder.device("device-01", None, &wanted()).unwrap();
+    folder.device("device-01", None, &spec()).unwrap();
     let before = fs::read(folder.paths("device01").key).unwrap();
     // Another common name, the same files.
-    let problems = folder.device("device01", None, &wanted()).unwrap_err();
+    let problems = folder.device("device01", None, &spec()).unwrap_err();
     assert_eq!(problems.0.len(), 4, "{problems}");
     assert_eq!(fs::read(folder.paths("device01").key).unwrap(), before);
 
     let forced = CertFolder::new(folder.path.clone(), true);
-    forced.device("device01", None, &wanted()).unwrap();
+    forced.device("device01", None, &spec()).unwrap();
     assert_ne!(fs::read(folder.paths("device01").key).unwrap(), before);
 }
 
 #[test]
 fn a_parent_that_is_not_there_is_named_before_anything_is_written() {
     let (_place, folder) = folder();
-    let problems = folder.device("thermo-1", Some("My Root"), &wanted()).unwrap_err();
+    let problems = folder.device("thermo-1", Some("My Root"), &spec()).unwrap_err();
     let text = problems.to_string();
     assert!(
         text.contains("there is no `My Root` here") && text.contains("myRoot_cert.pem"),
@@ -186,10 +186,10 @@ fn a_leaf_of_another_parent_is_not_taken_for_a_resumed_one() {
 fn a_renewed_certificate_has_the_same_name_and_issuer_another_key_and_keeps_the_old_files() {
     let (_place, folder) = folder();
     folder.root("My Root", &no_pfx()).unwrap();
-    folder.device("thermo-1", Some("My Root"), &wanted()).unwrap();
-    let later = Wanted {
+    folder.device("thermo-1", Some("My Root"), &spec()).unwrap();
+    let later = CertSpec {
         validity: Validity::leaf(now() + SignedDuration::from_hours(24 * 300)),
-        ..wanted()
+        ..spec()
     };
     let stem = folder.stem_of("thermo-1").unwrap();
     let old_key = fs::read(folder.paths(&stem).key).unwrap();
@@ -293,7 +293,7 @@ fn dates_in_the_wrong_order_are_not_blamed_on_the_issuer() {
     let (_place, folder) = folder();
     folder.root("r", &no_pfx()).unwrap();
     let Validity { not_before, not_after } = no_pfx().validity;
-    let reversed = Wanted {
+    let reversed = CertSpec {
         validity: Validity {
             not_before: not_after,
             not_after: not_before,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
-use super::{Issuer, WantedGroup};
+use super::{GroupSpec, Issuer};
 use crate::certificate::make::{Below, CertificateAuthority, key_pair};
 use crate::certificate::{inspect, load, pem};
 use crate::identities::files::{Access, create_folder, exists, write};
@@ -95,21 +95,21 @@ impl GroupAuthorities {
 
 /// Opens a generation of CAs and makes what is missing of it. The folder has to be locked.
 pub(super) fn open_or_create(
-    wanted: &WantedGroup,
+    spec: &GroupSpec,
     generation: Generation,
     now: Timestamp,
 ) -> Result<GroupAuthorities, IdentityError> {
     let place = Place {
-        folder: wanted.folder(),
+        folder: spec.folder(),
         generation,
-        wanted,
+        spec,
         now,
     };
     create_folder(&place.folder.ca_folder(generation))?;
     let (intermediate_cert, _) = place.paths(Issuer::Intermediate);
-    let has_intermediate = wanted.issuer == Issuer::Intermediate;
-    if let Some(owner) = &wanted.root_of {
-        return place.below_shared_root(&wanted.folder_of(owner));
+    let has_intermediate = spec.issuer == Issuer::Intermediate;
+    if let Some(owner) = &spec.root_of {
+        return place.below_shared_root(&spec.folder_of(owner));
     }
     // An intermediate that was put there is not ours to explain: its root may live elsewhere, with or without its key.
     let intermediate_is_there = has_intermediate && exists(&intermediate_cert)?;
@@ -123,7 +123,7 @@ pub(super) fn open_or_create(
         root,
         intermediate: None,
         made: made_root,
-        place: CaPlace::Folder(wanted.folder()),
+        place: CaPlace::Folder(spec.folder()),
     };
     if has_intermediate {
         let (intermediate, made) = match &authorities.root {
@@ -146,7 +146,7 @@ pub(super) fn open_or_create(
 struct Place<'a> {
     folder: GroupFolder,
     generation: Generation,
-    wanted: &'a WantedGroup,
+    spec: &'a GroupSpec,
     now: Timestamp,
 }
 
@@ -233,7 +233,7 @@ impl Place<'_> {
         }
         let name = self.common_name(Issuer::Root);
         let pair = self.key(&key, &name)?;
-        let root = CertificateAuthority::root_over(pair, &name, self.wanted.lifetime.root(self.now))?;
+        let root = CertificateAuthority::root_over(pair, &name, self.spec.lifetime.root(self.now))?;
         write(&certificate, root.cert_pem().as_bytes(), Access::Folder)?;
         Ok((Some(root), true))
     }
@@ -242,7 +242,7 @@ impl Place<'_> {
         let (certificate, key) = self.paths(Issuer::Intermediate);
         let name = self.common_name(Issuer::Intermediate);
         let pair = self.key(&key, &name)?;
-        let validity = self.wanted.lifetime.intermediate(self.now);
+        let validity = self.spec.lifetime.intermediate(self.now);
         let intermediate = root.intermediate_over(pair, &name, validity, Below::Leaves)?;
         write(&certificate, intermediate.cert_pem().as_bytes(), Access::Folder)?;
         Ok(intermediate)
@@ -253,7 +253,7 @@ impl Place<'_> {
         if exists(path)? {
             return Ok(key_pair(&load::read(path)?, &load::named(path))?);
         }
-        let pair = self.wanted.key_type.generate(common_name)?;
+        let pair = self.spec.key_type.generate(common_name)?;
         write(
             path,
             zeroize::Zeroizing::new(pair.serialize_pem()).as_bytes(),
@@ -265,7 +265,7 @@ impl Place<'_> {
     /// Cut where the group's id is too long for a common name. No two generations share one: a judge of a chain
     /// looks for the issuer by its name.
     fn common_name(&self, which: Issuer) -> String {
-        let group = |most: usize| self.wanted.group.chars().take(most).collect::<String>();
+        let group = |most: usize| self.spec.group.chars().take(most).collect::<String>();
         match self.generation {
             Generation::FIRST => format!("{} {which}", group(48)),
             later => format!("{} {which} {later}", group(40)),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 
 use super::authorities::Signing;
-use super::{Progress, Report, WantedGroup};
+use super::{GroupSpec, Progress, Report};
 use crate::certificate::load::{self, Identity};
 use crate::certificate::make::key_pair;
 use crate::certificate::{inspect, pem};
@@ -14,7 +14,7 @@ use crate::identities::files::{Access, check_name, exists, write_one_of_many};
 use crate::identities::{Generation, GroupFolder, IdentityError, LeafPaths, Problems, on_every_core};
 
 pub(super) fn open_or_create(
-    wanted: &WantedGroup,
+    spec: &GroupSpec,
     generation: Generation,
     signing: &Signing<'_>,
     ids: &[String],
@@ -22,8 +22,8 @@ pub(super) fn open_or_create(
     progress: Progress<'_>,
 ) -> Result<Report, Problems> {
     let work = Work {
-        wanted,
-        folder: wanted.folder(),
+        spec,
+        folder: spec.folder(),
         generation,
         signing,
         now,
@@ -37,7 +37,7 @@ pub(super) fn open_or_create(
 }
 
 struct Work<'a> {
-    wanted: &'a WantedGroup,
+    spec: &'a GroupSpec,
     folder: GroupFolder,
     generation: Generation,
     signing: &'a Signing<'a>,
@@ -79,12 +79,12 @@ impl Work<'_> {
         let pair = if has_key {
             key_pair(&load::read(&paths.key)?, &load::named(&paths.key))?
         } else {
-            self.wanted.key_type.generate(id)?
+            self.spec.key_type.generate(id)?
         };
         let leaf = self
             .signing
             .authority
-            .leaf_over(&pair, id, self.wanted.lifetime.leaf(self.now))?;
+            .leaf_over(&pair, id, self.spec.lifetime.leaf(self.now))?;
         if !has_key {
             write_one_of_many(&paths.key, leaf.key_pem().as_bytes(), Access::Owner)?;
         }
@@ -100,7 +100,7 @@ impl Work<'_> {
     fn check(&self, id: &str, paths: &LeafPaths) -> Result<(), IdentityError> {
         let identity = Identity::load(&paths.fullchain, &paths.key)?;
         identity.check(id, self.now)?;
-        if identity.leaf.key_type != Some(self.wanted.key_type) {
+        if identity.leaf.key_type != Some(self.spec.key_type) {
             self.other_key.fetch_add(1, Ordering::Relaxed);
         }
         let (leaf, above) = identity.chain().split_first().expect("a loaded identity has a leaf");

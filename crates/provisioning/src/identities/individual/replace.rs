@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{IndividualFolder, PairPaths, Slot, WantedIndividual};
+use super::{IndividualFolder, IndividualSpec, PairPaths, Slot};
 use crate::certificate::inspect::CertificateFacts;
 use crate::certificate::load::{self, Identity};
 use crate::identities::files::{Access, Lock, check_name, create_folder, exists, io_error, write};
@@ -82,7 +82,7 @@ impl IndividualFolder {
     }
 }
 
-impl WantedIndividual {
+impl IndividualSpec {
     /// A new pair in `slot`. Where the one with the SHA-1 thumbprint `old` stands, it is moved to `retired/`; any other one
     /// is what an earlier call has made, and stays.
     pub fn replace(&self, slot: Slot, old: Option<&str>, now: Timestamp) -> Result<Identity, Problems> {
@@ -123,15 +123,15 @@ mod tests {
     #[test]
     fn a_replaced_pair_is_kept_and_found_and_a_second_call_replaces_nothing() {
         let certs = tempfile::tempdir().unwrap();
-        let wanted = WantedIndividual::new(certs.path(), "lab");
-        wanted.open_or_create(now()).unwrap();
-        let folder = wanted.folder();
+        let spec = IndividualSpec::new(certs.path(), "lab");
+        spec.open_or_create(now()).unwrap();
+        let folder = spec.folder();
         let old = sha1(&folder, Slot::Primary).unwrap();
         let old_key = fs::read(folder.pair_paths(Slot::Primary).key).unwrap();
 
-        let new = wanted.replace(Slot::Primary, Some(&old), now()).unwrap();
+        let new = spec.replace(Slot::Primary, Some(&old), now()).unwrap();
         assert_ne!(new.leaf.sha1, old);
-        let again = wanted.replace(Slot::Primary, Some(&old), now()).unwrap();
+        let again = spec.replace(Slot::Primary, Some(&old), now()).unwrap();
         assert_eq!(again.leaf.sha1, new.leaf.sha1);
         let kept = folder.pair_of(&old).unwrap().unwrap();
         assert!(kept.cert.ends_with("retired/0001/primary_cert.pem"), "{kept:?}");
@@ -142,7 +142,7 @@ mod tests {
         );
         assert_eq!(folder.pair_of("AA").unwrap(), None);
 
-        wanted.replace(Slot::Primary, Some(&new.leaf.sha1), now()).unwrap();
+        spec.replace(Slot::Primary, Some(&new.leaf.sha1), now()).unwrap();
         assert!(
             folder
                 .pair_of(&new.leaf.sha1)
@@ -156,16 +156,16 @@ mod tests {
     #[test]
     fn a_replacement_that_was_interrupted_between_key_and_certificate_is_completed_with_a_new_key() {
         let certs = tempfile::tempdir().unwrap();
-        let wanted = WantedIndividual::new(certs.path(), "lab");
-        wanted.open_or_create(now()).unwrap();
-        let folder = wanted.folder();
+        let spec = IndividualSpec::new(certs.path(), "lab");
+        spec.open_or_create(now()).unwrap();
+        let folder = spec.folder();
         let old = sha1(&folder, Slot::Primary).unwrap();
         let paths = folder.pair_paths(Slot::Primary);
         let old_key = fs::read(&paths.key).unwrap();
         create_folder(&folder.path().join("retired/0001")).unwrap();
         fs::rename(&paths.key, folder.path().join("retired/0001/primary_key.pem")).unwrap();
 
-        let new = wanted.replace(Slot::Primary, Some(&old), now()).unwrap();
+        let new = spec.replace(Slot::Primary, Some(&old), now()).unwrap();
         assert_ne!(new.leaf.sha1, old);
         assert_ne!(fs::read(&paths.key).unwrap(), old_key);
         let kept = folder.pair_of(&old).unwrap().unwrap();
@@ -175,9 +175,9 @@ mod tests {
     #[test]
     fn a_slot_that_was_empty_is_filled_and_used() {
         let certs = tempfile::tempdir().unwrap();
-        let wanted = WantedIndividual::new(certs.path(), "lab");
-        let first = wanted.open_or_create(now()).unwrap();
-        let second = wanted.replace(Slot::Secondary, None, now()).unwrap();
+        let spec = IndividualSpec::new(certs.path(), "lab");
+        let first = spec.open_or_create(now()).unwrap();
+        let second = spec.replace(Slot::Secondary, None, now()).unwrap();
         assert_eq!(first.folder.load_current().unwrap().leaf, first.primary.leaf);
         first.folder.use_slot(Slot::Secondary).unwrap();
         assert_eq!(first.folder.load_current().unwrap().leaf, second.leaf);
