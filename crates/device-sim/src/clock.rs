@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_told_beside_the_clock_and_other_failures_are_not() {
+    fn dates_are_shown_beside_the_clock_and_other_failures_are_not() {
         let now: Timestamp = "2026-11-27T18:00:00.5Z".parse().unwrap();
         let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         let (clock, other) = (at(1_795_802_400), at(1_000_000_000));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn both_dates_of_the_certificate_that_did_not_fit_are_told() {
+    fn both_dates_of_the_certificate_that_did_not_fit_are_shown() {
         let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         let of = |timestamp: Timestamp| at(u64::try_from(timestamp.as_second()).unwrap());
         let (clock, now) = (at(1_795_802_400), Timestamp::now());

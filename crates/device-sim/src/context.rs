@@ -47,7 +47,7 @@ pub(crate) struct Context {
 
 impl Context {
     /// Writes a line. A missing listener means that the process is about to end, and is noticed elsewhere.
-    pub(crate) fn say(&self, line: Line) {
+    pub(crate) fn send(&self, line: Line) {
         let _ = self.lines.send(line);
     }
 }

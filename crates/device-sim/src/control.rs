@@ -89,9 +89,9 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
     let selected = roster.select(control.devices.as_ref());
     let (indices, over) = match (selected, over) {
         (Ok(indices), Ok(over)) => (indices, over),
-        (Err(message), _) => return context.say(Line::Refused { id: Some(id), message }),
+        (Err(message), _) => return context.send(Line::Refused { id: Some(id), message }),
         (_, Err(_)) => {
-            return context.say(Line::Refused {
+            return context.send(Line::Refused {
                 id: Some(id),
                 message: "`over` must not be negative".into(),
             });
@@ -120,7 +120,7 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
                 sleep(pause).await;
             }
         }
-        context.say(Line::Done { id, devices });
+        context.send(Line::Done { id, devices });
     });
 }
 

@@ -289,7 +289,7 @@ impl Device {
         let boot = BOOT.mul_f64(self.random.random_range(0.5..1.5));
         self.not_before = Some(Instant::now() + boot);
         info!(device_id = %self.id, "restarts on command; back in {boot:.1?}");
-        self.say(State::Pending, |line| line.reason = Some("reboot".to_owned()));
+        self.report(State::Pending, |line| line.reason = Some("reboot".to_owned()));
     }
 
     fn settle(&mut self) {
@@ -324,7 +324,7 @@ impl Device {
         } else {
             info!(device_id = %self.id, reason = error.reason, "{}; tries again in {wait:.1?}", shown::text(&error.message));
         }
-        self.say(state, |line| {
+        self.report(state, |line| {
             line.reason = Some(error.reason.to_owned());
             line.message = Some(error.message);
         });
@@ -332,11 +332,11 @@ impl Device {
 
     fn move_to(&mut self, state: State) {
         if self.state != state {
-            self.say(state, |_| {});
+            self.report(state, |_| {});
         }
     }
 
-    fn say(&mut self, state: State, details: impl FnOnce(&mut DeviceLine)) {
+    fn report(&mut self, state: State, details: impl FnOnce(&mut DeviceLine)) {
         self.context.metrics.moved(self.group, self.state, state);
         self.state = state;
         let mut line = DeviceLine {
@@ -349,7 +349,7 @@ impl Device {
             message: None,
         };
         details(&mut line);
-        self.context.say(Line::Device(line));
+        self.context.send(Line::Device(line));
     }
 }
 

@@ -194,7 +194,7 @@ impl Fleet {
             devices,
             of,
         } = self;
-        context.say(Line::Ready {
+        context.send(Line::Ready {
             version: LINES_VERSION,
             shard: shard.to_string(),
             devices: u32::try_from(devices.len()).unwrap_or(u32::MAX),
@@ -234,7 +234,7 @@ impl Fleet {
             }
         }
         reporting.say();
-        context.say(Line::End { reason });
+        context.send(Line::End { reason });
         reason
     }
 }
@@ -342,14 +342,14 @@ impl Conductor {
                     Some(clock) => clock.resume(Instant::now()),
                     None => {
                         let message = "the stages have not begun: devices are still registering".to_owned();
-                        self.context.say(Line::Refused {
+                        self.context.send(Line::Refused {
                             id: Some(control.id),
                             message,
                         });
                         return false;
                     }
                 }
-                self.context.say(Line::Done {
+                self.context.send(Line::Done {
                     id: control.id,
                     devices: 0,
                 });
@@ -388,6 +388,6 @@ impl Reporting {
             ..self.usage.sample(self.seq)
         });
         self.seq += 1;
-        self.context.say(Line::Stats(stats));
+        self.context.send(Line::Stats(stats));
     }
 }

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_life_needs_no_more_memory_and_forgets_no_extreme() {
+    fn a_long_life_needs_no_more_memory_and_keeps_each_extreme() {
         let mut history = History::default();
         for second in 0..100_000 {
             history.record(at(second), if second == 777 { -40.0 } else { 20.0 });

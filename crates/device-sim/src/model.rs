@@ -188,7 +188,7 @@ impl Model {
     pub fn rebooted(&mut self, now: Timestamp) -> Map<String, Value> {
         match &mut self.kind {
             Kind::Thermostat(thermostat) => {
-                thermostat.forget();
+                thermostat.reset();
                 Map::new()
             }
             Kind::TemperatureController(controller) => controller.rebooted(now),

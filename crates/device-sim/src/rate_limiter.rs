@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn each_shard_can_tell_when_the_last_device_of_the_fleet_has_its_first_turn() {
+    fn each_shard_computes_when_the_last_device_of_the_fleet_has_its_first_turn() {
         for (count, devices) in [(7, 28), (7, 30), (3, 2), (1, 5), (4, 4)] {
             for age in [0, 1_300, 98_765].map(Duration::from_millis) {
                 let begin = Instant::now();

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_missing_is_said_at_once() {
+    fn everything_that_is_missing_is_reported_at_once() {
         let Problems(problems) = plan(&args(&["--interval", "0s"]), None, None, now()).unwrap_err();
         assert_eq!(problems.len(), 3, "{problems:?}");
         assert!(

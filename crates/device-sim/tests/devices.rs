@@ -238,7 +238,7 @@ async fn a_second_run_uses_the_assignment_of_the_first() {
 }
 
 #[tokio::test]
-async fn a_device_that_the_hub_no_longer_knows_asks_dps_again() {
+async fn a_device_that_the_hub_no_longer_has_asks_dps_again() {
     let world = World::new().await;
     world.enroll_group(1).await;
     let mut plan = world.plan(1);

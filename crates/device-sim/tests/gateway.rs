@@ -83,7 +83,7 @@ async fn children_live_behind_their_gateway_without_dps() {
 }
 
 #[tokio::test]
-async fn a_device_that_is_no_child_of_the_gateway_is_parked_and_told_why() {
+async fn a_device_that_is_no_child_of_the_gateway_is_parked_with_the_reason() {
     let (world, plan) = world().await;
     world.central.put_relationship("gw-1", "thermo-1").await.unwrap();
     let mut running = Running::start(plan, "0/1");

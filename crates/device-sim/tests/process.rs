@@ -269,7 +269,7 @@ async fn watched(mut command: Command) -> String {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_single_device_by_environment_tells_what_it_does_until_ctrl_c() {
+async fn a_single_device_by_environment_reports_what_it_does_until_ctrl_c() {
     let world = World::new().await;
     world.enroll_group(1).await;
     let leaf = |suffix: &str| {
@@ -355,7 +355,7 @@ async fn a_single_device_takes_a_pfx_file_with_its_password() {
 }
 
 #[tokio::test]
-async fn a_single_device_says_everything_that_is_missing_at_once() {
+async fn a_single_device_reports_everything_that_is_missing_at_once() {
     let world = World::new().await;
     let refused = soon("the exit", single(&world, &[]).output()).await.unwrap();
     assert_eq!(refused.status.code(), Some(2));
@@ -382,7 +382,7 @@ async fn said_until(mut command: Command, words: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_single_device_that_is_refused_says_what_is_likely_behind_it() {
+async fn a_single_device_that_is_refused_reports_what_is_likely_behind_it() {
     let world = World::new().await;
     world.enroll_group(1).await;
     let leaf = |suffix: &str| {

@@ -94,7 +94,7 @@ async fn act(
     let how = How {
         attest: attest(options.verified),
         now,
-        tell_found: true,
+        report_found: true,
         progress,
     };
     let outcome = enrollment::enroll(&application.central, &enrollments, how)

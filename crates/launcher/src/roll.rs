@@ -40,7 +40,7 @@ use crate::progress::ProgressLog;
 pub use crate::manifest::case::Case;
 pub use crate::manifest::roll::Request;
 pub(crate) use args::RollArgs;
-pub(crate) use blocked::say_blocked;
+pub(crate) use blocked::report_blocked;
 pub use report::{Outcome, Report};
 pub(crate) use same::figures;
 
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_hears_of_rolls_that_were_left() {
+    fn a_run_reports_rolls_that_were_left() {
         let text = "[fleet]\nname = \"demo\"\n[target]\nkind = \"emulator\"\n[[individual]]\ndevice_id = \"lab\"";
         let manifest = manifest::parse("fleet.toml", text, Path::new("."), &[]).unwrap();
         let state = tempfile::tempdir().unwrap();

@@ -89,7 +89,7 @@ pub struct Options {
 pub fn resolve(path: &Path, set: &[String], duration: Option<Span>) -> Result<Manifest, Failure> {
     let mut manifest = manifest::load(path, set)?;
     if let Some(duration) = duration {
-        manifest.load.stages = load::lasting(&manifest.load.stages, duration);
+        manifest.load.stages = load::period(&manifest.load.stages, duration);
     }
     Ok(manifest)
 }
@@ -141,7 +141,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     } = ready;
     let _asking = application
         .as_ref()
-        .map(|application| roll::say_blocked(&start.manifest, &state, &application.central, progress));
+        .map(|application| roll::report_blocked(&start.manifest, &state, &application.central, progress));
     let (plan, run_id) = start.write_plan(plan, &gateways)?;
     let (live, questions) = RunHandle::pair();
     let _serving = listen(&state, live.clone(), progress);

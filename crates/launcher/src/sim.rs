@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use coordination::Place;
+use coordination::SharedFolder;
 use device_sim::lease::Lease;
 use device_sim::limits::ensure_file_handles;
 use device_sim::plan_file;
@@ -89,12 +89,12 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let devices = u64::from(plan.device_count().div_ceil(shards.get()));
     ensure_file_handles(devices).map_err(Failure::refused)?;
     let progress = ProgressLog::begin();
-    let place = Place::open(&options.results, &plan.run_id, shards)?;
+    let shared = SharedFolder::open(&options.results, &plan.run_id, shards)?;
     let joined = tokio::select! {
-        joined = join(&place, progress) => joined?,
+        joined = join(&shared, progress) => joined?,
         () = interrupts.next() => return Ok(PASSED),
     };
-    let member = place.enter()?;
+    let member = shared.enter()?;
     progress.report(match only {
         None => format!(
             "run {}: taking a part of {}",
@@ -103,37 +103,37 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         ),
         Some(index) => format!("run {}: taking shard {index}/{shards}", plan.run_id),
     });
-    let (news, heard) = mpsc::unbounded_channel();
-    let crew = Workers {
+    let (update, updates) = mpsc::unbounded_channel();
+    let workers = Workers {
         options: &options,
         plan: &plan,
-        place: &place,
+        shared: &shared,
         member,
         shards,
         only,
         progress,
-        news,
+        update,
         running: BTreeMap::new(),
         tired: BTreeMap::new(),
         deaths: BTreeMap::new(),
         given_up: None,
-        unheard: false,
+        unwritten: false,
         false_starts: 0,
         failed: 0,
         late: BTreeSet::new(),
         ending: None,
     };
-    let done = crew.work(heard, &mut interrupts).await;
+    let done = workers.work(updates, &mut interrupts).await;
     drop(joined);
     done
 }
 
-async fn join(place: &Place, progress: ProgressLog) -> anyhow::Result<coordination::Joined> {
+async fn join(shared: &SharedFolder, progress: ProgressLog) -> anyhow::Result<coordination::Joined> {
     let mut ticks = interval(LOOK);
     let mut tries = 0_u32;
     loop {
         ticks.tick().await;
-        if let Some(joined) = place.join()? {
+        if let Some(joined) = shared.join()? {
             return Ok(joined);
         }
         // Others of the same run that begin at this moment are in the way for less than that.
@@ -148,12 +148,12 @@ async fn join(place: &Place, progress: ProgressLog) -> anyhow::Result<coordinati
 struct Workers<'a> {
     options: &'a Options,
     plan: &'a Plan,
-    place: &'a Place,
+    shared: &'a SharedFolder,
     member: coordination::Member,
     shards: NonZeroU32,
     only: Option<u32>,
     progress: ProgressLog,
-    news: mpsc::UnboundedSender<(u32, Update)>,
+    update: mpsc::UnboundedSender<(u32, Update)>,
     running: BTreeMap<u32, Running>,
     /// Shards whose process died, and until when they are left alone.
     tired: BTreeMap<u32, Instant>,
@@ -162,7 +162,7 @@ struct Workers<'a> {
     /// Why no shard is taken any more.
     given_up: Option<anyhow::Error>,
     /// The last line about this process could not be written.
-    unheard: bool,
+    unwritten: bool,
     false_starts: u32,
     /// Devices that never came online, of the shards that this process has finished.
     failed: u64,
@@ -183,7 +183,7 @@ struct Running {
 impl Workers<'_> {
     async fn work(
         mut self,
-        mut heard: mpsc::UnboundedReceiver<(u32, Update)>,
+        mut updates: mpsc::UnboundedReceiver<(u32, Update)>,
         interrupts: &mut Interrupts,
     ) -> Result<u8, Failure> {
         let taste = self.taste();
@@ -193,7 +193,7 @@ impl Workers<'_> {
         let mut idle_told = false;
         loop {
             tokio::select! {
-                Some((index, news)) = heard.recv() => self.hear(index, news),
+                Some((index, update)) = updates.recv() => self.handle(index, update),
                 _ = ticks.tick() => {
                     let mine: Vec<u32> = self.running.keys().copied().collect();
                     self.beat(&mine);
@@ -269,9 +269,9 @@ impl Workers<'_> {
         Ok(if self.failed == 0 { PASSED } else { FAILED })
     }
 
-    fn hear(&mut self, index: u32, news: Update) {
+    fn handle(&mut self, index: u32, update: Update) {
         let shards = self.shards;
-        let how = match news {
+        let how = match update {
             Update::Reported => {
                 if let Some(running) = self.running.get_mut(&index) {
                     running.lateness.reported(Instant::now());
@@ -279,7 +279,7 @@ impl Workers<'_> {
                 return;
             }
             Update::RegistrationBarrier => {
-                let stages = lateness::stages(self.plan, self.place.shard(index));
+                let stages = lateness::stages(self.plan, self.shared.shard(index));
                 if let Some(running) = self.running.get_mut(&index) {
                     running.lateness.settled(Instant::now(), stages);
                 }
@@ -351,9 +351,9 @@ impl Workers<'_> {
     /// Says that this process is well. Where that can't be written, `fleet health` finds it silent, which is true.
     fn beat(&mut self, mine: &[u32]) {
         match self.member.beat(mine) {
-            Ok(()) => self.unheard = false,
+            Ok(()) => self.unwritten = false,
             Err(error) => {
-                if !std::mem::replace(&mut self.unheard, true) {
+                if !std::mem::replace(&mut self.unwritten, true) {
                     self.progress.report(format!("{error:#}"));
                 }
             }
@@ -365,7 +365,7 @@ impl Workers<'_> {
         self.tired.retain(|_, until| *until > now);
         let mut seen = Seen {
             // A process for one shard has no part in the others'.
-            members: if self.only.is_some() { 1 } else { self.place.members()? },
+            members: if self.only.is_some() { 1 } else { self.shared.members()? },
             mine: u32::try_from(self.running.len()).unwrap_or(u32::MAX),
             ..Seen::default()
         };
@@ -374,15 +374,15 @@ impl Workers<'_> {
             None => 0..self.shards.get(),
         };
         for index in indices {
-            let shard = self.place.shard(index);
+            let shard = self.shared.shard(index);
             if self.late.contains(&index) && !self.running.contains_key(&index) {
                 continue;
             }
             if self.running.contains_key(&index) {
                 seen.open += 1;
-            } else if !self.place.is_finished(shard) {
+            } else if !self.shared.is_finished(shard) {
                 seen.open += 1;
-                if !self.tired.contains_key(&index) && Lease::is_free(&self.place.lease(shard))? {
+                if !self.tired.contains_key(&index) && Lease::is_free(&self.shared.lease(shard))? {
                     seen.free.push(index);
                 }
             }
@@ -394,15 +394,15 @@ impl Workers<'_> {
         match step {
             Step::Take(index) => {
                 let (orders, ordered) = mpsc::unbounded_channel();
-                let shard = self.place.shard(index);
+                let shard = self.shared.shard(index);
                 let start = Start {
                     executable: self.options.executable.clone(),
                     plan_file: self.options.plan.clone(),
                     shard,
-                    lease: self.place.lease(shard),
+                    lease: self.shared.lease(shard),
                     drain: ending::drain(self.options.stop_within),
                 };
-                if let Err(error) = start.run(&self.options.results, self.plan, ordered, self.news.clone()) {
+                if let Err(error) = start.run(&self.options.results, self.plan, ordered, self.update.clone()) {
                     self.died(index, false, Duration::ZERO, &format!("{error:#}"));
                     return;
                 }

@@ -278,7 +278,7 @@ fn a_missing_parent_and_wrong_dates_are_refused_before_anything_is_written() {
 }
 
 #[test]
-fn inspect_says_bad_with_its_exit_code_and_names_what_is_missing() {
+fn inspect_reports_bad_with_its_exit_code_and_names_what_is_missing() {
     let folder = Folder::new();
     folder.done(&["root", "root"]);
     folder.done(&["intermediate", "middle", "root"]);

@@ -73,7 +73,7 @@ fn the_shipped_manifests_are_plans() {
 }
 
 #[test]
-fn a_plan_tells_what_is_more_than_the_quota() {
+fn a_plan_shows_what_is_more_than_the_quota() {
     let words = fleet(&[
         "plan",
         "configs/iot-central.toml",

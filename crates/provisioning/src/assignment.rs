@@ -138,7 +138,7 @@ impl AssignmentCache {
     }
 
     /// Forgets an assignment, so that the next start goes to DPS.
-    pub fn forget(&self, key: &AssignmentKey) -> io::Result<()> {
+    pub fn remove(&self, key: &AssignmentKey) -> io::Result<()> {
         let mut inner = self.lock();
         match inner.known.get(key) {
             Some(Entry {

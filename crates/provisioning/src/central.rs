@@ -45,16 +45,16 @@ pub struct Central {
     retry: RetryPolicy,
     /// Shared by all clones: the service counts what comes from all of them.
     limiter: Option<Arc<Mutex<RateLimiter>>>,
-    tell: Option<Tell>,
+    reporter: Option<Reporter>,
 }
 
-/// Who hears of trouble that may pass.
+/// What reports trouble that may pass.
 #[derive(Clone)]
-struct Tell(Arc<dyn Fn(String) + Send + Sync>);
+struct Reporter(Arc<dyn Fn(String) + Send + Sync>);
 
-impl std::fmt::Debug for Tell {
+impl std::fmt::Debug for Reporter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tell")
+        f.write_str("Reporter")
     }
 }
 
@@ -95,7 +95,7 @@ impl Central {
             authorization,
             retry: RetryPolicy::default(),
             limiter: None,
-            tell: None,
+            reporter: None,
         })
     }
 
@@ -106,16 +106,16 @@ impl Central {
         self
     }
 
-    /// The same client, which says when an answer is late, and why a request is repeated.
+    /// The same client, which reports when an answer is late, and why a request is repeated.
     #[must_use]
-    pub fn on_trouble(mut self, tell: impl Fn(String) + Send + Sync + 'static) -> Self {
-        self.tell = Some(Tell(Arc::new(tell)));
+    pub fn on_trouble(mut self, report: impl Fn(String) + Send + Sync + 'static) -> Self {
+        self.reporter = Some(Reporter(Arc::new(report)));
         self
     }
 
-    fn tell(&self, words: impl FnOnce() -> String) {
-        if let Some(Tell(tell)) = &self.tell {
-            tell(words());
+    fn report(&self, words: impl FnOnce() -> String) {
+        if let Some(Reporter(report)) = &self.reporter {
+            report(words());
         }
     }
 

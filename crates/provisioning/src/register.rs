@@ -114,12 +114,12 @@ impl Registration<'_> {
 
     /// Registers.
     pub async fn run_with(&self, options: &RegistrationOptions) -> Result<Registered, RegistrationError> {
-        self.run_telling(options, || {}).await
+        self.run_reporting(options, || {}).await
     }
 
     /// Registers, and calls `on_throttled` each time when DPS says that it has too much to do: a device may be kept waiting for
     /// minutes.
-    pub async fn run_telling(
+    pub async fn run_reporting(
         &self,
         options: &RegistrationOptions,
         on_throttled: impl Fn(),

@@ -96,7 +96,7 @@ fn a_chain_reaches_the_ca_whether_that_is_the_root_or_the_intermediate_and_with_
 }
 
 #[test]
-fn where_somebody_else_enrolls_a_chain_only_has_to_hold_together() {
+fn where_another_owner_enrolls_a_chain_only_has_to_hold_together() {
     let (folder, ours, theirs) = (Folder::new(), ca("ours"), ca("theirs"));
     let leaf = ours
         .intermediate

@@ -149,7 +149,7 @@ fn an_interrupted_ca_resumes() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once_and_nothing_is_overwritten() {
+fn everything_that_is_wrong_is_reported_at_once_and_nothing_is_overwritten() {
     let certs = tempfile::tempdir().unwrap();
     let folder = open(certs.path(), Issuer::Intermediate, 6).unwrap().folder;
     let leaf = |n: usize| folder.leaf_paths(Generation::FIRST, &format!("thermo-{n:04}"));
@@ -276,7 +276,7 @@ fn names_that_lead_out_of_the_folder_are_refused() {
 }
 
 #[test]
-fn a_device_without_a_complete_generation_is_told_so() {
+fn a_device_without_a_complete_generation_is_named() {
     let certs = tempfile::tempdir().unwrap();
     let error = GroupFolder::new(certs.path(), "thermostats")
         .load_current("thermo-0001")

@@ -241,7 +241,7 @@ fn a_file_that_asks_for_too_many_iterations_is_refused() {
 }
 
 #[test]
-fn no_refusal_tells_the_password_or_the_key() {
+fn no_refusal_contains_the_password_or_the_key() {
     for (certificate, key) in [
         ("modern.pfx", None),
         ("rc2_128.pfx", None),

@@ -569,7 +569,7 @@ fn files_in_the_forms_of_windows_are_read_or_named() {
 }
 
 #[test]
-fn a_chain_file_in_the_wrong_order_is_told_from_a_foreign_key() {
+fn a_chain_file_in_the_wrong_order_differs_from_a_foreign_key() {
     let Some(openssl) = OpenSsl::find() else { return };
     let root = CertificateAuthority::root("root", KeyType::P256, Validity::root(now())).unwrap();
     let leaf = root.leaf("thermo-1", KeyType::P256, Validity::leaf(now())).unwrap();

@@ -107,7 +107,7 @@ async fn device_registers_polls_and_learns_its_hub() {
 }
 
 #[tokio::test]
-async fn refused_device_is_named_with_what_the_service_said_and_leaves_in_order() {
+async fn refused_device_is_named_with_the_words_of_the_service_and_leaves_in_order() {
     let ca = TestCa::new("test root");
     let body = r#"{"errorCode":401002,"trackingId":"8ad0463c","message":"Invalid certificate."}"#;
     let script = dps()
@@ -150,7 +150,7 @@ async fn device_unknown_at_connect_is_not_a_network_error() {
 }
 
 #[tokio::test]
-async fn connection_lost_or_subscription_refused_in_the_middle_is_told_apart() {
+async fn connection_lost_or_subscription_refused_in_the_middle_is_distinguished() {
     let ca = TestCa::new("test root");
     let script = vec![
         dps()
@@ -175,7 +175,7 @@ async fn connection_lost_or_subscription_refused_in_the_middle_is_told_apart() {
 }
 
 #[tokio::test]
-async fn silence_of_dps_is_given_up_and_what_it_said_before_is_kept() {
+async fn silence_of_dps_is_given_up_and_its_last_words_are_kept() {
     let ca = TestCa::new("test root");
     let script = dps()
         .receives(put(2, 1))

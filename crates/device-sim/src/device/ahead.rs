@@ -89,7 +89,7 @@ impl Device {
                 metrics.count_reason(self.group, counter::REGISTER_FAILED, error.reason);
                 info!(device_id = %self.id, reason = error.reason, "{}; stays as it is", shown::text(&error.message));
                 let assigned = self.assigned.clone();
-                self.say(State::Online, |line| {
+                self.report(State::Online, |line| {
                     line.hub = assigned.as_ref().map(|assigned| assigned.hub.to_string());
                     line.leaf_sha256 = assigned.map(|assigned| assigned.leaf_sha256);
                     line.reason = Some(error.reason.to_owned());

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_that_do_not_fit_are_told_beside_the_clock() {
+    fn dates_that_do_not_fit_are_shown_beside_the_clock() {
         let time = UnixTime::since_unix_epoch(Duration::from_secs(1_795_802_400));
         let not_after = UnixTime::since_unix_epoch(Duration::from_secs(1_000_000_000));
         let expired = rustls::CertificateError::ExpiredContext { time, not_after };

@@ -42,7 +42,7 @@ impl Device {
         }
         if self.ask_dps {
             // The cached assignment is no longer valid, also for the next run.
-            self.remember(|cache| cache.forget(&key));
+            self.remember(|cache| cache.remove(&key));
         } else if let Some(assigned) = self.remembered(&key) {
             self.context.metrics.count(self.group, Counter::DevicesAssignmentReused);
             self.accept(assigned, identity, loaded);
@@ -98,7 +98,7 @@ impl Device {
         }
         let (hub, leaf_sha256) = (assigned.hub.to_string(), assigned.leaf_sha256.clone());
         self.assigned = Some(assigned);
-        self.say(State::Pending, |line| {
+        self.report(State::Pending, |line| {
             line.hub = Some(hub);
             line.leaf_sha256 = Some(leaf_sha256);
         });
@@ -170,5 +170,5 @@ pub(super) async fn ask_dps(
     };
     // Counted as it happens: a throttled device may wait for minutes before anything else is reported of it.
     let count = || context.metrics.count(group, Counter::DpsThrottled);
-    registration.run_telling(&options, count).await
+    registration.run_reporting(&options, count).await
 }

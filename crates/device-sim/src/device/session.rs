@@ -194,7 +194,7 @@ impl Device {
         let hub = self.assigned.as_ref().map(|assigned| assigned.hub.to_string());
         let leaf_sha256 = self.assigned.as_ref().map(|assigned| assigned.leaf_sha256.clone());
         info!(device_id = %self.id, hub = hub.as_deref().map(display), "online");
-        self.say(State::Online, |line| {
+        self.report(State::Online, |line| {
             line.hub = hub;
             line.leaf_sha256 = leaf_sha256;
             line.offline_ms = offline.and_then(|offline| u64::try_from(offline.as_millis()).ok());

@@ -116,7 +116,7 @@ impl TemperatureController {
 
     pub(super) fn rebooted(&mut self, now: Timestamp) -> Map<String, Value> {
         for thermostat in &mut self.thermostats {
-            thermostat.forget();
+            thermostat.reset();
         }
         // A long-running command is completed by a property of the command's name
         // (https://learn.microsoft.com/azure/iot-central/core/concepts-telemetry-properties-commands#long-running-commands).

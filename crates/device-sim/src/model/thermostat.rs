@@ -152,7 +152,7 @@ impl Thermostat {
     }
 
     /// The device has restarted.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.maximum = None;
         self.history = History::default();
     }

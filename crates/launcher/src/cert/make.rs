@@ -26,7 +26,7 @@ const MOST_DEVICES: u32 = 1_000_000;
 
 /// Where files go, and what protects them.
 #[derive(Debug, Args)]
-pub(super) struct Place {
+pub(super) struct Output {
     /// The folder of the certificates
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
@@ -39,26 +39,26 @@ pub(super) struct Place {
     force: bool,
 }
 
-impl Place {
+impl Output {
     fn folder(&self) -> CertFolder {
         CertFolder::new(&self.out, self.force)
     }
 
     /// The same, with the CA that signs where `parent` says.
-    fn folder_below(&self, parent: &ParentPlace) -> CertFolder {
+    fn folder_below(&self, parent: &ParentFolder) -> CertFolder {
         parent.of(self.folder())
     }
 }
 
 /// Where the CA that signs is.
 #[derive(Debug, Args)]
-pub(super) struct ParentPlace {
+pub(super) struct ParentFolder {
     /// The folder of the CA that signs, if it is not that of --out
     #[arg(long, value_name = "DIR")]
     ca_dir: Option<PathBuf>,
 }
 
-impl ParentPlace {
+impl ParentFolder {
     pub(super) fn of(&self, folder: CertFolder) -> CertFolder {
         match &self.ca_dir {
             Some(path) => folder.with_parents(path),
@@ -85,7 +85,7 @@ pub(super) struct RootArgs {
     #[command(flatten)]
     when: When,
     #[command(flatten)]
-    place: Place,
+    output: Output,
 }
 
 /// `fleet cert intermediate`
@@ -98,13 +98,13 @@ pub(super) struct IntermediateArgs {
     #[arg(value_name = "PARENT_COMMON_NAME")]
     parent: String,
     #[command(flatten)]
-    parent_place: ParentPlace,
+    parent_folder: ParentFolder,
     #[command(flatten)]
     key: KeyArg,
     #[command(flatten)]
     when: When,
     #[command(flatten)]
-    place: Place,
+    output: Output,
 }
 
 /// `fleet cert device`
@@ -117,7 +117,7 @@ pub(super) struct DeviceArgs {
     #[arg(value_name = "PARENT_COMMON_NAME")]
     parent: Option<String>,
     #[command(flatten)]
-    parent_place: ParentPlace,
+    parent_folder: ParentFolder,
     /// Make so many: COMMON_NAME0001, COMMON_NAME0002, … Their files keep these names as they are. What an interrupted
     /// run has made stays, and the next goes on with what is missing
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DEVICES)))]
@@ -136,7 +136,7 @@ pub(super) struct DeviceArgs {
     #[command(flatten)]
     when: When,
     #[command(flatten)]
-    place: Place,
+    output: Output,
 }
 
 /// `fleet cert verification`
@@ -154,23 +154,23 @@ pub(super) struct VerificationArgs {
     #[command(flatten)]
     when: When,
     #[command(flatten)]
-    place: Place,
+    output: Output,
 }
 
 pub(super) fn root(args: &RootArgs, now: Timestamp) -> Result<u8, Failure> {
-    let spec = spec(args.key.key, args.when, Validity::root(now), &args.place, now);
-    told(args.place.folder().root(&args.common_name, &spec), &spec)
+    let spec = spec(args.key.key, args.when, Validity::root(now), &args.output, now);
+    told(args.output.folder().root(&args.common_name, &spec), &spec)
 }
 
 pub(super) fn intermediate(args: &IntermediateArgs, now: Timestamp) -> Result<u8, Failure> {
-    let spec = spec(args.key.key, args.when, Validity::intermediate(now), &args.place, now);
-    let folder = args.place.folder_below(&args.parent_place);
+    let spec = spec(args.key.key, args.when, Validity::intermediate(now), &args.output, now);
+    let folder = args.output.folder_below(&args.parent_folder);
     told(folder.intermediate(&args.common_name, &args.parent, &spec), &spec)
 }
 
 pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
-    let mut spec = spec(args.key.key, args.when, Validity::leaf(now), &args.place, now);
-    let (folder, parent) = (args.place.folder_below(&args.parent_place), args.parent.as_deref());
+    let mut spec = spec(args.key.key, args.when, Validity::leaf(now), &args.output, now);
+    let (folder, parent) = (args.output.folder_below(&args.parent_folder), args.parent.as_deref());
     let Some(count) = args.count else {
         let done = told(folder.device(&args.common_name, parent, &spec), &spec)?;
         warn_of_name(&args.common_name);
@@ -196,7 +196,7 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
     print(format_args!(
         "{} made in {}, {} there already\n",
         counted(report.made, "certificate", "certificates"),
-        shown::path(&args.place.out),
+        shown::path(&args.output.out),
         counted(report.reused, "was", "were")
     ))?;
     warn_of(&notices);
@@ -208,16 +208,16 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
 }
 
 pub(super) fn verification(args: &VerificationArgs, now: Timestamp) -> Result<u8, Failure> {
-    let spec = spec(KeyType::P256, args.when, Validity::verification(now), &args.place, now);
-    let folder = args.place.folder();
+    let spec = spec(KeyType::P256, args.when, Validity::verification(now), &args.output, now);
+    let folder = args.output.folder();
     told(folder.verification(&args.ca, &args.key, &args.nonce, &spec), &spec)
 }
 
-fn spec(key_type: KeyType, when: When, usually: Validity, place: &Place, now: Timestamp) -> CertSpec {
+fn spec(key_type: KeyType, when: When, usually: Validity, output: &Output, now: Timestamp) -> CertSpec {
     CertSpec {
         key_type,
         validity: when.validity(usually, now),
-        pfx: Some(place.pfx.spec(&place.protection)),
+        pfx: Some(output.pfx.spec(&output.protection)),
     }
 }
 

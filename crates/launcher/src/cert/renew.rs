@@ -10,7 +10,7 @@ use provisioning::certificate::inspect::{self, CertificateFacts};
 use provisioning::certificate::make::{KeyType, Validity};
 use provisioning::identities::{CertFolder, CertSpec, IdentityError, Problems};
 
-use super::make::{ParentPlace, refused};
+use super::make::{ParentFolder, refused};
 use super::when::When;
 use super::{PfxArgs, Protection, warn_of};
 use crate::exit::{Failure, PASSED, print};
@@ -33,7 +33,7 @@ pub(super) struct RenewArgs {
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
     #[command(flatten)]
-    parent_place: ParentPlace,
+    parent_folder: ParentFolder,
     #[command(flatten)]
     protection: Protection,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub(super) struct RenewArgs {
 }
 
 pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
-    let folder = args.parent_place.of(CertFolder::new(&args.out, false));
+    let folder = args.parent_folder.of(CertFolder::new(&args.out, false));
     let spec = CertSpec {
         key_type: args.key,
         validity: args.when.validity(Validity::leaf(now), now),

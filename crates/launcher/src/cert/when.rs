@@ -28,12 +28,12 @@ impl When {
     /// The validity that was asked for; `usually` is for what was not said.
     pub(super) fn validity(self, usually: Validity, now: Timestamp) -> Validity {
         let begin = self.not_before.unwrap_or(usually.not_before);
-        let lasting = |days: u32| SignedDuration::from_hours(i64::from(days) * 24);
+        let period = |days: u32| SignedDuration::from_hours(i64::from(days) * 24);
         // Days are counted from the begin, unless only the end was asked for.
         let counted_from = self.not_before.unwrap_or(now);
         let end = match (self.not_after, self.days) {
             (Some(end), _) => end,
-            (None, Some(days)) => counted_from.checked_add(lasting(days)).unwrap_or(Timestamp::MAX),
+            (None, Some(days)) => counted_from.checked_add(period(days)).unwrap_or(Timestamp::MAX),
             (None, None) => usually.not_after.max(begin),
         };
         Validity {

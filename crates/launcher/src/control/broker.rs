@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_ends_keeps_nobody_waiting() {
+    fn a_process_that_ends_keeps_no_order_waiting() {
         let mut desk = desk(2);
         let (id, mut answered) = order(&mut desk);
         desk.done(1, id, 2);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn who_watches_hears_the_last_line_of_each_device_with_its_certificate_and_then_what_comes() {
+    fn a_watch_gets_the_last_line_of_each_device_with_its_certificate_and_then_each_new_one() {
         let mut desk = desk(1);
         desk.device(&line("b", State::Online, Some("aa")));
         desk.device(&line("a", State::Registering, None));

@@ -23,7 +23,7 @@ pub struct StateLock {
 
 /// Why a state folder can't be had.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum StateLockError {
     /// Another program has it.
     #[error(
         "the state folder `{}` is in use by {by}\nhint: wait until that is over, or give this one another folder: --set fleet.state=PATH",
@@ -65,7 +65,7 @@ impl StateLock {
     /// # Errors
     ///
     /// It is in use, or can't be written.
-    pub fn for_run(folder: &Path) -> Result<Self, PlaceError> {
+    pub fn for_run(folder: &Path) -> Result<Self, StateLockError> {
         Self::take(folder, RUN_LOCK, "another `fleet run` or `fleet roll`")
     }
 
@@ -74,7 +74,7 @@ impl StateLock {
     /// # Errors
     ///
     /// Another roll is at work, or the folder can't be written.
-    pub fn for_roll(folder: &Path) -> Result<Self, PlaceError> {
+    pub fn for_roll(folder: &Path) -> Result<Self, StateLockError> {
         Self::take(folder, ROLL_LOCK, "another roll")
     }
 
@@ -83,9 +83,9 @@ impl StateLock {
     /// # Errors
     ///
     /// Others can write into it.
-    pub fn check(folder: &Path) -> Result<(), PlaceError> {
+    pub fn check(folder: &Path) -> Result<(), StateLockError> {
         match written_by_others(folder) {
-            Ok(Some(mode)) => Err(PlaceError::Shared {
+            Ok(Some(mode)) => Err(StateLockError::Shared {
                 folder: folder.to_owned(),
                 mode,
             }),
@@ -94,8 +94,8 @@ impl StateLock {
         }
     }
 
-    fn take(folder: &Path, name: &str, by: &'static str) -> Result<Self, PlaceError> {
-        let unusable = |reason| PlaceError::Unusable {
+    fn take(folder: &Path, name: &str, by: &'static str) -> Result<Self, StateLockError> {
+        let unusable = |reason| StateLockError::Unusable {
             folder: folder.to_owned(),
             reason,
         };
@@ -104,7 +104,7 @@ impl StateLock {
         let lock = open_lock(&folder.join(name)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(PlaceError::InUse {
+            Err(TryLockError::WouldBlock) => Err(StateLockError::InUse {
                 folder: folder.to_owned(),
                 by,
             }),
@@ -188,7 +188,10 @@ mod tests {
         let error = StateLock::for_run(&folder).unwrap_err().to_string();
         assert!(error.contains("is in use by another `fleet run`"), "{error}");
         let roll = StateLock::for_roll(&folder).unwrap();
-        assert!(matches!(StateLock::for_roll(&folder), Err(PlaceError::InUse { .. })));
+        assert!(matches!(
+            StateLock::for_roll(&folder),
+            Err(StateLockError::InUse { .. })
+        ));
         drop((run, roll));
         StateLock::for_run(&folder).unwrap();
         StateLock::for_roll(&folder).unwrap();

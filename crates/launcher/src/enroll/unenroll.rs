@@ -131,9 +131,9 @@ async fn agreed(removals: &Removals) -> anyhow::Result<bool> {
 
 /// Groups first: a device that is removed while its group is there comes back with its next registration.
 async fn remove(central: &Central, removals: &Removals, progress: ProgressLog) -> anyhow::Result<()> {
-    let tell = |step: Step| progress.report(step);
+    let report = |step: Step| progress.report(step);
     for group in &removals.groups {
-        remove_group(central, group, &tell).await?;
+        remove_group(central, group, &report).await?;
     }
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut work = JoinSet::new();
@@ -142,12 +142,12 @@ async fn remove(central: &Central, removals: &Removals, progress: ProgressLog) -
         let central = central.clone();
         work.spawn(async move {
             let _permit = permit;
-            let tell = |step: Step| {
+            let report = |step: Step| {
                 if index < TOLD {
                     progress.report(step);
                 }
             };
-            remove_device(&central, &device, &tell).await
+            remove_device(&central, &device, &report).await
         });
         while let Some(done) = work.try_join_next() {
             done??;

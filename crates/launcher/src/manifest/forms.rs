@@ -13,7 +13,7 @@ use settings::span::SPAN_FORM;
 use settings::{At, DeValue, Rate, Span, Table, Unreadable};
 
 use super::case::Case;
-use super::values::{LASTING_FORM, Lasting, STAGE_FORM, Stage};
+use super::values::{STAGE_FORM, Stage, VALIDITY_PERIOD_FORM, ValidityPeriod};
 
 /// A value that a manifest can hold, and the form in which it is written.
 pub(super) trait Value: Sized {
@@ -193,8 +193,8 @@ impl Value for bool {
     }
 }
 
-impl Value for Lasting {
-    const FORM: &'static str = LASTING_FORM;
+impl Value for ValidityPeriod {
+    const FORM: &'static str = VALIDITY_PERIOD_FORM;
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         Ok(text(value)?.parse()?)
     }

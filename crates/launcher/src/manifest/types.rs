@@ -16,7 +16,7 @@ use settings::{Rate, Span};
 use super::case::Case;
 use super::roll::Request;
 use super::thresholds::Thresholds;
-use super::values::{Lasting, Stage};
+use super::values::{Stage, ValidityPeriod};
 
 /// A fleet of simulated thermostats, where it registers, and how much it does.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -205,8 +205,8 @@ pub struct Group {
     #[schemars(with = "Option<KeyType>")]
     pub key: KeyType,
     /// How long leaves are valid; 365d when left out. CAs are valid longer.
-    #[schemars(with = "Option<Lasting>")]
-    pub validity: Lasting,
+    #[schemars(with = "Option<ValidityPeriod>")]
+    pub validity: ValidityPeriod,
     /// Whether a second CA is enrolled beside the first, ready to be rolled to; no leaf comes from it until then.
     #[schemars(with = "Option<bool>")]
     pub secondary: bool,
@@ -364,8 +364,8 @@ pub struct Individual {
     #[schemars(with = "Option<KeyType>")]
     pub key: KeyType,
     /// How long the certificates are valid; 365d when left out.
-    #[schemars(with = "Option<Lasting>")]
-    pub validity: Lasting,
+    #[schemars(with = "Option<ValidityPeriod>")]
+    pub validity: ValidityPeriod,
     /// Whether each device has a second certificate of the same common name, and DPS takes either.
     #[schemars(with = "Option<bool>")]
     pub secondary: bool,

@@ -8,7 +8,7 @@ use settings::{Span, written_as_text};
 
 /// How long a certificate is valid, such as `365d` or `12h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lasting(pub SignedDuration);
+pub struct ValidityPeriod(pub SignedDuration);
 
 /// A piece of the load profile, such as `100%@10s`: the share of the fleet that is online at its end, and how long it takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,10 +20,10 @@ pub struct Stage {
 }
 
 /// The accepted forms, as problems and the JSON Schema name them.
-pub(super) const LASTING_FORM: &str = r#"a time from "1m" to "36500d", such as "365d" or "12h""#;
+pub(super) const VALIDITY_PERIOD_FORM: &str = r#"a time from "1m" to "36500d", such as "365d" or "12h""#;
 pub(super) const STAGE_FORM: &str = r#"a share of the fleet and the time in which it is reached, such as "100%@10s""#;
 
-impl FromStr for Lasting {
+impl FromStr for ValidityPeriod {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -37,21 +37,21 @@ impl FromStr for Lasting {
             ));
         }
         // Days of 24 hours: a certificate knows neither time zones nor summer time.
-        let lasting = span
+        let period = span
             .to_duration(SpanRelativeTo::days_are_24_hours())
             .map_err(|_| format!("`{text}` is too long"))?;
-        match lasting {
-            _ if lasting.is_negative() => Err(format!("`{text}` is negative")),
-            _ if lasting < SignedDuration::from_mins(1) => Err(format!("`{text}` is shorter than a minute")),
-            _ if lasting > SignedDuration::from_hours(36_500 * 24) => {
+        match period {
+            _ if period.is_negative() => Err(format!("`{text}` is negative")),
+            _ if period < SignedDuration::from_mins(1) => Err(format!("`{text}` is shorter than a minute")),
+            _ if period > SignedDuration::from_hours(36_500 * 24) => {
                 Err(format!("`{text}` is longer than a hundred years"))
             }
-            _ => Ok(Self(lasting)),
+            _ => Ok(Self(period)),
         }
     }
 }
 
-impl fmt::Display for Lasting {
+impl fmt::Display for ValidityPeriod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minutes = self.0.as_mins();
         let seconds = self.0.as_secs() % 60;
@@ -69,7 +69,7 @@ impl fmt::Display for Lasting {
     }
 }
 
-impl Default for Lasting {
+impl Default for ValidityPeriod {
     /// A year.
     fn default() -> Self {
         Self(SignedDuration::from_hours(365 * 24))
@@ -104,7 +104,7 @@ impl fmt::Display for Stage {
     }
 }
 
-written_as_text!(Lasting, LASTING_FORM, r"^\s*([0-9.]+\s*[a-z]+\s*)+$");
+written_as_text!(ValidityPeriod, VALIDITY_PERIOD_FORM, r"^\s*([0-9.]+\s*[a-z]+\s*)+$");
 written_as_text!(Stage, STAGE_FORM, r"^[0-9.]+\s*%\s*@\s*([0-9.]+\s*[a-zµ]+\s*)+$");
 
 #[cfg(test)]
@@ -121,11 +121,11 @@ mod tests {
             ("36500d", 876_000, "36500d"),
             ("48h", 48, "2d"),
         ] {
-            let lasting: Lasting = text.parse().unwrap();
-            let read = (lasting.0.as_hours(), lasting.to_string());
+            let period: ValidityPeriod = text.parse().unwrap();
+            let read = (period.0.as_hours(), period.to_string());
             assert_eq!(read, (hours, shown.to_owned()), "{text}");
         }
-        assert_eq!("90s".parse::<Lasting>().unwrap().to_string(), "1m30s");
+        assert_eq!("90s".parse::<ValidityPeriod>().unwrap().to_string(), "1m30s");
         for text in [
             "",
             "365",
@@ -139,7 +139,7 @@ mod tests {
             "soon",
             "d",
         ] {
-            assert!(text.parse::<Lasting>().is_err(), "{text}");
+            assert!(text.parse::<ValidityPeriod>().is_err(), "{text}");
         }
     }
 

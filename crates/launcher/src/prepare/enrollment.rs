@@ -31,7 +31,7 @@ pub struct How {
     /// The date.
     pub now: Timestamp,
     /// Whether what was found as it should be is told, too.
-    pub tell_found: bool,
+    pub report_found: bool,
     /// Where steps are told.
     pub progress: ProgressLog,
 }
@@ -44,9 +44,9 @@ pub struct How {
 /// The application refused, or holds something else under our names.
 pub async fn enroll(central: &Central, enrollments: &Enrollments<'_>, how: How) -> anyhow::Result<Outcome> {
     let progress = how.progress;
-    let tell = |step: Step| progress.report(step);
+    let report = |step: Step| progress.report(step);
     let changes = |step: Step| {
-        if how.tell_found || !matches!(step, Step::TemplateFound { .. }) {
+        if how.report_found || !matches!(step, Step::TemplateFound { .. }) {
             progress.report(step);
         }
     };
@@ -55,11 +55,11 @@ pub async fn enroll(central: &Central, enrollments: &Enrollments<'_>, how: How) 
         outcome |= publish_template(central, model, &template(model)?, &changes).await?;
     }
     for group in &enrollments.groups {
-        outcome |= enroll_group(central, &group.describe(how.attest)?, how.now, &tell).await?;
+        outcome |= enroll_group(central, &group.describe(how.attest)?, how.now, &report).await?;
     }
     let silent = |_: Step| {};
     for (index, device) in enrollments.individuals.iter().enumerate() {
-        let reporter: &(dyn Fn(Step) + Send + Sync) = if index < TOLD { &tell } else { &silent };
+        let reporter: &(dyn Fn(Step) + Send + Sync) = if index < TOLD { &report } else { &silent };
         let (id, primary) = (&device.id, device.primary_pem()?);
         outcome |= enroll_individual(central, id, id, primary, device.secondary.as_deref(), reporter).await?;
     }

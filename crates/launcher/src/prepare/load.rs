@@ -9,7 +9,7 @@ use crate::manifest::values::Stage;
 /// The stages so that they take `duration` together: cut short at that moment, or with more time at the last share above
 /// zero, before the fleet goes offline.
 #[must_use]
-pub fn lasting(stages: &[Stage], duration: Span) -> Vec<Stage> {
+pub fn period(stages: &[Stage], duration: Span) -> Vec<Stage> {
     let total: Duration = stages.iter().map(|stage| stage.over.0).sum();
     if duration.0 <= total {
         cut(stages, duration.0)
@@ -80,15 +80,15 @@ mod tests {
             ("12s", &["100%@10s", "100%@2s"]),
             ("45s", &["100%@10s", "100%@30s", "0%@5s"]),
         ] {
-            assert_eq!(lasting(&all, duration.parse().unwrap()), stages(expected), "{duration}");
+            assert_eq!(period(&all, duration.parse().unwrap()), stages(expected), "{duration}");
         }
     }
 
     #[test]
     fn a_longer_duration_holds_the_fleet_before_it_goes_offline() {
         let all = stages(&["100%@10s", "80%@5s", "0%@5s"]);
-        let longer = lasting(&all, "1m".parse().unwrap());
+        let longer = period(&all, "1m".parse().unwrap());
         assert_eq!(longer, stages(&["100%@10s", "80%@5s", "80%@40s", "0%@5s"]));
-        assert_eq!(lasting(&[], "5s".parse().unwrap()), stages(&["100%@5s"]));
+        assert_eq!(period(&[], "5s".parse().unwrap()), stages(&["100%@5s"]));
     }
 }

@@ -25,9 +25,9 @@ use crate::progress::ProgressLog;
 /// A person does not wait longer for the first word.
 const WITHIN: Duration = Duration::from_secs(3);
 
-/// A place that has to answer, and the key of the manifest that names it.
+/// A server that has to answer, and the key of the manifest that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct Remote {
     host: String,
     port: u16,
     key: &'static str,
@@ -37,7 +37,7 @@ struct Place {
     ca: Option<PathBuf>,
 }
 
-/// What a look at a place has found.
+/// What a look at a server has found.
 #[derive(Debug)]
 enum Found {
     /// It answers and is trusted.
@@ -54,11 +54,11 @@ enum Found {
 ///
 /// It does not, with what to check.
 pub async fn application(target: &Target, progress: ProgressLog) -> Result<(), Failure> {
-    let place = match target {
-        Target::IotCentral(target) => place_of(&target.app, target.endpoint.ca.as_deref()),
+    let remote = match target {
+        Target::IotCentral(target) => remote_of(&target.app, target.endpoint.ca.as_deref()),
         Target::Dps(_) | Target::Emulator(_) => None,
     };
-    answers(place, progress).await
+    answers(remote, progress).await
 }
 
 /// Makes sure that the application and DPS answer, for devices that are about to start on this machine.
@@ -72,21 +72,21 @@ pub async fn application_and_dps(target: &Target, progress: ProgressLog) -> Resu
         Target::IotCentral(target) => Some(&target.endpoint),
         Target::Emulator(_) => None,
     };
-    let place = endpoint.map(|endpoint| Place {
+    let remote = endpoint.map(|endpoint| Remote {
         host: endpoint.dps_endpoint.clone(),
         port: endpoint.port,
         key: "target.dps_endpoint",
         plain: false,
         ca: endpoint.ca.clone(),
     });
-    tokio::try_join!(application(target, progress), answers(place, progress))?;
+    tokio::try_join!(application(target, progress), answers(remote, progress))?;
     Ok(())
 }
 
-async fn answers(place: Option<Place>, progress: ProgressLog) -> Result<(), Failure> {
-    let Some(place) = place else { return Ok(()) };
+async fn answers(remote: Option<Remote>, progress: ProgressLog) -> Result<(), Failure> {
+    let Some(remote) = remote else { return Ok(()) };
     let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
-    match look(&place, &proxies).await.map_err(Failure::Refused)? {
+    match look(&remote, &proxies).await.map_err(Failure::Refused)? {
         Found::Good => Ok(()),
         Found::Unsure(words) => {
             progress.report(format!("warning: {words}"));
@@ -96,8 +96,8 @@ async fn answers(place: Option<Place>, progress: ProgressLog) -> Result<(), Fail
     }
 }
 
-/// The place in an address, whose form the manifest has checked.
-fn place_of(app: &str, ca: Option<&Path>) -> Option<Place> {
+/// The server in an address, whose form the manifest has checked.
+fn remote_of(app: &str, ca: Option<&Path>) -> Option<Remote> {
     let (scheme, rest) = app.split_once("://")?;
     let authority = rest.split('/').next()?;
     let plain = scheme != "https";
@@ -106,7 +106,7 @@ fn place_of(app: &str, ca: Option<&Path>) -> Option<Place> {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
         _ => (authority, default),
     };
-    Some(Place {
+    Some(Remote {
         host: host.trim_matches(['[', ']']).to_owned(),
         port,
         key: "target.app",
@@ -115,74 +115,74 @@ fn place_of(app: &str, ca: Option<&Path>) -> Option<Place> {
     })
 }
 
-async fn look(place: &Place, proxies: &Proxies) -> anyhow::Result<Found> {
-    let Place { host, port, .. } = place;
-    if place.plain {
-        return Ok(look_without_tls(place).await);
+async fn look(remote: &Remote, proxies: &Proxies) -> anyhow::Result<Found> {
+    let Remote { host, port, .. } = remote;
+    if remote.plain {
+        return Ok(look_without_tls(remote).await);
     }
-    let roots = match &place.ca {
+    let roots = match &remote.ca {
         None => TrustRoots::WebPki,
         Some(path) => TrustRoots::Certificates(load::certificates(path).context("`target.ca` can't be used")?),
     };
     let proxy = proxies.to(host, *port).context("HTTPS_PROXY can't be used")?;
     let by_proxy = proxy.is_some();
     let endpoint =
-        Endpoint::new(host, *port, Tls::new(roots)?).with_context(|| format!("`{}` can't be used", place.key))?;
+        Endpoint::new(host, *port, Tls::new(roots)?).with_context(|| format!("`{}` can't be used", remote.key))?;
     Ok(match probe(&endpoint.through(proxy), WITHIN).await {
         Ok(()) => Found::Good,
-        Err(error) => found(place, by_proxy, &error),
+        Err(error) => found(remote, by_proxy, &error),
     })
 }
 
-async fn look_without_tls(place: &Place) -> Found {
-    let Place { host, port, .. } = place;
+async fn look_without_tls(remote: &Remote) -> Found {
+    let Remote { host, port, .. } = remote;
     let source = match timeout(WITHIN, TcpStream::connect((host.as_str(), *port))).await {
         Ok(Ok(_)) => return Found::Good,
         Ok(Err(source)) => source,
         Err(_) => io::ErrorKind::TimedOut.into(),
     };
-    Found::Bad(unreachable(place, false, &source))
+    Found::Bad(unreachable(remote, false, &source))
 }
 
 /// What an error means, and what to check.
-fn found(place: &Place, by_proxy: bool, error: &ConnectError) -> Found {
-    let Place { host, port, .. } = place;
-    let (key, hint) = (named(place, by_proxy), advice(by_proxy));
+fn found(remote: &Remote, by_proxy: bool, error: &ConnectError) -> Found {
+    let Remote { host, port, .. } = remote;
+    let (key, hint) = (named(remote, by_proxy), advice(by_proxy));
     match error {
         ConnectError::Dns { host, source } => Found::Bad(
             anyhow!("{host}: the name does not resolve: {source}")
                 .hint(format!("check {key} and the DNS of this machine{hint}")),
         ),
-        ConnectError::Tcp { source, .. } => Found::Bad(unreachable(place, by_proxy, source)),
+        ConnectError::Tcp { source, .. } => Found::Bad(unreachable(remote, by_proxy, source)),
         ConnectError::TimedOut { phase: Phase::Dns, .. } => Found::Bad(
             anyhow!("{host}: no answer from DNS within {} s", WITHIN.as_secs()).hint(format!(
                 "check the network and the DNS of this machine, and {key}{hint}"
             )),
         ),
         ConnectError::TimedOut { phase: Phase::Tcp, .. } => {
-            Found::Bad(unreachable(place, by_proxy, &io::ErrorKind::TimedOut.into()))
+            Found::Bad(unreachable(remote, by_proxy, &io::ErrorKind::TimedOut.into()))
         }
         ConnectError::Proxy { proxy, source } => Found::Bad(
             anyhow!("the proxy {proxy} does not connect to {host} port {port}: {source}").hint(format!(
                 "check HTTPS_PROXY and NO_PROXY, that the proxy lets port {port} through, and `{}`",
-                place.key
+                remote.key
             )),
         ),
-        ConnectError::Tls { source, .. } => handshake(place, source),
+        ConnectError::Tls { source, .. } => handshake(remote, source),
         ConnectError::TimedOut { .. } => Found::Unsure(format!(
             "{host} does not finish the TLS handshake on port {port} within {} s\n  check `{}`, and that TLS is spoken there",
             WITHIN.as_secs(),
-            place.key
+            remote.key
         )),
         other => Found::Unsure(format!("{host} port {port}: {other}")),
     }
 }
 
 /// Which key, or variable, names the host that our own socket goes to.
-fn named(place: &Place, by_proxy: bool) -> String {
+fn named(remote: &Remote, by_proxy: bool) -> String {
     match by_proxy {
         true => "HTTPS_PROXY".to_owned(),
-        false => format!("`{}`", place.key),
+        false => format!("`{}`", remote.key),
     }
 }
 
@@ -193,9 +193,9 @@ fn advice(by_proxy: bool) -> &'static str {
     }
 }
 
-fn unreachable(place: &Place, by_proxy: bool, error: &io::Error) -> anyhow::Error {
-    let (key, hint) = (named(place, by_proxy), advice(by_proxy));
-    let Place { host, port, .. } = place;
+fn unreachable(remote: &Remote, by_proxy: bool, error: &io::Error) -> anyhow::Error {
+    let (key, hint) = (named(remote, by_proxy), advice(by_proxy));
+    let Remote { host, port, .. } = remote;
     if by_proxy {
         return anyhow!("the proxy on the way to {host} can't be reached: {error}")
             .hint(format!("check {key} and NO_PROXY"));
@@ -211,8 +211,8 @@ fn unreachable(place: &Place, by_proxy: bool, error: &io::Error) -> anyhow::Erro
 }
 
 /// What is wrong with the certificate, or whatever else a handshake failed for.
-fn handshake(place: &Place, failure: &TlsFailure) -> Found {
-    let Place { host, port, key, .. } = place;
+fn handshake(remote: &Remote, failure: &TlsFailure) -> Found {
+    let Remote { host, port, key, .. } = remote;
     if let Some(dates) = clock::words(failure, Timestamp::now()) {
         return Found::Bad(
             anyhow!("{host} port {port} can't be trusted: {dates}")
@@ -220,7 +220,7 @@ fn handshake(place: &Place, failure: &TlsFailure) -> Found {
         );
     }
     let (wrong, hint) = match failure {
-        TlsFailure::Tls(rustls::Error::InvalidCertificate(error)) => certificate(error, place),
+        TlsFailure::Tls(rustls::Error::InvalidCertificate(error)) => certificate(error, remote),
         TlsFailure::Tls(rustls::Error::InvalidMessage(_)) => (
             "what answers there does not speak TLS".to_owned(),
             format!("check `{key}` and the port"),
@@ -235,9 +235,9 @@ fn handshake(place: &Place, failure: &TlsFailure) -> Found {
 }
 
 /// What is wrong with a certificate, and what to check.
-fn certificate(error: &CertificateError, place: &Place) -> (String, String) {
-    let key = place.key;
-    match (error, &place.ca) {
+fn certificate(error: &CertificateError, remote: &Remote) -> (String, String) {
+    let key = remote.key;
+    match (error, &remote.ca) {
         (CertificateError::UnknownIssuer, Some(ca)) => (
             format!("its certificate does not come from a CA in `{}`", shown::path(ca)),
             format!(
@@ -267,8 +267,8 @@ mod tests {
 
     use super::*;
 
-    fn at(host: &str, port: u16) -> Place {
-        Place {
+    fn at(host: &str, port: u16) -> Remote {
+        Remote {
             host: host.to_owned(),
             port,
             key: "target.app",
@@ -298,8 +298,8 @@ mod tests {
         ] {
             let plain = app.starts_with("http:");
             assert_eq!(
-                place_of(app, None),
-                Some(Place {
+                remote_of(app, None),
+                Some(Remote {
                     plain,
                     ..at(host, port)
                 }),
@@ -312,15 +312,15 @@ mod tests {
     async fn what_does_not_answer_is_named_with_its_key() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let plain = Place {
+        let plain = Remote {
             plain: true,
             ..at("127.0.0.1", port)
         };
         let none = Proxies::default();
         assert!(matches!(look(&plain, &none).await.unwrap(), Found::Good));
         drop(listener);
-        for place in [plain, at("127.0.0.1", port)] {
-            let refused = bad(look(&place, &none).await.unwrap());
+        for remote in [plain, at("127.0.0.1", port)] {
+            let refused = bad(look(&remote, &none).await.unwrap());
             assert!(
                 refused.starts_with(&format!(
                     "127.0.0.1 refuses connections on port {port}\nhint: check `target.app`"
@@ -333,7 +333,7 @@ mod tests {
         assert!(unknown.contains("`target.app`"), "{unknown}");
     }
 
-    /// The place `dps.invalid`, which only a proxy can find, with a CA to trust.
+    /// The server `dps.invalid`, which only a proxy can find, with a CA to trust.
     async fn behind_a_proxy(trusted: &TestCa, signer: &TestCa) -> Found {
         let config = signer.server_config(&["dps.invalid"], ClientCertificate::Optional);
         let server = Server::start_with(config, vec![Connection::new()]).await;
@@ -343,11 +343,11 @@ mod tests {
         std::fs::write(&ca, trusted.pem()).unwrap();
         let address = format!("http://user:secret@127.0.0.1:{}", proxy.port());
         let proxies = Proxies::from_environment(|name| (name == "HTTPS_PROXY").then(|| address.clone()));
-        let place = Place {
+        let remote = Remote {
             ca: Some(ca),
             ..at("dps.invalid", server.port())
         };
-        look(&place, &proxies).await.unwrap()
+        look(&remote, &proxies).await.unwrap()
     }
 
     #[tokio::test]
@@ -374,8 +374,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_has_to_mend_is_told_from_what_may_pass() {
-        let place = at("dps.example", 8883);
+    fn what_a_person_has_to_repair_differs_from_what_may_pass() {
+        let remote = at("dps.example", 8883);
         let tls = |error| ConnectError::Tls {
             server_name: "dps.example".into(),
             source: TlsFailure::Tls(error),
@@ -406,13 +406,13 @@ mod tests {
                 "does not speak TLS",
             ),
         ] {
-            let said = bad(found(&place, false, &error));
+            let said = bad(found(&remote, false, &error));
             assert!(said.contains(words) && said.contains("hint: "), "{said}");
         }
         let closed = ConnectError::Tls {
             server_name: "dps.example".into(),
             source: TlsFailure::Io(io::ErrorKind::UnexpectedEof.into()),
         };
-        assert!(matches!(found(&place, false, &closed), Found::Unsure(_)));
+        assert!(matches!(found(&remote, false, &closed), Found::Unsure(_)));
     }
 }

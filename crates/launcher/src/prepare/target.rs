@@ -102,7 +102,7 @@ impl Preparation<'_> {
         let how = How {
             attest: Attest::Prove,
             now: self.now,
-            tell_found: false,
+            report_found: false,
             progress: self.progress,
         };
         enrollment::enroll(&application.central, &enrollments, how)

@@ -105,7 +105,7 @@ impl Child {
     }
 
     /// Writes a line to its stdin. One that has ended hears nothing, which its end tells.
-    pub async fn say(&mut self, line: &str) {
+    pub async fn write_line(&mut self, line: &str) {
         if let Some(stdin) = &mut self.stdin
             && stdin.write_all(format!("{line}\n").as_bytes()).await.is_err()
         {

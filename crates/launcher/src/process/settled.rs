@@ -21,7 +21,7 @@ impl RegistrationBarrier {
     }
 
     /// Takes a change of a device's state. True at the one that was the last to settle.
-    pub(crate) fn hear(&mut self, device: &DeviceLine) -> bool {
+    pub(crate) fn handle(&mut self, device: &DeviceLine) -> bool {
         let over = device.hub.is_some() || matches!(device.state, State::BackingOff | State::Parked);
         if !over || self.settled.len() >= self.devices {
             return false;
@@ -43,12 +43,12 @@ mod tests {
     }
 
     #[test]
-    fn the_last_device_to_register_or_fail_is_said_once() {
+    fn the_last_device_to_register_or_fail_is_reported_once() {
         let mut settled = RegistrationBarrier::new(2);
-        assert!(!settled.hear(&line("a", "registering", None)));
-        assert!(!settled.hear(&line("a", "backing_off", None)));
-        assert!(!settled.hear(&line("a", "parked", None)));
-        assert!(settled.hear(&line("b", "pending", Some("hub"))));
-        assert!(!settled.hear(&line("b", "parked", None)));
+        assert!(!settled.handle(&line("a", "registering", None)));
+        assert!(!settled.handle(&line("a", "backing_off", None)));
+        assert!(!settled.handle(&line("a", "parked", None)));
+        assert!(settled.handle(&line("b", "pending", Some("hub"))));
+        assert!(!settled.handle(&line("b", "parked", None)));
     }
 }

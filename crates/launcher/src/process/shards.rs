@@ -23,14 +23,14 @@ pub struct Event {
     /// Which process, from 0.
     pub process: usize,
     /// What.
-    pub news: Update,
+    pub update: Update,
 }
 
 /// What a process said or what happened to it.
 #[derive(Debug)]
 pub enum Update {
     /// A line.
-    Said(Line),
+    Line(Line),
     /// Something that is no line.
     Garbled(String),
     /// It has ended. `finished` when it had said so before.
@@ -53,7 +53,7 @@ pub struct Shards {
 
 #[derive(Debug, Clone)]
 enum Order {
-    Say(Arc<str>),
+    Write(Arc<str>),
     Stop,
     Kill,
 }
@@ -99,9 +99,9 @@ impl Shards {
     }
 
     /// Sends a control line to all of them.
-    pub fn say(&self, control: &Control) {
+    pub fn send(&self, control: &Control) {
         let line = serde_json::to_string(control).expect("a control line can be written");
-        self.order(&Order::Say(line.into()));
+        self.order(&Order::Write(line.into()));
     }
 
     /// Lets all of them drain and stop.
@@ -139,9 +139,9 @@ async fn follow(
     mut orders: mpsc::UnboundedReceiver<Order>,
     events: mpsc::UnboundedSender<Event>,
 ) {
-    let tell = |news| {
+    let send = |update| {
         // There is no listener any more when the launcher leaves at once.
-        let _ = events.send(Event { process, news });
+        let _ = events.send(Event { process, update });
     };
     let mut finished = false;
     let mut obeying = true;
@@ -151,14 +151,14 @@ async fn follow(
                 Ok(Some(line)) => match serde_json::from_str(&line) {
                     Ok(line) => {
                         finished |= matches!(line, Line::End { .. });
-                        tell(Update::Said(line));
+                        send(Update::Line(line));
                     }
-                    Err(_) => tell(Update::Garbled(line)),
+                    Err(_) => send(Update::Garbled(line)),
                 },
                 Ok(None) | Err(_) => break,
             },
             order = orders.recv(), if obeying => match order {
-                Some(Order::Say(line)) => if timeout(TAKEN_WITHIN, child.say(&line)).await.is_err() {
+                Some(Order::Write(line)) => if timeout(TAKEN_WITHIN, child.write_line(&line)).await.is_err() {
                     // Its pipe is full: it has not read for long, and would not hear that it is to stop either.
                     child.kill();
                 },
@@ -174,12 +174,12 @@ async fn follow(
             how = child.ended() => break how,
             order = orders.recv(), if obeying => match order {
                 Some(Order::Kill) => child.kill(),
-                Some(Order::Stop | Order::Say(_)) => child.stop(),
+                Some(Order::Stop | Order::Write(_)) => child.stop(),
                 None => obeying = false,
             },
         }
     };
-    tell(Update::Ended {
+    send(Update::Ended {
         name: child.name().to_owned(),
         finished,
         how,

@@ -40,7 +40,12 @@ enum Known {
 }
 
 /// Says which devices of a manifest are blocked, while the run goes on. Dropping the result ends the asking.
-pub(crate) fn say_blocked(manifest: &Manifest, state: &Path, central: &Central, progress: ProgressLog) -> JoinSet<()> {
+pub(crate) fn report_blocked(
+    manifest: &Manifest,
+    state: &Path,
+    central: &Central,
+    progress: ProgressLog,
+) -> JoinSet<()> {
     let scopes = scopes(manifest, state);
     let service = Service::new(central.clone(), progress);
     let mut asking = JoinSet::new();
@@ -128,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocked_devices_are_said_with_the_command_that_lets_them_in() {
+    fn blocked_devices_are_reported_with_the_command_that_unblocks_them() {
         let ids = |count: u32| (1..=count).map(|number| format!("t-{number}")).collect::<BTreeSet<_>>();
         let said = |group, count, known| words(group, &ids(count), &known).unwrap_or_default();
         assert_eq!(said(Some("g"), 0, Known::Damaged), "");

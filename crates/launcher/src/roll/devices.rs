@@ -15,7 +15,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The devices, as far as they have been heard of.
 #[derive(Debug)]
-pub(crate) struct Crowd {
+pub(crate) struct LiveDevices {
     live: RunHandle,
     lines: mpsc::UnboundedReceiver<DeviceLine>,
     seen: BTreeMap<String, DeviceLine>,
@@ -30,26 +30,26 @@ pub(crate) struct Moved {
     pub(crate) missing: BTreeMap<String, String>,
 }
 
-impl Crowd {
+impl LiveDevices {
     pub(crate) async fn watch(live: RunHandle) -> Result<Self, LiveError> {
         let lines = live.watch().await?;
-        let mut crowd = Self {
+        let mut live_devices = Self {
             live,
             lines,
             seen: BTreeMap::new(),
         };
-        crowd.catch_up();
-        Ok(crowd)
+        live_devices.catch_up();
+        Ok(live_devices)
     }
 
     /// Takes up what has been said meanwhile.
     pub(crate) fn catch_up(&mut self) {
         while let Ok(line) = self.lines.try_recv() {
-            self.hear(line);
+            self.handle(line);
         }
     }
 
-    fn hear(&mut self, mut line: DeviceLine) {
+    fn handle(&mut self, mut line: DeviceLine) {
         if let Some(known) = self.seen.remove(&line.id) {
             line.leaf_sha256 = line.leaf_sha256.or(known.leaf_sha256);
             line.hub = line.hub.or(known.hub);
@@ -110,7 +110,7 @@ impl Crowd {
                 }
             };
             let (id, offline) = (line.id.clone(), line.offline_ms);
-            self.hear(line);
+            self.handle(line);
             let Some(now) = self.seen.get(&id).filter(|_| waiting.contains(&id)) else {
                 continue;
             };
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_device_has_come_over_when_it_is_online_with_the_new_certificate_or_registered_while_nobody_wants_it() {
+    async fn a_device_has_come_over_when_it_is_online_with_the_new_certificate_or_registered_while_not_wanted() {
         let before = vec![
             line("awake", State::Online, Some("old"), None),
             line("slow", State::Online, Some("old"), None),
@@ -208,13 +208,13 @@ mod tests {
             line("awake", State::Connecting, None, None),
             line("awake", State::Online, Some("new-awake"), Some(120)),
         ];
-        let mut crowd = Crowd::watch(run(before, after)).await.unwrap();
-        assert_eq!(crowd.online_with("awake", "old"), Some(None));
+        let mut live_devices = LiveDevices::watch(run(before, after)).await.unwrap();
+        assert_eq!(live_devices.online_with("awake", "old"), Some(None));
         let wave: Vec<String> = ["awake", "slow", "resting", "stopped", "stranger"]
             .map(Into::into)
             .into();
         let leaves = wave.iter().map(|id| (id.clone(), format!("new-{id}"))).collect();
-        let moved = crowd
+        let moved = live_devices
             .bring_over(&wave, &leaves, None, Duration::from_secs(60), ProgressLog::begin())
             .await
             .unwrap();
@@ -226,6 +226,6 @@ mod tests {
             ("stranger".to_owned(), "the run does not know it".to_owned()),
         ]);
         assert_eq!(moved.missing, missing);
-        assert_eq!(crowd.online_with("awake", "new-awake"), Some(Some(120)));
+        assert_eq!(live_devices.online_with("awake", "new-awake"), Some(Some(120)));
     }
 }

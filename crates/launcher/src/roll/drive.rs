@@ -11,7 +11,7 @@ use iot_protocol::shown;
 use jiff::Timestamp;
 
 use super::Request;
-use super::devices::{Crowd, Moved};
+use super::devices::{LiveDevices, Moved};
 use super::group::GroupWork;
 use super::individuals::IndividualsWork;
 use super::journal::{Journal, Rolled};
@@ -47,7 +47,7 @@ struct Roll<'a> {
     path: PathBuf,
     service: &'a Service,
     work: Work<'a>,
-    crowd: Option<Crowd>,
+    live_devices: Option<LiveDevices>,
     trials: Option<Trials>,
     progress: ProgressLog,
     /// The certificates that devices are to use; known when they are issued.
@@ -131,8 +131,8 @@ pub(super) async fn drive(
         orders: orders(request, work.ids().len()),
         path,
         service: &service,
-        crowd: match live {
-            Some(live) => Some(Crowd::watch(live).await.context("can't ask the run")?),
+        live_devices: match live {
+            Some(live) => Some(LiveDevices::watch(live).await.context("can't ask the run")?),
             None => None,
         },
         trials: match &status {
@@ -192,7 +192,7 @@ async fn begun<'a>(
             .filter(|id| enabled.contains_key(id))
             .partition(|id| request.let_in || enabled.get(id) == Some(&true));
         if !before.is_empty() {
-            service.say(format!(
+            service.report_line(format!(
                 "blocked already, so this roll does not let them in: {}; --let-in does",
                 some_of(&before)
             ));
@@ -353,7 +353,7 @@ impl Roll<'_> {
             issued,
             old_taken: self.work.old_taken().await?,
             // Blocked devices could not come back by themselves; without a run they are registered from here.
-            live: self.crowd.is_some() || (self.journal.case.is_breach() && self.trials.is_some()),
+            live: self.live_devices.is_some() || (self.journal.case.is_breach() && self.trials.is_some()),
             waiting: Vec::new(),
             missing: self.missing.keys().cloned().collect(),
             tried: self.tried.is_some(),
@@ -364,11 +364,11 @@ impl Roll<'_> {
         if self.leaves.is_empty() {
             self.leaves = self.work.leaves()?;
         }
-        if let Some(crowd) = &mut self.crowd {
-            crowd.catch_up();
+        if let Some(live_devices) = &mut self.live_devices {
+            live_devices.catch_up();
             // Who was brought over just before an interruption, or came over by itself.
             for (id, leaf) in &self.leaves {
-                if let Some(offline) = crowd.online_with(id, leaf) {
+                if let Some(offline) = live_devices.online_with(id, leaf) {
                     self.journal.over.entry(id.clone()).or_insert(offline);
                     self.missing.remove(id);
                 }
@@ -392,11 +392,11 @@ impl Roll<'_> {
         if !let_in.is_empty() {
             self.service.set_enabled(&let_in, true).await?;
         }
-        let Moved { over, missing } = match &mut self.crowd {
-            Some(crowd) => {
+        let Moved { over, missing } = match &mut self.live_devices {
+            Some(live_devices) => {
                 let (over, within) = (self.request.over, self.request.return_within);
                 let within = over.unwrap_or_default() + within;
-                crowd
+                live_devices
                     .bring_over(wave, &self.leaves, over, within, self.progress)
                     .await?
             }
@@ -470,7 +470,7 @@ impl Roll<'_> {
                     continue;
                 }
             };
-            let hub = self.crowd.as_ref().and_then(|crowd| crowd.hub(id));
+            let hub = self.live_devices.as_ref().and_then(|live_devices| live_devices.hub(id));
             let hub = trials.hub(id, &identity, hub).await;
             let dps = if old_taken {
                 // It would be taken, as it has to be, and the device would lose its hub.
@@ -495,8 +495,8 @@ impl Roll<'_> {
 
     /// The hub has taken an old certificate back: the device has to register again with its new one.
     async fn heal(&self, id: &String) {
-        let healed = match &self.crowd {
-            Some(crowd) => crowd
+        let healed = match &self.live_devices {
+            Some(live_devices) => live_devices
                 .reregister(std::slice::from_ref(id), None)
                 .await
                 .map(drop)

@@ -111,7 +111,7 @@ impl GroupWork<'_> {
         let provisioning::central::schema::response::GroupAttestation::X509 { x509 } = group.attestation else {
             return Ok(false);
         };
-        Ok(matches!(x509.signing_certificates.place_of(&ours), Some((_, true))))
+        Ok(matches!(x509.signing_certificates.slot_of(&ours), Some((_, true))))
     }
 
     /// Whether an old CA still stands in the enrollment.
@@ -160,8 +160,8 @@ impl GroupWork<'_> {
             attest: Attest::Prove,
             instead_of: &instead_of,
         };
-        let tell = |step| self.service.report(step);
-        put_ca(&self.service.central, self.name(), &ca, self.now, &tell).await?;
+        let report = |step| self.service.report(step);
+        put_ca(&self.service.central, self.name(), &ca, self.now, &report).await?;
         Ok(())
     }
 
@@ -183,10 +183,10 @@ impl GroupWork<'_> {
 
     pub(crate) async fn remove_old(&self, notes: &GroupNotes) -> anyhow::Result<()> {
         let held = self.held().await?;
-        let tell = |step| self.service.report(step);
+        let report = |step| self.service.report(step);
         for (slot, sha1) in held {
             if notes.old.iter().any(|(_, old)| *old == sha1) {
-                remove_ca(&self.service.central, self.name(), slot, &sha1, &tell).await?;
+                remove_ca(&self.service.central, self.name(), slot, &sha1, &report).await?;
             }
         }
         Ok(())
@@ -237,12 +237,12 @@ fn choose(
         Some((sha1, ours.get(sha1).copied()))
     };
     let slots = [Slot::Primary, Slot::Secondary];
-    let place_of = |wanted| {
+    let slot_of = |wanted| {
         slots
             .into_iter()
             .find(|slot| generation_in(*slot).is_some_and(|(_, held)| held == Some(wanted)))
     };
-    if let Some(there) = place_of(new) {
+    if let Some(there) = slot_of(new) {
         // It was enrolled beforehand.
         return match asked {
             Some(asked) if asked != there => Err(anyhow!(
@@ -271,7 +271,7 @@ fn choose(
         };
     }
     let preferred = match case {
-        Case::GroupBreach => place_of(current),
+        Case::GroupBreach => slot_of(current),
         _ => None,
     };
     let empty = || slots.into_iter().find(|slot| generation_in(*slot).is_none());
@@ -281,7 +281,7 @@ fn choose(
         .ok_or_else(|| {
             let foreigner = slots.into_iter().find_map(|slot| Some((slot, generation_in(slot)?)));
             match foreigner {
-                Some((slot, (sha1, _))) if place_of(current).is_none() => foreign(slot, sha1),
+                Some((slot, (sha1, _))) if slot_of(current).is_none() => foreign(slot, sha1),
                 _ => anyhow!("both slots of the enrollment are taken, one of them by a certificate that is not ours")
                     .hint("remove that first"),
             }
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn the_new_ca_gets_the_place_that_is_not_in_use_and_places_alternate() {
+    fn the_new_ca_gets_the_slot_that_is_not_in_use_and_slots_alternate() {
         use Slot::{Primary, Secondary};
         let (second, third) = (FIRST.next(), FIRST.next().next());
         for (held, current, new, expected) in [
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_breach_the_new_ca_takes_the_place_of_the_stolen_one() {
+    fn after_a_breach_the_new_ca_takes_the_slot_of_the_stolen_one() {
         use Slot::{Primary, Secondary};
         let (second, third) = (FIRST.next(), FIRST.next().next());
         for (held, current, new, expected) in [
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_needed_or_not_ours_is_refused() {
+    fn a_slot_that_is_needed_or_not_ours_is_refused() {
         use Slot::{Primary, Secondary};
         let second = FIRST.next();
         let chosen = |held: &[(Slot, &str)], asked| chosen(Case::GroupExpiry, held, FIRST, second, asked);

@@ -102,8 +102,8 @@ impl<'a> IndividualsWork<'a> {
     pub(crate) fn made(&self, notes: &Notes) -> anyhow::Result<bool> {
         for (id, notes) in notes {
             let folder = self.folder(id)?;
-            for (place, old) in &notes.replaced {
-                match folder.facts(*place)? {
+            for (slot, old) in &notes.replaced {
+                match folder.facts(*slot)? {
                     Some(facts) if Some(&facts.sha1) != old.as_ref() => {}
                     _ => return Ok(false),
                 }
@@ -158,8 +158,8 @@ impl<'a> IndividualsWork<'a> {
     pub(crate) async fn make(&self, notes: &Notes) -> anyhow::Result<String> {
         let mut work = Vec::new();
         for (id, notes) in notes {
-            for (place, old) in &notes.replaced {
-                work.push((self.spec(id)?.clone(), *place, old.clone()));
+            for (slot, old) in &notes.replaced {
+                work.push((self.spec(id)?.clone(), *slot, old.clone()));
             }
         }
         let (count, kept) = (work.len(), work.iter().any(|(_, _, old)| old.is_some()));
@@ -210,8 +210,8 @@ impl<'a> IndividualsWork<'a> {
             secondary: secondary.as_deref(),
         };
         self.seen.lock().await.remove(id);
-        let tell = |step| self.service.report(step);
-        put_individual(&self.service.central, id, &certificates, &tell).await?;
+        let report = |step| self.service.report(step);
+        put_individual(&self.service.central, id, &certificates, &report).await?;
         Ok(())
     }
 
@@ -232,8 +232,8 @@ impl<'a> IndividualsWork<'a> {
     /// Puts a spare certificate into the place of the old one, since the primary place can't be empty.
     pub(crate) async fn remove_old(&self, notes: &Notes) -> anyhow::Result<()> {
         for (id, notes) in notes {
-            if let Some(place) = notes.replaced_last {
-                self.replace(vec![(self.spec(id)?.clone(), place, Some(notes.old.clone()))])
+            if let Some(slot) = notes.replaced_last {
+                self.replace(vec![(self.spec(id)?.clone(), slot, Some(notes.old.clone()))])
                     .await?;
                 self.put(id).await?;
             }

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_tells_how_long_devices_were_offline() {
+    fn the_summary_shows_how_long_devices_were_offline() {
         let report = Report::new(findings(End::Done, Verdict::Refused("401002".into())));
         assert_eq!(
             report.summary(),

@@ -141,7 +141,7 @@ mod tests {
     const MORE: &str = "group.a.devices.count=5";
 
     #[test]
-    fn a_roll_takes_what_the_run_was_told_by_set() {
+    fn a_roll_uses_the_settings_of_the_run() {
         let run = figures(&manifest(&[MORE]).unwrap()).unwrap();
         let with = |_: &[String]| manifest(&[MORE]);
         let (taken, told) = as_the_run_has_it(manifest(&[]).unwrap(), &run, &[MORE.to_owned()], with).unwrap();

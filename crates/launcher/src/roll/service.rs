@@ -24,7 +24,7 @@ impl Service {
         self.progress.report(step);
     }
 
-    pub(crate) fn say(&self, words: String) {
+    pub(crate) fn report_line(&self, words: String) {
         self.progress.report(words);
     }
 

@@ -275,7 +275,7 @@ impl Watch {
 
     /// Notes that a device has registered once or failed to.
     fn settle(&mut self, device: &DeviceLine) {
-        if self.settled.hear(device) {
+        if self.settled.handle(device) {
             let now = Instant::now();
             self.stages_over = Some(now + self.agenda.begin());
             self.clock.begin(now);
@@ -329,7 +329,7 @@ impl Watch {
         loop {
             tokio::select! {
                 event = events.recv() => match event {
-                    Some(event) => self.hear(event, &shards),
+                    Some(event) => self.handle(event, &shards),
                     None => return self.outcome.clone(),
                 },
                 death = death_of(emulator) => {
@@ -345,7 +345,7 @@ impl Watch {
                 Some(question) = questions.recv() => if let Some(control) = self.desk.ask(question) {
                     self.pause_or_resume(control.action);
                     self.log.order(self.clock.at_s(Instant::now()), &control);
-                    shards.say(&control);
+                    shards.send(&control);
                 },
                 _ = seconds.tick() => self.second(&shards),
                 _ = progress.tick() => {
@@ -409,12 +409,12 @@ impl Watch {
         }
     }
 
-    fn hear(&mut self, event: Event, shards: &Shards) {
+    fn handle(&mut self, event: Event, shards: &Shards) {
         if let Some(last) = self.last_line.get_mut(event.process) {
-            *last = (!matches!(event.news, Update::Ended { .. })).then(Instant::now);
+            *last = (!matches!(event.update, Update::Ended { .. })).then(Instant::now);
         }
-        match event.news {
-            Update::Said(Line::Stats(stats)) => {
+        match event.update {
+            Update::Line(Line::Stats(stats)) => {
                 self.figures(event.process, stats.into());
                 let (acked, outstanding) = (
                     self.measurements.totals.counter(counter::TELEMETRY_ACKED),
@@ -427,21 +427,21 @@ impl Watch {
                 let registered = self.measurements.totals.counter(counter::DEVICES_REGISTERED);
                 self.throttling.reported(throttled, registered, self.progress.elapsed());
             }
-            Update::Said(Line::Device(device)) => {
+            Update::Line(Line::Device(device)) => {
                 self.desk.device(&device);
                 self.settle(&device);
                 self.hear_of(device);
             }
-            Update::Said(Line::Done { id, devices }) => {
+            Update::Line(Line::Done { id, devices }) => {
                 self.log.done(id, devices);
                 self.desk.done(event.process, id, devices);
             }
-            Update::Said(Line::Refused { id, message }) => {
+            Update::Line(Line::Refused { id, message }) => {
                 if !self.desk.refused(event.process, id, &message) {
                     self.progress.report(format!("a control line was refused: {message}"));
                 }
             }
-            Update::Said(Line::Ready { .. } | Line::End { .. }) => {}
+            Update::Line(Line::Ready { .. } | Line::End { .. }) => {}
             Update::Garbled(line) => self.progress.report(format!(
                 "process {}/{} wrote a line that isn't part of the protocol: {line}",
                 event.process, self.processes

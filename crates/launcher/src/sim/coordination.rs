@@ -38,19 +38,19 @@ struct Run {
 
 /// The folder, seen by one process.
 #[derive(Debug)]
-pub struct Place {
+pub struct SharedFolder {
     results: PathBuf,
     run: Run,
 }
 
-impl Place {
+impl SharedFolder {
     /// Makes the folders where they are missing.
     ///
     /// # Errors
     ///
     /// They can't be made.
     pub fn open(results: &Path, run_id: &str, shards: NonZeroU32) -> Result<Self, Failure> {
-        let place = Self {
+        let shared = Self {
             results: results.to_owned(),
             run: Run {
                 run_id: run_id.to_owned(),
@@ -58,7 +58,7 @@ impl Place {
             },
         };
         keep::try_folder("--results", &members(results))?;
-        Ok(place)
+        Ok(shared)
     }
 
     /// Joins the run; `None` while others are busy with another one, or with this one in another number of shards.
@@ -224,34 +224,34 @@ fn free<T>(locked: Result<T, LeaseError>) -> anyhow::Result<Option<T>> {
 mod tests {
     use super::*;
 
-    fn place(results: &Path, run_id: &str, shards: u32) -> Place {
-        Place::open(results, run_id, NonZeroU32::new(shards).unwrap()).unwrap()
+    fn shared(results: &Path, run_id: &str, shards: u32) -> SharedFolder {
+        SharedFolder::open(results, run_id, NonZeroU32::new(shards).unwrap()).unwrap()
     }
 
     #[test]
     fn many_processes_join_one_run_and_none_another_one_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let results = folder.path();
-        let first = place(results, "one", 4).join().unwrap().unwrap();
-        let second = place(results, "one", 4).join().unwrap().unwrap();
-        let other_run = place(results, "two", 4);
-        let other_number = place(results, "one", 5);
+        let first = shared(results, "one", 4).join().unwrap().unwrap();
+        let second = shared(results, "one", 4).join().unwrap().unwrap();
+        let other_run = shared(results, "two", 4);
+        let other_number = shared(results, "one", 5);
         assert!(other_run.join().unwrap().is_none());
         assert!(other_number.join().unwrap().is_none());
         drop(first);
         assert!(other_run.join().unwrap().is_none());
         drop(second);
         let _joined = other_number.join().unwrap().unwrap();
-        assert!(place(results, "one", 4).join().unwrap().is_none());
+        assert!(shared(results, "one", 4).join().unwrap().is_none());
     }
 
     #[test]
     fn devices_that_are_still_there_keep_another_run_from_beginning() {
         let folder = tempfile::tempdir().unwrap();
-        let first = place(folder.path(), "one", 4);
+        let first = shared(folder.path(), "one", 4);
         drop(first.join().unwrap().unwrap());
         let orphan = Lease::take(&first.lease(first.shard(2))).unwrap();
-        let next = place(folder.path(), "two", 1);
+        let next = shared(folder.path(), "two", 1);
         assert!(next.join().unwrap().is_none());
         drop(orphan);
         assert!(next.join().unwrap().is_some());
@@ -261,19 +261,19 @@ mod tests {
     fn a_process_is_counted_while_it_is_there_and_well_while_it_writes() {
         let folder = tempfile::tempdir().unwrap();
         let (results, pid) = (folder.path(), std::process::id());
-        let place = place(results, "one", 4);
+        let shared = shared(results, "one", 4);
         let now = Timestamp::now();
         assert!(health(results, pid, now).is_err());
-        let mut member = place.enter().unwrap();
+        let mut member = shared.enter().unwrap();
         member.beat(&[10, 11]).unwrap();
         member.beat(&[1]).unwrap();
         assert_eq!(fs::read_to_string(&member.path).unwrap(), "[1]");
-        assert_eq!(place.members().unwrap(), 1);
+        assert_eq!(shared.members().unwrap(), 1);
         health(results, pid, now).unwrap();
         let later = health(results, pid, now + SignedDuration::from_mins(1)).unwrap_err();
         assert!(later.to_string().contains("has been silent for"), "{later}");
         drop(member);
-        assert_eq!(place.members().unwrap(), 0);
+        assert_eq!(shared.members().unwrap(), 0);
         let gone = health(results, pid, now).unwrap_err().to_string();
         assert!(gone.ends_with("has ended"), "{gone}");
     }

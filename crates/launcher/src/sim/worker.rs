@@ -77,7 +77,7 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// Starts the process. It obeys `orders` and tells `news`, the last of which is its end.
+    /// Starts the process. It obeys `orders` and tells `update`, the last of which is its end.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Start {
         results: &Path,
         plan: &Plan,
         orders: mpsc::UnboundedReceiver<Order>,
-        news: mpsc::UnboundedSender<(u32, Update)>,
+        update: mpsc::UnboundedSender<(u32, Update)>,
     ) -> anyhow::Result<()> {
         let recorder = Recorder::begin(results, plan, self.shard)?;
         let arguments = [
@@ -120,7 +120,7 @@ impl Start {
             child,
             recorder,
             orders,
-            news,
+            update,
             started: false,
             settled: RegistrationBarrier::default(),
             ended: None,
@@ -144,7 +144,7 @@ struct Keeper {
     child: Child,
     recorder: Recorder,
     orders: mpsc::UnboundedReceiver<Order>,
-    news: mpsc::UnboundedSender<(u32, Update)>,
+    update: mpsc::UnboundedSender<(u32, Update)>,
     started: bool,
     settled: RegistrationBarrier,
     ended: Option<EndReason>,
@@ -157,7 +157,7 @@ impl Keeper {
         loop {
             tokio::select! {
                 line = stdout.next_line() => match line {
-                    Ok(Some(line)) => self.hear(&line),
+                    Ok(Some(line)) => self.handle(&line),
                     Ok(None) | Err(_) => return,
                 },
                 Some(order) = self.orders.recv() => self.obey(order),
@@ -165,7 +165,7 @@ impl Keeper {
         }
     }
 
-    fn hear(&mut self, line: &str) {
+    fn handle(&mut self, line: &str) {
         let written = match serde_json::from_str(line) {
             Ok(Line::Ready { devices, .. }) => {
                 self.started = true;
@@ -182,7 +182,7 @@ impl Keeper {
                 self.recorder.end(reason)
             }
             Ok(Line::Device(device)) => {
-                if self.settled.hear(&device) {
+                if self.settled.handle(&device) {
                     self.report(Update::RegistrationBarrier);
                 }
                 Ok(())
@@ -230,8 +230,8 @@ impl Keeper {
         }
     }
 
-    fn report(&self, news: Update) {
+    fn report(&self, update: Update) {
         // There is no listener any more when the process leaves at once.
-        let _ = self.news.send((self.index, news));
+        let _ = self.update.send((self.index, update));
     }
 }

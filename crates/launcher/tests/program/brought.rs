@@ -161,7 +161,7 @@ fn children_see_the_password_that_they_need_and_no_token() {
 }
 
 #[test]
-fn everything_that_is_wrong_with_them_is_told_before_anything_starts() {
+fn everything_that_is_wrong_with_them_is_reported_before_anything_starts() {
     let own = Own::new();
     let now = Timestamp::now();
     let stranger = CertificateAuthority::root("a stranger", KeyType::P256, Validity::root(now)).unwrap();
@@ -228,7 +228,7 @@ fn a_locked_file_without_a_password_is_refused_with_the_key_of_the_manifest() {
 }
 
 #[test]
-fn what_inspect_warns_of_is_said_once_before_a_run() {
+fn what_inspect_warns_of_is_reported_once_before_a_run() {
     let own = Own::new();
     let all = fs::read_to_string(own.fleet.path("byo/byo-0001_fullchain.pem")).unwrap();
     // The root between leaf and intermediate is an unusual order, which not every service takes.

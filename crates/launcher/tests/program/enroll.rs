@@ -264,7 +264,7 @@ fn an_enrollment_that_stopped_after_any_step_is_completed() {
 }
 
 #[test]
-fn a_group_of_somebody_else_is_left_alone() {
+fn a_group_of_another_owner_is_left_alone() {
     let world = World::new();
     let fleet = &world.fleet;
     let stranger = Fleet::new("");
@@ -336,7 +336,7 @@ fn an_emulator_of_the_manifest_remembers_its_enrollments_for_the_next_run() {
 }
 
 #[test]
-fn whoever_enrolls_by_hand_gets_files_and_steps() {
+fn enrolling_by_hand_gets_files_and_steps() {
     let target =
         "kind = \"iot-central\"\napp = \"https://contoso.azureiotcentral.com\"\napi_token = { env = \"UNSET\" }";
     let fleet = Fleet::new(&manifest(target, SHORT));

@@ -81,7 +81,7 @@ fn too_few_file_handles_once_the_soft_limit_is_raised() {
 }
 
 #[test]
-fn certificates_that_cannot_be_used_are_told_all_at_once() {
+fn certificates_that_cannot_be_used_are_reported_all_at_once() {
     let fleet = Fleet::new(&manifest(EMULATOR, SHORT));
     let now = Timestamp::now();
     let certs = fleet.path("certs/small");

@@ -106,7 +106,7 @@ fn dps_verdicts(report: &Value, expected: &str) {
 }
 
 #[test]
-fn a_groups_ca_is_rolled_before_it_expires_and_back_into_the_first_place_the_next_time() {
+fn a_groups_ca_is_rolled_before_it_expires_and_back_into_the_first_slot_the_next_time() {
     let rolling = Rolling::begin();
     let first = rolling.roll(&["--case", "group-expiry", "--wave", "50%"]).expect(0);
     for words in [
@@ -251,7 +251,7 @@ fn a_roll_of_a_group_that_is_killed_after_any_step_finishes_when_it_is_run_again
 }
 
 #[test]
-fn a_roll_after_a_breach_that_is_killed_after_any_step_finishes_and_leaves_nobody_blocked() {
+fn a_roll_after_a_breach_that_is_killed_after_any_step_finishes_and_leaves_no_device_blocked() {
     let rolling = Rolling::begin();
     for words in ["devices blocked", "uploaded as", "leaves issued", "let in again"] {
         interrupted(&rolling, &["group-breach"], words);
@@ -325,7 +325,7 @@ fn what_can_not_be_rolled_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn a_run_rolls_by_itself_when_its_manifest_says_so_and_reports_it() {
+fn a_run_rolls_by_itself_when_its_manifest_has_the_event_and_reports_it() {
     let events = r#"
 [load]
 stages = ["100%@1s", "100%@12s", "0%@500ms"]
@@ -473,7 +473,7 @@ fn a_roll_beside_a_run_of_other_figures_takes_those_or_is_refused() {
 }
 
 #[test]
-fn a_run_says_at_its_start_which_devices_a_roll_without_a_journal_has_blocked() {
+fn a_run_reports_at_its_start_which_devices_a_roll_without_a_journal_has_blocked() {
     let rolling = Rolling::begin();
     let mut stopped = rolling.fleet.start(&["roll", "fleet.toml", "--case", "group-breach"]);
     stopped.wait_for("10 devices blocked");

@@ -46,13 +46,13 @@ fn an_assignment_is_found_after_a_restart_by_its_whole_key_only() {
 }
 
 #[test]
-fn the_last_word_counts_and_forgetting_is_one() {
+fn the_last_line_counts_and_a_removal_is_one() {
     let dir = tempfile::tempdir().unwrap();
     let cache = AssignmentCache::open(dir.path(), ONLY).unwrap();
     cache.store(&key("a"), hub("one")).unwrap();
     cache.store(&key("a"), hub("two")).unwrap();
     cache.store(&key("b"), hub("one")).unwrap();
-    cache.forget(&key("b")).unwrap();
+    cache.remove(&key("b")).unwrap();
     drop(cache);
 
     let cache = AssignmentCache::open(dir.path(), ONLY).unwrap();
@@ -72,7 +72,7 @@ fn another_number_of_shards_finds_everything_and_its_newer_word_counts() {
     let whole = AssignmentCache::open(dir.path(), ONLY).unwrap();
     assert_eq!(whole.len(), 2);
     whole.store(&key("thermo-0"), hub("new")).unwrap();
-    whole.forget(&key("thermo-1")).unwrap();
+    whole.remove(&key("thermo-1")).unwrap();
     drop(whole);
 
     // Twice, since the first opening may rewrite a file.
@@ -130,11 +130,11 @@ fn a_file_does_not_grow_from_run_to_run() {
 }
 
 #[test]
-fn forgetting_what_is_not_known_writes_nothing() {
+fn removing_what_is_not_there_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     AssignmentCache::open(dir.path(), ONLY)
         .unwrap()
-        .forget(&key("a"))
+        .remove(&key("a"))
         .unwrap();
     assert_eq!(fs::read(dir.path().join("assignments-0-of-1.jsonl")).unwrap(), b"");
 }

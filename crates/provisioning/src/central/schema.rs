@@ -155,7 +155,7 @@ pub mod response {
         }
 
         /// Where the certificate with this SHA-1 thumbprint stands, and whether it is verified.
-        pub fn place_of(&self, sha1: &str) -> Option<(Slot, bool)> {
+        pub fn slot_of(&self, sha1: &str) -> Option<(Slot, bool)> {
             [Slot::Primary, Slot::Secondary].into_iter().find_map(|slot| {
                 let certificate = self.get(slot)?;
                 (certificate.sha1().as_deref() == Some(sha1)).then_some((slot, certificate.verified))

@@ -189,7 +189,7 @@ impl Request<'_> {
             };
             tracing::warn!(%error, pause_ms = pause.as_millis(), "request to IoT Central failed, will be repeated");
             self.central
-                .tell(|| format!("{error}; trying again in {:.1} s", pause.as_secs_f64()));
+                .report(|| format!("{error}; trying again in {:.1} s", pause.as_secs_f64()));
             tokio::time::sleep(pause).await;
         }
     }
@@ -200,7 +200,7 @@ impl Request<'_> {
         if let Ok(answer) = tokio::time::timeout(LATE, &mut attempt).await {
             return answer;
         }
-        self.central.tell(|| {
+        self.central.report(|| {
             let host = self.url.host_str().unwrap_or_default();
             format!(
                 "no answer from {host} for {} s: {}; still waiting",

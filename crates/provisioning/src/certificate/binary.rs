@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_have_is_told_apart() {
+    fn the_kinds_of_files_that_people_have_are_distinguished() {
         let (version, number) = ([2, 1, 0], [2, 1, 1]);
         let (octets, inner) = ([4, 1, 7], [0x30, 0]);
         let oid = [6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 7, 2];

@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_file_is_named_with_what_the_system_said() {
+    fn an_unreadable_file_is_named_with_the_words_of_the_system() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("absent.pem");
         let text = Identity::load(&path, &path).unwrap_err().to_string();

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encrypted_key_is_told_from_a_missing_one() {
+    fn an_encrypted_key_differs_from_a_missing_one() {
         let modern = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
         let traditional =
             b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";

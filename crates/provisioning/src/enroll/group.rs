@@ -243,7 +243,7 @@ async fn prove(
 }
 
 fn is_verified(group: &EnrollmentGroup, sha1: &str) -> bool {
-    needed::signing_certificates(group).is_ok_and(|slots| matches!(slots.place_of(sha1), Some((_, true))))
+    needed::signing_certificates(group).is_ok_and(|slots| matches!(slots.slot_of(sha1), Some((_, true))))
 }
 
 impl Needed<'_> {

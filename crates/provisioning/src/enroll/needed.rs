@@ -38,11 +38,11 @@ pub(super) fn for_group<'a>(
     let mut taken = [Slot::Primary, Slot::Secondary].map(|slot| slots.get(slot).map(thumbprint));
     let mut needed = Vec::new();
     for (ca, preferred) in spec.authorities().zip([Slot::Primary, Slot::Secondary]) {
-        let (slot, work) = match slots.place_of(ca.sha1()) {
+        let (slot, work) = match slots.slot_of(ca.sha1()) {
             Some((slot, true)) => (slot, Work::Nothing),
             Some((slot, false)) => (slot, Work::Verification),
             None => {
-                let slot = free_place(spec, ca, preferred, &taken)?;
+                let slot = free_slot(spec, ca, preferred, &taken)?;
                 taken[index(slot)] = Some(ca.sha1().to_owned());
                 (slot, Work::UploadAndVerification)
             }
@@ -57,7 +57,7 @@ pub(super) fn for_group<'a>(
 }
 
 /// The CA's own place, or the other one where another CA of ours has it, as after a roll.
-fn free_place(
+fn free_slot(
     spec: &EnrollmentGroupSpec<'_>,
     ca: &GroupCa<'_>,
     preferred: Slot,
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn each_ca_stays_where_it_is_and_what_is_missing_takes_a_free_place() {
+    fn each_ca_stays_where_it_is_and_what_is_missing_takes_a_free_slot() {
         let (one, two) = (ca("one"), ca("two"));
         let (a, b) = (one.facts().sha1.as_str(), two.facts().sha1.as_str());
         let (verified, not) = (true, false);

@@ -52,7 +52,7 @@ mod tests {
     use crate::certificate::pem::certificates;
 
     #[test]
-    fn what_is_sent_says_which_enrollment_it_is_for() {
+    fn what_is_sent_shows_which_enrollment_it_is_for() {
         let now: Timestamp = "2026-11-23T15:00:00Z".parse().unwrap();
         let root = CertificateAuthority::root("root", KeyType::P256, Validity::root(now)).unwrap();
         let between = root

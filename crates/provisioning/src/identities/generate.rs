@@ -8,11 +8,11 @@
 //! # use provisioning::identities::{Issuer, Problems, GroupSpec};
 //! # fn roll(now: Timestamp) -> Result<(), Problems> {
 //! let spec = GroupSpec::new(Path::new("certs/demo"), "thermostats", Issuer::Intermediate);
-//! let folder = wanted.folder();
+//! let folder = spec.folder();
 //! let old = folder.current_ca()?;
-//! let new = wanted.open_or_create_ca(old.next(), now)?;       // also the one that `secondary` has made already
+//! let new = spec.open_or_create_ca(old.next(), now)?;       // also the one that `secondary` has made already
 //! // … enroll `new.authority(Issuer::Root)` …
-//! let issued = wanted.issue(new.generation, ["thermo-0001"], now, &|_, _| {})?;
+//! let issued = spec.issue(new.generation, ["thermo-0001"], now, &|_, _| {})?;
 //! issued.make_current()?;                                     // connections from here on show the new leaf
 //! // … let the devices register again, then remove the certificate in `folder.ca_cert(old, Issuer::Root)` …
 //! # Ok(())

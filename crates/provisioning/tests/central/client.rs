@@ -240,7 +240,7 @@ async fn the_token_does_not_follow_a_next_link_to_another_server() {
 }
 
 #[tokio::test]
-async fn a_refusal_carries_what_the_service_said_and_is_not_repeated() {
+async fn a_refusal_carries_the_words_of_the_service_and_is_not_repeated() {
     let script = Script::play(|_| {
         vec![step(
             "GET /enrollmentGroups/thermostats",
@@ -285,7 +285,7 @@ async fn an_answer_that_is_not_the_services_own_is_shown_shortened() {
 }
 
 #[tokio::test]
-async fn a_throttled_request_waits_as_long_as_it_was_told() {
+async fn a_throttled_request_waits_as_long_as_the_service_asks_for() {
     let script = Script::play(|_| {
         vec![
             step("GET /devices/lab", 429, error("TooManyRequests", "Slow down.")).retry_after(1),

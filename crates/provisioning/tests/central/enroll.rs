@@ -216,7 +216,7 @@ async fn a_service_that_does_not_show_what_it_accepted_is_not_believed() {
 }
 
 #[tokio::test]
-async fn two_cas_take_the_two_places_of_an_edge_group_by_word_alone() {
+async fn two_cas_take_the_two_slots_of_an_edge_group_by_word_alone() {
     let (root, next) = (root(), root());
     let (first, second) = (&root.facts().sha1, &next.facts().sha1);
     let mut wanted = wanted(&root);
@@ -285,7 +285,7 @@ async fn a_ca_without_its_key_is_uploaded_and_waits_for_its_owner() {
 }
 
 #[tokio::test]
-async fn a_ca_is_put_into_the_place_that_was_chosen_and_replaces_only_what_it_may() {
+async fn a_ca_is_put_into_the_slot_that_was_chosen_and_replaces_only_what_it_may() {
     let (old, new) = (root(), root());
     let (gone, ours) = (&old.facts().sha1, &new.facts().sha1);
     let with = |sha1: &str, verified| group(&json!({"secondary": slot(sha1, verified)}));
@@ -338,7 +338,7 @@ async fn a_ca_is_put_into_the_place_that_was_chosen_and_replaces_only_what_it_ma
 }
 
 #[tokio::test]
-async fn a_place_is_emptied_only_of_the_certificate_that_was_named() {
+async fn a_slot_is_emptied_only_of_the_certificate_that_was_named() {
     let root = root();
     let ours = &root.facts().sha1;
     let full = group(&json!({"primary": slot(ours, true)}));

@@ -108,7 +108,7 @@ async fn the_socket_of_a_dead_run_is_no_run_and_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_none_is_refused_and_the_next_one_is_heard() {
+async fn an_invalid_line_is_refused_and_the_next_one_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let (live, _says) = run();
     let _serving = serve(folder.path(), live).unwrap();

@@ -8,12 +8,12 @@ use settings::{At, Document, Table};
 
 use crate::manifest::forms::{GroupId, Typed};
 use crate::manifest::types::Group;
-use crate::manifest::values::Lasting;
+use crate::manifest::values::ValidityPeriod;
 
 /// The keys that groups and individuals share.
 pub(super) struct Common {
     pub(super) key: KeyType,
-    pub(super) validity: Lasting,
+    pub(super) validity: ValidityPeriod,
     pub(super) secondary: bool,
 }
 
@@ -23,8 +23,8 @@ pub(super) fn common(table: &Table<'_>) -> Common {
             .optional::<KeyType>("key")
             .map_or_else(KeyType::default, |at| at.value),
         validity: table
-            .optional::<Lasting>("validity")
-            .map_or(Lasting::default(), |at| at.value),
+            .optional::<ValidityPeriod>("validity")
+            .map_or(ValidityPeriod::default(), |at| at.value),
         secondary: table.optional::<bool>("secondary").is_some_and(|at| at.value),
     }
 }

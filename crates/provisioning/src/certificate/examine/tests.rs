@@ -54,7 +54,7 @@ fn what_we_make_is_what_azure_takes() {
 }
 
 #[test]
-fn a_certificate_is_told_in_full() {
+fn a_certificate_is_shown_in_full() {
     let root = root();
     let made = root.leaf("thermo-1", KeyType::Rsa2048, Validity::leaf(now())).unwrap();
     let examined = examine(made.cert_pem().as_bytes(), "f", &request()).unwrap();
@@ -120,7 +120,7 @@ fn the_common_name_is_compared_with_the_registration_id() {
 }
 
 #[test]
-fn names_that_dps_or_central_refuse_are_told_apart() {
+fn names_that_dps_or_central_refuse_are_distinguished() {
     let about = |id: &str| objections(leaf(id).cert_pem(), &request());
     assert!(about("a b")[0].contains("can't be a registration id"));
     assert!(about("thermo.")[0].contains("can't be a registration id"));

@@ -221,7 +221,7 @@ fn final_refusals_end_the_registration_on_put_and_on_get() {
 }
 
 #[test]
-fn refusal_carries_what_the_service_said() {
+fn refusal_carries_the_words_of_the_service() {
     let body = r#"{"errorCode":401002,"trackingId":"8ad0463c","message":"Invalid certificate.","info":{}}"#;
     let failure = Rig::asking().fails(401, None, body);
     assert_eq!(
