@@ -38,7 +38,7 @@ pub fn words(failure: &TlsFailure, now: Timestamp) -> Option<String> {
             )
         }
         OutOfDate::Ours => {
-            format!("the server says that our certificate has expired; this machine's clock says {now:.0}")
+            format!("the server reports that our certificate has expired; this machine's clock says {now:.0}")
         }
     })
 }
@@ -94,7 +94,7 @@ mod tests {
             (
                 Error::AlertReceived(AlertDescription::CertificateExpired),
                 Some(
-                    "the server says that our certificate has expired; this machine's clock says 2026-11-27T18:00:00Z",
+                    "the server reports that our certificate has expired; this machine's clock says 2026-11-27T18:00:00Z",
                 ),
             ),
             (Error::InvalidCertificate(CertificateError::UnknownIssuer), None),

@@ -93,7 +93,7 @@ pub enum ShardUnknown {
         text: String,
     },
     /// There are fewer shards.
-    #[error("{place} says shard {text}, but of {count} shards, counted from 0, the last one is {}", count.get() - 1)]
+    #[error("{place} names shard {text}, but of {count} shards, counted from 0, the last one is {}", count.get() - 1)]
     Beyond {
         /// Where.
         place: &'static str,
@@ -156,7 +156,7 @@ mod tests {
         let error = resolve("auto/4", None, Some("sim-4")).unwrap_err();
         assert_eq!(
             error,
-            "the host's name says shard 4, but of 4 shards, counted from 0, the last one is 3"
+            "the host's name names shard 4, but of 4 shards, counted from 0, the last one is 3"
         );
         for bad in ["auto/0", "auto/", "auto", "4/4"] {
             assert!(bad.parse::<ShardChoice>().is_err(), "{bad}");

@@ -74,7 +74,7 @@ fn the_same_seed_and_id_send_the_same_bodies() {
         };
         assert_eq!(bodies(), bodies());
     }
-    // A literal, so that a change of everybody's telemetry does not pass unnoticed.
+    // A literal, so that a change of all telemetry does not pass unnoticed.
     assert_eq!(
         thermostat().measure(5.0, at(0)).telemetry[0].1,
         r#"{"temperature":22.8}"#

@@ -47,7 +47,7 @@ impl Advisor {
         }
     }
 
-    /// What to say to a device's trouble, if it has not been said yet.
+    /// The advice for a device's failure, unless it was given before.
     pub fn on(&mut self, device: &DeviceLine) -> Vec<String> {
         // A device that only backs off helps itself.
         let Some(reason) = device.reason.as_ref().filter(|_| device.state == State::Parked) else {
@@ -63,7 +63,7 @@ impl Advisor {
             .then(|| self.compare(&device.id))
             .flatten();
         let mut words = vec![match compared {
-            // The local comparison knows better than any guess.
+            // The local comparison is better than any guess.
             Some(found) => format!("  likely cause: {found}"),
             None => format!("  likely cause: {cause}"),
         }];

@@ -68,7 +68,7 @@ impl Protection {
     }
 }
 
-/// The password of `create_test_cert.js`, which everyone knows.
+/// The password of `create_test_cert.js`, which is public.
 const DEFAULT_PASSWORD: &str = "1234";
 
 /// The ciphers of new PFX files.

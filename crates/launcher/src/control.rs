@@ -4,7 +4,8 @@
 //! run, and `{"id":1,"do":"status"}` and `{"id":2,"do":"watch"}`. Out: an [`Response`] to each, and after `watch` the lines of
 //! all devices, first the last one of each and then the new ones as they come.
 //!
-//! [`RunHandle`] is the same on both sides of the socket: who holds one need not know whether the run is this very process.
+//! [`RunHandle`] is the same on both sides of the socket: its holder need not care whether the run is this very
+//! process.
 
 pub(crate) mod broker;
 #[cfg(unix)]
@@ -71,7 +72,7 @@ pub enum Request {
     Watch {
         /// Where they go.
         lines: mpsc::UnboundedSender<DeviceLine>,
-        /// Given when the devices of this moment have been told.
+        /// Given when the devices of this moment have been sent.
         answer: oneshot::Sender<()>,
     },
 }
@@ -101,7 +102,7 @@ impl RunHandle {
         (Self { questions }, asked)
     }
 
-    /// Gives an order to all processes. Returns how many devices it reached when all of them have been told.
+    /// Gives an order to all processes. Returns how many devices it reached when all of them have got it.
     ///
     /// # Errors
     ///

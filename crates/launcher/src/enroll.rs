@@ -1,4 +1,4 @@
-//! `fleet enroll`: brings about what a manifest's enrollments are to be, or says how a person does it.
+//! `fleet enroll`: makes a manifest's enrollments, or shows how a person does it.
 
 mod azure_cli;
 mod dry_run;
@@ -31,11 +31,11 @@ pub struct Options {
     pub manifest: PathBuf,
     /// `path=value`, each over a key of the manifest.
     pub set: Vec<String>,
-    /// Only look, and say what would be done.
+    /// Only look, and report what would be done.
     pub dry_run: bool,
     /// Upload CAs as verified, by our word.
     pub verified: bool,
-    /// Write the files into this folder and say what a person does with them; the empty path means a folder of the
+    /// Write the files into this folder and print what a person does with them; the empty path means a folder of the
     /// fleet's name.
     pub manual: Option<PathBuf>,
     /// Our own program, which is started for the emulator.
@@ -193,7 +193,7 @@ fn attest(verified: bool) -> Attest {
     if verified { Attest::SelfAttest } else { Attest::Prove }
 }
 
-/// The emulator that was started for this has kept what it was told, and the next one on the same folder knows it.
+/// The emulator that was started for this has stored the enrollments, and the next one on the same folder has them.
 pub(crate) async fn close(opened: Opened) -> anyhow::Result<()> {
     match opened.emulator {
         Some(emulator) => emulator.stop().await,
@@ -201,7 +201,7 @@ pub(crate) async fn close(opened: Opened) -> anyhow::Result<()> {
     }
 }
 
-/// Signing is work for all cores, and must not keep Ctrl-C from being heard.
+/// Signing is work for all cores, and must not keep Ctrl-C from being handled.
 async fn certificates(manifest: &Manifest, now: Timestamp, progress: ProgressLog) -> Result<Identities, Failure> {
     let manifest = manifest.clone();
     tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, now, progress))

@@ -36,7 +36,7 @@ use settings::Document;
 ///
 /// # Errors
 ///
-/// The file can't be read, or something in it is wrong; then all that is wrong is told.
+/// The file can't be read, or something in it is wrong; then all that is wrong is reported.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Manifest, ManifestError> {
     let text = std::fs::read_to_string(path).map_err(|source| ManifestError::Unreadable {
         path: path.into(),
@@ -51,7 +51,7 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Manifest, ManifestError
 ///
 /// # Errors
 ///
-/// Something in the text is wrong; then all that is wrong is told.
+/// Something in the text is wrong; then all that is wrong is reported.
 pub fn parse(name: &str, text: &str, folder: &Path, overrides: &[String]) -> Result<Manifest, ManifestError> {
     Document::parse("a manifest", name, text, overrides)
         .and_then(|document| read::manifest(&document, folder))

@@ -173,7 +173,7 @@ fn application(target: &Target, status: Option<&crate::control::Status>) -> Resu
     }
 }
 
-/// What is to be said before a run whose devices a roll may have left between two certificates, or blocked.
+/// What is to be reported before a run whose devices a roll may have left between two certificates, or blocked.
 pub(crate) fn unfinished(manifest: &Manifest, state: &Path) -> Vec<String> {
     let groups = manifest.group.iter().map(|group| Some(group.id.as_str()));
     groups

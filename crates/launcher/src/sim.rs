@@ -34,7 +34,7 @@ use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::progress::ProgressLog;
 
-/// How often a process looks around. A lock that is free again does not say so.
+/// How often a process looks around. A lock that is free again gives no notice.
 const LOOK: Duration = Duration::from_millis(500);
 /// A shard whose process died is left alone for so long, and twice as long each further time, or a mistake in the plan or a
 /// full disk would keep the machine busy.
@@ -174,7 +174,7 @@ struct Workers<'a> {
 
 struct Running {
     orders: mpsc::UnboundedSender<Order>,
-    /// It was told to stop.
+    /// It was asked to stop.
     leaving: bool,
     since: Instant,
     lateness: Lateness,

@@ -105,8 +105,8 @@ action = "storm"
         "kind = \"gateway\"\n\n[[group]]\nid = \"a\"\nkind = \"edge\"\nhostname = \"gw.local\"\ndevices = { prefix = \"a-\", count = 2 }\n\n[[group]]\nid = \"b\"\nkind = \"edge\"\ndevices = { prefix = \"b_\", count = 2 }\n\n[[group]]\nid = \"c\"\nkind = \"edge\"\nhostname = \"-gw.{device_id}..local\"\nhub = \"a b\"\ndevices = { prefix = \"c-\", count = 2 }\n\n[[group]]\nid = \"d\"\nhostname = \"gw.local\"\nhub = \"h\"\nsimulated = true\ndevices = { prefix = \"d-\", count = 2 }\n\n[[group]]\nid = \"e\"\nkind = \"edge\"\nhostname = \"{device_id}.a-name-that-is-much-too-long-for-the-common-name-of-a-certificate\"\ngateway_address = \"https://lan\"\ndevices = { prefix = \"e-\", count = 2 }\n");
     events_that_make_no_sense_are_refused: with_group(
         "\n[[event]]\naction = \"roll\"\ncase = \"expiry\"\nwave = 0\nshare = 1\n\n[[event]]\nat = \"1s\"\naction = \"explode\"\n\n[[event]]\nat = \"1s\"\naction = \"reconnect\"\nshare = 2\n");
-    events_about_nobody_are_refused: with_group(
-        "\n[[event]]\nat = \"1s\"\naction = \"roll\"\ncase = \"group-expiry\"\ngroup = \"nobody\"\n\n[[event]]\nat = \"1s\"\naction = \"roll\"\ncase = \"individual-breach\"\n\n[[event]]\nat = \"1s\"\naction = \"disconnect\"\ngroup = \"nobody\"\n");
+    events_about_groups_that_are_not_there_are_refused: with_group(
+        "\n[[event]]\nat = \"1s\"\naction = \"roll\"\ncase = \"group-expiry\"\ngroup = \"strangers\"\n\n[[event]]\nat = \"1s\"\naction = \"roll\"\ncase = \"individual-breach\"\n\n[[event]]\nat = \"1s\"\naction = \"disconnect\"\ngroup = \"strangers\"\n");
     text_that_is_not_toml_is_refused: "[fleet\nname = \"demo\"\n";
     values_out_of_range_are_refused: with_group(
         "telemetry = { interval = \"0s\", jitter = 1.5 }\n\n[load]\nregister_rate = \"0/s\"\nconnect_rate = \"5/fortnight\"\nprocesses = 0\nstages = [\"120%@5s\", \"50%\"]\n");
@@ -127,7 +127,7 @@ action = "storm"
     a_token_in_an_argument_is_refused_without_showing_it: with_group("").replace(
         "kind = \"emulator\"", "kind = \"iot-central\"\napp = \"https://contoso.azureiotcentral.com\""), set "target.api_token=s3cret";
     a_leaf_that_would_not_chain_is_refused: with_group("issuer = \"root\"\nenroll = \"intermediate\"\n");
-    a_root_that_is_nobodys_is_refused: with_group(
+    a_root_of_no_group_is_refused: with_group(
         "root = \"thermostat\"\n\n[[group]]\nid = \"b\"\nroot = \"c\"\ndevices = { prefix = \"b-\", count = 1 }\n\n[[group]]\nid = \"c\"\nroot = \"d\"\ndevices = { prefix = \"c-\", count = 1 }\n\n[[group]]\nid = \"d\"\ndevices = { prefix = \"d-\", count = 1 }\n");
     a_shared_root_is_neither_enrolled_twice_nor_signs_for_others: with_group(
         "\n[[group]]\nid = \"b\"\nroot = \"thermostats\"\nenroll = \"root\"\ndevices = { prefix = \"b-\", count = 1 }\n\n[[group]]\nid = \"c\"\nroot = \"thermostats\"\nissuer = \"root\"\ndevices = { prefix = \"c-\", count = 1 }\n");

@@ -18,7 +18,7 @@ use line::Line;
 
 /// What an assignment depends on.
 ///
-/// The certificate belongs to it: the hub knows only the thumbprint that DPS told it last, so a device with a new leaf has
+/// The certificate belongs to it: the hub has only the thumbprint that DPS wrote last, so a device with a new leaf has
 /// to go to DPS first (<https://learn.microsoft.com/azure/iot-dps/how-to-roll-certificates>).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AssignmentKey {
@@ -68,7 +68,7 @@ struct Inner {
 #[derive(Debug, Clone)]
 struct Entry {
     number: u64,
-    /// `None` where it was forgotten: an older line in another file must not bring it back.
+    /// `None` where it was removed: an older line in another file must not bring it back.
     assignment: Option<Assignment>,
 }
 

@@ -3,8 +3,9 @@
 //! <https://learn.microsoft.com/rest/api/iotcentral/dataplane/operation-groups>, api-version 2022-07-31. The same client speaks
 //! to IoT Central and to our emulator of it.
 //!
-//! Requests that were throttled (429) or met a failing service are repeated, waiting as long as `retry-after` says; a command
-//! is repeated only where it certainly was not executed. A pace, where one is set, keeps it from being throttled at all. The token goes into one header and nowhere else.
+//! Requests that were throttled (429) or met a failing service are repeated, waiting as long as `retry-after` asks for;
+//! a command is repeated only where it certainly was not executed. A pace, where one is set, keeps it from being
+//! throttled at all. The token goes into one header and nowhere else.
 
 mod devices;
 mod emulator;

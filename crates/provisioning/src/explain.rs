@@ -1,6 +1,6 @@
 //! What a refusal means, and what to do: one place for all programs.
 //!
-//! The codes of DPS are those that its clients and documentation know
+//! The codes of DPS are those of its clients and documentation
 //! (<https://learn.microsoft.com/azure/iot-dps/how-to-troubleshoot-dps>,
 //! <https://learn.microsoft.com/azure/iot-central/core/troubleshooting>), the statuses those of IoT Central's REST API.
 
@@ -59,7 +59,7 @@ const fn of_dps_status(status: u32) -> Option<Advice> {
             "`fleet enroll` enrolls what a manifest names; `fleet cert inspect FULLCHAIN --ca ENROLLED_CA` compares the two",
         ),
         404 => advice(
-            "DPS knows no such enrollment or registration: it was removed, or the id scope is another instance's",
+            "DPS has no such enrollment or registration: it was removed, or the id scope is another instance's",
             "compare the id scope with the one that `fleet enroll` prints",
         ),
         409 | 412 => advice(
@@ -68,7 +68,7 @@ const fn of_dps_status(status: u32) -> Option<Advice> {
         ),
         429 => advice(
             "more registrations than the quota allows",
-            "lower `load.register_rate`; devices that were told to wait come later by themselves",
+            "lower `load.register_rate`; devices that were asked to wait come later by themselves",
         ),
         _ => None,
     }
@@ -128,7 +128,7 @@ pub const fn of_central(status: u16) -> Option<Advice> {
             "run the same again; what is done stays done",
         ),
         422 => advice(
-            "the service has read the request and does not take what stands in it: a certificate, a proof, or a template",
+            "the service has read the request and does not accept its content: a certificate, a proof, or a template",
             "`fleet cert inspect FILE` shows what is wrong with a certificate; a verification code is good until the next one",
         ),
         429 => advice(
@@ -153,7 +153,7 @@ mod tests {
             (400_209, "waits for approval"),
             (401_000, "no enrollment has"),
             (401_002, "no enrollment has"),
-            (404_201, "knows no such enrollment"),
+            (404_201, "has no such enrollment"),
             (412_000, "from two places"),
             (429_001, "more registrations"),
         ];

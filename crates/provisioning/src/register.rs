@@ -102,7 +102,7 @@ pub struct Registered {
     pub timings: ConnectTimings,
     /// How much of the rest was waiting that DPS asked for.
     pub waited: Duration,
-    /// How often DPS said that it has too much to do.
+    /// How often DPS throttled.
     pub throttled: u32,
 }
 
@@ -117,7 +117,7 @@ impl Registration<'_> {
         self.run_reporting(options, || {}).await
     }
 
-    /// Registers, and calls `on_throttled` each time when DPS says that it has too much to do: a device may be kept waiting for
+    /// Registers, and calls `on_throttled` each time that DPS throttles: a device may be kept waiting for
     /// minutes.
     pub async fn run_reporting(
         &self,
@@ -174,7 +174,7 @@ impl Registration<'_> {
     }
 }
 
-/// Does what the machine says until it is done.
+/// Carries out the machine's actions until it is done.
 async fn drive(
     link: &mut Link,
     machine: &mut Machine<impl FnMut() -> f64>,

@@ -1,4 +1,4 @@
-//! Certificates of somebody's own making: taken as they are, refused with reasons.
+//! Certificates that a user brings: taken as they are, refused with reasons.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;

@@ -373,7 +373,7 @@ fn a_roll_issues_the_next_leaves_under_the_next_ca_and_switches_when_they_are_co
     assert_eq!(folder.current_ca().unwrap(), next);
     assert_eq!(folder.signed_by(Generation::FIRST).unwrap(), Generation::FIRST);
 
-    // Whoever opens the group now finds the leaves in use, adds to them, and prepares the roll after this one.
+    // Opening the group now finds the leaves in use, adds to them, and prepares the roll after this one.
     let grown = wanted.open_or_create(ids(4), now(), &|_, _| {}).unwrap();
     assert_eq!((grown.leaves.made, grown.leaves.reused), (1, 3));
     assert_eq!((grown.ca.generation, grown.ca.made), (next, false));

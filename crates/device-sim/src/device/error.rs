@@ -69,8 +69,8 @@ impl DeviceError {
             failure: Failure::OperatorMustAct,
             reason: "gateway_refused",
             message: format!(
-                "the gateway {gateway} does not let it in ({}): it has to be a child of {gateway}, with a certificate that \
-                 its hub knows",
+                "the gateway {gateway} refuses it ({}): it has to be a child of {gateway}, with a certificate that \
+                 is registered with its hub",
                 error.message
             ),
         }

@@ -1,4 +1,4 @@
-//! A device whose certificate is over knows it before anybody else does.
+//! A device whose certificate has expired notices it before any service does.
 
 use std::fs;
 use std::time::Duration;
@@ -47,7 +47,7 @@ async fn a_device_with_an_expired_certificate_is_parked_and_leaves_the_network_a
     assert_eq!(
         relay.arrivals().len(),
         2,
-        "thermo-2 at DPS and at its hub, and nobody else"
+        "thermo-2 at DPS and at its hub, and no other device"
     );
 
     replace(&group, "thermo-2", over);
@@ -92,7 +92,7 @@ fn current(group: &GroupIdentities, id: &str) -> String {
     CertificateFacts::load(&paths.fullchain).unwrap().sha256
 }
 
-/// The hub knows the leaf that was registered, so that is the one to connect with; whoever connects anew looks anew.
+/// The hub has the leaf that was registered, so that is the one to connect with; each new connection looks anew.
 #[tokio::test]
 async fn a_device_connects_with_what_it_has_just_registered_and_looks_again_at_the_next_connect() {
     let world = World::new().await;

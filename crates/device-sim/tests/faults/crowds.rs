@@ -51,7 +51,11 @@ async fn devices_outlive_a_restart_of_the_server_without_besieging_it() {
             stats.states.get(&State::Online) == Some(&u64::from(DEVICES))
         })
         .await;
-    assert_eq!(world.emulator.stats().registrations, 0, "nobody had to register again");
+    assert_eq!(
+        world.emulator.stats().registrations,
+        0,
+        "no device had to register again"
+    );
     running.stop();
     let (stats, ..) = running.end().await;
     assert_eq!(with_reasons(&stats, "telemetry_dropped/"), 0, "{:?}", stats.counters);

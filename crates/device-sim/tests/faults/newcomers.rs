@@ -1,4 +1,5 @@
-//! Somebody else with the device's identity: the hub serves whoever came last, so that each throws the other out.
+//! Another client with the device's identity: the hub serves the last one that connected, so that each disconnects the
+//! other.
 
 use fleet_protocol::lines::{DeviceLine, Line, State};
 use iot_emulator::{Event, Service as Of};
@@ -88,7 +89,7 @@ async fn a_device_gives_way_to_a_newcomer_that_keeps_coming() {
     let connected = Event::Connected { service: Of::Hub };
     assert!(
         came.iter().filter(|entry| entry.event == connected).count() <= 1,
-        "nobody but the newcomer, thrown out once more: {came:?}"
+        "only the newcomer, disconnected once more: {came:?}"
     );
     newcomer.abort();
     running.stop();

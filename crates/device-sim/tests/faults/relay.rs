@@ -38,7 +38,7 @@ pub(crate) enum Flow {
 pub(crate) enum Door {
     /// It is relayed.
     Open,
-    /// It is reset at once: nobody is at home, but somebody counts who knocks.
+    /// It is reset at once: no server is behind it, but connections are counted.
     Refusing,
 }
 

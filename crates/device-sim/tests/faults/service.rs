@@ -202,7 +202,7 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, rules: Arc<Rules>,
                     max_outgoing_size: 1 << 20,
                 };
                 let packets = Framed::new(tls, codec);
-                // `None` only says that somebody hung up.
+                // `None` only means that a client has disconnected.
                 let _ = Conversation { packets, rules, log }.lead().await;
             }
         });
@@ -305,7 +305,7 @@ impl Conversation {
                             return self.close().await;
                         }
                     }
-                    ToHub::MethodResponse { .. } => panic!("nobody called a method"),
+                    ToHub::MethodResponse { .. } => panic!("no method was called"),
                 },
                 other => self.routine(&other).await?,
             }

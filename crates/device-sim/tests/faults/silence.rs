@@ -138,8 +138,9 @@ async fn a_hub_that_stops_reading_cannot_make_a_device_grow() {
     assert_account_closes(&stats);
 }
 
-/// A stall is shorter than the patience for an answer, so nobody may be given up; and every message passes several reads,
-/// so hardly one goes unhurt. A message that is sent again without need would be received more often than acknowledged.
+/// A stall is shorter than the patience for an answer, so no device may be given up; and every message passes several
+/// reads, so hardly one goes unhurt. A message that is sent again without need would be received more often than
+/// acknowledged.
 #[tokio::test]
 async fn a_network_that_stalls_three_of_ten_reads_costs_time_and_nothing_else() {
     const DEVICES: u32 = 20;
@@ -155,7 +156,7 @@ async fn a_network_that_stalls_three_of_ten_reads_costs_time_and_nothing_else() 
     let mut running = Running::start_with(plan, "0/1", patience(Duration::from_secs(5)));
     running.online(DEVICES as usize).await;
     running
-        .stats("telemetry from everybody", |stats| {
+        .stats("telemetry from all devices", |stats| {
             counter(stats, "telemetry_acked") >= 400
         })
         .await;

@@ -91,7 +91,7 @@ pub(super) fn run(args: &InspectArgs, now: Timestamp) -> Result<u8, Failure> {
             print(format_args!("{json}\n"))?;
         }
     }
-    // One file that can't be read says nothing about the others, which are shown all the same.
+    // One file that can't be read has no bearing on the others, which are shown all the same.
     if !problems.is_empty() {
         return Err(Failure::refused(anyhow!(problems.join("\n"))));
     }

@@ -19,7 +19,7 @@ use super::{DEFAULT_PASSWORD, PfxArgs, Protection, warn_of};
 use crate::exit::{Failure, PASSED, print};
 use crate::prepare::identities::bar_style;
 
-/// More problems than this are counted, not told.
+/// More problems than this are counted, not listed.
 const PROBLEMS_TOLD: usize = 10;
 /// DPS takes no more devices.
 const MOST_DEVICES: u32 = 1_000_000;
@@ -187,7 +187,7 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
         })
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| Failure::refused(anyhow!("--first and --count together are more than {}", u32::MAX)))?;
-    // On a terminal only; elsewhere the line at the end says enough.
+    // On a terminal only; elsewhere the line at the end is enough.
     let bar = ProgressBar::new(u64::from(count)).with_style(bar_style());
     bar.set_message("certificates");
     let report = folder.devices(&ids, parent, &spec, &|done, _| bar.set_position(done as u64));
@@ -239,7 +239,7 @@ fn told(done: Result<Written, Problems>, spec: &CertSpec) -> Result<u8, Failure>
         ));
     }
     let end = written.facts.not_after;
-    // X.509 knows whole seconds only.
+    // X.509 has whole seconds only.
     if end.as_second() < spec.validity.not_after.as_second() {
         console::note(format_args!(
             "note: valid until {end} only, which is when its issuer `{}` ends",
@@ -249,7 +249,7 @@ fn told(done: Result<Written, Problems>, spec: &CertSpec) -> Result<u8, Failure>
     Ok(PASSED)
 }
 
-/// Says what `fleet cert inspect` would say about the name of a device.
+/// Warns of what `fleet cert inspect` would find about the name of a device.
 fn warn_of_name(common_name: &str) {
     for finding in name::of_device(common_name) {
         console::note(format_args!("warning: {}", finding.text));

@@ -67,7 +67,7 @@ pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
                     inspect::end(renewed.before.not_after),
                     renewed.before.sha1.get(..8).unwrap_or_default(),
                 ))?;
-                // Many may hang below one CA; what is to be said about it is said once.
+                // Many may hang below one CA; what there is to report about it is reported once.
                 for notice in renewed.written.notices {
                     if !notices.contains(&notice) {
                         notices.push(notice);

@@ -1,4 +1,4 @@
-//! From when to when a certificate is wanted, as a person says it.
+//! From when to when a certificate is wanted, as a person writes it.
 
 use clap::Args;
 use jiff::civil::Date;
@@ -25,7 +25,7 @@ pub(super) struct When {
 }
 
 impl When {
-    /// The validity that was asked for; `usually` is for what was not said.
+    /// The validity that was asked for; `usually` is for what was left out.
     pub(super) fn validity(self, usually: Validity, now: Timestamp) -> Validity {
         let begin = self.not_before.unwrap_or(usually.not_before);
         let period = |days: u32| SignedDuration::from_hours(i64::from(days) * 24);

@@ -1,5 +1,5 @@
-//! Where the questions to a live run are answered: control lines go out to all processes, and what these say about them
-//! comes back as one answer. It does no I/O; the run's supervisor hands in what the processes write.
+//! Where the requests to a live run are answered: control lines go out to all processes, and what these report about
+//! them comes back as one answer. It does no I/O; the run's supervisor hands in what the processes write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,7 +193,7 @@ mod tests {
         assert!(desk.refused(0, Some(second), "no"));
         desk.done(1, second, 2);
         assert_eq!(other.try_recv().unwrap(), Err("no".to_owned()));
-        assert!(!desk.refused(0, Some(second), "no"), "nobody waits for it any more");
+        assert!(!desk.refused(0, Some(second), "no"), "no request waits for it any more");
         assert!(!desk.refused(0, None, "no"));
     }
 

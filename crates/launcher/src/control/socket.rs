@@ -72,7 +72,7 @@ fn address(folder: &Path) -> io::Result<(PathBuf, Option<File>)> {
         let message = format!("`{path}` has {length} bytes, and a socket's path at most {LONGEST_PATH}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    // Linux knows every open folder under a short name.
+    // Linux has a short name for every open folder.
     let open = File::open(folder)?;
     let short = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd())).join(SOCKET);
     Ok((short, Some(open)))
@@ -96,8 +96,8 @@ pub fn serve(folder: &Path, live: RunHandle) -> io::Result<Serving> {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => drop(tokio::spawn(attend(stream, live.clone()))),
-                // Too many open files, or a client that left before it was heard. The next one may fare better, but must not
-                // be waited for at full speed.
+                // Too many open files, or a client that left before it was read. The next one may fare better, but must
+                // not be waited for at full speed.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
             }
         }
@@ -240,7 +240,7 @@ struct Waiting {
     lines: Vec<mpsc::UnboundedSender<DeviceLine>>,
 }
 
-/// Carries questions to the socket and answers back, until one end is gone. Then all that wait hear that the run has ended.
+/// Carries requests to the socket and responses back, until one end is gone. Then all that wait get the end of the run.
 async fn carry(stream: UnixStream, mut questions: mpsc::UnboundedReceiver<Request>) {
     let (reader, mut writer) = stream.into_split();
     let waiting = Arc::new(Mutex::new(Waiting::default()));
@@ -292,7 +292,7 @@ fn note(waiting: &Mutex<Waiting>, id: u64, question: Request) -> serde_json::Res
 async fn read_answers(reader: tokio::net::unix::OwnedReadHalf, waiting: Arc<Mutex<Waiting>>) {
     let mut lines = FramedRead::new(reader, LinesCodec::new_with_max_length(LONGEST_ANSWER));
     while let Some(Ok(line)) = lines.next().await {
-        // A run of another version may say more than we know.
+        // A run of another version may send more than this version reads.
         let Ok(answer) = serde_json::from_str::<Response>(&line) else {
             continue;
         };

@@ -53,7 +53,7 @@ pub enum StateLockError {
     Unusable {
         /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         reason: io::Error,
     },
 }
@@ -89,7 +89,7 @@ impl StateLock {
                 folder: folder.to_owned(),
                 mode,
             }),
-            // What can't be looked at can't be used either, and is told then.
+            // What can't be looked at can't be used either, and is reported then.
             Ok(None) | Err(_) => Ok(()),
         }
     }

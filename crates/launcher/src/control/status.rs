@@ -1,4 +1,4 @@
-//! What a live run tells about itself. It holds paths, never a secret.
+//! What a live run reports about itself. It holds paths, never a secret.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub struct Status {
     /// The devices and how their certificates are made, for a roll that is to mean the same; null in runs of old.
     #[serde(default)]
     pub figures: serde_json::Value,
-    /// What the run was told by `--set`.
+    /// The `--set` of the run.
     #[serde(default)]
     pub set: Vec<String>,
     /// The application, where the run has started one for itself.

@@ -1,4 +1,4 @@
-//! What of an application is ours: found under our ids, and told by our certificates.
+//! What of an application is ours: found under our ids, and recognised by our certificates.
 
 use std::collections::BTreeSet;
 

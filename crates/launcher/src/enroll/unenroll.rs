@@ -23,9 +23,9 @@ use crate::prepare::{reach, target};
 use crate::progress::ProgressLog;
 use crate::run;
 
-/// So many devices are removed at once; how fast, the application's quota says.
+/// So many devices are removed at once; the application's quota decides how fast.
 const AT_ONCE: usize = 8;
-/// So many removed devices are told one by one.
+/// So many removed devices are reported one by one.
 const TOLD: usize = 3;
 
 /// What to take back, and how.
@@ -37,7 +37,7 @@ pub struct Options {
     pub set: Vec<String>,
     /// Remove the devices of the groups as well.
     pub devices: bool,
-    /// Only look, and say what would be removed.
+    /// Only look, and report what would be removed.
     pub dry_run: bool,
     /// Do not ask.
     pub yes: bool,
@@ -62,7 +62,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     if !options.yes && !options.dry_run && !std::io::stdin().is_terminal() {
         return Err(Failure::refused(
             anyhow!("there is no terminal on which to ask whether to remove it")
-                .hint("--yes removes without asking, --dry-run tells what would be removed"),
+                .hint("--yes removes without asking, --dry-run shows what would be removed"),
         ));
     }
     let progress = ProgressLog::begin();

@@ -8,7 +8,7 @@ use super::types::{Group, GroupKind, Target};
 /// What stands for the device's id in `hostname` and `gateway_address`.
 pub const DEVICE_ID: &str = "{device_id}";
 
-/// The name of a gateway where a manifest says nothing.
+/// The name of a gateway where a manifest has none.
 pub const HOSTNAME: &str = "{device_id}.gw.local";
 
 /// Where IoT Edge listens for MQTT over TLS.
@@ -22,7 +22,7 @@ pub struct Gateway<'a> {
     pub device: &'a RegistrationId,
     /// The place of its group among the groups.
     pub group: usize,
-    /// The name by which the devices behind it know it.
+    /// The name by which the devices behind it reach it.
     pub hostname: String,
 }
 

@@ -15,7 +15,7 @@ pub enum ManifestError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's reason.
         source: std::io::Error,
     },
     /// Everything that is wrong with it, in the order of the text.

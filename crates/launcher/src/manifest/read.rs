@@ -21,7 +21,7 @@ use super::types::{Fleet, Group, Individual, Load, Manifest, Room, Target, Telem
 use super::values::Stage;
 use crate::manifest::allowance::allowed_registrations;
 
-/// Connections begun per second where a manifest says nothing: gentle for a laptop, quick enough for a demonstration.
+/// Connections begun per second where a manifest has none: gentle for a laptop, quick enough for a demonstration.
 const CONNECT_RATE: Rate = Rate::per_second(50.0);
 const PROCESSES: u32 = 2;
 /// Stages to name in thresholds where the stages themselves can't be read.

@@ -15,7 +15,7 @@ pub struct Request {
     pub group: Option<String>,
     /// Which individually enrolled devices; when left out, all for an expiry, and for a breach the only one.
     pub devices: Vec<String>,
-    /// Which place of the enrollment the new certificate gets.
+    /// Which slot of the enrollment the new certificate gets.
     pub slot: Option<Slot>,
     /// Which share of the devices is asked at once; a tenth and at least ten devices, when left out.
     pub wave: Option<f64>,
@@ -25,7 +25,7 @@ pub struct Request {
     pub return_within: Duration,
     /// Whether the old CA may stay in the enrollment after an expiry.
     pub keep_old: bool,
-    /// Whether an individual enrollment forgets the old certificate after an expiry.
+    /// Whether the old certificate is removed from an individual enrollment after an expiry.
     pub remove_old: bool,
     /// Whether the old certificates go although devices have not come over.
     pub leave_behind: bool,

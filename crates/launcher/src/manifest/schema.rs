@@ -33,7 +33,7 @@ fn without_null(schema: &mut Schema) {
         let only = only.clone();
         schema.remove("anyOf");
         for (key, value) in only {
-            // The description of the field says more than that of its type.
+            // The description of the field is more exact than that of its type.
             if schema.get(&key).is_none() {
                 schema.insert(key, value);
             }

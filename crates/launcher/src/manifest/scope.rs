@@ -167,7 +167,9 @@ fn obstacle(are_brought: bool, is_behind_gateway: bool) -> Option<&'static str> 
              run `fleet enroll`, and let the devices register again",
         )
     } else if is_behind_gateway {
-        Some("devices behind a gateway (`via`) do not register with DPS, so the hub would not hear of new certificates")
+        Some(
+            "devices behind a gateway (`via`) do not register with DPS, so the hub would not get their new certificates",
+        )
     } else {
         None
     }

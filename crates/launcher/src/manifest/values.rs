@@ -33,10 +33,10 @@ impl FromStr for ValidityPeriod {
         let span: jiff::Span = text.parse().map_err(|_| format!("`{text}` is not a time"))?;
         if span.get_months() != 0 || span.get_years() != 0 {
             return Err(format!(
-                "`{text}`: months and years are not all of one length; say days"
+                "`{text}`: months and years are not all of one length; use days"
             ));
         }
-        // Days of 24 hours: a certificate knows neither time zones nor summer time.
+        // Days of 24 hours: a certificate has neither time zones nor summer time.
         let period = span
             .to_duration(SpanRelativeTo::days_are_24_hours())
             .map_err(|_| format!("`{text}` is too long"))?;

@@ -79,7 +79,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// The application does not say whether it shows one.
+    /// The application can't be asked.
     pub async fn temperature(&self, device: &str) -> Result<Option<f64>, CentralError> {
         for component in [None, Some("thermostat1")] {
             match self.central.telemetry(device, component, "temperature").await {
@@ -92,7 +92,7 @@ impl Application {
     }
 }
 
-/// Reads a secret from where the manifest says it is. `variables` looks up an environment variable.
+/// Reads a secret from where the manifest names. `variables` looks up an environment variable.
 ///
 /// # Errors
 ///

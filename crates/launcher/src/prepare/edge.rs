@@ -3,8 +3,9 @@
 //! Such a device never registers: its plan has to say which hub it names in its user name. That is the hub of its Edge
 //! device, which DPS is asked for here, as that device. The relationship between the two is made through IoT Central.
 //!
-//! What is simulated of an Edge device itself is its identity only, which registers over MQTT and stays connected. The real
-//! runtime registers over HTTPS, and carries what the devices behind it say; the emulator's gateway listener stands for that.
+//! What is simulated of an Edge device itself is its identity only, which registers over MQTT and stays connected. The
+//! real runtime registers over HTTPS, and carries the messages of the devices behind it; the emulator's gateway
+//! listener stands for that.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,7 +34,7 @@ use crate::prepare::own_certificates;
 use crate::process::emulator::GatewayReady;
 use crate::progress::ProgressLog;
 
-/// So many children are told one by one; of the others only how many there are.
+/// So many children are reported one by one; of the others only how many there are.
 const TOLD: usize = 3;
 
 /// What only a run finds out about the gateways of a fleet, by the id of the Edge device.
@@ -98,7 +99,7 @@ impl Gateways {
     }
 }
 
-/// What an emulator has to be told so that it stands for the gateways: each on a free port, below the fleet's own Edge CA.
+/// What an emulator needs so that it stands for the gateways: each on a free port, below the fleet's own Edge CA.
 ///
 /// # Errors
 ///
@@ -135,11 +136,11 @@ pub struct Preparation<'a> {
     pub central: Option<&'a Central>,
     /// Where an emulator listens for the gateways.
     pub listeners: &'a [GatewayReady],
-    /// Where steps are told.
+    /// Where steps are reported.
     pub progress: ProgressLog,
 }
 
-/// Who tells a hub of a device that is behind a gateway and can't register through it.
+/// What registers a device with its hub that is behind a gateway and can't register through it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Introduction {
     /// DPS, which the device is registered with once, past its gateway. So it is done in
@@ -160,7 +161,7 @@ impl Introduction {
 }
 
 impl Preparation<'_> {
-    /// Finds the hub of each gateway, lets it know the devices behind the gateway, and makes these its children.
+    /// Finds the hub of each gateway, registers the devices behind the gateway with it, and makes these its children.
     ///
     /// # Errors
     ///

@@ -39,7 +39,7 @@ pub struct Options {
     pub prefix: Option<PathBuf>,
     /// The id scope, over that of the manifest.
     pub id_scope: Option<IdScope>,
-    /// Whether the registration id is said, which is the common name of the certificate anyway.
+    /// Whether the registration id is written, which is the common name of the certificate anyway.
     pub registration_id: bool,
 }
 
@@ -50,7 +50,7 @@ pub struct EdgeConfig {
     pub text: String,
     /// The files, here and as the configuration names them.
     pub files: Vec<(PathBuf, PathBuf)>,
-    /// What the reader should know beside.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 

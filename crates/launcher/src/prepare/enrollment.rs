@@ -1,6 +1,6 @@
 //! Telling the target which certificates to trust: by REST where there is an application, by word where there is none.
 //!
-//! `fleet run` and `fleet enroll` go the same way: [`Enrollments`] says what is to be there, [`enroll`] brings it about.
+//! `fleet run` and `fleet enroll` go the same way: [`Enrollments`] is what is to be there, [`enroll`] brings it about.
 
 mod spec;
 mod templates;
@@ -20,7 +20,7 @@ use crate::progress::ProgressLog;
 pub use spec::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 pub use templates::{model_ids, template};
 
-/// So many individual devices are told one by one; of the others only how many there are.
+/// So many individual devices are reported one by one; of the others only how many there are.
 const TOLD: usize = 3;
 
 /// How to enroll.
@@ -30,9 +30,9 @@ pub struct How {
     pub attest: Attest,
     /// The date.
     pub now: Timestamp,
-    /// Whether what was found as it should be is told, too.
+    /// Whether what was found as it should be is reported, too.
     pub report_found: bool,
-    /// Where steps are told.
+    /// Where steps are reported.
     pub progress: ProgressLog,
 }
 

@@ -27,7 +27,7 @@ use crate::prepare::own_certificates;
 use crate::progress::ProgressLog;
 use fleet_report::words::counted;
 
-/// More problems than this are counted, not told: one wrong CA makes every leaf below it wrong.
+/// More problems than this are counted, not listed: one wrong CA makes every leaf below it wrong.
 const PROBLEMS_TOLD: usize = 10;
 
 /// The certificates of a whole fleet, checked.
@@ -43,7 +43,7 @@ pub struct Identities {
 ///
 /// # Errors
 ///
-/// Something on disk can't be used, or can't be written; then all that is wrong is told.
+/// Something on disk can't be used, or can't be written; then all that is wrong is reported.
 pub fn open_or_create(manifest: &Manifest, now: Timestamp, progress: ProgressLog) -> Result<Identities, Failure> {
     let certs = &manifest.fleet.certs;
     let mut problems = Vec::new();
@@ -97,7 +97,7 @@ pub fn open_or_create(manifest: &Manifest, now: Timestamp, progress: ProgressLog
     Ok(identities)
 }
 
-/// What there is to tell of all self-signed certificates together.
+/// What there is to report of all self-signed certificates together.
 #[derive(Default)]
 struct SelfSigned {
     made: usize,
@@ -137,7 +137,7 @@ impl SelfSigned {
         }
         if *other_key > 0 {
             progress.report(format!(
-                "{other_key} of them have other keys than the manifest says, and stay as they are"
+                "{other_key} of them have other keys than the manifest asks for, and stay as they are"
             ));
         }
         if *own > 0 {
@@ -159,7 +159,7 @@ fn report_warnings(warnings: &Warnings, progress: ProgressLog) {
 
 fn open_group(certs: &Path, group: &Group, now: Timestamp, progress: ProgressLog) -> Result<GroupIdentities, Problems> {
     let ids = (0..group.devices.count).map(|index| group.devices.id(index));
-    // On a terminal only; elsewhere the line at the end says enough.
+    // On a terminal only; elsewhere the line at the end is enough.
     let bar = ProgressBar::new(u64::from(group.devices.count)).with_style(bar_style());
     bar.set_message(format!("leaves of {}", group.id));
     let on_progress = |done: usize, _of: usize| bar.set_position(done as u64);

@@ -1,4 +1,4 @@
-//! Who is in the fleet, and the plan that tells device-sim processes so.
+//! The devices of the fleet, and the plan that device-sim processes read.
 
 use std::path::Path;
 
@@ -60,7 +60,8 @@ pub fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
     Ok(groups)
 }
 
-/// The gateway that devices are behind, as far as the manifest knows it. Where it is and what its hub is, a run finds out.
+/// The gateway that devices are behind, as far as the manifest has it. Where it is and what its hub is, a run finds
+/// out.
 fn gateway(manifest: &Manifest, via: Option<&RegistrationId>, certs: &Path) -> anyhow::Result<Option<Gateway>> {
     let Some((via, (_, edge))) = via.and_then(|via| Some((via, manifest.edge_group(via.as_str())?))) else {
         return Ok(None);
@@ -138,7 +139,7 @@ pub fn first_device(groups: &[Group]) -> Option<String> {
     measuring.find_map(first).or_else(|| groups.iter().find_map(first))
 }
 
-/// How many processes share the fleet: what the manifest says, but never more than there are devices.
+/// How many processes share the fleet: as the manifest has it, but never more than there are devices.
 #[must_use]
 pub fn processes(manifest: &Manifest, groups: &[Group]) -> u32 {
     manifest.load.processes.min(device_count(groups)).max(1)

@@ -1,6 +1,6 @@
 //! Whether a target can be reached and trusted at all: its names resolve, its ports answer, and its certificates come from
 //! a CA that the run trusts. Asked before anything is made, enrolled or started, since a device or a REST client that tries
-//! again and again takes long to find out, and can't say which key to mend.
+//! again and again takes long to find out, and can't name the key to repair.
 
 use std::io;
 use std::path::{Path, PathBuf};

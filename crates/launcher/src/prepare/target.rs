@@ -48,7 +48,7 @@ pub struct Preparation<'a> {
     pub executable: &'a Path,
     /// The date of the run.
     pub now: Timestamp,
-    /// Where steps are told.
+    /// Where steps are reported.
     pub progress: ProgressLog,
 }
 
@@ -56,7 +56,7 @@ pub struct Preparation<'a> {
 ///
 /// # Errors
 ///
-/// It is not where the manifest says.
+/// It is not where the manifest names.
 pub fn token(target: &Target, variables: impl Fn(&str) -> Option<String>) -> Result<Option<Token>, Failure> {
     match target {
         Target::IotCentral(target) => secret(&target.api_token, variables)
@@ -133,7 +133,7 @@ impl Preparation<'_> {
         Ok(Ready { gateways, ..ready })
     }
 
-    /// Tells where a person can look. Its address is the one without TLS, as browsers do not know the emulator's CA.
+    /// Reports where a person can look. Its address is the one without TLS, as browsers do not trust the emulator's CA.
     async fn report_page(&self, application: &Application, ready: &emulator::Ready) {
         let page = format!("http://{}", ready.http);
         self.progress.report(match application.sign_in_path().await {
@@ -206,7 +206,7 @@ async fn open_with(
     }
 }
 
-/// Tells trouble, but not each of a thousand requests that have the same.
+/// Reports trouble, but not each of a thousand requests that have the same.
 fn now_and_then(progress: ProgressLog) -> impl Fn(String) + Send + Sync + 'static {
     let told = Mutex::new(None);
     move |words| {
@@ -219,7 +219,7 @@ fn now_and_then(progress: ProgressLog) -> impl Fn(String) + Send + Sync + 'stati
     }
 }
 
-/// Trouble is told no more often.
+/// Trouble is reported no more often.
 const APART: Duration = Duration::from_secs(2);
 
 /// Where the emulator of a manifest keeps its state.

@@ -1,7 +1,7 @@
 //! Programs that a run starts: its own executable, with a subcommand.
 //!
 //! Each runs in a process group of its own, so that Ctrl-C in a terminal reaches only the launcher, which then lets them
-//! drain. Should the launcher vanish, the end of their stdin tells them to stop.
+//! drain. Should the launcher vanish, the end of their stdin stops them.
 
 mod environment;
 
@@ -38,7 +38,7 @@ pub struct Child {
 /// How a program ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// What the system says.
+    /// The exit status.
     pub status: ExitStatus,
     /// The last lines of its stderr.
     pub last_words: Vec<String>,
@@ -104,7 +104,7 @@ impl Child {
         &self.name
     }
 
-    /// Writes a line to its stdin. One that has ended hears nothing, which its end tells.
+    /// Writes a line to its stdin. A process that has ended reads nothing, which its end reports.
     pub async fn write_line(&mut self, line: &str) {
         if let Some(stdin) = &mut self.stdin
             && stdin.write_all(format!("{line}\n").as_bytes()).await.is_err()

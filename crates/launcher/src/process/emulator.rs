@@ -129,7 +129,7 @@ impl EmulatorChild {
             bail!("the emulator ended before it was ready: {}", child.ended().await?);
         };
         let ready = serde_json::from_str(&line)
-            .with_context(|| format!("the emulator said `{line}` instead of where it is"))?;
+            .with_context(|| format!("the emulator wrote `{line}` instead of its addresses"))?;
         Ok(Self {
             child,
             _stdout: stdout,

@@ -1,4 +1,4 @@
-//! The device-sim processes of a run, and what they say.
+//! The device-sim processes of a run, and their lines.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::process::child::{Child, Ended, Environment};
 /// A process reads its orders as they come.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Something that a process said or that happened to it.
+/// A line of a process, or something that happened to it.
 #[derive(Debug)]
 pub struct Event {
     /// Which process, from 0.
@@ -26,14 +26,14 @@ pub struct Event {
     pub update: Update,
 }
 
-/// What a process said or what happened to it.
+/// A line of a process, or what happened to it.
 #[derive(Debug)]
 pub enum Update {
     /// A line.
     Line(Line),
     /// Something that is no line.
     Garbled(String),
-    /// It has ended. `finished` when it had said so before.
+    /// It has ended. `finished` when it had announced that before.
     Ended {
         /// Its name.
         name: String,
@@ -109,7 +109,7 @@ impl Shards {
         self.order(&Order::Stop);
     }
 
-    /// Ends all of them at once; their ends are told as events.
+    /// Ends all of them at once; their ends come as events.
     pub fn end(&self) {
         self.order(&Order::Kill);
     }
@@ -131,7 +131,7 @@ impl Shards {
     }
 }
 
-/// Reads what a process says until it has ended, and carries out orders meanwhile.
+/// Reads the lines of a process until it has ended, and carries out orders meanwhile.
 async fn follow(
     process: usize,
     mut child: Child,
@@ -159,7 +159,7 @@ async fn follow(
             },
             order = orders.recv(), if obeying => match order {
                 Some(Order::Write(line)) => if timeout(TAKEN_WITHIN, child.write_line(&line)).await.is_err() {
-                    // Its pipe is full: it has not read for long, and would not hear that it is to stop either.
+                    // Its pipe is full: it has not read for long, and would not read that it is to stop either.
                     child.kill();
                 },
                 Some(Order::Stop) => child.stop(),

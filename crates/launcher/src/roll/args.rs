@@ -8,7 +8,7 @@ use settings::Span;
 
 use super::{Case, Options, Request};
 
-/// What `fleet roll` is told.
+/// The arguments of `fleet roll`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct RollArgs {

@@ -1,5 +1,5 @@
-//! Devices that are blocked when a run begins. A roll after a breach blocks them, and only its journal says so: where that is
-//! damaged or lost, the run says which devices stay out, and how they are let in again.
+//! Devices that are blocked when a run begins. A roll after a breach blocks them, and only its journal records it:
+//! where that is damaged or lost, the run reports which devices stay blocked, and how they are unblocked.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub(crate) fn report_blocked(
     let service = Service::new(central.clone(), progress);
     let mut asking = JoinSet::new();
     asking.spawn(async move {
-        // What does not answer now is said elsewhere.
+        // What does not answer now is reported elsewhere.
         let Ok(Ok(enabled)) = timeout(WITHIN, service.enabled()).await else {
             return;
         };

@@ -10,10 +10,10 @@ use tokio::time::{Instant, interval_at, sleep_until};
 use crate::control::{LiveError, RunHandle};
 use crate::progress::ProgressLog;
 
-/// While a roll waits, it says for whom.
+/// While a roll waits, it reports for which devices.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
-/// The devices, as far as they have been heard of.
+/// The devices, as far as they have reported.
 #[derive(Debug)]
 pub(crate) struct LiveDevices {
     live: RunHandle,
@@ -26,7 +26,7 @@ pub(crate) struct LiveDevices {
 pub(crate) struct Moved {
     /// Who has come over, and how long it was offline, if it was online at all.
     pub(crate) over: BTreeMap<String, Option<u64>>,
-    /// Who has not, and why as far as it was told.
+    /// Which have not, and why as far as it was reported.
     pub(crate) missing: BTreeMap<String, String>,
 }
 
@@ -42,7 +42,7 @@ impl LiveDevices {
         Ok(live_devices)
     }
 
-    /// Takes up what has been said meanwhile.
+    /// Takes up the lines that have come meanwhile.
     pub(crate) fn catch_up(&mut self) {
         while let Ok(line) = self.lines.try_recv() {
             self.handle(line);
@@ -139,7 +139,7 @@ impl LiveDevices {
     /// What a device does instead of being online with its new certificate.
     fn why_not(&self, id: &str) -> String {
         match self.seen.get(id) {
-            None => "the run does not know it".to_owned(),
+            None => "the run has no such device".to_owned(),
             Some(line) => match line.message.as_deref().or(line.reason.as_deref()) {
                 Some(why) => format!("{}: {why}", line.state.word().replace('_', " ")),
                 None => line.state.word().replace('_', " "),
@@ -223,7 +223,7 @@ mod tests {
         let missing = BTreeMap::from([
             ("slow".to_owned(), "online".to_owned()),
             ("stopped".to_owned(), "it has stopped".to_owned()),
-            ("stranger".to_owned(), "the run does not know it".to_owned()),
+            ("stranger".to_owned(), "the run has no such device".to_owned()),
         ]);
         assert_eq!(moved.missing, missing);
         assert_eq!(live_devices.online_with("awake", "new-awake"), Some(Some(120)));

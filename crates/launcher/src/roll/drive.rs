@@ -36,7 +36,7 @@ const SMALLEST_WAVE: usize = 10;
 const LARGEST_WAVE_AFTER_BREACH: usize = 50;
 /// So many old certificates are tried.
 const TRIED: usize = 5;
-/// So many devices that did not come over are told one by one.
+/// So many devices that did not come over are reported one by one.
 const MISSING_TOLD: usize = 5;
 
 /// A roll on its way.
@@ -149,7 +149,7 @@ pub(super) async fn drive(
     Ok(roll.run(what).await?)
 }
 
-/// Where devices go, where no run can tell.
+/// Where devices go, where there is no run to ask.
 async fn trials_without_run(
     manifest: &Manifest,
     service: &Service,
@@ -430,12 +430,12 @@ impl Roll<'_> {
                  work",
                 devices(wave.len())
             )
-            .hint("look at what the devices say, then run this again: it goes on where it stopped"));
+            .hint("look at the reports of the devices, then run this again: it goes on where it stopped"));
         }
         Ok(())
     }
 
-    /// Registers devices that no run simulates at the moment, so that the hub forgets their old certificates.
+    /// Registers devices that no run simulates at the moment, so that the hub drops their old certificates.
     async fn register_from_here(&self, wave: &[String]) -> anyhow::Result<Moved> {
         let trials = self.trials.as_ref().context("there is no run to ask")?;
         let mut moved = Moved::default();

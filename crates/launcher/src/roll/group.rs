@@ -150,7 +150,7 @@ impl GroupWork<'_> {
             .ok_or_else(|| anyhow!("the {} of group {} has no key here", self.enroll, self.name()))
     }
 
-    /// Brings the new CA into its place, and proves it.
+    /// Brings the new CA into its slot, and proves it.
     pub(crate) async fn enroll(&self, notes: &GroupNotes) -> anyhow::Result<()> {
         let authorities = self.authorities(notes).await?;
         let instead_of: Vec<String> = notes.old.iter().map(|(_, sha1)| sha1.clone()).collect();
@@ -218,12 +218,12 @@ fn generation(word: &str) -> anyhow::Result<Generation> {
         .map_err(|why: String| anyhow!("the journal of the roll: {why}"))
 }
 
-/// The SHA-256 thumbprint of the first certificate of a file, as devices tell it.
+/// The SHA-256 thumbprint of the first certificate of a file, as devices report it.
 pub(crate) fn sha256(path: &Path) -> anyhow::Result<String> {
     Ok(CertificateFacts::load(path)?.sha256)
 }
 
-/// The place for the new CA. Places are taken in turn and nothing is swapped.
+/// The slot for the new CA. Places are taken in turn and nothing is swapped.
 fn choose(
     case: Case,
     held: &[(Slot, String)],

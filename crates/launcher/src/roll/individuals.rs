@@ -1,4 +1,4 @@
-//! Rolling devices that are enrolled individually: their pairs on disk, and both places of their enrollments.
+//! Rolling devices that are enrolled individually: their pairs on disk, and both slots of their enrollments.
 
 use std::collections::BTreeMap;
 
@@ -229,7 +229,7 @@ impl<'a> IndividualsWork<'a> {
         ))
     }
 
-    /// Puts a spare certificate into the place of the old one, since the primary place can't be empty.
+    /// Puts a spare certificate into the slot of the old one, since the primary slot can't be empty.
     pub(crate) async fn remove_old(&self, notes: &Notes) -> anyhow::Result<()> {
         for (id, notes) in notes {
             if let Some(slot) = notes.replaced_last {

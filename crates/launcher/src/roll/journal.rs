@@ -48,9 +48,9 @@ pub(crate) struct GroupNotes {
     pub(crate) group: String,
     /// The generation of CAs to which it is rolled.
     pub(crate) ca: String,
-    /// The place that it gets in the enrollment.
+    /// The slot that it gets in the enrollment.
     pub(crate) slot: Slot,
-    /// What stood in the enrollment and is to go: place and SHA-1 thumbprint.
+    /// What stood in the enrollment and is to go: slot and SHA-1 thumbprint.
     pub(crate) old: Vec<(Slot, String)>,
     /// The generation of leaves that was in use.
     pub(crate) leaves: Option<String>,

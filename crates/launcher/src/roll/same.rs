@@ -41,7 +41,7 @@ fn without_matter(mut value: Value) -> Value {
     value
 }
 
-/// The manifest as the run has it: ours, or ours with what the run was told by `--set`; and what that is, to be told.
+/// The manifest as the run has it: ours, or ours with the `--set` of the run; and what that is, to be reported.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@ use provisioning::enroll::{EnrollError, Step};
 
 use crate::progress::ProgressLog;
 
-/// The application, and where steps are told.
+/// The application, and where steps are reported.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) central: Central,

@@ -7,9 +7,9 @@ use crate::manifest::case::Case;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Orders {
     pub(crate) case: Case,
-    /// Whether the service is to forget the old certificates. After a breach it does in any case.
+    /// Whether the old certificates are to be removed from the service. After a breach it does in any case.
     pub(crate) remove_old: bool,
-    /// Whether it may forget them although devices have not come over.
+    /// Whether they may be removed although devices have not come over.
     pub(crate) leave_behind: bool,
     /// How many devices are asked at once.
     pub(crate) wave: usize,
@@ -43,7 +43,7 @@ pub(crate) struct Facts {
 pub(crate) enum Step {
     /// Block these devices.
     Block(Vec<String>),
-    /// Make the new certificates that the service is to know.
+    /// Make the new certificates, which are enrolled next.
     Make,
     /// Bring them into the enrollment.
     Enroll,

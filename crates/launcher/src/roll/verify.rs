@@ -37,7 +37,7 @@ pub(crate) struct Trial {
     pub(crate) hub: Verdict,
 }
 
-/// What a service said to an old certificate.
+/// How a service answered an old certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", content = "why", rename_all = "snake_case")]
 pub(crate) enum Verdict {
@@ -45,7 +45,7 @@ pub(crate) enum Verdict {
     Refused(String),
     /// Yes.
     Accepted,
-    /// Neither: it could not be reached, or said something else.
+    /// Neither: it could not be reached, or answered something else.
     Undecided(String),
     /// It was not asked.
     NotTried(String),
@@ -125,7 +125,7 @@ impl Trials {
             endpoint: &endpoint,
             id_scope: &self.target.id_scope,
             registration_id: &RegistrationId::new(id)?,
-            // What the device is was said when it came, and is not to change.
+            // The device announced its model when it connected first, and is not to change it.
             model_id: None,
             credentials: &Credentials::X509(identity.certified_key()),
             jitter_seed: 0,

@@ -174,7 +174,7 @@ impl Member {
     }
 }
 
-/// Whether the process `pid` of this host is well; says what is wrong.
+/// Whether the process `pid` of this host is well; the error names what is wrong.
 ///
 /// # Errors
 ///

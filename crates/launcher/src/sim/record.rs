@@ -143,7 +143,7 @@ impl Recorder {
     }
 }
 
-/// The name of the file that says that a shard has nothing left to do.
+/// The name of the file that marks a shard with nothing left to do.
 const FINISHED: &str = "finished";
 
 /// Whether a shard has nothing left to do.

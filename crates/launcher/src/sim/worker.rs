@@ -45,7 +45,7 @@ pub(super) enum How {
     Taken,
     /// Otherwise, in words. `started` when its devices had been there.
     Badly {
-        /// Whether it had said that it is ready.
+        /// Whether it had reported that it is ready.
         started: bool,
         /// What happened.
         words: String,
@@ -77,7 +77,7 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// Starts the process. It obeys `orders` and tells `update`, the last of which is its end.
+    /// Starts the process. It obeys `orders` and sends updates, the last of which is its end.
     ///
     /// # Errors
     ///

@@ -125,7 +125,7 @@ fn children_come_through_their_gateways_and_the_others_do_not() {
         ("other-0001", "gw-2"),
     ];
     assert_eq!(through, set(&expected), "{journal:#}");
-    // The Edge devices have registered like others, and nobody who is behind one.
+    // The Edge devices have registered like others, and none of those behind one.
     let registered = journal_of(&journal, "registered", "device");
     let registered: Vec<&str> = registered.iter().map(|(device, _)| device.as_str()).collect();
     assert_eq!(registered, ["gw-1", "gw-2", "gw-3", "lab-0001", "lab-0002"]);
@@ -205,7 +205,7 @@ fn a_device_that_is_no_child_any_more_is_parked_with_the_reason() {
     write("central.toml", &service.central);
     write("dps.toml", &service.dps);
 
-    // As IoT Central has it: whoever is behind a gateway gets its hub by registering once, past the gateway.
+    // As IoT Central has it: a device behind a gateway gets its hub by registering once, past the gateway.
     let run = fleet.fleet(&["run", "central.toml"]).expect(0);
     assert_eq!(
         (run.figure("connected"), run.figure("failed")),

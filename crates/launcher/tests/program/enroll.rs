@@ -435,7 +435,7 @@ fn a_refusal_is_explained() {
     insta::assert_snapshot!("a_token_that_is_not_accepted", words(&refused.stderr));
     assert!(!refused.stderr.contains("sig=expired"));
 
-    // Devices that nobody has enrolled are told of once, and not each of them.
+    // Devices that are not enrolled are reported once, and not each of them.
     let mut running = fleet.start(&["run", "dps.toml"]);
     running.wait_for("is parked: registration of");
     running.wait_for("likely cause: no enrollment has the device's certificate");

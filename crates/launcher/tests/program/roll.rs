@@ -429,7 +429,7 @@ fn without_a_run_an_expiry_is_made_ready_and_finished_later_and_a_breach_is_deal
     let mut run = fleet.start(&["run", "fleet.toml", "--report", "report"]);
     run.wait_for("all 13 devices online");
     let rolling = Rolling { fleet, run };
-    // They have registered with their new certificates when they started, so nobody has to be asked.
+    // They have registered with their new certificates when they started, so no device has to be asked.
     let finished = rolling.fleet.fleet(&expiry).expect(0);
     assert!(!finished.stderr.contains("wave"), "{}", finished.stderr);
     assert!(

@@ -9,7 +9,7 @@ use iot_protocol::shown;
 use super::line::Line;
 use files::{Access, Durability, write_whole};
 
-/// Every line of a file that can be read; the others are told to the log.
+/// Every line of a file that can be read; the others are logged.
 pub(super) fn read(path: &Path) -> io::Result<Vec<Line>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,

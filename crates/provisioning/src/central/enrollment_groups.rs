@@ -43,7 +43,7 @@ impl Central {
         self.request(Method::GET, &[GROUPS, id], subject(id)).json().await
     }
 
-    /// The application's id scope as a group tells it, which only the preview of the API does.
+    /// The application's id scope as a group has it, which only the preview of the API returns.
     pub async fn group_id_scope(&self, id: &str) -> Result<Option<String>, CentralError> {
         let request = self.request(Method::GET, &[GROUPS, id], subject(id));
         let group: response::EnrollmentGroup = request.preview().json().await?;
@@ -74,7 +74,7 @@ impl Central {
         self.request(Method::DELETE, &[GROUPS, id], subject(id)).done().await
     }
 
-    /// What the service knows of a group's CA certificate.
+    /// What the service has of a group's CA certificate.
     pub async fn group_certificate(&self, id: &str, slot: Slot) -> Result<response::Certificate, CentralError> {
         self.request(Method::GET, &certificate_path(id, slot), certificate_subject(id, slot))
             .json()

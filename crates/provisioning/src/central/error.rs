@@ -25,7 +25,7 @@ pub enum CentralError {
         /// What it said.
         reason: String,
     },
-    /// The service answered, and said no.
+    /// The service has refused.
     #[error("{subject}: {status} {}: {}{}", shown::text(code), shown::text(message), request_id.as_ref().map(|id| format!(" (request {})", shown::text(id))).unwrap_or_default())]
     Refused {
         /// What the request was about, such as `enrollment group thermostats`.
@@ -82,7 +82,7 @@ impl CentralError {
         }
     }
 
-    /// Whether the service said that there is no such thing.
+    /// Whether the service has no such thing.
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(404)
     }
@@ -114,7 +114,7 @@ impl CentralError {
     }
 }
 
-/// An error and its causes in one line; reqwest alone says little more than "error sending request".
+/// An error and its causes in one line; reqwest alone has little more than "error sending request".
 pub(super) fn story(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -78,7 +78,7 @@ pub mod response {
         pub group_type: String,
         /// How its devices prove who they are.
         pub attestation: GroupAttestation,
-        /// The application's id scope. Only the preview of the API tells it.
+        /// The application's id scope. Only the preview of the API returns it.
         pub id_scope: Option<String>,
     }
 
@@ -94,7 +94,7 @@ pub mod response {
         },
         /// By keys derived from the group's.
         SymmetricKey,
-        /// Something this client does not know.
+        /// Something this client does not support.
         #[serde(other)]
         Other,
     }
@@ -122,7 +122,7 @@ pub mod response {
         SymmetricKey,
         /// By a TPM.
         Tpm,
-        /// Something this client does not know.
+        /// Something this client does not support.
         #[serde(other)]
         Other,
     }
@@ -136,7 +136,7 @@ pub mod response {
         pub client_certificates: Slots,
     }
 
-    /// The two places for a certificate.
+    /// The two slots for a certificate.
     #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
     pub struct Slots {
         /// The first.
@@ -163,7 +163,7 @@ pub mod response {
         }
     }
 
-    /// What the service tells of a certificate: never the certificate itself.
+    /// What the service returns of a certificate: never the certificate itself.
     #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
     pub struct Certificate {
         /// Whether possession of its key was proved; always false for a device's own certificate.

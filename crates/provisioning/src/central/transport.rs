@@ -96,11 +96,13 @@ impl Central {
             // The token goes along, so it goes nowhere else.
             if url.origin() != self.base.origin() {
                 return Err(unexpected(format!(
-                    "the next page is said to be at another server, `{next}`"
+                    "the link to the next page leads to another server, `{next}`"
                 )));
             }
             if url == request.url {
-                return Err(unexpected("the next page is said to be the same page".to_owned()));
+                return Err(unexpected(
+                    "the link to the next page leads to the same page".to_owned(),
+                ));
             }
             request.url = url;
         }
@@ -160,7 +162,7 @@ impl Request<'_> {
         })
     }
 
-    /// Sends it; the answer says no more than that it is done.
+    /// Sends it; the answer holds no more than that it is done.
     pub(super) async fn done(&self) -> Result<(), CentralError> {
         self.send().await.map(drop)
     }
@@ -271,7 +273,7 @@ impl Request<'_> {
             .and_then(|text| text.parse().ok())
             .map(Duration::from_secs);
         let (header_code, header_id) = (header("x-ms-error-code"), header("x-ms-request-id"));
-        // Of an error, the beginning says enough.
+        // Of an error, the beginning is enough.
         let body = beginning(response, LONGEST_ERROR).await.unwrap_or_default().0;
         let body = String::from_utf8_lossy(&body);
         let parsed = serde_json::from_str(&body)

@@ -1,4 +1,4 @@
-//! How the lines of PEM stand, and what is wrong with them. Nothing of a text is ever part of what is said about it.
+//! How the lines of PEM stand, and what is wrong with them. Nothing of a text is ever part of a message about it.
 //!
 //! The reader below ([`rustls_pki_types::pem`]) skips every line that is not quite a BEGIN line, so a certificate would be
 //! gone without a word, and its errors quote the line that it stumbled over, which may be a whole key. So the lines are

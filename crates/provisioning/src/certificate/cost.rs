@@ -1,9 +1,9 @@
 //! How much work a file asks for before it shows its key.
 //!
-//! A password is turned into a key by hashing it as often as the file says, so a file of a few bytes can ask for hours.
-//! This looks at what stands in the clear and refuses before the first hash. Nothing here depends on the exact format:
-//! in PKCS#5 and PKCS#12 (RFC 8018, 7292, 7914) the cost always follows the salt, an INTEGER after an OCTET STRING, or
-//! three of them for scrypt.
+//! A password is turned into a key by hashing it as often as the file asks for, so a file of a few bytes can ask for
+//! hours. This looks at what stands in the clear and refuses before the first hash. Nothing here depends on the exact
+//! format: in PKCS#5 and PKCS#12 (RFC 8018, 7292, 7914) the cost always follows the salt, an INTEGER after an OCTET
+//! STRING, or three of them for scrypt.
 
 use x509_parser::asn1_rs::{Any, FromDer, Tag};
 

@@ -19,7 +19,7 @@ pub enum CertificateError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's reason.
         reason: io::Error,
     },
     /// The file is larger than any with certificates or keys.
@@ -263,7 +263,7 @@ pub enum CertificateError {
     Make {
         /// The subject's common name.
         common_name: String,
-        /// What the library said.
+        /// The library's reason.
         reason: rcgen::Error,
     },
 }

@@ -1,6 +1,7 @@
 //! Everything a file of certificates and keys shows, and what Azure would object to.
 //!
-//! Nothing here trusts or uses what it reads; it tells people what they have, before a service refuses it with fewer words.
+//! Nothing here trusts or uses what it reads; it shows people what they have, before a service refuses it with fewer
+//! words.
 
 mod detail;
 mod lint;
@@ -84,7 +85,7 @@ pub struct Examined {
     pub certificates: Vec<Detail>,
     /// Its keys.
     pub keys: Vec<Key>,
-    /// What there is to say, the worst first.
+    /// The findings, the worst first.
     pub findings: Vec<Finding>,
 }
 
@@ -135,7 +136,7 @@ pub fn examine(bytes: &[u8], file: &str, request: &ExamineRequest<'_>) -> Result
     })
 }
 
-/// Finds the certificate of each key among all that were looked at, and sorts what there is to say.
+/// Finds the certificate of each key among all that were looked at, and sorts the findings.
 pub fn conclude(files: &mut [Examined]) {
     let owners: Vec<(Vec<u8>, String)> = files
         .iter()

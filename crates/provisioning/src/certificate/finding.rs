@@ -1,4 +1,4 @@
-//! What there is to say of a certificate.
+//! What there is to report of a certificate.
 
 use serde::Serialize;
 

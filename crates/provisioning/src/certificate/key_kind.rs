@@ -49,7 +49,7 @@ pub(super) fn is_explicit(certificate: &X509Certificate<'_>) -> bool {
     of_public(certificate.public_key()) == EXPLICIT
 }
 
-/// What a private key says; `None` if it is none.
+/// The kind of a private key; `None` if it is none.
 pub(super) fn of_private(key: &PrivateKeyDer<'_>) -> Option<Described> {
     match key {
         PrivateKeyDer::Pkcs1(der) => rsa(der.secret_pkcs1_der()),

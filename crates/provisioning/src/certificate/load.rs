@@ -9,7 +9,7 @@
 //! | PFX | PBES2 as OpenSSL 3 writes it, RC2-40 and 3DES as its predecessors did |
 //!
 //! A key in OpenSSL's traditional encryption (`Proc-Type: 4,ENCRYPTED`), PBES1 outside of a PFX, a key in DER, PKCS#7,
-//! UTF-16 and BER are refused, with the command that converts them. Nothing that is said of a file quotes what is in it.
+//! UTF-16 and BER are refused, with the command that converts them. No message about a file quotes what is in it.
 
 use std::fs::File;
 use std::io::Read;

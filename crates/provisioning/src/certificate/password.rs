@@ -12,7 +12,7 @@ impl Password {
         Self(Zeroizing::new(secret.into()))
     }
 
-    /// Whether it is this one, which everyone knows: only such a password may be printed.
+    /// Whether it is this one, which is public: only such a password may be printed.
     #[must_use]
     pub fn is(&self, known: &str) -> bool {
         *self.0 == known

@@ -100,7 +100,7 @@ impl Pfx {
     }
 }
 
-/// Whether a PFX file carries a MAC, which tells a wrong password from a broken file; `None` if it is no PFX.
+/// Whether a PFX file carries a MAC, by which a wrong password differs from a broken file; `None` if it is no PFX.
 pub(super) fn is_authenticated(bytes: &[u8]) -> Option<bool> {
     let (_, pfx) = Sequence::from_der(bytes).ok()?;
     let (rest, version) = u32::from_der(&pfx.content).ok()?;

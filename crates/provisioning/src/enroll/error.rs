@@ -40,7 +40,7 @@ pub enum EnrollError {
     NoKey {
         /// The group.
         subject: String,
-        /// Which place.
+        /// Which slot.
         slot: Slot,
         /// The CA's common name.
         ca: String,
@@ -51,7 +51,7 @@ pub enum EnrollError {
         /// The group or device.
         subject: String,
     },
-    /// The place for our certificate is taken by another.
+    /// The slot for our certificate is taken by another.
     #[error(
         "the {slot} certificate of {subject} is another one already: IoT Central holds {found}, ours is {ours}; \
          remove it there, bring back the certificates it belongs to, or use another id"
@@ -59,7 +59,7 @@ pub enum EnrollError {
     AnotherCertificate {
         /// The group or device.
         subject: String,
-        /// Which place.
+        /// Which slot.
         slot: Slot,
         /// The SHA-1 thumbprint that was found.
         found: String,

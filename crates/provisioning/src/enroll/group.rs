@@ -20,7 +20,7 @@ pub async fn enroll_group(
     let group = || spec.id.to_owned();
     let mut outcome = Outcome::Unchanged;
     let found = find(central, spec.id).await?;
-    // What stands in the way is told before anything is changed.
+    // What stands in the way is reported before anything is changed.
     let mut needs = needed::for_group(spec, found.as_ref())?;
     match found {
         Some(_) => reporter(Step::GroupFound { group: group() }),
@@ -60,21 +60,21 @@ pub async fn examine_group<'a>(
     Ok((found.is_none(), needed::for_group(spec, found.as_ref())?))
 }
 
-/// A CA that is to have a certain place of a group.
+/// A CA that is to have a certain slot of a group.
 #[derive(Debug, Clone)]
 pub struct CaInSlot<'a> {
-    /// The place.
+    /// The slot.
     pub slot: Slot,
     /// The CA.
     pub ca: GroupCa<'a>,
     /// How the service comes to trust it.
     pub attest: Attest,
-    /// SHA-1 thumbprints of the certificates that it may drive out of that place.
+    /// SHA-1 thumbprints of the certificates that it may drive out of that slot.
     pub instead_of: &'a [String],
 }
 
-/// Puts a CA into the place that was chosen, and has it verified. Anything else that stands there is left alone, unless it
-/// is named as what may be replaced.
+/// Puts a CA into the slot that was chosen, and has it verified. Anything else that stands there is left alone, unless
+/// it is named as what may be replaced.
 pub async fn put_ca(
     central: &Central,
     group_id: &str,
@@ -112,7 +112,7 @@ pub async fn put_ca(
     Ok(outcome)
 }
 
-/// Empties a place of a group, in which the certificate with this SHA-1 thumbprint stands or nothing.
+/// Empties a slot of a group, in which the certificate with this SHA-1 thumbprint stands or nothing.
 pub async fn remove_ca(
     central: &Central,
     group_id: &str,
@@ -234,7 +234,7 @@ async fn prove(
         ca: ca.name().to_owned(),
     });
     if let Err(error) = shown {
-        // The answer may have been lost where the proof was not; reading back tells.
+        // The answer may have been lost where the proof was not; reading back shows it.
         if !error.is_retryable() || !is_verified(&central.enrollment_group(group_id).await?, ca.sha1()) {
             return Err(error.into());
         }

@@ -7,8 +7,9 @@ use crate::central::{Central, CentralError, NewDevice};
 /// behind is found and removed.
 const PROBE: &str = "fleet-id-scope-probe";
 
-/// Finds the application's id scope: from one of the groups, which the preview of the API tells; else from the credentials
-/// of a device, one of `devices` if there are any; else from those of a device that is made for this and removed again.
+/// Finds the application's id scope: from one of the groups, which the preview of the API returns; else from the
+/// credentials of a device, one of `devices` if there are any; else from those of a device that is made for this and
+/// removed again.
 pub async fn find_id_scope(central: &Central, groups: &[&str], devices: &[&str]) -> Result<String, EnrollError> {
     if let Some(group) = groups.first() {
         match central.group_id_scope(group).await {

@@ -7,12 +7,12 @@ use crate::central::{Central, CentralError, NewDevice};
 use crate::certificate::inspect::CertificateFacts;
 use crate::identities::Slot;
 
-/// The certificates of a device's enrollment, each in its place. At least one has to be there.
+/// The certificates of a device's enrollment, each in its slot. At least one has to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnCertificates<'a> {
-    /// In the primary place, as PEM.
+    /// In the primary slot, as PEM.
     pub primary: Option<&'a str>,
-    /// In the secondary place, as PEM.
+    /// In the secondary slot, as PEM.
     pub secondary: Option<&'a str>,
 }
 
@@ -48,7 +48,8 @@ pub struct IndividualNeeds {
     pub certificates: bool,
 }
 
-/// Makes sure that the device may register with its own certificate (or with either of two), and that the service says so.
+/// Makes sure that the device may register with its own certificate (or with either of two), and that the service
+/// confirms it.
 ///
 /// Certificates of ours that stand in exchanged slots, as after a roll, stay there. One that is not ours may be the
 /// preparation of a roll, which an upload would undo: it is left alone, and reported.
@@ -122,7 +123,8 @@ pub async fn examine_individual(
     })
 }
 
-/// Gives the device's enrollment exactly these certificates in exactly these places, whatever stood there, and reads back.
+/// Gives the device's enrollment exactly these certificates in exactly these slots, whatever stood there, and reads
+/// back.
 pub async fn put_individual(
     central: &Central,
     device_id: &str,

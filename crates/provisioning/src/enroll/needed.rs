@@ -9,13 +9,13 @@ use crate::identities::Slot;
 pub struct Needed<'a> {
     /// The CA.
     pub ca: GroupCa<'a>,
-    /// The place it has or is to get.
+    /// The slot it has or is to get.
     pub slot: Slot,
     /// What is missing.
     pub work: Work,
 }
 
-/// What is missing for a certificate in its place.
+/// What is missing for a certificate in its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// Nothing: it is there and verified.
@@ -56,7 +56,7 @@ pub(super) fn for_group<'a>(
     Ok(needed)
 }
 
-/// The CA's own place, or the other one where another CA of ours has it, as after a roll.
+/// The CA's own slot, or the other one where another CA of ours has it, as after a roll.
 fn free_slot(
     spec: &EnrollmentGroupSpec<'_>,
     ca: &GroupCa<'_>,
@@ -161,7 +161,7 @@ mod tests {
                 found(Some((a, not)), Some((b, verified))),
                 Ok([(Primary, Verification), (Secondary, Nothing)]),
             ),
-            // After a roll the two have changed places.
+            // After a roll the two have changed slots.
             (
                 found(Some((b, verified)), Some((a, verified))),
                 Ok([(Secondary, Nothing), (Primary, Nothing)]),

@@ -15,7 +15,7 @@ pub enum Claim {
     Ours,
     /// Others have a part in it.
     NotOurs {
-        /// What tells.
+        /// What shows it.
         reason: String,
     },
 }
@@ -91,7 +91,7 @@ pub async fn remove_device(central: &Central, device_id: &str, reporter: Reporte
     Ok(outcome)
 }
 
-/// What the certificates tell; nothing where there are none.
+/// What the certificates show; nothing where there are none.
 fn judge(slots: &Slots, ours: &[String]) -> Option<Claim> {
     let held: Vec<_> = [Slot::Primary, Slot::Secondary]
         .into_iter()

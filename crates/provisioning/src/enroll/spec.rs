@@ -14,9 +14,9 @@ pub struct EnrollmentGroupSpec<'a> {
     pub display_name: &'a str,
     /// What its devices are.
     pub group_type: GroupType,
-    /// The CA that goes into the primary place if it stands in neither.
+    /// The CA that goes into the primary slot if it stands in neither.
     pub primary: GroupCa<'a>,
-    /// One more, for the secondary place.
+    /// One more, for the secondary slot.
     pub secondary: Option<GroupCa<'a>>,
     /// How the service comes to trust them.
     pub attest: Attest,

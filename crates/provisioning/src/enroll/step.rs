@@ -43,7 +43,7 @@ pub enum Step {
         group: String,
         /// The CA's common name.
         ca: String,
-        /// The place it took.
+        /// The slot it took.
         slot: Slot,
         /// Its SHA-1 thumbprint.
         sha1: String,
@@ -54,7 +54,7 @@ pub enum Step {
     CaRemoved {
         /// The group.
         group: String,
-        /// The place that is free now.
+        /// The slot that is free now.
         slot: Slot,
         /// Its SHA-1 thumbprint.
         sha1: String,
@@ -65,7 +65,7 @@ pub enum Step {
         group: String,
         /// The CA's common name.
         ca: String,
-        /// The place it has.
+        /// The slot it has.
         slot: Slot,
         /// Whether possession of its key was proved before.
         verified: bool,

@@ -1,4 +1,4 @@
-//! Device templates: what IoT Central knows of a model.
+//! Device templates: IoT Central's form of a model.
 
 use serde_json::Value;
 

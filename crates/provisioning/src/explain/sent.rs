@@ -1,4 +1,4 @@
-//! What can be said of a refusal where only the device's own certificates are at hand, and not what is enrolled.
+//! What can be found of a refusal where only the device's own certificates are at hand, and not what is enrolled.
 
 use rustls_pki_types::CertificateDer;
 

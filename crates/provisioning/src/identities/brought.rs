@@ -153,7 +153,7 @@ impl BroughtGroup {
         };
         let primary = self.ca.as_ref().map(&mut open);
         let secondary = self.secondary.as_ref().map(&mut open);
-        // Below a CA that can't be read there is nothing to say about the chains.
+        // Below a CA that can't be read there is nothing to check of the chains.
         let known = if problems.is_empty() { enrolled.as_slice() } else { &[] };
         let authorities: Vec<_> = known.iter().map(|(_, der)| der.clone()).collect();
         let enrolled = if authorities.is_empty() {
@@ -202,7 +202,7 @@ impl BroughtCa {
         if !facts.is_ca {
             return Err(CertificateError::NotACa { file: name }.into());
         }
-        // The devices' chains are judged with it, but what is wrong with it itself is said once.
+        // The devices' chains are judged with it, but what is wrong with it itself is reported once.
         let chain = std::slice::from_ref(&der);
         let findings = examine::findings(chain, &name, &ExamineRequest::at(now))?;
         let warned = CertificateError::unfit(&name, findings)?;

@@ -18,7 +18,7 @@ pub fn camel_case(common_name: &str) -> String {
     join(&separated.to_lowercase())
 }
 
-/// Puts a `-` before each word that only its letters' case tells apart.
+/// Puts a `-` before each word that only its letters' case marks.
 fn separate(name: &str) -> String {
     let is_capital = |c: char| c.is_ascii_uppercase();
     let is_small = |c: char| c.is_ascii_lowercase();

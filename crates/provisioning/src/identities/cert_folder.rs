@@ -9,7 +9,8 @@
 //! | fullchain | the certificate and its parent's fullchain; a literal `null` after the last | the same, without `null` |
 //! | PFX | key and certificate, with the ciphers of the OpenSSL that is installed | AES-256, or triple DES for old Windows; also the intermediate CAs between it and its root, which a device has to send |
 //! | extensions of a CA | basic constraints | also key usage and key identifiers |
-//! | what exists | is overwritten | stays, unless the folder says otherwise; an earlier verification certificate is replaced |
+//! | what exists | is overwritten | stays, unless the folder was opened to overwrite; an earlier verification
+//! certificate is replaced |
 
 mod bulk;
 mod notice;
@@ -214,7 +215,7 @@ impl CertFolder {
         }
     }
 
-    /// Refuses a name under which there is something already; tells all of it.
+    /// Refuses a name under which there is something already, with all of it.
     fn vacant(&self, stem: &str, spec: &CertSpec) -> Result<String, Problems> {
         check_name(stem)?;
         let paths = self.paths(stem);

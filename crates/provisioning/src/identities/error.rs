@@ -17,7 +17,7 @@ pub enum IdentityError {
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's reason.
         reason: io::Error,
     },
     /// A certificate or key can't be made, read or used.
@@ -115,7 +115,7 @@ pub enum IdentityError {
         /// The id.
         name: String,
     },
-    /// The `current` file does not say what to use.
+    /// The `current` file does not name what to use.
     #[error("`{}` holds `{}`, expected {expected}", shown::path(path), shown::text(content))]
     BadCurrent {
         /// The file.

@@ -94,7 +94,7 @@ impl GroupFolder {
         numbered(&self.path.join("leaves"), |name| name.parse().ok())
     }
 
-    /// Which generation of CAs has signed a generation of leaves. Where nothing says so it is the first.
+    /// Which generation of CAs has signed a generation of leaves. Where that is not recorded it is the first.
     pub fn signed_by(&self, leaves: Generation) -> Result<Generation, IdentityError> {
         Ok(self.recorded_ca(leaves)?.unwrap_or(Generation::FIRST))
     }

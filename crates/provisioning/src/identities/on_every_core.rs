@@ -20,8 +20,8 @@ pub struct Report {
     pub other_key: usize,
 }
 
-/// Does `work` for each of `ids`; it tells whether it made something or found it made. Everything that goes wrong is
-/// returned at once, in the order of the ids. `progress` hears how many of how many are done.
+/// Does `work` for each of `ids`; it returns whether it made something or found it made. Everything that goes wrong is
+/// returned at once, in the order of the ids. `progress` is called with how many of how many are done.
 pub(super) fn for_each(
     ids: &[String],
     progress: Progress<'_>,

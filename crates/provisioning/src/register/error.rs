@@ -43,7 +43,7 @@ impl RegistrationError {
         self.waited
     }
 
-    /// How often DPS had said that it has too much to do.
+    /// How often DPS had throttled.
     pub fn throttled(&self) -> u32 {
         self.throttled
     }
@@ -80,7 +80,7 @@ impl Error for RegistrationError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistrationFailure {
-    /// There was no connection to DPS. A device whose certificate DPS does not know is mostly refused here already, with
+    /// There was no connection to DPS. A device whose certificate is not enrolled is mostly refused here already, with
     /// CONNACK 5, which is [`ConnectRefusal::NotAuthorized`](mqtt_link::ConnectRefusal::NotAuthorized).
     #[error("could not connect to dps")]
     Connect(#[from] ConnectError),
@@ -110,8 +110,8 @@ pub enum RegistrationFailure {
     /// The enrollment is disabled.
     #[error("was refused: its enrollment is disabled")]
     Disabled,
-    /// The device is known, but was not assigned to a hub. IoT Central says 400209 when a device waits for approval or
-    /// was blocked by an operator
+    /// The device is known, but was not assigned to a hub. IoT Central answers 400209 when a device waits for approval
+    /// or was blocked by an operator
     /// (<https://learn.microsoft.com/azure/iot-central/core/troubleshooting#device-provisioning-issues>).
     #[error("failed in the assignment: {code} {}", shown::text(message))]
     AssignmentFailed {

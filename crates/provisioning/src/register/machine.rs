@@ -141,7 +141,7 @@ impl<J: FnMut() -> f64> Machine<J> {
         }
     }
 
-    /// Takes in what happened and says what to do.
+    /// Takes in what happened and returns what to do.
     pub fn handle(&mut self, event: Event, now: Instant) -> Action {
         match event {
             Event::Connected => Action::Subscribe,
@@ -165,7 +165,7 @@ impl<J: FnMut() -> f64> Machine<J> {
         self.waited
     }
 
-    /// How often DPS said that it has too much to do.
+    /// How often DPS throttled.
     pub fn throttled(&self) -> u32 {
         self.throttled
     }
@@ -249,7 +249,7 @@ impl<J: FnMut() -> f64> Machine<J> {
         }
     }
 
-    /// An answer whose body says how the registration is getting on; the topic's status alone does not.
+    /// An answer whose body holds the state of the registration; the topic's status alone does not.
     fn progress(&mut self, operation: Operation, body: &[u8], retry_after: Option<Duration>, now: Instant) -> Action {
         let registration: Registration = match serde_json::from_slice(body) {
             Ok(registration) => registration,
@@ -345,9 +345,9 @@ impl<J: FnMut() -> f64> Machine<J> {
         self.pause(operation, wait, now, failure)
     }
 
-    /// A wait that DPS names is the least. All devices in the queue were told the same, and how long the queue is none of them
-    /// can see: so each comes later by a part of its own that grows from error to error, or most of a quota would be spent on
-    /// refusals (<https://learn.microsoft.com/azure/iot-dps/concepts-deploy-at-scale>).
+    /// A wait that DPS names is the least. All devices in the queue got the same, and how long the queue is none of
+    /// them can see: so each comes later by a part of its own that grows from error to error, or most of a quota would
+    /// be spent on refusals (<https://learn.microsoft.com/azure/iot-dps/concepts-deploy-at-scale>).
     fn back_off(&mut self, named: Option<Duration>, now: Instant) -> Duration {
         let least = named.unwrap_or(RETRY_AFTER);
         self.errors = self.errors.saturating_add(1);

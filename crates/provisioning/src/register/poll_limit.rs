@@ -1,5 +1,6 @@
 //! DPS takes five polls per device in ten seconds
-//! (<https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>), whatever it says in `retry-after`.
+//! (<https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>), whatever it asks for in
+//! `retry-after`.
 
 use std::collections::VecDeque;
 use std::time::Duration;

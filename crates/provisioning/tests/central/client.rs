@@ -232,7 +232,7 @@ async fn the_token_does_not_follow_a_next_link_to_another_server() {
     .await;
     let text = is(script.central().devices().await);
     assert!(
-        text.starts_with("devices: unexpected answer: the next page is said to be at another server"),
+        text.starts_with("devices: unexpected answer: the link to the next page leads to another server"),
         "{text}"
     );
     script.finish();

@@ -278,7 +278,7 @@ async fn a_ca_without_its_key_is_uploaded_and_waits_for_its_owner() {
     assert!(text.contains("is not verified, and its key is not here"), "{text}");
     script.finish();
 
-    // Verified by somebody in the meantime, it is as good as one with a key.
+    // Verified by another client in the meantime, it is as good as one with a key.
     let script = Script::play(|_| vec![step(GET_GROUP, 200, group(&json!({"primary": slot(ours, true)})))]).await;
     assert_eq!(enroll_as(&script, &wanted).await.0.unwrap(), Outcome::Unchanged);
     script.finish();

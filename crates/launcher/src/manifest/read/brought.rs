@@ -9,7 +9,7 @@ use super::{Enrollments, Walk};
 use crate::manifest::forms::Typed;
 use crate::manifest::types::{AuthorityFiles, GroupCertificates, IndividualCertificates, PairFiles, Secret};
 
-/// Why keys that say how certificates are made are refused.
+/// Why keys about how certificates are made are refused.
 pub(super) const NOT_MADE: &str = "is of no use here: with certificates of your own, none are made";
 const PASSWORD_FORM: &str =
     "password = { env = \"PFX_PASSWORD\" } or { file = \"password\" }; a manifest holds no secret";

@@ -1,4 +1,4 @@
-//! What a group or an individual says about its certificates.
+//! The keys of a group or an individual about its certificates.
 
 use std::collections::HashMap;
 

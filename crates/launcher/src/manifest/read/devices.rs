@@ -22,7 +22,7 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// Takes `id` for the devices of `key`, or says who has it.
+    /// Takes `id` for the devices of `key`, or names its owner.
     fn take(&mut self, id: &RegistrationId, key: &str) -> Result<(), String> {
         match self.ids.insert(id.folded(), key.to_owned()) {
             Some(other) => Err(other),

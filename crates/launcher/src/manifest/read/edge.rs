@@ -13,7 +13,7 @@ const ACCEPTED_VIA: &str = "accepted: the id of a device in a [[group]] with kin
 /// Beyond that many Edge devices, no suggestion is made which one was meant.
 const MEANT_AMONG: u32 = 10_000;
 
-/// What a group says about IoT Edge.
+/// The keys of a group about IoT Edge.
 pub(super) struct EdgeKeys {
     pub(super) kind: GroupKind,
     pub(super) hostname: Option<String>,
@@ -104,7 +104,7 @@ pub(super) fn keys(table: &Table<'_>, taken: &mut Taken, document: &Document<'_>
             .problems
             .push(span.clone(), format!("`{key}` {what}"), Vec::new());
     };
-    // A kind that can't be read says nothing about the other keys.
+    // A kind that can't be read leaves the other keys open.
     if !is_edge && kind.is_some() == table.has("kind") {
         let named = [
             hostname.as_ref().map(|at| (&at.key, &at.span)),

@@ -14,8 +14,8 @@ use crate::manifest::types::{DpsTarget, EmulatorTarget, Endpoint, IotCentralTarg
 /// The one name under which all of DPS is reached.
 /// <https://learn.microsoft.com/azure/iot-dps/concepts-service#device-provisioning-endpoint>
 const GLOBAL_DPS: &str = "global.azure-devices-provisioning.net";
-const NOT_OURS: &str = "is of no use here: only an emulator that `fleet run` starts is told how many hubs it has";
-const NOT_AZURE: &str = "is of no use here: only an emulator that `fleet run` starts is told what goes wrong";
+const NOT_OURS: &str = "is of no use here: only an emulator that `fleet run` starts is given a number of hubs";
+const NOT_AZURE: &str = "is of no use here: only an emulator that `fleet run` starts is given faults";
 const TOKEN_FORM: &str =
     "api_token = { env = \"IOTC_API_TOKEN\" } or { file = \"api_token\" }; a manifest holds no secret";
 
@@ -25,7 +25,7 @@ impl Walk<'_> {
             Kind::Emulator => {
                 table.out_of_place(
                     &["app", "api_token", "id_scope", "dps_endpoint", "ca"],
-                    "is of no use here: an emulator that `fleet run` starts says it by itself",
+                    "is of no use here: an emulator that `fleet run` starts reports it by itself",
                 );
                 let (quota, units) = self.limits(&table, None);
                 Some(Target::Emulator(EmulatorTarget {
@@ -65,7 +65,7 @@ impl Walk<'_> {
         };
         table.out_of_place(
             &["proxy"],
-            "is not said in a manifest: set HTTPS_PROXY and NO_PROXY in the environment",
+            "does not belong in a manifest: set HTTPS_PROXY and NO_PROXY in the environment",
         );
         table.finish();
         target
@@ -93,7 +93,7 @@ impl Walk<'_> {
         let env = table.optional::<Variable>("env");
         let file = table.optional::<PathBuf>("file");
         if table.has("env") == table.has("file") {
-            let message = format!("`{}` says neither or both of env and file", table.path());
+            let message = format!("`{}` has neither or both of env and file", table.path());
             table.problem(message, &format!("accepted: {form}"));
         }
         table.finish();

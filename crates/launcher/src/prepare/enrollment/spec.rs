@@ -43,7 +43,7 @@ pub struct GroupEnrollment<'a> {
     pub primary: Option<Ca<'a>>,
     /// The CA of the leaves to come.
     pub secondary: Option<Ca<'a>>,
-    /// The places whose CAs are wanted and were not made yet.
+    /// The slots whose CAs are wanted and were not made yet.
     pub unmade: Vec<Slot>,
 }
 
@@ -71,7 +71,7 @@ pub struct IndividualEnrollment {
     pub primary: Option<String>,
     /// Its secondary certificate, where there is one.
     pub secondary: Option<String>,
-    /// The places whose certificates are wanted and were not made yet.
+    /// The slots whose certificates are wanted and were not made yet.
     pub unmade: Vec<Slot>,
 }
 

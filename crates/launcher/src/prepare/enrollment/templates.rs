@@ -50,7 +50,7 @@ pub fn template(model_id: &str) -> anyhow::Result<Value> {
     for component in contents.filter(|content| content["@type"] == "Component") {
         if let Some(id) = component["schema"].as_str() {
             let mut schema = interface(id)?;
-            // The language is said once, at the top.
+            // The language is named once, at the top.
             schema.as_object_mut().map(|schema| schema.shift_remove("@context"));
             component["schema"] = schema;
         }

@@ -9,7 +9,7 @@ use crate::manifest::types::{Group, GroupKind};
 ///
 /// # Errors
 ///
-/// Something on disk can't be used, or can't be written; then all that is wrong is told.
+/// Something on disk can't be used, or can't be written; then all that is wrong is reported.
 pub(crate) fn open_edge_cas(
     group: &Group,
     identities: &GroupIdentities,

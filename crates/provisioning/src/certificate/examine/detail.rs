@@ -11,7 +11,7 @@ use x509_parser::prelude::{X509Certificate, X509Extension};
 use crate::certificate::inspect::{self, CertificateFacts, hex};
 use crate::certificate::{CertificateError, key_kind};
 
-/// What one certificate says.
+/// The content of one certificate.
 #[derive(Debug, Clone, Serialize)]
 pub struct Detail {
     /// The version of X.509: 3, or 1 of a certificate without extensions.
@@ -61,7 +61,7 @@ pub struct Extension {
     pub name: String,
     /// What it says.
     pub value: String,
-    /// Whether a reader that does not know it must refuse the certificate.
+    /// Whether a reader that does not support it must refuse the certificate.
     pub critical: bool,
 }
 

@@ -30,7 +30,7 @@ pub(super) fn chain(
         .collect::<Result<Vec<_>, _>>()?;
 
     let mut findings = Findings(Vec::new());
-    // A CA that stands alone is judged as a CA, unless the caller says that it is a device.
+    // A CA that stands alone is judged as a CA, unless the caller names it a device.
     let is_device = request.registration_id.is_some()
         || matches!(request.enrolled, Enrolled::Individually)
         || !links.iter().all(|link| link.detail.is_ca);

@@ -9,7 +9,7 @@ use x509_parser::x509::X509Name;
 use super::Detail;
 use crate::certificate::{CertificateError, inspect};
 
-/// Extensions that .NET and OpenSSL know. Any other one that is critical makes a certificate unusable (4.2).
+/// Extensions that .NET and OpenSSL support. Any other one that is critical makes a certificate unusable (4.2).
 const KNOWN: [&str; 14] = [
     "2.5.29.14",
     "2.5.29.15",

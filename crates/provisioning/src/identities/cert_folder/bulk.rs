@@ -40,7 +40,7 @@ impl CertFolder {
     fn one_of_many(&self, id: &str, parent: Option<&Parent>, spec: &CertSpec) -> Result<bool, IdentityError> {
         check_name(id)?;
         let paths = self.paths(id);
-        // Written in this order, so the last one tells that all are there.
+        // Written in this order, so the last one proves that all are there.
         let last = if spec.pfx.is_some() {
             &paths.pfx
         } else {

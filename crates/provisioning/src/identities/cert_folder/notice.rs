@@ -1,4 +1,4 @@
-//! What a person should know about certificates that were made all the same.
+//! Notes for a person about certificates that were made all the same.
 
 use std::fmt;
 use std::fs;

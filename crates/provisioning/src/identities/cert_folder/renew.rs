@@ -79,7 +79,7 @@ impl CertFolder {
     }
 }
 
-/// Renames a file so that its name tells which certificate it belonged to.
+/// Renames a file so that its name shows which certificate it belonged to.
 fn set_aside(path: &Path, before: &CertificateFacts) -> Result<PathBuf, IdentityError> {
     let mark = before.sha1.get(..8).unwrap_or(&before.sha1);
     let mut name = path.file_name().unwrap_or_default().to_owned();

@@ -46,7 +46,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Checks the device's leaf, or makes what is missing of it and says so.
+    /// Checks the device's leaf, or makes what is missing of it and returns that it did.
     ///
     /// The files appear in the order key, certificate, fullchain: a fullchain that is there has everything else beside it.
     fn leaf(&self, id: &str) -> Result<bool, IdentityError> {
