@@ -14,7 +14,7 @@ const PER_DEGREE: f64 = 10.0;
 
 /// Readings of a stretch of time. There are many of these in a fleet, so it is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     start_ms: i64,
     end_ms: i64,
     sum: i64,
@@ -26,31 +26,31 @@ pub struct Span {
 impl Span {
     /// Time of the first reading.
     #[must_use]
-    pub fn start(&self) -> Timestamp {
+    pub(crate) fn start(&self) -> Timestamp {
         timestamp(self.start_ms)
     }
 
     /// Time of the last reading.
     #[must_use]
-    pub fn end(&self) -> Timestamp {
+    pub(crate) fn end(&self) -> Timestamp {
         timestamp(self.end_ms)
     }
 
     /// Lowest reading in °C.
     #[must_use]
-    pub fn min(&self) -> f64 {
+    pub(crate) fn min(&self) -> f64 {
         f64::from(self.min) / PER_DEGREE
     }
 
     /// Highest reading in °C.
     #[must_use]
-    pub fn max(&self) -> f64 {
+    pub(crate) fn max(&self) -> f64 {
         f64::from(self.max) / PER_DEGREE
     }
 
     /// Mean of the readings in °C.
     #[must_use]
-    pub fn mean(&self) -> f64 {
+    pub(crate) fn mean(&self) -> f64 {
         self.sum as f64 / f64::from(self.count) / PER_DEGREE
     }
 
@@ -85,14 +85,14 @@ fn timestamp(ms: i64) -> Timestamp {
 
 /// Readings since the device was started.
 #[derive(Debug, Clone, Default)]
-pub struct History {
+pub(crate) struct History {
     /// Oldest first.
     spans: Vec<Span>,
 }
 
 impl History {
     /// Adds a reading. The times of readings must not go back; one that does (the clock was set) counts as the latest.
-    pub fn record(&mut self, at: Timestamp, value: f64) {
+    pub(crate) fn record(&mut self, at: Timestamp, value: f64) {
         let at_ms = self
             .spans
             .last()
@@ -109,7 +109,7 @@ impl History {
     /// All readings since an instant; `None` when there are none. A span that began before it counts whole if it
     /// reaches beyond it.
     #[must_use]
-    pub fn since(&self, instant: Timestamp) -> Option<Span> {
+    pub(crate) fn since(&self, instant: Timestamp) -> Option<Span> {
         let since_ms = instant.as_millisecond();
         self.spans
             .iter()

@@ -12,17 +12,17 @@
 //! | [`fleet`] | a process's devices, moved by stages and control lines |
 //! | `device` | one device's task: register, connect, session, what to do after a failure |
 //! | [`model`] | what a device measures, reports, accepts and answers. Pure |
-//! | [`room`], [`weather`], [`history`] | the surroundings that it measures, and its record of readings. Pure |
-//! | [`outbox`], [`reporter`] | what waits to be acknowledged. Pure |
-//! | [`outcome`] | whether a device failed the run, and why. Pure |
-//! | [`recovery`], [`ticks`], [`ramp`], [`rate_limiter`] | when things happen. Pure; the time is handed in |
+//! | `room`, [`weather`], `history` | the surroundings that it measures, and its record of readings. Pure |
+//! | [`outbox`], `reporter` | what waits to be acknowledged. Pure |
+//! | `outcome` | whether a device failed the run, and why. Pure |
+//! | `recovery`, `ticks`, [`ramp`], `rate_limiter` | when things happen. Pure; the time is handed in |
 //! | [`random`] | seed + device id decide every random choice |
-//! | [`metrics`], [`mailbox`] | the figures that devices report, and the orders that they get |
+//! | [`metrics`], `mailbox` | the figures that devices report, and the orders that they get |
 //! | [`shard`], [`lease`] | which part of the fleet a process has, and the right to have it |
 //! | [`plan_file`] | the plan, read from its file |
 //! | [`limits`], [`proxies`] | what this machine allows, and the proxy in its environment |
 //! | [`transport`] | the plan's transports, as mqtt-link has them |
-//! | [`single`] | one device by environment or flags, as the how-to runs the samples |
+//! | `single` | one device by environment or flags, as the how-to runs the samples |
 //! | [`cli`], [`command_line`] | the command line, and how it is read without repeating a key |
 //! | [`clock`] | dates of certificates beside this machine's clock |
 //! | [`console`], [`hint`] | output whose reader may be missing, and what to do about an error |
@@ -58,33 +58,33 @@ mod control;
 mod device;
 pub mod fleet;
 pub mod hint;
-pub mod history;
+mod history;
 mod lag;
 pub mod lease;
 pub mod limits;
-pub mod mailbox;
+mod mailbox;
 pub mod metrics;
 pub mod model;
 pub mod outbox;
-pub mod outcome;
+mod outcome;
 mod output;
 pub mod patience;
 pub mod plan_file;
 pub mod proxies;
 pub mod ramp;
 pub mod random;
-pub mod rate_limiter;
-pub mod recovery;
-pub mod reporter;
-pub mod room;
+mod rate_limiter;
+mod recovery;
+mod reporter;
+mod room;
 pub mod shard;
 mod signal;
-pub mod single;
-pub mod ticks;
+mod single;
+mod ticks;
 pub mod transport;
 mod usage;
 mod variables;
 pub mod weather;
 
 pub use signal::{hangup_is_ignored, shutdown_signal};
-pub use variables::without_empty_variables;
+pub(crate) use variables::without_empty_variables;

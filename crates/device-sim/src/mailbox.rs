@@ -15,7 +15,7 @@ const REREGISTER: u8 = 8;
 
 /// The orders of one device. One task reads them, any may give them.
 #[derive(Debug, Default)]
-pub struct Mailbox {
+pub(crate) struct Mailbox {
     orders: AtomicU8,
     wanted_since: OnceLock<Instant>,
     changed: AtomicBool,
@@ -24,69 +24,69 @@ pub struct Mailbox {
 
 impl Mailbox {
     /// Wants the device online. Whether that is the first time.
-    pub fn want_online(&self) -> bool {
+    pub(crate) fn want_online(&self) -> bool {
         self.want(ONLINE)
     }
 
     /// Wants the device offline.
-    pub fn want_offline(&self) {
+    pub(crate) fn want_offline(&self) {
         self.orders.fetch_and(!ONLINE, Ordering::AcqRel);
         self.notify();
     }
 
     /// Wants the device to drain and stop for good.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.give(STOP);
     }
 
     /// Wants a clean disconnect and a new connection; brings an offline device online. Whether it is the first time
     /// that the device is wanted online.
-    pub fn reconnect(&self) -> bool {
+    pub(crate) fn reconnect(&self) -> bool {
         self.want(RECONNECT | ONLINE)
     }
 
     /// Wants a new registration with DPS.
-    pub fn reregister(&self) {
+    pub(crate) fn reregister(&self) {
         self.give(REREGISTER);
     }
 
     /// When the device was first wanted online; `None` if it never was.
-    pub fn wanted_since(&self) -> Option<Instant> {
+    pub(crate) fn wanted_since(&self) -> Option<Instant> {
         self.wanted_since.get().copied()
     }
 
     /// Whether the device is to be online.
-    pub fn wants_online(&self) -> bool {
+    pub(crate) fn wants_online(&self) -> bool {
         self.has(ONLINE)
     }
 
     /// Whether the device is to stop for good.
-    pub fn wants_stop(&self) -> bool {
+    pub(crate) fn wants_stop(&self) -> bool {
         self.has(STOP)
     }
 
     /// Whether an order ends even a session in which the device is online: to register again, it can stay connected.
-    pub fn ends_even_online(&self) -> bool {
+    pub(crate) fn ends_even_online(&self) -> bool {
         !self.has(ONLINE) || self.has(STOP | RECONNECT)
     }
 
     /// Whether a session has to end because of an order.
-    pub fn ends_session(&self) -> bool {
+    pub(crate) fn ends_session(&self) -> bool {
         !self.has(ONLINE) || self.has(STOP | RECONNECT | REREGISTER)
     }
 
     /// Takes the order to connect again, if there is one.
-    pub fn take_reconnect(&self) -> bool {
+    pub(crate) fn take_reconnect(&self) -> bool {
         self.take(RECONNECT)
     }
 
     /// Takes the order to register again, if there is one.
-    pub fn take_reregister(&self) -> bool {
+    pub(crate) fn take_reregister(&self) -> bool {
         self.take(REREGISTER)
     }
 
     /// Waits until an order has been given since the last time. Only the device's own task may wait.
-    pub async fn changed(&self) {
+    pub(crate) async fn changed(&self) {
         poll_fn(|cx| {
             self.waker.register(cx.waker());
             if self.changed.swap(false, Ordering::AcqRel) {

@@ -15,7 +15,7 @@ pub const CAPACITY: usize = 64;
 const USUAL: usize = 4;
 
 /// A message that is older than this is no longer sent.
-pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
 /// A message in flight.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Adds a message. When there is no room, the oldest one is removed and returned.
-    pub fn offer(&mut self, due: Instant, component: u8, body: Bytes) -> Option<Message> {
+    pub(crate) fn offer(&mut self, due: Instant, component: u8, body: Bytes) -> Option<Message> {
         let dropped = if self.messages.len() == CAPACITY {
             self.messages.pop_front()
         } else {

@@ -6,7 +6,7 @@
 
 /// What a device that is not online is doing or waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Its turn to register.
     RegisterTurn,
     /// The answer of DPS.
@@ -20,7 +20,7 @@ pub enum Step {
 impl Step {
     /// The reason of a device that got no further.
     #[must_use]
-    pub fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::RegisterTurn => "waiting_for_register_rate",
             Self::Registration => "still_registering",
@@ -32,7 +32,7 @@ impl Step {
 
 /// How a device ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The group of the plan that it is in.
     pub group: usize,
     /// It has been wanted online at any time.
@@ -49,7 +49,7 @@ impl Outcome {
     /// Why the device failed the run; `None` if it did not. A failed attempt is a better reason than the one after it,
     /// which had not ended.
     #[must_use]
-    pub fn failure(&self) -> Option<&'static str> {
+    pub(crate) fn failure(&self) -> Option<&'static str> {
         let failed = self.wanted && !self.connected;
         failed.then(|| self.last_failure.unwrap_or(self.step.reason()))
     }

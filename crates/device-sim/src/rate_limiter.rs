@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// An instant that the processes of a fleet have in common, and its age.
 #[derive(Debug, Clone, Copy)]
-pub struct Epoch {
+pub(crate) struct Epoch {
     seen: Instant,
     age: Duration,
 }
@@ -23,7 +23,7 @@ pub struct Epoch {
 impl Epoch {
     /// At `seen`, the common instant was `age` ago.
     #[must_use]
-    pub fn new(seen: Instant, age: Duration) -> Self {
+    pub(crate) fn new(seen: Instant, age: Duration) -> Self {
         Self { seen, age }
     }
 
@@ -35,7 +35,7 @@ impl Epoch {
 /// Assigns instants in this shard's slots, at most one in each. An unused turn is not saved up, so a pause is not
 /// followed by a burst.
 #[derive(Debug)]
-pub struct TimeSlots {
+pub(crate) struct TimeSlots {
     slot: Duration,
     shard: Shard,
     epoch: Epoch,
@@ -46,7 +46,7 @@ pub struct TimeSlots {
 impl TimeSlots {
     /// The part of a shard in `rate` turns per second of the whole fleet.
     #[must_use]
-    pub fn new(rate: f64, shard: Shard, epoch: Epoch) -> Self {
+    pub(crate) fn new(rate: f64, shard: Shard, epoch: Epoch) -> Self {
         // An interval that no instant can be added to would be no limit at all.
         let slot = Duration::try_from_secs_f64(1.0 / rate).map_or(LONGEST, |slot| slot.min(LONGEST));
         Self {
@@ -59,7 +59,7 @@ impl TimeSlots {
     }
 
     /// The instant of the next free turn, not before `now`.
-    pub fn take(&mut self, now: Instant) -> Instant {
+    pub(crate) fn take(&mut self, now: Instant) -> Instant {
         self.first_asked.get_or_insert(now);
         let turn = self.open_at(self.next.map_or(now, |next| next.max(now)));
         self.next = turn.checked_add(self.round()).or(Some(turn));
@@ -68,7 +68,7 @@ impl TimeSlots {
 
     /// How long after this shard's last first turn of a device the fleet's is, where each of `devices` takes one.
     #[must_use]
-    pub fn behind(&self, devices: u32) -> Duration {
+    pub(crate) fn behind(&self, devices: u32) -> Duration {
         let (Some(asked), slot) = (self.first_asked, self.slot.as_nanos()) else {
             return Duration::ZERO;
         };
@@ -112,17 +112,17 @@ fn nanoseconds(nanos: u128) -> Duration {
 
 /// [`TimeSlots`] that all devices of a process share.
 #[derive(Debug)]
-pub struct RateLimiter(Mutex<TimeSlots>);
+pub(crate) struct RateLimiter(Mutex<TimeSlots>);
 
 impl RateLimiter {
     /// The part of a shard in `rate` turns per second of the whole fleet.
     #[must_use]
-    pub fn new(rate: f64, shard: Shard, epoch: Epoch) -> Self {
+    pub(crate) fn new(rate: f64, shard: Shard, epoch: Epoch) -> Self {
         Self(Mutex::new(TimeSlots::new(rate, shard, epoch)))
     }
 
     /// Waits for a turn.
-    pub async fn turn(&self) {
+    pub(crate) async fn turn(&self) {
         let now = Instant::now();
         let turn = self.turns().take(now);
         if turn > now {
@@ -132,7 +132,7 @@ impl RateLimiter {
 
     /// How long after this process's last first turn of a device the fleet's is: [`TimeSlots::behind`].
     #[must_use]
-    pub fn behind(&self, devices: u32) -> Duration {
+    pub(crate) fn behind(&self, devices: u32) -> Duration {
         self.turns().behind(devices)
     }
 

@@ -41,7 +41,7 @@ const PARKED: Duration = Duration::from_secs(300);
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The network or the hub is in trouble: no connection, a silent one, CONNACK 3.
     HubUnreachable,
     /// The hub closed or reset a session.
@@ -64,7 +64,7 @@ pub enum Failure {
 
 /// What to do next, and how long to wait before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// Connect to the same hub.
     Reconnect(Duration),
     /// Register with DPS.
@@ -77,7 +77,7 @@ pub enum Next {
 
 /// What went wrong since the device was last healthy.
 #[derive(Debug, Default)]
-pub struct Recovery {
+pub(crate) struct Recovery {
     failures: u32,
     at_this_hub: u32,
     short_sessions: u32,
@@ -85,12 +85,12 @@ pub struct Recovery {
 
 impl Recovery {
     /// The device has been online long enough to count as healthy.
-    pub fn recovered(&mut self) {
+    pub(crate) fn recovered(&mut self) {
         *self = Self::default();
     }
 
     /// Decides about a failure.
-    pub fn failed(&mut self, failure: Failure, random: &mut DeviceRng) -> Next {
+    pub(crate) fn failed(&mut self, failure: Failure, random: &mut DeviceRng) -> Next {
         self.failures = self.failures.saturating_add(1);
         let short = matches!(failure, Failure::SessionClosed { lasted } if lasted < SHORT_SESSION);
         self.short_sessions = if short { self.short_sessions + 1 } else { 0 };

@@ -11,7 +11,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a device has to report.
 #[derive(Debug, Default)]
-pub struct Reporter {
+pub(crate) struct Reporter {
     pending: Map<String, Value>,
     in_flight: Option<InFlight>,
     /// When the oldest patch was first sent that has not been answered.
@@ -27,12 +27,12 @@ struct InFlight {
 
 impl Reporter {
     /// Adds properties; a newer value replaces one that has not been sent. Those of one component are kept together.
-    pub fn report(&mut self, properties: &Map<String, Value>) {
+    pub(crate) fn report(&mut self, properties: &Map<String, Value>) {
         merge(&mut self.pending, properties);
     }
 
     /// The patch to send now, under `request_id`; none while one is in flight or there is nothing to report.
-    pub fn next(&mut self, request_id: u64, now: Instant) -> Option<&Map<String, Value>> {
+    pub(crate) fn next(&mut self, request_id: u64, now: Instant) -> Option<&Map<String, Value>> {
         if self
             .in_flight
             .as_ref()
@@ -58,7 +58,7 @@ impl Reporter {
     }
 
     /// The hub has answered. Returns when the patch was first sent; `None` when the answer is for something else.
-    pub fn answered(&mut self, request_id: u64) -> Option<Instant> {
+    pub(crate) fn answered(&mut self, request_id: u64) -> Option<Instant> {
         self.in_flight
             .take_if(|in_flight| in_flight.request_id == request_id)
             .and_then(|_| self.unanswered_since.take())
@@ -66,12 +66,12 @@ impl Reporter {
 
     /// When the patch was first sent that has not been answered, if there is one.
     #[must_use]
-    pub fn unanswered_since(&self) -> Option<Instant> {
+    pub(crate) fn unanswered_since(&self) -> Option<Instant> {
         self.unanswered_since
     }
 
     /// The connection is gone: what was not answered has to be sent again, unless something newer replaces it.
-    pub fn connection_lost(&mut self) {
+    pub(crate) fn connection_lost(&mut self) {
         if let Some(InFlight { mut patch, .. }) = self.in_flight.take() {
             merge(&mut patch, &self.pending);
             self.pending = patch;

@@ -13,7 +13,7 @@ use rand::RngExt;
 use crate::random::DeviceRng;
 use crate::weather::Weather;
 
-pub use parameters::Parameters;
+pub(crate) use parameters::Parameters;
 
 const HOUR: f64 = 3_600.0;
 const DAY: f64 = 24.0 * HOUR;
@@ -22,7 +22,7 @@ const STEP: f64 = 10.0;
 /// The sensor's resolution: tenths of a kelvin.
 const PER_KELVIN: f64 = 10.0;
 /// The hour at which every simulation begins. Fixed, so that a run does not depend on when it is started.
-pub const BEGIN: f64 = 9.0 * HOUR;
+pub(crate) const BEGIN: f64 = 9.0 * HOUR;
 
 /// What the thermostat's output does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

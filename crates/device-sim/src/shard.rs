@@ -9,7 +9,7 @@ use fleet_protocol::plan::Shard;
 
 /// The number of a pod in a Kubernetes Indexed Job
 /// (<https://kubernetes.io/docs/concepts/workloads/controllers/job/#completion-mode>).
-pub const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
+pub(crate) const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 
 /// A shard as the command line names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,11 +24,11 @@ use settings::Span;
 
 use crate::hint::Hint;
 
-pub use advice::Advisor;
+pub(crate) use advice::Advisor;
 
 /// Where the password of a PFX file or an encrypted key comes from. Never from the command line, which every process
 /// of the machine can read.
-pub const PASSWORD_VARIABLE: &str = "IOTHUB_DEVICE_X509_PASSWORD";
+pub(crate) const PASSWORD_VARIABLE: &str = "IOTHUB_DEVICE_X509_PASSWORD";
 
 /// One device; every flag has an environment variable too.
 #[derive(Debug, Clone, ClapArgs)]
@@ -97,7 +97,7 @@ pub enum SecurityType {
 
 /// Everything that is missing or wrong, together.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Problems(pub Vec<String>);
+pub(crate) struct Problems(pub Vec<String>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -108,7 +108,7 @@ impl fmt::Display for Problems {
 
 /// A connection string of a device that attests by X.509.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionString {
+pub(crate) struct ConnectionString {
     hub: HubHost,
     device_id: DeviceId,
     gateway: Option<String>,
@@ -120,7 +120,7 @@ impl ConnectionString {
     /// # Errors
     ///
     /// What is missing or wrong, never the content: a connection string can hold a key.
-    pub fn parse(text: &str) -> Result<Self, Problems> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Problems> {
         let value = |key: &str| {
             let mut parts = text.split(';').filter_map(|part| part.split_once('='));
             parts
@@ -165,7 +165,7 @@ impl ConnectionString {
 /// # Errors
 ///
 /// Everything that is missing or wrong.
-pub fn plan(
+pub(crate) fn plan(
     args: &Args,
     connection_string: Option<&str>,
     common_name: Option<&str>,
@@ -263,7 +263,7 @@ pub fn plan(
 
 /// The files that the flags and variables name.
 #[must_use]
-pub fn files(args: &Args, certificate: &Path) -> Files {
+pub(crate) fn files(args: &Args, certificate: &Path) -> Files {
     Files {
         certificate: certificate.to_owned(),
         key: args.key.clone(),

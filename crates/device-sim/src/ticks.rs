@@ -14,7 +14,7 @@ use crate::random::DeviceRng;
 /// together. A tick is due by the schedule, not by the time at which the one before was handled: a delayed device
 /// does not drift.
 #[derive(Debug, Clone)]
-pub struct Ticks {
+pub(crate) struct Ticks {
     interval: Duration,
     jitter: f64,
     due: Instant,
@@ -22,7 +22,7 @@ pub struct Ticks {
 
 /// A tick whose time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tick {
+pub(crate) struct Tick {
     /// When it was due.
     pub due: Instant,
     /// Ticks after it that came too late for a separate message.
@@ -32,7 +32,7 @@ pub struct Tick {
 impl Ticks {
     /// A schedule that begins now.
     #[must_use]
-    pub fn begin(telemetry: Telemetry, now: Instant, random: &mut DeviceRng) -> Self {
+    pub(crate) fn begin(telemetry: Telemetry, now: Instant, random: &mut DeviceRng) -> Self {
         let interval = Duration::from_millis(telemetry.interval_ms);
         Self {
             interval,
@@ -43,12 +43,12 @@ impl Ticks {
 
     /// When the next tick is due.
     #[must_use]
-    pub fn due(&self) -> Instant {
+    pub(crate) fn due(&self) -> Instant {
         self.due
     }
 
     /// Takes the tick that is due and schedules the next one after `now`.
-    pub fn take(&mut self, now: Instant, random: &mut DeviceRng) -> Tick {
+    pub(crate) fn take(&mut self, now: Instant, random: &mut DeviceRng) -> Tick {
         let mut tick = Tick {
             due: self.due,
             missed: 0,

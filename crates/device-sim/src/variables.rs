@@ -5,7 +5,7 @@ use clap::Command;
 /// Treats variables that are set but empty as not set: compose files make such ones (`KEY=${KEY:-}`), and none of our
 /// flags takes an empty value.
 #[must_use]
-pub fn without_empty_variables(command: Command) -> Command {
+pub(crate) fn without_empty_variables(command: Command) -> Command {
     command
         .mut_args(|arg| {
             let empty = arg

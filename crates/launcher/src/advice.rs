@@ -14,7 +14,7 @@ use crate::manifest::types::Group;
 
 /// Advice on an error, where a refusal of IoT Central's REST API is behind it.
 #[must_use]
-pub fn on_error(error: &anyhow::Error) -> Option<Advice> {
+pub(crate) fn on_error(error: &anyhow::Error) -> Option<Advice> {
     explain::of_central(status(error)?)
 }
 
@@ -32,7 +32,7 @@ fn status(error: &anyhow::Error) -> Option<u16> {
 
 /// Explains what keeps the devices of a manifest away: each reason once, since one cause often holds for all.
 #[derive(Debug)]
-pub struct Advisor {
+pub(crate) struct Advisor {
     manifest: Manifest,
     told: BTreeSet<String>,
 }
@@ -40,7 +40,7 @@ pub struct Advisor {
 impl Advisor {
     /// For the devices of this manifest.
     #[must_use]
-    pub fn new(manifest: Manifest) -> Self {
+    pub(crate) fn new(manifest: Manifest) -> Self {
         Self {
             manifest,
             told: BTreeSet::new(),
@@ -48,7 +48,7 @@ impl Advisor {
     }
 
     /// The advice for a device's failure, unless it was given before.
-    pub fn on(&mut self, device: &DeviceLine) -> Vec<String> {
+    pub(crate) fn on(&mut self, device: &DeviceLine) -> Vec<String> {
         // A device that only backs off helps itself.
         let Some(reason) = device.reason.as_ref().filter(|_| device.state == State::Parked) else {
             return Vec::new();

@@ -20,7 +20,7 @@ use crate::exit::Failure;
 
 /// `fleet cert …`
 #[derive(Debug, Args)]
-pub struct CertArgs {
+pub(crate) struct CertArgs {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -110,7 +110,7 @@ fn warn_of(notices: &[Notice]) {
 /// # Errors
 ///
 /// It was refused, or failed on the way.
-pub fn run(args: &CertArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &CertArgs) -> Result<u8, Failure> {
     let now = Timestamp::now();
     match &args.verb {
         Verb::Root(args) => make::root(args, now),

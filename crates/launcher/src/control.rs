@@ -10,22 +10,22 @@
 pub(crate) mod broker;
 #[cfg(unix)]
 mod socket;
-pub mod state_lock;
-pub mod status;
+pub(crate) mod state_lock;
+pub(crate) mod status;
 
 use fleet_protocol::lines::{Control, DeviceLine};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-pub use status::{Service, Status};
+pub(crate) use status::{Service, Status};
 
 #[cfg(unix)]
-pub use socket::{Serving, connect, serve};
+pub(crate) use socket::{Serving, connect, serve};
 
 /// What is answered on the socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Response {
+pub(crate) enum Response {
     /// Every process has carried the line out.
     Done {
         /// The line's id.
@@ -55,19 +55,15 @@ pub enum Response {
 
 /// Something that a live run is asked.
 #[derive(Debug)]
-pub enum Request {
+pub(crate) enum Request {
     /// A control line for every process; its id is the asker's own business.
     Order {
-        /// The line.
         control: Control,
         /// How many devices it reached, or why it did not.
         answer: oneshot::Sender<Result<u32, String>>,
     },
     /// What the run is.
-    Status {
-        /// The run.
-        answer: oneshot::Sender<Status>,
-    },
+    Status { answer: oneshot::Sender<Status> },
     /// All lines of devices from now on, after the last one of each.
     Watch {
         /// Where they go.
@@ -79,7 +75,7 @@ pub enum Request {
 
 /// Why a live run did not do what it was asked to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LiveError {
+pub(crate) enum LiveError {
     /// The run has ended.
     #[error("the run has ended")]
     Gone,
@@ -90,14 +86,14 @@ pub enum LiveError {
 
 /// A live run that can be asked.
 #[derive(Debug, Clone)]
-pub struct RunHandle {
+pub(crate) struct RunHandle {
     questions: mpsc::UnboundedSender<Request>,
 }
 
 impl RunHandle {
     /// The asking end, and the end where the questions arrive.
     #[must_use]
-    pub fn pair() -> (Self, mpsc::UnboundedReceiver<Request>) {
+    pub(crate) fn pair() -> (Self, mpsc::UnboundedReceiver<Request>) {
         let (questions, asked) = mpsc::unbounded_channel();
         (Self { questions }, asked)
     }
@@ -107,14 +103,14 @@ impl RunHandle {
     /// # Errors
     ///
     /// The run refused, or is over.
-    pub async fn order(&self, control: Control) -> Result<u32, LiveError> {
+    pub(crate) async fn order(&self, control: Control) -> Result<u32, LiveError> {
         self.ask(|answer| Request::Order { control, answer })
             .await?
             .map_err(LiveError::Refused)
     }
 
     /// Waits for the end of the run.
-    pub async fn gone(&self) {
+    pub(crate) async fn gone(&self) {
         self.questions.closed().await;
     }
 
@@ -123,7 +119,7 @@ impl RunHandle {
     /// # Errors
     ///
     /// The run is over.
-    pub async fn status(&self) -> Result<Status, LiveError> {
+    pub(crate) async fn status(&self) -> Result<Status, LiveError> {
         self.ask(|answer| Request::Status { answer }).await
     }
 
@@ -132,7 +128,7 @@ impl RunHandle {
     /// # Errors
     ///
     /// The run is over.
-    pub async fn watch(&self) -> Result<mpsc::UnboundedReceiver<DeviceLine>, LiveError> {
+    pub(crate) async fn watch(&self) -> Result<mpsc::UnboundedReceiver<DeviceLine>, LiveError> {
         let (lines, received) = mpsc::unbounded_channel();
         self.ask(|answer| Request::Watch { lines, answer }).await?;
         Ok(received)

@@ -4,7 +4,7 @@ mod azure_cli;
 mod dry_run;
 mod manual;
 mod ownership;
-pub mod unenroll;
+pub(crate) mod unenroll;
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ use crate::run;
 
 /// What to enroll, and how.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub(crate) struct Options {
     /// The manifest's file.
     pub manifest: PathBuf,
     /// `path=value`, each over a key of the manifest.
@@ -47,7 +47,7 @@ pub struct Options {
 /// # Errors
 ///
 /// The manifest is none, the application refused, or it holds something else under our names.
-pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let manifest = run::resolve(&options.manifest, &options.set, None)?;
     if manifest.group.is_empty() && manifest.individual.is_empty() {
         return Err(Failure::refused(anyhow!("there is no device in the manifest")));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use device_sim::console;
-pub use fleet_report::exit::{FAILED, INTERRUPTED, PASSED, REFUSED, THRESHOLDS};
+pub(crate) use fleet_report::exit::{FAILED, INTERRUPTED, PASSED, REFUSED, THRESHOLDS};
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,6 @@ impl Failure {
 /// # Errors
 ///
 /// It can't be written. A reader that has gone is none: it has read what it wanted.
-pub fn print(text: impl std::fmt::Display) -> anyhow::Result<()> {
+pub(crate) fn print(text: impl std::fmt::Display) -> anyhow::Result<()> {
     console::data(text).context("can't write to stdout")
 }

@@ -16,7 +16,7 @@ use crate::sim;
 /// # Errors
 ///
 /// It does not answer, or the folder is not one of an emulator.
-pub async fn emulator(state: &Path, app: &str) -> Result<u8, Failure> {
+pub(crate) async fn emulator(state: &Path, app: &str) -> Result<u8, Failure> {
     let token_file = state.join("api_token");
     let token = std::fs::read_to_string(&token_file)
         .with_context(|| format!("can't read the API token from `{}`", shown::path(&token_file)))
@@ -35,7 +35,7 @@ pub async fn emulator(state: &Path, app: &str) -> Result<u8, Failure> {
 /// # Errors
 ///
 /// It is not.
-pub fn sim(results: &Path, pid: u32) -> Result<u8, Failure> {
+pub(crate) fn sim(results: &Path, pid: u32) -> Result<u8, Failure> {
     sim::health(results, pid, jiff::Timestamp::now())?;
     Ok(PASSED)
 }

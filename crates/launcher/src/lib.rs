@@ -8,19 +8,19 @@
 //! | module | is |
 //! | --- | --- |
 //! | [`manifest`] | what a person writes, checked |
-//! | [`control`] | what a live run can be asked, through a socket in its state folder |
-//! | [`process`] | the programs that a run starts, and their lines |
-//! | [`prepare`] | certificates, enrollments, the target and the plan, before the first device starts |
+//! | `control` | what a live run can be asked, through a socket in its state folder |
+//! | `process` | the programs that a run starts, and their lines |
+//! | `prepare` | certificates, enrollments, the target and the plan, before the first device starts |
 //! | [`plan`] | `fleet plan`: what a manifest asks for; a simulated day of one device |
 //! | [`run`] | `fleet run`: the life of a run, from the manifest to the report; `fleet prepare`: its first part |
-//! | [`sim`], [`merge`] | `fleet sim`: shards shared with other processes; `fleet report merge`: one report of all |
-//! | [`enroll`] | `fleet enroll` and `fleet unenroll`: what a target trusts, without running anything |
-//! | [`roll`] | `fleet roll`: new certificates for devices that run, in the how-to's four cases |
-//! | [`cert`] | `fleet cert`: test certificates, made, inspected, renewed |
-//! | [`health`] | `fleet health`: whether an emulator, or a `fleet sim`, is well |
-//! | [`cli`], [`exit`], [`advice`] | the command line, the exit codes, and what a failure likely means |
-//! | [`interrupts`], [`ending`] | Ctrl-C: the first asks, the second insists; how long an end may take |
-//! | [`progress`], [`keep`] | the lines that a person reads while a command works; places for files, tried before anything starts |
+//! | `sim`, [`merge`] | `fleet sim`: shards shared with other processes; `fleet report merge`: one report of all |
+//! | `enroll` | `fleet enroll` and `fleet unenroll`: what a target trusts, without running anything |
+//! | `roll` | `fleet roll`: new certificates for devices that run, in the how-to's four cases |
+//! | `cert` | `fleet cert`: test certificates, made, inspected, renewed |
+//! | `health` | `fleet health`: whether an emulator, or a `fleet sim`, is well |
+//! | [`cli`], `exit`, `advice` | the command line, the exit codes, and what a failure likely means |
+//! | `interrupts`, [`ending`] | Ctrl-C: the first asks, the second insists; how long an end may take |
+//! | `progress`, [`keep`] | the lines that a person reads while a command works; places for files, tried before anything starts |
 //!
 //! # Not covered
 //!
@@ -54,24 +54,24 @@
     reason = "either may be closed or full, and these panic then; use `device_sim::console`"
 )]
 
-pub mod advice;
-pub mod cert;
+mod advice;
+mod cert;
 pub mod cli;
-pub mod control;
+mod control;
 pub mod ending;
-pub mod enroll;
-pub mod exit;
-pub mod health;
-pub mod interrupts;
+mod enroll;
+mod exit;
+mod health;
+mod interrupts;
 pub mod keep;
 pub mod manifest;
 pub mod merge;
 mod paths;
 pub mod plan;
-pub mod prepare;
-pub mod process;
-pub mod progress;
-pub mod report;
-pub mod roll;
+mod prepare;
+mod process;
+mod progress;
+mod report;
+mod roll;
 pub mod run;
-pub mod sim;
+mod sim;

@@ -1,14 +1,14 @@
 //! What a run needs before its first device: certificates, a target that trusts them, and the plan.
 
-pub mod application;
-pub mod budget;
-pub mod edge;
-pub mod edge_config;
-pub mod enrollment;
-pub mod identities;
-pub mod load;
-pub mod own_certificates;
-pub mod plan;
-pub mod pre_flight;
-pub mod reach;
-pub mod target;
+pub(crate) mod application;
+pub(crate) mod budget;
+pub(crate) mod edge;
+pub(crate) mod edge_config;
+pub(crate) mod enrollment;
+pub(crate) mod identities;
+pub(crate) mod load;
+pub(crate) mod own_certificates;
+pub(crate) mod plan;
+pub(crate) mod pre_flight;
+pub(crate) mod reach;
+pub(crate) mod target;

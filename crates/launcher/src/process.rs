@@ -1,6 +1,6 @@
 //! The programs that a run starts, and their lines.
 
-pub mod child;
-pub mod emulator;
+pub(crate) mod child;
+pub(crate) mod emulator;
 pub(crate) mod settled;
-pub mod shards;
+pub(crate) mod shards;

@@ -37,16 +37,16 @@ use crate::prepare::application::Application;
 use crate::prepare::{reach, target};
 use crate::progress::ProgressLog;
 
-pub use crate::manifest::case::Case;
-pub use crate::manifest::roll::Request;
+pub(crate) use crate::manifest::case::Case;
+pub(crate) use crate::manifest::roll::Request;
 pub(crate) use args::RollArgs;
 pub(crate) use blocked::report_blocked;
-pub use report::{Outcome, Report};
+pub(crate) use report::Report;
 pub(crate) use same::figures;
 
 /// The command line of `fleet roll`, read.
 #[derive(Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// The manifest's file.
     pub manifest: PathBuf,
     /// `path=value`, each over a key of the manifest.
@@ -62,7 +62,7 @@ pub struct Options {
 /// # Errors
 ///
 /// Nothing was changed, or it stopped on the way and can be run again.
-pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let mut manifest = manifest::load(&options.manifest, &options.set)?;
     check(&options.request, &manifest).map_err(Failure::Refused)?;
     if let Some(folder) = &options.report {
@@ -130,7 +130,7 @@ async fn live(_: &Path) -> Result<Option<RunHandle>, Failure> {
 /// # Errors
 ///
 /// Nothing was changed, or it stopped on the way and can be run again.
-pub async fn perform(
+pub(crate) async fn perform(
     request: &Request,
     manifest: &Manifest,
     live: Option<RunHandle>,

@@ -3,10 +3,10 @@
 //! How many processes there are is no setting: each takes its fair part of the shards, takes over what others leave
 //! and gives back what is more than its part.
 
-pub mod coordination;
+pub(crate) mod coordination;
 mod lateness;
-pub mod record;
-pub mod share;
+pub(crate) mod record;
+pub(crate) mod share;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,7 +48,7 @@ const FALSE_STARTS: u32 = 5;
 
 /// What to simulate, and where to meet the others.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub(crate) struct Options {
     /// The plan's file.
     pub plan: PathBuf,
     /// Which shards.
@@ -63,7 +63,7 @@ pub struct Options {
 
 /// Which shards a process wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// This one.
     One(ShardChoice),
     /// A fair part of so many.
@@ -75,7 +75,7 @@ pub enum Part {
 /// # Errors
 ///
 /// The plan or the folder can't be used, or device-sim processes can't be started again and again.
-pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let plan = plan_file::read(&options.plan).map_err(Failure::refused)?;
     let (shards, only) = match options.part {
         Part::Fair(shards) => (shards, None),
@@ -478,6 +478,6 @@ fn never_online(failed: &BTreeMap<String, u64>) -> String {
 /// # Errors
 ///
 /// It is not.
-pub fn health(results: &Path, pid: u32, now: jiff::Timestamp) -> anyhow::Result<()> {
+pub(crate) fn health(results: &Path, pid: u32, now: jiff::Timestamp) -> anyhow::Result<()> {
     coordination::health(results, pid, now)
 }

@@ -75,7 +75,7 @@ const fn of_dps_status(status: u32) -> Option<Advice> {
 }
 
 /// A device whose enrollment is switched off.
-pub const DISABLED: Advice = Advice {
+pub(crate) const DISABLED: Advice = Advice {
     cause: "its enrollment group or its own enrollment is disabled",
     remedy: "enable it where it was disabled; the device registers by itself then",
 };

@@ -37,7 +37,7 @@ impl RateLimiter {
     }
 
     /// The service has asked for a pause, which holds for the next requests, too.
-    pub fn close_until(&mut self, then: Instant) {
+    pub(crate) fn close_until(&mut self, then: Instant) {
         let even = then + self.ahead;
         self.even = Some(self.even.map_or(even, |now| now.max(even)));
     }

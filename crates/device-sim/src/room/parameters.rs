@@ -30,7 +30,7 @@ pub struct Parameters {
 impl Parameters {
     /// A room of this site, drawn from the random stream.
     #[must_use]
-    pub fn draw(random: &mut DeviceRng) -> Self {
+    pub(crate) fn draw(random: &mut DeviceRng) -> Self {
         let time_constant = random.random_range(4.0..12.0) * HOUR;
         // Strong enough to hold 40 K above or below the weather, with 1 to 3 K per hour to spare.
         let mut strength = || 40.0 / time_constant + random.random_range(1.0..3.0) / HOUR;

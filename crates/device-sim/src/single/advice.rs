@@ -12,7 +12,7 @@ use super::Args;
 
 /// Explains each reason once.
 #[derive(Debug)]
-pub struct Advisor {
+pub(crate) struct Advisor {
     /// Which enrollment would admit the device.
     sent: Option<String>,
     /// The command that compares its certificate with what is enrolled.
@@ -23,7 +23,7 @@ pub struct Advisor {
 impl Advisor {
     /// For the device of these flags, with the certificates that it sends.
     #[must_use]
-    pub fn new(args: &Args, identity: &Identity) -> Self {
+    pub(crate) fn new(args: &Args, identity: &Identity) -> Self {
         let file = shown::path(args.cert.as_deref().unwrap_or("CERT".as_ref()));
         Self {
             sent: explain::sent(identity.chain()).ok(),
@@ -33,7 +33,7 @@ impl Advisor {
     }
 
     /// The advice for its failure, unless it was given before.
-    pub fn on(&mut self, device: &DeviceLine) -> Vec<String> {
+    pub(crate) fn on(&mut self, device: &DeviceLine) -> Vec<String> {
         // A device that only backs off needs no advice.
         let Some(reason) = device.reason.as_ref().filter(|_| device.state == State::Parked) else {
             return Vec::new();

@@ -48,7 +48,7 @@ enum RunQuery {
 
 /// Listens until this is dropped, and then removes the socket.
 #[derive(Debug)]
-pub struct Serving {
+pub(crate) struct Serving {
     path: PathBuf,
     accepting: AbortHandle,
 }
@@ -83,7 +83,7 @@ fn address(folder: &Path) -> io::Result<(PathBuf, Option<File>)> {
 /// # Errors
 ///
 /// The system refused.
-pub fn serve(folder: &Path, live: RunHandle) -> io::Result<Serving> {
+pub(crate) fn serve(folder: &Path, live: RunHandle) -> io::Result<Serving> {
     let path = folder.join(SOCKET);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -213,7 +213,7 @@ async fn write_lines(mut writer: OwnedWriteHalf, mut lines: mpsc::UnboundedRecei
 /// # Errors
 ///
 /// There is a socket, but the system does not let us in.
-pub async fn connect(folder: &Path) -> io::Result<Option<RunHandle>> {
+pub(crate) async fn connect(folder: &Path) -> io::Result<Option<RunHandle>> {
     if !folder.join(SOCKET).try_exists()? {
         return Ok(None);
     }

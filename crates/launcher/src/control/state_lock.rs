@@ -11,26 +11,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The socket's name in the state folder.
-pub const SOCKET: &str = "control.sock";
+pub(crate) const SOCKET: &str = "control.sock";
 const RUN_LOCK: &str = "run.lock";
 const ROLL_LOCK: &str = "roll.lock";
 
 /// Holds the state folder for a run until it is dropped.
 #[derive(Debug)]
-pub struct StateLock {
+pub(crate) struct StateLock {
     _lock: File,
 }
 
 /// Why a state folder can't be had.
 #[derive(Debug, thiserror::Error)]
-pub enum StateLockError {
+pub(crate) enum StateLockError {
     /// Another program has it.
     #[error(
         "the state folder `{}` is in use by {by}\nhint: wait until that is over, or give this one another folder: --set fleet.state=PATH",
         shown::path(folder)
     )]
     InUse {
-        /// The folder.
         folder: PathBuf,
         /// By what.
         by: &'static str,
@@ -42,16 +41,10 @@ pub enum StateLockError {
         shown::path(folder),
         shown::path(folder)
     )]
-    Shared {
-        /// The folder.
-        folder: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
+    Shared { folder: PathBuf, mode: u32 },
     /// The system refused.
     #[error("the state folder `{}` can't be used: {reason}", shown::path(folder))]
     Unusable {
-        /// The folder.
         folder: PathBuf,
         /// The system's reason.
         reason: io::Error,
@@ -65,7 +58,7 @@ impl StateLock {
     /// # Errors
     ///
     /// It is in use, or can't be written.
-    pub fn for_run(folder: &Path) -> Result<Self, StateLockError> {
+    pub(crate) fn for_run(folder: &Path) -> Result<Self, StateLockError> {
         Self::take(folder, RUN_LOCK, "another `fleet run` or `fleet roll`")
     }
 
@@ -74,7 +67,7 @@ impl StateLock {
     /// # Errors
     ///
     /// Another roll is at work, or the folder can't be written.
-    pub fn for_roll(folder: &Path) -> Result<Self, StateLockError> {
+    pub(crate) fn for_roll(folder: &Path) -> Result<Self, StateLockError> {
         Self::take(folder, ROLL_LOCK, "another roll")
     }
 
@@ -83,7 +76,7 @@ impl StateLock {
     /// # Errors
     ///
     /// Others can write into it.
-    pub fn check(folder: &Path) -> Result<(), StateLockError> {
+    pub(crate) fn check(folder: &Path) -> Result<(), StateLockError> {
         match written_by_others(folder) {
             Ok(Some(mode)) => Err(StateLockError::Shared {
                 folder: folder.to_owned(),

@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// A live run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// Its id, with which its message ids begin.
     pub run_id: String,
-    /// Its process.
     pub pid: u32,
     /// How many devices it has.
     pub devices: u32,
@@ -28,7 +27,7 @@ pub struct Status {
 
 /// Where an application is that lives as long as a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Service {
+pub(crate) struct Service {
     /// The address of its REST API.
     pub app: String,
     /// The certificate to trust.

@@ -30,7 +30,7 @@ const TOLD: usize = 3;
 
 /// What to take back, and how.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub(crate) struct Options {
     /// The manifest's file.
     pub manifest: PathBuf,
     /// `path=value`, each over a key of the manifest.
@@ -50,7 +50,7 @@ pub struct Options {
 /// # Errors
 ///
 /// The manifest can't be used, the question was not answered with yes, or the application refused.
-pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let manifest = run::resolve(&options.manifest, &options.set, None)?;
     if matches!(manifest.target, Target::Dps(_)) {
         return Err(Failure::refused(

@@ -13,7 +13,7 @@ use crate::manifest::types::Secret;
 
 /// An IoT Central application, or an emulator.
 #[derive(Debug)]
-pub struct Application {
+pub(crate) struct Application {
     /// Its REST API.
     pub central: Central,
     /// Whether it can be an emulator, which answers more than IoT Central.
@@ -26,7 +26,7 @@ impl Application {
     /// # Errors
     ///
     /// The address, the token or the CA file can't be used.
-    pub fn new(app: &str, token: &str, ca: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn new(app: &str, token: &str, ca: Option<&Path>) -> anyhow::Result<Self> {
         let trusted = ca.map(load::certificates).transpose()?;
         Ok(Self {
             central: Central::new(app, &ApiToken::new(token), trusted.as_deref())?,
@@ -36,7 +36,7 @@ impl Application {
     }
 
     /// How much telemetry of a run the application has received until now; `None` where it does not count, as IoT Central.
-    pub async fn received(&self, run: &str) -> Option<Received> {
+    pub(crate) async fn received(&self, run: &str) -> Option<Received> {
         let emulator = self.emulator("counts telemetry").ok()?;
         let run = emulator.emulator_run(run).await.ok()?;
         Some(Received {
@@ -47,7 +47,7 @@ impl Application {
 
     /// Whether it counts the telemetry that it receives.
     #[must_use]
-    pub fn counts(&self) -> bool {
+    pub(crate) fn counts(&self) -> bool {
         self.is_emulator
     }
 
@@ -56,7 +56,7 @@ impl Application {
     /// # Errors
     ///
     /// It is no emulator, or it does not answer.
-    pub async fn figures(&self) -> anyhow::Result<serde_json::Value> {
+    pub(crate) async fn figures(&self) -> anyhow::Result<serde_json::Value> {
         Ok(self.emulator("reports its figures")?.emulator_stats().await?)
     }
 
@@ -65,7 +65,7 @@ impl Application {
     /// # Errors
     ///
     /// It is no emulator, or it does not answer.
-    pub async fn sign_in_path(&self) -> anyhow::Result<String> {
+    pub(crate) async fn sign_in_path(&self) -> anyhow::Result<String> {
         Ok(self.emulator("has a page")?.emulator_sign_in().await?)
     }
 
@@ -80,7 +80,7 @@ impl Application {
     /// # Errors
     ///
     /// The application can't be asked.
-    pub async fn temperature(&self, device: &str) -> Result<Option<f64>, CentralError> {
+    pub(crate) async fn temperature(&self, device: &str) -> Result<Option<f64>, CentralError> {
         for component in [None, Some("thermostat1")] {
             match self.central.telemetry(device, component, "temperature").await {
                 Ok(telemetry) => return Ok(telemetry.value.as_f64()),
@@ -97,7 +97,7 @@ impl Application {
 /// # Errors
 ///
 /// It is not there, or empty.
-pub fn secret(secret: &Secret, variables: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
+pub(crate) fn secret(secret: &Secret, variables: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
     let (value, place) = match secret {
         Secret::Env(name) => {
             let value = variables(name).ok_or_else(|| {

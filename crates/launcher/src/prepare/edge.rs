@@ -39,11 +39,11 @@ const TOLD: usize = 3;
 
 /// What only a run finds out about the gateways of a fleet, by the id of the Edge device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Gateways(BTreeMap<String, Found>);
+pub(crate) struct Gateways(BTreeMap<String, Found>);
 
 /// Where a gateway is, and to which hub it leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// The hub of the Edge device and of those behind it.
     pub hub: HubHost,
     /// Host for TCP.
@@ -58,7 +58,7 @@ impl Gateways {
     /// # Errors
     ///
     /// It leaves the hub of a gateway to be found out.
-    pub fn in_manifest(manifest: &Manifest) -> anyhow::Result<Self> {
+    pub(crate) fn in_manifest(manifest: &Manifest) -> anyhow::Result<Self> {
         let mut gateways = BTreeMap::new();
         for gateway in manifest.gateways() {
             let group = &manifest.group[gateway.group];
@@ -85,7 +85,7 @@ impl Gateways {
     /// # Errors
     ///
     /// A gateway was not looked for.
-    pub fn complete(&self, groups: &mut [plan::Group]) -> anyhow::Result<()> {
+    pub(crate) fn complete(&self, groups: &mut [plan::Group]) -> anyhow::Result<()> {
         for group in groups {
             if let Some(gateway) = &mut group.gateway {
                 let found = self.0.get(gateway.device.as_str());
@@ -104,7 +104,7 @@ impl Gateways {
 /// # Errors
 ///
 /// The current folder can't be read, so that no path can be made absolute.
-pub fn emulator_arguments(manifest: &Manifest, identities: &Identities) -> anyhow::Result<Vec<String>> {
+pub(crate) fn emulator_arguments(manifest: &Manifest, identities: &Identities) -> anyhow::Result<Vec<String>> {
     let mut arguments = Vec::new();
     for gateway in manifest.gateways() {
         let Gateway {
@@ -125,10 +125,8 @@ pub fn emulator_arguments(manifest: &Manifest, identities: &Identities) -> anyho
 
 /// What it takes to make the gateways ready.
 #[derive(Debug, Clone, Copy)]
-pub struct Preparation<'a> {
-    /// The manifest.
+pub(crate) struct Preparation<'a> {
     pub manifest: &'a Manifest,
-    /// The certificates.
     pub identities: &'a Identities,
     /// Where DPS is.
     pub target: &'a plan::Target,
@@ -166,7 +164,7 @@ impl Preparation<'_> {
     /// # Errors
     ///
     /// DPS or the application refused, or has something else in mind.
-    pub async fn run(self) -> anyhow::Result<Gateways> {
+    pub(crate) async fn run(self) -> anyhow::Result<Gateways> {
         let mut gateways = BTreeMap::new();
         for gateway in self.manifest.gateways() {
             let found = self.find(&gateway).await?;

@@ -31,7 +31,7 @@ const SECRETS: &str = "secrets";
 
 /// What to write.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub(crate) struct Options {
     /// The Edge device.
     pub device: String,
     /// The folder of the device in which its files will be, certificates in `certs` and keys in `secrets`; without one they
@@ -45,7 +45,7 @@ pub struct Options {
 
 /// A configuration, and the files that it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EdgeConfig {
+pub(crate) struct EdgeConfig {
     /// The content of `config.toml`.
     pub text: String,
     /// The files, here and as the configuration names them.
@@ -59,7 +59,7 @@ pub struct EdgeConfig {
 /// # Errors
 ///
 /// The manifest has no such Edge device, its certificates can't be used, or the id scope can't be found out.
-pub async fn write(
+pub(crate) async fn write(
     manifest: &Manifest,
     options: &Options,
     now: Timestamp,

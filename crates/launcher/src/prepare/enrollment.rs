@@ -17,18 +17,17 @@ use crate::manifest::Manifest;
 use crate::prepare::identities::Identities;
 use crate::progress::ProgressLog;
 
-pub use spec::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
-pub use templates::{model_ids, template};
+pub(crate) use spec::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
+pub(crate) use templates::{model_ids, template};
 
 /// So many individual devices are reported one by one; of the others only how many there are.
 const TOLD: usize = 3;
 
 /// How to enroll.
 #[derive(Debug, Clone, Copy)]
-pub struct How {
+pub(crate) struct How {
     /// How the application comes to trust the CAs.
     pub attest: Attest,
-    /// The date.
     pub now: Timestamp,
     /// Whether what was found as it should be is reported, too.
     pub report_found: bool,
@@ -42,7 +41,7 @@ pub struct How {
 /// # Errors
 ///
 /// The application refused, or holds something else under our names.
-pub async fn enroll(central: &Central, enrollments: &Enrollments<'_>, how: How) -> anyhow::Result<Outcome> {
+pub(crate) async fn enroll(central: &Central, enrollments: &Enrollments<'_>, how: How) -> anyhow::Result<Outcome> {
     let progress = how.progress;
     let report = |step: Step| progress.report(step);
     let changes = |step: Step| {
@@ -78,7 +77,7 @@ pub async fn enroll(central: &Central, enrollments: &Enrollments<'_>, how: How) 
 /// # Errors
 ///
 /// The application refused.
-pub async fn id_scope(central: &Central, enrollments: &Enrollments<'_>) -> anyhow::Result<String> {
+pub(crate) async fn id_scope(central: &Central, enrollments: &Enrollments<'_>) -> anyhow::Result<String> {
     let groups: Vec<_> = enrollments.groups.iter().map(|group| group.id.as_str()).collect();
     let devices: Vec<_> = enrollments
         .individuals
@@ -93,7 +92,7 @@ pub async fn id_scope(central: &Central, enrollments: &Enrollments<'_>) -> anyho
 }
 
 /// Says what has to be uploaded where REST does not do it.
-pub fn report_what_to_upload(manifest: &Manifest, identities: &Identities, progress: ProgressLog) {
+pub(crate) fn report_what_to_upload(manifest: &Manifest, identities: &Identities, progress: ProgressLog) {
     progress.report(
         "with kind = \"dps\" enrolling is up to you; DPS has to have already (Manage enrollments, or `fleet enroll`):",
     );

@@ -32,7 +32,7 @@ const PROBLEMS_TOLD: usize = 10;
 
 /// The certificates of a whole fleet, checked.
 #[derive(Debug)]
-pub struct Identities {
+pub(crate) struct Identities {
     /// In the order of the manifest.
     pub groups: Vec<GroupIdentities>,
     /// Device id and certificates, in the order of the manifest.
@@ -44,7 +44,11 @@ pub struct Identities {
 /// # Errors
 ///
 /// Something on disk can't be used, or can't be written; then all that is wrong is reported.
-pub fn open_or_create(manifest: &Manifest, now: Timestamp, progress: ProgressLog) -> Result<Identities, Failure> {
+pub(crate) fn open_or_create(
+    manifest: &Manifest,
+    now: Timestamp,
+    progress: ProgressLog,
+) -> Result<Identities, Failure> {
     let certs = &manifest.fleet.certs;
     let mut problems = Vec::new();
     let mut groups: Vec<Option<GroupIdentities>> = manifest.group.iter().map(|_| None).collect();
@@ -252,7 +256,7 @@ fn one_enrollment_each(manifest: &Manifest, identities: &Identities) -> Result<(
 
 /// What the manifest wants of a group's certificates.
 #[must_use]
-pub fn group_spec(certs: &Path, group: &Group) -> GroupSpec {
+pub(crate) fn group_spec(certs: &Path, group: &Group) -> GroupSpec {
     GroupSpec {
         key_type: group.key,
         lifetime: Lifetime::of_leaves(group.validity.0),
@@ -264,7 +268,7 @@ pub fn group_spec(certs: &Path, group: &Group) -> GroupSpec {
 
 /// What the manifest wants of the certificates of an individually enrolled device.
 #[must_use]
-pub fn individual_spec(certs: &Path, individual: &Individual, device_id: &str) -> IndividualSpec {
+pub(crate) fn individual_spec(certs: &Path, individual: &Individual, device_id: &str) -> IndividualSpec {
     IndividualSpec {
         key_type: individual.key,
         lifetime: Lifetime::of_leaves(individual.validity.0),

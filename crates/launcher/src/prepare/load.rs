@@ -9,7 +9,7 @@ use crate::manifest::values::Stage;
 /// The stages so that they take `duration` together: cut short at that moment, or with more time at the last share above
 /// zero, before the fleet goes offline.
 #[must_use]
-pub fn period(stages: &[Stage], duration: Span) -> Vec<Stage> {
+pub(crate) fn period(stages: &[Stage], duration: Span) -> Vec<Stage> {
     let total: Duration = stages.iter().map(|stage| stage.over.0).sum();
     if duration.0 <= total {
         cut(stages, duration.0)
@@ -20,7 +20,7 @@ pub fn period(stages: &[Stage], duration: Span) -> Vec<Stage> {
 
 /// The largest share of the fleet that the stages want online.
 #[must_use]
-pub fn peak(stages: &[Stage]) -> f64 {
+pub(crate) fn peak(stages: &[Stage]) -> f64 {
     stages.iter().map(|stage| stage.share).fold(0.0, f64::max)
 }
 

@@ -18,7 +18,7 @@ use crate::paths::absolute;
 /// # Errors
 ///
 /// All that is wrong with them.
-pub fn open_group(
+pub(crate) fn open_group(
     certs: &Path,
     group: &Group,
     own: &GroupCertificates,
@@ -34,7 +34,7 @@ pub fn open_group(
 /// # Errors
 ///
 /// All that is wrong with them.
-pub fn open_individual(
+pub(crate) fn open_individual(
     own: &IndividualCertificates,
     device_id: &str,
     now: Timestamp,
@@ -47,7 +47,7 @@ pub fn open_individual(
 /// # Errors
 ///
 /// A file can't be read.
-pub fn load_individual(own: &IndividualCertificates, device_id: &str) -> Result<IndividualIdentities, Problems> {
+pub(crate) fn load_individual(own: &IndividualCertificates, device_id: &str) -> Result<IndividualIdentities, Problems> {
     individual_of(own).load(device_id)
 }
 
@@ -64,7 +64,7 @@ fn individual_of(own: &IndividualCertificates) -> BroughtIndividual {
 /// # Errors
 ///
 /// It can't be read or opened.
-pub fn load(own: &GroupCertificates, device_id: &str) -> Result<Identity, IdentityError> {
+pub(crate) fn load(own: &GroupCertificates, device_id: &str) -> Result<Identity, IdentityError> {
     group_of(own).files.load(device_id)
 }
 
@@ -73,7 +73,7 @@ pub fn load(own: &GroupCertificates, device_id: &str) -> Result<Identity, Identi
 /// # Errors
 ///
 /// The current folder can't be read, so that no path can be made absolute.
-pub fn group_source(own: &GroupCertificates) -> anyhow::Result<Files> {
+pub(crate) fn group_source(own: &GroupCertificates) -> anyhow::Result<Files> {
     source(&files(&own.leaf, &own.pfx, &own.key, own.password.as_ref()))
 }
 
@@ -82,7 +82,7 @@ pub fn group_source(own: &GroupCertificates) -> anyhow::Result<Files> {
 /// # Errors
 ///
 /// The current folder can't be read, so that no path can be made absolute.
-pub fn individual_source(own: &IndividualCertificates) -> anyhow::Result<Files> {
+pub(crate) fn individual_source(own: &IndividualCertificates) -> anyhow::Result<Files> {
     source(&individual_files(own))
 }
 

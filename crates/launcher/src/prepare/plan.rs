@@ -23,7 +23,7 @@ use crate::prepare::own_certificates;
 /// # Errors
 ///
 /// The current folder can't be read, so that no path can be made absolute.
-pub fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
+pub(crate) fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
     let certs = absolute(&manifest.fleet.certs)?;
     let enrolled = manifest
         .group
@@ -107,7 +107,7 @@ fn add_individuals(
 
 /// Whether some group has the device.
 #[must_use]
-pub fn holds(groups: &[Group], device: &str) -> bool {
+pub(crate) fn holds(groups: &[Group], device: &str) -> bool {
     groups.iter().any(|group| match &group.devices {
         Devices::Range(range) => (0..range.count).any(|index| range.id(index) == device),
         Devices::Ids(ids) => ids.iter().any(|id| id.as_str() == device),
@@ -115,14 +115,14 @@ pub fn holds(groups: &[Group], device: &str) -> bool {
 }
 
 /// The ids of all IoT Edge devices.
-pub fn edge_devices(manifest: &Manifest) -> impl Iterator<Item = String> {
+pub(crate) fn edge_devices(manifest: &Manifest) -> impl Iterator<Item = String> {
     let groups = manifest.group.iter().filter(|group| group.kind == GroupKind::Edge);
     groups.flat_map(|group| (0..group.devices.count).map(|index| group.devices.id(index)))
 }
 
 /// How many devices there are.
 #[must_use]
-pub fn device_count(groups: &[Group]) -> u32 {
+pub(crate) fn device_count(groups: &[Group]) -> u32 {
     groups
         .iter()
         .fold(0, |sum, group| sum.saturating_add(group.devices.count()))
@@ -130,7 +130,7 @@ pub fn device_count(groups: &[Group]) -> u32 {
 
 /// The id of the first device, of the first that measures something if there is one.
 #[must_use]
-pub fn first_device(groups: &[Group]) -> Option<String> {
+pub(crate) fn first_device(groups: &[Group]) -> Option<String> {
     let first = |group: &Group| match &group.devices {
         Devices::Range(range) => (range.count > 0).then(|| range.id(0)),
         Devices::Ids(ids) => ids.first().map(ToString::to_string),
@@ -141,7 +141,7 @@ pub fn first_device(groups: &[Group]) -> Option<String> {
 
 /// How many processes share the fleet: as the manifest has it, but never more than there are devices.
 #[must_use]
-pub fn processes(manifest: &Manifest, groups: &[Group]) -> u32 {
+pub(crate) fn processes(manifest: &Manifest, groups: &[Group]) -> u32 {
     manifest.load.processes.min(device_count(groups)).max(1)
 }
 
@@ -150,7 +150,7 @@ pub fn processes(manifest: &Manifest, groups: &[Group]) -> u32 {
 /// # Errors
 ///
 /// The current folder can't be read, so that no path can be made absolute; or a gateway was not looked for.
-pub fn plan(manifest: &Manifest, target: Target, gateways: &Gateways, now: Timestamp) -> anyhow::Result<Plan> {
+pub(crate) fn plan(manifest: &Manifest, target: Target, gateways: &Gateways, now: Timestamp) -> anyhow::Result<Plan> {
     let mut groups = groups(manifest)?;
     gateways.complete(&mut groups)?;
     Ok(Plan {

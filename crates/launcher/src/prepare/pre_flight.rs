@@ -15,7 +15,7 @@ use crate::exit::Failure;
 /// # Errors
 ///
 /// The hard limit is too low.
-pub fn file_handles(devices: u32, processes: u32, with_emulator: bool) -> Result<(), Failure> {
+pub(crate) fn file_handles(devices: u32, processes: u32, with_emulator: bool) -> Result<(), Failure> {
     // The emulator holds one connection of every device; a device-sim process only those of its own.
     let (connections, whose) = if with_emulator {
         (devices, "the emulator")
@@ -48,7 +48,7 @@ fn words(too_few: TooFewFileHandles, devices: u32, connections: u32, whose: &str
 /// # Errors
 ///
 /// Another program listens there, or we may not.
-pub fn port(port: u16) -> Result<(), Failure> {
+pub(crate) fn port(port: u16) -> Result<(), Failure> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .map(drop)
         .with_context(|| format!("port {port} of this machine, which `target.port` asks for, can't be used"))

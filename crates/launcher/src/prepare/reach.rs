@@ -53,7 +53,7 @@ enum Found {
 /// # Errors
 ///
 /// It does not, with what to check.
-pub async fn application(target: &Target, progress: ProgressLog) -> Result<(), Failure> {
+pub(crate) async fn application(target: &Target, progress: ProgressLog) -> Result<(), Failure> {
     let remote = match target {
         Target::IotCentral(target) => remote_of(&target.app, target.endpoint.ca.as_deref()),
         Target::Dps(_) | Target::Emulator(_) => None,
@@ -66,7 +66,7 @@ pub async fn application(target: &Target, progress: ProgressLog) -> Result<(), F
 /// # Errors
 ///
 /// One of them does not, with what to check.
-pub async fn application_and_dps(target: &Target, progress: ProgressLog) -> Result<(), Failure> {
+pub(crate) async fn application_and_dps(target: &Target, progress: ProgressLog) -> Result<(), Failure> {
     let endpoint = match target {
         Target::Dps(target) => Some(&target.endpoint),
         Target::IotCentral(target) => Some(&target.endpoint),

@@ -26,7 +26,7 @@ use crate::progress::ProgressLog;
 
 /// Where devices go, and who can be asked about them.
 #[derive(Debug)]
-pub struct Ready {
+pub(crate) struct Ready {
     /// For the plan.
     pub plan: plan::Target,
     /// The gateways that devices are behind.
@@ -39,10 +39,8 @@ pub struct Ready {
 
 /// What making a target ready takes.
 #[derive(Debug, Clone, Copy)]
-pub struct Preparation<'a> {
-    /// The manifest.
+pub(crate) struct Preparation<'a> {
     pub manifest: &'a Manifest,
-    /// The certificates.
     pub identities: &'a Identities,
     /// Our own program.
     pub executable: &'a Path,
@@ -57,7 +55,7 @@ pub struct Preparation<'a> {
 /// # Errors
 ///
 /// It is not where the manifest names.
-pub fn token(target: &Target, variables: impl Fn(&str) -> Option<String>) -> Result<Option<Token>, Failure> {
+pub(crate) fn token(target: &Target, variables: impl Fn(&str) -> Option<String>) -> Result<Option<Token>, Failure> {
     match target {
         Target::IotCentral(target) => secret(&target.api_token, variables)
             .map(|token| Some(Token(token)))
@@ -67,7 +65,7 @@ pub fn token(target: &Target, variables: impl Fn(&str) -> Option<String>) -> Res
 }
 
 /// An API token, which is not printed by mistake.
-pub struct Token(String);
+pub(crate) struct Token(String);
 
 impl Token {
     /// The token itself, for the one header that it belongs into.
@@ -88,7 +86,7 @@ impl Preparation<'_> {
     /// # Errors
     ///
     /// The target can't be reached or does not agree.
-    pub async fn run(self, token: Option<Token>) -> Result<Ready, Failure> {
+    pub(crate) async fn run(self, token: Option<Token>) -> Result<Ready, Failure> {
         let gateways = edge::emulator_arguments(self.manifest, self.identities)?;
         let opened = open_with(self.manifest, self.executable, token, &gateways, self.progress).await?;
         let Some(application) = &opened.application else {
@@ -148,7 +146,7 @@ impl Preparation<'_> {
 
 /// A target that answers, with nothing enrolled yet.
 #[derive(Debug)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// The application, where there is one.
     pub application: Option<Application>,
     /// The emulator, where one was started.
@@ -163,7 +161,7 @@ pub struct Opened {
 /// # Errors
 ///
 /// The emulator does not start, or what the manifest says of the application can't be used.
-pub async fn open(
+pub(crate) async fn open(
     manifest: &Manifest,
     executable: &Path,
     token: Option<Token>,

@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
-pub use environment::Environment;
+pub(crate) use environment::Environment;
 
 /// As many lines of stderr are kept as last words.
 const LAST_WORDS: usize = 20;
@@ -27,7 +27,7 @@ const STDERR_WITHIN: Duration = Duration::from_secs(1);
 
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]
-pub struct Child {
+pub(crate) struct Child {
     name: String,
     process: Process,
     stdin: Option<ChildStdin>,
@@ -37,7 +37,7 @@ pub struct Child {
 
 /// How a program ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// The exit status.
     pub status: ExitStatus,
     /// The last lines of its stderr.
@@ -51,7 +51,7 @@ impl Child {
     /// # Errors
     ///
     /// It can't be started.
-    pub fn start(
+    pub(crate) fn start(
         executable: &Path,
         name: impl Into<String>,
         arguments: impl IntoIterator<Item = OsString>,
@@ -100,12 +100,12 @@ impl Child {
 
     /// What it is called in messages.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Writes a line to its stdin. A process that has ended reads nothing, which its end reports.
-    pub async fn write_line(&mut self, line: &str) {
+    pub(crate) async fn write_line(&mut self, line: &str) {
         if let Some(stdin) = &mut self.stdin
             && stdin.write_all(format!("{line}\n").as_bytes()).await.is_err()
         {
@@ -114,12 +114,12 @@ impl Child {
     }
 
     /// Asks it to stop, by the end of its stdin.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stdin = None;
     }
 
     /// Ends it at once.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         // It fails only where there is nothing left to kill.
         let _ = self.process.start_kill();
     }
@@ -129,7 +129,7 @@ impl Child {
     /// # Errors
     ///
     /// The system has lost it.
-    pub async fn ended(&mut self) -> anyhow::Result<Ended> {
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<Ended> {
         let status = self
             .process
             .wait()

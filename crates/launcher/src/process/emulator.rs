@@ -21,7 +21,7 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running emulator.
 #[derive(Debug)]
-pub struct EmulatorChild {
+pub(crate) struct EmulatorChild {
     child: Child,
     // Kept open: a closed pipe would make its next line an error.
     _stdout: Lines<BufReader<ChildStdout>>,
@@ -31,7 +31,7 @@ pub struct EmulatorChild {
 
 /// The emulator's ready line.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Ready {
+pub(crate) struct Ready {
     /// Where devices connect with MQTT.
     pub mqtt: SocketAddr,
     /// Where devices connect with MQTT over WebSocket, if it was asked for.
@@ -55,7 +55,7 @@ pub struct Ready {
 
 /// A gateway of a running emulator.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct GatewayReady {
+pub(crate) struct GatewayReady {
     /// The Edge device that it stands for.
     pub device: String,
     /// Where devices connect with MQTT.
@@ -65,13 +65,13 @@ pub struct GatewayReady {
 impl Ready {
     /// The address of its REST interface.
     #[must_use]
-    pub fn app(&self) -> String {
+    pub(crate) fn app(&self) -> String {
         format!("https://{}:{}", self.hostname, self.https.port())
     }
 
     /// What another program needs to speak to its REST interface.
     #[must_use]
-    pub fn service(&self) -> Service {
+    pub(crate) fn service(&self) -> Service {
         Service {
             app: self.app(),
             ca: self.ca.clone(),
@@ -81,7 +81,7 @@ impl Ready {
 
     /// Where devices connect with `transport`.
     #[must_use]
-    pub fn port(&self, transport: Transport) -> Option<u16> {
+    pub(crate) fn port(&self, transport: Transport) -> Option<u16> {
         match transport {
             Transport::Mqtt => Some(self.mqtt.port()),
             Transport::WebSocket => self.ws.map(|address| address.port()),
@@ -97,7 +97,7 @@ impl EmulatorChild {
     /// # Errors
     ///
     /// It can't be started or is not ready in time.
-    pub async fn start(
+    pub(crate) async fn start(
         executable: &Path,
         state: &Path,
         port: u16,
@@ -138,7 +138,7 @@ impl EmulatorChild {
     }
 
     /// Waits until it has ended, which it does not do by itself. Says how.
-    pub async fn died(&mut self) -> String {
+    pub(crate) async fn died(&mut self) -> String {
         match self.child.ended().await {
             Ok(ended) => format!("the emulator died: {ended}"),
             Err(error) => format!("{error:#}"),
@@ -150,7 +150,7 @@ impl EmulatorChild {
     /// # Errors
     ///
     /// It had failed before, or did not stop in time and was killed.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.stop_until(Instant::now() + STOPPED_WITHIN).await
     }
 
@@ -159,7 +159,7 @@ impl EmulatorChild {
     /// # Errors
     ///
     /// It had failed before, or did not stop in time and was killed.
-    pub async fn stop_until(mut self, until: Instant) -> anyhow::Result<()> {
+    pub(crate) async fn stop_until(mut self, until: Instant) -> anyhow::Result<()> {
         self.child.stop();
         let ended = tokio::time::timeout_at(until.min(Instant::now() + STOPPED_WITHIN), self.child.ended())
             .await

@@ -19,7 +19,7 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// A line of a process, or something that happened to it.
 #[derive(Debug)]
-pub struct Event {
+pub(crate) struct Event {
     /// Which process, from 0.
     pub process: usize,
     /// What.
@@ -28,14 +28,12 @@ pub struct Event {
 
 /// A line of a process, or what happened to it.
 #[derive(Debug)]
-pub enum Update {
-    /// A line.
+pub(crate) enum Update {
     Line(Line),
     /// Something that is no line.
     Garbled(String),
     /// It has ended. `finished` when it had announced that before.
     Ended {
-        /// Its name.
         name: String,
         /// Whether its last line was the one that ends a run.
         finished: bool,
@@ -46,7 +44,7 @@ pub enum Update {
 
 /// The processes that share a fleet.
 #[derive(Debug)]
-pub struct Shards {
+pub(crate) struct Shards {
     orders: Vec<mpsc::UnboundedSender<Order>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -64,7 +62,7 @@ impl Shards {
     /// # Errors
     ///
     /// One of them can't be started; then none is left.
-    pub fn start(
+    pub(crate) fn start(
         executable: &Path,
         plan: &Path,
         count: u32,
@@ -99,23 +97,23 @@ impl Shards {
     }
 
     /// Sends a control line to all of them.
-    pub fn send(&self, control: &Control) {
+    pub(crate) fn send(&self, control: &Control) {
         let line = serde_json::to_string(control).expect("a control line can be written");
         self.order(&Order::Write(line.into()));
     }
 
     /// Lets all of them drain and stop.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.order(&Order::Stop);
     }
 
     /// Ends all of them at once; their ends come as events.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.order(&Order::Kill);
     }
 
     /// Ends all of them at once. They are gone when this returns.
-    pub async fn kill(self) {
+    pub(crate) async fn kill(self) {
         self.end();
         for task in self.tasks {
             // A task that panicked has dropped its process, which kills it.
@@ -188,7 +186,7 @@ async fn follow(
 
 /// The states of a fleet in a line, without those in which there is no device.
 #[must_use]
-pub fn states(totals: &fleet_report::totals::Totals) -> String {
+pub(crate) fn states(totals: &fleet_report::totals::Totals) -> String {
     let words: Vec<_> = State::ALL
         .into_iter()
         .map(|state| (state, totals.state(state)))

@@ -18,7 +18,7 @@ const SCHEMA_VERSION: u32 = 1;
 
 /// What a roll has done.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     schema_version: u32,
     pub(crate) case: Case,
     /// The group, or what the devices are called together.
@@ -42,7 +42,7 @@ pub struct Report {
 /// How far a roll has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// All devices use their new certificates, and the old ones are refused.
     Done,
     /// The same, but for devices that did not come over.
@@ -147,7 +147,7 @@ impl Report {
     /// # Errors
     ///
     /// The folder can't be made or the file can't be written.
-    pub fn write(&self, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    pub(crate) fn write(&self, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
         let path = folder.join(name);
         let text = serde_json::to_string_pretty(self).context("the report can't be put into JSON")? + "\n";
         std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", shown::path(folder)))?;
@@ -157,13 +157,13 @@ impl Report {
 
     /// Whether all went as asked.
     #[must_use]
-    pub fn passed(&self) -> bool {
+    pub(crate) fn passed(&self) -> bool {
         matches!(self.outcome, Outcome::Done | Outcome::DoneWithout | Outcome::Unasked)
     }
 
     /// The same for a person.
     #[must_use]
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let Self { case, what, .. } = self;
         let mut lines = vec![format!("roll of {what} ({case}): {}", self.outcome.words())];
         lines.push(format!("  use their new certificate  {}", self.devices.len()));

@@ -38,7 +38,7 @@ struct Run {
 
 /// The folder, seen by one process.
 #[derive(Debug)]
-pub struct SharedFolder {
+pub(crate) struct SharedFolder {
     results: PathBuf,
     run: Run,
 }
@@ -49,7 +49,7 @@ impl SharedFolder {
     /// # Errors
     ///
     /// They can't be made.
-    pub fn open(results: &Path, run_id: &str, shards: NonZeroU32) -> Result<Self, Failure> {
+    pub(crate) fn open(results: &Path, run_id: &str, shards: NonZeroU32) -> Result<Self, Failure> {
         let shared = Self {
             results: results.to_owned(),
             run: Run {
@@ -66,7 +66,7 @@ impl SharedFolder {
     /// # Errors
     ///
     /// The folder can't be locked, read or written.
-    pub fn join(&self) -> anyhow::Result<Option<Joined>> {
+    pub(crate) fn join(&self) -> anyhow::Result<Option<Joined>> {
         let folder = leases(&self.results);
         let path = folder.join("run.json");
         let is_ours = || match fs::read(&path) {
@@ -97,7 +97,7 @@ impl SharedFolder {
     /// # Errors
     ///
     /// Its file can't be written or locked.
-    pub fn enter(&self) -> anyhow::Result<Member> {
+    pub(crate) fn enter(&self) -> anyhow::Result<Member> {
         let path = members(&self.results).join(member_name(std::process::id()));
         let file = File::options()
             .create(true)
@@ -114,7 +114,7 @@ impl SharedFolder {
     /// # Errors
     ///
     /// The folder can't be read.
-    pub fn members(&self) -> anyhow::Result<u32> {
+    pub(crate) fn members(&self) -> anyhow::Result<u32> {
         let folder = members(&self.results);
         let mut count = 0;
         for entry in fs::read_dir(&folder).with_context(|| format!("can't read `{}`", shown::path(&folder)))? {
@@ -125,7 +125,7 @@ impl SharedFolder {
 
     /// One of the shards.
     #[must_use]
-    pub fn shard(&self, index: u32) -> Shard {
+    pub(crate) fn shard(&self, index: u32) -> Shard {
         Shard {
             index,
             count: self.run.shards,
@@ -134,24 +134,24 @@ impl SharedFolder {
 
     /// The file to lock for a shard.
     #[must_use]
-    pub fn lease(&self, shard: Shard) -> PathBuf {
+    pub(crate) fn lease(&self, shard: Shard) -> PathBuf {
         leases(&self.results).join(format!("{}-of-{}.lease", shard.index, shard.count))
     }
 
     /// Whether a shard has nothing left to do.
     #[must_use]
-    pub fn is_finished(&self, shard: Shard) -> bool {
+    pub(crate) fn is_finished(&self, shard: Shard) -> bool {
         is_finished(&self.results, &self.run.run_id, shard)
     }
 }
 
 /// Keeps others from beginning another run here, until it is dropped.
 #[derive(Debug)]
-pub struct Joined(#[expect(dead_code, reason = "the lock is held by having it")] File);
+pub(crate) struct Joined(#[expect(dead_code, reason = "the lock is held by having it")] File);
 
 /// Keeps this process counted, until it is dropped.
 #[derive(Debug)]
-pub struct Member {
+pub(crate) struct Member {
     file: File,
     path: PathBuf,
 }
@@ -162,7 +162,7 @@ impl Member {
     /// # Errors
     ///
     /// The file can't be written.
-    pub fn beat(&mut self, shards: &[u32]) -> anyhow::Result<()> {
+    pub(crate) fn beat(&mut self, shards: &[u32]) -> anyhow::Result<()> {
         let text = serde_json::to_string(&shards)?;
         // The lock belongs to this very file, so it is written in place.
         let mut write = || -> io::Result<()> {
@@ -179,7 +179,7 @@ impl Member {
 /// # Errors
 ///
 /// It is not there, or has not written for a while.
-pub fn health(results: &Path, pid: u32, now: Timestamp) -> anyhow::Result<()> {
+pub(crate) fn health(results: &Path, pid: u32, now: Timestamp) -> anyhow::Result<()> {
     let path = members(results).join(member_name(pid));
     let modified = fs::metadata(&path)
         .and_then(|metadata| metadata.modified())

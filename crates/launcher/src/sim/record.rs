@@ -28,7 +28,7 @@ use jiff::Timestamp;
 
 /// A file under way.
 #[derive(Debug)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     record: Record,
     path: PathBuf,
     histograms: BTreeMap<String, Histogram<u64>>,
@@ -40,7 +40,7 @@ impl Recorder {
     /// # Errors
     ///
     /// It can't be written.
-    pub fn begin(results: &Path, plan: &Plan, shard: Shard) -> anyhow::Result<Self> {
+    pub(crate) fn begin(results: &Path, plan: &Plan, shard: Shard) -> anyhow::Result<Self> {
         let folder = shard_folder(results, &plan.run_id, shard);
         let make = || -> io::Result<(NonZeroU32, PathBuf)> {
             fs::create_dir_all(&folder)?;
@@ -77,7 +77,7 @@ impl Recorder {
 
     /// Its number.
     #[must_use]
-    pub fn incarnation(&self) -> NonZeroU32 {
+    pub(crate) fn incarnation(&self) -> NonZeroU32 {
         self.record.incarnation
     }
 
@@ -86,7 +86,7 @@ impl Recorder {
     /// # Errors
     ///
     /// It can't be written.
-    pub fn add(&mut self, stats: Stats) -> anyhow::Result<()> {
+    pub(crate) fn add(&mut self, stats: Stats) -> anyhow::Result<()> {
         for (name, encoded) in &stats.histograms {
             if let Some(new) = decode(encoded) {
                 let all = self.histograms.entry(name.clone()).or_insert_with(Phase::histogram);
@@ -105,7 +105,7 @@ impl Recorder {
     /// # Errors
     ///
     /// It can't be written.
-    pub fn end(&mut self, reason: EndReason) -> anyhow::Result<()> {
+    pub(crate) fn end(&mut self, reason: EndReason) -> anyhow::Result<()> {
         self.record.ended = Some(reason);
         self.write()?;
         if reason == EndReason::StagesOver {
@@ -117,14 +117,14 @@ impl Recorder {
     }
 
     /// Removes a file that nothing was written to: the process never began.
-    pub fn discard(&self) {
+    pub(crate) fn discard(&self) {
         // An empty file left behind means the same to every reader.
         let _ = fs::remove_file(&self.path);
     }
 
     /// Devices that were wanted and never came online, by reason. It is known at the end.
     #[must_use]
-    pub fn failed_by_reason(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn failed_by_reason(&self) -> BTreeMap<String, u64> {
         failed_by_reason(&self.record.stats)
             .map(|(reason, failed)| (reason.to_owned(), failed))
             .collect()
@@ -148,7 +148,7 @@ const FINISHED: &str = "finished";
 
 /// Whether a shard has nothing left to do.
 #[must_use]
-pub fn is_finished(results: &Path, run_id: &str, shard: Shard) -> bool {
+pub(crate) fn is_finished(results: &Path, run_id: &str, shard: Shard) -> bool {
     shard_folder(results, run_id, shard).join(FINISHED).exists()
 }
 

@@ -10,13 +10,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// So long a process counts that is not there any more.
-pub const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// So long a new process takes one shard only: those who were started with it want theirs, too.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// What a process sees when it looks around.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// How many processes there are, with this one.
     pub members: u32,
     /// How many shards are not finished, with or without a process.
@@ -29,7 +29,7 @@ pub struct Seen {
 
 /// What a process does after it has looked around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Takes a shard.
     Take(u32),
     /// Stops the devices of one of its shards, for another process to take it.
@@ -40,7 +40,7 @@ pub enum Step {
 
 /// A process's view of its part.
 #[derive(Debug)]
-pub struct Share {
+pub(crate) struct Share {
     begun: Instant,
     /// Which free shard it likes best; two processes that like different ones get less into each other's way.
     taste: u32,
@@ -51,7 +51,7 @@ pub struct Share {
 impl Share {
     /// The view of a process that begins now.
     #[must_use]
-    pub fn new(now: Instant, taste: u32) -> Self {
+    pub(crate) fn new(now: Instant, taste: u32) -> Self {
         Self {
             begun: now,
             taste,
@@ -60,7 +60,7 @@ impl Share {
     }
 
     /// What to do next. One step at a time; look again after it.
-    pub fn next(&mut self, now: Instant, seen: &Seen) -> Step {
+    pub(crate) fn next(&mut self, now: Instant, seen: &Seen) -> Step {
         let members = self.members_lately(now, seen.members.max(1));
         let fair = seen.open.div_ceil(members);
         if seen.mine > fair {

@@ -70,7 +70,6 @@ pub(super) struct Start {
     pub(super) plan_file: PathBuf,
     /// Which shard.
     pub(super) shard: Shard,
-    /// Its lease.
     pub(super) lease: PathBuf,
     /// How long its devices wait for acknowledgements when they stop.
     pub(super) drain: Duration,

@@ -39,7 +39,7 @@ impl Central {
     }
 
     /// Any device, without reading all of them; `None` where there is none.
-    pub async fn any_device(&self) -> Result<Option<response::Device>, CentralError> {
+    pub(crate) async fn any_device(&self) -> Result<Option<response::Device>, CentralError> {
         let page: response::Page<response::Device> = self.request(Method::GET, &[DEVICES], "devices").json().await?;
         Ok(page.value.into_iter().next())
     }

@@ -28,7 +28,7 @@ pub struct Finding {
 impl Finding {
     /// Whether it depends on the time or on what is enrolled, and not on the certificates alone.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         ["expired", "not-yet-valid", "issuer-missing", "another-of-the-name"].contains(&self.code)
     }
 }

@@ -164,7 +164,7 @@ impl Identity {
     }
 
     /// Refuses what `cert inspect` calls an error, as far as that `counts`, and returns what it warns of.
-    pub fn check_use(
+    pub(crate) fn check_use(
         &self,
         request: &ExamineRequest<'_>,
         counts: impl Fn(&Finding) -> bool,

@@ -71,7 +71,7 @@ impl Made {
     }
 
     /// The CAs between this certificate and the root, nearest first; empty below a root.
-    pub fn intermediates_pem(&self) -> &str {
+    pub(crate) fn intermediates_pem(&self) -> &str {
         &self.intermediates_pem
     }
 

@@ -146,7 +146,7 @@ impl GroupSpec {
     }
 
     /// Opens a generation of CAs that is there.
-    pub fn open_ca(&self, generation: Generation, now: Timestamp) -> Result<GroupAuthorities, Problems> {
+    pub(crate) fn open_ca(&self, generation: Generation, now: Timestamp) -> Result<GroupAuthorities, Problems> {
         let certificate = self.folder().ca_cert(generation, self.issuer);
         if !exists(&certificate)? {
             return Err(IdentityError::NoGeneration { certificate }.into());

@@ -84,7 +84,7 @@ impl GroupFolder {
     }
 
     /// The folder of one generation of leaves.
-    pub fn generation_folder(&self, generation: Generation) -> PathBuf {
+    pub(crate) fn generation_folder(&self, generation: Generation) -> PathBuf {
         self.path.join("leaves").join(generation.to_string())
     }
 

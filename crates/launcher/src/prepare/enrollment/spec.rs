@@ -19,10 +19,9 @@ use crate::prepare::own_certificates;
 
 /// Everything that a manifest wants enrolled.
 #[derive(Debug)]
-pub struct Enrollments<'a> {
+pub(crate) struct Enrollments<'a> {
     /// Ids of the models that devices announce.
     pub models: Vec<String>,
-    /// The enrollment groups.
     pub groups: Vec<GroupEnrollment<'a>>,
     /// The devices with enrollments of their own.
     pub individuals: Vec<IndividualEnrollment>,
@@ -30,8 +29,7 @@ pub struct Enrollments<'a> {
 
 /// An enrollment group.
 #[derive(Debug)]
-pub struct GroupEnrollment<'a> {
-    /// Its id.
+pub(crate) struct GroupEnrollment<'a> {
     pub id: String,
     /// Its name in the user interface.
     pub display_name: String,
@@ -49,10 +47,9 @@ pub struct GroupEnrollment<'a> {
 
 /// A CA on disk.
 #[derive(Debug)]
-pub struct Ca<'a> {
+pub(crate) struct Ca<'a> {
     /// The file of its certificate.
     pub path: PathBuf,
-    /// The certificate.
     pub pem: String,
     /// The CA with its key, where that is here.
     pub key: Option<&'a CertificateAuthority>,
@@ -62,8 +59,7 @@ pub struct Ca<'a> {
 
 /// A device with an enrollment of its own.
 #[derive(Debug)]
-pub struct IndividualEnrollment {
-    /// The device.
+pub(crate) struct IndividualEnrollment {
     pub id: String,
     /// Where its certificates are.
     pub folder: IndividualFolder,
@@ -81,7 +77,7 @@ impl<'a> Enrollments<'a> {
     /// # Errors
     ///
     /// A certificate that has to be uploaded is not here.
-    pub fn of(manifest: &Manifest, identities: &'a Identities) -> anyhow::Result<Self> {
+    pub(crate) fn of(manifest: &Manifest, identities: &'a Identities) -> anyhow::Result<Self> {
         let mut enrollments = Self::without_certificates(manifest);
         for ((group, spec), identities) in manifest
             .group
@@ -129,7 +125,7 @@ impl<'a> Enrollments<'a> {
     /// # Errors
     ///
     /// A certificate is there and can't be read.
-    pub fn on_disk(manifest: &Manifest) -> anyhow::Result<Self> {
+    pub(crate) fn on_disk(manifest: &Manifest) -> anyhow::Result<Self> {
         let certs = &manifest.fleet.certs;
         let mut enrollments = Self::without_certificates(manifest);
         for (group, spec) in manifest.group.iter().zip(&mut enrollments.groups) {
@@ -208,7 +204,7 @@ impl<'a> Enrollments<'a> {
 
     /// What there is, for a sentence.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let count = |count: usize, one: &str, many: &str| match count {
             0 => None,
             1 => Some(format!("1 {one}")),
@@ -240,7 +236,7 @@ impl GroupEnrollment<'_> {
     /// # Errors
     ///
     /// Its CA is not here, or not a certificate.
-    pub fn describe(&self, attest: Attest) -> anyhow::Result<EnrollmentGroupSpec<'_>> {
+    pub(crate) fn describe(&self, attest: Attest) -> anyhow::Result<EnrollmentGroupSpec<'_>> {
         let primary = self
             .primary
             .as_ref()
@@ -280,7 +276,7 @@ impl Ca<'_> {
     /// # Errors
     ///
     /// It is no certificate.
-    pub fn facts(&self) -> anyhow::Result<CertificateFacts> {
+    pub(crate) fn facts(&self) -> anyhow::Result<CertificateFacts> {
         Ok(CertificateFacts::from_pem(
             self.pem.as_bytes(),
             &shown::path(&self.path).to_string(),

@@ -30,7 +30,7 @@ const MODELS: [(&str, &str); 4] = [
 
 /// The ids of the models that the devices of a manifest announce.
 #[must_use]
-pub fn model_ids(manifest: &Manifest) -> Vec<String> {
+pub(crate) fn model_ids(manifest: &Manifest) -> Vec<String> {
     let groups = manifest.group.iter().filter(|group| group.kind == GroupKind::Iot);
     let groups = groups.map(|group| group.model);
     let all = groups.chain(manifest.individual.iter().map(|individual| individual.model));
@@ -44,7 +44,7 @@ pub fn model_ids(manifest: &Manifest) -> Vec<String> {
 /// # Errors
 ///
 /// It is none of our models.
-pub fn template(model_id: &str) -> anyhow::Result<Value> {
+pub(crate) fn template(model_id: &str) -> anyhow::Result<Value> {
     let mut model = interface(model_id)?;
     let contents = model["contents"].as_array_mut().into_iter().flatten();
     for component in contents.filter(|content| content["@type"] == "Component") {

@@ -48,7 +48,7 @@ const ALLOWED: [&str; 26] = [
 
 /// The variables that a child gets.
 #[derive(Debug, Clone, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// Names beyond those that every child has.
     more: BTreeSet<String>,
 }
@@ -56,13 +56,13 @@ pub struct Environment {
 impl Environment {
     /// For a program that needs no secrets.
     #[must_use]
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self::default()
     }
 
     /// For a device-sim process: also the passwords of certificates that the plan finds in variables.
     #[must_use]
-    pub fn of_devices(plan: &Plan) -> Self {
+    pub(crate) fn of_devices(plan: &Plan) -> Self {
         Self {
             more: plan.password_variables().map(str::to_owned).collect(),
         }

@@ -40,7 +40,7 @@ impl CertificateAuthority {
     }
 
     /// A new intermediate CA signed by this one, under which there may be further ones.
-    pub fn intermediate_above_cas(
+    pub(crate) fn intermediate_above_cas(
         &self,
         common_name: &str,
         key_type: KeyType,
@@ -123,7 +123,7 @@ impl CertificateAuthority {
     }
 
     /// This CA and the intermediates above it, without the root: what follows a leaf in its chain.
-    pub fn intermediates_pem(&self) -> &str {
+    pub(crate) fn intermediates_pem(&self) -> &str {
         &self.intermediates_pem
     }
 
