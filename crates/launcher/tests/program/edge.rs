@@ -245,7 +245,7 @@ fn a_device_that_is_no_child_any_more_is_parked_with_the_reason() {
         "{}",
         run.stdout
     );
-    let why = "down-0002 is parked: the gateway gw-1 does not let it in (";
+    let why = "down-0002 is parked: the gateway gw-1 refuses it (";
     assert!(run.stderr.contains(why), "{}", run.stderr);
     assert!(run.stderr.contains("it has to be a child of gw-1"), "{}", run.stderr);
     assert!(run.stdout.contains("gateway_refused"), "{}", run.stdout);
