@@ -54,6 +54,7 @@ pub const REASONS: &[&str] = &[
     "proxy_malformed",
     "proxy_refused",
     "rebooted",
+    "replaced",
     "reset",
     "still_connecting",
     "still_registering",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fleet_protocol::reason::REASONS;
 use syn::visit::{self, Visit};
-use syn::{ExprCall, ExprMethodCall, FieldValue, ImplItemFn, Item, ItemFn, ItemMod, Lit};
+use syn::{Expr, ExprAssign, ExprCall, ExprMethodCall, FieldValue, ImplItemFn, Item, ItemFn, ItemMod, Lit};
 
 /// The words that the sources of devices give as reasons.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl<'ast> Visit<'ast> for Words {
     }
 
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
-        let is_error = matches!(&*call.func, syn::Expr::Path(path) if path.path.segments[0].ident == "DeviceError");
+        let is_error = matches!(&*call.func, Expr::Path(path) if path.path.segments[0].ident == "DeviceError");
         self.within(is_error, |words| visit::visit_expr_call(words, call));
     }
 
@@ -63,6 +63,14 @@ impl<'ast> Visit<'ast> for Words {
     fn visit_field_value(&mut self, field: &'ast FieldValue) {
         let is_reason = matches!(&field.member, syn::Member::Named(name) if name == "reason");
         self.within(is_reason, |words| visit::visit_field_value(words, field));
+    }
+
+    fn visit_expr_assign(&mut self, assign: &'ast ExprAssign) {
+        let is_reason = matches!(&*assign.left, Expr::Field(field)
+            if matches!(&field.member, syn::Member::Named(name) if name == "reason"));
+        // A line may carry a word that is never counted, in `Some`.
+        let is_word = matches!(&*assign.right, Expr::Lit(_));
+        self.within(is_reason && is_word, |words| visit::visit_expr_assign(words, assign));
     }
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
