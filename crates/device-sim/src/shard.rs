@@ -21,7 +21,7 @@ pub enum ShardChoice {
 }
 
 impl ShardChoice {
-    /// The shard. For `auto`, its number is [`INDEX_VARIABLE`], or the end of the host name after a hyphen, as in
+    /// The shard. For `auto`, its number is `INDEX_VARIABLE`, or the end of the host name after a hyphen, as in
     /// a Kubernetes StatefulSet: `sim-0` is the first.
     ///
     /// # Errors
