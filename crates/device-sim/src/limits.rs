@@ -1,7 +1,7 @@
 //! File handles: every connection needs one.
 
 /// Handles that a process needs besides those of its devices: standard streams, files, the runtime, name look-ups.
-pub(crate) const SPARE_FILE_HANDLES: u64 = 64;
+pub const SPARE_FILE_HANDLES: u64 = 64;
 
 /// Too few file handles, and the limit can't be raised far enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

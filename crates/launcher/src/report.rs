@@ -20,7 +20,7 @@ use crate::manifest;
 
 /// A form in which a report can be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// As a person reads it on a terminal.
     Text,
     /// Markdown, for the page of a job.
@@ -34,7 +34,7 @@ pub enum Form {
 /// # Errors
 ///
 /// It can't be read or printed.
-pub fn show(path: &Path, form: Form) -> Result<u8, Failure> {
+pub(crate) fn show(path: &Path, form: Form) -> Result<u8, Failure> {
     let report = read(path)?;
     print(match form {
         Form::Text => summary(&report, marks()),
@@ -50,7 +50,7 @@ pub fn show(path: &Path, form: Form) -> Result<u8, Failure> {
 /// # Errors
 ///
 /// Report or manifest can't be read, or the report has no figures for a threshold.
-pub fn check(path: &Path, manifest: &Path, set: &[String], folder: Option<&Path>) -> Result<u8, Failure> {
+pub(crate) fn check(path: &Path, manifest: &Path, set: &[String], folder: Option<&Path>) -> Result<u8, Failure> {
     let mut report = read(path)?;
     let manifest = manifest::load(manifest, set)?;
     if let Some(folder) = folder {
@@ -110,7 +110,13 @@ pub(crate) fn read(path: &Path) -> Result<Report, Failure> {
 /// # Errors
 ///
 /// A report can't be read or nothing can be printed.
-pub fn compare(base: &[PathBuf], new: &[PathBuf], bounds: Bounds, show: Show, as_json: bool) -> Result<u8, Failure> {
+pub(crate) fn compare(
+    base: &[PathBuf],
+    new: &[PathBuf],
+    bounds: Bounds,
+    show: Show,
+    as_json: bool,
+) -> Result<u8, Failure> {
     let read_all = |paths: &[PathBuf]| paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>();
     let comparison = side_by_side(&read_all(base)?, &read_all(new)?, bounds);
     if as_json {
@@ -127,7 +133,7 @@ pub fn compare(base: &[PathBuf], new: &[PathBuf], bounds: Bounds, show: Show, as
 /// # Errors
 ///
 /// One side is missing.
-pub fn sides(files: Vec<PathBuf>, after: Vec<PathBuf>) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
+pub(crate) fn sides(files: Vec<PathBuf>, after: Vec<PathBuf>) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
     match (files.len(), after.is_empty()) {
         (2, true) => {
             let new = files.last().cloned();

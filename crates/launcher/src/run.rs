@@ -428,7 +428,13 @@ impl Default for Found {
     }
 }
 
-fn finish(start: &Start, outcome: &Outcome, found: Found, options: &Options, progress: ProgressLog) -> Result<u8, Failure> {
+fn finish(
+    start: &Start,
+    outcome: &Outcome,
+    found: Found,
+    options: &Options,
+    progress: ProgressLog,
+) -> Result<u8, Failure> {
     let Found {
         measurements,
         marks: events,

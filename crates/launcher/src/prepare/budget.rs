@@ -53,7 +53,7 @@ impl FromStr for MaxQuota {
 /// # Errors
 ///
 /// The current folder can't be read, so that no path can be made absolute.
-pub fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
+pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
     let groups = groups(manifest)?;
     let devices = device_count(&groups);
     let load = &manifest.load;
@@ -116,7 +116,7 @@ fn demand_of(group: &Group, seed: u64) -> GroupDemand {
 /// # Errors
 ///
 /// It does, and `force` is not set.
-pub fn refuse_above(plan: &PlanSummary, bound: Bound) -> Result<(), Failure> {
+pub(crate) fn refuse_above(plan: &PlanSummary, bound: Bound) -> Result<(), Failure> {
     let refusing: Vec<&QuotaShare> = plan.refusing(bound.max.0).collect();
     if refusing.is_empty() || bound.force {
         return Ok(());
@@ -137,7 +137,7 @@ pub fn refuse_above(plan: &PlanSummary, bound: Bound) -> Result<(), Failure> {
 }
 
 /// What a person should be told before a run begins: each of them a sentence.
-pub fn warnings(plan: &PlanSummary) -> impl Iterator<Item = String> {
+pub(crate) fn warnings(plan: &PlanSummary) -> impl Iterator<Item = String> {
     let above = plan.quotas.iter().filter(|quota| quota.is_above(1.0));
     // The first warning of a plan is about these, with what follows from it.
     let above = above.filter(|quota| !quota.id.ends_with(".registrations"));

@@ -402,7 +402,8 @@ impl Watch {
         }
         if let Some(threshold) = self.judge.as_mut().and_then(|judge| judge.second(second)) {
             let crossed = format!("threshold crossed: {} {}", threshold.selector, threshold.expression);
-            self.progress.report(format!("{crossed}: the run ends here (abort_on_fail)"));
+            self.progress
+                .report(format!("{crossed}: the run ends here (abort_on_fail)"));
             self.mark("threshold_crossed", crossed);
             self.outcome.ends(EndReason::ThresholdCrossed);
             self.stop(shards);
