@@ -7,6 +7,9 @@ use crate::support::Fleet;
 /// Commands stand in the comments like this, as a reader copies them.
 const COMMAND: [&str; 2] = ["#   fleet ", "#   cargo run --release -- "];
 
+/// Fails on purpose; see below.
+const LOAD_TEST: &str = "load-test.toml";
+
 /// Runs every command of a manifest's comment, in a copy of `configs`, and returns how many runs there were among them.
 fn follow(fleet: &Fleet, text: &str) -> usize {
     let mut runs = 0;
@@ -69,7 +72,7 @@ fn every_shipped_manifest_for_the_emulator_does_what_its_comment_says() {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             (name, std::fs::read_to_string(&path).unwrap())
         })
-        .filter(|(_, text)| text.contains("kind = \"emulator\""))
+        .filter(|(name, text)| text.contains("kind = \"emulator\"") && name != LOAD_TEST)
         .collect();
     assert!(shipped.iter().any(|(name, _)| name == "demo.toml"), "{shipped:?}");
 
@@ -93,4 +96,32 @@ fn every_shipped_manifest_for_the_emulator_does_what_its_comment_says() {
                 .unwrap();
         }
     });
+}
+
+/// docs/load-testing.md reads its report, and says what to change.
+#[test]
+fn the_load_test_fails_where_the_guide_says_that_it_does() {
+    let fleet = Fleet::new("");
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs"),
+        &fleet.path("configs"),
+    );
+    // A tenth of the fleet, and a spike that takes four times as long as the stages want.
+    let run = fleet.fleet(&[
+        "run",
+        "configs/load-test.toml",
+        "--set=group.thermostats.devices.count=50",
+        "--set=group.thermostats.telemetry.interval=2s",
+        "--set=load.connect_rate=5/s",
+        r#"--set=load.stages=["60%@8s", "60%@3s", "100%@1s", "100%@8s", "0%@1s"]"#,
+        "--report=out",
+    ]);
+    let run = run.expect(99);
+    assert!(run.stdout.starts_with("FAILED: 1 of 7 thresholds\n"), "{}", run.stdout);
+    let failed: Vec<_> = run.stdout.lines().filter(|line| line.starts_with("  FAIL")).collect();
+    assert!(
+        matches!(failed[..], [line] if line.contains(" devices_online ")),
+        "{}",
+        run.stdout
+    );
 }
