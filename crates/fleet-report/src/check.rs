@@ -43,6 +43,7 @@ pub fn check(report: &Report, thresholds: &[Threshold]) -> Result<Vec<ThresholdR
     if let Some(timeline) = &report.timeline {
         for (point, second) in seconds(timeline) {
             gather.line(0, &devices_online(timeline, point).into());
+            gather.quota_used(quota_used(timeline, point));
             evaluator.second(second, gather.figures());
         }
     }
@@ -106,6 +107,11 @@ fn devices_online(timeline: &TimelineSeries, point: usize) -> Stats {
         groups: groups.collect(),
         ..Stats::default()
     }
+}
+
+fn quota_used(timeline: &TimelineSeries, point: usize) -> impl Iterator<Item = (&str, f64)> {
+    let of = timeline.quota.iter();
+    of.filter_map(move |(id, series)| Some((id.as_str(), *series.get(point)?)))
 }
 
 /// All counters and times of the run, as if one process had reported them in one line.
@@ -175,6 +181,7 @@ fn duration(report: &Report) -> u64 {
 #[cfg(test)]
 mod tests {
     use fleet_protocol::histogram::Encoder;
+    use serde_json::json;
 
     use super::*;
     use crate::labels::KnownLabels;
@@ -188,6 +195,7 @@ mod tests {
             reasons: vec!["dns".into()],
             stages: 2,
             shards: vec!["0".into()],
+            limits: vec!["hub.sends".into()],
             ..KnownLabels::default()
         };
         let selector = Selector::parse(selector, &known).unwrap();
@@ -210,6 +218,7 @@ mod tests {
         let mut publish = Phase::histogram();
         publish.record_n(second * 20_000, 10).unwrap();
         Decoded::from(Stats {
+            counters: BTreeMap::from([(counter::TELEMETRY_SENT.to_owned(), second * 9)]),
             groups: BTreeMap::from([
                 ("a".to_owned(), group(if second == 7 { 4 } else { 5 }, 5)),
                 ("b".to_owned(), group(3, 3)),
@@ -222,7 +231,11 @@ mod tests {
     /// A run of twelve seconds, judged as it goes, and its report.
     fn run(thresholds: &[Threshold]) -> (Vec<ThresholdResult>, Report) {
         let (mut gather, mut evaluator) = (Gather::new(thresholds), Evaluator::new(thresholds.to_vec()));
-        let mut measurements = Measurements::new(1, &[]);
+        let sends = json!({
+            "id": "hub.sends", "what": "messages", "asked": 10.0, "allowed": 10.0, "per": "s", "scope": null,
+            "kind": "throttle", "refuses": false, "share": 1.0, "source": null, "date": null,
+        });
+        let mut measurements = Measurements::new(1, &[serde_json::from_value(sends).unwrap()]);
         for at_s in 1..=12 {
             let second = Second {
                 at_s,
@@ -233,8 +246,9 @@ mod tests {
             };
             gather.line(0, &line(at_s));
             measurements.line(0, line(at_s), 0.0);
-            evaluator.second(second, gather.figures());
             measurements.second(second);
+            gather.quota_used(measurements.quotas.now());
+            evaluator.second(second, gather.figures());
         }
         gather.drained(Losses::default(), 0);
         let results = evaluator.finish(12, gather.figures());
@@ -257,6 +271,7 @@ mod tests {
             threshold("devices_online", "value >= 98%"),
             threshold("devices_online{group:a,stage:2}", "min >= 4"),
             threshold("reconnects", "count == 0"),
+            threshold("quota_used{limit:hub.sends}", "max < 80%"),
         ];
         let (results, report) = run(&thresholds);
         let again = check(&report, &thresholds).unwrap();
@@ -271,7 +286,9 @@ mod tests {
         use Verdict::{Failed, NoData, Passed};
         assert_eq!(
             verdicts,
-            [Failed, NoData, Failed, Passed, Passed, Passed, Failed, Passed, Passed]
+            [
+                Failed, NoData, Failed, Passed, Passed, Passed, Failed, Passed, Passed, Failed
+            ]
         );
         assert_eq!(again[6].worst_at_s, Some(7), "a gauge has its moment");
     }

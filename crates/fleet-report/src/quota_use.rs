@@ -44,6 +44,7 @@ pub struct QuotaMeter {
     limits: Vec<Limit>,
     /// How much was counted of each since the last second.
     pending: Vec<u64>,
+    at_s: u64,
 }
 
 #[derive(Debug)]
@@ -110,6 +111,7 @@ impl QuotaMeter {
         Self {
             pending: vec![0; limits.len()],
             limits,
+            at_s: 0,
         }
     }
 
@@ -125,8 +127,10 @@ impl QuotaMeter {
 
     /// A second has passed.
     pub fn second(&mut self, second: Second) {
+        let passed = second.at_s.saturating_sub(self.at_s);
+        self.at_s = self.at_s.max(second.at_s);
         for (limit, pending) in self.limits.iter_mut().zip(&mut self.pending) {
-            limit.second(second, std::mem::take(pending));
+            limit.second(second, passed, std::mem::take(pending));
         }
     }
 
@@ -169,11 +173,17 @@ impl Limit {
         })
     }
 
-    fn second(&mut self, second: Second, count: u64) {
+    fn second(&mut self, second: Second, passed: u64, count: u64) {
         self.sum += count;
         if self.window_s <= LONGEST_S {
-            self.seconds.push_back(count);
-            if self.seconds.len() as u64 > self.window_s
+            // Of seconds that were skipped nothing is known but what is counted now.
+            let new = std::iter::repeat_n(0, usize::try_from(passed.min(self.window_s)).unwrap_or(0));
+            self.seconds.extend(new);
+            match self.seconds.back_mut() {
+                Some(last) => *last += count,
+                None => self.seconds.push_back(count),
+            }
+            while self.seconds.len() as u64 > self.window_s
                 && let Some(oldest) = self.seconds.pop_front()
             {
                 self.sum -= oldest;
@@ -276,6 +286,25 @@ mod tests {
             meter.second(Second { at_s, stage: None });
         }
         assert_eq!(meter.now().collect::<Vec<_>>(), [("central.messages", 0.4)]);
+    }
+
+    #[test]
+    fn seconds_that_were_skipped_have_passed_all_the_same() {
+        let mut meter = QuotaMeter::new(&[quota("central.messages", 100.0, Some("s"))]);
+        let mut send = |at_s: u64, sent: u64| {
+            let stats = |sent| Stats {
+                counters: BTreeMap::from([(counter::TELEMETRY_SENT.to_owned(), sent)]),
+                ..Stats::default()
+            };
+            meter.line(&stats(0), &Decoded::from(stats(sent)));
+            meter.second(Second { at_s, stage: None });
+            meter.now().map(|(_, used)| used).next().unwrap()
+        };
+        assert_eq!(send(1, 100), 0.2);
+        // Three seconds' worth at once; and twice in one second.
+        assert_eq!(send(4, 300), 0.8);
+        assert_eq!(send(4, 50), 0.9);
+        assert_eq!(send(100, 100), 0.2);
     }
 
     #[test]
