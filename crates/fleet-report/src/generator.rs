@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet_protocol::histogram::Encoder;
+use fleet_protocol::histogram::{Encoder, decode};
 use fleet_protocol::lines::{Phase, ProcessStats};
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
@@ -198,6 +198,43 @@ impl Process {
 }
 
 impl Generator {
+    /// Several generators of one run, each with its own processes; nothing where there is none. That processes of one host
+    /// share its cores was seen by those that were measured together.
+    #[must_use]
+    pub fn of_all<'a>(all: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let mut hosts: BTreeMap<String, u32> = BTreeMap::new();
+        let (mut used, mut strained, mut count) = (0.0, 0.0, 0_u32);
+        let mut lag = Phase::histogram();
+        let mut shards = Vec::new();
+        for generator in all {
+            for shard in &generator.shards {
+                let cores = hosts.entry(shard.host.clone()).or_insert(0);
+                *cores = generator.cores.max(*cores);
+            }
+            used += generator.cpu * f64::from(generator.cores);
+            strained += generator.strained;
+            count += 1;
+            // One of other bounds is another version's.
+            let _ = generator.lag.as_deref().and_then(decode).map(|own| lag.add(own));
+            shards.extend(generator.shards.iter().cloned());
+        }
+        let cores = hosts.values().fold(0, |all: u32, cores| all.saturating_add(*cores));
+        let is_bottleneck = shards.iter().any(|shard| shard.verdict == Fitness::Bottleneck);
+        (count > 0).then(|| Self {
+            verdict: if is_bottleneck {
+                Fitness::Bottleneck
+            } else {
+                Fitness::Fit
+            },
+            strained: strained / f64::from(count),
+            cpu: used / f64::from(cores.max(1)),
+            cores,
+            lag_p99_s: p99(&lag),
+            lag: (!lag.is_empty()).then(|| Encoder::deflating().encode(&lag)),
+            shards,
+        })
+    }
+
     /// A line for a person, such as `CPU 41 % of 2 cores, lag p99 2.1 ms, 118 MiB: not the bottleneck`.
     #[must_use]
     pub fn words(&self) -> String {

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 pub use tally::Tally;
 
 use crate::exit::{FAILED, PASSED};
+use crate::generator::Generator;
 use crate::measurements::Measurements;
 use crate::record::Record;
 use crate::report::{Circumstances, DeviceCounts, GroupCounts, Losses, Merged, PROCESS_DIED, Report, Run};
@@ -154,6 +155,7 @@ pub fn merge(mut records: Vec<Record>) -> Result<Report, MergeError> {
         }
     }
     report.take_devices(devices, failed_by_reason);
+    report.generator = Generator::of_all(records.iter().filter_map(|record| record.generator.as_ref()));
     let missing: Vec<u32> = (0..count).filter(|index| !shards.contains_key(index)).collect();
     let named = |shards: &[u32]| shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {

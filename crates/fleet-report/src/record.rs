@@ -6,6 +6,8 @@ use fleet_protocol::lines::{EndReason, Stats};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::generator::Generator;
+
 /// The version of the files.
 pub const RECORD_VERSION: u32 = 1;
 
@@ -36,6 +38,9 @@ pub struct Record {
     /// How it ended; nothing where the process is still there, or was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndReason>,
+    /// How it fared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Generator>,
     /// Its figures. Unlike those of a line, histograms hold everything since the process began.
     pub stats: Stats,
 }

@@ -8,12 +8,54 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use fleet_protocol::histogram::Encoder;
-use fleet_protocol::lines::{EndReason, Phase, Stats};
+use fleet_protocol::lines::{EndReason, Phase, ProcessStats, Stats};
+use fleet_report::generator::{Fitness, Generator, GeneratorMeter};
 use fleet_report::merge::merge;
 use fleet_report::record::{RECORD_VERSION, Record};
 use fleet_report::report::Report;
 use fleet_report::summary::summary;
 use fleet_report::thresholds::Marks;
+
+/// A process that was late in shard 1 only.
+fn generator(index: u32) -> Generator {
+    let mut meter = GeneratorMeter::default();
+    let mut lag = Phase::histogram();
+    lag.record_n(if index == 1 { 60_000 } else { 2_000 }, 100).unwrap();
+    let stats = ProcessStats {
+        host: format!("pod-{index}"),
+        cores: 2,
+        cpu_s: 1.0,
+        rss_bytes: 50 << 20,
+        ..ProcessStats::default()
+    };
+    meter.line(index, 10.0, &stats, Some(&lag));
+    meter.generator().unwrap()
+}
+
+#[test]
+fn a_shard_that_was_late_is_the_bottleneck_of_the_whole_run() {
+    let stopped = Some(EndReason::Stopped);
+    let report = merge(
+        (0..3)
+            .map(|index| record(index, 1, stopped, &telemetry(1, 1, 0)))
+            .collect(),
+    )
+    .unwrap();
+    let generator = report.generator.unwrap();
+    let verdicts: Vec<_> = generator
+        .shards
+        .iter()
+        .map(|shard| (shard.shard, shard.verdict))
+        .collect();
+    assert_eq!(
+        verdicts,
+        [(0, Fitness::Fit), (1, Fitness::Bottleneck), (2, Fitness::Fit)]
+    );
+    assert_eq!((generator.verdict, generator.cores), (Fitness::Bottleneck, 6));
+    // One second of two cores in ten, on each host; and the lag of all three.
+    assert!((generator.cpu - 0.05).abs() < 1e-9, "{generator:?}");
+    assert!(generator.lag_p99_s.is_some_and(|lag| lag > 0.05), "{generator:?}");
+}
 
 fn record(index: u32, incarnation: u32, ended: Option<EndReason>, counters: &[(&str, u64)]) -> Record {
     let mut histogram = Phase::histogram();
@@ -30,6 +72,7 @@ fn record(index: u32, incarnation: u32, ended: Option<EndReason>, counters: &[(&
         written: Some("2026-11-24T02:00:41.5Z".parse().unwrap()),
         last_second: 20,
         ended,
+        generator: Some(generator(index)),
         stats: Stats {
             counters: counters
                 .iter()

@@ -20,6 +20,7 @@ use files::{Access, Durability, write_whole};
 use fleet_protocol::histogram::{Encoder, decode};
 use fleet_protocol::lines::{EndReason, Phase, Stats, counter};
 use fleet_protocol::plan::{Plan, Shard};
+use fleet_report::generator::GeneratorMeter;
 use fleet_report::record::{RECORD_VERSION, Record};
 use fleet_report::totals::failed_by_reason;
 use hdrhistogram::Histogram;
@@ -32,6 +33,7 @@ pub(crate) struct Recorder {
     record: Record,
     path: PathBuf,
     histograms: BTreeMap<String, Histogram<u64>>,
+    generator: GeneratorMeter,
 }
 
 impl Recorder {
@@ -66,12 +68,14 @@ impl Recorder {
             written: None,
             last_second: 0,
             ended: None,
+            generator: None,
             stats: Stats::default(),
         };
         Ok(Self {
             record,
             path,
             histograms: BTreeMap::new(),
+            generator: GeneratorMeter::default(),
         })
     }
 
@@ -86,7 +90,12 @@ impl Recorder {
     /// # Errors
     ///
     /// It can't be written.
-    pub(crate) fn add(&mut self, stats: Stats) -> anyhow::Result<()> {
+    pub(crate) fn add(&mut self, mut stats: Stats) -> anyhow::Result<()> {
+        if let Some(process) = &mut stats.process {
+            let lag = process.lag.take();
+            let lag = lag.as_deref().and_then(decode);
+            self.generator.line(self.record.index, stats.t, process, lag.as_ref());
+        }
         for (name, encoded) in &stats.histograms {
             if let Some(new) = decode(encoded) {
                 let all = self.histograms.entry(name.clone()).or_insert_with(Phase::histogram);
@@ -132,6 +141,7 @@ impl Recorder {
 
     fn write(&mut self) -> anyhow::Result<()> {
         self.record.written = Some(Timestamp::now());
+        self.record.generator = self.generator.generator();
         let mut encoder = Encoder::default();
         let encoded = self.histograms.iter();
         let encoded = encoded.map(|(name, histogram)| (name.clone(), encoder.encode(histogram)));
