@@ -204,3 +204,19 @@ fn a_sim_whose_devices_never_came_online_fails_and_so_does_the_merged_report() {
     assert!(merged.stdout.contains("  began  "), "{}", merged.stdout);
     emulator.kill();
 }
+
+/// Nothing is enrolled, which no waiting mends.
+#[test]
+fn a_run_whose_devices_all_fail_for_one_reason_gives_it_first() {
+    let fleet = Fleet::new("");
+    let (mut emulator, central) = emulator(&fleet);
+    let (_, reach) = central.split_once("dps_endpoint").unwrap();
+    let dps = format!("kind = \"dps\"\nid_scope = \"0ne00EMULATOR\"\ndps_endpoint{reach}");
+    std::fs::write(fleet.path("fleet.toml"), manifest(&dps, LONG)).unwrap();
+    let run = fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(1);
+    emulator.kill();
+    let reason = "all devices failed for the same reason, mqtt_not_authorized, which waiting does not mend";
+    let head = format!("FAILED: {reason}\n        6 of 6 wanted devices never came online\n");
+    assert!(run.stdout.starts_with(&head), "{}", run.stdout);
+    assert_eq!(fleet.report()["run"]["end_reason"], "all_failed");
+}
