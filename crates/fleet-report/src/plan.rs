@@ -8,8 +8,10 @@
 //! | [`profile`] | how many devices are online when, as fast as they may connect |
 //! | [`traffic`] | messages, property updates and connections that follow from it |
 //! | [`judge`] | the limits, each with what is asked of it |
+//! | [`cost`] | what a month of it costs, by a person's own prices |
 //! | [`text`] | all of it for a person |
 
+pub mod cost;
 pub mod demand;
 pub mod judge;
 pub mod profile;
@@ -20,6 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settings::Span;
 
+pub use cost::{Cost, Prices};
 pub use demand::{Demand, GroupDemand, Quota, StageDemand};
 pub use judge::{QuotaShare, Verdict};
 pub use traffic::Traffic;
@@ -56,6 +59,9 @@ pub struct PlanSummary {
     pub traffic: Traffic,
     /// Hubs that IoT Central needs for the devices that are online at the same time; none for other targets.
     pub hubs: Option<u32>,
+    /// What a month of it costs, where prices were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// What the run needs of this machine.
     pub machine: Machine,
     /// What will not be as the manifest has it.
@@ -107,6 +113,7 @@ pub fn plan(demand: &Demand) -> PlanSummary {
         quotas,
         traffic,
         hubs: hub_per.map(|per| (f64::from(demand.wanted_peak) / per).ceil().max(1.0) as u32),
+        cost: None,
         machine: machine(demand),
         warnings: Vec::new(),
         notes: notes(demand),

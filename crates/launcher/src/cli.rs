@@ -144,26 +144,22 @@ struct PlanArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
     /// How the plan is printed: `text`, or `json` as report.json has it
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: PlanFormat,
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
     /// Print the plan that `device-sim` reads, as JSON
     #[arg(long, conflicts_with = "format")]
     json: bool,
     /// Judge by these limits instead of `target.quota`: iot-central, dps, hub-f1, hub-s1, hub-s2, hub-s3, or a file
     #[arg(long, value_name = "QUOTA")]
     quota: Option<String>,
+    /// Show what a month of it costs, by the prices in this file; docs/quotas.md has one to fill in
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
     #[command(flatten)]
     bound: BoundArgs,
     /// Draw a simulated day of this device
     #[arg(long, value_name = "DEVICE", conflicts_with_all = ["json", "format"])]
     preview: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum PlanFormat {
-    #[default]
-    Text,
-    Json,
 }
 
 impl From<BoundArgs> for Bound {
@@ -598,10 +594,13 @@ fn plan(args: &PlanArgs) -> Result<u8, Failure> {
         print(plan::to_json(&manifest, jiff::Timestamp::now())?)?;
         return Ok(PASSED);
     }
-    let summary = budget::plan(&manifest)?;
+    let mut summary = budget::plan(&manifest)?;
+    if let Some(prices) = &args.prices {
+        summary.cost = Some(plan::prices(prices)?.cost(&summary));
+    }
     print(match args.format {
-        PlanFormat::Text => plan::describe(&manifest, &summary)?,
-        PlanFormat::Json => plan::summary_json(&summary)?,
+        Format::Text => plan::describe(&manifest, &summary)?,
+        Format::Json => plan::summary_json(&summary)?,
     })?;
     budget::refuse_above(&summary, args.bound.into())?;
     Ok(PASSED)

@@ -3,10 +3,11 @@
 pub mod preview;
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use fleet_protocol::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
-use fleet_report::plan::{PlanSummary, text as plan_text};
+use fleet_report::plan::{PlanSummary, Prices, text as plan_text};
 use fleet_report::words::counted;
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
@@ -159,4 +160,15 @@ fn ids(devices: &Devices) -> String {
             [] => "no device".to_owned(),
         },
     }
+}
+
+/// The prices in a file.
+///
+/// # Errors
+///
+/// It can't be read, or something in it is wrong; then all of it.
+pub(crate) fn prices(path: &Path) -> Result<Prices, Failure> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", shown::path(path)));
+    let text = text.map_err(Failure::Refused)?;
+    Prices::read(&path.to_string_lossy(), &text).map_err(Failure::refused)
 }

@@ -203,3 +203,36 @@ fn a_plan_survives_json() {
     let text = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<PlanSummary>(&text).unwrap(), plan);
 }
+
+#[test]
+fn a_month_costs_what_its_devices_units_and_messages_do() {
+    let mut summary = plan(&demand(100, 60.0, Some(("iot-central", 1))));
+    let prices = Prices {
+        currency: "EUR".into(),
+        device_month: 0.4,
+        unit_month: 0.0,
+        message: 0.000_01,
+        included_messages: 5_000.0,
+    };
+    // A message a minute of each is 4,320,000 in thirty days, 3,820,000 more than are included.
+    let cost = prices.cost(&summary);
+    assert!(
+        (cost.devices - 40.0).abs() < 1e-9 && (cost.messages - 38.2).abs() < 1e-9,
+        "{cost:?}"
+    );
+    summary.cost = Some(cost);
+    let text = text::sections(&summary);
+    let words = "\nCost of a month like this, by your prices\n  78.20 EUR: devices 40.00 EUR, units 0.00 EUR, messages beyond those \
+                 included 38.20 EUR\n";
+    assert!(text.contains(words), "{text}");
+    let many = Prices {
+        device_month: 12_345.678,
+        ..prices
+    };
+    summary.cost = Some(many.cost(&summary));
+    assert!(
+        text::sections(&summary).contains("  1,234,606.00 EUR: devices 1,234,567.80 EUR"),
+        "{}",
+        text::sections(&summary)
+    );
+}

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use iot_protocol::shown;
 use settings::Span;
 
+use super::cost::Cost;
 use super::judge::QuotaShare;
 use super::{Machine, PlanSummary, Traffic};
 use crate::words::counted;
@@ -34,6 +36,7 @@ pub fn lengths(plan: &PlanSummary) -> String {
 pub fn sections(plan: &PlanSummary) -> String {
     let mut text = traffic(&plan.traffic);
     text += &quotas(plan);
+    text += &plan.cost.as_ref().map(cost).unwrap_or_default();
     text += &machine(&plan.machine, plan.hubs);
     text
 }
@@ -86,6 +89,24 @@ fn quotas(plan: &PlanSummary) -> String {
     }
     let _ = writeln!(text, "  verdict: {}", plan.verdict.words());
     text
+}
+
+fn cost(cost: &Cost) -> String {
+    let amount = |amount: f64| format!("{} {}", money(amount), shown::text(&cost.currency));
+    format!(
+        "\nCost of a month like this, by your prices\n  {}: devices {}, units {}, messages beyond those included {}\n",
+        amount(cost.month),
+        amount(cost.devices),
+        amount(cost.units),
+        amount(cost.messages)
+    )
+}
+
+/// To two digits after the point, with groups of three.
+fn money(amount: f64) -> String {
+    let cents = (amount * 100.0).round() / 100.0;
+    let whole = grouped(cents.trunc());
+    format!("{whole}.{:02}", (cents.fract() * 100.0).round() as u64)
 }
 
 /// `0.7 of 200/s`.
