@@ -27,7 +27,7 @@ use crate::prepare::budget::{self, Bound, MaxQuota};
 use crate::prepare::edge_config;
 use crate::report::{self, Form};
 use crate::roll::{self, RollArgs};
-use crate::{enroll, health, merge, plan, run, sim};
+use crate::{ctl, enroll, health, merge, plan, run, sim};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
 #[derive(Debug, Parser)]
@@ -73,6 +73,8 @@ enum Command {
     EdgeConfig(EdgeConfigArgs),
     /// Roll certificates while the fleet runs: a group's CA or single devices, for an expiry or a breach
     Roll(RollArgs),
+    /// Give an order to a live run: a storm, a pause, an end
+    Ctl(CtlArgs),
     /// Simulate the devices of a plan, as `run` does in each of its processes
     DeviceSim(device_sim::cli::Args),
     /// Run DPS, IoT Hub and the IoT Central REST API on this machine
@@ -194,6 +196,57 @@ struct SimArgs {
     shard: Option<ShardChoice>,
     #[command(flatten)]
     stop: StopArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = CTL)]
+struct CtlArgs {
+    #[command(flatten)]
+    file: ManifestFile,
+    /// The order
+    #[arg(value_name = "ORDER", value_enum)]
+    order: ctl::Order,
+    /// For the devices of this group only
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+    /// For a share of the devices: by seed and device id, so the same every time
+    #[arg(long, value_name = "PERCENT", value_parser = share)]
+    share: Option<f64>,
+    /// For this device; may be given several times
+    #[arg(long, value_name = "ID", conflicts_with_all = ["group", "share"])]
+    device: Vec<String>,
+    /// Spread over this time; all at once, when left out
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
+    over: Option<Span>,
+}
+
+const CTL: &str = "\
+The run is found by its manifest, whose state folder has its control socket. Each order is a mark in the report.
+
+  fleet ctl configs/demo.toml storm
+  fleet ctl configs/demo.toml disconnect --group thermostats --share 10%
+  fleet ctl configs/demo.toml reconnect --over 30s";
+
+impl From<CtlArgs> for ctl::Options {
+    fn from(args: CtlArgs) -> Self {
+        Self {
+            manifest: args.file.manifest,
+            set: args.file.set,
+            order: args.order,
+            device: args.device,
+            group: args.group,
+            share: args.share,
+            over: args.over,
+        }
+    }
+}
+
+/// A share of devices: `10%`.
+fn share(text: &str) -> Result<f64, String> {
+    percent(text).and_then(|share| match share <= 1.0 {
+        true => Ok(share),
+        false => Err("accepted: from 0% to 100%".to_owned()),
+    })
 }
 
 #[derive(Debug, Subcommand)]
@@ -415,6 +468,7 @@ fn obey(command: Command) -> ExitCode {
         Command::Health(HealthCommand::Sim { results, pid }) => code(health::sim(&results, pid)),
         Command::EdgeConfig(args) => code(in_runtime(edge_config(args))),
         Command::Roll(args) => code(in_runtime(fleet_roll(args))),
+        Command::Ctl(args) => code(in_runtime(ctl::run(args.into()))),
         Command::DeviceSim(args) => {
             log_to_stderr(args.log_filter());
             let done = in_runtime(async {

@@ -64,6 +64,11 @@ pub(crate) enum Request {
     },
     /// What the run is.
     Status { answer: oneshot::Sender<Status> },
+    /// The run is to end as after Ctrl-C: devices drain, the report is written.
+    End {
+        /// Given when the end has begun.
+        answer: oneshot::Sender<()>,
+    },
     /// All lines of devices from now on, after the last one of each.
     Watch {
         /// Where they go.
@@ -107,6 +112,15 @@ impl RunHandle {
         self.ask(|answer| Request::Order { control, answer })
             .await?
             .map_err(LiveError::Refused)
+    }
+
+    /// Lets the run end as after Ctrl-C. Returns when the end has begun.
+    ///
+    /// # Errors
+    ///
+    /// The run is over.
+    pub(crate) async fn end(&self) -> Result<(), LiveError> {
+        self.ask(|answer| Request::End { answer }).await
     }
 
     /// Waits for the end of the run.

@@ -58,6 +58,7 @@ mod advice;
 mod cert;
 pub mod cli;
 mod control;
+mod ctl;
 pub mod ending;
 mod enroll;
 mod exit;

@@ -110,14 +110,15 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
     Ok(if report.passed() { PASSED } else { FAILED })
 }
 
+/// The live run whose state is in a folder, if there is one.
 #[cfg(unix)]
-async fn live(state: &Path) -> Result<Option<RunHandle>, Failure> {
+pub(crate) async fn live(state: &Path) -> Result<Option<RunHandle>, Failure> {
     let found = crate::control::connect(state).await;
     Ok(found.with_context(|| format!("can't reach the run whose state is in `{}`", shown::path(state)))?)
 }
 
 #[cfg(not(unix))]
-async fn live(_: &Path) -> Result<Option<RunHandle>, Failure> {
+pub(crate) async fn live(_: &Path) -> Result<Option<RunHandle>, Failure> {
     use device_sim::hint::Hint;
 
     Err(Failure::refused(

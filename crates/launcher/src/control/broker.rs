@@ -48,6 +48,11 @@ impl Broker {
                 let _ = answer.send(self.status.clone());
                 None
             }
+            // The supervisor ends the run; there is nothing to send for it.
+            Request::End { answer } => {
+                let _ = answer.send(());
+                None
+            }
             Request::Watch { lines, answer } => {
                 let told = self.devices.values().all(|device| lines.send(device.clone()).is_ok());
                 if told {

@@ -44,6 +44,7 @@ struct RunRequest {
 enum RunQuery {
     Status,
     Watch,
+    End,
 }
 
 /// Listens until this is dropped, and then removes the socket.
@@ -154,6 +155,13 @@ async fn inquire(id: u64, what: RunQuery, live: &RunHandle, answers: &mpsc::Unbo
             };
             let _ = answers.send(answer);
         }
+        RunQuery::End => {
+            let answer = match live.end().await {
+                Ok(()) => Response::Done { id, devices: 0 },
+                Err(error) => refused(Some(id), &error),
+            };
+            let _ = answers.send(answer);
+        }
         RunQuery::Watch => match live.watch().await {
             Ok(mut devices) => {
                 while let Ok(device) = devices.try_recv() {
@@ -190,7 +198,7 @@ fn read(line: &str) -> Result<Asked, Box<Response>> {
     let id = value.get("id").and_then(serde_json::Value::as_u64);
     let about = value.get("do").and_then(serde_json::Value::as_str);
     let asked = match about {
-        Some("status" | "watch") => serde_json::from_value(value).map(Asked::Run),
+        Some("status" | "watch" | "end") => serde_json::from_value(value).map(Asked::Run),
         _ => serde_json::from_value(value).map(Asked::Control),
     };
     asked.map_err(|error| Box::new(refused(id, &error)))
@@ -236,7 +244,8 @@ pub(crate) async fn connect(folder: &Path) -> io::Result<Option<RunHandle>> {
 struct Waiting {
     orders: BTreeMap<u64, oneshot::Sender<Result<u32, String>>>,
     statuses: BTreeMap<u64, oneshot::Sender<Status>>,
-    watches: BTreeMap<u64, oneshot::Sender<()>>,
+    /// Of `watch` and `end`, which are only acknowledged.
+    acknowledged: BTreeMap<u64, oneshot::Sender<()>>,
     lines: Vec<mpsc::UnboundedSender<DeviceLine>>,
 }
 
@@ -278,8 +287,15 @@ fn note(waiting: &Mutex<Waiting>, id: u64, question: Request) -> serde_json::Res
                 what: RunQuery::Status,
             })
         }
+        Request::End { answer } => {
+            waiting.acknowledged.insert(id, answer);
+            serde_json::to_vec(&RunRequest {
+                id,
+                what: RunQuery::End,
+            })
+        }
         Request::Watch { lines, answer } => {
-            waiting.watches.insert(id, answer);
+            waiting.acknowledged.insert(id, answer);
             waiting.lines.push(lines);
             serde_json::to_vec(&RunRequest {
                 id,
@@ -308,14 +324,14 @@ async fn read_answers(reader: tokio::net::unix::OwnedReadHalf, waiting: Arc<Mute
             Response::Done { id, devices } => {
                 if let Some(answer) = waiting.orders.remove(&id) {
                     let _ = answer.send(Ok(devices));
-                } else if let Some(answer) = waiting.watches.remove(&id) {
+                } else if let Some(answer) = waiting.acknowledged.remove(&id) {
                     let _ = answer.send(());
                 }
             }
             Response::Refused { id, message } => {
                 if let Some(id) = id {
                     waiting.statuses.remove(&id);
-                    waiting.watches.remove(&id);
+                    waiting.acknowledged.remove(&id);
                     if let Some(answer) = waiting.orders.remove(&id) {
                         let _ = answer.send(Err(message));
                     }

@@ -342,11 +342,7 @@ impl Watch {
                 }
                 () = at(self.ending.map(|ending| ending.drained())), if !self.killed => self.give_up(&shards),
                 () = at(self.stages_over), if self.ending.is_none() => self.begin_end(),
-                Some(question) = questions.recv() => if let Some(control) = self.desk.ask(question) {
-                    self.pause_or_resume(control.action);
-                    self.log.order(self.clock.at_s(Instant::now()), &control);
-                    shards.send(&control);
-                },
+                Some(question) = questions.recv() => self.question(question, &shards),
                 _ = seconds.tick() => self.second(&shards),
                 _ = progress.tick() => {
                     self.tell_progress();
@@ -361,14 +357,31 @@ impl Watch {
                         self.outcome.left_at_once = true;
                         return self.outcome.clone();
                     }
-                    self.outcome.interrupted = true;
-                    self.mark("interrupted", "interrupted: devices drain and disconnect");
-                    self.outcome.ends(EndReason::Interrupted);
-                    self.progress.report("interrupted: devices drain and disconnect; once more leaves at once");
-                    self.stop(&shards);
+                    self.interrupt(&shards);
                 }
             }
         }
+    }
+
+    /// Something is asked of the run, by its own events or over its socket.
+    fn question(&mut self, question: Request, shards: &Shards) {
+        if matches!(question, Request::End { .. }) && !self.outcome.interrupted {
+            self.interrupt(shards);
+        }
+        if let Some(control) = self.desk.ask(question) {
+            self.pause_or_resume(control.action);
+            self.log.order(self.clock.at_s(Instant::now()), &control);
+            shards.send(&control);
+        }
+    }
+
+    fn interrupt(&mut self, shards: &Shards) {
+        self.outcome.interrupted = true;
+        self.mark("interrupted", "interrupted: devices drain and disconnect");
+        self.outcome.ends(EndReason::Interrupted);
+        self.progress
+            .report("interrupted: devices drain and disconnect; once more leaves at once");
+        self.stop(shards);
     }
 
     fn mark(&mut self, kind: &str, what: impl Into<String>) {

@@ -11,6 +11,7 @@ mod brought;
 mod browser;
 mod certificates;
 mod configs;
+mod ctl;
 mod disks;
 mod edge;
 mod ends;

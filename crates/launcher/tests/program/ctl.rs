@@ -1,0 +1,63 @@
+//! `fleet ctl`: orders to a live run, from another terminal.
+
+use crate::support::{EMULATOR, Fleet, LONG, manifest};
+
+#[test]
+fn a_live_run_obeys_orders_and_marks_them_in_its_report() {
+    let fleet = Fleet::new(&manifest(EMULATOR, LONG));
+    let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
+    running.wait_for("all 6 devices online");
+    let ctl = |arguments: &[&str]| fleet.fleet(&[&["ctl", "fleet.toml"], arguments].concat());
+
+    let status = ctl(&["status"]).expect(0);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["devices"], 6, "{status:#}");
+    let storm = ctl(&["storm"]).expect(0);
+    assert_eq!(storm.stderr, "6 devices reached\n");
+    let some = ctl(&["disconnect", "--group", "thermostats", "--share", "50%"]).expect(0);
+    assert_eq!(some.stderr, "2 devices reached\n");
+    let one = ctl(&["reconnect", "--device", "lab-0001", "--over", "1s"]).expect(0);
+    assert_eq!(one.stderr, "1 device reached\n");
+    assert_eq!(ctl(&["pause"]).expect(0).stderr, "the stages stand still\n");
+    assert_eq!(ctl(&["resume"]).expect(0).stderr, "the stages go on\n");
+    for (arguments, words) in [
+        (&["pause", "--share", "10%"][..], "this order is for the whole run"),
+        (&["storm", "--over", "5s"], "a storm is of one moment"),
+        (
+            &["disconnect", "--group", "pumps"],
+            "there is no group `pumps` in the manifest",
+        ),
+        (&["disconnect", "--share", "200%"], "accepted: from 0% to 100%"),
+        (&["explode"], "invalid value 'explode'"),
+    ] {
+        let refused = ctl(arguments).expect(2);
+        assert!(refused.stderr.contains(words), "{arguments:?}: {}", refused.stderr);
+    }
+
+    assert!(ctl(&["stop"]).expect(0).stderr.ends_with(" has ended\n"));
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(130), "{progress}");
+    let report = fleet.report();
+    let marks: Vec<_> = report["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mark| &mark["what"])
+        .collect();
+    for what in [
+        "reconnect all devices",
+        "disconnect 50 % of thermostats",
+        "reconnect lab-0001 over 1s",
+        "the stages pause",
+        "the stages go on",
+    ] {
+        assert!(marks.iter().any(|mark| *mark == what), "{what} in {marks:?}");
+    }
+    let gone = ctl(&["storm"]).expect(2);
+    assert!(
+        gone.stderr.starts_with("error: there is no run of small\n"),
+        "{}",
+        gone.stderr
+    );
+    fleet.wait_until_nothing_runs();
+}
