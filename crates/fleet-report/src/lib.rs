@@ -38,6 +38,7 @@
 //! | [`sparse`] | a histogram that takes as much memory as it has values |
 //! | [`report`] | what a run was: `report.json`, written and read |
 //! | [`summary`], [`markdown`], [`junit`] | the report for a person, for a pipeline's page and for its test results |
+//! | [`html`](mod@html) | the report as a page with charts |
 //! | [`check`], [`compare`] | old reports judged by other thresholds, and side by side |
 //! | [`record`], [`merge`] | what a process leaves of its shard, and one report of many |
 //! | [`plan`] | what a run will ask of its target and of this machine, and what the limits say to it |
@@ -52,6 +53,7 @@ pub mod exit;
 pub mod figures;
 pub mod gather;
 pub mod generator;
+pub mod html;
 pub mod junit;
 pub mod labels;
 pub mod markdown;

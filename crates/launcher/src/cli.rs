@@ -105,7 +105,7 @@ struct ManifestArgs {
 struct RunArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
-    /// Write the report into this folder: report.json, summary.txt, summary.md and junit.xml
+    /// Write the report into this folder: report.json, report.html, summary.txt, summary.md and junit.xml
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
     /// Write further files into the folder of the report
@@ -259,6 +259,8 @@ enum ReportCommand {
     Compare(CompareArgs),
     /// Print a report as `run` prints its summary
     Text(ReportFile),
+    /// Print a report as a page with charts, in one file
+    Html(ReportFile),
     /// Print a report as Markdown, for the page that a pipeline shows of a job
     Md(ReportFile),
     /// Print a report as JUnit test results: a test for each threshold, and one for the run
@@ -344,7 +346,7 @@ struct MergeArgs {
     /// The run, where there are several; the newest when left out
     #[arg(long, value_name = "RUN_ID")]
     run: Option<String>,
-    /// Write the report into this folder: report.json, summary.txt, summary.md and junit.xml
+    /// Write the report into this folder: report.json, report.html, summary.txt, summary.md and junit.xml
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 }
@@ -534,6 +536,7 @@ fn fleet_report(command: ReportCommand) -> Result<u8, Failure> {
             report::compare(&base, &new, bounds, show, args.format == Format::Json)
         }
         ReportCommand::Text(args) => report::show(&args.file, Form::Text),
+        ReportCommand::Html(args) => report::show(&args.file, Form::Html),
         ReportCommand::Md(args) => report::show(&args.file, Form::Markdown),
         ReportCommand::Junit(args) => report::show(&args.file, Form::Junit),
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use device_sim::console;
 use files::{self, Access, Durability};
+use fleet_report::html::html;
 use fleet_report::junit::junit;
 use fleet_report::markdown::markdown;
 use fleet_report::report::Report;
@@ -67,13 +68,14 @@ pub enum Format {
     Csv,
 }
 
-/// Writes the files of a report into `folder`, each whole or not at all: `report.json`, `summary.txt`, `summary.md` and
-/// `junit.xml`. Where one can't be written, the others are.
+/// Writes the files of a report into `folder`, each whole or not at all: `report.json`, `report.html`, `summary.txt`,
+/// `summary.md` and `junit.xml`. Where one can't be written, the others are.
 #[must_use]
 pub fn write(report: &Report, folder: &Path) -> Vec<anyhow::Result<PathBuf>> {
     let json = serde_json::to_string(report).context("the report can't be put into JSON");
     [
         ("report.json", json.map(|text| text + "\n")),
+        ("report.html", Ok(html(report))),
         ("summary.txt", Ok(summary(report, Marks::Ascii))),
         ("summary.md", Ok(markdown(report))),
         ("junit.xml", Ok(junit(report))),

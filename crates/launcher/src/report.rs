@@ -1,4 +1,5 @@
-//! `fleet report check|compare|text|md|junit`: what can be made of a report that was written before. Each reads `report.json` alone.
+//! `fleet report check|compare|text|html|md|junit`: what can be made of a report that was written before. Each reads
+//! `report.json` alone.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +7,7 @@ use anyhow::{Context, anyhow};
 use fleet_report::check::check as judge;
 use fleet_report::compare::{Bounds, Show, compare as side_by_side, text};
 use fleet_report::exit::{PASSED, THRESHOLDS};
+use fleet_report::html::html;
 use fleet_report::junit::junit;
 use fleet_report::markdown::markdown;
 use fleet_report::report::{ReadError, Report};
@@ -23,6 +25,8 @@ use crate::manifest;
 pub(crate) enum Form {
     /// As a person reads it on a terminal.
     Text,
+    /// A page with charts.
+    Html,
     /// Markdown, for the page of a job.
     Markdown,
     /// Test results.
@@ -38,6 +42,7 @@ pub(crate) fn show(path: &Path, form: Form) -> Result<u8, Failure> {
     let report = read(path)?;
     print(match form {
         Form::Text => summary(&report, marks()),
+        Form::Html => html(&report),
         Form::Markdown => markdown(&report),
         Form::Junit => junit(&report),
     })?;

@@ -20,7 +20,14 @@ fn a_run_is_judged_and_printed_again_from_its_report_alone() {
     files.sort();
     assert_eq!(
         files,
-        ["devices.csv", "junit.xml", "report.json", "summary.md", "summary.txt"]
+        [
+            "devices.csv",
+            "junit.xml",
+            "report.html",
+            "report.json",
+            "summary.md",
+            "summary.txt"
+        ]
     );
 
     // The same summary, in plain marks, on a pipe.
@@ -46,6 +53,9 @@ fn a_run_is_judged_and_printed_again_from_its_report_alone() {
         junit.contains("tests=\"2\" skipped=\"0\" failures=\"1\" errors=\"0\""),
         "{junit}"
     );
+    let html = fleet.fleet(&["report", "html", "report"]).expect(0).stdout;
+    assert_eq!(html, fs::read_to_string(fleet.path("report/report.html")).unwrap());
+    assert!(html.starts_with("<!DOCTYPE html>"), "{html}");
     let csv = fs::read_to_string(fleet.path("report/devices.csv")).unwrap();
     assert_eq!(csv.lines().count(), 7, "{csv}");
 

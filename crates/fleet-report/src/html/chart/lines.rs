@@ -1,0 +1,95 @@
+//! Lines over time, and the band between two of them.
+
+use maud::{Markup, html};
+
+use super::path::{Path, across, down};
+use super::{Key, Swatch};
+use crate::html::scale::Scale;
+
+/// A line with its name.
+pub(in crate::html) struct Line<'a> {
+    pub(in crate::html) name: &'a str,
+    pub(in crate::html) class: &'static str,
+    pub(in crate::html) swatch: Swatch,
+    /// Its points: a place from 0 to 1, and a value; where there is none, the line has a gap.
+    pub(in crate::html) points: Vec<(f64, Option<f64>)>,
+}
+
+impl Line<'_> {
+    pub(in crate::html) fn key(&self) -> Key {
+        Key::new(self.name, self.class, self.swatch)
+    }
+}
+
+/// A line. A point without neighbours is a dot.
+pub(in crate::html) fn line(line: &Line<'_>, scale: Scale) -> Markup {
+    let mut path = Path::default();
+    for stretch in line.points.split(|(_, value)| value.is_none()) {
+        let mut points = stretch.iter().filter_map(|point| place(point, scale));
+        let Some(first) = points.next() else { continue };
+        path.begin(first);
+        match points.next() {
+            None => path.on(first),
+            Some(second) => std::iter::once(second).chain(points).for_each(|point| path.on(point)),
+        }
+    }
+    html! {
+        @if !path.is_empty() { path class={ "line " (line.class) " " (line.swatch.class()) } d=(path.into_text()) {} }
+    }
+}
+
+/// The room between two series of the same points.
+pub(in crate::html) fn band(
+    low: &[(f64, Option<f64>)],
+    high: &[(f64, Option<f64>)],
+    class: &'static str,
+    scale: Scale,
+) -> Markup {
+    let pairs: Vec<_> = low
+        .iter()
+        .zip(high)
+        .map(|(low, high)| Some((place(low, scale)?, place(high, scale)?)))
+        .collect();
+    let mut path = Path::default();
+    for stretch in pairs.split(Option::is_none) {
+        let mut edge = stretch.iter().flatten().map(|(_, high)| *high);
+        let Some(first) = edge.next() else { continue };
+        path.begin(first);
+        edge.for_each(|point| path.on(point));
+        stretch.iter().flatten().rev().for_each(|(low, _)| path.on(*low));
+        path.close();
+    }
+    html! { @if !path.is_empty() { path class={ "band " (class) } d=(path.into_text()) {} } }
+}
+
+fn place((at, value): &(f64, Option<f64>), scale: Scale) -> Option<(i32, i32)> {
+    Some((across(*at), down(scale.at((*value)?))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCALE: Scale = Scale::Linear { step: 1.0, steps: 10 };
+
+    #[test]
+    fn a_line_has_a_gap_where_nothing_was_measured_and_a_dot_where_a_point_is_alone() {
+        let points = vec![
+            (0.0, Some(0.0)),
+            (0.1, Some(5.0)),
+            (0.2, None),
+            (0.3, Some(10.0)),
+            (0.4, None),
+        ];
+        let of = Line {
+            name: "online",
+            class: "c0",
+            swatch: Swatch::Line,
+            points,
+        };
+        let drawn = line(&of, SCALE).0;
+        assert!(drawn.contains(r#"d="M0 1000l100-500M300 0h0""#), "{drawn}");
+        let band = band(&[(0.0, Some(0.0)), (0.1, Some(1.0))], &of.points[..2], "c0", SCALE).0;
+        assert!(band.contains(r#"d="M0 1000l100-500l0 400l-100 100z""#), "{band}");
+    }
+}

@@ -1,0 +1,174 @@
+//! Messages per second, and their account.
+
+use maud::{Markup, html};
+
+use super::chart::{Chart, Column, Fold, Height, Line, Swatch, Table, bars, line};
+use super::format::{Unit, float, grouped, percent, share};
+use super::scale::Scale;
+use super::timeline::{Points, Time, values};
+use crate::report::{Report, TelemetryCounts};
+
+pub(super) fn messages(report: &Report) -> Markup {
+    let TelemetryCounts { offered, missed, .. } = report.telemetry;
+    if offered == 0 && missed == 0 {
+        return html! { p.quiet { "No message was due." } };
+    }
+    html! {
+        @if let Some(time) = Time::of(report) {
+            div.charts { (rates(&time)) (undelivered(&time)) }
+        }
+        (account(report))
+    }
+}
+
+/// What was due is what devices produced and what they had no time to.
+fn due(time: &Time<'_>) -> Option<Points> {
+    let offered = time.per_second("offered");
+    let missed = time.per_second("missed");
+    match (offered, missed) {
+        (Some(mut offered), Some(missed)) => {
+            for ((_, due), (_, missed)) in offered.iter_mut().zip(missed) {
+                *due = Some(due.unwrap_or(0.0) + missed.unwrap_or(0.0));
+            }
+            Some(offered)
+        }
+        (one, other) => one.or(other),
+    }
+}
+
+fn rates(time: &Time<'_>) -> Markup {
+    let series = [
+        ("due", "c0", Swatch::Dashed, due(time)),
+        ("sent", "c2", Swatch::Line, time.per_second("sent")),
+        ("acknowledged", "c1", Swatch::Line, time.per_second("acked")),
+    ];
+    let lines: Vec<_> = series
+        .into_iter()
+        .filter_map(|(name, class, swatch, points)| {
+            Some(Line {
+                name,
+                class,
+                swatch,
+                points: points?,
+            })
+        })
+        .collect();
+    let scale = Scale::linear(values(lines.iter().map(|line| &line.points)), Unit::Count);
+    let columns: Vec<_> = lines
+        .iter()
+        .map(|line| Column::new(line.name, Unit::Count, Fold::Mean, line.points.clone()))
+        .collect();
+    html! {
+        (Chart {
+            title: "Messages".to_owned(),
+            unit: "per second",
+            x: &time.ticks,
+            x_title: time.title,
+            y: scale.ticks(Unit::Count),
+            drawn: html! { @for one in &lines { (line(one, scale)) } },
+            keys: lines.iter().map(Line::key).collect(),
+            marks: &time.marks,
+            table: Table::over_time(time.step_s, time.points(), &columns),
+            height: Height::Tall,
+        })
+    }
+}
+
+/// What was missed, given up or sent again.
+fn undelivered(time: &Time<'_>) -> Markup {
+    let kinds = [("missed", "c0"), ("dropped", "c3"), ("resent", "c2")];
+    let series: Vec<_> = kinds
+        .into_iter()
+        .filter_map(|(name, class)| Some((name, class, time.series.counts.get(name)?, time.per_second(name)?)))
+        .collect();
+    if series.is_empty() {
+        return html! { p.quiet { "No message was missed, given up or sent again." } };
+    }
+    html! {
+        @for (name, class, counts, points) in series {
+            @let rates: Vec<f64> = counts.iter().map(|count| float(*count) / time.step_s).collect();
+            @let scale = Scale::linear(rates.iter().copied(), Unit::Count);
+            (Chart {
+                title: title(name).to_owned(),
+                unit: "messages per second",
+                x: &time.ticks,
+                x_title: time.title,
+                y: scale.ticks(Unit::Count),
+                drawn: bars(&rates, class, scale),
+                keys: Vec::new(),
+                marks: &time.marks,
+                table: Table::over_time(
+                    time.step_s,
+                    time.points(),
+                    &[Column::new(name, Unit::Count, Fold::Mean, points)],
+                ),
+                height: Height::Tall,
+            })
+        }
+    }
+}
+
+fn title(name: &str) -> &'static str {
+    match name {
+        "missed" => "Missed",
+        "dropped" => "Given up",
+        _ => "Sent again",
+    }
+}
+
+fn account(report: &Report) -> Markup {
+    let TelemetryCounts {
+        offered,
+        sent,
+        acked,
+        resent,
+        dropped,
+        lost,
+        missed,
+        unreported,
+    } = report.telemetry;
+    let mut rows = vec![
+        ("Due", offered + missed, "by the intervals of the devices"),
+        ("Missed", missed, "came too late to be worth a message"),
+        ("Offered", offered, "produced by a device"),
+        ("Sent", sent, "written to a connection, each message once"),
+        ("Acknowledged", acked, "by the hub"),
+        ("Sent again", resent, "with the same message id"),
+        ("Given up", dropped, "the reasons are among the errors"),
+    ];
+    if lost > 0 {
+        rows.push((
+            "Lost",
+            lost,
+            "neither acknowledged nor given up: with a process that died",
+        ));
+    }
+    if unreported > 0 {
+        rows.push((
+            "Not reported",
+            unreported,
+            "about so many in the last second of processes that died",
+        ));
+    }
+    if let Some(target) = report.target {
+        rows.push(("Received", target.received_unique, "by the target, each message once"));
+    }
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Account of messages" {
+            table.account {
+                thead { tr { th scope="col" { "Account" } th.number scope="col" { "Messages" } th.number scope="col" { "Of those due" } th scope="col" { "" } } }
+                tbody {
+                    @for (name, count, words) in rows {
+                        tr {
+                            th scope="row" { (name) }
+                            td.number { (grouped(count)) }
+                            td.number { @if let Some(share) = share(count, offered + missed) { (percent(share)) } }
+                            td.quiet { (words) }
+                        }
+                    }
+                }
+            }
+        }
+        @if report.target_unknown { p.quiet { "The target counts what it receives, and did not answer." } }
+    }
+}

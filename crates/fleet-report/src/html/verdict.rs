@@ -1,0 +1,178 @@
+//! The judgement on a run, and which run it was.
+
+use maud::{Markup, html};
+
+use super::circumstances::{acknowledged, machine, publish, rate};
+use super::devices::online_share;
+use super::format::{duration, grouped};
+use super::shown;
+use crate::exit::{INTERRUPTED, PASSED};
+use crate::generator::Fitness;
+use crate::report::{EndReason, Report};
+use crate::summary::verdict_lines;
+use crate::thresholds::{Marks, ThresholdRow};
+use crate::words::readable;
+
+/// The title of the page: the verdict, and on what.
+pub(super) fn title(report: &Report) -> String {
+    let name = name(report).map(|name| format!("{name} · ")).unwrap_or_default();
+    format!("{} · {name}{}", word(report).0, shown(&report.run.id))
+}
+
+fn word(report: &Report) -> (&'static str, &'static str, &'static str) {
+    match report.exit {
+        PASSED => ("Passed", "good", "✓"),
+        INTERRUPTED => ("Interrupted", "wait", "–"),
+        _ => ("Failed", "bad", "✗"),
+    }
+}
+
+fn name(report: &Report) -> Option<String> {
+    let name = report.manifest.as_ref()?.pointer("/fleet/name")?.as_str()?;
+    Some(shown(name))
+}
+
+/// The verdict with its reasons, and the figures that are asked for first.
+pub(super) fn header(report: &Report) -> Markup {
+    let (word, class, mark) = word(report);
+    let mut reasons = verdict_lines(report).into_iter();
+    let first = reasons.next().unwrap_or_default();
+    let first = first.split_once(": ").map(|(_, reason)| shown(reason));
+    html! {
+        header {
+            p.kicker {
+                "Fleet run" @if let Some(name) = name(report) { " · " (name) }
+                @if let Some(started) = report.run.started { " · " (started.strftime("%Y-%m-%d %H:%M").to_string()) " UTC" }
+            }
+            h1 { span class={ "badge " (class) } { span aria-hidden="true" { (mark) " " } (word) } @if let Some(first) = first { " " (first) } }
+            @for reason in reasons { p.reason { (shown(&reason)) } }
+            (figures(report))
+        }
+    }
+}
+
+fn figures(report: &Report) -> Markup {
+    let mut figures: Vec<(&str, String, String)> = Vec::new();
+    let devices = &report.devices;
+    if devices.wanted > 0 {
+        let words = format!("{} of {} wanted", grouped(devices.connected), grouped(devices.wanted));
+        figures.push(("Devices online", online_share(report), words));
+    }
+    if let Some(seconds) = report.run.time_to_online_s {
+        figures.push((
+            "All online after",
+            readable(seconds),
+            "from the first stage's start".to_owned(),
+        ));
+    }
+    if let Some((share, words)) = acknowledged(report) {
+        figures.push(("Acknowledged", share, words));
+    }
+    if let Some(rate) = rate(report) {
+        figures.push(("Messages", format!("{rate}/s"), "mean of the run".to_owned()));
+    }
+    if let Some((p95, max)) = publish(report) {
+        figures.push(("Publish p95", p95, format!("max {max}")));
+    }
+    if let Some(generator) = &report.generator {
+        let words = match generator.verdict {
+            Fitness::Fit => "not the bottleneck",
+            Fitness::Bottleneck => "was the bottleneck",
+        };
+        figures.push((
+            "Generator CPU",
+            format!("{:.0} %", generator.cpu * 100.0),
+            words.to_owned(),
+        ));
+    }
+    html! {
+        dl.figures {
+            @for (name, value, words) in figures { div { dt { (name) } dd { (value) } dd.quiet { (words) } } }
+        }
+    }
+}
+
+/// Each threshold with its judgement.
+pub(super) fn thresholds(report: &Report) -> Markup {
+    if report.thresholds.is_empty() {
+        return html! {
+            p.quiet { "The manifest has no thresholds; the run passes if every wanted device came online and nothing broke." }
+        };
+    }
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Thresholds" {
+            table.thresholds {
+                thead { tr {
+                    th scope="col" { span.unseen { "Verdict" } }
+                    th scope="col" { "Metric" }
+                    th scope="col" { "Threshold" }
+                    th.number scope="col" { "Measured" }
+                    th scope="col" { span.unseen { "Notes" } }
+                } }
+                tbody {
+                    @for result in &report.thresholds {
+                        @let row = ThresholdRow::of(result);
+                        @let mark = Marks::Unicode.of(result);
+                        @let class = match mark { "✓" => "good", "✗" => "bad", _ => "quiet" };
+                        tr {
+                            td class={ "mark " (class) } { (mark) span.unseen { (if result.fails() { "failed" } else { "passed" }) } }
+                            th scope="row" { code { (row.name) } }
+                            td { code { (row.expression) } }
+                            td.number.bad[result.fails()] { (row.actual) }
+                            td.quiet { (row.notes) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Which run it was.
+pub(super) fn run(report: &Report) -> Markup {
+    let run = &report.run;
+    let at = |time: jiff::Timestamp| format!("{} UTC", time.strftime("%Y-%m-%d %H:%M:%S"));
+    let tool = &report.tool;
+    let commit = tool
+        .git
+        .as_ref()
+        .map(|git| format!(", commit {}", shown(git)))
+        .unwrap_or_default();
+    let facts = [
+        ("Run", Some(shown(&run.id))),
+        ("Began", run.started.map(at)),
+        ("Ended", run.ended.map(at)),
+        ("Took", run.duration_s.map(duration)),
+        ("End", run.end_reason.map(|reason| ended(reason).to_owned())),
+        ("Exit code", Some(report.exit.to_string())),
+        (
+            "Version",
+            Some(format!(
+                "fleet {}{commit}, {}",
+                shown(&tool.version),
+                shown(&tool.target)
+            )),
+        ),
+        ("Machine", machine(report)),
+    ];
+    html! {
+        @if let Some(command) = &run.command { pre.command tabindex="0" { code { (shown(command)) } } }
+        dl.facts {
+            @for (name, value) in facts {
+                @if let Some(value) = value { div { dt { (name) } dd { (value) } } }
+            }
+        }
+        @for warning in report.plan.iter().flat_map(|plan| &plan.warnings) { p { "The plan warned: " (shown(warning)) } }
+    }
+}
+
+fn ended(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::StagesOver => "the stages were over",
+        EndReason::Interrupted => "a signal asked for it",
+        EndReason::ProcessDied => "a device-sim process died",
+        EndReason::EmulatorDied => "the emulator died",
+        EndReason::AllFailed => "all devices had failed for the same reason",
+        EndReason::ThresholdCrossed => "a threshold that ends the run was crossed",
+    }
+}
