@@ -134,8 +134,7 @@ impl Render for Chart<'_> {
                     }
                 }
                 (self.plot())
-                p.axis { (self.x_title) }
-                (self.table)
+                div.foot { p.axis { (self.x_title) } (self.table) }
             }
         }
     }

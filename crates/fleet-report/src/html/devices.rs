@@ -207,13 +207,10 @@ pub(super) fn registration(report: &Report) -> Option<Markup> {
             @let waited = wait.map_or(0.0, |wait| wait.mean.unwrap_or(0.0) * float(wait.count)).min(whole);
             @if whole > 0.0 { (split(waited / whole, whole / float(register.count))) }
         }
+        @if throttled.is_none() && time.is_some() { p.quiet { "DPS never answered 429." } }
         div.charts {
             @if let Some(chart) = chart { (chart) }
-            @match throttled {
-                Some(chart) => (chart),
-                None if time.is_some() => p.quiet { "DPS never answered 429." },
-                None => {}
-            }
+            @if let Some(chart) = &throttled { (chart) }
         }
     })
 }

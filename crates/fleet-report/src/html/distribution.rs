@@ -42,7 +42,7 @@ pub(super) fn distribution(report: &Report) -> Option<Markup> {
     Some(html! {
         div.charts.wide { (percentiles(&histograms)) }
         @if !maps.is_empty() {
-            p.quiet { "Below, each column is a twentieth of the run: the darker, the more of its values took so long." }
+            p.quiet { "Below, each column is an equally long part of the run: the stronger the colour, the more of its values took so long." }
             div.charts { @for map in maps { (map) } }
         }
     })
@@ -91,7 +91,6 @@ fn percentiles(histograms: &[(Phase, Histogram<u64>)]) -> Markup {
         .collect();
     let scale = Scale::times(values(lines.iter().map(|line| &line.points)));
     let ticks: Vec<Tick> = [
-        (0.0, "min"),
         (0.5, "50 %"),
         (0.9, "90 %"),
         (0.99, "99 %"),
@@ -112,7 +111,7 @@ fn percentiles(histograms: &[(Phase, Histogram<u64>)]) -> Markup {
             title: "Percentiles".to_owned(),
             unit: "of the whole run, where it ended well",
             x: &ticks,
-            x_title: "percentile; each further nine takes as much room",
+            x_title: "percentile, each further nine as wide",
             y: scale.ticks(Unit::Seconds),
             drawn: html! { @for one in &lines { (line(one, scale)) } },
             keys,
@@ -127,9 +126,7 @@ fn percentile_table(histograms: &[(Phase, Histogram<u64>)]) -> Table {
     let quantiles = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999];
     let row = |quantile: f64| {
         let cells = histograms.iter().map(|(_, histogram)| {
-            // Of fewer values, the quantile is the largest of them and no quantile.
-            let has_it = float(histogram.len()) * (1.0 - quantile) >= 1.0 - 1e-9;
-            or_dash(has_it.then(|| readable(seconds(histogram.value_at_quantile(quantile)))))
+            or_dash(has(histogram.len(), quantile).then(|| readable(seconds(histogram.value_at_quantile(quantile)))))
         });
         std::iter::once(percent(quantile)).chain(cells).collect()
     };
@@ -139,6 +136,11 @@ fn percentile_table(histograms: &[(Phase, Histogram<u64>)]) -> Table {
         rows: quantiles.into_iter().map(row).collect(),
         note: Some("A percentile that so few values can't have is a dash.".to_owned()),
     }
+}
+
+/// Whether so many values have this quantile: of fewer, it is the largest of them and no quantile.
+fn has(count: u64, quantile: f64) -> bool {
+    float(count) * (1.0 - quantile) >= 1.0 - 1e-9
 }
 
 /// Nothing where the phase has no blocks.
@@ -232,7 +234,8 @@ pub(super) fn table(report: &Report) -> Markup {
                 }
             }
         }
-        p.quiet { "Times are of what ended well. What failed, and what was given up without an end, is in no percentile." }
+        p.quiet { "Times are of what ended well. What failed, and what was given up without an end, is in no percentile. A \
+             percentile that so few values can't have is a dash." }
     }
 }
 
@@ -250,11 +253,21 @@ fn row(name: &str, words: &str, latency: &Latency) -> Markup {
         unfinished,
         ..
     } = latency;
+    // The largest of all has no quantile to have.
+    let values = [
+        (mean, 0.0),
+        (p50, 0.5),
+        (p90, 0.9),
+        (p95, 0.95),
+        (p99, 0.99),
+        (p999, 0.999),
+        (max, 0.0),
+    ];
     html! {
         tr.group[words.is_empty()] {
             th scope="row" { (name) @if !words.is_empty() { span.quiet { (words) } } }
             td.number { (grouped(*count)) }
-            @for value in [mean, p50, p90, p95, p99, p999, max] { td.number { (or_dash(value.map(readable))) } }
+            @for (value, quantile) in values { td.number { (or_dash(value.filter(|_| has(*count, quantile)).map(readable))) } }
             @for count in [*failed, unfinished.count] { td.number.bad[count > 0] { (grouped(count)) } }
         }
     }

@@ -66,7 +66,8 @@ pub(super) fn percent(share: f64) -> String {
         p if p < 0.01 => "< 0.01 %".to_owned(),
         p if p < 1.0 => format!("{p:.2} %"),
         // What is nearly all is not all.
-        p if p > 99.0 && p < 100.0 => format!("{} %", trimmed((p * 100.0).floor() / 100.0)),
+        p if p > 99.99 && p < 100.0 => "> 99.99 %".to_owned(),
+        p if p > 99.0 && p < 100.0 => format!("{} %", trimmed((p * 100.0).round() / 100.0)),
         p if p < 10.0 => format!("{p:.1} %"),
         p => format!("{} %", grouped(p.round() as u64)),
     }
@@ -136,7 +137,14 @@ mod tests {
         assert_eq!(
             shares,
             [
-                "0 %", "< 0.01 %", "0.40 %", "5.0 %", "83 %", "99.99 %", "100 %", "1,240 %"
+                "0 %",
+                "< 0.01 %",
+                "0.40 %",
+                "5.0 %",
+                "83 %",
+                "> 99.99 %",
+                "100 %",
+                "1,240 %"
             ]
         );
         let ticks = [0.0, 2e-5, 0.0025, 0.5, 1.0, 120.0].map(|value| Unit::Seconds.tick(value));

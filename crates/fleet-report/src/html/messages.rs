@@ -15,7 +15,9 @@ pub(super) fn messages(report: &Report) -> Markup {
     }
     html! {
         @if let Some(time) = Time::of(report) {
-            div.charts { (rates(&time)) (undelivered(&time)) }
+            @let undelivered = undelivered(&time);
+            @if undelivered.is_none() { p { "No message was missed, given up or sent again." } }
+            div.charts { (rates(&time)) @if let Some(charts) = undelivered { (charts) } }
         }
         (account(report))
     }
@@ -74,17 +76,17 @@ fn rates(time: &Time<'_>) -> Markup {
     }
 }
 
-/// What was missed, given up or sent again.
-fn undelivered(time: &Time<'_>) -> Markup {
+/// What was missed, given up or sent again; nothing where nothing was.
+fn undelivered(time: &Time<'_>) -> Option<Markup> {
     let kinds = [("missed", "c0"), ("dropped", "c3"), ("resent", "c2")];
     let series: Vec<_> = kinds
         .into_iter()
         .filter_map(|(name, class)| Some((name, class, time.series.counts.get(name)?, time.per_second(name)?)))
         .collect();
     if series.is_empty() {
-        return html! { p.quiet { "No message was missed, given up or sent again." } };
+        return None;
     }
-    html! {
+    Some(html! {
         @for (name, class, counts, points) in series {
             @let rates: Vec<f64> = counts.iter().map(|count| float(*count) / time.step_s).collect();
             @let scale = Scale::linear(rates.iter().copied(), Unit::Count);
@@ -105,7 +107,7 @@ fn undelivered(time: &Time<'_>) -> Markup {
                 height: Height::Tall,
             })
         }
-    }
+    })
 }
 
 fn title(name: &str) -> &'static str {

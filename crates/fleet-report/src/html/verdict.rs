@@ -56,13 +56,13 @@ fn figures(report: &Report) -> Markup {
     let devices = &report.devices;
     if devices.wanted > 0 {
         let words = format!("{} of {} wanted", grouped(devices.connected), grouped(devices.wanted));
-        figures.push(("Devices online", online_share(report), words));
+        figures.push(("Came online", online_share(report), words));
     }
     if let Some(seconds) = report.run.time_to_online_s {
         figures.push((
             "All online after",
             readable(seconds),
-            "from the first stage's start".to_owned(),
+            "from the first stage on".to_owned(),
         ));
     }
     if let Some((share, words)) = acknowledged(report) {

@@ -23,18 +23,22 @@ impl Line<'_> {
 
 /// A line. A point without neighbours is a dot.
 pub(in crate::html) fn line(line: &Line<'_>, scale: Scale) -> Markup {
-    let mut path = Path::default();
+    let (mut path, mut dots) = (Path::default(), Path::default());
     for stretch in line.points.split(|(_, value)| value.is_none()) {
         let mut points = stretch.iter().filter_map(|point| place(point, scale));
         let Some(first) = points.next() else { continue };
-        path.begin(first);
-        match points.next() {
-            None => path.on(first),
-            Some(second) => std::iter::once(second).chain(points).for_each(|point| path.on(point)),
+        let mut points = points.peekable();
+        if points.peek().is_none() {
+            dots.begin(first);
+            dots.on(first);
+            continue;
         }
+        path.begin(first);
+        points.for_each(|point| path.on(point));
     }
     html! {
         @if !path.is_empty() { path class={ "line " (line.class) " " (line.swatch.class()) } d=(path.into_text()) {} }
+        @if !dots.is_empty() { path class={ "dot " (line.class) } d=(dots.into_text()) {} }
     }
 }
 
@@ -88,7 +92,8 @@ mod tests {
             points,
         };
         let drawn = line(&of, SCALE).0;
-        assert!(drawn.contains(r#"d="M0 1000l100-500M300 0h0""#), "{drawn}");
+        assert!(drawn.contains(r#"d="M0 1000l100-500""#), "{drawn}");
+        assert!(drawn.contains(r#"class="dot c0" d="M300 0h0""#), "{drawn}");
         let band = band(&[(0.0, Some(0.0)), (0.1, Some(1.0))], &of.points[..2], "c0", SCALE).0;
         assert!(band.contains(r#"d="M0 1000l100-500l0 400l-100 100z""#), "{band}");
     }
