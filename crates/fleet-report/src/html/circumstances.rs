@@ -14,6 +14,7 @@ pub(super) fn errors(report: &Report) -> Markup {
     }
     let mut rows: Vec<&FailureRow> = report.errors.iter().collect();
     rows.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.name().cmp(&other.name())));
+    let has_remedy = rows.iter().any(|row| row.remedy.is_some());
     html! {
         div.scroll tabindex="0" role="region" aria-label="Errors" {
             table.errors {
@@ -24,7 +25,7 @@ pub(super) fn errors(report: &Report) -> Markup {
                     th.number scope="col" { "Share" }
                     th.number scope="col" { "First" }
                     th.number scope="col" { "Last" }
-                    th scope="col" { "What helps" }
+                    @if has_remedy { th scope="col" { "What helps" } }
                 } }
                 tbody {
                     @for row in rows {
@@ -35,7 +36,7 @@ pub(super) fn errors(report: &Report) -> Markup {
                             td.number { (or_dash(share_of(report, row).map(percent))) }
                             td.number { (or_dash(row.first_s.map(clock))) }
                             td.number { (or_dash(row.last_s.map(clock))) }
-                            td.remedy { @if let Some(remedy) = &row.remedy { (shown(remedy)) } }
+                            @if has_remedy { td.remedy { @if let Some(remedy) = &row.remedy { (shown(remedy)) } } }
                         }
                     }
                 }

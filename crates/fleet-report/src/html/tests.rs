@@ -17,7 +17,7 @@ fn report(points: u64, groups: u64) -> Report {
     let latency = json!({
         "count": 500, "min": 1e-6, "mean": 0.05, "stddev": 0.05, "p50": 0.0625, "p90": 0.2, "p95": 0.22, "p99": 0.24,
         "p999": 0.25, "p9999": 0.25, "max": 0.25, "failed": 3, "unfinished": {"count": 1, "oldest_s": 9.0}, "clipped": 0,
-        "histogram": text, "blocks": vec![text.clone(); 20],
+        "histogram": text, "blocks": vec![text; 20],
     });
     let names: Vec<String> = (0..groups).map(|group| format!("{group}{SCRIPT}")).collect();
     let of_groups: BTreeMap<_, _> = names.iter().map(|name| (name, latency.clone())).collect();

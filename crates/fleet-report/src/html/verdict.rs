@@ -59,11 +59,7 @@ fn figures(report: &Report) -> Markup {
         figures.push(("Came online", online_share(report), words));
     }
     if let Some(seconds) = report.run.time_to_online_s {
-        figures.push((
-            "All online after",
-            readable(seconds),
-            "from the first stage on".to_owned(),
-        ));
+        figures.push(("All online after", readable(seconds), "since stage 1 began".to_owned()));
     }
     if let Some((share, words)) = acknowledged(report) {
         figures.push(("Acknowledged", share, words));

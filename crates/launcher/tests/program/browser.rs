@@ -173,6 +173,12 @@ impl Browser {
         self.cdp("Emulation.setEmulatedMedia", &features);
     }
 
+    /// Becomes a sheet of paper of this width.
+    pub(crate) fn paper(&self, width: u32) {
+        self.screen(width, 1000, "light");
+        self.cdp("Emulation.setEmulatedMedia", &json!({ "media": "print" }));
+    }
+
     pub(crate) fn picture(&self, file: &Path) {
         let picture = self.cdp("Page.captureScreenshot", &json!({ "format": "png" }));
         let bytes = BASE64_STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();

@@ -20,6 +20,7 @@ mod figures;
 mod page;
 mod reach;
 mod refusals;
+mod report_page;
 mod reports;
 mod roll;
 mod run;
