@@ -3,7 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `verdict` | sections 1 and 2: the judgement, and which run it is about |
-//! | `devices` | sections 3 and 4: devices over time, and their registration |
+//! | `devices`, `registration` | sections 3 and 4 |
 //! | `messages` | section 5 |
 //! | `latency`, `distribution` | sections 6 to 8: how long things took |
 //! | `limits` | section 10: what was used of the documented limits |
@@ -19,6 +19,7 @@ mod format;
 mod latency;
 mod limits;
 mod messages;
+mod registration;
 mod scale;
 #[cfg(test)]
 mod tests;
@@ -88,7 +89,7 @@ pub(crate) fn sections(report: &Report) -> Vec<Section> {
         of("thresholds", "Thresholds", Some(verdict::thresholds(report))),
         of("run", "Run", Some(verdict::run(report))),
         of("devices", "Devices", Some(devices::devices(report))),
-        of("registration", "Registration", devices::registration(report)),
+        of("registration", "Registration", registration::registration(report)),
         of("messages", "Messages", Some(messages::messages(report))),
         of("latency", "Latency over time", latency::over_time(report)),
         of("distribution", "Distribution", distribution::distribution(report)),

@@ -1,14 +1,13 @@
-//! Devices over time, and their registration.
+//! Devices over time.
 
 use maud::{Markup, html};
 
-use super::chart::{Chart, Column, Fold, Height, Key, Line, Mark, Swatch, Table, areas, band, bars, line};
-use super::format::{Unit, float, grouped, number, or_dash, percent, share, words};
+use super::chart::{Chart, Column, Fold, Height, Key, Line, Swatch, Table, areas, band, line};
+use super::format::{Unit, float, grouped, or_dash, percent, share, words};
 use super::scale::Scale;
 use super::timeline::{Points, Time, values};
-use crate::quota_use::QuotaUse;
 use crate::report::{DeviceCounts, GroupCounts, Report};
-use crate::words::{counted, readable};
+use crate::words::counted;
 
 /// States with their classes, those of devices at work at the bottom.
 const STATES: [(&str, &str); 7] = [
@@ -172,137 +171,6 @@ fn row(name: &str, group: GroupCounts, is_sum: bool) -> Markup {
             td.number.bad[failed > 0] { (grouped(failed)) }
         }
     }
-}
-
-/// The limit on registrations in a minute that is used most.
-fn limit(report: &Report) -> Option<&QuotaUse> {
-    let limits = report
-        .quotas
-        .iter()
-        .filter(|quota| quota.id.ends_with(".registrations") && quota.per == "min");
-    limits.max_by(|one, other| one.peak.total_cmp(&other.peak))
-}
-
-/// Nothing where nothing has registered.
-pub(super) fn registration(report: &Report) -> Option<Markup> {
-    let register = report.latency.get("register").map(|latency| &latency.all);
-    let wait = report.latency.get("dps_wait").map(|latency| &latency.all);
-    let time = Time::of(report);
-    let chart = time.as_ref().and_then(|time| registered(time, limit(report)));
-    if register.is_none() && chart.is_none() {
-        return None;
-    }
-    let throttled = time.as_ref().and_then(|time| throttled(time));
-    Some(html! {
-        @if let Some(register) = register {
-            p {
-                (counted(register.count, "registration", "registrations")) " ended with an assignment"
-                @if register.failed > 0 { ", " (counted(register.failed, "attempt", "attempts")) " failed" }
-                @if let (Some(p50), Some(p99)) = (register.p50, register.p99) {
-                    "; half took " (readable(p50)) " at most, 99 % " (readable(p99)) " at most"
-                }
-                "."
-            }
-            @let whole = register.mean.unwrap_or(0.0) * float(register.count);
-            @let waited = wait.map_or(0.0, |wait| wait.mean.unwrap_or(0.0) * float(wait.count)).min(whole);
-            @if whole > 0.0 { (split(waited / whole, whole / float(register.count))) }
-        }
-        @if throttled.is_none() && time.is_some() { p.quiet { "DPS never answered 429." } }
-        div.charts {
-            @if let Some(chart) = chart { (chart) }
-            @if let Some(chart) = &throttled { (chart) }
-        }
-    })
-}
-
-/// How much of a registration is waiting because DPS asked for it.
-fn split(waited: f64, mean_s: f64) -> Markup {
-    html! {
-        div.split aria-hidden="true" {
-            span.part.waited style=(format!("width:{:.1}%", waited * 100.0)) {}
-            span.part.talked style=(format!("width:{:.1}%", (1.0 - waited) * 100.0)) {}
-        }
-        ul.legend {
-            li { span.swatch.area.waited aria-hidden="true" {} "waiting, as DPS asked: " (percent(waited)) ", " (readable(waited * mean_s)) " on average" }
-            li { span.swatch.area.talked aria-hidden="true" {} "talking with DPS: " (percent(1.0 - waited)) ", " (readable((1.0 - waited) * mean_s)) " on average" }
-        }
-    }
-}
-
-fn registered(time: &Time<'_>, limit: Option<&QuotaUse>) -> Option<Markup> {
-    let done = time.per_minute("registered")?;
-    let asked: Option<Points> = limit.and_then(|limit| {
-        let used = time.series.quota.get(&limit.id)?;
-        Some(time.with(used.iter().map(|share| Some(share * limit.allowed))))
-    });
-    let mut lines = vec![Line {
-        name: "done",
-        class: "c1",
-        swatch: Swatch::Line,
-        points: done.clone(),
-    }];
-    let mut columns = vec![Column::new("done", Unit::Count, Fold::Most, done)];
-    if let Some(asked) = asked {
-        columns.push(Column::new("asked", Unit::Count, Fold::Most, asked.clone()));
-        lines.push(Line {
-            name: "asked, failed ones too",
-            class: "c2",
-            swatch: Swatch::Dotted,
-            points: asked,
-        });
-    }
-    let bound = limit.map(|limit| format!("limit, {} per minute", number(limit.allowed)));
-    if let (Some(limit), Some(name)) = (limit, &bound) {
-        let points = vec![(0.0, Some(limit.allowed)), (1.0, Some(limit.allowed))];
-        lines.push(Line {
-            name,
-            class: "c3",
-            swatch: Swatch::Dashed,
-            points,
-        });
-    }
-    let scale = Scale::linear(values(lines.iter().map(|line| &line.points)), Unit::Count);
-    Some(html! {
-        (Chart {
-            title: "Registrations".to_owned(),
-            unit: "in the minute before",
-            x: &time.ticks,
-            x_title: time.title,
-            y: scale.ticks(Unit::Count),
-            drawn: html! { @for one in &lines { (line(one, scale)) } },
-            keys: lines.iter().map(Line::key).collect(),
-            marks: &time.marks,
-            table: Table::over_time(time.step_s, time.points(), &columns),
-            height: Height::Tall,
-        })
-    })
-}
-
-fn throttled(time: &Time<'_>) -> Option<Markup> {
-    let counts = time.series.counts.get("throttled")?;
-    let rates: Vec<f64> = counts.iter().map(|count| float(*count) / time.step_s).collect();
-    let scale = Scale::linear(rates.iter().copied(), Unit::Count);
-    let columns = [Column::new(
-        "429 per second",
-        Unit::Count,
-        Fold::Mean,
-        time.per_second("throttled")?,
-    )];
-    let marks: &[Mark] = &time.marks;
-    Some(html! {
-        (Chart {
-            title: "Answers 429".to_owned(),
-            unit: "per second",
-            x: &time.ticks,
-            x_title: time.title,
-            y: scale.ticks(Unit::Count),
-            drawn: bars(&rates, "c2", scale),
-            keys: Vec::new(),
-            marks,
-            table: Table::over_time(time.step_s, time.points(), &columns),
-            height: Height::Tall,
-        })
-    })
 }
 
 /// The share of wanted devices that came online, for the figures at the top.

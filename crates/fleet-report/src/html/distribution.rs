@@ -215,6 +215,11 @@ pub(super) fn table(report: &Report) -> Markup {
     if phases.is_empty() {
         return html! { p.quiet { "Nothing was timed." } };
     }
+    let clipped: Vec<String> = phases
+        .iter()
+        .filter(|(_, latency)| latency.all.clipped > 0)
+        .map(|(phase, latency)| format!("{} of {}", grouped(latency.all.clipped), words(phase.word())))
+        .collect();
     html! {
         div.scroll tabindex="0" role="region" aria-label="Phases and groups" {
             table.phases {
@@ -234,6 +239,7 @@ pub(super) fn table(report: &Report) -> Markup {
                 }
             }
         }
+        @if !clipped.is_empty() { p { "Longer than 600 s, and counted as 600 s: " (clipped.join(", ")) "." } }
         p.quiet { "Times are of what ended well. What failed, and what was given up without an end, is in no percentile. A \
              percentile that so few values can't have is a dash." }
     }

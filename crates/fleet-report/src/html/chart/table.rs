@@ -95,7 +95,7 @@ impl Render for Table {
             details {
                 summary { "Figures" }
                 @if let Some(note) = &self.note { p.quiet { (note) } }
-                div.scroll tabindex="0" role="region" aria-label="Figures" {
+                div.scroll tabindex="0" role="group" aria-label="Figures" {
                     table.figures-of {
                         thead { tr { @for name in &self.head { th scope="col" { (name) } } } }
                         tbody { @for row in &self.rows { tr { @for cell in row { td { (cell) } } } } }
