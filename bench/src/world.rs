@@ -141,10 +141,10 @@ async fn enroll(ready: &Ready, certs: PathBuf, devices: u32) -> anyhow::Result<P
 
     let token_file = ready.api_token_file.as_ref().context("no API token")?;
     let token = std::fs::read_to_string(token_file)?;
-    let trusted = provisioning::certificate::load::certificates(&ready.ca)?;
+    let trusted = provisioning::certificate::load::trust_roots(Some(&ready.ca))?;
     let https = ready.https.context("no REST API")?;
     let url = format!("https://{}:{}", ready.hostname, https.port());
-    let central = Central::new(&url, &ApiToken::new(token.trim()), Some(&trusted))?;
+    let central = Central::new(&url, &ApiToken::new(token.trim()), trusted)?;
     enroll_group(&central, &EnrollmentGroupSpec::new(GROUP, "Benchmark", root), now, &|_| {}).await?;
     Ok(identities.folder.path().to_owned())
 }

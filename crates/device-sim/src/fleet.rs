@@ -11,7 +11,7 @@ use iot_protocol::IdError;
 use iot_protocol::id::RegistrationId;
 use iot_protocol::shown;
 use jiff::Timestamp;
-use mqtt_link::{Tls, TlsSetupError, TrustRoots};
+use mqtt_link::{Tls, TlsSetupError};
 use provisioning::assignment::{self, AssignmentCache};
 use provisioning::certificate::{CertificateError, load};
 use tokio::sync::{Semaphore, mpsc};
@@ -241,11 +241,7 @@ impl Fleet {
 
 /// Trust in the roots of a file, or in the public ones.
 fn tls(ca: Option<&Path>) -> Result<Tls, FleetError> {
-    let roots = match ca {
-        None => TrustRoots::WebPki,
-        Some(path) => TrustRoots::Certificates(load::certificates(path)?),
-    };
-    Ok(Tls::new(roots)?)
+    Ok(Tls::new(load::trust_roots(ca)?)?)
 }
 
 /// Moves the devices.

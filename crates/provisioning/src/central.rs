@@ -23,10 +23,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mqtt_link::{TrustRoots, client_config};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
 
 pub use devices::NewDevice;
 pub use enrollment_groups::GroupType;
@@ -62,23 +61,22 @@ impl std::fmt::Debug for Reporter {
 impl Central {
     /// A client of the application at `app_url`, such as `https://contoso.azureiotcentral.com`.
     ///
-    /// `trusted` are the only roots to trust. Without them these are Mozilla's. Plain `http` is accepted for this very
-    /// machine only, since the token would travel in the open.
-    pub fn new(
-        app_url: &str,
-        token: &ApiToken,
-        trusted: Option<&[CertificateDer<'static>]>,
-    ) -> Result<Self, CentralError> {
+    /// `trusted` are the roots of its server certificate. Plain `http` is accepted for this very machine only, since the
+    /// token would travel in the open.
+    pub fn new(app_url: &str, token: &ApiToken, trusted: TrustRoots) -> Result<Self, CentralError> {
         let base = parse_base(app_url)?;
         let mut authorization = HeaderValue::from_str(token.secret()).map_err(|_| CentralError::BadToken)?;
         authorization.set_sensitive(true);
+        let tls = client_config(trusted).map_err(|reason| CentralError::Setup {
+            reason: error::story(&reason),
+        })?;
         let mut http = reqwest::Client::builder();
         if base.host_str().is_some_and(is_this_machine) {
             // HTTPS_PROXY is for other machines: a proxy could not even find this one.
             http = http.no_proxy();
         }
         let http = http
-            .tls_backend_preconfigured(tls_config(trusted)?)
+            .tls_backend_preconfigured(tls)
             .user_agent(concat!("fleet/", env!("CARGO_PKG_VERSION")))
             // The API redirects nowhere, and the token must not follow where it would.
             .redirect(reqwest::redirect::Policy::none())
@@ -156,33 +154,12 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-fn tls_config(trusted: Option<&[CertificateDer<'static>]>) -> Result<ClientConfig, CentralError> {
-    let setup = |reason: rustls::Error| CentralError::Setup {
-        reason: reason.to_string(),
-    };
-    let mut roots = RootCertStore::empty();
-    match trusted {
-        Some(certificates) => {
-            for certificate in certificates {
-                roots.add(certificate.clone()).map_err(setup)?;
-            }
-        }
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(setup)?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn client(url: &str) -> Result<Central, CentralError> {
-        Central::new(url, &ApiToken::new("SharedAccessSignature sr=x"), None)
+        Central::new(url, &ApiToken::new("SharedAccessSignature sr=x"), TrustRoots::WebPki)
     }
 
     #[test]
@@ -217,7 +194,12 @@ mod tests {
         let central = client("https://localhost").unwrap();
         let token = ApiToken::new("SharedAccessSignature sr=x");
         assert!(!format!("{central:?} {token:?}").contains("sr=x"));
-        let error = Central::new("https://localhost", &ApiToken::new("sr=x\nsecond line"), None).unwrap_err();
+        let error = Central::new(
+            "https://localhost",
+            &ApiToken::new("sr=x\nsecond line"),
+            TrustRoots::WebPki,
+        )
+        .unwrap_err();
         assert!(!format!("{error:?} {error}").contains("sr=x"));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use iot_emulator::{Config, Emulator};
 use jiff::Timestamp;
+use mqtt_link::TrustRoots;
 use provisioning::backoff::Backoff;
 use provisioning::central::schema::response::GroupAttestation;
 use provisioning::central::{ApiToken, Central, CentralError, GroupType, NewDevice, RetryPolicy};
@@ -12,7 +13,6 @@ use provisioning::certificate::load;
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
 use provisioning::enroll::{EnrollError, EnrollmentGroupSpec, Outcome, enroll_group, enroll_individual};
 use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer, Slot};
-use rustls_pki_types::CertificateDer;
 
 async fn start() -> Emulator {
     Emulator::start(Config::default()).await.unwrap()
@@ -22,13 +22,13 @@ fn url(emulator: &Emulator) -> String {
     format!("https://localhost:{}", emulator.https_addr().unwrap().port())
 }
 
-fn trusted(pem: &str) -> Vec<CertificateDer<'static>> {
-    load::certificates_in(pem.as_bytes(), "the CA").unwrap()
+fn trusted(pem: &str) -> TrustRoots {
+    TrustRoots::Certificates(load::certificates_in(pem.as_bytes(), "the CA").unwrap())
 }
 
 fn central(emulator: &Emulator) -> Central {
     let trusted = trusted(emulator.ca_pem());
-    Central::new(&url(emulator), &ApiToken::new(emulator.api_token()), Some(&trusted)).unwrap()
+    Central::new(&url(emulator), &ApiToken::new(emulator.api_token()), trusted).unwrap()
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_list_longer_than_a_page_is_whole() {
 async fn a_server_under_an_unknown_ca_is_not_trusted_and_not_asked_again() {
     let emulator = start().await;
     let stranger = CertificateAuthority::root("stranger", KeyType::P256, Validity::root(Timestamp::now())).unwrap();
-    for ca in [Some(trusted(stranger.cert_pem())), None] {
+    for ca in [trusted(stranger.cert_pem()), TrustRoots::WebPki] {
         // A repetition would come after an hour, long after the time-out below.
         let hour = Duration::from_secs(3_600);
         let patient = RetryPolicy {
@@ -175,7 +175,7 @@ async fn a_server_under_an_unknown_ca_is_not_trusted_and_not_asked_again() {
             overall: 2 * hour,
         };
         let token = ApiToken::new(emulator.api_token());
-        let central = Central::new(&url(&emulator), &token, ca.as_deref()).unwrap();
+        let central = Central::new(&url(&emulator), &token, ca).unwrap();
         let central = central.with_retry(patient);
         let error = tokio::time::timeout(Duration::from_secs(30), central.devices())
             .await
@@ -192,7 +192,7 @@ async fn a_wrong_token_is_refused() {
     let emulator = start().await;
     let trusted = trusted(emulator.ca_pem());
     let token = ApiToken::new("SharedAccessSignature sr=x");
-    let central = Central::new(&url(&emulator), &token, Some(&trusted)).unwrap();
+    let central = Central::new(&url(&emulator), &token, trusted).unwrap();
     assert_eq!(central.devices().await.unwrap_err().status(), Some(401));
     emulator.shutdown().await;
 }
@@ -215,7 +215,7 @@ async fn an_emulator_reports_its_counts_and_a_link_to_its_page() {
     let stranger = Central::new(
         &url(&emulator),
         &ApiToken::new("SharedAccessSignature sr=x"),
-        Some(&trusted(emulator.ca_pem())),
+        trusted(emulator.ca_pem()),
     );
     let error = stranger.unwrap().emulator_stats().await.unwrap_err().to_string();
     assert!(error.starts_with("stats of the emulator: 401"), "{error}");

@@ -219,12 +219,11 @@ mod at_the_emulator {
     use provisioning::certificate::load::{self, Identity};
     use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
     use provisioning::enroll::{EnrollmentGroupSpec, enroll_group};
-    use rustls_pki_types::CertificateDer;
 
     use super::*;
 
-    fn trusted(emulator: &Emulator) -> Vec<CertificateDer<'static>> {
-        load::certificates_in(emulator.ca_pem().as_bytes(), "the CA").unwrap()
+    fn trusted(emulator: &Emulator) -> TrustRoots {
+        TrustRoots::Certificates(load::certificates_in(emulator.ca_pem().as_bytes(), "the CA").unwrap())
     }
 
     async fn register_as(
@@ -237,7 +236,7 @@ mod at_the_emulator {
             .unwrap();
         let identity =
             Identity::from_pem(leaf.cert_pem().as_bytes(), "leaf", leaf.key_pem().as_bytes(), "key").unwrap();
-        let tls = Tls::new(TrustRoots::Certificates(trusted(emulator))).unwrap();
+        let tls = Tls::new(trusted(emulator)).unwrap();
         Registration {
             endpoint: &Endpoint::new("localhost", emulator.mqtt_addr().port(), tls)
                 .unwrap()
@@ -260,7 +259,7 @@ mod at_the_emulator {
         };
         let emulator = Emulator::start(config).await.unwrap();
         let url = format!("https://localhost:{}", emulator.https_addr().unwrap().port());
-        let central = Central::new(&url, &ApiToken::new(emulator.api_token()), Some(&trusted(&emulator))).unwrap();
+        let central = Central::new(&url, &ApiToken::new(emulator.api_token()), trusted(&emulator)).unwrap();
         let now = Timestamp::now();
         let root = |name| CertificateAuthority::root(name, KeyType::P256, Validity::root(now)).unwrap();
         let (ours, stranger) = (root("ours"), root("stranger"));

@@ -18,6 +18,7 @@ use fleet_protocol::room::Overrides;
 use iot_emulator::{Config, Emulator};
 use iot_protocol::id::{IdScope, RegistrationId};
 use jiff::Timestamp;
+use mqtt_link::TrustRoots;
 use provisioning::central::{ApiToken, Central};
 use provisioning::certificate::load::certificates_in;
 use provisioning::enroll::{EnrollmentGroupSpec, enroll_group, enroll_individual};
@@ -90,7 +91,12 @@ impl World {
         let emulator = Emulator::start(config).await.unwrap();
         let url = format!("https://localhost:{}", emulator.https_addr().unwrap().port());
         let trusted = certificates_in(emulator.ca_pem().as_bytes(), "the CA").unwrap();
-        let central = Central::new(&url, &ApiToken::new(emulator.api_token()), Some(&trusted)).unwrap();
+        let central = Central::new(
+            &url,
+            &ApiToken::new(emulator.api_token()),
+            TrustRoots::Certificates(trusted),
+        )
+        .unwrap();
         std::fs::write(folder.path().join("ca.pem"), emulator.ca_pem()).unwrap();
         Self {
             emulator,

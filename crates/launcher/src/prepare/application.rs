@@ -27,11 +27,10 @@ impl Application {
     ///
     /// The address, the token or the CA file can't be used.
     pub(crate) fn new(app: &str, token: &str, ca: Option<&Path>) -> anyhow::Result<Self> {
-        let trusted = ca.map(load::certificates).transpose()?;
         Ok(Self {
-            central: Central::new(app, &ApiToken::new(token), trusted.as_deref())?,
+            central: Central::new(app, &ApiToken::new(token), load::trust_roots(ca)?)?,
             // An emulator needs a CA of its own, and IoT Central is not asked for what it does not have.
-            is_emulator: trusted.is_some(),
+            is_emulator: ca.is_some(),
         })
     }
 

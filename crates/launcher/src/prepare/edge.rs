@@ -17,7 +17,7 @@ use device_sim::transport;
 use fleet_protocol::plan;
 use fleet_report::words::devices;
 use iot_protocol::id::{HubHost, RegistrationId};
-use mqtt_link::{Credentials, Endpoint, Tls, TrustRoots};
+use mqtt_link::{Credentials, Endpoint, Tls};
 use provisioning::central::{Central, NewDevice};
 use provisioning::certificate::load::{self, Identity};
 use provisioning::rate_limiter::RateLimiter;
@@ -320,10 +320,7 @@ async fn register(target: plan::Target, device: RegistrationId, identity: Identi
 }
 
 fn dps(target: &plan::Target) -> anyhow::Result<Endpoint> {
-    let roots = match &target.ca {
-        None => TrustRoots::WebPki,
-        Some(path) => TrustRoots::Certificates(load::certificates(path)?),
-    };
+    let roots = load::trust_roots(target.ca.as_deref())?;
     let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
     let (host, port) = (target.dps_endpoint.as_str(), target.port);
     Ok(Endpoint::new(host, port, Tls::new(roots)?)?

@@ -12,7 +12,7 @@ use device_sim::hint::Hint;
 use device_sim::proxies::Proxies;
 use iot_protocol::shown;
 use jiff::Timestamp;
-use mqtt_link::{ConnectError, Endpoint, Phase, Tls, TlsFailure, TrustRoots, probe};
+use mqtt_link::{ConnectError, Endpoint, Phase, Tls, TlsFailure, probe};
 use provisioning::certificate::load;
 use rustls::CertificateError;
 use tokio::net::TcpStream;
@@ -120,10 +120,7 @@ async fn look(remote: &Remote, proxies: &Proxies) -> anyhow::Result<Found> {
     if remote.plain {
         return Ok(look_without_tls(remote).await);
     }
-    let roots = match &remote.ca {
-        None => TrustRoots::WebPki,
-        Some(path) => TrustRoots::Certificates(load::certificates(path).context("`target.ca` can't be used")?),
-    };
+    let roots = load::trust_roots(remote.ca.as_deref()).context("`target.ca` can't be used")?;
     let proxy = proxies.to(host, *port).context("HTTPS_PROXY can't be used")?;
     let by_proxy = proxy.is_some();
     let endpoint =

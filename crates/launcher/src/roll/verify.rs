@@ -11,7 +11,7 @@ use device_sim::{plan_file, transport};
 use fleet_protocol::plan::Target;
 use iot_protocol::id::{DeviceId, HubHost, RegistrationId};
 use iot_protocol::username::HubUserName;
-use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
+use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls};
 use provisioning::certificate::load::{self, Identity};
 use provisioning::register::{Registration, RegistrationError, RegistrationFailure, RegistrationOptions};
 use serde::Serialize;
@@ -96,12 +96,8 @@ impl Trials {
 
     /// Where devices go.
     pub(crate) fn of(target: Target) -> anyhow::Result<Self> {
-        let roots = match &target.ca {
-            None => TrustRoots::WebPki,
-            Some(ca) => TrustRoots::Certificates(load::certificates(ca)?),
-        };
         Ok(Self {
-            tls: Tls::new(roots)?,
+            tls: Tls::new(load::trust_roots(target.ca.as_deref())?)?,
             target,
             proxies: Proxies::from_environment(|name| std::env::var(name).ok()),
         })

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use jiff::Timestamp;
+use mqtt_link::TrustRoots;
 use provisioning::central::{ApiToken, Central};
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::load::Identity;
@@ -231,7 +232,12 @@ fn a_device_that_is_no_child_any_more_is_parked_with_the_reason() {
     assert_eq!(group["type"], "iotEdge");
 
     let token = std::fs::read_to_string(token).unwrap();
-    let central = Central::new(&format!("http://{}", service.http), &ApiToken::new(&token), None).unwrap();
+    let central = Central::new(
+        &format!("http://{}", service.http),
+        &ApiToken::new(&token),
+        TrustRoots::WebPki,
+    )
+    .unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime
         .block_on(central.delete_relationship("gw-1", "down-0002"))

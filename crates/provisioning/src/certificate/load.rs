@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use iot_protocol::shown;
 use jiff::Timestamp;
+use mqtt_link::TrustRoots;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -217,6 +218,13 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Certifi
 /// The same from memory; `file` names it in messages.
 pub fn certificates_in(bytes: &[u8], file: &str) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     source::certificates(bytes, file)
+}
+
+/// Trust in the CAs of the file `ca` alone, or in the public ones where there is none. Reads and blocks meanwhile.
+pub fn trust_roots(ca: Option<&Path>) -> Result<TrustRoots, CertificateError> {
+    ca.map_or(Ok(TrustRoots::WebPki), |ca| {
+        certificates(ca).map(TrustRoots::Certificates)
+    })
 }
 
 /// The first certificate of a file as PEM, and nothing else of what is in it: what may leave this machine.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use mqtt_link::TrustRoots;
 use provisioning::central::schema::response::{DeviceAttestation, GroupAttestation};
 use provisioning::central::{ApiToken, Central, CentralError, GroupType, NewDevice, RetryPolicy};
 use provisioning::identities::Slot;
@@ -360,7 +361,7 @@ async fn an_unreachable_service_is_named_without_the_token() {
         attempts: 1,
         ..RetryPolicy::default()
     };
-    let central = Central::new(&url, &ApiToken::new("secret"), None)
+    let central = Central::new(&url, &ApiToken::new("secret"), TrustRoots::WebPki)
         .unwrap()
         .with_retry(impatient);
     let unreachable = central.device("lab").await.unwrap_err();

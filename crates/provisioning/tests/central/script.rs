@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use mqtt_link::TrustRoots;
 use provisioning::backoff::Backoff;
 use provisioning::central::{ApiToken, Central, RetryPolicy};
 use serde_json::Value;
@@ -104,7 +105,7 @@ impl Script {
 
     /// A client with the right token and little patience between its attempts.
     pub(crate) fn central(&self) -> Central {
-        Central::new(&self.url, &ApiToken::new(TOKEN), None)
+        Central::new(&self.url, &ApiToken::new(TOKEN), TrustRoots::WebPki)
             .unwrap()
             .with_retry(RetryPolicy {
                 attempts: 4,
