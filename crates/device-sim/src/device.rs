@@ -289,7 +289,7 @@ impl Device {
         let boot = BOOT.mul_f64(self.random.random_range(0.5..1.5));
         self.not_before = Some(Instant::now() + boot);
         info!(device_id = %self.id, "restarts on command; back in {boot:.1?}");
-        self.report(State::Pending, |line| line.reason = Some("reboot".to_owned()));
+        self.report(State::Pending, |line| line.reason = Some("reboot".into()));
     }
 
     fn settle(&mut self) {
@@ -325,7 +325,7 @@ impl Device {
             info!(device_id = %self.id, reason = error.reason, "{}; tries again in {wait:.1?}", shown::text(&error.message));
         }
         self.report(state, |line| {
-            line.reason = Some(error.reason.to_owned());
+            line.reason = Some(error.reason.into());
             line.message = Some(error.message);
         });
     }

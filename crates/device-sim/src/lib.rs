@@ -24,6 +24,7 @@
 //! | [`transport`] | the plan's transports, as mqtt-link has them |
 //! | `single` | one device by environment or flags, as the how-to runs the samples |
 //! | [`cli`], [`command_line`] | the command line, and how it is read without repeating a key |
+//! | [`advice`] | what the reason of a failure likely means |
 //! | [`clock`] | dates of certificates beside this machine's clock |
 //! | [`console`], [`hint`] | output whose reader may be missing, and what to do about an error |
 //!
@@ -49,6 +50,7 @@
     reason = "either may be closed or full, and these panic then; use `console`"
 )]
 
+pub mod advice;
 pub mod cli;
 pub mod clock;
 pub mod command_line;

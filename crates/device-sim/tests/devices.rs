@@ -5,6 +5,7 @@ mod common;
 use common::{Running, World, assert_account_closes, counter, soon, with_reasons};
 use fleet_protocol::lines::{EndReason, Line, State};
 use fleet_protocol::plan::{Model, Stage};
+use fleet_protocol::reason::Reason;
 use fleet_report::plan::traffic::{CONTROLLER_UPDATES, THERMOSTAT_UPDATES};
 use iot_emulator::{Event, Service};
 use iot_protocol::username::HubUserName;
@@ -251,7 +252,7 @@ async fn a_device_that_the_hub_no_longer_has_asks_dps_again() {
 
     let mut running = Running::start(world.plan(1), "0/1");
     let refused = running.device("thermo-1", State::BackingOff).await;
-    assert_eq!(refused.reason.as_deref(), Some("mqtt_not_authorized"));
+    assert_eq!(refused.reason, Some(Reason::MqttNotAuthorized));
     running.device("thermo-1", State::Registering).await;
     running.device("thermo-1", State::Online).await;
     running.stop();
@@ -374,7 +375,7 @@ async fn a_controller_reports_by_component_and_restarts_on_a_queued_command() {
         )
         .await;
     let restarted = running.device("thermo-1", State::Pending).await;
-    assert_eq!(restarted.reason.as_deref(), Some("reboot"));
+    assert_eq!(restarted.reason, Some("reboot".into()));
     let back = running.device("thermo-1", State::Online).await;
     assert!(back.offline_ms >= Some(1_000), "starting takes a moment: {back:?}");
     let done = central.properties("thermo-1", None);
@@ -437,10 +438,7 @@ async fn control_lines_reach_the_devices_that_they_mean() {
         _ => None,
     });
     let stays = stays.await;
-    assert_eq!(
-        (stays.state, stays.reason.as_deref()),
-        (State::Online, Some("identity"))
-    );
+    assert_eq!((stays.state, stays.reason), (State::Online, Some(Reason::Identity)));
     assert_eq!(world.emulator.stats().registrations, 4);
 
     running.control(r#"{"id":3,"do":"disconnect","devices":["thermo-3"]}"#);

@@ -7,6 +7,7 @@ mod common;
 use common::{Running, World, assert_account_closes, counter, make_group};
 use fleet_protocol::lines::State;
 use fleet_protocol::plan::{CredentialSource, Devices, Gateway, Group, Plan};
+use fleet_protocol::reason::Reason;
 use iot_emulator::{Config, Event, Service};
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
@@ -89,7 +90,7 @@ async fn a_device_that_is_no_child_of_the_gateway_is_parked_with_the_reason() {
     let mut running = Running::start(plan, "0/1");
     for id in ["thermo-2", "lab"] {
         let parked = running.device(id, State::Parked).await;
-        assert_eq!(parked.reason.as_deref(), Some("gateway_refused"));
+        assert_eq!(parked.reason, Some(Reason::GatewayRefused));
         let message = parked.message.unwrap();
         assert!(message.contains("it has to be a child of gw-1"), "{message}");
     }

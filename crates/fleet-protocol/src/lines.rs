@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reason::Reason;
+
 /// The version of the lines, in [`Line::Ready`].
 pub const LINES_VERSION: u32 = 1;
 
@@ -169,7 +171,7 @@ pub struct DeviceLine {
     pub offline_ms: Option<u64>,
     /// Why, in one word where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// The same in a sentence, for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -429,7 +431,7 @@ mod tests {
             hub: None,
             leaf_sha256: None,
             offline_ms: None,
-            reason: Some("tcp_refused".into()),
+            reason: Some(Reason::TcpRefused),
             message: None,
         });
         assert_eq!(

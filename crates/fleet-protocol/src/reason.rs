@@ -1,114 +1,194 @@
-//! The reasons that follow the slash in counters: `connect_failed/mqtt_not_authorized`.
+//! The reasons why a device failed. They follow the slash in counters too: `connect_failed/mqtt_not_authorized`.
 
-/// Every word that can be a reason. Twin requests, reports and commands fail with a status instead, such as `404`.
-///
-/// The words come from the errors of mqtt-link and provisioning and from the life of a device; a test reads them there.
-pub const REASONS: &[&str] = &[
-    "buffer_full",
-    "certificate_expired",
-    "certificate_not_yet_valid",
-    "certificate_unfit",
-    "closed",
-    "dns",
-    "dps_assignment_failed",
-    "dps_bad_request",
-    "dps_conflict",
-    "dps_deadline",
-    "dps_disabled",
-    "dps_error",
-    "dps_not_approved",
-    "dps_not_found",
-    "dps_protocol",
-    "dps_throttled",
-    "dps_unanswered",
-    "dps_unauthorized",
-    "dps_unavailable",
-    "ended",
-    "endpoint",
-    "gateway_refused",
-    "hub_throttled",
-    "identity",
-    "invalid_filter",
-    "invalid_topic",
-    "io",
-    "mqtt_bad_credentials",
-    "mqtt_client_id",
-    "mqtt_closed",
-    "mqtt_io",
-    "mqtt_not_authorized",
-    "mqtt_options",
-    "mqtt_protocol",
-    "mqtt_protocol_version",
-    "mqtt_server_unavailable",
-    "no_packet_id",
-    "not_acknowledged",
-    "outbox_full",
-    "peer_not_reading",
-    "peer_silent",
-    "ping_timeout",
-    "process_died",
-    "protocol",
-    "proxy_authentication",
-    "proxy_closed",
-    "proxy_io",
-    "proxy_malformed",
-    "proxy_refused",
-    "rebooted",
-    "replaced",
-    "reset",
-    "still_connecting",
-    "still_registering",
-    "subscribe_refused",
-    "tcp",
-    "tcp_no_local_port",
-    "tcp_refused",
-    "tcp_reset",
-    "tcp_unreachable",
-    "timeout",
-    "timeout_dns",
-    "timeout_mqtt",
-    "timeout_subscribe",
-    "timeout_tcp",
-    "timeout_tls",
-    "timeout_twin",
-    "tls",
-    "tls_alert",
-    "tls_alert_access_denied",
-    "tls_alert_bad_certificate",
-    "tls_alert_certificate_expired",
-    "tls_alert_certificate_required",
-    "tls_alert_certificate_revoked",
-    "tls_alert_certificate_unknown",
-    "tls_alert_decrypt_error",
-    "tls_alert_handshake_failure",
-    "tls_alert_internal_error",
-    "tls_alert_protocol_version",
-    "tls_alert_unknown_ca",
-    "tls_alert_unrecognised_name",
-    "tls_alert_unsupported_certificate",
-    "tls_closed",
-    "tls_incompatible",
-    "tls_io",
-    "tls_misbehaved",
-    "tls_reset",
-    "tls_server_bad_signature",
-    "tls_server_certificate",
-    "tls_server_expired",
-    "tls_server_not_valid_yet",
-    "tls_server_revoked",
-    "tls_server_unknown_issuer",
-    "tls_server_wrong_name",
-    "too_large",
-    "too_old",
-    "twin_refused",
-    "twin_unreadable",
-    "waiting_for_connect_rate",
-    "waiting_for_register_rate",
-    "window_full",
-    "ws_protocol",
-    "ws_refused",
-    "ws_subprotocol",
-];
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One list, so that a reason can't be in the enum and not among the words.
+macro_rules! reasons {
+    ($($name:ident = $word:literal,)+) => {
+        /// Why a device failed, in one word.
+        ///
+        /// Twin requests, reports and commands fail with a status instead, such as `404`. The words come from the errors of
+        /// mqtt-link and provisioning and from the life of a device; a test reads them there.
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub enum Reason {
+            $(#[doc = concat!("`", $word, "`")] $name,)+
+            /// A word of another version, or one that is never counted, such as `reboot`.
+            Other(Box<str>),
+        }
+
+        /// Every word that a counter can have behind its slash, in order.
+        pub const REASONS: &[&str] = &[$($word,)+];
+
+        impl Reason {
+            /// Its word.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$name => $word,)+
+                    Self::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<&str> for Reason {
+            fn from(word: &str) -> Self {
+                match word {
+                    $($word => Self::$name,)+
+                    _ => Self::Other(word.into()),
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    BufferFull = "buffer_full",
+    CertificateExpired = "certificate_expired",
+    CertificateNotYetValid = "certificate_not_yet_valid",
+    CertificateUnfit = "certificate_unfit",
+    Closed = "closed",
+    Dns = "dns",
+    DpsAssignmentFailed = "dps_assignment_failed",
+    DpsBadRequest = "dps_bad_request",
+    DpsConflict = "dps_conflict",
+    DpsDeadline = "dps_deadline",
+    DpsDisabled = "dps_disabled",
+    DpsError = "dps_error",
+    DpsNotApproved = "dps_not_approved",
+    DpsNotFound = "dps_not_found",
+    DpsProtocol = "dps_protocol",
+    DpsThrottled = "dps_throttled",
+    DpsUnanswered = "dps_unanswered",
+    DpsUnauthorized = "dps_unauthorized",
+    DpsUnavailable = "dps_unavailable",
+    Ended = "ended",
+    Endpoint = "endpoint",
+    GatewayRefused = "gateway_refused",
+    HubThrottled = "hub_throttled",
+    Identity = "identity",
+    InvalidFilter = "invalid_filter",
+    InvalidTopic = "invalid_topic",
+    Io = "io",
+    MqttBadCredentials = "mqtt_bad_credentials",
+    MqttClientId = "mqtt_client_id",
+    MqttClosed = "mqtt_closed",
+    MqttIo = "mqtt_io",
+    MqttNotAuthorized = "mqtt_not_authorized",
+    MqttOptions = "mqtt_options",
+    MqttProtocol = "mqtt_protocol",
+    MqttProtocolVersion = "mqtt_protocol_version",
+    MqttServerUnavailable = "mqtt_server_unavailable",
+    NoPacketId = "no_packet_id",
+    NotAcknowledged = "not_acknowledged",
+    OutboxFull = "outbox_full",
+    PeerNotReading = "peer_not_reading",
+    PeerSilent = "peer_silent",
+    PingTimeout = "ping_timeout",
+    ProcessDied = "process_died",
+    Protocol = "protocol",
+    ProxyAuthentication = "proxy_authentication",
+    ProxyClosed = "proxy_closed",
+    ProxyIo = "proxy_io",
+    ProxyMalformed = "proxy_malformed",
+    ProxyRefused = "proxy_refused",
+    Rebooted = "rebooted",
+    Replaced = "replaced",
+    Reset = "reset",
+    StillConnecting = "still_connecting",
+    StillRegistering = "still_registering",
+    SubscribeRefused = "subscribe_refused",
+    Tcp = "tcp",
+    TcpNoLocalPort = "tcp_no_local_port",
+    TcpRefused = "tcp_refused",
+    TcpReset = "tcp_reset",
+    TcpUnreachable = "tcp_unreachable",
+    Timeout = "timeout",
+    TimeoutDns = "timeout_dns",
+    TimeoutMqtt = "timeout_mqtt",
+    TimeoutSubscribe = "timeout_subscribe",
+    TimeoutTcp = "timeout_tcp",
+    TimeoutTls = "timeout_tls",
+    TimeoutTwin = "timeout_twin",
+    Tls = "tls",
+    TlsAlert = "tls_alert",
+    TlsAlertAccessDenied = "tls_alert_access_denied",
+    TlsAlertBadCertificate = "tls_alert_bad_certificate",
+    TlsAlertCertificateExpired = "tls_alert_certificate_expired",
+    TlsAlertCertificateRequired = "tls_alert_certificate_required",
+    TlsAlertCertificateRevoked = "tls_alert_certificate_revoked",
+    TlsAlertCertificateUnknown = "tls_alert_certificate_unknown",
+    TlsAlertDecryptError = "tls_alert_decrypt_error",
+    TlsAlertHandshakeFailure = "tls_alert_handshake_failure",
+    TlsAlertInternalError = "tls_alert_internal_error",
+    TlsAlertProtocolVersion = "tls_alert_protocol_version",
+    TlsAlertUnknownCa = "tls_alert_unknown_ca",
+    TlsAlertUnrecognisedName = "tls_alert_unrecognised_name",
+    TlsAlertUnsupportedCertificate = "tls_alert_unsupported_certificate",
+    TlsClosed = "tls_closed",
+    TlsIncompatible = "tls_incompatible",
+    TlsIo = "tls_io",
+    TlsMisbehaved = "tls_misbehaved",
+    TlsReset = "tls_reset",
+    TlsServerBadSignature = "tls_server_bad_signature",
+    TlsServerCertificate = "tls_server_certificate",
+    TlsServerExpired = "tls_server_expired",
+    TlsServerNotValidYet = "tls_server_not_valid_yet",
+    TlsServerRevoked = "tls_server_revoked",
+    TlsServerUnknownIssuer = "tls_server_unknown_issuer",
+    TlsServerWrongName = "tls_server_wrong_name",
+    TooLarge = "too_large",
+    TooOld = "too_old",
+    TwinRefused = "twin_refused",
+    TwinUnreadable = "twin_unreadable",
+    WaitingForConnectRate = "waiting_for_connect_rate",
+    WaitingForRegisterRate = "waiting_for_register_rate",
+    WindowFull = "window_full",
+    WsProtocol = "ws_protocol",
+    WsRefused = "ws_refused",
+    WsSubprotocol = "ws_subprotocol",
+}
+
+impl From<String> for Reason {
+    fn from(word: String) -> Self {
+        word.as_str().into()
+    }
+}
+
+impl From<Reason> for String {
+    fn from(reason: Reason) -> Self {
+        reason.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// The statuses with which a hub or a device refuses something.
 pub const STATUSES: std::ops::RangeInclusive<u16> = 400..=599;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_the_same_word_in_a_line_and_in_a_counter() {
+        for word in REASONS {
+            let reason = Reason::from(*word);
+            assert!(!matches!(reason, Reason::Other(_)), "{word}");
+            assert_eq!(serde_json::to_value(&reason).unwrap(), **word);
+        }
+    }
+
+    #[test]
+    fn a_word_of_another_version_is_kept() {
+        let reason: Reason = serde_json::from_str("\"dps_moved\"").unwrap();
+        assert_eq!(reason, Reason::Other("dps_moved".into()));
+        assert_eq!(serde_json::to_string(&reason).unwrap(), "\"dps_moved\"");
+    }
+}

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use device_sim::advice;
 use device_sim::hint::Hinted;
 use fleet_protocol::lines::{DeviceLine, State};
+use fleet_protocol::reason::Reason;
 use provisioning::central::CentralError;
 use provisioning::enroll::EnrollError;
 use provisioning::explain::{self, Advice};
@@ -34,7 +36,7 @@ fn status(error: &anyhow::Error) -> Option<u16> {
 #[derive(Debug)]
 pub(crate) struct Advisor {
     manifest: Manifest,
-    told: BTreeSet<String>,
+    explained: BTreeSet<Reason>,
 }
 
 impl Advisor {
@@ -43,7 +45,7 @@ impl Advisor {
     pub(crate) fn new(manifest: Manifest) -> Self {
         Self {
             manifest,
-            told: BTreeSet::new(),
+            explained: BTreeSet::new(),
         }
     }
 
@@ -53,13 +55,13 @@ impl Advisor {
         let Some(reason) = device.reason.as_ref().filter(|_| device.state == State::Parked) else {
             return Vec::new();
         };
-        let Some(Advice { cause, remedy }) = explain::of_reason(reason) else {
+        let Some(Advice { cause, remedy }) = advice::on(reason) else {
             return Vec::new();
         };
-        if !self.told.insert(reason.clone()) {
+        if !self.explained.insert(reason.clone()) {
             return Vec::new();
         }
-        let compared = explain::is_about_certificates(reason)
+        let compared = advice::is_about_certificates(reason)
             .then(|| self.compare(&device.id))
             .flatten();
         let mut words = vec![match compared {
@@ -115,7 +117,7 @@ mod tests {
             let _ = writeln!(words, "REST {status}: {}", told(explain::of_central(status)));
         }
         for reason in ["dps_disabled", "certificate_expired", "tcp_refused"] {
-            let _ = writeln!(words, "{reason}: {}", told(explain::of_reason(reason)));
+            let _ = writeln!(words, "{reason}: {}", told(advice::on(&reason.into())));
         }
         insta::assert_snapshot!(words);
     }

@@ -5,13 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use device_sim::console;
+use device_sim::{advice, console};
 use fleet_report::merge::{Tally, merge};
 use fleet_report::record::{RECORD_VERSION, Record};
 use fleet_report::summary::summary;
 use fleet_report::words::counted;
 use iot_protocol::shown;
-use provisioning::explain;
 
 use crate::exit::Failure;
 use crate::keep::{self, deliver, marks};
@@ -34,7 +33,7 @@ pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Res
         ));
     }
     let mut report = merge(records).map_err(Failure::refused)?;
-    report.advise(|reason| explain::of_reason(reason).map(|advice| advice.remedy.to_owned()));
+    report.advise(|reason| advice::on(&reason.into()).map(|advice| advice.remedy.to_owned()));
     let written = folder.map(|folder| keep::write(&report, folder)).unwrap_or_default();
     deliver(written, summary(&report, marks()), console::note)?;
     Ok(report.exit)

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use device_sim::advice;
 use events::{Agenda, Results};
 use files::{self, Access, Durability};
 use fleet_protocol::lines::{DeviceLine, counter};
@@ -30,7 +31,6 @@ use fleet_report::totals::Received;
 use fleet_report::words::{self, counted};
 use iot_protocol::shown;
 use jiff::Timestamp;
-use provisioning::explain;
 use settings::Span;
 use tokio::time::{Instant, timeout_at};
 
@@ -470,7 +470,7 @@ fn finish(
         events,
     };
     let mut report = Report::new(circumstances, &measurements);
-    report.advise(|reason| explain::of_reason(reason).map(|advice| advice.remedy.to_owned()));
+    report.advise(|reason| advice::on(&reason.into()).map(|advice| advice.remedy.to_owned()));
     report.judge(judged);
     report.exit = if outcome.left_at_once {
         INTERRUPTED

@@ -74,35 +74,6 @@ const fn of_dps_status(status: u32) -> Option<Advice> {
     }
 }
 
-/// A device whose enrollment is switched off.
-pub(crate) const DISABLED: Advice = Advice {
-    cause: "its enrollment group or its own enrollment is disabled",
-    remedy: "enable it where it was disabled; the device registers by itself then",
-};
-
-/// A word with which devices count their troubles, such as `dps_unauthorized`.
-#[must_use]
-pub fn of_reason(reason: &str) -> Option<Advice> {
-    match reason {
-        "dps_unauthorized" | "mqtt_not_authorized" => of_dps(401_002),
-        "dps_not_approved" => of_dps(400_209),
-        "dps_disabled" => Some(DISABLED),
-        "dps_not_found" => of_dps(404_000),
-        "dps_conflict" => of_dps(409_000),
-        "certificate_expired" => advice(
-            "its certificate has expired",
-            "`fleet cert status` shows what expires when; `fleet cert renew` issues a new one, with a new key",
-        ),
-        _ => None,
-    }
-}
-
-/// Whether a trouble of this name may be explained by what the device sends and what is enrolled.
-#[must_use]
-pub fn is_about_certificates(reason: &str) -> bool {
-    matches!(reason, "dps_unauthorized" | "mqtt_not_authorized")
-}
-
 /// A status with which IoT Central's REST API refuses a request.
 #[must_use]
 pub const fn of_central(status: u16) -> Option<Advice> {

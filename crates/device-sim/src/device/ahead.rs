@@ -92,7 +92,7 @@ impl Device {
                 self.report(State::Online, |line| {
                     line.hub = assigned.as_ref().map(|assigned| assigned.hub.to_string());
                     line.leaf_sha256 = assigned.map(|assigned| assigned.leaf_sha256);
-                    line.reason = Some(error.reason.to_owned());
+                    line.reason = Some(error.reason.into());
                     line.message = Some(error.message);
                 });
                 false

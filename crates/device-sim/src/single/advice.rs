@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 
 use fleet_protocol::lines::{DeviceLine, State};
+use fleet_protocol::reason::Reason;
 use iot_protocol::shown;
 use provisioning::certificate::load::Identity;
 use provisioning::explain::{self, Advice};
 
 use super::Args;
+use crate::advice;
 
 /// Explains each reason once.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub(crate) struct Advisor {
     sent: Option<String>,
     /// The command that compares its certificate with what is enrolled.
     compare: String,
-    told: BTreeSet<String>,
+    explained: BTreeSet<Reason>,
 }
 
 impl Advisor {
@@ -28,7 +30,7 @@ impl Advisor {
         Self {
             sent: explain::sent(identity.chain()).ok(),
             compare: format!("`fleet cert inspect {file} --ca ENROLLED_CA` shows what is missing between the two"),
-            told: BTreeSet::new(),
+            explained: BTreeSet::new(),
         }
     }
 
@@ -38,14 +40,14 @@ impl Advisor {
         let Some(reason) = device.reason.as_ref().filter(|_| device.state == State::Parked) else {
             return Vec::new();
         };
-        let Some(Advice { cause, remedy }) = explain::of_reason(reason) else {
+        let Some(Advice { cause, remedy }) = advice::on(reason) else {
             return Vec::new();
         };
-        if !self.told.insert(reason.clone()) {
+        if !self.explained.insert(reason.clone()) {
             return Vec::new();
         }
         let mut words = vec![format!("likely cause: {cause}")];
-        if explain::is_about_certificates(reason) {
+        if advice::is_about_certificates(reason) {
             words.extend(self.sent.clone());
             words.push(format!("hint: {}", self.compare));
         } else {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fleet_protocol::lines::{Line, State};
 use fleet_protocol::plan::Stage;
+use fleet_protocol::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::make::{KeyType, Validity};
@@ -54,7 +55,7 @@ async fn a_device_with_an_expired_certificate_is_parked_and_leaves_the_network_a
     let cut = Instant::now();
     relay.all(Flow::Cut);
     let parked = running.device("thermo-2", State::Parked).await;
-    assert_eq!(parked.reason.as_deref(), Some("certificate_expired"));
+    assert_eq!(parked.reason, Some(Reason::CertificateExpired));
     let message = parked.message.unwrap();
     assert!(message.contains("expired"), "{message}");
     let seen = running.stats("a stats line", |_| true).await.t;

@@ -2,6 +2,7 @@
 //! other.
 
 use fleet_protocol::lines::{DeviceLine, Line, State};
+use fleet_protocol::reason::Reason;
 use iot_emulator::{Event, Service as Of};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
@@ -43,7 +44,7 @@ async fn until_parked(running: &mut Running) -> DeviceLine {
 }
 
 fn assert_gave_way(parked: &DeviceLine) {
-    assert_eq!(parked.reason.as_deref(), Some("replaced"), "{parked:?}");
+    assert_eq!(parked.reason, Some(Reason::Replaced), "{parked:?}");
     let message = parked.message.as_deref().unwrap();
     assert!(message.contains("same device id"), "{message}");
 }

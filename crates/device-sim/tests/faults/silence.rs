@@ -6,6 +6,7 @@ use device_sim::fleet::Settings;
 use device_sim::outbox::CAPACITY;
 use device_sim::patience::Patience;
 use fleet_protocol::lines::{Line, State};
+use fleet_protocol::reason::Reason;
 use tokio::time::Instant;
 
 use crate::common::{Running, World, assert_account_closes, counter, with_reasons};
@@ -43,7 +44,7 @@ async fn a_half_open_connection_is_noticed_within_the_bound_and_nothing_is_lost(
     assert_eq!(relay.all(Flow::Swallowed), 1);
     let noticed = running.device("thermo-1", State::BackingOff).await;
     let took = begun.elapsed();
-    assert_eq!(noticed.reason.as_deref(), Some("peer_silent"));
+    assert_eq!(noticed.reason, Some(Reason::PeerSilent));
     assert!(took > ANSWER / 2 && took < ANSWER + MARGIN, "{took:?}");
 
     running.returned(1).await;
@@ -73,7 +74,7 @@ async fn a_twin_that_never_comes_is_waited_for_as_long_as_any_other_answer() {
     let begun = Instant::now();
     let mut running = Running::start_with(service.plan(), "0/1", patience(Duration::from_secs(1)));
     let given_up = running.device("thermo-1", State::BackingOff).await;
-    assert_eq!(given_up.reason.as_deref(), Some("timeout_twin"));
+    assert_eq!(given_up.reason, Some(Reason::TimeoutTwin));
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     running.device("thermo-1", State::Online).await;
     running.stop();
@@ -119,7 +120,7 @@ async fn a_hub_that_stops_reading_cannot_make_a_device_grow() {
     let (stats, ..) = running.end().await;
     let given_up = given_up.unwrap();
     assert!(
-        ["peer_silent", "peer_not_reading"].contains(&given_up.as_str()),
+        [Reason::PeerSilent, Reason::PeerNotReading].contains(&given_up),
         "{given_up}"
     );
     assert!(most <= CAPACITY as u64, "{most}");

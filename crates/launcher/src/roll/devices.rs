@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleet_protocol::lines::{Action, Control, DeviceLine, Selection, State};
+use fleet_protocol::reason::Reason;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 
@@ -140,7 +141,7 @@ impl LiveDevices {
     fn why_not(&self, id: &str) -> String {
         match self.seen.get(id) {
             None => "the run has no such device".to_owned(),
-            Some(line) => match line.message.as_deref().or(line.reason.as_deref()) {
+            Some(line) => match line.message.as_deref().or(line.reason.as_ref().map(Reason::as_str)) {
                 Some(why) => format!("{}: {why}", line.state.word().replace('_', " ")),
                 None => line.state.word().replace('_', " "),
             },

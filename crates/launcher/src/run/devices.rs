@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use fleet_protocol::lines::DeviceLine;
+use fleet_protocol::reason::Reason;
 
 use crate::keep::write_into;
 use crate::manifest::Manifest;
@@ -31,15 +32,14 @@ fn rows(manifest: &Manifest, devices: &BTreeMap<String, DeviceLine>) -> anyhow::
     let mut rows = csv::Writer::from_writer(Vec::new());
     rows.write_record(COLUMNS)?;
     for (id, device) in devices {
-        let optional = |text: &Option<String>| text.clone().unwrap_or_default();
         rows.write_record([
-            id,
-            *groups.get(id).unwrap_or(&INDIVIDUAL),
+            id.as_str(),
+            groups.get(id).unwrap_or(&INDIVIDUAL),
             device.state.word(),
-            &optional(&device.hub),
-            &optional(&device.leaf_sha256),
-            &optional(&device.reason),
-            &optional(&device.message),
+            device.hub.as_deref().unwrap_or_default(),
+            device.leaf_sha256.as_deref().unwrap_or_default(),
+            device.reason.as_ref().map_or("", Reason::as_str),
+            device.message.as_deref().unwrap_or_default(),
         ])?;
     }
     Ok(rows.into_inner()?)
@@ -62,7 +62,7 @@ mod tests {
             hub: Some("h.azure-devices.net".to_owned()),
             leaf_sha256: None,
             offline_ms: None,
-            reason: message.map(|_| "dns".to_owned()),
+            reason: message.map(|_| Reason::Dns),
             message: message.map(str::to_owned),
         };
         let lines = [

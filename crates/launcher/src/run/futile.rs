@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fleet_protocol::reason::Reason;
+
 /// No run is given up earlier: some services need their time.
 const NOT_BEFORE: Duration = Duration::from_secs(30);
 /// So many attempts of a device that comes back by itself.
@@ -13,36 +15,39 @@ const ENOUGH: u32 = 100;
 
 /// Failures that pass only when a person does something. Not among them: whatever is throttled or overloaded, a service that
 /// does not answer, and a device that waits for approval, which an operator may give while it runs.
-const FOR_A_PERSON: [&str; 21] = [
-    "dns",
-    "tcp_refused",
-    "tcp_unreachable",
-    "dps_unauthorized",
-    "dps_disabled",
-    "mqtt_not_authorized",
-    "mqtt_bad_credentials",
-    "gateway_refused",
-    "identity",
-    "certificate_expired",
-    "certificate_not_yet_valid",
-    "tls_server_expired",
-    "tls_server_not_valid_yet",
-    "tls_server_unknown_issuer",
-    "tls_server_wrong_name",
-    "tls_server_revoked",
-    "tls_alert_certificate_expired",
-    "tls_alert_certificate_unknown",
-    "tls_alert_bad_certificate",
-    "tls_alert_unknown_ca",
-    "tls_alert_access_denied",
-];
+fn needs_a_person(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Dns
+            | Reason::TcpRefused
+            | Reason::TcpUnreachable
+            | Reason::DpsUnauthorized
+            | Reason::DpsDisabled
+            | Reason::MqttNotAuthorized
+            | Reason::MqttBadCredentials
+            | Reason::GatewayRefused
+            | Reason::Identity
+            | Reason::CertificateExpired
+            | Reason::CertificateNotYetValid
+            | Reason::TlsServerExpired
+            | Reason::TlsServerNotValidYet
+            | Reason::TlsServerUnknownIssuer
+            | Reason::TlsServerWrongName
+            | Reason::TlsServerRevoked
+            | Reason::TlsAlertCertificateExpired
+            | Reason::TlsAlertCertificateUnknown
+            | Reason::TlsAlertBadCertificate
+            | Reason::TlsAlertUnknownCa
+            | Reason::TlsAlertAccessDenied
+    )
+}
 
 /// What is known of the devices' failures until the first success.
 #[derive(Debug)]
 pub(super) struct Futile {
     /// So many devices have to have failed.
     enough: u32,
-    reason: Option<String>,
+    reason: Option<Reason>,
     /// By device: how often it failed. A parked one has failed often enough, since it is left alone for minutes.
     failures: BTreeMap<String, u32>,
     hopeful: bool,
@@ -66,12 +71,12 @@ impl Futile {
     }
 
     /// A device has failed.
-    pub(super) fn failed(&mut self, device: &str, reason: &str, parked: bool) {
+    pub(super) fn failed(&mut self, device: &str, reason: &Reason, parked: bool) {
         if self.hopeful {
             return;
         }
-        let same = self.reason.get_or_insert_with(|| reason.to_owned()) == reason;
-        if !same || !FOR_A_PERSON.contains(&reason) {
+        let same = self.reason.get_or_insert_with(|| reason.clone()) == reason;
+        if !same || !needs_a_person(reason) {
             return self.hope();
         }
         let failures = self.failures.entry(device.to_owned()).or_default();
@@ -79,10 +84,10 @@ impl Futile {
     }
 
     /// The reason that all devices have failed for, if there is no use in going on `elapsed` after the beginning.
-    pub(super) fn verdict(&self, elapsed: Duration) -> Option<&str> {
+    pub(super) fn verdict(&self, elapsed: Duration) -> Option<&Reason> {
         let failed = self.failures.values().filter(|failures| **failures >= ATTEMPTS).count();
         let over = !self.hopeful && elapsed >= NOT_BEFORE && failed >= self.enough as usize;
-        self.reason.as_deref().filter(|_| over)
+        self.reason.as_ref().filter(|_| over)
     }
 }
 
@@ -95,7 +100,7 @@ mod tests {
     fn after(wanted: u32, failures: &[(&str, &str, bool)]) -> Futile {
         let mut futile = Futile::new(wanted);
         for (device, reason, parked) in failures {
-            futile.failed(device, reason, *parked);
+            futile.failed(device, &Reason::from(*reason), *parked);
         }
         futile
     }
@@ -111,12 +116,12 @@ mod tests {
                 ("b", "dns", false),
             ],
         );
-        assert_eq!(twice.verdict(LATE), Some("dns"));
+        assert_eq!(twice.verdict(LATE), Some(&Reason::Dns));
         assert_eq!(twice.verdict(LATE - Duration::from_millis(1)), None);
         let once = after(2, &[("a", "dns", false), ("a", "dns", false), ("b", "dns", false)]);
         assert_eq!(once.verdict(LATE), None);
         let parked = after(2, &[("a", "dps_unauthorized", true), ("b", "dps_unauthorized", true)]);
-        assert_eq!(parked.verdict(LATE), Some("dps_unauthorized"));
+        assert_eq!(parked.verdict(LATE), Some(&Reason::DpsUnauthorized));
         assert_eq!(
             after(2, &[("a", "dps_unauthorized", true)]).verdict(LATE),
             None,
@@ -144,7 +149,7 @@ mod tests {
         );
         let mut futile = after(1, &[("a", "dns", true)]);
         futile.hope();
-        futile.failed("a", "dns", true);
+        futile.failed("a", &Reason::Dns, true);
         assert_eq!(futile.verdict(LATE), None);
     }
 
@@ -153,8 +158,8 @@ mod tests {
         let mut futile = Futile::new(5_000);
         for device in 0..ENOUGH {
             assert_eq!(futile.verdict(LATE), None);
-            futile.failed(&device.to_string(), "tls_server_unknown_issuer", true);
+            futile.failed(&device.to_string(), &Reason::TlsServerUnknownIssuer, true);
         }
-        assert_eq!(futile.verdict(LATE), Some("tls_server_unknown_issuer"));
+        assert_eq!(futile.verdict(LATE), Some(&Reason::TlsServerUnknownIssuer));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use device_sim::ramp;
 use fleet_protocol::lines::{Action, DeviceLine, Line, State, counter};
+use fleet_protocol::reason::Reason;
 use fleet_report::measurements::Measurements;
 use fleet_report::report::{EndReason, EventMark, Losses};
 use fleet_report::thresholds::Second;
@@ -530,8 +531,11 @@ impl Watch {
                 }
             }
             State::BackingOff | State::Parked => {
-                let reason = device.reason.as_deref().unwrap_or_default();
-                self.futile.failed(&device.id, reason, device.state == State::Parked);
+                let parked = device.state == State::Parked;
+                match &device.reason {
+                    Some(reason) => self.futile.failed(&device.id, reason, parked),
+                    None => self.futile.hope(),
+                }
                 self.tell_trouble(&device);
             }
             State::Pending | State::Registering | State::Connecting | State::Stopped => {}
@@ -544,7 +548,7 @@ impl Watch {
             let why = device
                 .message
                 .as_deref()
-                .or(device.reason.as_deref())
+                .or(device.reason.as_ref().map(Reason::as_str))
                 .unwrap_or("no reason given");
             let state = device.state.word().replace('_', " ");
             self.progress.report(format!("{} is {state}: {why}", device.id));
