@@ -87,6 +87,7 @@ fn crates_use_what_architecture_lists() {
         if listed.remove("all") {
             listed = used.clone();
         }
+        assert!(!used.contains("testing"), "{name} uses what is for tests only");
         assert_eq!(used, listed, "what {name} uses, and what ARCHITECTURE.md lists");
     }
 }

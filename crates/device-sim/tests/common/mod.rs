@@ -4,7 +4,6 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,22 +22,15 @@ use provisioning::central::{ApiToken, Central};
 use provisioning::certificate::load::certificates_in;
 use provisioning::enroll::{EnrollmentGroupSpec, enroll_group, enroll_individual};
 use provisioning::identities::{GroupIdentities, IndividualIdentities, Issuer};
+use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
+use testing::rest::Rest;
+pub(crate) use testing::soon;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 pub(crate) const GROUP: &str = "thermostats";
-
-/// Nothing in these tests takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
-}
 
 /// A world whose emulator does not run, and has left its memory in the folder.
 pub(crate) struct Stopped {
@@ -154,15 +146,11 @@ impl World {
     }
 
     async fn operate(&self, device: &str, what: &str, body: &Value) {
-        // The client insists on a provider even where, as here, it will not speak TLS. The first installation counts.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let http = self.emulator.http_addr().unwrap();
-        let request = reqwest::Client::new()
-            .post(format!("http://{http}/emulator/devices/{device}/{what}"))
-            .header("Authorization", self.emulator.api_token())
-            .json(body);
-        let answer = request.send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        let path = format!("/emulator/devices/{device}/{what}");
+        let (status, answer) = Rest::new(&self.emulator)
+            .raw(Method::POST, &path, Some(body.clone()))
+            .await;
+        assert!(status.is_success(), "{answer}");
     }
 
     pub(crate) fn individual_group(&self, id: &str) -> Group {

@@ -10,10 +10,10 @@ use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet, Publish, Subscribe};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
 use crate::process::{Program, program};
+use testing::device::{DPS_FILTER, Device, Hello, REGISTER};
+use testing::party::Party;
+use testing::rest::Rest;
 
 const ROUNDS: u64 = 20;
 

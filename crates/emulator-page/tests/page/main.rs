@@ -5,13 +5,6 @@
     reason = "in a test, a panic is how a broken expectation is reported"
 )]
 
-#[expect(
-    dead_code,
-    reason = "it is shared with the emulator's own tests, which use the rest of it"
-)]
-#[path = "../../../iot-emulator/tests/emulator/common/mod.rs"]
-mod common;
-
 mod crash;
 mod pressure;
 mod process;

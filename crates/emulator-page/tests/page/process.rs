@@ -6,9 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 
-use serde_json::Value;
-
-use crate::common::Place;
+use testing::emulator::{Place, Ready};
 
 /// The program on free ports, with this state folder.
 pub(crate) fn program(state: &Path) -> Command {
@@ -28,7 +26,7 @@ pub(crate) fn program(state: &Path) -> Command {
 pub(crate) struct Program {
     pub(crate) child: Mutex<Child>,
     stdout: BufReader<ChildStdout>,
-    pub(crate) ready: Value,
+    pub(crate) ready: Ready,
 }
 
 impl Program {
@@ -46,7 +44,7 @@ impl Program {
         Self {
             child: Mutex::new(child),
             stdout,
-            ready: serde_json::from_str(&line).unwrap(),
+            ready: Ready::parse(&line),
         }
     }
 
@@ -64,13 +62,9 @@ impl Program {
         child.wait().unwrap();
     }
 
-    fn address(&self, key: &str) -> SocketAddr {
-        self.ready[key].as_str().unwrap().parse().unwrap()
-    }
-
     /// The text of a file that the first line names.
     pub(crate) fn read(&self, key: &str) -> String {
-        std::fs::read_to_string(self.ready[key].as_str().unwrap()).unwrap()
+        self.ready.read(key)
     }
 }
 
@@ -85,22 +79,22 @@ impl Drop for Program {
 
 impl Place for Program {
     fn ca_pem(&self) -> String {
-        self.read("ca")
+        self.ready.ca_pem()
     }
 
     fn mqtt(&self) -> SocketAddr {
-        self.address("mqtt")
+        self.ready.mqtt()
     }
 
     fn https(&self) -> SocketAddr {
-        self.address("https")
+        self.ready.https()
     }
 
     fn http(&self) -> SocketAddr {
-        self.address("http")
+        self.ready.http()
     }
 
     fn token(&self) -> String {
-        self.read("api_token_file")
+        self.ready.token()
     }
 }

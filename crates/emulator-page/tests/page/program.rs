@@ -18,23 +18,21 @@ fn one_line_names_every_address_and_the_end_of_stdin_is_the_end() {
         "gw.local=127.0.0.1:0",
         "--stop-on-stdin-eof",
     ]));
-    let ready = &program.ready;
+    let ready = &program.ready.0;
     assert_eq!(ready["ready"], true);
     assert_eq!(
         (&ready["hostname"], &ready["id_scope"]),
         (&"localhost".into(), &"0ne00EMULATOR".into())
     );
     for address in ["mqtt", "ws", "https", "http"] {
-        let address: std::net::SocketAddr = ready[address].as_str().unwrap().parse().unwrap();
-        assert_ne!(address.port(), 0);
+        assert_ne!(program.ready.address(address).port(), 0);
     }
     let gateway = &ready["gateways"][0];
     assert_eq!(
         (&gateway["device"], &gateway["hostname"]),
         (&"gw".into(), &"gw.local".into())
     );
-    let address: std::net::SocketAddr = gateway["mqtt"].as_str().unwrap().parse().unwrap();
-    assert_ne!(address.port(), 0);
+    assert_ne!(program.ready.gateway(0).port(), 0);
     assert_eq!(ready["state"], state.to_str().unwrap());
     assert!(program.read("ca").starts_with("-----BEGIN CERTIFICATE-----"));
     assert!(program.read("api_token_file").starts_with("SharedAccessSignature sr="));

@@ -6,11 +6,11 @@ use std::process::Stdio;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::Place;
-use crate::common::device::Device;
-use crate::common::people::Party;
-use crate::common::rest::Rest;
 use crate::process::{Program, program};
+use testing::device::Device;
+use testing::emulator::Place;
+use testing::party::Party;
+use testing::rest::Rest;
 
 /// Secrets, which must be in no log: the parts of tokens that open, and the lines of keys.
 fn secrets(state: &std::path::Path, tokens: &[&str]) -> Vec<String> {

@@ -6,10 +6,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER};
-use crate::common::people::Party;
-use crate::common::rest::{self, Rest, encode};
-use crate::common::{Place, config};
+use testing::device::{DPS_FILTER, Device, Hello, REGISTER};
+use testing::emulator::{Place, config};
+use testing::party::Party;
+use testing::rest::{self, Rest, encode};
 
 /// A browser, as far as it matters here.
 struct Visitor {
@@ -21,7 +21,7 @@ struct Visitor {
 impl Visitor {
     fn new(emulator: &Emulator) -> Self {
         Self {
-            client: rest::client(emulator),
+            client: rest::client(emulator, None),
             base: format!("http://{}", emulator.http()),
             cookie: None,
         }
@@ -170,7 +170,7 @@ async fn the_token_lets_in_by_the_form_and_over_tls_the_cookie_is_for_tls_only()
     let emulator = emulator().await;
     let base = format!("https://localhost:{}", emulator.https().port());
     let sign_in = async |token: &str| {
-        let request = rest::client(&emulator).post(format!("{base}/sign-in"));
+        let request = rest::client(&emulator, None).post(format!("{base}/sign-in"));
         let escaped = token.replace('&', "%26").replace('=', "%3D").replace(' ', "+");
         let request = request.header("Content-Type", "application/x-www-form-urlencoded");
         let request = request.header("Sec-Fetch-Site", "same-origin");

@@ -46,21 +46,9 @@ fn everything() -> Vec<(String, Resource)> {
         .collect()
 }
 
-/// A client that asks without TLS only, but can't be made without it.
-fn client() -> reqwest::Client {
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let tls = rustls::ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let builder = reqwest::Client::builder().no_proxy();
-    builder.tls_backend_preconfigured(tls).build().unwrap()
-}
-
 async fn ask(emulator: &Emulator, method: &Method, path: &str, token: Option<&str>) -> reqwest::Response {
     let url = format!("http://{}{path}?{VERSION}", emulator.http_addr().unwrap());
-    let mut request = client().request(method.clone(), url);
+    let mut request = testing::rest::plain_client().request(method.clone(), url);
     if let Some(token) = token {
         request = request.header("Authorization", token);
     }
@@ -151,7 +139,7 @@ async fn no_route_does_for_a_role_what_the_role_may_not() {
 #[tokio::test]
 async fn every_route_answers_bad_requests_in_the_services_shape() {
     let emulator = Emulator::start(Config::default()).await.unwrap();
-    let client = client();
+    let client = testing::rest::plain_client();
     let base = format!("http://{}", emulator.http_addr().unwrap());
     let send = async |method: &Method, path: &str, kind: &str, body: &str| {
         let request = client.request(method.clone(), format!("{base}{path}"));
@@ -281,7 +269,7 @@ async fn plain_http_serves_no_name_that_a_web_page_could_have_given_this_machine
 #[tokio::test]
 async fn a_token_is_shown_once_and_its_like_can_not_be_made() {
     let emulator = Emulator::start(Config::default()).await.unwrap();
-    let client = client();
+    let client = testing::rest::plain_client();
     let url = format!("http://{}/api/apiTokens/ci?{VERSION}", emulator.http_addr().unwrap());
     let put = async |body: Value| {
         let request = client

@@ -7,10 +7,10 @@ use iot_emulator::{Approval, Config, Emulator, Event};
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use serde_json::{Value, json};
 
-use crate::common::device::{Device, Hello};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{config, emulator};
+use testing::device::{Device, Hello};
+use testing::emulator::{config, emulator};
+use testing::party::Party;
+use testing::rest::Rest;
 
 async fn strict(state: Option<&Path>) -> Emulator {
     let config = Config {

@@ -4,10 +4,10 @@ use reqwest::Method;
 use rumqttc::mqttbytes::QoS;
 use serde_json::{Value, json};
 
-use crate::common::device::{Device, Hello};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{Place, emulator, emulator_in};
+use testing::device::{Device, Hello};
+use testing::emulator::{Place, emulator, emulator_in};
+use testing::party::Party;
+use testing::rest::Rest;
 
 const PREVIEW: &str = "api-version=2022-10-31-preview";
 
@@ -406,7 +406,7 @@ async fn the_azure_cli_finds_its_version_the_roles_and_the_failover() {
 #[tokio::test]
 async fn another_services_interface_is_named_before_any_token_is_asked_for() {
     let emulator = emulator().await;
-    let client = crate::common::rest::client(&emulator);
+    let client = testing::rest::client(&emulator, None);
     for (path, words) in [
         ("/devices/t-1/messages/events?api-version=2020-03-13", "IoT Hub itself"),
         ("/twins/t-1?api-version=2020-03-13", "IoT Hub itself"),

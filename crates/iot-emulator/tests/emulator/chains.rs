@@ -7,9 +7,9 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 
-use crate::common::device::{Device, Hello};
-use crate::common::emulator;
-use crate::common::rest::{Rest, encode};
+use testing::device::{Device, Hello};
+use testing::emulator::emulator;
+use testing::rest::{Rest, encode};
 
 const ID: &str = "thermo-1";
 

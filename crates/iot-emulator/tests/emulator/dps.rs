@@ -1,14 +1,15 @@
 //! Registration, packet by packet. The expected topics and bodies are those of
 //! [Communicate with DPS using MQTT](https://learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-dps) and of the SDKs.
 
-use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER, tls};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{config, emulator, event};
 use iot_emulator::{Config, DisconnectReason, Emulator, Event, Service};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet};
 use serde_json::json;
+use testing::device::{DPS_FILTER, Device, Hello, REGISTER};
+use testing::emulator::{config, emulator, event};
+use testing::party::Party;
+use testing::rest::Rest;
+use testing::tls;
 
 fn is_refused(event: &Event, code: u8, words: &str) -> bool {
     matches!(event, Event::Refused { code: given, reason, .. } if *given == code && reason.contains(words))
@@ -118,7 +119,7 @@ async fn an_individual_registers_by_its_self_signed_certificate() {
 async fn tls_is_1_2_and_1_3_by_a_switch() {
     let usual = emulator().await;
     let only_13 = &[&rustls::version::TLS13];
-    let refused = tls(&usual, ("localhost", usual.mqtt_addr()), None, only_13).await;
+    let refused = tls::connect(&usual, ("localhost", usual.mqtt_addr()), None, only_13).await;
     assert!(refused.is_err(), "a client that supports TLS 1.3 only");
     let config = Config {
         tls13: true,

@@ -7,10 +7,9 @@ use iot_emulator::{Config, Emulator, Event, FaultRules};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::common::device::ca;
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{config, event};
+use testing::emulator::{config, event};
+use testing::party::Party;
+use testing::rest::{self, Rest};
 
 const VERSION: &str = "api-version=2021-06-01";
 
@@ -22,20 +21,7 @@ struct Client {
 
 impl Client {
     fn new(emulator: &Emulator, port: u16, party: Option<&Party>) -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(ca(emulator)).unwrap();
-        let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let tls = match party {
-            Some(party) => tls.with_client_auth_cert(party.chain(), party.key()).unwrap(),
-            None => tls.with_no_client_auth(),
-        };
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .build()
-            .unwrap();
+        let http = rest::client(emulator, party);
         let base = format!("https://localhost:{port}");
         Self { http, base }
     }

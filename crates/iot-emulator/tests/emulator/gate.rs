@@ -10,10 +10,11 @@ use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet, PubAck};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{config, event};
+use testing::device::{DPS_FILTER, Device, Hello, REGISTER};
+use testing::emulator::{config, event};
+use testing::party::Party;
+use testing::rest::Rest;
+use testing::soon;
 
 const EVENTS: &str = "devices/t-1/messages/events/";
 const TWIN_RESPONSES: &str = "$iothub/twin/res/#";
@@ -45,9 +46,7 @@ async fn struck(emulator: &Emulator, phase: Phase, verdict: &'static str) {
         verdict,
     };
     let found = emulator.journal().wait_for(0, |entry| entry.event == expected);
-    tokio::time::timeout(Duration::from_secs(10), found)
-        .await
-        .expect("the rule is in the journal");
+    soon("the rule in the journal", found).await;
     assert!(emulator.stats().faults >= 1);
 }
 

@@ -7,10 +7,11 @@ use reqwest::{Method, StatusCode};
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use serde_json::json;
 
-use crate::common::device::{Device, Hello, tls};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{config, event};
+use testing::device::{Device, Hello};
+use testing::emulator::{config, event};
+use testing::party::Party;
+use testing::rest::Rest;
+use testing::tls;
 
 const NAME: &str = "gw.local";
 
@@ -43,7 +44,9 @@ async fn make_child(rest: &Rest, child: &str) {
 /// Sends CONNECT through the gateway.
 async fn greet(emulator: &Emulator, party: Option<&Party>, hello: Hello) -> (Device, u8) {
     let way = (NAME, emulator.gateways()[0].mqtt);
-    let line = tls(emulator, way, party, rustls::DEFAULT_VERSIONS).await.unwrap();
+    let line = tls::connect(emulator, way, party, rustls::DEFAULT_VERSIONS)
+        .await
+        .unwrap();
     let (_, connection) = line.get_ref();
     let shown = connection.peer_certificates().unwrap().len();
     assert_eq!(shown, 2, "the server's certificate and that of its Edge CA");
@@ -419,7 +422,7 @@ async fn a_client_that_names_no_server_is_noted_and_refused_only_where_that_is_a
         let party = root.leaf("t-1");
         // There is no SNI for an address.
         let way = ("127.0.0.1", emulator.mqtt_addr());
-        let line = tls(&emulator, way, Some(&party), rustls::DEFAULT_VERSIONS)
+        let line = tls::connect(&emulator, way, Some(&party), rustls::DEFAULT_VERSIONS)
             .await
             .unwrap();
         let mut device = Device::over(line);

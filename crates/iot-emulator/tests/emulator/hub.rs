@@ -7,10 +7,10 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet, PubAck, Publish, Subscribe};
 use serde_json::{Value, json};
 
-use crate::common::device::{Device, Hello};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{emulator, event};
+use testing::device::{Device, Hello};
+use testing::emulator::{emulator, event};
+use testing::party::Party;
+use testing::rest::Rest;
 
 const TWIN_RESPONSES: &str = "$iothub/twin/res/#";
 const DESIRED: &str = "$iothub/twin/PATCH/properties/desired/#";

@@ -14,10 +14,10 @@ use rumqttc::mqttbytes::v4::ConnectReturnCode::{NotAuthorized, Success};
 use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
 
-use crate::common::device::{Device, Hello, ca};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{config, event};
+use testing::device::{Device, Hello};
+use testing::emulator::{config, event};
+use testing::party::Party;
+use testing::rest::Rest;
 
 const A: &str = "hub-a.localhost";
 const B: &str = "hub-b.localhost";
@@ -118,13 +118,7 @@ async fn devices_are_spread_evenly_and_a_hub_takes_only_its_own() {
 #[tokio::test]
 async fn every_hub_is_in_the_server_certificate() {
     let emulator = with_hubs(&[A, B], Reprovision::Migrate, None).await;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(ca(&emulator)).unwrap();
-    let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = testing::tls::client(&emulator, None, rustls::DEFAULT_VERSIONS);
     let tls = tokio_rustls::TlsConnector::from(Arc::new(tls));
     for (name, fits) in [(A, true), (B, true), ("localhost", true), ("hub-c.localhost", false)] {
         let tcp = tokio::net::TcpStream::connect(emulator.mqtt_addr()).await.unwrap();

@@ -8,10 +8,10 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 
-use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER};
-use crate::common::people::Party;
-use crate::common::rest::{Rest, encode};
-use crate::common::{Place, emulator, event};
+use testing::device::{DPS_FILTER, Device, Hello, REGISTER};
+use testing::emulator::{Place, emulator, event};
+use testing::party::Party;
+use testing::rest::{Rest, encode};
 
 const PRIMARY: &str = "enrollmentGroups/g/certificates/primary";
 
@@ -197,7 +197,7 @@ async fn the_state_folder_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("deep/state");
-    let emulator = crate::common::emulator_in(&state).await;
+    let emulator = testing::emulator::emulator_in(&state).await;
     Rest::new(&emulator).enroll_group("g", &Party::root("root")).await;
     emulator.shutdown().await;
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -217,7 +217,7 @@ async fn the_state_folder_is_its_owners_alone() {
 #[tokio::test]
 async fn a_token_that_was_handed_out_outlives_a_restart_and_one_that_was_taken_back_does_not() {
     let folder = tempfile::tempdir().unwrap();
-    let emulator = crate::common::emulator_in(folder.path()).await;
+    let emulator = testing::emulator::emulator_in(folder.path()).await;
     let rest = Rest::new(&emulator);
     let mut tokens = Vec::new();
     for id in ["kept", "gone"] {
@@ -227,7 +227,7 @@ async fn a_token_that_was_handed_out_outlives_a_restart_and_one_that_was_taken_b
     }
     assert_eq!(rest.delete("apiTokens/gone").await, 204);
     emulator.shutdown().await;
-    let emulator = crate::common::emulator_in(folder.path()).await;
+    let emulator = testing::emulator::emulator_in(folder.path()).await;
     for (token, status) in tokens.iter().zip([200, 401]) {
         let rest = Rest::new(&emulator).with_token(token);
         assert_eq!(rest.get("devices").await.0, status);

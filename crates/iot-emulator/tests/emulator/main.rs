@@ -8,7 +8,6 @@
 mod approval;
 mod central;
 mod chains;
-mod common;
 mod dps;
 mod dps_https;
 mod gate;

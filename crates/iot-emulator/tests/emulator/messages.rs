@@ -7,10 +7,10 @@ use iot_emulator::{Emulator, Event};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::device::{Device, Hello};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{emulator, emulator_in, event};
+use testing::device::{Device, Hello};
+use testing::emulator::{emulator, emulator_in, event};
+use testing::party::Party;
+use testing::rest::Rest;
 
 const MESSAGES: &str = "devices/t-1/messages/devicebound/#";
 const LONG_AGO: &str = "2020-01-01T00:00:00Z";

@@ -4,10 +4,10 @@ use iot_emulator::{Config, Emulator, StartError};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::common::device::{Device, Hello};
-use crate::common::emulator;
-use crate::common::people::Party;
-use crate::common::rest::{Rest, encode};
+use testing::device::{Device, Hello};
+use testing::emulator::emulator;
+use testing::party::Party;
+use testing::rest::{Rest, encode};
 
 #[tokio::test]
 async fn a_group_is_made_verified_and_lets_its_devices_in() {

@@ -5,10 +5,10 @@ use reqwest::Method;
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use serde_json::{Value, json};
 
-use crate::common::device::{Device, Hello};
-use crate::common::people::Party;
-use crate::common::rest::{Rest, encode};
-use crate::common::{emulator_in, event};
+use testing::device::{Device, Hello};
+use testing::emulator::{emulator_in, event};
+use testing::party::Party;
+use testing::rest::{Rest, encode};
 
 const MESSAGES: &str = "devices/t-1/messages/devicebound/#";
 const TWIN: &str = "$iothub/twin/res/#";

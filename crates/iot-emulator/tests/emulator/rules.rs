@@ -11,10 +11,10 @@ use rumqttc::mqttbytes::v4::{Packet, Subscribe, SubscribeReasonCode, Unsubscribe
 use rumqttc::mqttbytes::{Protocol, QoS};
 use serde_json::{Value, json};
 
-use crate::common::device::{DPS_FILTER, Device, Hello, REGISTER};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{emulator, event};
+use testing::device::{DPS_FILTER, Device, Hello, REGISTER};
+use testing::emulator::{emulator, event};
+use testing::party::Party;
+use testing::rest::Rest;
 
 const METHODS: &str = "$iothub/methods/POST/#";
 const TWIN_RESPONSES: &str = "$iothub/twin/res/#";

@@ -1,7 +1,5 @@
 //! MQTT over WebSocket: the same services, the same certificates, and no more patience with clients that get it wrong.
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use iot_emulator::{Config, DisconnectReason, Emulator, Event, Service};
@@ -17,10 +15,11 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::common::device::{Device, Hello, tls};
-use crate::common::people::Party;
-use crate::common::rest::Rest;
-use crate::common::{config, event};
+use testing::device::{Device, Hello};
+use testing::emulator::{config, event};
+use testing::party::Party;
+use testing::rest::Rest;
+use testing::{PATIENCE, soon, tls};
 
 type Frames = WebSocketStream<TlsStream<TcpStream>>;
 
@@ -33,7 +32,7 @@ async fn emulator() -> Emulator {
 
 async fn line(emulator: &Emulator, party: Option<&Party>) -> TlsStream<TcpStream> {
     let address = emulator.ws_addr().unwrap();
-    tls(emulator, ("localhost", address), party, rustls::DEFAULT_VERSIONS)
+    tls::connect(emulator, ("localhost", address), party, rustls::DEFAULT_VERSIONS)
         .await
         .unwrap()
 }
@@ -73,8 +72,7 @@ async fn carry(mut frames: Frames, mut bytes: DuplexStream) {
 }
 
 async fn next(frames: &mut Frames) -> Option<Message> {
-    let next = tokio::time::timeout(Duration::from_secs(10), frames.next()).await;
-    next.expect("something comes").transpose().unwrap()
+    soon("a message", frames.next()).await.transpose().unwrap()
 }
 
 /// What a request that is no WebSocket's gets.
@@ -82,8 +80,9 @@ async fn ask(emulator: &Emulator, request: &str) -> String {
     let mut line = line(emulator, None).await;
     line.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    let read = tokio::time::timeout(Duration::from_secs(10), line.read_to_string(&mut answer)).await;
-    read.expect("the server ends the connection").unwrap();
+    soon("the end of the connection", line.read_to_string(&mut answer))
+        .await
+        .unwrap();
     answer
 }
 
@@ -92,7 +91,7 @@ async fn dropped(emulator: &Emulator, words: &str) {
         0,
         |entry| matches!(&entry.event, Event::Dropped { reason } if reason.contains(words)),
     );
-    if tokio::time::timeout(Duration::from_secs(10), found).await.is_err() {
+    if tokio::time::timeout(PATIENCE, found).await.is_err() {
         panic!("no `{words}` in {:#?}", emulator.journal().since(0));
     }
 }

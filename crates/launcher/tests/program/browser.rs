@@ -5,18 +5,15 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testing::PATIENCE;
+use testing::rest::plain_client;
 use tokio::runtime::Runtime;
-
-/// Longer than anything takes on a busy machine; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// As often may a page lead to another one while it is looked at.
 const NAVIGATIONS: usize = 5;
@@ -52,7 +49,7 @@ impl Browser {
         let profile = TempDir::new().unwrap();
         let mut browser = Self {
             runtime: Runtime::new().unwrap(),
-            client: client(),
+            client: plain_client(),
             driver,
             _stdout: stdout,
             session: format!("http://127.0.0.1:{port}/session"),
@@ -217,16 +214,4 @@ fn port(stdout: &mut BufReader<ChildStdout>) -> u16 {
         port.trim_end_matches('.').parse().ok()
     });
     port.expect("chromedriver says its port")
-}
-
-/// Without TLS in fact: the driver is on this machine.
-fn client() -> reqwest::Client {
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let tls = ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    let client = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls);
-    client.build().unwrap()
 }

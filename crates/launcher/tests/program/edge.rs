@@ -12,8 +12,9 @@ use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::certificate::load::Identity;
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
 use serde_json::Value;
+use testing::emulator::Place;
 
-use crate::support::{EMULATOR, Finished, Fleet, LONG, Running, SHORT};
+use crate::support::{EMULATOR, Finished, Fleet, LONG, Running, SHORT, central, dps};
 
 const CHILDREN: [&str; 4] = ["down-0001", "down-0002", "down-lab", "other-0001"];
 
@@ -154,7 +155,7 @@ struct Service {
     http: String,
     central: String,
     dps: String,
-    gateways: String,
+    gateways: u16,
 }
 
 fn service(fleet: &Fleet) -> Service {
@@ -174,22 +175,13 @@ fn service(fleet: &Fleet) -> Service {
         arguments.push(format!("--edge-ca={device}=certs/edge/gateways/edge/0001/{device}"));
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut running = fleet.start_service(&arguments);
-    let ready: Value = serde_json::from_str(&running.wait_for("ready")).unwrap();
-    let port = |address: &Value| address.as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
-    let dps = format!(
-        "dps_endpoint = \"localhost\"\nport = {}\nca = \"emulator/ca_cert.pem\"",
-        port(&ready["mqtt"])
-    );
+    let (running, ready) = fleet.start_emulator(&arguments);
     Service {
         running,
-        http: ready["http"].as_str().unwrap().to_owned(),
-        central: format!(
-            "kind = \"iot-central\"\napp = \"https://localhost:{}\"\napi_token = {{ file = \"emulator/api_token\" }}\n{dps}",
-            port(&ready["https"])
-        ),
-        dps: format!("kind = \"dps\"\nid_scope = {}\n{dps}", ready["id_scope"]),
-        gateways: port(&ready["gateways"][0]["mqtt"]),
+        http: ready.http().to_string(),
+        central: central(&ready),
+        dps: format!("kind = \"dps\"\nid_scope = {}\n{}", ready.0["id_scope"], dps(&ready)),
+        gateways: ready.gateway(0).port(),
     }
 }
 

@@ -3,8 +3,10 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use testing::emulator::Place;
+use testing::rest::plain_client;
 
-use crate::support::{EMULATOR, Fleet, Running, SHORT, manifest};
+use crate::support::{EMULATOR, Fleet, Running, SHORT, central, dps, manifest};
 
 const RUNNING: &[&str] = &[
     "emulator",
@@ -29,21 +31,16 @@ struct World {
 impl World {
     fn new() -> Self {
         let fleet = Fleet::new("");
-        let mut emulator = fleet.start_service(RUNNING);
-        let ready: Value = serde_json::from_str(&emulator.wait_for("\"ready\":true")).unwrap();
-        let port = |name: &str| ready[name].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
+        let (emulator, ready) = fleet.start_emulator(RUNNING);
+        let central = format!("{}\nconnect_host = \"localhost\"", central(&ready));
         let dps = format!(
-            "ca = \"emulator/ca_cert.pem\"\ndps_endpoint = \"localhost\"\nport = {}\nconnect_host = \"localhost\"",
-            port("mqtt")
+            "kind = \"dps\"\nid_scope = {}\n{}\nconnect_host = \"localhost\"",
+            ready.0["id_scope"],
+            dps(&ready)
         );
-        let central = format!(
-            "kind = \"iot-central\"\napp = \"https://localhost:{}\"\napi_token = {{ file = \"emulator/api_token\" }}\n{dps}",
-            port("https")
-        );
-        let dps = format!("kind = \"dps\"\nid_scope = {}\n{dps}", ready["id_scope"]);
         std::fs::write(fleet.path("fleet.toml"), manifest(&central, SHORT)).unwrap();
         std::fs::write(fleet.path("dps.toml"), manifest(&dps, SHORT)).unwrap();
-        let http = format!("http://127.0.0.1:{}", port("http"));
+        let http = format!("http://{}", ready.http());
         let runtime = tokio::runtime::Runtime::new().unwrap();
         Self {
             fleet,
@@ -57,19 +54,10 @@ impl World {
     fn rest(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let token = std::fs::read_to_string(self.fleet.path("emulator/api_token")).unwrap();
         self.runtime.block_on(async {
-            let provider = rustls::crypto::aws_lc_rs::default_provider();
-            let tls = rustls::ClientConfig::builder_with_provider(provider.into())
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_root_certificates(rustls::RootCertStore::empty())
-                .with_no_client_auth();
-            let client = reqwest::Client::builder()
-                .no_proxy()
-                .tls_backend_preconfigured(tls)
-                .build()
-                .unwrap();
             let url = format!("{}/api{path}?api-version=2022-07-31", self.http);
-            let mut request = client.request(method, url).header("authorization", token.trim());
+            let mut request = plain_client()
+                .request(method, url)
+                .header("authorization", token.trim());
             if let Some(body) = body {
                 request = request.json(&body);
             }

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{EMULATOR, Fleet, LONG, Running, SHORT, failures, manifest, signal};
+use crate::support::{EMULATOR, Fleet, LONG, Running, SHORT, central, failures, manifest, signal};
 
 /// A fleet whose emulator obeys `rules`.
 fn with_rules(rules: &str, stages: &str) -> Fleet {
@@ -147,7 +147,7 @@ fn a_death_tells_what_it_took_along_in_summary_and_report() {
 
 /// An emulator on its own, and a target table for it.
 pub(crate) fn emulator(fleet: &Fleet) -> (Running, String) {
-    let mut emulator = fleet.start_service(&[
+    let (emulator, ready) = fleet.start_emulator(&[
         "emulator",
         "--mqtt=127.0.0.1:0",
         "--https=127.0.0.1:0",
@@ -155,15 +155,7 @@ pub(crate) fn emulator(fleet: &Fleet) -> (Running, String) {
         "--dps-retry-after=1",
         "--state=emulator",
     ]);
-    let ready: Value = serde_json::from_str(&emulator.wait_for("ready")).unwrap();
-    let port = |service: &str| ready[service].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
-    let target = format!(
-        "kind = \"iot-central\"\napp = \"https://localhost:{}\"\napi_token = {{ file = \"emulator/api_token\" }}\n\
-         dps_endpoint = \"localhost\"\nport = {}\nca = \"emulator/ca_cert.pem\"",
-        port("https"),
-        port("mqtt")
-    );
-    (emulator, target)
+    (emulator, central(&ready))
 }
 
 #[test]

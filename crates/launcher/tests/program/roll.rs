@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{EMULATOR, Finished, Fleet, LONG, Running};
+use crate::support::{EMULATOR, Finished, Fleet, LONG, Running, central};
 
 /// Ten devices of a group and three of their own, which report often.
 fn manifest(more: &str) -> String {
@@ -373,7 +373,7 @@ action = "disconnect"
 #[test]
 fn without_a_run_an_expiry_is_made_ready_and_finished_later_and_a_breach_is_dealt_with_at_once() {
     let fleet = Fleet::new("");
-    let mut emulator = fleet.start_service(&[
+    let (mut emulator, ready) = fleet.start_emulator(&[
         "emulator",
         "--mqtt=127.0.0.1:0",
         "--https=127.0.0.1:0",
@@ -381,14 +381,7 @@ fn without_a_run_an_expiry_is_made_ready_and_finished_later_and_a_breach_is_deal
         "--dps-retry-after=1",
         "--state=emulator",
     ]);
-    let ready: Value = serde_json::from_str(&emulator.wait_for("ready")).unwrap();
-    let port = |service: &str| ready[service].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
-    let central = format!(
-        "kind = \"iot-central\"\napp = \"https://localhost:{}\"\napi_token = {{ file = \"emulator/api_token\" }}\n\
-         dps_endpoint = \"localhost\"\nport = {}\nca = \"emulator/ca_cert.pem\"",
-        port("https"),
-        port("mqtt")
-    );
+    let central = central(&ready);
     let stages = format!("[load]\nregister_rate = \"50/s\"\nstages = [{LONG}]\n");
     std::fs::write(fleet.path("fleet.toml"), manifest(&stages).replace(EMULATOR, &central)).unwrap();
     fleet.fleet(&["run", "fleet.toml", "--duration=3s"]).expect(0);

@@ -1,29 +1,16 @@
 //! The real `fleet` program in a folder of its own.
 
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
-
-/// Longer than anything takes on a busy machine; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+use testing::emulator::{Place, Ready};
+use testing::process;
+pub(crate) use testing::process::{Running, signal};
 
 /// A folder with a manifest.
 pub(crate) struct Fleet {
     folder: TempDir,
-}
-
-/// A program that is running, and what it has said on stderr or stdout.
-pub(crate) struct Running {
-    child: Child,
-    lines: Receiver<String>,
-    heard: Vec<String>,
 }
 
 /// Six devices, soon online, reporting often. `target` is the table's content, `stages` that of the list.
@@ -55,6 +42,21 @@ stages = [{stages}]
 pub(crate) const EMULATOR: &str = "kind = \"emulator\"";
 pub(crate) const SHORT: &str = r#""100%@1s", "100%@2s", "0%@500ms""#;
 pub(crate) const LONG: &str = r#""100%@1s", "100%@5m""#;
+
+/// A target that is this emulator, which has its state in `emulator`, by way of IoT Central's REST API.
+pub(crate) fn central(ready: &Ready) -> String {
+    format!(
+        "kind = \"iot-central\"\napp = \"https://localhost:{}\"\napi_token = {{ file = \"emulator/api_token\" }}\n{}",
+        ready.https().port(),
+        dps(ready)
+    )
+}
+
+/// The part of it that devices need.
+pub(crate) fn dps(ready: &Ready) -> String {
+    let port = ready.mqtt().port();
+    format!("dps_endpoint = \"localhost\"\nport = {port}\nca = \"emulator/ca_cert.pem\"")
+}
 
 /// How often an operation failed in a report: for one reason, or for any.
 pub(crate) fn failures(report: &serde_json::Value, operation: &str, reason: Option<&str>) -> u64 {
@@ -97,14 +99,14 @@ impl Fleet {
 
     /// Starts the program; its stdout can be listened to.
     pub(crate) fn start_service(&self, arguments: &[&str]) -> Running {
-        let mut child = self
-            .command(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().unwrap();
-        Running::listen(child, stdout)
+        Running::spawn_service(self.command(arguments))
+    }
+
+    /// Starts an emulator, and reads where it listens.
+    pub(crate) fn start_emulator(&self, arguments: &[&str]) -> (Running, Ready) {
+        let mut emulator = self.start_service(arguments);
+        let ready = Ready::parse(&emulator.wait_for("\"ready\":true"));
+        (emulator, ready)
     }
 
     pub(crate) fn report(&self) -> serde_json::Value {
@@ -113,7 +115,7 @@ impl Fleet {
 
     /// The processes that were started with a path of this folder, except the one that the test itself has started.
     pub(crate) fn processes(&self) -> Vec<(i32, String)> {
-        processes_of(self.folder.path())
+        process::with_argument(self.folder.path())
     }
 
     /// The process whose arguments hold `words`.
@@ -126,7 +128,7 @@ impl Fleet {
     /// Waits until no process of this folder is left.
     pub(crate) fn wait_until_nothing_runs(&self) {
         while let Some((pid, arguments)) = self.processes().pop() {
-            assert!(ends(pid), "still running: {arguments}");
+            assert!(process::ends(pid), "still running: {arguments}");
         }
     }
 
@@ -139,130 +141,6 @@ impl Fleet {
         names.sort();
         names
     }
-}
-
-fn processes_of(folder: &Path) -> Vec<(i32, String)> {
-    let folder = folder.to_str().unwrap();
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        // A process may end while we look at it.
-        let Ok(arguments) = std::fs::read(entry.path().join("cmdline")) else {
-            continue;
-        };
-        let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
-        if arguments.contains(folder) {
-            found.push((pid, arguments));
-        }
-    }
-    found
-}
-
-impl Running {
-    /// Starts a program; its stderr can be listened to.
-    pub(crate) fn spawn(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = child.stderr.take().unwrap();
-        Self::listen(child, stderr)
-    }
-
-    /// Starts a program whose stdout goes into a file; its stderr can be listened to.
-    pub(crate) fn spawn_into(command: &mut Command, stdout: std::fs::File) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stderr = child.stderr.take().unwrap();
-        Self::listen(child, stderr)
-    }
-
-    /// Waits for its end, which has to come by itself.
-    pub(crate) fn end_in_time(mut self) -> (Option<i32>, String) {
-        if !ends(i32::try_from(self.child.id()).unwrap()) {
-            self.heard.extend(self.lines.try_iter());
-            panic!("still running; it said {:#?}", self.heard);
-        }
-        self.end()
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn listen(child: Child, output: impl Read + Send + 'static) -> Self {
-        let (heard, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines() {
-                let Ok(line) = line else { break };
-                if heard.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Self {
-            child,
-            lines,
-            heard: Vec::new(),
-        }
-    }
-
-    /// Waits until it says a line with `words` in it.
-    pub(crate) fn wait_for(&mut self, words: &str) -> String {
-        loop {
-            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
-                panic!("`{words}` was never said; it said {:#?}", self.heard);
-            };
-            self.heard.push(line.clone());
-            if line.contains(words) {
-                return line;
-            }
-        }
-    }
-
-    pub(crate) fn interrupt(&self) {
-        signal(i32::try_from(self.child.id()).unwrap(), Signal::INT);
-    }
-
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Waits for its end: the exit code and all that it said.
-    pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        let status = self.child.wait().unwrap();
-        self.heard.extend(self.lines.iter());
-        (status.code(), self.heard.join("\n"))
-    }
-}
-
-/// A test that fails leaves no program behind.
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Waits for the end of a process, which need not be a child. Whether it has come.
-fn ends(pid: i32) -> bool {
-    let process = match pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) {
-        Ok(process) => process,
-        Err(Errno::SRCH) => return true,
-        Err(error) => panic!("process {pid} can't be watched: {error}"),
-    };
-    let patience = Timespec::try_from(PATIENCE).unwrap();
-    poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap() > 0
-}
-
-pub(crate) fn signal(pid: i32, signal: Signal) {
-    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
 /// A program that has ended.

@@ -4,8 +4,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A party with a certificate, its key, and the certificates above it.
-pub(crate) struct Party {
-    pub(crate) pem: String,
+pub struct Party {
+    pub pem: String,
     der: CertificateDer<'static>,
     key_der: Vec<u8>,
     issuer: Issuer<'static, KeyPair>,
@@ -14,32 +14,32 @@ pub(crate) struct Party {
 
 impl Party {
     /// A self-signed certificate authority.
-    pub(crate) fn root(name: &str) -> Self {
+    pub fn root(name: &str) -> Self {
         Self::make(name, true, 2040, None)
     }
 
     /// A certificate authority that is no longer valid.
-    pub(crate) fn expired_root(name: &str) -> Self {
+    pub fn expired_root(name: &str) -> Self {
         Self::make(name, true, 2021, None)
     }
 
     /// A self-signed leaf, for an individual enrollment.
-    pub(crate) fn self_signed(name: &str) -> Self {
+    pub fn self_signed(name: &str) -> Self {
         Self::make(name, false, 2040, None)
     }
 
     /// A certificate authority below this one.
-    pub(crate) fn intermediate(&self, name: &str) -> Self {
+    pub fn intermediate(&self, name: &str) -> Self {
         Self::make(name, true, 2040, Some(self))
     }
 
     /// A leaf below this authority.
-    pub(crate) fn leaf(&self, name: &str) -> Self {
+    pub fn leaf(&self, name: &str) -> Self {
         Self::make(name, false, 2040, Some(self))
     }
 
     /// A leaf that is no longer valid.
-    pub(crate) fn expired_leaf(&self, name: &str) -> Self {
+    pub fn expired_leaf(&self, name: &str) -> Self {
         Self::make(name, false, 2021, Some(self))
     }
 
@@ -68,13 +68,13 @@ impl Party {
     }
 
     /// The certificate and all above it.
-    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
         std::iter::once(self.der.clone())
             .chain(self.above.iter().cloned())
             .collect()
     }
 
-    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
+    pub fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key_der.clone()))
     }
 }
