@@ -78,7 +78,7 @@ mod tests {
             time: other,
             not_before: clock,
         };
-        for (error, said) in [
+        for (error, expected) in [
             (
                 Error::InvalidCertificate(expired),
                 Some(
@@ -100,7 +100,7 @@ mod tests {
             (Error::InvalidCertificate(CertificateError::UnknownIssuer), None),
             (Error::AlertReceived(AlertDescription::UnknownCA), None),
         ] {
-            assert_eq!(words(&TlsFailure::Tls(error), now).as_deref(), said);
+            assert_eq!(words(&TlsFailure::Tls(error), now).as_deref(), expected);
         }
     }
 
@@ -115,7 +115,7 @@ mod tests {
         let leaf = load::certificates_in(made.cert_pem().as_bytes(), "dps")
             .unwrap()
             .remove(0);
-        let said = |error| {
+        let words_of = |error| {
             let error = Error::InvalidCertificate(error);
             words(
                 &TlsFailure::Dates {
@@ -129,21 +129,21 @@ mod tests {
         let expired = |not_after| CertificateError::ExpiredContext { time: clock, not_after };
         let early = |time, not_before| CertificateError::NotValidYetContext { time, not_before };
         assert_eq!(
-            said(expired(of(to))),
+            words_of(expired(of(to))),
             format!(
                 "the server's certificate expired on {to}; it was valid from {from}, and this machine's clock says \
                  2026-11-27T18:00:00Z"
             )
         );
         assert_eq!(
-            said(early(at(1_000_000_000), of(from))),
+            words_of(early(at(1_000_000_000), of(from))),
             format!(
                 "the server's certificate is not valid before {from}; it is valid until {to}, and this machine's clock says \
                  2001-09-09T01:46:40Z"
             )
         );
         assert_eq!(
-            said(expired(at(1_000_000_000))),
+            words_of(expired(at(1_000_000_000))),
             "a CA above the server's certificate expired on 2001-09-09T01:46:40Z; this machine's clock says \
              2026-11-27T18:00:00Z"
         );

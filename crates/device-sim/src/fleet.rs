@@ -233,7 +233,7 @@ impl Fleet {
                     .count_reason(outcome.group, counter::DEVICES_FAILED, reason);
             }
         }
-        reporting.say();
+        reporting.report();
         context.send(Line::End { reason });
         reason
     }
@@ -372,11 +372,11 @@ impl Reporting {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            self.say();
+            self.report();
         }
     }
 
-    fn say(&mut self) {
+    fn report(&mut self) {
         let t = self.begun.elapsed().as_secs_f64();
         let mut stats = self.context.metrics.stats(self.seq, t, &mut self.encoder);
         stats.process = Some(ProcessStats {

@@ -117,8 +117,8 @@ impl Metrics {
     pub fn new(plan: impl IntoIterator<Item = (String, u64)>) -> Self {
         let mut groups: Vec<GroupFigures> = Vec::new();
         let figures_of = plan.into_iter().map(|(name, devices)| {
-            let known = groups.iter().position(|group| group.name == name);
-            let index = known.unwrap_or_else(|| {
+            let found = groups.iter().position(|group| group.name == name);
+            let index = found.unwrap_or_else(|| {
                 groups.push(GroupFigures::new(name));
                 groups.len() - 1
             });
@@ -185,8 +185,8 @@ impl Metrics {
             oldest_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
         };
         let mut unfinished = held(&self.of(group).unfinished);
-        let known = unfinished.entry(phase).or_default();
-        *known = known.and(one);
+        let found = unfinished.entry(phase).or_default();
+        *found = found.and(one);
     }
 
     /// The figures now. Histograms start again from nothing.

@@ -361,7 +361,7 @@ mod tests {
             super::plan(&both, Some(text), Some("a"), now()).unwrap().groups[0].hub,
             None
         );
-        let said = args(&[
+        let given = args(&[
             "--cert",
             "c.pem",
             "--id-scope",
@@ -370,7 +370,7 @@ mod tests {
             "CONNECTIONSTRING",
         ]);
         assert!(
-            super::plan(&said, Some(text), Some("a"), now()).unwrap().groups[0]
+            super::plan(&given, Some(text), Some("a"), now()).unwrap().groups[0]
                 .hub
                 .is_some()
         );

@@ -29,7 +29,7 @@ impl Usage {
         }
     }
 
-    /// The usage now, for the line of this number. What the system does not say is 0.
+    /// The usage now, for the line of this number. What the system does not report is 0.
     pub(crate) fn sample(&mut self, seq: u64) -> ProcessStats {
         let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
         self.system

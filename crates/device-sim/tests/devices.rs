@@ -433,7 +433,7 @@ async fn control_lines_reach_the_devices_that_they_mean() {
     let leaf = world.path().join("certs/thermostats/leaves/0001/thermo-1_key.pem");
     std::fs::rename(&leaf, leaf.with_extension("away")).unwrap();
     running.control(r#"{"id":6,"do":"reregister","devices":["thermo-1"]}"#);
-    let stays = running.line("thermo-1 to say what is wrong", |line| match line {
+    let stays = running.line("thermo-1 to report what is wrong", |line| match line {
         Line::Device(device) if device.id == "thermo-1" => Some(device),
         _ => None,
     });

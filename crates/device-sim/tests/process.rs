@@ -231,7 +231,7 @@ async fn too_few_file_handles_are_refused_before_a_device_starts() {
     assert!(words.contains("ulimit -n"), "{words}");
 }
 
-/// A device by environment, as the how-to starts it; everything else that the machine's environment says is left out.
+/// A device by environment, as the how-to starts it; everything else of the machine's environment is left out.
 fn single(world: &World, variables: &[(&str, String)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_device-sim"));
     let port = world.emulator.mqtt_addr().port().to_string();
@@ -249,22 +249,22 @@ fn single(world: &World, variables: &[(&str, String)]) -> Command {
     command
 }
 
-/// Starts it, waits until a message is acknowledged, stops it with Ctrl-C and returns what it said.
+/// Starts it, waits until a message is acknowledged, stops it with Ctrl-C and returns what it printed.
 #[cfg(unix)]
 async fn watched(mut command: Command) -> String {
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut said = String::new();
+    let mut printed = String::new();
     while let Some(line) = soon("a line of the log", lines.next_line()).await.unwrap() {
-        said.push_str(&line);
-        said.push('\n');
+        printed.push_str(&line);
+        printed.push('\n');
         if line.contains(" acknowledged after ") && child.id().is_some() {
             let pid = rustix::process::Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
             rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         }
     }
-    assert!(soon("the exit", child.wait()).await.unwrap().success(), "{said}");
-    said
+    assert!(soon("the exit", child.wait()).await.unwrap().success(), "{printed}");
+    printed
 }
 
 #[cfg(unix)]
@@ -289,8 +289,8 @@ async fn a_single_device_by_environment_reports_what_it_does_until_ctrl_c() {
         ("IOTHUB_DEVICE_DPS_ENDPOINT", "localhost".to_owned()),
         ("IOTHUB_DEVICE_DPS_ID_SCOPE", world.emulator.id_scope().to_string()),
     ]);
-    // The registration id is not said: the certificate's common name is.
-    let said = watched(single(&world, &dps)).await;
+    // The registration id is not given: the certificate's common name is.
+    let printed = watched(single(&world, &dps)).await;
     for words in [
         "registers with localhost",
         "registered",
@@ -298,14 +298,17 @@ async fn a_single_device_by_environment_reports_what_it_does_until_ctrl_c() {
         "telemetry {\"temperature\":",
         "stopped: ",
     ] {
-        assert!(said.contains(words), "{words} in {said}");
+        assert!(printed.contains(words), "{words} in {printed}");
     }
 
     let mut string = certificate.to_vec();
     let text = "HostName=localhost;DeviceId=thermo-1;x509=true;GatewayHostName=127.0.0.1";
     string.push(("IOTHUB_DEVICE_CONNECTION_STRING", text.to_owned()));
-    let said = watched(single(&world, &string)).await;
-    assert!(said.contains("online") && !said.contains("registers with"), "{said}");
+    let printed = watched(single(&world, &string)).await;
+    assert!(
+        printed.contains("online") && !printed.contains("registers with"),
+        "{printed}"
+    );
     assert_eq!(world.emulator.stats().registrations, 1);
 }
 
@@ -346,11 +349,11 @@ async fn a_single_device_takes_a_pfx_file_with_its_password() {
     let refused = soon("the exit", single(&world, &variables("5678")).output())
         .await
         .unwrap();
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(2), "{said}");
+    let printed = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{printed}");
     assert!(
-        said.contains("thermo-1.pfx") && said.contains("password") && !said.contains("5678"),
-        "{said}"
+        printed.contains("thermo-1.pfx") && printed.contains("password") && !printed.contains("5678"),
+        "{printed}"
     );
 }
 
@@ -359,26 +362,26 @@ async fn a_single_device_reports_everything_that_is_missing_at_once() {
     let world = World::new().await;
     let refused = soon("the exit", single(&world, &[]).output()).await.unwrap();
     assert_eq!(refused.status.code(), Some(2));
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(said.lines().count(), 3, "{said}");
+    let printed = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(printed.lines().count(), 3, "{printed}");
     assert!(
-        said.contains("IOTHUB_DEVICE_X509_CERT") && said.contains("IOTHUB_DEVICE_DPS_ID_SCOPE"),
-        "{said}"
+        printed.contains("IOTHUB_DEVICE_X509_CERT") && printed.contains("IOTHUB_DEVICE_DPS_ID_SCOPE"),
+        "{printed}"
     );
 }
 
-/// What a single device says until a line with `words`; then it is ended.
-async fn said_until(mut command: Command, words: &str) -> String {
+/// What a single device prints until a line with `words`; then it is ended.
+async fn printed_until(mut command: Command, words: &str) -> String {
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut said = String::new();
-    while !said.contains(words) {
+    let mut printed = String::new();
+    while !printed.contains(words) {
         let line = soon("a line of the log", lines.next_line()).await.unwrap();
-        said.push_str(&line.unwrap_or_else(|| panic!("it ended, and said {said}")));
-        said.push('\n');
+        printed.push_str(&line.unwrap_or_else(|| panic!("it ended, and printed {printed}")));
+        printed.push('\n');
     }
     child.kill().await.unwrap();
-    said
+    printed
 }
 
 #[tokio::test]
@@ -400,13 +403,13 @@ async fn a_single_device_that_is_refused_reports_what_is_likely_behind_it() {
         ("IOTHUB_DEVICE_DPS_DEVICE_ID", String::new()),
         ("IOTHUB_DEVICE_SECURITY_TYPE", String::new()),
     ];
-    let said = said_until(single(&world, &variables), "hint: ").await;
+    let printed = printed_until(single(&world, &variables), "hint: ").await;
     for words in [
         "likely cause: no enrollment has the device's certificate",
         "it sends its leaf only, which leads to `thermostats intermediate`",
         "thermo-1_cert.pem --ca ENROLLED_CA`",
     ] {
-        assert!(said.contains(words), "no `{words}` in {said}");
+        assert!(printed.contains(words), "no `{words}` in {printed}");
     }
 }
 
@@ -427,11 +430,11 @@ async fn a_registration_id_that_the_certificate_can_never_have_is_refused_at_the
         ("IOTHUB_DEVICE_DPS_DEVICE_ID", "pump-9".to_owned()),
     ];
     let refused = soon("the exit", single(&world, &variables).output()).await.unwrap();
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(2), "{said}");
+    let printed = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{printed}");
     assert!(
-        said.contains("has the common name `thermo-1`, but the registration id is `pump-9`"),
-        "{said}"
+        printed.contains("has the common name `thermo-1`, but the registration id is `pump-9`"),
+        "{printed}"
     );
 }
 

@@ -55,7 +55,7 @@ async fn a_fleet_lives_over_websocket_and_is_reached_there() {
 
     let since = json!("2020-01-01T00:00:00Z");
     let command = world.central.command("thermo-2", None, "getMaxMinReport", Some(&since));
-    // Whatever it says: without a reading yet, it has nothing to report.
+    // Whatever is asked: without a reading yet, it has nothing to report.
     assert!(command.await.unwrap().response_code.is_some(), "the device answers");
     world.send("thermo-3", &json!({"body": "hello"})).await;
     let completed = world.emulator.journal().wait_for(0, |entry| {
@@ -73,11 +73,7 @@ async fn a_fleet_lives_over_websocket_and_is_reached_there() {
             }
         )
     });
-    assert_eq!(
-        farewells.count(),
-        DEVICES as usize,
-        "every device says goodbye in order"
-    );
+    assert_eq!(farewells.count(), DEVICES as usize, "every device disconnects in order");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use device_sim::advice;
-use events::{Agenda, Results};
+use events::{EventSchedule, Results};
 use files::{self, Access, Durability};
 use fleet_protocol::lines::{DeviceLine, counter};
 use fleet_report::measurements::Measurements;
@@ -56,7 +56,7 @@ use crate::progress::ProgressLog;
 use crate::roll;
 use judge::Judge;
 use stages::StageClock;
-use supervise::{Extent, Finished, Instruments, Outcome, Watch};
+use supervise::{Extent, Finished, Instruments, Outcome, Supervisor};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -81,7 +81,7 @@ pub struct Options {
     pub executable: PathBuf,
 }
 
-/// A manifest with what the command line says about it.
+/// A manifest with what the command line adds to it.
 ///
 /// # Errors
 ///
@@ -160,45 +160,45 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         set: options.set.clone(),
         service: emulator.as_ref().map(|emulator| emulator.ready.service()),
     };
-    let desk = Broker::new(status, start.processes as usize);
-    let agenda = Agenda::new(Arc::new(start.manifest.clone()), live, progress);
+    let broker = Broker::new(status, start.processes as usize);
+    let schedule = EventSchedule::new(Arc::new(start.manifest.clone()), live, progress);
     let instruments = Instruments {
         clock: StageClock::new(&start.manifest.load.stages, start.devices, Instant::now()),
         measurements: Measurements::new(start.processes as usize, &start.plan.quotas),
         judge: Judge::new(&start.manifest.thresholds.0),
     };
     let t0 = Some(Timestamp::now());
-    let mut watch = Watch::new(
+    let mut supervisor = Supervisor::new(
         Extent {
             devices: start.devices,
             processes: start.processes,
             peak: load::peak(&start.manifest.load.stages),
         },
         start.first_device.clone(),
-        desk,
-        agenda,
+        broker,
+        schedule,
         options.stop_within,
         progress,
         instruments,
     );
-    watch.advise(Advisor::new(start.manifest.clone()));
+    supervisor.advise(Advisor::new(start.manifest.clone()));
     if options.keep_going || start.fails_on_purpose() {
-        watch.keep_going();
+        supervisor.keep_going();
     }
-    let mut outcome = watch
+    let mut outcome = supervisor
         .run(shards, events, questions, &mut emulator, &mut interrupts)
         .await;
-    let shown = watch.device_to_show().map(str::to_owned);
+    let shown = supervisor.device_to_show().map(str::to_owned);
     let Finished {
         measurements,
         marks,
         devices,
-        agenda,
+        schedule,
         ending,
         judge,
         time_to_online,
         end,
-    } = watch.finish();
+    } = supervisor.finish();
     let mut found = Found {
         measurements,
         marks,
@@ -216,7 +216,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     // An emulator that died with the run answers nothing, and would be asked again and again.
     let gone = matches!(start.manifest.target, Target::Emulator(_)) && emulator.is_none();
     let questions = async {
-        let results = agenda.finish(ending.answered()).await;
+        let results = schedule.finish(ending.answered()).await;
         let run = plan::run_id(start.now);
         let asked = application.as_ref().filter(|_| !gone);
         let received = ask(asked, &run, shown.as_deref(), ending, progress).await;
@@ -296,7 +296,7 @@ fn listen(state: &Path, live: RunHandle, progress: ProgressLog) -> Option<crate:
 #[cfg(not(unix))]
 fn listen(_: &Path, _: RunHandle, _: ProgressLog) {}
 
-/// A run about which everything is known that can be known before something is started.
+/// A run that has been checked as far as possible before something is started.
 #[derive(Debug)]
 struct Start {
     manifest: Manifest,
@@ -372,7 +372,7 @@ impl Start {
         preparation.run(token).await
     }
 
-    /// Signing is work for all cores, and must not keep Ctrl-C from being heard. What it leaves when the process ends
+    /// Signing is work for all cores, and must not keep Ctrl-C from being handled. What it leaves when the process ends
     /// under it is taken up by the next run.
     async fn identities(&self, progress: ProgressLog) -> Result<Identities, Failure> {
         let (manifest, now) = (self.manifest.clone(), self.now);
@@ -397,7 +397,7 @@ impl Start {
     }
 }
 
-/// What is known when a run is over.
+/// What a run has left when it is over.
 struct Found {
     measurements: Measurements,
     marks: Vec<EventMark>,

@@ -60,7 +60,7 @@ pub struct AssignmentCache {
 
 #[derive(Debug)]
 struct Inner {
-    known: HashMap<AssignmentKey, Entry>,
+    entries: HashMap<AssignmentKey, Entry>,
     next_number: u64,
     own: OwnFile,
 }
@@ -77,7 +77,7 @@ impl AssignmentCache {
     pub fn open(dir: &Path, shard: Shard) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         let own_name = format!("assignments-{}-of-{}.jsonl", shard.index, shard.count);
-        let mut known = HashMap::new();
+        let mut entries = HashMap::new();
         let mut own_keys = Vec::new();
         let mut own_lines = 0_usize;
         for name in file_names(dir)? {
@@ -87,10 +87,10 @@ impl AssignmentCache {
                     own_lines += 1;
                     own_keys.push(line.key());
                 }
-                merge(&mut known, line);
+                merge(&mut entries, line);
             }
         }
-        let next_number = known
+        let next_number = entries
             .values()
             .map(|entry| entry.number)
             .max()
@@ -100,13 +100,15 @@ impl AssignmentCache {
         own_keys.dedup();
         let path = dir.join(own_name);
         if own_keys.len() < own_lines {
-            let lines = own_keys.iter().filter_map(|key| Some(Line::new(key, known.get(key)?)));
+            let lines = own_keys
+                .iter()
+                .filter_map(|key| Some(Line::new(key, entries.get(key)?)));
             file::rewrite(&path, lines)?;
         }
         let own = OwnFile::open(&path)?;
         Ok(Self {
             inner: Mutex::new(Inner {
-                known,
+                entries,
                 next_number,
                 own,
             }),
@@ -115,13 +117,13 @@ impl AssignmentCache {
 
     /// The remembered assignment.
     pub fn lookup(&self, key: &AssignmentKey) -> Option<Assignment> {
-        self.lock().known.get(key)?.assignment.clone()
+        self.lock().entries.get(key)?.assignment.clone()
     }
 
     /// How many assignments are remembered.
     pub fn len(&self) -> usize {
         self.lock()
-            .known
+            .entries
             .values()
             .filter(|entry| entry.assignment.is_some())
             .count()
@@ -140,7 +142,7 @@ impl AssignmentCache {
     /// Forgets an assignment, so that the next start goes to DPS.
     pub fn remove(&self, key: &AssignmentKey) -> io::Result<()> {
         let mut inner = self.lock();
-        match inner.known.get(key) {
+        match inner.entries.get(key) {
             Some(Entry {
                 assignment: Some(_), ..
             }) => inner.put(key, None),
@@ -157,7 +159,12 @@ impl AssignmentCache {
 impl Inner {
     fn put(&mut self, key: &AssignmentKey, assignment: Option<Assignment>) -> io::Result<()> {
         // Said again word by word at every registration, it would only fill the file.
-        if assignment.is_some() && self.known.get(key).is_some_and(|known| known.assignment == assignment) {
+        if assignment.is_some()
+            && self
+                .entries
+                .get(key)
+                .is_some_and(|entry| entry.assignment == assignment)
+        {
             return Ok(());
         }
         let entry = Entry {
@@ -166,18 +173,18 @@ impl Inner {
         };
         self.next_number = self.next_number.saturating_add(1);
         let line = Line::new(key, &entry);
-        self.known.insert(key.clone(), entry);
+        self.entries.insert(key.clone(), entry);
         self.own.append(&line)
     }
 }
 
-fn merge(known: &mut HashMap<AssignmentKey, Entry>, line: Line) {
+fn merge(entries: &mut HashMap<AssignmentKey, Entry>, line: Line) {
     let key = line.key();
     let entry = line.into_entry();
-    match known.get(&key) {
+    match entries.get(&key) {
         Some(there) if there.number > entry.number => {}
         _ => {
-            known.insert(key, entry);
+            entries.insert(key, entry);
         }
     }
 }

@@ -68,7 +68,7 @@ impl Central {
         let mut authorization = HeaderValue::from_str(token.secret()).map_err(|_| CentralError::BadToken)?;
         authorization.set_sensitive(true);
         let tls = client_config(trusted).map_err(|reason| CentralError::Setup {
-            reason: error::story(&reason),
+            reason: error::with_causes(&reason),
         })?;
         let mut http = reqwest::Client::builder();
         if base.host_str().is_some_and(is_this_machine) {
@@ -86,7 +86,7 @@ impl Central {
             .timeout(Duration::from_secs(30))
             .build()
             .map_err(|reason| CentralError::Setup {
-                reason: error::story(&reason),
+                reason: error::with_causes(&reason),
             })?;
         Ok(Self {
             http,

@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    /// Stops the emulator; [`Stopped::start`] starts another one that knows what this one knew.
+    /// Stops the emulator; [`Stopped::start`] starts another one with the state of this one.
     pub(crate) async fn stopped(self) -> Stopped {
         self.emulator.shutdown().await;
         Stopped { folder: self.folder }
@@ -228,7 +228,7 @@ pub(crate) fn plan(folder: &Path, id_scope: IdScope, port: u16, count: u32) -> P
     }
 }
 
-/// A fleet that runs, and what it says.
+/// A fleet that runs, and the lines that it writes.
 pub(crate) struct Running {
     lines: mpsc::UnboundedReceiver<Line>,
     input: mpsc::UnboundedSender<Input>,

@@ -106,7 +106,7 @@ async fn a_fleet_that_is_dropped_at_once_comes_back_one_by_one() {
     assert_account_closes(&stats);
 }
 
-/// Nothing is queued for a device that is away: only the twin, fetched again, can have told it.
+/// Nothing is queued for a device that is away: only the twin, fetched again, can have brought it.
 #[tokio::test]
 async fn a_property_that_was_changed_meanwhile_is_applied_and_acknowledged() {
     let world = World::new().await;

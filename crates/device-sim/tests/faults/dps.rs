@@ -12,7 +12,7 @@ const NAMED: Duration = Duration::from_secs(1);
 const UNNAMED: Duration = Duration::from_secs(5);
 
 /// Each device meets one fault, once: on the request to register (1 to 3) or on the question how it is getting on (4 to 6).
-/// The last one is told to come back at once, for ever: DPS takes five polls in ten seconds
+/// The last one is asked to come back at once, for ever: DPS takes five polls in ten seconds
 /// (<https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>), so in the five seconds and more that this
 /// test takes, a sixth would be one too many.
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Devices that are given to another hub while they run: their own drops and refuses them, and DPS knows where to go.
+//! Devices that are given to another hub while they run: their own drops and refuses them, and DPS assigns the new one.
 
 use iot_emulator::{Config, Entry, Event};
 use iot_protocol::id::HubHost;

@@ -78,8 +78,8 @@ async fn an_unavailable_or_silent_hub_is_tried_again_and_one_that_refuses_sends_
     assert_account_closes(&stats);
 }
 
-/// The two hubs differ in the name that DPS says, which is what the device looks up, verifies and puts into its user name.
-/// That it does not come back to the first one is seen at the end, when all its connections are known.
+/// The two hubs differ in the name that DPS returns, which is what the device looks up, verifies and puts into its user name.
+/// That it does not come back to the first one is seen at the end, when all its connections have been counted.
 #[tokio::test]
 async fn a_device_whose_hub_has_moved_follows_it() {
     let moved = Arc::new(AtomicBool::new(false));

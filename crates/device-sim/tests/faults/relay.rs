@@ -1,4 +1,4 @@
-//! A TCP relay between devices and a server. Bytes pass untouched, TLS and all, until the relay is told to be a bad network.
+//! A TCP relay between devices and a server. Bytes pass untouched, TLS and all, until the relay is made a bad network.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub(crate) struct Relay {
 pub(crate) enum Flow {
     /// Bytes pass in both directions.
     Open,
-    /// Both sides may write and neither is heard, nor is the end of one by the other: half-open.
+    /// Both sides may write and nothing arrives, not even the end of the other side: half-open.
     Swallowed,
     /// Nothing that the device writes is read, so that its window closes; the other direction is open.
     Unread,
@@ -96,7 +96,7 @@ impl Relay {
         *self.shared.slow.lock().unwrap() = slow;
     }
 
-    /// Changes all connections that stand, and says how many they are.
+    /// Changes all connections that stand, and returns how many they are.
     pub(crate) fn all(&self, flow: Flow) -> usize {
         let live = self.shared.live.lock().unwrap();
         for control in live.values() {
@@ -188,7 +188,7 @@ async fn carry(
         let swallowed = *flow.borrow() == Flow::Swallowed;
         match read {
             0 if swallowed => return,
-            // The other side may be gone already, and then it need not be told.
+            // The other side may be gone already, and then needs no notice.
             0 => return drop(to.shutdown().await),
             _ if swallowed => continue,
             _ => {}

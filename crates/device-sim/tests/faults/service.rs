@@ -40,7 +40,7 @@ type NameRule<T> = Box<dyn Fn(&str, &str, usize) -> T + Send + Sync>;
 pub(crate) struct Rules {
     /// DPS was asked to register (true) or how it is getting on (false).
     pub(crate) dps: AskRule,
-    /// A device says CONNECT to a hub of this name.
+    /// A device sends CONNECT to a hub of this name.
     pub(crate) connect: NameRule<Admission>,
     /// A message with this id came.
     pub(crate) telemetry: NameRule<Fate>,
@@ -159,7 +159,7 @@ impl Service {
         self.timed().into_iter().map(|(_, event)| event).collect()
     }
 
-    /// When what `is_it` tells happened.
+    /// When what `is_it` looks for happened.
     pub(crate) fn times(&self, is_it: impl Fn(&Event) -> bool) -> Vec<Instant> {
         let events = self.timed().into_iter();
         events.filter(|(_, event)| is_it(event)).map(|(at, _)| at).collect()
@@ -325,7 +325,7 @@ impl Conversation {
         );
         let fate = (self.rules.telemetry)(device, id, times);
         if !matches!(fate, Fate::Closed | Fate::Withheld) {
-            // Before the client can know: what it counts as acknowledged must stand here.
+            // Before the client has the acknowledgement: what it counts as acknowledged must stand here.
             let acknowledged = Event::Acknowledged {
                 device: device.to_owned(),
                 id: id.to_owned(),
@@ -354,7 +354,7 @@ impl Conversation {
         }
     }
 
-    /// Notes what happened, and says how often something like it now has.
+    /// Notes what happened, and returns how often something like it now has.
     fn note(&self, event: Event, like: impl Fn(&Event) -> bool) -> usize {
         self.log.send_modify(|events| events.push((Instant::now(), event)));
         self.log.borrow().iter().filter(|(_, event)| like(event)).count()

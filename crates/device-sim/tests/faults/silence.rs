@@ -1,4 +1,4 @@
-//! Networks that are slow, or swallow what is written, and do not say so.
+//! Networks that are slow, or swallow what is written, without an error.
 
 use std::time::Duration;
 

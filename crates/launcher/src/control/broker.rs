@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Request, Status};
 
-/// The desk of one run.
+/// The broker of one run.
 #[derive(Debug)]
 pub(crate) struct Broker {
     status: Status,
@@ -54,8 +54,8 @@ impl Broker {
                 None
             }
             Request::Watch { lines, answer } => {
-                let told = self.devices.values().all(|device| lines.send(device.clone()).is_ok());
-                if told {
+                let sent = self.devices.values().all(|device| lines.send(device.clone()).is_ok());
+                if sent {
                     self.watchers.push(lines);
                 }
                 let _ = answer.send(());
@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    fn desk(processes: usize) -> Broker {
+    fn broker(processes: usize) -> Broker {
         let status = Status {
             run_id: "r1".into(),
             pid: 1,
@@ -159,7 +159,7 @@ mod tests {
         Broker::new(status, processes)
     }
 
-    fn order(desk: &mut Broker) -> (u64, oneshot::Receiver<Result<u32, String>>) {
+    fn order(broker: &mut Broker) -> (u64, oneshot::Receiver<Result<u32, String>>) {
         let (answer, answered) = oneshot::channel();
         let control = Control {
             id: 77,
@@ -167,7 +167,7 @@ mod tests {
             devices: None,
             over: None,
         };
-        let sent = desk.ask(Request::Order { control, answer }).unwrap();
+        let sent = broker.ask(Request::Order { control, answer }).unwrap();
         (sent.id, answered)
     }
 
@@ -185,31 +185,34 @@ mod tests {
 
     #[test]
     fn an_order_is_answered_when_all_processes_have_answered_with_the_sum_of_their_devices() {
-        let mut desk = desk(2);
-        let (first, mut answered) = order(&mut desk);
-        let (second, mut other) = order(&mut desk);
+        let mut broker = broker(2);
+        let (first, mut answered) = order(&mut broker);
+        let (second, mut other) = order(&mut broker);
         assert_ne!(first, second, "two askers with the same id are kept apart");
-        desk.done(0, first, 3);
-        desk.done(0, first, 3);
+        broker.done(0, first, 3);
+        broker.done(0, first, 3);
         assert!(answered.try_recv().is_err(), "one process is missing");
-        desk.done(1, first, 2);
+        broker.done(1, first, 2);
         assert_eq!(answered.try_recv().unwrap(), Ok(5));
         assert!(other.try_recv().is_err());
-        assert!(desk.refused(0, Some(second), "no"));
-        desk.done(1, second, 2);
+        assert!(broker.refused(0, Some(second), "no"));
+        broker.done(1, second, 2);
         assert_eq!(other.try_recv().unwrap(), Err("no".to_owned()));
-        assert!(!desk.refused(0, Some(second), "no"), "no request waits for it any more");
-        assert!(!desk.refused(0, None, "no"));
+        assert!(
+            !broker.refused(0, Some(second), "no"),
+            "no request waits for it any more"
+        );
+        assert!(!broker.refused(0, None, "no"));
     }
 
     #[test]
     fn a_process_that_ends_keeps_no_order_waiting() {
-        let mut desk = desk(2);
-        let (id, mut answered) = order(&mut desk);
-        desk.done(1, id, 2);
-        desk.ended(0);
+        let mut broker = broker(2);
+        let (id, mut answered) = order(&mut broker);
+        broker.done(1, id, 2);
+        broker.ended(0);
         assert_eq!(answered.try_recv().unwrap(), Ok(2));
-        desk.ended(1);
+        broker.ended(1);
         let (answer, mut answered) = oneshot::channel();
         let control = Control {
             id: 1,
@@ -217,24 +220,24 @@ mod tests {
             devices: None,
             over: None,
         };
-        assert_eq!(desk.ask(Request::Order { control, answer }), None);
+        assert_eq!(broker.ask(Request::Order { control, answer }), None);
         assert!(answered.try_recv().unwrap().is_err());
     }
 
     #[test]
     fn a_watch_gets_the_last_line_of_each_device_with_its_certificate_and_then_each_new_one() {
-        let mut desk = desk(1);
-        desk.device(&line("b", State::Online, Some("aa")));
-        desk.device(&line("a", State::Registering, None));
-        desk.device(&line("b", State::BackingOff, None));
-        let (lines, mut heard) = mpsc::unbounded_channel();
+        let mut broker = broker(1);
+        broker.device(&line("b", State::Online, Some("aa")));
+        broker.device(&line("a", State::Registering, None));
+        broker.device(&line("b", State::BackingOff, None));
+        let (lines, mut received) = mpsc::unbounded_channel();
         let (answer, mut answered) = oneshot::channel();
-        desk.ask(Request::Watch { lines, answer });
+        broker.ask(Request::Watch { lines, answer });
         answered.try_recv().unwrap();
-        assert_eq!(heard.try_recv().unwrap(), line("a", State::Registering, None));
-        assert_eq!(heard.try_recv().unwrap(), line("b", State::BackingOff, Some("aa")));
-        assert!(heard.try_recv().is_err());
-        desk.device(&line("a", State::Online, Some("bb")));
-        assert_eq!(heard.try_recv().unwrap(), line("a", State::Online, Some("bb")));
+        assert_eq!(received.try_recv().unwrap(), line("a", State::Registering, None));
+        assert_eq!(received.try_recv().unwrap(), line("b", State::BackingOff, Some("aa")));
+        assert!(received.try_recv().is_err());
+        broker.device(&line("a", State::Online, Some("bb")));
+        assert_eq!(received.try_recv().unwrap(), line("a", State::Online, Some("bb")));
     }
 }

@@ -1,4 +1,4 @@
-//! The events of a run: each begins at its time, and the run hears how it went.
+//! The events of a run: each begins at its time, and reports its outcome to the run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::manifest::types::{DevicesEvent, Event};
 use crate::progress::ProgressLog;
 use crate::roll;
 
-/// What an event still does when the devices have gone is soon over: it hears that the run has ended.
+/// What an event still does when the devices have gone is soon over: it notices that the run has ended.
 const OVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The events of a run.
 #[derive(Debug)]
-pub(super) struct Agenda {
+pub(super) struct EventSchedule {
     manifest: Arc<Manifest>,
     live: RunHandle,
     progress: ProgressLog,
@@ -27,7 +27,7 @@ pub(super) struct Agenda {
     tasks: JoinSet<Happened>,
 }
 
-/// How an event went.
+/// The outcome of an event.
 #[derive(Debug)]
 enum Happened {
     Rolled(Box<roll::Report>),
@@ -42,7 +42,7 @@ pub(super) struct Results {
     pub(super) failed: bool,
 }
 
-impl Agenda {
+impl EventSchedule {
     pub(super) fn new(manifest: Arc<Manifest>, live: RunHandle, progress: ProgressLog) -> Self {
         Self {
             manifest,

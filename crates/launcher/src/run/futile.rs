@@ -42,7 +42,7 @@ fn needs_a_person(reason: &Reason) -> bool {
     )
 }
 
-/// What is known of the devices' failures until the first success.
+/// The devices' failures until the first success.
 #[derive(Debug)]
 pub(super) struct Futile {
     /// So many devices have to have failed.

@@ -1,4 +1,4 @@
-//! Whether the service still answers and the processes still report, as a person wants to be told while a run goes on.
+//! Whether the service still answers and the processes still report, as a person wants to see while a run goes on.
 //! Pure; times are since the beginning of the run.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Watching the device-sim processes: adding up what they say, telling it, and stopping them.
+//! Supervises the device-sim processes: adds up their figures, reports progress, and stops them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use super::event_log::EventLog;
-use super::events::Agenda;
+use super::events::EventSchedule;
 use super::futile::Futile;
 use super::judge::Judge;
 use super::silence::Silence;
@@ -35,10 +35,10 @@ use crate::progress::ProgressLog;
 const PROGRESS: Duration = Duration::from_secs(3);
 /// As often as the processes write their figures.
 const SECOND: Duration = Duration::from_secs(1);
-/// Processes say their figures every second.
+/// Processes report their figures every second.
 const SILENT_FOR: Duration = Duration::from_secs(15);
-/// So many troubled devices are told one by one; the summary counts them all.
-const TROUBLES_TOLD: u32 = 5;
+/// So many troubled devices are reported one by one; the summary counts them all.
+const TROUBLES_REPORTED: u32 = 5;
 
 /// How the processes ended.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +51,7 @@ pub(super) struct Outcome {
     pub(super) interrupted: bool,
     /// The end was asked for again.
     pub(super) left_at_once: bool,
-    /// The application counts what it receives, and has not said it.
+    /// The application counts what it receives, and has not reported the number.
     pub(super) received_unknown: bool,
     /// All devices failed for the same reason, and the run ended early.
     pub(super) hopeless: Option<String>,
@@ -75,7 +75,7 @@ impl Outcome {
     }
 }
 
-/// Without the last words, which the story has.
+/// Without the last lines of output, which the progress has.
 fn first_line(words: &str) -> String {
     let line = words.lines().next().unwrap_or_default();
     line.trim_end_matches("; its last words:").to_owned()
@@ -120,7 +120,7 @@ pub(super) struct Instruments {
     pub(super) judge: Option<Judge>,
 }
 
-pub(super) struct Watch {
+pub(super) struct Supervisor {
     measurements: Measurements,
     clock: StageClock,
     log: EventLog,
@@ -134,15 +134,15 @@ pub(super) struct Watch {
     all_online: bool,
     troubles: u32,
     advisor: Option<Advisor>,
-    desk: Broker,
-    agenda: Agenda,
+    broker: Broker,
+    schedule: EventSchedule,
     stop_within: Duration,
     ending: Option<Ending>,
     /// When the stages are over, once they have begun.
     stages_over: Option<Instant>,
     /// When the devices were started.
     begun: Instant,
-    /// By process: when it said its last line, until it has ended.
+    /// By process: when it wrote its last line, until it has ended.
     last_line: Vec<Option<Instant>>,
     /// The processes that were left have been killed.
     killed: bool,
@@ -162,7 +162,7 @@ pub(super) struct Finished {
     pub(super) marks: Vec<EventMark>,
     /// The last line of each device.
     pub(super) devices: BTreeMap<String, DeviceLine>,
-    pub(super) agenda: Agenda,
+    pub(super) schedule: EventSchedule,
     /// What is left of the end's time.
     pub(super) ending: Ending,
     pub(super) judge: Option<Judge>,
@@ -171,7 +171,7 @@ pub(super) struct Finished {
     pub(super) end: Second,
 }
 
-impl Watch {
+impl Supervisor {
     pub(super) fn new(
         Extent {
             devices,
@@ -179,8 +179,8 @@ impl Watch {
             peak,
         }: Extent,
         first_device: String,
-        desk: Broker,
-        agenda: Agenda,
+        broker: Broker,
+        schedule: EventSchedule,
         stop_within: Duration,
         progress: ProgressLog,
         Instruments {
@@ -203,8 +203,8 @@ impl Watch {
             all_online: false,
             troubles: 0,
             advisor: None,
-            desk,
-            agenda,
+            broker,
+            schedule,
             stop_within,
             ending: None,
             stages_over: None,
@@ -228,8 +228,8 @@ impl Watch {
         Finished {
             measurements: self.measurements,
             marks: self.log.into_marks(),
-            devices: self.desk.into_devices(),
-            agenda: self.agenda,
+            devices: self.broker.into_devices(),
+            schedule: self.schedule,
             ending: self.ending.unwrap_or_else(|| Ending::begin(now, self.stop_within)),
             judge: self.judge,
             time_to_online: self.clock.time_to_online(),
@@ -249,7 +249,7 @@ impl Watch {
         shards.stop();
     }
 
-    /// Where some processes have ended and the others say nothing any more, the run is over.
+    /// Where some processes have ended and the others write nothing any more, the run is over.
     fn look_for_silence(&mut self) {
         let now = Instant::now();
         let silent = |last: &Instant| now.duration_since(*last) > SILENT_FOR;
@@ -278,7 +278,7 @@ impl Watch {
     fn settle(&mut self, device: &DeviceLine) {
         if self.settled.handle(device) {
             let now = Instant::now();
-            self.stages_over = Some(now + self.agenda.begin());
+            self.stages_over = Some(now + self.schedule.begin());
             self.clock.begin(now);
         }
     }
@@ -289,7 +289,7 @@ impl Watch {
     }
 
     /// Where nothing can become of the run any more, it is over.
-    fn look_for_hope(&mut self, shards: &Shards) {
+    fn end_if_futile(&mut self, shards: &Shards) {
         if self.ending.is_some() {
             return;
         }
@@ -304,7 +304,7 @@ impl Watch {
         }
     }
 
-    /// Troubles are to be explained, not only told.
+    /// Troubles are to be explained, not only reported.
     pub(super) fn advise(&mut self, advisor: Advisor) {
         self.advisor = Some(advisor);
     }
@@ -346,9 +346,9 @@ impl Watch {
                 Some(question) = questions.recv() => self.question(question, &shards),
                 _ = seconds.tick() => self.second(&shards),
                 _ = progress.tick() => {
-                    self.tell_progress();
+                    self.report_progress();
                     self.look_for_silence();
-                    self.look_for_hope(&shards);
+                    self.end_if_futile(&shards);
                 }
                 () = interrupts.next() => {
                     if self.outcome.interrupted {
@@ -369,7 +369,7 @@ impl Watch {
         if matches!(question, Request::End { .. }) && !self.outcome.interrupted {
             self.interrupt(shards);
         }
-        if let Some(control) = self.desk.ask(question) {
+        if let Some(control) = self.broker.ask(question) {
             self.pause_or_resume(control.action);
             self.log.order(self.clock.at_s(Instant::now()), &control);
             shards.send(&control);
@@ -396,7 +396,7 @@ impl Watch {
             Action::ResumeRamp => ramp.into_iter().for_each(|ramp| ramp.resume(Instant::now())),
             _ => return,
         }
-        // When the stages end, the processes know alone now.
+        // When the stages end, only the processes can decide from now on.
         self.stages_over = None;
     }
 
@@ -437,22 +437,22 @@ impl Watch {
                 );
                 self.silence
                     .reported(event.process, acked, outstanding, self.progress.elapsed());
-                self.tell_all_online();
+                self.report_all_online();
                 let throttled = self.measurements.totals.counter(counter::DPS_THROTTLED);
                 let registered = self.measurements.totals.counter(counter::DEVICES_REGISTERED);
                 self.throttling.reported(throttled, registered, self.progress.elapsed());
             }
             Update::Line(Line::Device(device)) => {
-                self.desk.device(&device);
+                self.broker.device(&device);
                 self.settle(&device);
-                self.hear_of(device);
+                self.handle_device(device);
             }
             Update::Line(Line::Done { id, devices }) => {
                 self.log.done(id, devices);
-                self.desk.done(event.process, id, devices);
+                self.broker.done(event.process, id, devices);
             }
             Update::Line(Line::Refused { id, message }) => {
-                if !self.desk.refused(event.process, id, &message) {
+                if !self.broker.refused(event.process, id, &message) {
                     self.progress.report(format!("a control line was refused: {message}"));
                 }
             }
@@ -462,7 +462,7 @@ impl Watch {
                 event.process, self.processes
             )),
             Update::Ended { name, finished, how } => {
-                self.desk.ended(event.process);
+                self.broker.ended(event.process);
                 self.silence.ended(event.process);
                 let died = match how {
                     Ok(Ended { status, .. }) if finished && status.success() => return,
@@ -506,18 +506,18 @@ impl Watch {
 
     /// Counts what a process has taken with it.
     fn lose(&mut self, process: usize) {
-        let told = |name| self.measurements.totals.counter_of(process, name);
-        let wanted_until_then = told(counter::DEVICES_WANTED);
-        // A process that said nothing at all still had its devices, and the stages would have wanted them.
+        let reported = |name| self.measurements.totals.counter_of(process, name);
+        let wanted_until_then = reported(counter::DEVICES_WANTED);
+        // A process that reported nothing at all still had its devices, and the stages would have wanted them.
         let wanted = wanted_of(process, self.processes, self.devices, self.peak).max(wanted_until_then);
-        let accounted = told(counter::DEVICES_CONNECTED) + self.measurements.totals.failed_of(process);
+        let accounted = reported(counter::DEVICES_CONNECTED) + self.measurements.totals.failed_of(process);
         let losses = &mut self.outcome.losses;
         losses.wanted += wanted - wanted_until_then;
         losses.failed += wanted.saturating_sub(accounted);
         losses.unreported += self.measurements.totals.last_second_of(process);
     }
 
-    fn hear_of(&mut self, device: DeviceLine) {
+    fn handle_device(&mut self, device: DeviceLine) {
         if let (false, Some(hub)) = (self.assigned, &device.hub) {
             self.assigned = true;
             self.progress
@@ -536,15 +536,15 @@ impl Watch {
                     Some(reason) => self.futile.failed(&device.id, reason, parked),
                     None => self.futile.hope(),
                 }
-                self.tell_trouble(&device);
+                self.report_trouble(&device);
             }
             State::Pending | State::Registering | State::Connecting | State::Stopped => {}
         }
     }
 
-    fn tell_trouble(&mut self, device: &DeviceLine) {
+    fn report_trouble(&mut self, device: &DeviceLine) {
         self.troubles += 1;
-        if self.troubles <= TROUBLES_TOLD {
+        if self.troubles <= TROUBLES_REPORTED {
             let why = device
                 .message
                 .as_deref()
@@ -556,12 +556,12 @@ impl Watch {
                 self.progress.report(line);
             }
         }
-        if self.troubles == TROUBLES_TOLD {
+        if self.troubles == TROUBLES_REPORTED {
             self.progress.report("further devices in trouble are only counted");
         }
     }
 
-    fn tell_all_online(&mut self) {
+    fn report_all_online(&mut self) {
         let online = self.measurements.totals.state(State::Online);
         if !self.all_online && online == u64::from(self.devices) {
             self.all_online = true;
@@ -572,7 +572,7 @@ impl Watch {
         }
     }
 
-    fn tell_progress(&self) {
+    fn report_progress(&self) {
         let states = states(&self.measurements.totals);
         let now = self.progress.elapsed();
         if !states.is_empty() {
@@ -619,7 +619,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_one_line_and_the_last_words_stay_in_the_story() {
+    fn a_failure_is_one_line_and_the_last_lines_stay_in_the_progress() {
         assert_eq!(
             first_line("device-sim 0/2 died: exit status: 1; its last words:\n  no"),
             "device-sim 0/2 died: exit status: 1"

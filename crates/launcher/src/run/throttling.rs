@@ -1,4 +1,4 @@
-//! When DPS has too much to do, a run looks as if it stood still. What is said of it meanwhile. Pure.
+//! When DPS has too much to do, a run looks as if it stood still. What is reported of it meanwhile. Pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 const FRESH: Duration = Duration::from_secs(60);
 /// Over so much time it is counted how many get in: a quota that lay idle lets many in at first, and that is soon past.
 const COUNTED: Duration = Duration::from_secs(20);
-/// Less says nothing about a minute.
+/// From less, no figure per minute can be derived.
 const COUNTED_AT_LEAST: Duration = Duration::from_secs(6);
 
 /// How the registrations get on under a quota. Times are since the beginning of the run.
@@ -34,7 +34,7 @@ impl Throttling {
         }
     }
 
-    /// What to say where `registering` of `devices` are at it.
+    /// What to report where `registering` of `devices` are at it.
     pub(super) fn words(&self, registering: u64, devices: u32, now: Duration) -> Option<String> {
         let refused_at = self.refused_at?;
         if registering == 0 || now.saturating_sub(refused_at) > FRESH {

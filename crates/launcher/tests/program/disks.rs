@@ -71,13 +71,13 @@ fn a_report_on_a_full_disk_leaves_the_summary_and_says_what_is_missing() {
     running.wait_for("all 6 devices online");
     fill(running.pid(), &fleet.path("report"));
     running.interrupt();
-    let (code, story) = running.end();
-    assert_eq!(code, Some(1), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(1), "{progress}");
     for words in [
         "error: the report is missing: can't write `report/report.json`",
         "No space left on device",
     ] {
-        assert!(story.contains(words), "{words} in {story}");
+        assert!(progress.contains(words), "{words} in {progress}");
     }
     let summary = fs::read_to_string(fleet.path("summary")).unwrap();
     assert!(summary.contains("  connected               6"), "{summary}");
@@ -98,15 +98,15 @@ fn a_sim_on_a_full_disk_backs_off_and_gives_up_with_the_reason() {
     let mut running = Running::spawn(command);
     running.wait_for("shard 0/1: 6 devices");
     fill(running.pid(), &fleet.path("results"));
-    let (code, story) = running.end();
-    assert_eq!(code, Some(1), "{story}");
-    assert_eq!(story.matches("device-sim 0/1 died: ").count(), 5, "{story}");
-    let last = story.lines().find(|line| line.starts_with("error: ")).unwrap();
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(1), "{progress}");
+    assert_eq!(progress.matches("device-sim 0/1 died: ").count(), 5, "{progress}");
+    let last = progress.lines().find(|line| line.starts_with("error: ")).unwrap();
     assert!(
         last.starts_with("error: shard 0/1 is given up: 5 processes in a row died"),
-        "{story}"
+        "{progress}"
     );
-    assert!(story.contains("No space left on device"), "{story}");
+    assert!(progress.contains("No space left on device"), "{progress}");
 }
 
 #[test]

@@ -133,8 +133,8 @@ fn children_come_through_their_gateways_and_the_others_do_not() {
     assert_eq!(registered, ["gw-1", "gw-2", "gw-3", "lab-0001", "lab-0002"]);
 
     running.interrupt();
-    let (code, story) = running.end();
-    assert_eq!(code, Some(130), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(130), "{progress}");
     let report = fleet.report();
     assert_eq!(report["devices"]["failed"], 0);
     assert_eq!(report["target"]["received_unique"], report["telemetry"]["acked"]);

@@ -86,17 +86,17 @@ fn a_report_that_is_lost_at_the_end_leaves_the_summary_and_is_named() {
     fs::remove_dir(fleet.path("report")).unwrap();
     fs::write(fleet.path("report"), "in the way").unwrap();
     running.interrupt();
-    let (code, story) = running.end();
-    assert_eq!(code, Some(1), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(1), "{progress}");
     assert!(
-        story.contains("error: the report is missing: can't make the folder `report`"),
-        "{story}"
+        progress.contains("error: the report is missing: can't make the folder `report`"),
+        "{progress}"
     );
     let summary = fs::read_to_string(fleet.path("summary")).unwrap();
     assert!(summary.contains("  connected               6"), "{summary}");
 }
 
-/// A run of six devices that is asked to end by `asked` after `meanwhile`. Its code, story, summary and report.
+/// A run of six devices that is asked to end by `asked` after `meanwhile`. Its code, progress, summary and report.
 fn ended(
     target: &str,
     asked: Signal,
@@ -110,10 +110,10 @@ fn ended(
     running.wait_for("acknowledged");
     meanwhile(&fleet, &mut running);
     signal(i32::try_from(running.pid()).unwrap(), asked);
-    let (code, story) = running.end_in_time();
+    let (code, progress) = running.end_in_time();
     fleet.wait_until_nothing_runs();
     let summary = fs::read_to_string(fleet.path("summary")).unwrap();
-    (code, story, summary, fleet.report())
+    (code, progress, summary, fleet.report())
 }
 
 /// The REST interface falls silent when a run is under way, or refuses for ever.
@@ -127,28 +127,31 @@ VERDICT
 
 #[test]
 fn a_stopped_shard_does_not_keep_a_run_from_its_report() {
-    let (code, story, summary, report) = ended(EMULATOR, Signal::TERM, |fleet, _| {
+    let (code, progress, summary, report) = ended(EMULATOR, Signal::TERM, |fleet, _| {
         signal(fleet.process("--shard 1/2"), Signal::STOP);
     });
     // Asked for or not, a process that had to be killed is a failure of the machinery.
-    assert_eq!((code, &report["exit"]), (Some(1), &1.into()), "{story}");
+    assert_eq!((code, &report["exit"]), (Some(1), &1.into()), "{progress}");
     assert!(
-        story.contains("device-sim 1/2 has not stopped within 4s and is killed"),
-        "{story}"
+        progress.contains("device-sim 1/2 has not stopped within 4s and is killed"),
+        "{progress}"
     );
     assert!(summary.contains("  connected               6"), "{summary}");
 }
 
 #[test]
 fn a_stopped_emulator_does_not_keep_a_run_from_its_report_and_what_it_received_is_unknown() {
-    let (code, story, summary, report) = ended(EMULATOR, Signal::INT, |fleet, _| {
+    let (code, progress, summary, report) = ended(EMULATOR, Signal::INT, |fleet, _| {
         signal(fleet.process(" emulator "), Signal::STOP);
     });
-    assert_eq!((code, &report["exit"]), (Some(1), &1.into()), "{story}");
-    assert!(story.contains("the emulator did not stop and was killed"), "{story}");
+    assert_eq!((code, &report["exit"]), (Some(1), &1.into()), "{progress}");
     assert!(
-        story.contains("what Central shows of thermo-0001 is unknown"),
-        "{story}"
+        progress.contains("the emulator did not stop and was killed"),
+        "{progress}"
+    );
+    assert!(
+        progress.contains("what Central shows of thermo-0001 is unknown"),
+        "{progress}"
     );
     assert!(summary.contains("  received          unknown"), "{summary}");
 }
@@ -171,20 +174,20 @@ fn a_rest_interface_that_is_silent_or_refuses_for_ever_does_not_keep_a_run_from_
             "--stop-within",
             "6s",
         ];
-        let (code, story) = fleet.start(&arguments).end_in_time();
-        assert_eq!((code, &fleet.report()["exit"]), (Some(0), &0.into()), "{story}");
+        let (code, progress) = fleet.start(&arguments).end_in_time();
+        assert_eq!((code, &fleet.report()["exit"]), (Some(0), &0.into()), "{progress}");
         assert!(
-            story.contains("what Central shows of thermo-0001 is unknown"),
-            "{story}"
+            progress.contains("what Central shows of thermo-0001 is unknown"),
+            "{progress}"
         );
     }
 }
 
 #[test]
 fn a_hangup_is_a_request_to_stop_and_nohup_keeps_it_away() {
-    let (code, story, _, report) = ended(EMULATOR, Signal::HUP, |_, _| {});
-    assert_eq!((code, &report["exit"]), (Some(130), &130.into()), "{story}");
-    assert!(story.contains("interrupted: devices drain"), "{story}");
+    let (code, progress, _, report) = ended(EMULATOR, Signal::HUP, |_, _| {});
+    assert_eq!((code, &report["exit"]), (Some(130), &130.into()), "{progress}");
+    assert!(progress.contains("interrupted: devices drain"), "{progress}");
 
     let fleet = Fleet::new(&manifest(EMULATOR, SHORT));
     let mut shell = Command::new("sh");
@@ -199,9 +202,9 @@ fn a_hangup_is_a_request_to_stop_and_nohup_keeps_it_away() {
     });
     running.wait_for("all 6 devices online");
     signal(i32::try_from(running.pid()).unwrap(), Signal::HUP);
-    let (code, story) = running.end();
-    assert_eq!(code, Some(0), "{story}");
-    assert!(!story.contains("interrupted"), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(0), "{progress}");
+    assert!(!progress.contains("interrupted"), "{progress}");
 }
 
 #[test]
@@ -215,9 +218,9 @@ fn two_signals_of_one_moment_are_one_request() {
     let pid = i32::try_from(running.pid()).unwrap();
     signal(pid, Signal::INT);
     rustix::process::kill_process_group(rustix::process::Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
-    let (code, story) = running.end();
-    assert_eq!((code, &fleet.report()["exit"]), (Some(130), &130.into()), "{story}");
-    assert!(!story.contains("leaving at once"), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!((code, &fleet.report()["exit"]), (Some(130), &130.into()), "{progress}");
+    assert!(!progress.contains("leaving at once"), "{progress}");
 }
 
 #[test]

@@ -429,8 +429,8 @@ fn a_refusal_is_explained() {
     running.wait_for("likely cause: no enrollment has the device's certificate");
     running.wait_for("hint: `fleet enroll` enrolls what a manifest names");
     running.interrupt();
-    let (_, story) = running.end();
-    assert_eq!(story.matches("likely cause: ").count(), 1, "{story}");
+    let (_, progress) = running.end();
+    assert_eq!(progress.matches("likely cause: ").count(), 1, "{progress}");
     world.end();
 }
 

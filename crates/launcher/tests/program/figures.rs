@@ -130,8 +130,8 @@ fn a_death_tells_what_it_took_along_in_summary_and_report() {
     running.wait_for("all 6 devices online");
     running.wait_for("acknowledged");
     signal(fleet.process("--shard 0/2"), Signal::KILL);
-    let (code, story) = running.end();
-    assert_eq!(code, Some(1), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(1), "{progress}");
     let report: Value = fleet.report();
     let telemetry = |name: &str| report["telemetry"][name].as_u64().unwrap();
     assert_eq!(

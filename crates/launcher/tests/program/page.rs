@@ -158,10 +158,10 @@ fn a_person_signs_in_sees_the_fleet_arrive_and_speaks_with_a_device() {
 
     // Somebody who looks does not keep the run from ending, and no secret of the way in is in what it leaves.
     running.interrupt();
-    let (code, story) = running.end();
-    assert_eq!(code, Some(130), "{story}");
-    assert!(!story.contains("did not stop"), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(130), "{progress}");
+    assert!(!progress.contains("did not stop"), "{progress}");
     let report = fleet.report().to_string();
-    assert!(!report.contains("sign-in") && !story.contains(token.trim()));
+    assert!(!report.contains("sign-in") && !progress.contains(token.trim()));
     fleet.wait_until_nothing_runs();
 }

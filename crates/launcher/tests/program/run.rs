@@ -171,9 +171,9 @@ fn ctrl_c_drains_the_fleet_and_still_writes_the_report() {
     running.wait_for("all 6 devices online");
     running.wait_for("acknowledged");
     running.interrupt();
-    let (code, story) = running.end();
-    assert_eq!(code, Some(130), "{story}");
-    assert!(story.contains("interrupted: devices drain"), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(130), "{progress}");
+    assert!(progress.contains("interrupted: devices drain"), "{progress}");
 
     let report = fleet.report();
     assert_eq!(report["exit"], 130);
@@ -205,8 +205,8 @@ fn ctrl_c_while_enrolling_leaves_with_an_empty_report() {
         }
     };
     running.interrupt();
-    let (code, story) = running.end();
-    assert_eq!(code, Some(130), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(130), "{progress}");
     let report = fleet.report();
     assert_eq!(
         (&report["exit"], &report["devices"]["registered"]),
@@ -226,9 +226,9 @@ fn a_second_ctrl_c_leaves_at_once() {
     // A signal of the same moment would be the same request; the next line of progress is seconds away.
     running.wait_for("acknowledged");
     running.interrupt();
-    let (code, story) = running.end();
-    assert_eq!(code, Some(130), "{story}");
-    assert!(story.contains("leaving at once"), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(130), "{progress}");
+    assert!(progress.contains("leaving at once"), "{progress}");
     fleet.wait_until_nothing_runs();
 }
 
@@ -239,9 +239,9 @@ fn a_device_sim_process_that_dies_is_named_and_fails_the_run() {
     running.wait_for("emulator ready");
     running.wait_for("first device assigned");
     signal(fleet.process("--shard 1/2"), Signal::KILL);
-    let (code, story) = running.end();
-    assert_eq!(code, Some(1), "{story}");
-    assert!(story.contains("device-sim 1/2 died: signal: 9"), "{story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(1), "{progress}");
+    assert!(progress.contains("device-sim 1/2 died: signal: 9"), "{progress}");
     let report = fleet.report();
     assert_eq!(report["exit"], 1);
     assert_eq!(report["run"]["end_reason"], "process_died");
@@ -259,10 +259,13 @@ fn an_emulator_that_dies_is_named_and_fails_the_run() {
     let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
     running.wait_for("all 6 devices online");
     signal(fleet.process(" emulator "), Signal::KILL);
-    let (code, story) = running.end();
-    assert_eq!(code, Some(1), "{story}");
-    assert!(story.contains("the emulator died: signal: 9"), "{story}");
-    assert!(!story.contains("no answer from"), "it is not asked any more: {story}");
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(1), "{progress}");
+    assert!(progress.contains("the emulator died: signal: 9"), "{progress}");
+    assert!(
+        !progress.contains("no answer from"),
+        "it is not asked any more: {progress}"
+    );
     let report = fleet.report();
     assert_eq!(report["exit"], 1);
     assert_eq!(report["run"]["end_reason"], "emulator_died");

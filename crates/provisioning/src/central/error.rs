@@ -22,7 +22,7 @@ pub enum CentralError {
     /// The HTTP client could not be set up.
     #[error("the HTTP client could not be set up: {reason}")]
     Setup {
-        /// What it said.
+        /// Its error.
         reason: String,
     },
     /// The service has refused.
@@ -115,7 +115,7 @@ impl CentralError {
 }
 
 /// An error and its causes in one line; reqwest alone has little more than "error sending request".
-pub(super) fn story(error: &dyn Error) -> String {
+pub(super) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

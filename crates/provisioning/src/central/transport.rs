@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::error::{story, untrusted};
+use super::error::{untrusted, with_causes};
 use super::schema::response::{ErrorBody, Page};
 use super::{Central, CentralError};
 use crate::rate_limiter::RateLimiter;
@@ -261,7 +261,7 @@ impl Request<'_> {
             subject,
             host,
             unsent: error.is_connect(),
-            reason: story(&error.without_url()),
+            reason: with_causes(&error.without_url()),
         }
     }
 

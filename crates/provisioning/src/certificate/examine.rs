@@ -165,8 +165,8 @@ pub fn conclude(files: &mut [Examined]) {
             }
         }
         file.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-        let mut said = BTreeSet::new();
-        file.findings.retain(|finding| said.insert(finding.text.clone()));
+        let mut reported = BTreeSet::new();
+        file.findings.retain(|finding| reported.insert(finding.text.clone()));
     }
 }
 

@@ -54,7 +54,7 @@ impl<'a> Pem<'a> {
     /// The first private key: PKCS#8, PKCS#1 (RSA) or SEC1 (EC), or else PKCS#8 that `password` unlocks.
     pub(super) fn private_key(&self, password: Option<&Password>) -> Result<PrivateKeyDer<'static>, CertificateError> {
         let file = || self.file.clone();
-        // The older forms say so in a header that would only read as broken base64.
+        // The older forms have it in a header that would only read as broken base64.
         if contains(self.text.bytes(), b"Proc-Type: 4,ENCRYPTED") {
             return Err(CertificateError::UnsupportedEncryption {
                 file: file(),

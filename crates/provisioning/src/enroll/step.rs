@@ -1,4 +1,4 @@
-//! The story of an enrollment, a line per step.
+//! The progress of an enrollment, a line per step.
 
 use std::fmt;
 

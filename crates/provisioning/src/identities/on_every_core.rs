@@ -39,7 +39,7 @@ pub(super) fn for_each(
                 Ok(true) => report.made += 1,
                 Ok(false) => report.reused += 1,
                 Err(problem) => {
-                    // A full disk is full for the next leaf as well; a bad leaf says nothing about its neighbours.
+                    // A full disk is full for the next leaf as well; a bad leaf has no bearing on its neighbours.
                     hopeless.fetch_or(matches!(problem, IdentityError::Io { .. }), Ordering::Relaxed);
                     problems.push((index, problem));
                 }

@@ -12,7 +12,7 @@ pub struct Warnings(BTreeMap<&'static str, Warning>);
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// What it says of the first of the certificates.
+    /// What is reported of the first of the certificates.
     text: String,
     /// About how many.
     count: usize,

@@ -40,29 +40,29 @@ fn online(id: &str) -> DeviceLine {
 /// A run of one process with a device, which refuses to stop.
 fn run() -> (RunHandle, mpsc::UnboundedSender<DeviceLine>) {
     let (live, mut questions) = RunHandle::pair();
-    let (says, mut said) = mpsc::unbounded_channel();
+    let (reports, mut written) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        let mut desk = Broker::new(status(), 1);
-        desk.device(&online("a"));
+        let mut broker = Broker::new(status(), 1);
+        broker.device(&online("a"));
         loop {
             tokio::select! {
-                Some(question) = questions.recv() => match desk.ask(question) {
+                Some(question) = questions.recv() => match broker.ask(question) {
                     Some(control) if control.action == Action::Stop => {
-                        desk.refused(0, Some(control.id), "not now");
+                        broker.refused(0, Some(control.id), "not now");
                     }
-                    Some(control) => desk.done(0, control.id, 2),
+                    Some(control) => broker.done(0, control.id, 2),
                     None => {}
                 },
-                Some(device) = said.recv() => desk.device(&device),
+                Some(device) = written.recv() => broker.device(&device),
                 else => break,
             }
         }
     });
-    (live, says)
+    (live, reports)
 }
 
 async fn through_the_socket(folder: &Path) {
-    let (served, says) = run();
+    let (served, reports) = run();
     let serving = serve(folder, served).unwrap();
     let mode = std::fs::metadata(folder.join(SOCKET)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -74,7 +74,7 @@ async fn through_the_socket(folder: &Path) {
     assert_eq!(live.order(order(Action::Stop)).await, Err(refusal));
     let mut lines = live.watch().await.unwrap();
     assert_eq!(lines.try_recv().unwrap(), online("a"));
-    says.send(online("b")).unwrap();
+    reports.send(online("b")).unwrap();
     assert_eq!(lines.recv().await.unwrap(), online("b"));
 
     drop(serving);

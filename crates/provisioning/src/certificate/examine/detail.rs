@@ -59,7 +59,7 @@ pub struct Detail {
 pub struct Extension {
     /// Its name as in RFC 5280, or its OID.
     pub name: String,
-    /// What it says.
+    /// Its content.
     pub value: String,
     /// Whether a reader that does not support it must refuse the certificate.
     pub critical: bool,

@@ -82,27 +82,27 @@ pub(super) fn chain(
 struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn say(&mut self, level: Level, code: &'static str, text: String) {
+    fn report(&mut self, level: Level, code: &'static str, text: String) {
         self.0.push(Finding { level, code, text });
     }
 
     fn dates(&mut self, detail: &Detail, request: &ExamineRequest<'_>) {
         let (name, now) = (detail.name(), request.now);
         if now > detail.not_after {
-            self.say(
+            self.report(
                 Level::Error,
                 "expired",
                 format!("`{name}` expired on {}", detail.not_after),
             );
         } else if now < detail.not_before {
-            self.say(
+            self.report(
                 Level::Error,
                 "not-yet-valid",
                 format!("`{name}` is not valid before {}", detail.not_before),
             );
         } else if detail.not_after.duration_since(now) < request.soon {
             let left = detail.not_after.duration_since(now);
-            self.say(
+            self.report(
                 Level::Warning,
                 "expires-soon",
                 format!("`{name}` expires on {}, in {}", detail.not_after, days(left)),
@@ -118,7 +118,7 @@ impl Findings {
             .and_then(|bits| bits.parse::<usize>().ok())
             && bits < 2048
         {
-            self.say(
+            self.report(
                 Level::Error,
                 "key",
                 format!("the RSA key of `{name}` has {bits} bits, at least 2048 are safe"),
@@ -126,7 +126,7 @@ impl Findings {
         }
         let curves = ["EC P-256", "EC P-384", "EC P-521"];
         if !detail.key.starts_with("RSA ") && !curves.contains(&detail.key.as_str()) {
-            self.say(
+            self.report(
                 Level::Error,
                 "key",
                 format!(
@@ -140,18 +140,19 @@ impl Findings {
     fn signature(&mut self, detail: &Detail) {
         let (name, signature) = (detail.name(), &detail.signature);
         match signature.as_str() {
-            "sha1WithRSAEncryption" => self.say(
+            "sha1WithRSAEncryption" => self.report(
                 Level::Warning,
                 "sha-1",
                 format!(
                     "`{name}` is signed with {signature}, which has been broken; whether DPS takes it, no source says"
                 ),
             ),
-            "ecdsa-with-SHA1" | "md5WithRSAEncryption" | "md4WithRSAEncryption" | "md2WithRSAEncryption" => self.say(
-                Level::Error,
-                "signature",
-                format!("`{name}` is signed with {signature}, which can't be relied on"),
-            ),
+            "ecdsa-with-SHA1" | "md5WithRSAEncryption" | "md4WithRSAEncryption" | "md2WithRSAEncryption" => self
+                .report(
+                    Level::Error,
+                    "signature",
+                    format!("`{name}` is signed with {signature}, which can't be relied on"),
+                ),
             _ => {}
         }
     }
@@ -160,7 +161,7 @@ impl Findings {
     fn form(&mut self, link: &Link<'_>) {
         let (name, version) = (link.detail.name(), link.detail.version);
         if !link.has_extensions() {
-            self.say(
+            self.report(
                 Level::Error,
                 "version",
                 format!(
@@ -170,14 +171,14 @@ impl Findings {
             );
         }
         if let Some(oid) = link.doubled_extension() {
-            self.say(
+            self.report(
                 Level::Error,
                 "doubled-extension",
                 format!("`{name}` has the extension {oid} more than once, and no certificate may (RFC 5280, 4.2)"),
             );
         }
         if let Some(oid) = link.unknown_extension() {
-            self.say(
+            self.report(
                 Level::Error,
                 "critical-extension",
                 format!("`{name}` has the extension {oid}, which is critical and not known, or can't be read"),
@@ -190,7 +191,7 @@ impl Findings {
         let name = link.detail.name();
         if !link.detail.is_ca {
             if link.has_extensions() {
-                self.say(
+                self.report(
                     Level::Error,
                     "not-an-authority",
                     format!("`{name}` has signed another certificate and is not a CA"),
@@ -199,27 +200,27 @@ impl Findings {
             return;
         }
         if link.may_not_sign() {
-            self.say(
+            self.report(
                 Level::Error,
                 "no-cert-sign",
                 format!("`{name}` is a CA whose key usage does not allow to sign certificates (no keyCertSign)"),
             );
         } else if extension(&link.detail, "keyUsage").is_none() {
-            self.say(
+            self.report(
                 Level::Note,
                 "no-key-usage",
                 format!("`{name}` is a CA without key usage, as create_test_cert.js makes it; Azure takes it"),
             );
         }
         if let Some(limit) = link.exceeded_path_length(below) {
-            self.say(
+            self.report(
                 Level::Error,
                 "path-length",
                 format!("`{name}` allows {limit} CAs between itself and a leaf (path length), and there are more"),
             );
         }
         if let Some(excluded) = link.excluded(below) {
-            self.say(
+            self.report(
                 Level::Error,
                 "name-constraints",
                 format!(
@@ -243,7 +244,7 @@ impl Findings {
                     "right only where this very certificate is enrolled for one device",
                 ),
             };
-            self.say(
+            self.report(
                 level,
                 "authority-as-leaf",
                 format!("`{name}` is a CA certificate: {text}"),
@@ -251,21 +252,21 @@ impl Findings {
         }
         match extension(leaf, "extKeyUsage") {
             Some(usage) if usage.contains("clientAuth") => {}
-            Some(usage) if usage.contains("anyExtendedKeyUsage") => self.say(
+            Some(usage) if usage.contains("anyExtendedKeyUsage") => self.report(
                 Level::Warning,
                 "any-purpose",
                 format!(
                     "`{name}` names no purpose but anyExtendedKeyUsage, which not every service takes for clientAuth"
                 ),
             ),
-            Some(usage) => self.say(
+            Some(usage) => self.report(
                 Level::Error,
                 "not-for-clients",
                 format!("`{name}` may not be used by a client (extended key usage has no clientAuth, but {usage})"),
             ),
-            // A certificate of version 1 can't have one, which is said already.
+            // A certificate of version 1 can't have one, which is reported already.
             None if leaf.version < 3 => {}
-            None => self.say(
+            None => self.report(
                 Level::Warning,
                 "no-purpose",
                 format!(
@@ -287,7 +288,7 @@ impl Findings {
                     leaf.subject
                 ),
             };
-            return self.say(Level::Error, "common-name", text);
+            return self.report(Level::Error, "common-name", text);
         };
         if let Some(wanted) = request.registration_id.filter(|wanted| *wanted != common_name) {
             let but = if wanted.eq_ignore_ascii_case(common_name) {
@@ -295,7 +296,7 @@ impl Findings {
             } else {
                 ""
             };
-            self.say(
+            self.report(
                 Level::Error,
                 "registration-id",
                 format!("the common name is `{common_name}`, the registration id is `{wanted}`{but}"),
@@ -311,13 +312,13 @@ impl Findings {
             name(0),
             name(start)
         );
-        self.say(Level::Error, "leaf-not-first", text);
+        self.report(Level::Error, "leaf-not-first", text);
     }
 
     /// Whether each certificate is followed by its issuer, as TLS wants it.
     fn order(&mut self, links: &[Link<'_>], start: usize, path: &Path<'_>) {
         let sent = links.get(start..).unwrap_or_default();
-        // With nothing enrolled to compare with, a gap is said already.
+        // With nothing enrolled to compare with, a gap is reported already.
         let ends_early = path.anchor.is_none() && path.links.len() == 1;
         let broken = sent
             .windows(2)
@@ -331,7 +332,7 @@ impl Findings {
                 child.detail.issuer,
                 above.detail.name()
             );
-            self.say(Level::Warning, "order", text);
+            self.report(Level::Warning, "order", text);
         }
     }
 
@@ -373,10 +374,10 @@ impl Findings {
                     "the chain ends below `{}`: right if that certificate is the enrolled one",
                     top.detail.issuer
                 );
-                return self.say(Level::Note, "ends-below", text);
+                return self.report(Level::Note, "ends-below", text);
             }
         };
-        self.say(Level::Error, code, text);
+        self.report(Level::Error, code, text);
     }
 }
 

@@ -24,7 +24,7 @@ fn leaf(id: &str) -> Made {
     self_signed(id, KeyType::P256, Validity::leaf(now())).unwrap()
 }
 
-fn said(examined: &Examined) -> Vec<(Level, &str)> {
+fn reported(examined: &Examined) -> Vec<(Level, &str)> {
     let findings = examined.findings.iter();
     findings.map(|finding| (finding.level, finding.text.as_str())).collect()
 }
@@ -159,7 +159,7 @@ fn a_missing_intermediate_is_named() {
     // Without the root to compare with, it may be right.
     let alone = examine(made.cert_pem().as_bytes(), "f", &request()).unwrap();
     assert_eq!(
-        said(&alone),
+        reported(&alone),
         [(
             Level::Note,
             "the chain ends below `CN=middle`: right if that certificate is the enrolled one"
@@ -191,7 +191,7 @@ fn keys_find_their_certificates_and_strangers_are_named() {
     conclude(&mut files);
     assert_eq!(files[1].keys[0].belongs_to.as_deref(), Some("`one` in `one_cert.pem`"));
     assert_eq!(
-        said(&files[2]),
+        reported(&files[2]),
         [(Level::Error, "the key belongs to none of the certificates")]
     );
 

@@ -146,7 +146,7 @@ impl CertFolder {
     }
 }
 
-/// The first certificate of a file. What can't be read has nothing to say here.
+/// The first certificate of a file. What can't be read is left out here.
 fn first(path: &std::path::Path) -> Option<CertificateDer<'static>> {
     let certificates = pem::certificates(&load::read(path).ok()?, "").ok()?;
     certificates.into_iter().next()

@@ -21,7 +21,7 @@ pub struct Renewed {
 
 impl CertFolder {
     /// Issues the certificate whose files begin with `stem` anew: same common name, same issuer, new key. The old files
-    /// stay, under names that say whose they were.
+    /// stay, under names that contain whose they were.
     ///
     /// A CA is not renewed: whatever it has signed would have to be issued anew, too.
     pub fn renew(&self, stem: &str, spec: &CertSpec) -> Result<Renewed, Problems> {

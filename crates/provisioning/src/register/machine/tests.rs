@@ -326,8 +326,8 @@ fn wait_beyond_the_deadline_is_given_up_at_once_with_its_reason() {
         for retry_after in [300, u64::MAX] {
             let failure = Rig::asking().fails(status, Some(retry_after), body);
             assert_eq!((failure.reason(), failure.is_retryable()), (reason, true));
-            let told = (status != 202).then(|| Duration::from_secs(retry_after));
-            assert_eq!(failure.retry_after(), told, "the caller may keep it");
+            let asked = (status != 202).then(|| Duration::from_secs(retry_after));
+            assert_eq!(failure.retry_after(), asked, "the caller may keep it");
         }
     }
 }
