@@ -22,7 +22,7 @@ use crate::limits::ensure_file_handles;
 use crate::patience::Patience;
 use crate::plan_file;
 use crate::proxies::Proxies;
-use crate::shard::{ShardChoice, host_name};
+use crate::shard::{ShardChoice, ShardUnknown, host_name};
 use crate::{output, single};
 
 /// Simulate the devices of a plan, or a single device by its certificate.
@@ -132,7 +132,10 @@ async fn run_plan(
     let shard = args
         .shard
         .resolve(|name| std::env::var(name).ok(), host_name().as_deref())
-        .map_err(anyhow::Error::from)?;
+        .map_err(|error| match error {
+            ShardUnknown::Nowhere => anyhow::Error::from(error).hint("give it as `--shard i/n`"),
+            error => error.into(),
+        })?;
     // Held until the last device has stopped.
     let lease = args.lease.as_deref().map(Lease::take).transpose();
     let _lease = lease.map_err(anyhow::Error::from)?;

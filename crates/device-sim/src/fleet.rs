@@ -58,7 +58,7 @@ pub enum FleetError {
     #[error("DPS can't be reached")]
     DpsEndpoint(#[from] WayError),
     /// The plan contains an invalid device id.
-    #[error("the plan holds a device id that can't be")]
+    #[error("the plan contains an invalid device id")]
     DeviceId(#[from] IdError),
     /// The assignment cache can't be opened.
     #[error("can't open the assignment cache in {}", shown::path(path))]

@@ -81,7 +81,7 @@ pub enum ShardUnknown {
     /// There is no number.
     #[error(
         "the number of the shard is not known: {INDEX_VARIABLE} is not set, and the host's name ends in no number, as \
-         `sim-0` does\nhint: give it as `--shard i/n`"
+         `sim-0` does"
     )]
     Nowhere,
     /// There is something else where the number should be.

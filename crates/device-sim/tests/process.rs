@@ -166,7 +166,7 @@ async fn what_can_not_be_started_is_refused_with_the_reason_and_exit_code_2() {
     assert_eq!(
         words,
         format!(
-            "error: {} is a plan of version 99; this build reads version 1\n",
+            "error: `{}` is a plan of version 99; this build reads version 1\n",
             plan.display()
         )
     );
@@ -193,7 +193,7 @@ async fn a_plan_made_by_hand_is_refused_with_all_that_is_wrong_in_it() {
     let (code, words) = refused(&world.write_plan(&plan), &[]).await;
     assert_eq!(code, Some(2), "{words}");
     for expected in [
-        "plan.json can't be used\n",
+        "plan.json` can't be used\n",
         "\n  `rates.register_per_s`: 0 a second",
         "\n  `groups[0].devices.range.width`: 1000000000, it must be from 0 to 20",
     ] {

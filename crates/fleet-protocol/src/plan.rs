@@ -339,7 +339,7 @@ impl FromStr for Shard {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The file is not a plan.
-    #[error("{} is not a plan", shown::path(path))]
+    #[error("`{}` is not a plan", shown::path(path))]
     Parse {
         /// The plan's file.
         path: PathBuf,
@@ -348,7 +348,7 @@ pub enum PlanError {
     },
     /// The file is a plan of another version.
     #[error(
-        "{} is a plan of version {found}; this build reads version {PLAN_VERSION}",
+        "`{}` is a plan of version {found}; this build reads version {PLAN_VERSION}",
         shown::path(path)
     )]
     Version {
@@ -358,7 +358,7 @@ pub enum PlanError {
         found: u64,
     },
     /// Values that no fleet can have.
-    #[error("{} can't be used{}", shown::path(path), listed(problems))]
+    #[error("`{}` can't be used{}", shown::path(path), listed(problems))]
     Invalid {
         /// The plan's file.
         path: PathBuf,
@@ -601,7 +601,7 @@ mod tests {
         raw["groups"][0]["devices"]["range"]["width"] = 1_000_000_000.into();
         let error = parse(&raw.to_string()).unwrap_err().to_string();
         let mut lines = error.lines();
-        assert_eq!(lines.next(), Some("plan.json can't be used"));
+        assert_eq!(lines.next(), Some("`plan.json` can't be used"));
         let keys: Vec<_> = lines.map(|line| line.split(": ").next().unwrap().trim()).collect();
         assert_eq!(
             keys,
@@ -626,7 +626,7 @@ mod tests {
             let spoilt = text.replacen(good, bad, 1);
             assert_ne!(spoilt, text);
             let error = parse(&spoilt).unwrap_err();
-            assert_eq!(error.to_string(), "plan.json is not a plan");
+            assert_eq!(error.to_string(), "`plan.json` is not a plan");
             let why = std::error::Error::source(&error).unwrap().to_string();
             assert!(why.contains(" at line "), "{why}");
         }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use device_sim::{advice, console};
 use fleet_report::merge::{Tally, merge};
 use fleet_report::record::{RECORD_VERSION, Record};
@@ -72,10 +73,8 @@ fn read_all(results: &[PathBuf]) -> anyhow::Result<Vec<Record>> {
             .iter()
             .map(|folder| format!("`{}`", shown::path(folder)))
             .collect();
-        return Err(anyhow!(
-            "there is nothing of a run in {}\nhint: give the folder that `fleet sim --results` writes to",
-            names.join(", ")
-        ));
+        return Err(anyhow!("there is nothing of a run in {}", names.join(", "))
+            .hint("give the folder that `fleet sim --results` writes to"));
     }
     Ok(records)
 }

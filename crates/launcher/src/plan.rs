@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use fleet_protocol::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
 use fleet_report::plan::{PlanSummary, Prices, text as plan_text};
 use fleet_report::words::counted;
@@ -73,14 +74,15 @@ fn plan_target(manifest: &Manifest) -> Result<PlanTarget, Failure> {
         Target::Dps(target) => of(&target.id_scope, &target.endpoint),
         Target::IotCentral(target) => match &target.id_scope {
             Some(id_scope) => of(id_scope, &target.endpoint),
-            None => Err(Failure::refused(anyhow!(
-                "the plan needs the id scope, which only `fleet run` finds out by REST\nhint: set `target.id_scope`"
-            ))),
+            None => Err(Failure::refused(
+                anyhow!("the plan needs the id scope, which only `fleet run` finds out by REST")
+                    .hint("set `target.id_scope`"),
+            )),
         },
-        Target::Emulator(_) => Err(Failure::refused(anyhow!(
-            "the plan needs the address of the emulator, which is only known when `fleet run` has started it\n\
-             hint: start `fleet emulator`, and describe it as a target of kind `iot-central` or `dps`"
-        ))),
+        Target::Emulator(_) => Err(Failure::refused(
+            anyhow!("the plan needs the address of the emulator, which is only known when `fleet run` has started it")
+                .hint("start `fleet emulator`, and describe it as a target of kind `iot-central` or `dps`"),
+        )),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use fleet_report::check::check as judge;
 use fleet_report::compare::{Bounds, Show, compare as side_by_side, text};
 use fleet_report::exit::{PASSED, THRESHOLDS};
@@ -63,9 +64,8 @@ pub(crate) fn check(path: &Path, manifest: &Path, set: &[String], folder: Option
     }
     let thresholds = &manifest.thresholds.0;
     if thresholds.is_empty() {
-        return Err(Failure::refused(anyhow!(
-            "the manifest has no thresholds\nhint: write them under `[thresholds]`, such as `publish_duration = [\"p(95) < \
-             500ms\"]`"
+        return Err(Failure::refused(anyhow!("the manifest has no thresholds").hint(
+            "write them under `[thresholds]`, such as `publish_duration = [\"p(95) < 500ms\"]`",
         )));
     }
     let results = judge(&report, thresholds).map_err(|missing| {
@@ -102,11 +102,11 @@ pub(crate) fn read(path: &Path) -> Result<Report, Failure> {
         .map_err(Failure::Refused)?;
     Report::read(&text).map_err(|error| {
         let hint = match error {
-            ReadError::Version { .. } => "\nhint: use the version of fleet that wrote it, or run again",
-            _ => "\nhint: give the report.json that `fleet run --report DIR` wrote, or its folder",
+            ReadError::Version { .. } => "use the version of fleet that wrote it, or run again",
+            _ => "give the report.json that `fleet run --report DIR` wrote, or its folder",
         };
-        let error = anyhow::Error::from(error);
-        Failure::refused(anyhow!("`{}`: {error:#}{hint}", shown::path(&file)))
+        let error = anyhow::Error::from(error).context(format!("`{}`", shown::path(&file)));
+        Failure::refused(error.hint(hint))
     })
 }
 
@@ -145,11 +145,16 @@ pub(crate) fn sides(files: Vec<PathBuf>, after: Vec<PathBuf>) -> Result<(Vec<Pat
             Ok((files.into_iter().take(1).collect(), new.into_iter().collect()))
         }
         (_, false) if !files.is_empty() => Ok((files, after)),
-        (count, _) => Err(Failure::refused(anyhow!(
-            "to compare takes two reports, and there {} {count}\nhint: `fleet report compare BASE NEW`, or several of each \
-             with `--` between them: `fleet report compare A1 A2 A3 -- B1 B2 B3`",
-            agreeing(count, "is", "are")
-        ))),
+        (count, _) => Err(Failure::refused(
+            anyhow!(
+                "to compare takes two reports, and there {} {count}",
+                agreeing(count, "is", "are")
+            )
+            .hint(
+                "`fleet report compare BASE NEW`, or several of each with `--` between them: \
+                 `fleet report compare A1 A2 A3 -- B1 B2 B3`",
+            ),
+        )),
     }
 }
 

@@ -88,7 +88,7 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
     // Without a run no other one may begin meanwhile: it would read what is being changed.
     let _no_run = match live {
         Some(_) => None,
-        None => Some(StateLock::for_run(&state).map_err(Failure::refused)?),
+        None => Some(StateLock::for_run(&state)?),
     };
     let report = tokio::select! {
         report = perform(&options.request, &manifest, live, progress) => report?,
@@ -138,7 +138,7 @@ pub(crate) async fn perform(
     progress: ProgressLog,
 ) -> Result<Report, Failure> {
     let state = absolute(&manifest.fleet.state)?;
-    let _alone = StateLock::for_roll(&state).map_err(Failure::refused)?;
+    let _alone = StateLock::for_roll(&state)?;
     let status = match &live {
         Some(live) => Some(live.status().await.context("can't ask the run")?),
         None => None,

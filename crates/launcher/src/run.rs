@@ -108,7 +108,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         keep::try_folder("--report", folder)?;
     }
     let state = absolute(&start.manifest.fleet.state)?;
-    StateLock::check(&state).map_err(Failure::refused)?;
+    StateLock::check(&state)?;
     let progress = ProgressLog::begin();
     progress.report(start.words());
     for warning in budget::warnings(&start.plan) {
@@ -122,7 +122,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         reach::application_and_dps(&start.manifest.target, progress).await?;
         let identities = start.identities(progress).await?;
         // A run that can't begin leaves no state.
-        let held = StateLock::for_run(&state).map_err(Failure::refused)?;
+        let held = StateLock::for_run(&state)?;
         let ready = start.prepare(&identities, &options.executable, token, progress).await?;
         Ok::<_, Failure>((held, ready))
     };

@@ -4,11 +4,14 @@
 //! already keeps its mode, and is refused where others can write. What decides whether a run
 //! is alive is a lock, which the system gives back however the run ends; a socket without a lock is stale.
 
-use iot_protocol::shown;
-
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use device_sim::hint::Hint;
+use iot_protocol::shown;
+
+use crate::exit::Failure;
 
 /// The socket's name in the state folder.
 pub(crate) const SOCKET: &str = "control.sock";
@@ -25,10 +28,7 @@ pub(crate) struct StateLock {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateLockError {
     /// Another program has it.
-    #[error(
-        "the state folder `{}` is in use by {by}\nhint: wait until that is over, or give this one another folder: --set fleet.state=PATH",
-        shown::path(folder)
-    )]
+    #[error("the state folder `{}` is in use by {by}", shown::path(folder))]
     InUse {
         folder: PathBuf,
         /// By what.
@@ -36,9 +36,7 @@ pub(crate) enum StateLockError {
     },
     /// Others could put files of theirs in the place of ours.
     #[error(
-        "the state folder `{}` is used by others: they can write into it (mode {mode:04o}), and could replace what the run trusts\n\
-         hint: give it a folder of its own: --set fleet.state={}/fleet; or `chmod go-w` where it is yours alone",
-        shown::path(folder),
+        "the state folder `{}` is used by others: they can write into it (mode {mode:04o}), and could replace what the run trusts",
         shown::path(folder)
     )]
     Shared { folder: PathBuf, mode: u32 },
@@ -49,6 +47,22 @@ pub(crate) enum StateLockError {
         /// The system's reason.
         reason: io::Error,
     },
+}
+
+impl From<StateLockError> for Failure {
+    fn from(error: StateLockError) -> Self {
+        let hint = match &error {
+            StateLockError::InUse { .. } => {
+                "wait until that is over, or give this one another folder: --set fleet.state=PATH".to_owned()
+            }
+            StateLockError::Shared { folder, .. } => format!(
+                "give it a folder of its own: --set fleet.state={}/fleet; or `chmod go-w` where it is yours alone",
+                shown::path(folder)
+            ),
+            StateLockError::Unusable { .. } => return Self::refused(error),
+        };
+        Self::Refused(anyhow::Error::from(error).hint(hint))
+    }
 }
 
 impl StateLock {

@@ -1,8 +1,10 @@
 //! What a roll is about, checked against the manifest before anything is asked or changed.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use anyhow::{anyhow, bail};
+use device_sim::hint::Hint;
 use fleet_report::words;
 
 use super::Manifest;
@@ -88,7 +90,7 @@ pub(crate) fn scope<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Re
     let mut all = BTreeMap::new();
     let mut others = BTreeMap::new();
     for individual in &manifest.individual {
-        let obstacle = obstacle(individual.certificates.is_some(), individual.via.is_some());
+        let obstacle = Obstacle::find(individual.certificates.is_some(), individual.via.is_some());
         for id in individual.ids()? {
             if let Some(obstacle) = obstacle {
                 others.insert(id.to_string(), obstacle);
@@ -102,7 +104,7 @@ pub(crate) fn scope<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Re
         .iter()
         .find_map(|id| others.get(id).map(|obstacle| (id, obstacle)));
     if let Some((id, obstacle)) = named {
-        bail!("{id} can't be rolled: {obstacle}");
+        return Err(obstacle.error(format!("{id} can't be rolled")));
     }
     if all.is_empty() {
         match others.values().next() {
@@ -110,7 +112,7 @@ pub(crate) fn scope<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Re
                 "the manifest has no [[individual]] devices, so {} has nothing to roll",
                 request.case
             ),
-            Some(obstacle) => bail!("no [[individual]] device can be rolled: {obstacle}"),
+            Some(obstacle) => return Err(obstacle.error("no [[individual]] device can be rolled")),
         }
     }
     let unknown: Vec<_> = request
@@ -160,30 +162,46 @@ fn group<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Result<&'a Gr
 }
 
 /// What keeps us from rolling certificates in good faith.
-fn obstacle(are_brought: bool, is_behind_gateway: bool) -> Option<&'static str> {
-    if are_brought {
-        Some(
-            "its certificates were made elsewhere (`certificates`)\nhint: put the new files in their places, \
-             run `fleet enroll`, and let the devices register again",
-        )
-    } else if is_behind_gateway {
-        Some(
-            "devices behind a gateway (`via`) do not register with DPS, so the hub would not get their new certificates",
-        )
-    } else {
-        None
+#[derive(Debug, Clone, Copy)]
+enum Obstacle {
+    MadeElsewhere,
+    BehindGateway,
+    Edge,
+}
+
+impl Obstacle {
+    fn find(are_brought: bool, is_behind_gateway: bool) -> Option<Self> {
+        if are_brought {
+            Some(Self::MadeElsewhere)
+        } else {
+            is_behind_gateway.then_some(Self::BehindGateway)
+        }
+    }
+
+    /// `refusal` with its reason.
+    fn error(self, refusal: impl Display) -> anyhow::Error {
+        match self {
+            Self::MadeElsewhere => anyhow!("{refusal}: its certificates were made elsewhere (`certificates`)")
+                .hint("put the new files in their places, run `fleet enroll`, and let the devices register again"),
+            Self::BehindGateway => anyhow!(
+                "{refusal}: devices behind a gateway (`via`) do not register with DPS, so the hub would not get their new \
+                 certificates"
+            ),
+            Self::Edge => anyhow!(
+                "{refusal}: its Edge CAs, and the devices that trust them, would have to follow (`kind = \"edge\"`); that \
+                 is not built"
+            ),
+        }
     }
 }
 
 fn group_can_be_rolled(group: &Group) -> anyhow::Result<()> {
     let obstacle = match group.kind {
-        GroupKind::Edge => Some(
-            "its Edge CAs, and the devices that trust them, would have to follow (`kind = \"edge\"`); that is not built",
-        ),
-        GroupKind::Iot => obstacle(group.certificates.is_some(), group.via.is_some()),
+        GroupKind::Edge => Some(Obstacle::Edge),
+        GroupKind::Iot => Obstacle::find(group.certificates.is_some(), group.via.is_some()),
     };
     match obstacle {
-        Some(obstacle) => Err(anyhow!("group {} can't be rolled: {obstacle}", group.id)),
+        Some(obstacle) => Err(obstacle.error(format!("group {} can't be rolled", group.id))),
         None => Ok(()),
     }
 }

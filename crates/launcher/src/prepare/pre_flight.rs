@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use anyhow::{Context, anyhow};
 use device_sim::hint::Hint;
 use device_sim::limits::{TooFewFileHandles, ensure_file_handles};
-use fleet_report::words::{self as numbers, counted};
+use fleet_report::words::{self, counted};
 
 use crate::exit::Failure;
 
@@ -23,24 +23,25 @@ pub(crate) fn file_handles(devices: u32, processes: u32, with_emulator: bool) ->
         (devices.div_ceil(processes.max(1)), "a device-sim process")
     };
     ensure_file_handles(u64::from(connections))
-        .map_err(|too_few| Failure::refused(anyhow!("{}", words(too_few, devices, connections, whose))))
+        .map_err(|too_few| Failure::Refused(explained(too_few, devices, connections, whose)))
 }
 
-fn words(too_few: TooFewFileHandles, devices: u32, connections: u32, whose: &str) -> String {
+fn explained(too_few: TooFewFileHandles, devices: u32, connections: u32, whose: &str) -> anyhow::Error {
     let TooFewFileHandles { needed, allowed } = too_few;
-    let mut text = format!(
-        "too few file handles for {}: {whose} holds {} and needs {needed}, \
-         but the hard limit is {allowed}\n\
-         hint: raise it in the shell that starts fleet: `sudo prlimit --pid $$ --nofile={needed}:{needed}`; for good: \
-         `* hard nofile {needed}` in /etc/security/limits.conf, LimitNOFILE={needed} in a systemd unit, \
-         `docker run --ulimit nofile={needed}`",
-        numbers::devices(devices),
+    let error = anyhow!(
+        "too few file handles for {}: {whose} holds {} and needs {needed}, but the hard limit is {allowed}",
+        words::devices(devices),
         counted(connections, "connection", "connections")
-    );
+    )
+    .hint(format!(
+        "raise it in the shell that starts fleet: `sudo prlimit --pid $$ --nofile={needed}:{needed}`; for good: \
+         `* hard nofile {needed}` in /etc/security/limits.conf, LimitNOFILE={needed} in a systemd unit, \
+         `docker run --ulimit nofile={needed}`"
+    ));
     if connections < devices {
-        text.push_str("\nhint: or let more processes share the fleet: `--set load.processes=N`");
+        return error.hint("or let more processes share the fleet: `--set load.processes=N`");
     }
-    text
+    error
 }
 
 /// Makes sure that a port which was asked for by number is free.
@@ -82,9 +83,9 @@ mod tests {
         };
         insta::assert_snapshot!(
             "too_few_for_the_emulator",
-            words(too_few, 10_000, 10_000, "the emulator")
+            explained(too_few, 10_000, 10_000, "the emulator")
         );
-        let sim = words(too_few, 20_000, 10_000, "a device-sim process");
+        let sim = explained(too_few, 20_000, 10_000, "a device-sim process");
         insta::assert_snapshot!("too_few_for_device_sim", sim);
     }
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use iot_protocol::shown;
 use settings::Span;
 
@@ -39,10 +40,10 @@ pub struct Options {
 pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let manifest = resolve(&options.manifest, &options.set, options.duration)?;
     if matches!(manifest.target, Target::Emulator(_)) {
-        return Err(Failure::refused(anyhow!(
-            "a target of kind `emulator` lives only as long as the `fleet run` that starts it\n\
-             hint: start `fleet emulator`, and describe it as a target of kind `iot-central` with its CA"
-        )));
+        return Err(Failure::refused(
+            anyhow!("a target of kind `emulator` lives only as long as the `fleet run` that starts it")
+                .hint("start `fleet emulator`, and describe it as a target of kind `iot-central` with its CA"),
+        ));
     }
     let plan = budget::plan(&manifest).map_err(Failure::Refused)?;
     let (start, token) = Start::check(manifest, plan)?;
