@@ -126,6 +126,8 @@ async fn run_plan(
     input: mpsc::UnboundedReceiver<Input>,
 ) -> Result<(), RunError> {
     let mut plan = plan_file::read(path)?;
+    // The fence between two processes of one shard: what the one before has left in flight may still arrive, and must not be
+    // taken for a repetition of a message of this one.
     if args.incarnation.get() > 1 {
         plan.run_id = format!("{}.{}", plan.run_id, args.incarnation);
     }
@@ -136,7 +138,8 @@ async fn run_plan(
             ShardUnknown::Nowhere => anyhow::Error::from(error).hint("give it as `--shard i/n`"),
             error => error.into(),
         })?;
-    // Held until the last device has stopped.
+    // Taken before the first device connects, held until the last one has stopped: the kernel, not a time limit, keeps a
+    // second process away from these devices.
     let lease = args.lease.as_deref().map(Lease::take).transpose();
     let _lease = lease.map_err(anyhow::Error::from)?;
     let devices = plan

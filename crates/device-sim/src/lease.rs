@@ -45,11 +45,14 @@ impl Lease {
     pub fn take(path: &Path) -> Result<Self, LeaseError> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let folder = parent.unwrap_or(Path::new("."));
+        // The folder before the shard: a program that wants to split the fleet in another way has the folder for itself, so
+        // from here on no shard of another split can begin beside this one.
         let folder = lock_folder(folder, Sharing::Shared)?;
         let failed = |source| LeaseError::Lock {
             path: path.into(),
             source,
         };
+        // The file is never removed: a lock on a removed file would exclude no process that makes it anew.
         let shard = File::options().create(true).append(true).open(path).map_err(failed)?;
         lock(&shard, path, Sharing::Exclusive)?;
         Ok(Self {

@@ -158,7 +158,7 @@ impl AssignmentCache {
 
 impl Inner {
     fn put(&mut self, key: &AssignmentKey, assignment: Option<Assignment>) -> io::Result<()> {
-        // Said again word by word at every registration, it would only fill the file.
+        // Repeated word by word at every registration, it would only fill the file.
         if assignment.is_some()
             && self
                 .entries

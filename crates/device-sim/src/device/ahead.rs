@@ -69,6 +69,8 @@ impl Device {
                     registered,
                 } = *done;
                 self.measure_registration(begun, &registered);
+                // The device turns here: DPS has accepted the new leaf, and its hub has the new thumbprint, which
+                // refuses the old one at the next connect. Before this point nothing of the device has changed.
                 let key = self.assignment_key(&identity);
                 let assignment = Assignment {
                     assigned_hub: registered.assigned_hub.to_string(),

@@ -74,7 +74,9 @@ impl Broker {
                     answer,
                 };
                 self.orders.insert(self.next_id, order);
-                // Askers number their lines as they like, and there may be several of them.
+                // The order turns here: it gets a number of the run's own. Each asker counts from 1 (a roll, a person at
+                // the socket, an event), and a process answers with the number alone, so with theirs one `done` could
+                // answer another asker's order. The socket answers each with its own number again.
                 Some(Control {
                     id: self.next_id,
                     ..control

@@ -97,6 +97,7 @@ impl Start {
             self.shard.to_string().into(),
             "--lease".into(),
             self.lease.clone().into(),
+            // A number that no process of this shard has had: its file of figures and its message ids are its own.
             "--incarnation".into(),
             recorder.incarnation().to_string().into(),
             "--control".into(),

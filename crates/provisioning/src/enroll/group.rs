@@ -34,6 +34,8 @@ pub async fn enroll_group(
         }
     }
 
+    // From here on the service trusts one CA more and none less: a CA that is to go is removed by a later step of a roll, when
+    // no device uses a leaf below it.
     for needed in &needs {
         outcome |= bring_in(central, spec.id, needed, spec.attest, now, reporter).await?;
     }
@@ -220,6 +222,7 @@ async fn prove(
             ca: ca.name().to_owned(),
         });
     };
+    // The certificate alone proves nothing: anyone may have a copy. Only a signature under the service's own fresh code does.
     let code = central.generate_verification_code(group_id, *slot).await?;
     reporter(Step::VerificationCodeReceived {
         group: group_id.to_owned(),

@@ -131,6 +131,8 @@ impl GroupFolder {
 
     /// From now on devices that connect use this generation of leaves, which has to be complete.
     pub(super) fn make_current(&self, leaves: Generation) -> Result<(), IdentityError> {
+        // The certificate turns here, for all devices at once and for none in part: one small file is replaced, after every
+        // leaf of the generation is on disk. The old leaves stay, since devices keep their sessions until they connect again.
         write_generation(&self.current_path(), leaves)
     }
 
