@@ -1,6 +1,6 @@
-//! What the programs of a fleet say to each other: one plan in, lines of JSON out, control lines in.
+//! What the programs of a fleet write to each other: one plan in, lines of JSON out, control lines in.
 //!
-//! As `iot-protocol` is what a device says to Azure, this is what a launcher, device-sim processes and a collector say to
+//! As `iot-protocol` is what a device sends to Azure, this is what a launcher, device-sim processes and a collector write to
 //! each other. Pure: no files, no sockets, no clock.
 
 pub mod histogram;

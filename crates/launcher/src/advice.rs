@@ -111,18 +111,18 @@ mod tests {
     fn every_refusal_is_told_with_its_cause_and_what_helps() {
         let mut words = String::new();
         for code in [400_207, 400_208, 400_209, 401_002, 404_201, 412_000, 429_001, 500_000] {
-            let _ = writeln!(words, "DPS {code}: {}", told(explain::of_dps(code)));
+            let _ = writeln!(words, "DPS {code}: {}", text(explain::of_dps(code)));
         }
         for status in [400, 401, 403, 404, 409, 412, 422, 429, 503] {
-            let _ = writeln!(words, "REST {status}: {}", told(explain::of_central(status)));
+            let _ = writeln!(words, "REST {status}: {}", text(explain::of_central(status)));
         }
         for reason in ["dps_disabled", "certificate_expired", "tcp_refused"] {
-            let _ = writeln!(words, "{reason}: {}", told(advice::on(&reason.into())));
+            let _ = writeln!(words, "{reason}: {}", text(advice::on(&reason.into())));
         }
         insta::assert_snapshot!(words);
     }
 
-    fn told(advice: Option<Advice>) -> String {
+    fn text(advice: Option<Advice>) -> String {
         advice.map_or_else(|| "-".to_owned(), |advice| advice.to_string())
     }
 
@@ -143,15 +143,15 @@ mod tests {
         };
         let mut advisor = Advisor::new(manifest.clone());
         assert!(advisor.on(&line("t-0001", "backing_off")).is_empty());
-        let said = advisor.on(&line("t-0001", "parked"));
+        let lines = advisor.on(&line("t-0001", "parked"));
         assert_eq!(
-            said[0],
+            lines[0],
             "  likely cause: t-0001 sends its leaf only; the enrolled CA is `g root`; the intermediate `g intermediate` is \
              missing from its chain file"
         );
         assert!(advisor.on(&line("t-0002", "parked")).is_empty());
         // A chain that is whole is not the cause.
-        let said = Advisor::new(manifest).on(&line("t-0002", "parked"));
-        assert!(said[0].starts_with("  likely cause: no enrollment has"), "{said:?}");
+        let lines = Advisor::new(manifest).on(&line("t-0002", "parked"));
+        assert!(lines[0].starts_with("  likely cause: no enrollment has"), "{lines:?}");
     }
 }

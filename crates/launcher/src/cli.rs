@@ -41,7 +41,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    passed
   1    failed while running: also when a device never came online
-  2    nothing was started: wrong usage, an invalid manifest, or a check that said no
+  2    nothing was started: wrong usage, an invalid manifest, or a check that refused it
   99   a threshold of the manifest did not hold, or had no data
   130  interrupted; the report is still written
 
@@ -431,7 +431,7 @@ struct EdgeConfigArgs {
     /// `secrets`; they are named where they are here when left out
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
-    /// The id scope, instead of the one that the manifest or the application tells
+    /// The id scope, instead of the one that the manifest or the application has
     #[arg(long, value_name = "ID")]
     id_scope: Option<IdScope>,
     /// Leave the registration id out: IoT Edge then takes the common name of the certificate
@@ -439,7 +439,7 @@ struct EdgeConfigArgs {
     no_registration_id: bool,
 }
 
-/// Reads the command line and does what it says.
+/// Reads the command line and does what it asks for.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli: Cli = match command_line::parse() {
@@ -681,7 +681,7 @@ fn code(done: Result<u8, Failure>) -> ExitCode {
     }
 }
 
-/// Logs of the two programs that `fleet` carries; `RUST_LOG` says which, otherwise `usually`.
+/// Logs of the two programs that `fleet` carries; `RUST_LOG` selects them, otherwise `usually`.
 fn log_to_stderr(usually: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usually));
     tracing_subscriber::fmt()

@@ -43,7 +43,7 @@ impl Ending {
     }
 }
 
-/// How long a device waits for acknowledgements when it stops, so that its process says its last figures before it would
+/// How long a device waits for acknowledgements when it stops, so that its process reports its last figures before it would
 /// be killed.
 #[must_use]
 pub fn drain(within: Duration) -> Duration {

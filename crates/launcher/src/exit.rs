@@ -39,7 +39,7 @@ impl Failure {
         }
     }
 
-    /// Tells it on stderr and gives the process's last word.
+    /// Reports it on stderr and returns the code with which the process ends.
     #[must_use]
     pub fn report(&self) -> ExitCode {
         match self {

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 /// one that counted belong to it.
 const SAME_REQUEST: Duration = Duration::from_millis(500);
 
-/// Hears how often the program was asked to end.
+/// Counts how often the program was asked to end.
 #[derive(Debug)]
 pub struct Interrupts {
-    heard: mpsc::UnboundedReceiver<Instant>,
+    signals: mpsc::UnboundedReceiver<Instant>,
     counted: Option<Instant>,
 }
 
@@ -25,16 +25,16 @@ impl Interrupts {
     #[cfg(unix)]
     pub fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (say, heard) = mpsc::unbounded_channel();
+        let (sender, signals) = mpsc::unbounded_channel();
         let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
         if !device_sim::hangup_is_ignored() {
             kinds.push(SignalKind::hangup());
         }
         for kind in kinds {
-            let (mut signal, say) = (signal(kind)?, say.clone());
-            tokio::spawn(async move { while signal.recv().await.is_some() && say.send(Instant::now()).is_ok() {} });
+            let (mut signal, sender) = (signal(kind)?, sender.clone());
+            tokio::spawn(async move { while signal.recv().await.is_some() && sender.send(Instant::now()).is_ok() {} });
         }
-        Ok(Self::from(heard))
+        Ok(Self::from(signals))
     }
 
     /// Listens from now on.
@@ -44,15 +44,17 @@ impl Interrupts {
     /// The system does not let us listen.
     #[cfg(not(unix))]
     pub fn listen() -> std::io::Result<Self> {
-        let (say, heard) = mpsc::unbounded_channel();
-        tokio::spawn(async move { while tokio::signal::ctrl_c().await.is_ok() && say.send(Instant::now()).is_ok() {} });
-        Ok(Self::from(heard))
+        let (sender, signals) = mpsc::unbounded_channel();
+        tokio::spawn(
+            async move { while tokio::signal::ctrl_c().await.is_ok() && sender.send(Instant::now()).is_ok() {} },
+        );
+        Ok(Self::from(signals))
     }
 
     /// The next request.
     pub async fn next(&mut self) {
         loop {
-            let Some(at) = self.heard.recv().await else {
+            let Some(at) = self.signals.recv().await else {
                 return std::future::pending().await;
             };
             if self
@@ -67,8 +69,8 @@ impl Interrupts {
 }
 
 impl From<mpsc::UnboundedReceiver<Instant>> for Interrupts {
-    fn from(heard: mpsc::UnboundedReceiver<Instant>) -> Self {
-        Self { heard, counted: None }
+    fn from(signals: mpsc::UnboundedReceiver<Instant>) -> Self {
+        Self { signals, counted: None }
     }
 }
 
@@ -78,13 +80,13 @@ mod tests {
 
     #[tokio::test]
     async fn signals_of_one_moment_are_one_request_and_a_later_one_is_another() {
-        let (say, heard) = mpsc::unbounded_channel();
-        let mut interrupts = Interrupts::from(heard);
+        let (sender, signals) = mpsc::unbounded_channel();
+        let mut interrupts = Interrupts::from(signals);
         let begun = Instant::now();
         for after in [0, 1, 499, 600, 700] {
-            say.send(begun + Duration::from_millis(after)).unwrap();
+            sender.send(begun + Duration::from_millis(after)).unwrap();
         }
-        drop(say);
+        drop(sender);
         interrupts.next().await;
         assert_eq!(interrupts.counted, Some(begun));
         interrupts.next().await;

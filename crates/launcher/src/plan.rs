@@ -1,4 +1,4 @@
-//! `fleet plan`: what a manifest asks for, what the target's quotas say to it, and how long it will take. Starts nothing.
+//! `fleet plan`: what a manifest asks for, what the target's quotas allow of it, and how long it will take. Starts nothing.
 
 pub mod preview;
 

@@ -74,9 +74,9 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
     if let Some(live) = &live {
         let run = live.status().await.context("can't ask the run")?;
         let with = |set: &[String]| Ok(manifest::load(&options.manifest, &[set, &options.set[..]].concat())?);
-        let (same, told) = same::as_the_run_has_it(manifest, &run.figures, &run.set, with)?;
+        let (same, notice) = same::as_the_run_has_it(manifest, &run.figures, &run.set, with)?;
         manifest = same;
-        told.into_iter().for_each(|told| progress.report(told));
+        notice.into_iter().for_each(|notice| progress.report(notice));
         check(&options.request, &manifest).map_err(Failure::Refused)?;
     }
     if live.is_none() {

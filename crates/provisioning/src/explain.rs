@@ -1,4 +1,4 @@
-//! What a refusal means, and what to do: one place for all programs.
+//! What a refusal of a service means, and what to do. For the reasons of devices, device-sim decides it (`advice.rs`).
 //!
 //! The codes of DPS are those of its clients and documentation
 //! (<https://learn.microsoft.com/azure/iot-dps/how-to-troubleshoot-dps>,

@@ -166,7 +166,7 @@ impl Registration<'_> {
         };
         let (mut link, timings) = Link::connect(self.endpoint, self.credentials, &connect).await?;
         let outcome = drive(&mut link, machine, throttled).await;
-        // Whether a link that failed can still say goodbye is of no interest; whether one that worked can, hardly more.
+        // Whether a link that failed can still send DISCONNECT is of no interest; whether one that worked can, hardly more.
         if let Err(error) = link.close(FAREWELL).await {
             debug!(registration_id = %self.registration_id, %error, "connection to dps did not close in order");
         }

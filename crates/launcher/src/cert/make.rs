@@ -44,7 +44,7 @@ impl Output {
         CertFolder::new(&self.out, self.force)
     }
 
-    /// The same, with the CA that signs where `parent` says.
+    /// The same, with the CA that signs where `parent` names it.
     fn folder_below(&self, parent: &ParentFolder) -> CertFolder {
         parent.of(self.folder())
     }
@@ -159,20 +159,20 @@ pub(super) struct VerificationArgs {
 
 pub(super) fn root(args: &RootArgs, now: Timestamp) -> Result<u8, Failure> {
     let spec = spec(args.key.key, args.when, Validity::root(now), &args.output, now);
-    told(args.output.folder().root(&args.common_name, &spec), &spec)
+    written(args.output.folder().root(&args.common_name, &spec), &spec)
 }
 
 pub(super) fn intermediate(args: &IntermediateArgs, now: Timestamp) -> Result<u8, Failure> {
     let spec = spec(args.key.key, args.when, Validity::intermediate(now), &args.output, now);
     let folder = args.output.folder_below(&args.parent_folder);
-    told(folder.intermediate(&args.common_name, &args.parent, &spec), &spec)
+    written(folder.intermediate(&args.common_name, &args.parent, &spec), &spec)
 }
 
 pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
     let mut spec = spec(args.key.key, args.when, Validity::leaf(now), &args.output, now);
     let (folder, parent) = (args.output.folder_below(&args.parent_folder), args.parent.as_deref());
     let Some(count) = args.count else {
-        let done = told(folder.device(&args.common_name, parent, &spec), &spec)?;
+        let done = written(folder.device(&args.common_name, parent, &spec), &spec)?;
         warn_of_name(&args.common_name);
         return Ok(done);
     };
@@ -210,7 +210,7 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
 pub(super) fn verification(args: &VerificationArgs, now: Timestamp) -> Result<u8, Failure> {
     let spec = spec(KeyType::P256, args.when, Validity::verification(now), &args.output, now);
     let folder = args.output.folder();
-    told(folder.verification(&args.ca, &args.key, &args.nonce, &spec), &spec)
+    written(folder.verification(&args.ca, &args.key, &args.nonce, &spec), &spec)
 }
 
 fn spec(key_type: KeyType, when: When, usually: Validity, output: &Output, now: Timestamp) -> CertSpec {
@@ -221,7 +221,7 @@ fn spec(key_type: KeyType, when: When, usually: Validity, output: &Output, now: 
     }
 }
 
-fn told(done: Result<Written, Problems>, spec: &CertSpec) -> Result<u8, Failure> {
+fn written(done: Result<Written, Problems>, spec: &CertSpec) -> Result<u8, Failure> {
     let written = done.map_err(refused)?;
     for file in &written.files {
         print(format_args!("{}\n", file.display()))?;
@@ -284,7 +284,7 @@ fn hint(problem: &IdentityError) -> Option<&'static str> {
             Some("--force overwrites; names that differ only in capitals, blanks or `-_.` share their files")
         }
         IdentityError::NoParent { .. } => {
-            Some("make it first, with `fleet cert root` or `fleet cert intermediate`, or say where it is with --ca-dir")
+            Some("make it first, with `fleet cert root` or `fleet cert intermediate`, or name its folder with --ca-dir")
         }
         IdentityError::NotIssuedBy { .. } => Some("--force issues it anew"),
         IdentityError::Certificate(CertificateError::BadValidity { .. }) => {

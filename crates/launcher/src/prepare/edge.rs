@@ -1,6 +1,6 @@
 //! IoT Edge in a run: the Edge CAs, the emulator's gateways, and what the devices behind a gateway need before they start.
 //!
-//! Such a device never registers: its plan has to say which hub it names in its user name. That is the hub of its Edge
+//! Such a device never registers: its plan has to name the hub for its user name. That is the hub of its Edge
 //! device, which DPS is asked for here, as that device. The relationship between the two is made through IoT Central.
 //!
 //! What is simulated of an Edge device itself is its identity only, which registers over MQTT and stays connected. The
@@ -35,7 +35,7 @@ use crate::process::emulator::GatewayReady;
 use crate::progress::ProgressLog;
 
 /// So many children are reported one by one; of the others only how many there are.
-const TOLD: usize = 3;
+const REPORTED: usize = 3;
 
 /// What only a run finds out about the gateways of a fleet, by the id of the Edge device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(crate) struct Found {
 }
 
 impl Gateways {
-    /// What the manifest itself says.
+    /// What the manifest itself has.
     ///
     /// # Errors
     ///
@@ -278,7 +278,7 @@ impl Preparation<'_> {
             let related = central.put_relationship(gateway.as_str(), child.as_str()).await;
             related.with_context(|| format!("{child} can't be made a child of {gateway}"))?;
             made += 1;
-            if made <= TOLD {
+            if made <= REPORTED {
                 self.progress.report(format!("{child} is a child of {gateway} now"));
             }
         }

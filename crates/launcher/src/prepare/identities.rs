@@ -74,7 +74,7 @@ pub(crate) fn open_or_create(
         }
     }
     let mut individuals = Vec::new();
-    let mut told = SelfSigned::default();
+    let mut self_signed = SelfSigned::default();
     for individual in &manifest.individual {
         let ids = individual.ids().map_err(|error| Failure::refused(anyhow!(error)))?;
         for id in ids {
@@ -84,7 +84,7 @@ pub(crate) fn open_or_create(
             };
             match opened {
                 Ok(identities) => {
-                    told.count(individual, &identities);
+                    self_signed.count(individual, &identities);
                     individuals.push((id.to_string(), identities));
                 }
                 Err(Problems(more)) => problems.extend(more),
@@ -94,7 +94,7 @@ pub(crate) fn open_or_create(
     if !problems.is_empty() {
         return Err(refusal(&problems, manifest));
     }
-    told.report(progress);
+    self_signed.report(progress);
     let groups = groups.into_iter().flatten().collect();
     let identities = Identities { groups, individuals };
     one_enrollment_each(manifest, &identities)?;

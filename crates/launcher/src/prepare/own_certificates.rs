@@ -1,4 +1,4 @@
-//! Certificates made elsewhere: what the manifest says of them, for the crate that checks them and for the plan.
+//! Certificates made elsewhere: what the manifest has of them, for the crate that checks them and for the plan.
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ pub(crate) fn open_individual(
     individual_of(own).open(device_id, now)
 }
 
-/// Loads them as they are, whatever is to be said about dates and names.
+/// Loads them as they are, whatever their dates and names.
 ///
 /// # Errors
 ///

@@ -184,7 +184,7 @@ fn telemetry(written: &crate::manifest::types::Telemetry) -> Telemetry {
     }
 }
 
-/// The start to the millisecond: unique on one machine, and it says when.
+/// The start to the millisecond: unique on one machine, and readable as a time.
 pub(crate) fn run_id(now: Timestamp) -> String {
     format!("{}{:03}", now.strftime("%Y%m%dT%H%M%S"), now.subsec_millisecond())
 }

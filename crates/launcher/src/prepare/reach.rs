@@ -403,8 +403,11 @@ mod tests {
                 "does not speak TLS",
             ),
         ] {
-            let said = bad(found(&remote, false, &error));
-            assert!(said.contains(words) && said.contains("hint: "), "{said}");
+            let error_text = bad(found(&remote, false, &error));
+            assert!(
+                error_text.contains(words) && error_text.contains("hint: "),
+                "{error_text}"
+            );
         }
         let closed = ConnectError::Tls {
             server_name: "dps.example".into(),

@@ -160,7 +160,7 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 ///
-/// The emulator does not start, or what the manifest says of the application can't be used.
+/// The emulator does not start, or what the manifest has of the application can't be used.
 pub(crate) async fn open(
     manifest: &Manifest,
     executable: &Path,
@@ -206,12 +206,12 @@ async fn open_with(
 
 /// Reports trouble, but not each of a thousand requests that have the same.
 fn now_and_then(progress: ProgressLog) -> impl Fn(String) + Send + Sync + 'static {
-    let told = Mutex::new(None);
+    let reported = Mutex::new(None);
     move |words| {
         let now = Instant::now();
-        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| now.duration_since(told) >= APART) {
-            *told = Some(now);
+        let mut reported = reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.is_none_or(|reported| now.duration_since(reported) >= APART) {
+            *reported = Some(now);
             progress.report(words);
         }
     }
@@ -300,7 +300,7 @@ fn hub_names(hubs: u32) -> Vec<String> {
     }
 }
 
-/// Where the devices of a target register, as the plan says it.
+/// Where the devices of a target register, as the plan has it.
 pub(crate) fn plan_target(id_scope: IdScope, endpoint: &Endpoint) -> anyhow::Result<plan::Target> {
     let ca: Option<PathBuf> = endpoint.ca.as_deref().map(absolute).transpose()?;
     Ok(plan::Target {

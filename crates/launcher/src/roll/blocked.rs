@@ -135,19 +135,19 @@ mod tests {
     #[test]
     fn blocked_devices_are_reported_with_the_command_that_unblocks_them() {
         let ids = |count: u32| (1..=count).map(|number| format!("t-{number}")).collect::<BTreeSet<_>>();
-        let said = |group, count, known| words(group, &ids(count), &known).unwrap_or_default();
-        assert_eq!(said(Some("g"), 0, Known::Damaged), "");
+        let warning = |group, count, known| words(group, &ids(count), &known).unwrap_or_default();
+        assert_eq!(warning(Some("g"), 0, Known::Damaged), "");
         assert_eq!(
-            said(Some("g"), 2, Known::Journal(Case::GroupBreach)),
+            warning(Some("g"), 2, Known::Journal(Case::GroupBreach)),
             "2 devices of group g are blocked until the group-breach is finished: t-1, t-2"
         );
         assert_eq!(
-            said(Some("g"), 1, Known::Damaged),
+            warning(Some("g"), 1, Known::Damaged),
             "1 device of group g is blocked, and the journal of the roll that may have done it is damaged: t-1\n  \
              hint: `fleet roll … --case group-breach --group g --let-in` rolls anew and lets t-1 in again"
         );
         assert_eq!(
-            said(None, 6, Known::Nothing),
+            warning(None, 6, Known::Nothing),
             "6 devices are blocked, and there is no journal of a roll that did it: t-1, t-2, t-3, t-4, t-5 \
              and 1 more\n  hint: if a roll was interrupted after a breach and its journal is lost, `fleet roll … --case \
              individual-breach --device t-1 --device t-2 --device t-3 --device t-4 --device t-5 … --let-in` rolls anew and lets \

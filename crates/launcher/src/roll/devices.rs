@@ -12,7 +12,7 @@ use crate::control::{LiveError, RunHandle};
 use crate::progress::ProgressLog;
 
 /// While a roll waits, it reports for which devices.
-const TOLD_EVERY: Duration = Duration::from_secs(5);
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// The devices, as far as they have reported.
 #[derive(Debug)]
@@ -97,12 +97,12 @@ impl LiveDevices {
         let mut moved = Moved::default();
         self.reregister(wave, over).await?;
         let deadline = Instant::now() + within;
-        let mut told = interval_at(Instant::now() + TOLD_EVERY, TOLD_EVERY);
+        let mut report = interval_at(Instant::now() + REPORT_EVERY, REPORT_EVERY);
         while !waiting.is_empty() {
             let line = tokio::select! {
                 line = self.lines.recv() => line.ok_or(LiveError::Gone)?,
                 () = sleep_until(deadline) => break,
-                _ = told.tick() => {
+                _ = report.tick() => {
                     if let Some(id) = waiting.first() {
                         let (over, all) = (moved.over.len(), wave.len());
                         progress.report(format!("{over} of {all} have come over; waiting for {id}: {}", self.why_not(id)));

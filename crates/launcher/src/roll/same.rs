@@ -144,17 +144,17 @@ mod tests {
     fn a_roll_uses_the_settings_of_the_run() {
         let run = figures(&manifest(&[MORE]).unwrap()).unwrap();
         let with = |_: &[String]| manifest(&[MORE]);
-        let (taken, told) = as_the_run_has_it(manifest(&[]).unwrap(), &run, &[MORE.to_owned()], with).unwrap();
+        let (taken, notice) = as_the_run_has_it(manifest(&[]).unwrap(), &run, &[MORE.to_owned()], with).unwrap();
         assert_eq!(taken.group[0].devices.count, 5);
-        assert_eq!(told.unwrap(), format!("takes the figures of the run: --set {MORE}"));
+        assert_eq!(notice.unwrap(), format!("takes the figures of the run: --set {MORE}"));
     }
 
     #[test]
     fn what_a_device_sends_is_no_matter_and_the_same_figures_are_taken_as_they_are() {
         let run = figures(&manifest(&["group.a.telemetry.interval=\"9s\""]).unwrap()).unwrap();
         let never = |_: &[String]| panic!("it is the same fleet");
-        let (_, told) = as_the_run_has_it(manifest(&[]).unwrap(), &run, &[], never).unwrap();
-        assert_eq!(told, None);
+        let (_, notice) = as_the_run_has_it(manifest(&[]).unwrap(), &run, &[], never).unwrap();
+        assert_eq!(notice, None);
     }
 
     #[test]

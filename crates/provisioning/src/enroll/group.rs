@@ -10,7 +10,7 @@ use crate::certificate::make::{KeyType, Validity};
 use crate::identities::Slot;
 
 /// Makes sure that devices with leaves below the description's CAs may register through the group, and that the service
-/// says so.
+/// confirms it.
 pub async fn enroll_group(
     central: &Central,
     spec: &EnrollmentGroupSpec<'_>,

@@ -60,10 +60,10 @@ mod tests {
             .unwrap();
         let leaf = between.leaf("thermo-1", KeyType::P256, Validity::leaf(now)).unwrap();
         let alone = self_signed("lab-1", KeyType::P256, Validity::leaf(now)).unwrap();
-        let said = |pem: &str| sent(&certificates(pem.as_bytes(), "x").unwrap()).unwrap();
+        let text_of = |pem: &str| sent(&certificates(pem.as_bytes(), "x").unwrap()).unwrap();
         let begins = |pem: &str, words: &str| {
-            let said = said(pem);
-            assert!(said.starts_with(words), "{said}");
+            let text = text_of(pem);
+            assert!(text.starts_with(words), "{text}");
         };
         begins(leaf.cert_pem(), "it sends its leaf only, which leads to `between`:");
         begins(
@@ -75,6 +75,6 @@ mod tests {
             "it sends its leaf and 2 more certificates, which leads to `root`:",
         );
         begins(alone.cert_pem(), "it sends a certificate that signs itself");
-        assert!(said(alone.cert_pem()).contains(&alone.facts().sha1));
+        assert!(text_of(alone.cert_pem()).contains(&alone.facts().sha1));
     }
 }

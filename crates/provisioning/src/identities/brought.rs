@@ -236,7 +236,7 @@ impl BroughtIndividual {
         Ok(identities)
     }
 
-    /// Loads both as they are, whatever is to be said about dates and names.
+    /// Loads both as they are, whatever their dates and names.
     pub fn load(&self, device_id: &str) -> Result<IndividualIdentities, Problems> {
         self.load_with(device_id, |files| files.load(device_id))
     }

@@ -84,7 +84,7 @@ pub(super) fn authorities(table: &Table<'_>, document: &Document<'_>) -> Authori
 }
 
 /// Each group that uses another's root needs one that is there and has a root of its own. `roots` holds where each group
-/// says so.
+/// names it.
 pub(super) fn check_shared_roots(groups: &[Group], roots: &HashMap<String, At<String>>, document: &Document<'_>) {
     for group in groups {
         let Some(at) = roots.get(&group.id) else { continue };

@@ -120,7 +120,7 @@ impl Walk<'_> {
     }
 
     /// The quota that the target names, and for how many units. A service has limits without one, those of the preset
-    /// `own`; an emulator has none, and may also say `off`.
+    /// `own`; an emulator has none, and may also be `off`.
     fn limits(&self, table: &Table<'_>, own: Option<&str>) -> (Option<String>, Option<u32>) {
         let named = table.optional::<QuotaName>("quota").map(|name| name.value.0);
         let units = table.optional::<Units>("units").map(|units| units.value.0);

@@ -34,7 +34,7 @@ pub(super) fn chain(
     let is_device = request.registration_id.is_some()
         || matches!(request.enrolled, Enrolled::Individually)
         || !links.iter().all(|link| link.detail.is_ca);
-    // What has signed another one is no leaf, whatever it says of itself.
+    // What has signed another one is no leaf, whatever it claims of itself.
     let is_leaf = |link: &Link<'_>| !link.detail.is_ca && !links.iter().any(|other| other.is_below(link));
     let leaf = links.iter().position(is_leaf).unwrap_or(0);
     // Of an individual enrollment, the first is the one that counts, whatever it is.
