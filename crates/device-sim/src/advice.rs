@@ -19,104 +19,32 @@ pub const fn on(reason: &Reason) -> Option<Advice> {
             cause: "its certificate has expired",
             remedy: "`fleet cert status` shows what expires when; `fleet cert renew` issues a new one, with a new key",
         }),
-        Reason::BufferFull
-        | Reason::CertificateNotYetValid
-        | Reason::CertificateUnfit
-        | Reason::Closed
-        | Reason::Dns
-        | Reason::DpsAssignmentFailed
-        | Reason::DpsBadRequest
-        | Reason::DpsDeadline
-        | Reason::DpsError
-        | Reason::DpsProtocol
-        | Reason::DpsThrottled
-        | Reason::DpsUnanswered
-        | Reason::DpsUnavailable
-        | Reason::Ended
-        | Reason::Endpoint
-        | Reason::GatewayRefused
-        | Reason::HubThrottled
-        | Reason::Identity
-        | Reason::InvalidFilter
-        | Reason::InvalidTopic
-        | Reason::Io
-        | Reason::MqttBadCredentials
-        | Reason::MqttClientId
-        | Reason::MqttClosed
-        | Reason::MqttIo
-        | Reason::MqttOptions
-        | Reason::MqttProtocol
-        | Reason::MqttProtocolVersion
-        | Reason::MqttServerUnavailable
-        | Reason::NoPacketId
-        | Reason::NotAcknowledged
-        | Reason::OutboxFull
-        | Reason::PeerNotReading
-        | Reason::PeerSilent
-        | Reason::PingTimeout
-        | Reason::ProcessDied
-        | Reason::Protocol
-        | Reason::ProxyAuthentication
-        | Reason::ProxyClosed
-        | Reason::ProxyIo
-        | Reason::ProxyMalformed
-        | Reason::ProxyRefused
-        | Reason::Rebooted
-        | Reason::Replaced
-        | Reason::Reset
-        | Reason::StillConnecting
-        | Reason::StillRegistering
-        | Reason::SubscribeRefused
-        | Reason::Tcp
-        | Reason::TcpNoLocalPort
-        | Reason::TcpRefused
-        | Reason::TcpReset
-        | Reason::TcpUnreachable
-        | Reason::Timeout
-        | Reason::TimeoutDns
-        | Reason::TimeoutMqtt
-        | Reason::TimeoutSubscribe
-        | Reason::TimeoutTcp
-        | Reason::TimeoutTls
-        | Reason::TimeoutTwin
-        | Reason::Tls
-        | Reason::TlsAlert
-        | Reason::TlsAlertAccessDenied
-        | Reason::TlsAlertBadCertificate
-        | Reason::TlsAlertCertificateExpired
-        | Reason::TlsAlertCertificateRequired
-        | Reason::TlsAlertCertificateRevoked
-        | Reason::TlsAlertCertificateUnknown
-        | Reason::TlsAlertDecryptError
-        | Reason::TlsAlertHandshakeFailure
-        | Reason::TlsAlertInternalError
-        | Reason::TlsAlertProtocolVersion
-        | Reason::TlsAlertUnknownCa
-        | Reason::TlsAlertUnrecognisedName
-        | Reason::TlsAlertUnsupportedCertificate
-        | Reason::TlsClosed
-        | Reason::TlsIncompatible
-        | Reason::TlsIo
-        | Reason::TlsMisbehaved
-        | Reason::TlsReset
-        | Reason::TlsServerBadSignature
-        | Reason::TlsServerCertificate
-        | Reason::TlsServerExpired
-        | Reason::TlsServerNotValidYet
-        | Reason::TlsServerRevoked
-        | Reason::TlsServerUnknownIssuer
-        | Reason::TlsServerWrongName
-        | Reason::TooLarge
-        | Reason::TooOld
-        | Reason::TwinRefused
-        | Reason::TwinUnreadable
-        | Reason::WaitingForConnectRate
-        | Reason::WaitingForRegisterRate
-        | Reason::WindowFull
-        | Reason::WsProtocol
-        | Reason::WsRefused
-        | Reason::WsSubprotocol
-        | Reason::Other(_) => None,
+        // One name per line, as rustfmt has it, would be a hundred lines.
+        #[rustfmt::skip]
+        Reason::BufferFull | Reason::CertificateNotYetValid | Reason::CertificateUnfit | Reason::Closed | Reason::Dns
+        | Reason::DpsAssignmentFailed | Reason::DpsBadRequest | Reason::DpsDeadline | Reason::DpsError
+        | Reason::DpsProtocol | Reason::DpsThrottled | Reason::DpsUnanswered | Reason::DpsUnavailable | Reason::Ended
+        | Reason::Endpoint | Reason::GatewayRefused | Reason::HubThrottled | Reason::Identity | Reason::InvalidFilter
+        | Reason::InvalidTopic | Reason::Io | Reason::MqttBadCredentials | Reason::MqttClientId | Reason::MqttClosed
+        | Reason::MqttIo | Reason::MqttOptions | Reason::MqttProtocol | Reason::MqttProtocolVersion
+        | Reason::MqttServerUnavailable | Reason::NoPacketId | Reason::NotAcknowledged | Reason::OutboxFull
+        | Reason::PeerNotReading | Reason::PeerSilent | Reason::PingTimeout | Reason::ProcessDied | Reason::Protocol
+        | Reason::ProxyAuthentication | Reason::ProxyClosed | Reason::ProxyIo | Reason::ProxyMalformed
+        | Reason::ProxyRefused | Reason::Rebooted | Reason::Replaced | Reason::Reset | Reason::StillConnecting
+        | Reason::StillRegistering | Reason::SubscribeRefused | Reason::Tcp | Reason::TcpNoLocalPort
+        | Reason::TcpRefused | Reason::TcpReset | Reason::TcpUnreachable | Reason::Timeout | Reason::TimeoutDns
+        | Reason::TimeoutMqtt | Reason::TimeoutSubscribe | Reason::TimeoutTcp | Reason::TimeoutTls | Reason::TimeoutTwin
+        | Reason::Tls | Reason::TlsAlert | Reason::TlsAlertAccessDenied | Reason::TlsAlertBadCertificate
+        | Reason::TlsAlertCertificateExpired | Reason::TlsAlertCertificateRequired | Reason::TlsAlertCertificateRevoked
+        | Reason::TlsAlertCertificateUnknown | Reason::TlsAlertDecryptError | Reason::TlsAlertHandshakeFailure
+        | Reason::TlsAlertInternalError | Reason::TlsAlertProtocolVersion | Reason::TlsAlertUnknownCa
+        | Reason::TlsAlertUnrecognisedName | Reason::TlsAlertUnsupportedCertificate | Reason::TlsClosed
+        | Reason::TlsIncompatible | Reason::TlsIo | Reason::TlsMisbehaved | Reason::TlsReset
+        | Reason::TlsServerBadSignature | Reason::TlsServerCertificate | Reason::TlsServerExpired
+        | Reason::TlsServerNotValidYet | Reason::TlsServerRevoked | Reason::TlsServerUnknownIssuer
+        | Reason::TlsServerWrongName | Reason::TooLarge | Reason::TooOld | Reason::TwinRefused | Reason::TwinUnreadable
+        | Reason::WaitingForConnectRate | Reason::WaitingForRegisterRate | Reason::WindowFull | Reason::WsProtocol
+        | Reason::WsRefused | Reason::WsSubprotocol | Reason::Other(_) => None,
     }
 }
 
