@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
+use device_sim::hint::Hint;
 use fleet_protocol::lines::{Action, Control, Selection, ShareOf};
 use fleet_report::exit::PASSED;
 use fleet_report::words;
@@ -60,10 +61,10 @@ pub(crate) async fn run(options: Options) -> Result<u8, Failure> {
     let control = options.control(&manifest)?;
     let state = absolute(&manifest.fleet.state)?;
     let Some(live) = roll::live(&state).await? else {
-        return Err(Failure::refused(anyhow!(
-            "there is no run of {}\nhint: begin with `fleet run` in another terminal",
-            manifest.fleet.name
-        )));
+        let error = anyhow!("there is no run of {}", manifest.fleet.name);
+        return Err(Failure::refused(
+            error.hint("begin with `fleet run` in another terminal"),
+        ));
     };
     match (options.order, control) {
         (Order::Stop, _) => stop(&live).await,
@@ -114,19 +115,18 @@ impl Options {
             self.alone()?;
         }
         if self.order == Order::Storm && self.over.is_some() {
-            return Err(Failure::refused(anyhow!(
-                "a storm is of one moment, so --over is of no use with it\nhint: `reconnect --over` spreads it"
-            )));
+            let error = anyhow!("a storm is of one moment, so --over is of no use with it");
+            return Err(Failure::refused(error.hint("`reconnect --over` spreads it")));
         }
         if let Some(group) = &self.group
             && !manifest.group.iter().any(|known| known.id.as_str() == group)
             && group != manifest::thresholds::INDIVIDUAL
         {
             let groups = manifest.group.iter().map(|group| group.id.as_str()).collect::<Vec<_>>();
-            return Err(Failure::refused(anyhow!(
-                "--group: there is no group `{group}` in the manifest\nhint: there are: {}",
-                groups.join(", ")
-            )));
+            let error = anyhow!("--group: there is no group `{group}` in the manifest");
+            return Err(Failure::refused(
+                error.hint(format!("there are: {}", groups.join(", "))),
+            ));
         }
         let devices = match (self.device.is_empty(), &self.group, self.share) {
             (false, ..) => Some(Selection::Ids(self.device.clone())),
