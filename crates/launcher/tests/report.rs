@@ -175,8 +175,11 @@ fn a_report_is_written_whole_and_read_again() {
         .into_iter()
         .map(|path| path.unwrap().file_name().unwrap().to_owned())
         .collect();
-    assert_eq!(names, ["report.json", "summary.txt", "summary.md", "junit.xml"]);
-    assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 4);
+    assert_eq!(
+        names,
+        ["report.json", "report.html", "summary.txt", "summary.md", "junit.xml"]
+    );
+    assert_eq!(std::fs::read_dir(&inner).unwrap().count(), 5);
     let text = std::fs::read(inner.join("report.json")).unwrap();
     assert_eq!(Report::read(&text).unwrap(), report);
     // Everything that is printed of a run can be printed of its report.
