@@ -216,7 +216,7 @@ async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result
     });
     fleet.run(input).await;
     if let Ok(Some(stats)) = figures.await {
-        let count = |name: &str| stats.counters.get(name).copied().unwrap_or(0);
+        let count = |name: &str| counter::count(&stats.counters, name);
         info!(
             "stopped: {} messages sent, {} acknowledged",
             count(counter::TELEMETRY_SENT),

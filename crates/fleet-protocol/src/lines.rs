@@ -232,6 +232,24 @@ impl fmt::Display for State {
 
 /// The counters of a [`Stats`] line, by name. Those that end in `/` are followed by a reason.
 pub mod counter {
+    use std::collections::BTreeMap;
+    use std::ops::Bound;
+
+    /// A counter by its name; of a name that ends in `/`, all of its reasons together.
+    #[must_use]
+    pub fn count(counters: &BTreeMap<String, u64>, name: &str) -> u64 {
+        match name.ends_with('/') {
+            false => counters.get(name).copied().unwrap_or(0),
+            true => by_reason(counters, name).fold(0, |sum, (_, count)| sum.saturating_add(count)),
+        }
+    }
+
+    /// The reasons of a name that ends in `/`, each with its count.
+    pub fn by_reason<'a>(counters: &'a BTreeMap<String, u64>, name: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
+        let from = counters.range::<str, _>((Bound::Included(name), Bound::Unbounded));
+        from.map_while(move |(counter, count)| Some((counter.strip_prefix(name)?, *count)))
+    }
+
     /// Devices that this process simulates.
     pub const DEVICES_ASKED: &str = "devices_asked";
     /// Devices that DPS has assigned to a hub, now or in an earlier run whose assignment still holds.
@@ -442,6 +460,23 @@ mod tests {
             serde_json::to_string(&Line::Stats(Stats::default())).unwrap(),
             r#"{"type":"stats","seq":0,"t":0.0,"counters":{},"states":{},"histograms":{}}"#
         );
+    }
+
+    #[test]
+    fn a_counter_with_reasons_is_the_sum_of_them() {
+        let counters = [
+            "a",
+            "connect_failed/dns",
+            "connect_failed/tcp_refused",
+            "connect_failed_too",
+            "z",
+        ];
+        let counters: BTreeMap<String, u64> = counters.iter().map(|name| ((*name).to_owned(), 3)).collect();
+        let reasons: Vec<_> = counter::by_reason(&counters, counter::CONNECT_FAILED).collect();
+        assert_eq!(reasons, [("dns", 3), ("tcp_refused", 3)]);
+        let counts =
+            ["a", "b", counter::CONNECT_FAILED, counter::REPORT_FAILED].map(|name| counter::count(&counters, name));
+        assert_eq!(counts, [3, 0, 6, 0]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fleet_protocol::lines::{GroupStats, Phase, State, counter};
 
+use crate::attempts::{ATTEMPTS, Attempt};
 use crate::figures::{Figures, Gauge};
 use crate::labels::Labels;
 use crate::metric::{Kind, Label, Metric};
@@ -45,15 +46,6 @@ const EVENTS_BY_REASON: [(&str, Metric); 2] = [
     (counter::RECONNECTS, Metric::Reconnects),
 ];
 
-/// Counters of failures with a reason.
-const FAILURES: [(&str, Metric); 5] = [
-    (counter::REGISTER_FAILED, Metric::RegisterFailed),
-    (counter::CONNECT_FAILED, Metric::ConnectFailed),
-    (counter::TWIN_GET_FAILED, Metric::TwinGetFailed),
-    (counter::REPORT_FAILED, Metric::ReportFailed),
-    (counter::COMMAND_FAILED, Metric::CommandFailed),
-];
-
 impl Gather {
     /// Nothing has happened yet.
     #[must_use]
@@ -89,16 +81,10 @@ impl Gather {
         }
         for Times { phase, group, values } in &line.times {
             let labels = labels(process, group);
-            // Each of these times is an attempt that ended well.
-            let attempted = match phase {
-                Phase::Register => Some(Metric::RegisterFailed),
-                Phase::Connect => Some(Metric::ConnectFailed),
-                Phase::TwinGet => Some(Metric::TwinGetFailed),
-                Phase::Report => Some(Metric::ReportFailed),
-                _ => None,
-            };
-            if let Some(metric) = attempted {
-                self.figures.add_attempts(metric, labels.clone(), values.len());
+            // Each of these times is an attempt that ended well; a command counts when it arrives.
+            let attempt = Attempt::of(*phase).filter(|attempt| attempt.phase != Phase::Command);
+            if let Some(attempt) = attempt {
+                self.figures.add_attempts(attempt.ratio, labels.clone(), values.len());
             }
             if *phase == Phase::Report {
                 self.figures
@@ -129,15 +115,20 @@ impl Gather {
                 figures.add_events(metric, labels.clone().with(Label::Reason, reason), added(name));
             }
         }
-        for (prefix, metric) in FAILURES {
-            for (reason, name) in reasons(now, prefix) {
+        for Attempt {
+            phase,
+            failed,
+            ratio: metric,
+        } in ATTEMPTS
+        {
+            for (reason, name) in reasons(now, failed) {
                 let failed = added(name);
                 figures.add_failures(metric, labels.clone().with(Label::Reason, reason), failed);
-                match metric {
+                match phase {
                     // Every command counts when it arrives, whatever becomes of it.
-                    Metric::CommandFailed => {}
+                    Phase::Command => {}
                     // An answer to a report that refuses it is an answer.
-                    Metric::ReportFailed => {
+                    Phase::Report => {
                         figures.add_attempts(metric, labels.clone(), failed);
                         figures.add_events(Metric::PropertyUpdates, labels.clone(), failed);
                     }
@@ -182,15 +173,12 @@ impl Gather {
                 let lost = offered.saturating_sub(count(now, counter::TELEMETRY_ACKED));
                 figures.add_attempts(Metric::TelemetryLost, labels.clone(), offered);
                 figures.add_failures(Metric::TelemetryLost, labels.clone(), lost);
-                let failed: u64 = reasons(now, counter::DEVICES_FAILED)
-                    .map(|(_, name)| count(now, name))
-                    .sum();
                 figures.add_attempts(
                     Metric::DevicesFailed,
                     labels.clone(),
                     count(now, counter::DEVICES_WANTED),
                 );
-                figures.add_failures(Metric::DevicesFailed, labels, failed);
+                figures.add_failures(Metric::DevicesFailed, labels, count(now, counter::DEVICES_FAILED));
             }
         }
         figures.add_attempts(Metric::DevicesFailed, Labels::none(), losses.wanted);
@@ -212,7 +200,7 @@ fn labels(process: usize, group: &str) -> Labels {
 }
 
 fn count(stats: &GroupStats, name: &str) -> u64 {
-    stats.counters.get(name).copied().unwrap_or(0)
+    counter::count(&stats.counters, name)
 }
 
 /// The counters that begin with `prefix`: the reason, and the whole name.

@@ -8,7 +8,7 @@ mod tally;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
-use fleet_protocol::lines::{Stats, counter};
+use fleet_protocol::lines::counter;
 use jiff::Timestamp;
 
 pub use tally::Tally;
@@ -18,7 +18,6 @@ use crate::generator::Generator;
 use crate::measurements::Measurements;
 use crate::record::Record;
 use crate::report::{Circumstances, DeviceCounts, GroupCounts, Losses, Merged, PROCESS_DIED, Report, Run};
-use crate::totals::failed_by_reason;
 use crate::words::counted;
 
 /// Why records make no report together.
@@ -147,9 +146,9 @@ pub fn merge(mut records: Vec<Record>) -> Result<Report, MergeError> {
             *failed_by_reason.entry(reason).or_insert(0) += failed;
         }
         // An assignment that the shard's own first process got is no news.
-        devices.reused += processes
-            .first()
-            .map_or(0, |record| of(&record.stats, counter::DEVICES_ASSIGNMENT_REUSED));
+        devices.reused += processes.first().map_or(0, |record| {
+            counter::count(&record.stats.counters, counter::DEVICES_ASSIGNMENT_REUSED)
+        });
         if processes.last().is_some_and(|last| last.ended.is_none()) {
             open.push(*index);
         }
@@ -211,16 +210,16 @@ impl Shard {
     /// process that gives so many.
     fn of(processes: &[&Record]) -> Self {
         let all = |record: &&Record| GroupCounts {
-            registered: of(&record.stats, counter::DEVICES_REGISTERED),
-            wanted: of(&record.stats, counter::DEVICES_WANTED),
-            connected: of(&record.stats, counter::DEVICES_CONNECTED),
+            registered: counter::count(&record.stats.counters, counter::DEVICES_REGISTERED),
+            wanted: counter::count(&record.stats.counters, counter::DEVICES_WANTED),
+            connected: counter::count(&record.stats.counters, counter::DEVICES_CONNECTED),
             ..GroupCounts::default()
         };
         let counts = most(processes.iter().map(all));
         let mut unexplained = counts.failed;
         let mut reasons = BTreeMap::new();
         for record in processes.iter().rev() {
-            for (reason, failed) in failed_by_reason(&record.stats) {
+            for (reason, failed) in counter::by_reason(&record.stats.counters, counter::DEVICES_FAILED) {
                 let failed = failed.min(unexplained);
                 if failed > 0 {
                     *reasons.entry(reason.to_owned()).or_insert(0) += failed;
@@ -261,8 +260,4 @@ fn most(counts: impl Iterator<Item = GroupCounts>) -> GroupCounts {
         failed: wanted - most.connected,
         ..most
     }
-}
-
-fn of(stats: &Stats, name: &str) -> u64 {
-    stats.counters.get(name).copied().unwrap_or(0)
 }

@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 
 use fleet_protocol::lines::{Stats, counter};
 
+use crate::attempts::ATTEMPTS;
+
 /// First and last occurrence of everything that is counted as a failure, in seconds since the run began.
 #[derive(Debug, Clone, Default)]
 pub struct Occurrences(BTreeMap<String, (f64, f64)>);
 
-/// Counters that are failures, or that a person looks for among them. Those that end in `/` are followed by a reason.
-pub(crate) const FAILURES: [&str; 10] = [
+/// Counters that are failures, or that a person looks for among them, beside attempts that failed. Those that end in `/`
+/// are followed by a reason.
+const FAILURES: [&str; 5] = [
     counter::DEVICES_FAILED,
-    counter::REGISTER_FAILED,
-    counter::CONNECT_FAILED,
-    counter::TWIN_GET_FAILED,
-    counter::REPORT_FAILED,
-    counter::COMMAND_FAILED,
     counter::RECONNECTS,
     counter::TELEMETRY_DROPPED,
     counter::DPS_THROTTLED,
@@ -24,8 +22,10 @@ pub(crate) const FAILURES: [&str; 10] = [
 
 /// The failure that a counter is, and its reason.
 pub(crate) fn failure(name: &str) -> Option<(&'static str, Option<&str>)> {
+    let attempts = ATTEMPTS.iter().map(|attempt| attempt.failed);
     FAILURES
         .into_iter()
+        .chain(attempts)
         .find_map(|failure| match failure.strip_suffix('/') {
             Some(operation) => Some((operation, Some(name.strip_prefix(failure)?))),
             None => (name == failure).then_some((failure, None)),
@@ -36,7 +36,7 @@ impl Occurrences {
     /// Takes a line of a process whose line before was `before`.
     pub fn line(&mut self, before: &Stats, line: &Stats, at_s: f64) {
         for (name, count) in &line.counters {
-            if *count > before.counters.get(name).copied().unwrap_or(0) && failure(name).is_some() {
+            if *count > counter::count(&before.counters, name) && failure(name).is_some() {
                 match self.0.get_mut(name) {
                     Some((_, last)) => *last = at_s,
                     None => {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::QuotaShare;
 use crate::thresholds::Second;
-use crate::totals::{Decoded, sum_of};
+use crate::totals::Decoded;
 
 /// The shortest time over which a rate is measured, in seconds.
 const SHORTEST_S: u64 = 5;
@@ -118,7 +118,12 @@ impl QuotaMeter {
     /// Takes a line of a process whose line before was `before`.
     pub fn line(&mut self, before: &Stats, line: &Decoded) {
         for (Limit { asks, .. }, pending) in self.limits.iter().zip(&mut self.pending) {
-            let count = |stats: &Stats| asks.counters.iter().map(|name| sum_of(stats, name)).sum::<u64>();
+            let count = |stats: &Stats| {
+                asks.counters
+                    .iter()
+                    .map(|name| counter::count(&stats.counters, name))
+                    .sum::<u64>()
+            };
             let timed = line.times.iter().filter(|times| asks.phases.contains(&times.phase));
             *pending += timed.map(|times| times.values.len()).sum::<u64>();
             *pending += count(&line.stats).saturating_sub(count(before));

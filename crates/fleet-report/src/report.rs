@@ -175,7 +175,7 @@ impl Report {
                 sent: totals.counter(counter::TELEMETRY_SENT),
                 acked: totals.counter(counter::TELEMETRY_ACKED),
                 resent: totals.counter(counter::TELEMETRY_RESENT),
-                dropped: totals.by_reason(counter::TELEMETRY_DROPPED).values().sum(),
+                dropped: totals.counter(counter::TELEMETRY_DROPPED),
                 lost: totals.outstanding(),
                 missed: totals.counter(counter::TICKS_MISSED),
                 unreported: losses.unreported,

@@ -8,40 +8,33 @@ mod series;
 
 use std::collections::BTreeMap;
 
-use fleet_protocol::lines::{Phase, State, Stats, counter};
+use fleet_protocol::lines::counter::{self, count as count_of};
+use fleet_protocol::lines::{Phase, State, Stats};
 
 pub use series::{GroupSeries, LatencySeries, TimelineSeries};
 
+use crate::attempts::ATTEMPTS;
 use crate::quota_use::QuotaMeter;
 use crate::sparse::SparseHistogram;
 use crate::thresholds::{Second, Stage};
-use crate::totals::{Decoded, Times, Totals, sum_of};
+use crate::totals::{Decoded, Times, Totals};
 
 /// A timeline has no more points than this; when it would, each two become one.
 const POINTS: usize = 600;
 
-/// The series of counts, with the counters that each sums; a name that ends in `/` stands for all its reasons.
-const COUNTS: [(&str, &[&str]); 11] = [
-    ("registered", &[counter::DEVICES_REGISTERED]),
-    ("throttled", &[counter::DPS_THROTTLED]),
-    ("reconnects", &[counter::RECONNECTS]),
-    ("offered", &[counter::TELEMETRY_OFFERED]),
-    ("sent", &[counter::TELEMETRY_SENT]),
-    ("acked", &[counter::TELEMETRY_ACKED]),
-    ("resent", &[counter::TELEMETRY_RESENT]),
-    ("dropped", &[counter::TELEMETRY_DROPPED]),
-    ("missed", &[counter::TICKS_MISSED]),
-    ("commands", &[counter::COMMANDS]),
-    (
-        "errors",
-        &[
-            counter::REGISTER_FAILED,
-            counter::CONNECT_FAILED,
-            counter::TWIN_GET_FAILED,
-            counter::REPORT_FAILED,
-            counter::COMMAND_FAILED,
-        ],
-    ),
+/// The series of counts, with the counter of each; `errors` are all attempts that failed.
+const COUNTS: [(&str, Option<&str>); 11] = [
+    ("registered", Some(counter::DEVICES_REGISTERED)),
+    ("throttled", Some(counter::DPS_THROTTLED)),
+    ("reconnects", Some(counter::RECONNECTS)),
+    ("offered", Some(counter::TELEMETRY_OFFERED)),
+    ("sent", Some(counter::TELEMETRY_SENT)),
+    ("acked", Some(counter::TELEMETRY_ACKED)),
+    ("resent", Some(counter::TELEMETRY_RESENT)),
+    ("dropped", Some(counter::TELEMETRY_DROPPED)),
+    ("missed", Some(counter::TICKS_MISSED)),
+    ("commands", Some(counter::COMMANDS)),
+    ("errors", None),
 ];
 
 /// A run over its time.
@@ -100,8 +93,14 @@ impl Default for Timeline {
 impl Timeline {
     /// Takes a line of a process whose line before was `before`.
     pub fn line(&mut self, before: &Stats, line: &Decoded) {
-        for ((_, names), count) in COUNTS.iter().zip(&mut self.pending.counts) {
-            let of = |stats: &Stats| names.iter().map(|name| sum_of(stats, name)).sum::<u64>();
+        for ((_, name), count) in COUNTS.iter().zip(&mut self.pending.counts) {
+            let of = |stats: &Stats| match name {
+                Some(name) => count_of(&stats.counters, name),
+                None => ATTEMPTS
+                    .iter()
+                    .map(|attempt| count_of(&stats.counters, attempt.failed))
+                    .sum(),
+            };
             *count += of(&line.stats).saturating_sub(of(before));
         }
         for Times { phase, group, values } in &line.times {

@@ -94,17 +94,20 @@ impl Totals {
         for Times { phase, group, values } in times {
             self.times.entry((phase, group)).or_default().add(&(&values).into());
         }
-        let offered = |stats: &Stats| stats.counters.get(counter::TELEMETRY_OFFERED).copied().unwrap_or(0);
+        let offered = |stats: &Stats| counter::count(&stats.counters, counter::TELEMETRY_OFFERED);
         if let Some((last, offered_last)) = self.last.get_mut(process).zip(self.offered_last.get_mut(process)) {
             *offered_last = offered(&stats).saturating_sub(offered(last));
             *last = stats;
         }
     }
 
-    /// A counter of the whole fleet.
+    /// A counter of the whole fleet; of a name that ends in `/`, all of its reasons together.
     #[must_use]
     pub fn counter(&self, name: &str) -> u64 {
-        self.last.iter().filter_map(|stats| stats.counters.get(name)).sum()
+        self.last
+            .iter()
+            .map(|stats| counter::count(&stats.counters, name))
+            .sum()
     }
 
     /// The same of one process.
@@ -112,15 +115,7 @@ impl Totals {
     pub fn counter_of(&self, process: usize, name: &str) -> u64 {
         self.last
             .get(process)
-            .and_then(|stats| stats.counters.get(name))
-            .copied()
-            .unwrap_or(0)
-    }
-
-    /// Devices of one process that never came online, as far as it has reported.
-    #[must_use]
-    pub fn failed_of(&self, process: usize) -> u64 {
-        self.last.get(process).map_or(0, failed)
+            .map_or(0, |stats| counter::count(&stats.counters, name))
     }
 
     /// How many messages one process offered in the last second that it reported: so many more it may have offered, and
@@ -134,9 +129,8 @@ impl Totals {
     /// lost with processes that died.
     #[must_use]
     pub fn outstanding(&self) -> u64 {
-        let dropped: u64 = self.by_reason(counter::TELEMETRY_DROPPED).values().sum();
         self.counter(counter::TELEMETRY_OFFERED)
-            .saturating_sub(self.counter(counter::TELEMETRY_ACKED) + dropped)
+            .saturating_sub(self.counter(counter::TELEMETRY_ACKED) + self.counter(counter::TELEMETRY_DROPPED))
     }
 
     /// What was given up without an end, by phase and group.
@@ -151,19 +145,6 @@ impl Totals {
             }
         }
         all
-    }
-
-    /// The counters that begin with `prefix`, by what follows it.
-    #[must_use]
-    pub fn by_reason(&self, prefix: &str) -> BTreeMap<String, u64> {
-        let mut reasons = BTreeMap::new();
-        let counters = self.last.iter().flat_map(|stats| &stats.counters);
-        for (name, count) in counters.filter(|(_, count)| **count > 0) {
-            if let Some(reason) = name.strip_prefix(prefix) {
-                *reasons.entry(reason.to_owned()).or_insert(0) += count;
-            }
-        }
-        reasons
     }
 
     /// Everything that failed, as `<phase>_failed/<reason>`.
@@ -223,30 +204,6 @@ impl Totals {
         times.for_each(|(_, times)| all.add(times));
         all
     }
-}
-
-/// A counter, or all that begin with a name that ends in `/`.
-pub(crate) fn sum_of(stats: &Stats, name: &str) -> u64 {
-    if !name.ends_with('/') {
-        return stats.counters.get(name).copied().unwrap_or(0);
-    }
-    let from = stats.counters.range(name.to_owned()..);
-    from.take_while(|(counter, _)| counter.starts_with(name))
-        .map(|(_, count)| count)
-        .sum()
-}
-
-/// Devices that never came online, of one line.
-fn failed(stats: &Stats) -> u64 {
-    failed_by_reason(stats).map(|(_, count)| count).sum()
-}
-
-/// The same by reason.
-pub fn failed_by_reason(stats: &Stats) -> impl Iterator<Item = (&str, u64)> {
-    stats
-        .counters
-        .iter()
-        .filter_map(|(name, count)| Some((name.strip_prefix(counter::DEVICES_FAILED)?, *count)))
 }
 
 /// What the target received of the run.

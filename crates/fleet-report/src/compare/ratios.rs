@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::interval::{Interval, of_runs, wilson};
 use super::{Bounds, Change};
+use crate::attempts::ATTEMPTS;
 use crate::metric::Metric;
 use crate::report::Report;
 
@@ -25,25 +26,15 @@ pub struct RatioRow {
     pub change: Change,
 }
 
-/// The ratios that are compared.
-const RATIOS: [Metric; 7] = [
-    Metric::RegisterFailed,
-    Metric::ConnectFailed,
-    Metric::TwinGetFailed,
-    Metric::ReportFailed,
-    Metric::CommandFailed,
-    Metric::TelemetryLost,
-    Metric::DevicesFailed,
-];
-
 pub(super) fn rows(base: &[Report], new: &[Report], bounds: Bounds) -> Vec<RatioRow> {
     let groups = base
         .iter()
         .chain(new)
         .flat_map(|report| report.counters.keys().cloned());
     let groups: BTreeSet<String> = groups.collect();
+    let ratios = ATTEMPTS.iter().map(|attempt| attempt.ratio);
     let mut rows = Vec::new();
-    for metric in RATIOS {
+    for metric in ratios.chain([Metric::TelemetryLost, Metric::DevicesFailed]) {
         for group in &groups {
             let (old, fresh) = (ratio(base, metric, group), ratio(new, metric, group));
             // Nothing was attempted on either side.
@@ -102,36 +93,25 @@ fn ratio(reports: &[Report], metric: Metric, group: &str) -> Option<Interval> {
 /// Failures and attempts.
 fn counts(report: &Report, metric: Metric, group: &str) -> Option<(u64, u64)> {
     let counters = report.counters.get(group)?;
-    let count = |name: &str| counters.get(name).copied().unwrap_or(0);
-    let failed = |prefix: &str| -> u64 {
-        counters
-            .iter()
-            .filter(|(name, _)| name.starts_with(prefix))
-            .map(|(_, count)| count)
-            .sum()
+    let count = |name: &str| counter::count(counters, name);
+    if metric == Metric::TelemetryLost {
+        let offered = count(counter::TELEMETRY_OFFERED);
+        return Some((offered.saturating_sub(count(counter::TELEMETRY_ACKED)), offered));
+    }
+    if metric == Metric::DevicesFailed {
+        let devices = report.devices.by_group.get(group)?;
+        return Some((devices.failed, devices.wanted));
+    }
+    let attempt = ATTEMPTS.iter().find(|attempt| attempt.ratio == metric)?;
+    let failed = count(attempt.failed);
+    let ended = report
+        .latency
+        .get(attempt.phase.word())
+        .and_then(|latency| latency.groups.get(group));
+    let attempts = match attempt.phase {
+        // A command counts when it arrives.
+        Phase::Command => count(counter::COMMANDS),
+        _ => failed.saturating_add(ended.map_or(0, |latency| latency.count)),
     };
-    let ended = |phase: Phase| {
-        let latency = report.latency.get(phase.word());
-        latency
-            .and_then(|latency| latency.groups.get(group))
-            .map_or(0, |latency| latency.count)
-    };
-    // What ended well is timed; a refused report is answered, and a command counts when it arrives.
-    let of = |prefix: &str, phase: Phase| (failed(prefix), failed(prefix).saturating_add(ended(phase)));
-    Some(match metric {
-        Metric::RegisterFailed => of(counter::REGISTER_FAILED, Phase::Register),
-        Metric::ConnectFailed => of(counter::CONNECT_FAILED, Phase::Connect),
-        Metric::TwinGetFailed => of(counter::TWIN_GET_FAILED, Phase::TwinGet),
-        Metric::ReportFailed => of(counter::REPORT_FAILED, Phase::Report),
-        Metric::CommandFailed => (failed(counter::COMMAND_FAILED), count(counter::COMMANDS)),
-        Metric::TelemetryLost => {
-            let offered = count(counter::TELEMETRY_OFFERED);
-            (offered.saturating_sub(count(counter::TELEMETRY_ACKED)), offered)
-        }
-        Metric::DevicesFailed => {
-            let devices = report.devices.by_group.get(group)?;
-            (devices.failed, devices.wanted)
-        }
-        _ => return None,
-    })
+    Some((failed, attempts))
 }

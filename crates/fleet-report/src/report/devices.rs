@@ -51,7 +51,6 @@ fn is_zero(count: &u64) -> bool {
 
 impl DeviceCounts {
     pub(super) fn of(asked: u64, totals: &Totals, losses: &Losses) -> Self {
-        let failed: u64 = totals.by_reason(counter::DEVICES_FAILED).values().sum();
         let mut by_group: BTreeMap<String, GroupCounts> = BTreeMap::new();
         for (name, group) in totals.groups() {
             by_group.entry(name.to_owned()).or_default().add(GroupCounts::of(group));
@@ -62,7 +61,7 @@ impl DeviceCounts {
             registered: totals.counter(counter::DEVICES_REGISTERED),
             reused: totals.counter(counter::DEVICES_ASSIGNMENT_REUSED),
             connected: totals.counter(counter::DEVICES_CONNECTED),
-            failed: failed + losses.failed,
+            failed: totals.counter(counter::DEVICES_FAILED) + losses.failed,
             by_group,
         }
     }
@@ -70,17 +69,13 @@ impl DeviceCounts {
 
 impl GroupCounts {
     pub(crate) fn of(group: &GroupStats) -> Self {
-        let count = |name: &str| group.counters.get(name).copied().unwrap_or(0);
-        let failed = group
-            .counters
-            .iter()
-            .filter(|(name, _)| name.starts_with(counter::DEVICES_FAILED));
+        let count = |name: &str| counter::count(&group.counters, name);
         Self {
             asked: group.states.values().sum(),
             wanted: count(counter::DEVICES_WANTED),
             registered: count(counter::DEVICES_REGISTERED),
             connected: count(counter::DEVICES_CONNECTED),
-            failed: failed.map(|(_, count)| count).sum(),
+            failed: count(counter::DEVICES_FAILED),
         }
     }
 

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet_protocol::histogram::Encoder;
-use fleet_protocol::lines::{GroupStats, Phase, Unfinished, counter};
+use fleet_protocol::lines::{Phase, Unfinished, counter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::attempts::Attempt;
 use crate::sparse::SparseHistogram;
 use crate::timeline::Timeline;
 use crate::totals::Totals;
@@ -100,21 +101,25 @@ pub(super) fn latencies(totals: &Totals, timeline: &Timeline) -> Latencies {
     let mut encoder = Encoder::deflating();
     let mut all_phases = Latencies::new();
     for phase in Phase::ALL {
+        let failures = Attempt::of(phase).map(|attempt| attempt.failed);
+        let clipped = format!("{}{}", counter::CLIPPED, phase.word());
         let mut all = Parts::default();
         let mut groups_of_it = BTreeMap::new();
         for group in &groups {
             let key = (phase, group.clone());
-            let own = totals
-                .groups()
-                .filter(|(name, _)| name == group)
-                .map(|(_, stats)| stats);
-            let (failed, clipped) = failed_and_clipped(phase, own);
+            let own = || {
+                totals
+                    .groups()
+                    .filter(|(name, _)| name == group)
+                    .map(|(_, stats)| stats)
+            };
+            let count = |name: &str| own().map(|stats| counter::count(&stats.counters, name)).sum();
             let parts = Parts {
                 times: totals.times().get(&key).cloned().unwrap_or_default(),
                 blocks: timeline.blocks(phase, group, BLOCKS),
-                failed,
+                failed: failures.map_or(0, count),
                 unfinished: unfinished.get(&key).copied().unwrap_or_default(),
-                clipped,
+                clipped: count(&clipped),
             };
             all.add(&parts);
             if let Some(latency) = parts.latency(&mut encoder) {
@@ -122,8 +127,8 @@ pub(super) fn latencies(totals: &Totals, timeline: &Timeline) -> Latencies {
             }
         }
         // Lines without groups have their counters for all devices only.
-        all.failed = failures(phase).map_or(0, |prefix| totals.by_reason(prefix).values().sum());
-        all.clipped = totals.counter(&format!("{}{}", counter::CLIPPED, phase.word()));
+        all.failed = failures.map_or(0, |name| totals.counter(name));
+        all.clipped = totals.counter(&clipped);
         if let Some(all) = all.latency(&mut encoder) {
             let latency = PhaseLatency {
                 all,
@@ -133,20 +138,6 @@ pub(super) fn latencies(totals: &Totals, timeline: &Timeline) -> Latencies {
         }
     }
     all_phases
-}
-
-fn failed_and_clipped<'a>(phase: Phase, stats: impl Iterator<Item = &'a GroupStats>) -> (u64, u64) {
-    let clipped_name = format!("{}{}", counter::CLIPPED, phase.word());
-    let (mut failed, mut clipped) = (0, 0);
-    for (name, count) in stats.flat_map(|stats| &stats.counters) {
-        if failures(phase).is_some_and(|prefix| name.starts_with(prefix)) {
-            failed += count;
-        }
-        if *name == clipped_name {
-            clipped += count;
-        }
-    }
-    (failed, clipped)
 }
 
 impl Parts {
@@ -198,25 +189,5 @@ impl Parts {
             histogram: (!self.times.is_empty()).then(|| encode(&self.times)),
             blocks: blocks.iter().map(encode).collect(),
         })
-    }
-}
-
-/// The counter of a phase's failed attempts.
-fn failures(phase: Phase) -> Option<&'static str> {
-    match phase {
-        Phase::Register => Some(counter::REGISTER_FAILED),
-        Phase::Connect => Some(counter::CONNECT_FAILED),
-        Phase::TwinGet => Some(counter::TWIN_GET_FAILED),
-        Phase::Report => Some(counter::REPORT_FAILED),
-        Phase::Command => Some(counter::COMMAND_FAILED),
-        // Their parts fail as a whole, and a message is given up or not.
-        Phase::DpsWait
-        | Phase::ConnectDns
-        | Phase::ConnectTcp
-        | Phase::ConnectTls
-        | Phase::ConnectMqtt
-        | Phase::TimeToOnline
-        | Phase::Publish
-        | Phase::PublishSent => None,
     }
 }

@@ -510,7 +510,7 @@ impl Supervisor {
         let wanted_until_then = reported(counter::DEVICES_WANTED);
         // A process that reported nothing at all still had its devices, and the stages would have wanted them.
         let wanted = wanted_of(process, self.processes, self.devices, self.peak).max(wanted_until_then);
-        let accounted = reported(counter::DEVICES_CONNECTED) + self.measurements.totals.failed_of(process);
+        let accounted = reported(counter::DEVICES_CONNECTED) + reported(counter::DEVICES_FAILED);
         let losses = &mut self.outcome.losses;
         losses.wanted += wanted - wanted_until_then;
         losses.failed += wanted.saturating_sub(accounted);

@@ -22,7 +22,6 @@ use fleet_protocol::lines::{EndReason, Phase, Stats, counter};
 use fleet_protocol::plan::{Plan, Shard};
 use fleet_report::generator::GeneratorMeter;
 use fleet_report::record::{RECORD_VERSION, Record};
-use fleet_report::totals::failed_by_reason;
 use hdrhistogram::Histogram;
 use iot_protocol::shown;
 use jiff::Timestamp;
@@ -103,7 +102,7 @@ impl Recorder {
                     .with_context(|| format!("the histogram of {name} has other bounds"))?;
             }
         }
-        let offered = |stats: &Stats| stats.counters.get(counter::TELEMETRY_OFFERED).copied().unwrap_or(0);
+        let offered = |stats: &Stats| counter::count(&stats.counters, counter::TELEMETRY_OFFERED);
         self.record.last_second = offered(&stats).saturating_sub(offered(&self.record.stats));
         self.record.stats = stats;
         self.write()
@@ -134,7 +133,7 @@ impl Recorder {
     /// Devices that were wanted and never came online, by reason. It is known at the end.
     #[must_use]
     pub(crate) fn failed_by_reason(&self) -> BTreeMap<String, u64> {
-        failed_by_reason(&self.record.stats)
+        counter::by_reason(&self.record.stats.counters, counter::DEVICES_FAILED)
             .map(|(reason, failed)| (reason.to_owned(), failed))
             .collect()
     }
