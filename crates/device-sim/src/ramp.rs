@@ -91,6 +91,12 @@ impl RampClock {
         self.running_since = None;
     }
 
+    /// Whether the stages are held.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.running_since.is_none()
+    }
+
     /// Goes on with the stages.
     pub fn resume(&mut self, now: Instant) {
         self.running_since.get_or_insert(now);

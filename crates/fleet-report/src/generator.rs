@@ -5,7 +5,7 @@
 //! 75 % of the cores that they may use together. Where a tenth of the seconds are strained, the generator was the
 //! bottleneck.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fleet_protocol::histogram::{Encoder, decode};
 use fleet_protocol::lines::{Phase, ProcessStats};
@@ -233,6 +233,12 @@ impl Generator {
             lag: (!lag.is_empty()).then(|| Encoder::deflating().encode(&lag)),
             shards,
         })
+    }
+
+    /// The machines of the processes, each once.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        let hosts: BTreeSet<&String> = self.shards.iter().map(|shard| &shard.host).collect();
+        hosts.into_iter().cloned().collect()
     }
 
     /// A line for a person, such as `CPU 41 % of 2 cores, lag p99 2.1 ms, 118 MiB: not the bottleneck`.

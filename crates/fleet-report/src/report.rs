@@ -121,7 +121,7 @@ pub struct Circumstances {
     pub run: Run,
     /// When its processes were started: the zero of all seconds in the report.
     pub t0: Option<Timestamp>,
-    /// Where it ran.
+    /// Where it ran. Its hosts come from the processes' figures.
     pub environment: Option<Environment>,
     /// The resolved manifest.
     pub manifest: Option<serde_json::Value>,
@@ -156,6 +156,11 @@ impl Report {
             events,
         } = circumstances;
         let Measurements { totals, timeline, .. } = measurements;
+        let generator = measurements.generator();
+        let environment = environment.map(|environment| Environment {
+            hosts: generator.as_ref().map_or(environment.hosts, Generator::hosts),
+            ..environment
+        });
         let mut errors = failures::rows(totals, &measurements.occurrences);
         failures::add(&mut errors, counter::DEVICES_FAILED, PROCESS_DIED, losses.failed);
         let devices = DeviceCounts::of(asked, totals, &losses);
@@ -188,7 +193,7 @@ impl Report {
             events,
             timeline: (series.points > 0).then_some(series),
             quotas: measurements.quotas.used(),
-            generator: measurements.generator(),
+            generator,
             merged: None,
         };
         report.say_failed_devices();

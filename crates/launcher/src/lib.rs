@@ -76,3 +76,4 @@ mod report;
 mod roll;
 pub mod run;
 mod sim;
+mod standing;

@@ -54,6 +54,7 @@ use crate::prepare::{load, plan, pre_flight, reach, target};
 use crate::process::shards::Shards;
 use crate::progress::ProgressLog;
 use crate::roll;
+use crate::standing::Viewer;
 use judge::Judge;
 use stages::StageClock;
 use supervise::{Extent, Finished, Instruments, Outcome, Supervisor};
@@ -144,6 +145,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         .map(|application| roll::report_blocked(&start.manifest, &state, &application.central, progress));
     let (plan, run_id) = start.write_plan(plan, &gateways)?;
     let (live, questions) = RunHandle::pair();
+    let (viewer, looks) = Viewer::pair();
     let _serving = listen(&state, live.clone(), progress);
     let (shards, events) = Shards::start(
         &options.executable,
@@ -186,7 +188,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         supervisor.keep_going();
     }
     let mut outcome = supervisor
-        .run(shards, events, questions, &mut emulator, &mut interrupts)
+        .run(shards, events, questions, looks, &mut emulator, &mut interrupts)
         .await;
     let shown = supervisor.device_to_show().map(str::to_owned);
     let Finished {
@@ -355,6 +357,26 @@ impl Start {
         )
     }
 
+    /// What the report says of the run from its beginning. `t0` is when the processes were started.
+    fn circumstances(&self, t0: Option<Timestamp>) -> Circumstances {
+        Circumstances {
+            run: Run {
+                id: plan::run_id(self.now),
+                started: Some(self.now),
+                command: Some(command_line(
+                    std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
+                )),
+                ..Run::default()
+            },
+            t0,
+            environment: Some(environment::here()),
+            manifest: Some(self.resolved.clone()),
+            plan: Some(self.plan.clone()),
+            asked: u64::from(self.devices),
+            ..Circumstances::default()
+        }
+    }
+
     async fn prepare(
         &self,
         identities: &Identities,
@@ -445,30 +467,19 @@ fn finish(
         received,
         results,
     } = found;
-    let run = Run {
-        id: plan::run_id(start.now),
-        started: Some(start.now),
-        ended: Some(Timestamp::now()),
-        duration_s: Some(progress.elapsed().as_secs_f64()),
-        time_to_online_s: time_to_online.map(|took| took.as_secs_f64()),
-        end_reason: Some(outcome.end_reason.unwrap_or(EndReason::StagesOver)),
-        failures: outcome.failures.iter().chain(&outcome.hopeless).cloned().collect(),
-        command: Some(command_line(
-            std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
-        )),
-    };
-    let circumstances = Circumstances {
-        run,
-        t0,
-        environment: Some(environment::of(&measurements)),
-        manifest: Some(start.resolved.clone()),
-        plan: Some(start.plan.clone()),
-        asked: u64::from(start.devices),
+    let mut circumstances = Circumstances {
         losses: outcome.losses,
         target: received,
         target_unknown: outcome.received_unknown,
         events,
+        ..start.circumstances(t0)
     };
+    let run = &mut circumstances.run;
+    run.ended = Some(Timestamp::now());
+    run.duration_s = Some(progress.elapsed().as_secs_f64());
+    run.time_to_online_s = time_to_online.map(|took| took.as_secs_f64());
+    run.end_reason = Some(outcome.end_reason.unwrap_or(EndReason::StagesOver));
+    run.failures = outcome.failures.iter().chain(&outcome.hopeless).cloned().collect();
     let mut report = Report::new(circumstances, &measurements);
     report.advise(|reason| advice::on(&reason.into()).map(|advice| advice.remedy.to_owned()));
     report.judge(judged);

@@ -52,6 +52,10 @@ impl EventLog {
         }
     }
 
+    pub(super) fn marks(&self) -> &[EventMark] {
+        &self.marks
+    }
+
     pub(super) fn into_marks(self) -> Vec<EventMark> {
         self.marks
     }

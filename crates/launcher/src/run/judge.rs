@@ -47,6 +47,11 @@ impl Judge {
         self.evaluator.drain(second.at_s, self.gather.figures());
     }
 
+    /// How it looks so far.
+    pub(super) fn so_far(&self) -> Vec<ThresholdResult> {
+        self.evaluator.so_far()
+    }
+
     /// The last judgement, when every device has stopped. `not_received` was acknowledged and did not reach the target.
     pub(super) fn finish(mut self, end: Second, losses: Losses, not_received: u64) -> Vec<ThresholdResult> {
         self.gather.drained(losses, not_received);

@@ -7,6 +7,7 @@ use fleet_report::thresholds::{Second, Stage};
 use tokio::time::Instant;
 
 use crate::manifest::values;
+use crate::standing::Position;
 
 /// The seconds and the stages of a run.
 #[derive(Debug)]
@@ -75,6 +76,17 @@ impl StageClock {
         Second {
             stage: None,
             ..self.second(now)
+        }
+    }
+
+    /// Where the run stands, for those who look.
+    pub(super) fn position(&self, now: Instant, is_ending: bool) -> Position {
+        Position {
+            at_s: self.at_s(now),
+            stage: self.second(now).stage.filter(|_| !is_ending),
+            stages_elapsed: self.ramp.as_ref().map(|ramp| ramp.elapsed(now)),
+            is_paused: self.ramp.as_ref().is_some_and(RampClock::is_paused),
+            is_ending,
         }
     }
 

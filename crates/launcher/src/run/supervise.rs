@@ -30,6 +30,7 @@ use crate::process::emulator::EmulatorChild;
 use crate::process::settled::RegistrationBarrier;
 use crate::process::shards::{Event, Shards, Update, states};
 use crate::progress::ProgressLog;
+use crate::standing::{Look, Standing};
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
@@ -320,6 +321,7 @@ impl Supervisor {
         shards: Shards,
         mut events: UnboundedReceiver<Event>,
         mut questions: UnboundedReceiver<Request>,
+        mut looks: UnboundedReceiver<Look>,
         emulator: &mut Option<EmulatorChild>,
         interrupts: &mut Interrupts,
     ) -> Outcome {
@@ -344,6 +346,7 @@ impl Supervisor {
                 () = at(self.ending.map(|ending| ending.drained())), if !self.killed => self.give_up(&shards),
                 () = at(self.stages_over), if self.ending.is_none() => self.begin_end(),
                 Some(question) = questions.recv() => self.question(question, &shards),
+                Some(look) = looks.recv() => look.at(&self.standing()),
                 _ = seconds.tick() => self.second(&shards),
                 _ = progress.tick() => {
                     self.report_progress();
@@ -373,6 +376,18 @@ impl Supervisor {
             self.pause_or_resume(control.action);
             self.log.order(self.clock.at_s(Instant::now()), &control);
             shards.send(&control);
+        }
+    }
+
+    fn standing(&self) -> Standing<'_> {
+        Standing {
+            position: self.clock.position(Instant::now(), self.ending.is_some()),
+            measurements: &self.measurements,
+            marks: self.log.marks(),
+            thresholds: self.judge.as_ref().map(Judge::so_far).unwrap_or_default(),
+            losses: self.outcome.losses,
+            failures: &self.outcome.failures,
+            time_to_online: self.clock.time_to_online(),
         }
     }
 
