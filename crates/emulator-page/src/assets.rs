@@ -14,6 +14,10 @@ pub(crate) fn router() -> Router<Page> {
             file("text/css; charset=utf-8", include_str!("assets/page.css")),
         )
         .route(
+            "/assets/live.js",
+            file("text/javascript; charset=utf-8", live_page::SCRIPT),
+        )
+        .route(
             "/assets/page.js",
             file("text/javascript; charset=utf-8", include_str!("assets/page.js")),
         )

@@ -1,7 +1,5 @@
 //! What is around the content of every view.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -9,7 +7,8 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-use maud::{DOCTYPE, Markup, Render, html};
+pub(crate) use live_page::Fragment;
+use maud::{DOCTYPE, Markup, html};
 
 use crate::Page;
 
@@ -36,28 +35,6 @@ pub(crate) async fn security_headers(request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
     answer.headers_mut().extend(HEADERS);
     answer
-}
-
-/// A part of a view that is sent again when it changes.
-#[derive(Debug)]
-pub(crate) struct Fragment {
-    pub(crate) id: &'static str,
-    pub(crate) content: Markup,
-}
-
-impl Fragment {
-    /// Distinguishes this content from another. What the browser has already is not put there again.
-    pub(crate) fn digest(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        self.content.0.hash(&mut hasher);
-        format!("{:x}", hasher.finish())
-    }
-}
-
-impl Render for Fragment {
-    fn render(&self) -> Markup {
-        html! { div id=(self.id) data-digest=(self.digest()) { (self.content) } }
-    }
 }
 
 /// A view for a session. `live` is where its changes come from.
@@ -121,9 +98,10 @@ fn document(title: &str, live: Option<&str>, go_on: bool, content: Markup) -> Ma
                 title { (title) " · IoT emulator" }
                 link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/assets/page.css";
+                script src="/assets/live.js" defer { }
                 script src="/assets/page.js" defer { }
             }
-            body data-live=[live] { (content) }
+            body data-live=[live] data-over="not live: reload to sign in" { (content) }
         }
     }
 }

@@ -38,7 +38,6 @@
 )]
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -47,6 +46,7 @@ use axum::routing::{get, post};
 use iot_emulator::extension::Listener;
 use iot_emulator::view::View;
 use iot_emulator::{Config, Emulator, StartError};
+use live_page::Places;
 
 pub mod cli;
 pub mod terminal;
@@ -98,7 +98,7 @@ pub async fn start(config: Config) -> Result<Emulator, StartError> {
 struct Shared {
     histories: history::Histories,
     counts: counts::Latest,
-    watchers: Arc<AtomicUsize>,
+    watchers: Places,
 }
 
 /// What every handler of the page gets.
