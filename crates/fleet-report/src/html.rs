@@ -35,46 +35,112 @@ const STYLE: &str = include_str!("html/page.css");
 
 /// Nothing is loaded, nothing is run, and nothing leaves the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+/// As that, but for one script of the page's server, and the changes that it asks for.
+const LIVE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; \
+                           base-uri 'none'; form-action 'none'";
 
-/// A part of the page that stands for itself.
-pub(crate) struct Section {
-    /// Its anchor.
-    pub(crate) id: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) content: Markup,
+/// A part of the page that stands for itself, and is sent again when it changes.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The id of the element that holds it.
+    pub id: &'static str,
+    /// What is in there; empty where there is nothing to show.
+    pub content: Markup,
+}
+
+/// Where a page of a live run gets what makes it live.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveLinks {
+    /// The script that puts changed parts in their places.
+    pub script: &'static str,
+    /// The stream of changes.
+    pub changes: &'static str,
 }
 
 /// `report.html` of a report.
 #[must_use]
 pub fn html(report: &Report) -> String {
-    let sections = sections(report);
+    document(report, &parts(report, None), None)
+}
+
+/// The page of a live run, which is in the middle of what `now` says. `report` is how it would be if it were over.
+#[must_use]
+pub fn live(report: &Report, now: &str, links: LiveLinks) -> String {
+    document(report, &parts(report, Some(now)), Some(links))
+}
+
+/// All parts of the page in their order: the title, the header, the list of sections, and the sections. Without `now` the run is
+/// over, and the header has the verdict.
+#[must_use]
+pub fn parts(report: &Report, now: Option<&str>) -> Vec<Part> {
+    let sections = sections(report, now.is_none());
+    let title = Part {
+        id: "title",
+        content: page! {
+            (match now {
+                Some(_) => format!("Running · {}", verdict::name(report).unwrap_or_default()),
+                None => verdict::title(report),
+            })
+        },
+    };
+    let header = Part {
+        id: "verdict",
+        content: match now {
+            Some(now) => verdict::live_header(report, now),
+            None => verdict::header(report),
+        },
+    };
+    let contents = Part {
+        id: "contents",
+        content: page! {
+            @for Section { id, title, content } in &sections { @if content.is_some() { a href={ "#" (id) } { (title) } } }
+        },
+    };
+    let sections = sections.into_iter().map(|Section { id, title, content }| Part {
+        id,
+        content: page! {
+            @if let Some(content) = content {
+                h2 id={ (id) "-title" } { (title) }
+                (content)
+            }
+        },
+    });
+    [title, header, contents].into_iter().chain(sections).collect()
+}
+
+fn document(report: &Report, parts: &[Part], live: Option<LiveLinks>) -> String {
+    let [title, header, contents, sections @ ..] = parts else {
+        return String::new();
+    };
     let markup = page! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta http-equiv="Content-Security-Policy" content=(if live.is_some() { LIVE_POLICY } else { POLICY });
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (verdict::title(report)) }
+                title id=(title.id) { (title.content) }
                 style { (PreEscaped(STYLE)) }
+                @if let Some(LiveLinks { script, .. }) = live { script src=(script) defer {} }
             }
-            body {
-                (verdict::header(report))
-                nav aria-label="Sections" {
-                    @for Section { id, title, .. } in &sections { a href={ "#" (id) } { (title) } }
-                }
+            body data-live=[live.map(|live| live.changes)] data-over=[live.map(|_| "the run is over")]
+                data-background=[live.map(|_| "")] {
+                @if live.is_some() { p.pulse id="pulse" role="status" {} }
+                header id=(header.id) { (header.content) }
+                nav id=(contents.id) aria-label="Sections" { (contents.content) }
                 main {
-                    @for Section { id, title, content } in &sections {
-                        section id=(id) aria-labelledby={ (id) "-title" } {
-                            h2 id={ (id) "-title" } { (title) }
-                            (content)
+                    // One without content would be an empty box in a file; a live page may fill it.
+                    @for Part { id, content } in sections {
+                        @if live.is_some() || !content.0.is_empty() {
+                            section id=(id) aria-labelledby={ (id) "-title" } { (content) }
                         }
                     }
                 }
                 footer {
-                    "fleet " (report.tool.version) " · made of report.json alone · times are UTC, seconds count from when \
-                     the processes were started"
+                    "fleet " (report.tool.version)
+                    @if live.is_none() { " · made of report.json alone" }
+                    " · times are UTC, seconds count from when the processes were started"
                 }
             }
         }
@@ -82,12 +148,20 @@ pub fn html(report: &Report) -> String {
     markup.into_string()
 }
 
-/// All sections of which there is something to show, in their order.
-pub(crate) fn sections(report: &Report) -> Vec<Section> {
-    let of = |id, title, content: Option<Markup>| content.map(|content| Section { id, title, content });
+struct Section {
+    /// Its anchor.
+    id: &'static str,
+    title: &'static str,
+    /// Nothing where there is nothing to show.
+    content: Option<Markup>,
+}
+
+/// All sections in their order.
+fn sections(report: &Report, is_over: bool) -> [Section; 13] {
+    let of = |id, title, content| Section { id, title, content };
     [
         of("thresholds", "Thresholds", Some(verdict::thresholds(report))),
-        of("run", "Run", Some(verdict::run(report))),
+        of("run", "Run", Some(verdict::run(report, is_over))),
         of("devices", "Devices", Some(devices::devices(report))),
         of("registration", "Registration", registration::registration(report)),
         of("messages", "Messages", Some(messages::messages(report))),
@@ -100,9 +174,6 @@ pub(crate) fn sections(report: &Report) -> Vec<Section> {
         of("generator", "Generator", circumstances::generator(report)),
         of("manifest", "Manifest", circumstances::manifest(report)),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
 /// Text that could be anything: without control characters and secrets. Markup in it is escaped where it is put.

@@ -27,7 +27,7 @@ use crate::prepare::budget::{self, Bound, MaxQuota};
 use crate::prepare::edge_config;
 use crate::report::{self, Form};
 use crate::roll::{self, RollArgs};
-use crate::{ctl, enroll, health, merge, plan, run, sim};
+use crate::{ctl, enroll, health, merge, plan, run, sim, web};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
 #[derive(Debug, Parser)]
@@ -111,6 +111,10 @@ struct RunArgs {
     /// Write further files into the folder of the report
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "report")]
     formats: Vec<keep::Format>,
+    /// Show the run in a browser while it lasts: a port of this machine, an address with a port, or `off`. Without it, the
+    /// page is on where the target is the emulator, at any free port
+    #[arg(long, value_name = "ADDR")]
+    web: Option<web::Address>,
     /// Run the whole plan, even where all devices fail for a reason that only a person can mend; without it, such a run
     /// stops after half a minute
     #[arg(long)]
@@ -504,6 +508,7 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         manifest,
         report,
         formats,
+        web,
         keep_going,
         bound,
         stop,
@@ -514,6 +519,7 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         duration: manifest.duration,
         report,
         formats,
+        web,
         keep_going,
         bound: bound.into(),
         stop_within: stop.stop_within.0,

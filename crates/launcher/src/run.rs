@@ -40,6 +40,7 @@ use crate::control::state_lock::StateLock;
 use crate::control::{RunHandle, Status};
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED, THRESHOLDS};
+use crate::http::Listener;
 use crate::interrupts::Interrupts;
 use crate::keep::{self, Format, deliver, marks};
 use crate::manifest::types::Target;
@@ -55,6 +56,7 @@ use crate::process::shards::Shards;
 use crate::progress::ProgressLog;
 use crate::roll;
 use crate::standing::Viewer;
+use crate::web::{self, Web};
 use judge::Judge;
 use stages::StageClock;
 use supervise::{Extent, Finished, Instruments, Outcome, Supervisor};
@@ -72,6 +74,8 @@ pub struct Options {
     pub report: Option<PathBuf>,
     /// What is written there besides the usual files.
     pub formats: Vec<Format>,
+    /// Where a page shows the run while it lasts; unless told, it is there where the target is the emulator.
+    pub(crate) web: Option<web::Address>,
     /// Run the whole plan, even where all devices fail for a reason that only a person can mend.
     pub keep_going: bool,
     /// How far the plan may go beyond the limits.
@@ -108,6 +112,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     if let Some(folder) = &options.report {
         keep::try_folder("--report", folder)?;
     }
+    let page = start.web(options.web).listen()?;
     let state = absolute(&start.manifest.fleet.state)?;
     StateLock::check(&state)?;
     let progress = ProgressLog::begin();
@@ -131,7 +136,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         prepared = prepared => prepared?,
         () = interrupts.next() => {
             // What had been started is killed by being dropped; there is nothing to drain yet.
-            return finish(&start, &Outcome::interrupted_early(), Found::default(), &options, progress);
+            return finish(&start, &Outcome::interrupted_early(), Found::default(), &options, progress).map(|report| report.exit);
         }
     };
     let Ready {
@@ -170,6 +175,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         judge: Judge::new(&start.manifest.thresholds.0),
     };
     let t0 = Some(Timestamp::now());
+    let page = page.and_then(|page| serve(page, viewer, start.circumstances(t0), progress));
     let mut supervisor = Supervisor::new(
         Extent {
             devices: start.devices,
@@ -213,7 +219,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         found.judged = judge
             .map(|judge| judge.finish(end, outcome.losses, 0))
             .unwrap_or_default();
-        return finish(&start, &outcome, found, &options, progress);
+        return finish(&start, &outcome, found, &options, progress).map(|report| report.exit);
     }
     // An emulator that died with the run answers nothing, and would be asked again and again.
     let gone = matches!(start.manifest.target, Target::Emulator(_)) && emulator.is_none();
@@ -250,7 +256,11 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let judged = judge.map(|judge| judge.finish(end, outcome.losses, not_received));
     found.judged = judged.unwrap_or_default();
     (found.received, found.results) = (received, results);
-    finish(&start, &outcome, found, &options, progress)
+    let report = finish(&start, &outcome, found, &options, progress)?;
+    if let Some(page) = page {
+        page.end(&report).await;
+    }
+    Ok(report.exit)
 }
 
 /// Asks the application what it has seen, for as long as the end allows. What it does not answer is unknown.
@@ -292,6 +302,21 @@ fn listen(state: &Path, live: RunHandle, progress: ProgressLog) -> Option<crate:
             ))
         })
         .ok()
+}
+
+/// Shows this run in a browser. It goes on without, since its devices do not depend on it.
+fn serve(listener: Listener, viewer: Viewer, circumstances: Circumstances, progress: ProgressLog) -> Option<Web> {
+    let address = listener.address();
+    match Web::start(listener, viewer, circumstances) {
+        Ok(web) => {
+            progress.report(format!("watch the run: http://{address}/"));
+            Some(web)
+        }
+        Err(error) => {
+            progress.report(format!("the run can't be shown at {address}: {error}"));
+            None
+        }
+    }
 }
 
 /// There are no such sockets here, so `fleet roll` can't reach a live run.
@@ -339,6 +364,14 @@ impl Start {
             plan: summary,
         };
         Ok((start, token))
+    }
+
+    fn web(&self, asked: Option<web::Address>) -> web::Address {
+        let unasked = match self.manifest.target {
+            Target::Emulator(_) => web::Address::any(),
+            Target::IotCentral(_) | Target::Dps(_) => web::Address::Off,
+        };
+        asked.unwrap_or(unasked)
     }
 
     /// Whether the manifest itself asks for things to go wrong.
@@ -450,13 +483,14 @@ impl Default for Found {
     }
 }
 
+/// Makes the report, writes what is asked for and prints the summary.
 fn finish(
     start: &Start,
     outcome: &Outcome,
     found: Found,
     options: &Options,
     progress: ProgressLog,
-) -> Result<u8, Failure> {
+) -> Result<Report, Failure> {
     let Found {
         measurements,
         marks: events,
@@ -511,7 +545,7 @@ fn finish(
         text += &format!("\n{}", roll.summary());
     }
     deliver(written, text, |words| progress.report(words))?;
-    Ok(report.exit)
+    Ok(report)
 }
 
 /// A command line as it can be typed again. No argument of ours holds a secret.

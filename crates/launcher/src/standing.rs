@@ -11,6 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Debug)]
 pub(crate) struct Standing<'a> {
     pub(crate) position: Position,
+    /// The same in words, such as `stage 2 of 3: 100%@30s`.
+    pub(crate) words: String,
     pub(crate) measurements: &'a Measurements,
     /// What happened so far, in the order of its time.
     pub(crate) marks: &'a [EventMark],

@@ -72,12 +72,6 @@ pub enum Look {
 pub struct Places(Arc<AtomicUsize>);
 
 impl Places {
-    /// How many are taken.
-    #[must_use]
-    pub fn taken(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
     fn take(&self) -> Option<Place> {
         let more = |count: usize| (count < LIMIT).then_some(count + 1);
         self.0.fetch_update(Relaxed, Relaxed, more).ok()?;

@@ -16,7 +16,7 @@ pub(super) fn errors(report: &Report) -> Markup {
     rows.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.name().cmp(&other.name())));
     let has_remedy = rows.iter().any(|row| row.remedy.is_some());
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Errors" {
+        div.scroll tabindex="0" role="region" aria-label="Table of errors" {
             table.errors {
                 thead { tr {
                     th scope="col" { "What" }

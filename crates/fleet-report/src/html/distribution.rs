@@ -221,7 +221,7 @@ pub(super) fn table(report: &Report) -> Markup {
         .map(|(phase, latency)| format!("{} of {}", grouped(latency.all.clipped), words(phase.word())))
         .collect();
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Phases and groups" {
+        div.scroll tabindex="0" role="region" aria-label="Table of phases and groups" {
             table.phases {
                 thead { tr {
                     th scope="col" { "Phase" }

@@ -27,7 +27,7 @@ pub(super) fn quotas(report: &Report) -> Markup {
         quotas.filter(|quota| quota.id == id).map(|quota| quota.share).next()
     };
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Quotas" {
+        div.scroll tabindex="0" role="region" aria-label="Table of quotas" {
             table.quotas {
                 thead { tr {
                     th scope="col" { "Limit" }

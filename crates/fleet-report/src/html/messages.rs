@@ -158,7 +158,7 @@ fn account(report: &Report) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Account of messages" {
             table.account {
-                thead { tr { th scope="col" { "Account" } th.number scope="col" { "Messages" } th.number scope="col" { "Of those due" } th scope="col" { "" } } }
+                thead { tr { th scope="col" { "Account" } th.number scope="col" { "Messages" } th.number scope="col" { "Of those due" } th scope="col" { span.unseen { "Meaning" } } } }
                 tbody {
                     @for (name, count, words) in rows {
                         tr {

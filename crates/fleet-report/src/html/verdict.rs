@@ -11,7 +11,7 @@ use crate::generator::Fitness;
 use crate::report::{EndReason, Report};
 use crate::summary::verdict_lines;
 use crate::thresholds::{Marks, ThresholdRow};
-use crate::words::readable;
+use crate::words::{counted, readable};
 
 /// The title of the page: the verdict, and on what.
 pub(super) fn title(report: &Report) -> String {
@@ -27,7 +27,7 @@ fn word(report: &Report) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-fn name(report: &Report) -> Option<String> {
+pub(super) fn name(report: &Report) -> Option<String> {
     let name = report.manifest.as_ref()?.pointer("/fleet/name")?.as_str()?;
     Some(shown(name))
 }
@@ -39,14 +39,32 @@ pub(super) fn header(report: &Report) -> Markup {
     let first = reasons.next().unwrap_or_default();
     let first = first.split_once(": ").map(|(_, reason)| shown(reason));
     html! {
-        header {
-            p.kicker {
-                "Fleet run" @if let Some(name) = name(report) { " · " (name) }
-                @if let Some(started) = report.run.started { " · " (started.strftime("%Y-%m-%d %H:%M").to_string()) " UTC" }
-            }
-            h1 { span class={ "badge " (class) } { span aria-hidden="true" { (mark) " " } (word) } @if let Some(first) = first { " " (first) } }
-            @for reason in reasons { p.reason { (shown(&reason)) } }
-            (figures(report))
+        (kicker(report))
+        h1 { span class={ "badge " (class) } { span aria-hidden="true" { (mark) " " } (word) } @if let Some(first) = first { " " (first) } }
+        @for reason in reasons { p.reason { (shown(&reason)) } }
+        (figures(report))
+    }
+}
+
+/// The same of a run that is in the middle of what `now` says: nothing is decided, but what would fail it is named.
+pub(super) fn live_header(report: &Report, now: &str) -> Markup {
+    let failing = report.thresholds.iter().filter(|result| result.fails()).count();
+    html! {
+        (kicker(report))
+        h1 { span.badge.wait { "Running" } " " (now) }
+        @if failing > 0 {
+            p.reason { (counted(failing, "threshold", "thresholds")) " of " (report.thresholds.len()) " would fail it now" }
+        }
+        @for failure in &report.run.failures { p.reason { (shown(failure)) } }
+        (figures(report))
+    }
+}
+
+fn kicker(report: &Report) -> Markup {
+    html! {
+        p.kicker {
+            "Fleet run" @if let Some(name) = name(report) { " · " (name) }
+            @if let Some(started) = report.run.started { " · " (started.strftime("%Y-%m-%d %H:%M").to_string()) " UTC" }
         }
     }
 }
@@ -96,7 +114,7 @@ pub(super) fn thresholds(report: &Report) -> Markup {
         };
     }
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Thresholds" {
+        div.scroll tabindex="0" role="region" aria-label="Table of thresholds" {
             table.thresholds {
                 thead { tr {
                     th scope="col" { span.unseen { "Verdict" } }
@@ -125,7 +143,7 @@ pub(super) fn thresholds(report: &Report) -> Markup {
 }
 
 /// Which run it was.
-pub(super) fn run(report: &Report) -> Markup {
+pub(super) fn run(report: &Report, is_over: bool) -> Markup {
     let run = &report.run;
     let at = |time: jiff::Timestamp| format!("{} UTC", time.strftime("%Y-%m-%d %H:%M:%S"));
     let tool = &report.tool;
@@ -140,7 +158,7 @@ pub(super) fn run(report: &Report) -> Markup {
         ("Ended", run.ended.map(at)),
         ("Took", run.duration_s.map(duration)),
         ("End", run.end_reason.map(|reason| ended(reason).to_owned())),
-        ("Exit code", Some(report.exit.to_string())),
+        ("Exit code", is_over.then(|| report.exit.to_string())),
         (
             "Version",
             Some(format!(

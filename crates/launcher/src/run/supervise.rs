@@ -10,6 +10,7 @@ use fleet_report::measurements::Measurements;
 use fleet_report::report::{EndReason, EventMark, Losses};
 use fleet_report::thresholds::Second;
 use fleet_report::totals::Decoded;
+use fleet_report::words;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
@@ -30,7 +31,7 @@ use crate::process::emulator::EmulatorChild;
 use crate::process::settled::RegistrationBarrier;
 use crate::process::shards::{Event, Shards, Update, states};
 use crate::progress::ProgressLog;
-use crate::standing::{Look, Standing};
+use crate::standing::{Look, Position, Standing};
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
@@ -380,14 +381,30 @@ impl Supervisor {
     }
 
     fn standing(&self) -> Standing<'_> {
+        let position = self.clock.position(Instant::now(), self.ending.is_some());
         Standing {
-            position: self.clock.position(Instant::now(), self.ending.is_some()),
+            words: self.words(&position),
+            position,
             measurements: &self.measurements,
             marks: self.log.marks(),
             thresholds: self.judge.as_ref().map(Judge::so_far).unwrap_or_default(),
             losses: self.outcome.losses,
             failures: &self.outcome.failures,
             time_to_online: self.clock.time_to_online(),
+        }
+    }
+
+    /// Where the run stands.
+    fn words(&self, position: &Position) -> String {
+        let paused = if position.is_paused { ", held" } else { "" };
+        match position.stage {
+            Some(stage) => format!("{}{paused}", self.clock.words(stage)),
+            None if position.is_ending => "devices drain and disconnect".to_owned(),
+            None if position.stages_elapsed.is_some() => "the stages are over".to_owned(),
+            None => {
+                let registered = self.measurements.totals.counter(counter::DEVICES_REGISTERED);
+                format!("{registered} of {} registered", words::devices(self.devices))
+            }
         }
     }
 

@@ -108,6 +108,25 @@ impl Browser {
         )
     }
 
+    /// Runs a script of a test in the page.
+    pub(crate) fn run(&self, script: &str) {
+        self.ask(
+            Method::POST,
+            "/execute/sync",
+            Some(json!({ "script": script, "args": [] })),
+        );
+    }
+
+    /// The value that an expression promises.
+    pub(crate) fn promised(&self, expression: &str) -> Value {
+        let script = format!("const done = arguments[0]; ({expression}).then(done, (error) => done(String(error)));");
+        self.ask(
+            Method::POST,
+            "/execute/async",
+            Some(json!({ "script": script, "args": [] })),
+        )
+    }
+
     /// Waits until an expression is true, which is looked at whenever the document changes.
     pub(crate) fn wait_for(&self, condition: &str) {
         let script = format!(

@@ -7,6 +7,7 @@
     reason = "a helper of a test that can't go on has no other way to say so"
 )]
 
+mod axe;
 mod brought;
 mod browser;
 mod certificates;
@@ -17,6 +18,7 @@ mod edge;
 mod ends;
 mod enroll;
 mod figures;
+mod live_page;
 mod page;
 mod reach;
 mod refusals;

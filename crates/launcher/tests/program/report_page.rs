@@ -1,5 +1,6 @@
 //! `report.html` in a real browser: on a desk, on a phone and on paper, by day and by night.
 
+use crate::axe::violations;
 use crate::browser::Browser;
 use crate::support::Fleet;
 
@@ -102,6 +103,7 @@ fn the_page_of_a_report_is_readable_everywhere_and_asks_for_nothing() {
             assert_eq!(list(FAINT), [""; 0], "{width}, {scheme}");
         }
         assert_eq!(list(SKIPPED), [""; 0]);
+        assert_eq!(violations(&browser), [""; 0], "{width}, {scheme}");
         assert!(list("[...document.querySelectorAll('.chart svg[aria-label] path')]").len() > 20);
         assert_eq!(
             list("performance.getEntriesByType('resource').map((entry) => entry.name)"),
