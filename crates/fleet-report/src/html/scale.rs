@@ -1,6 +1,6 @@
 //! Axes: where a value stands, and round steps beside it.
 
-use super::format::Unit;
+use super::format::{Unit, float};
 
 /// A label at an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,23 +91,24 @@ impl Scale {
 }
 
 /// The steps in which people count time, in seconds.
-const TIME_STEPS: [u32; 20] = [
+const TIME_STEPS: [u64; 20] = [
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
 ];
 
 /// The axis of a run's time, from 0 to `seconds`, and what its labels are.
 pub(super) fn time_ticks(seconds: f64) -> (Vec<Tick>, &'static str) {
-    let step = TIME_STEPS.into_iter().find(|step| seconds / f64::from(*step) <= 6.0);
-    let step = step.unwrap_or(2_419_200);
+    let weeks = (0..32).map(|power| 604_800 << power);
+    let mut steps = TIME_STEPS.into_iter().chain(weeks);
+    let step = steps.find(|step| seconds / float(*step) <= 6.0).unwrap_or(u64::MAX);
     let has_hours = seconds >= 5_400.0;
     let label = |at: u64| match has_hours {
         true => format!("{}:{:02}", at / 3600, at / 60 % 60),
         false => format!("{}:{:02}", at / 60, at % 60),
     };
-    let count = (seconds / f64::from(step)).floor() as u32;
-    let tick = |number: u32| Tick {
-        at: f64::from(number * step) / seconds.max(1.0),
-        label: label(u64::from(number * step)),
+    let count = (seconds / float(step)).floor() as u64;
+    let tick = |number: u64| Tick {
+        at: float(number * step) / seconds.max(1.0),
+        label: label(number * step),
     };
     let unit = if has_hours { "hours:minutes" } else { "minutes:seconds" };
     ((0..=count).map(tick).collect(), unit)

@@ -2,10 +2,15 @@ use std::collections::BTreeMap;
 
 use fleet_protocol::histogram::Encoder;
 use fleet_protocol::lines::{Phase, State};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::html;
+use crate::compare::{Bounds, compare};
+use crate::junit::junit;
+use crate::markdown::markdown;
 use crate::report::Report;
+use crate::summary::summary;
+use crate::thresholds::Marks;
 
 const SCRIPT: &str = "<script>alert(1)</script>\"'&";
 
@@ -157,4 +162,69 @@ fn a_report_with_nothing_in_it_is_a_page_that_says_so() {
         assert!(page.contains(words), "{words}: {page}");
     }
     assert!(!page.contains("<svg") && !page.contains("NaN"), "{page}");
+}
+
+/// All places of whole numbers below a value.
+fn whole_numbers(value: &Value, place: &str, places: &mut Vec<String>) {
+    match value {
+        Value::Number(number) if number.is_u64() => places.push(place.to_owned()),
+        Value::Array(values) => (0..values.len()).for_each(|index| {
+            whole_numbers(&values[index], &format!("{place}/{index}"), places);
+        }),
+        Value::Object(values) => values.iter().for_each(|(key, value)| {
+            let key = key.replace('~', "~0").replace('/', "~1");
+            whole_numbers(value, &format!("{place}/{key}"), places);
+        }),
+        _ => {}
+    }
+}
+
+/// Without debug assertions sums would wrap, and the figures be wrong.
+#[test]
+fn numbers_as_large_as_they_may_be_are_shown_in_every_form_and_larger_ones_are_refused() {
+    let whole = serde_json::to_value(report(3, 1)).unwrap();
+    let mut places = Vec::new();
+    whole_numbers(&whole, "", &mut places);
+    // Those that decide how the others are read.
+    places.retain(|place| !["/schema_version", "/timeline/points"].contains(&place.as_str()));
+    let read = |value: &Value| Report::read(value.to_string().as_bytes());
+    let with = |number: u64, place: &str| {
+        let mut changed = whole.clone();
+        *changed.pointer_mut(place).unwrap() = number.into();
+        changed
+    };
+    let mut largest = whole.clone();
+    for place in &places {
+        let number = match place.as_str() {
+            "/exit" => u64::from(u8::MAX),
+            place if place.ends_with("/cores") || place.ends_with("/shard") => u32::MAX.into(),
+            place if place.starts_with("/timeline/stage/") => u32::MAX.into(),
+            _ => 1 << 48,
+        };
+        *largest.pointer_mut(place).unwrap() = number.into();
+    }
+    assert!(places.len() > 100, "{places:?}");
+    let report = read(&largest).unwrap();
+    for text in [
+        html(&report),
+        markdown(&report),
+        summary(&report, Marks::Ascii),
+        junit(&report),
+    ] {
+        assert!(!text.is_empty());
+    }
+    compare(
+        std::slice::from_ref(&report),
+        std::slice::from_ref(&report),
+        Bounds::default(),
+    );
+
+    let error = read(&with((1 << 48) + 1, "/telemetry/offered")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`/telemetry/offered` is 281474976710657, and nothing in a report is larger than 281474976710656"
+    );
+    let mut manifest = whole.clone();
+    manifest["manifest"]["fleet"]["seed"] = u64::MAX.into();
+    read(&manifest).unwrap();
 }

@@ -1,5 +1,8 @@
 //! Reading a report that was written before.
 
+use serde::Deserialize;
+use serde_json::Value;
+
 use super::{Report, SCHEMA_VERSION};
 
 /// Why a text is no report that can be used.
@@ -14,6 +17,14 @@ pub enum ReadError {
         /// Its version.
         found: u64,
     },
+    /// It has a number that nothing could have counted, and whose sums would overflow.
+    #[error("`{place}` is {number}, and nothing in a report is larger than {LARGEST}")]
+    TooLarge {
+        /// Where it stands, such as `/telemetry/offered`.
+        place: String,
+        /// The number.
+        number: u64,
+    },
     /// Its timeline has series of different lengths.
     #[error("the timeline's series `{series}` does not have {points} values")]
     Uneven {
@@ -22,6 +33,28 @@ pub enum ReadError {
         /// How many it should have.
         points: u64,
     },
+}
+
+/// The largest whole number in a report: as many bytes as 256 TiB. Thousands of them can be summed up.
+const LARGEST: u64 = 1 << 48;
+
+/// The first whole number that is too large. The manifest is a text here, of which nothing is computed.
+fn too_large(value: &Value, place: &str) -> Option<ReadError> {
+    match value {
+        Value::Number(number) => number.as_u64().filter(|number| *number > LARGEST).map(|number| {
+            let place = place.to_owned();
+            ReadError::TooLarge { place, number }
+        }),
+        Value::Array(values) => {
+            let mut all = (0_usize..).zip(values);
+            all.find_map(|(index, value)| too_large(value, &format!("{place}/{index}")))
+        }
+        Value::Object(values) => {
+            let mut all = values.iter().filter(|(key, _)| !place.is_empty() || *key != "manifest");
+            all.find_map(|(key, value)| too_large(value, &format!("{place}/{key}")))
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => None,
+    }
 }
 
 impl Report {
@@ -35,11 +68,15 @@ impl Report {
         struct Version {
             schema_version: u64,
         }
-        let Version { schema_version } = serde_json::from_slice(text).map_err(ReadError::NotAReport)?;
+        let value: Value = serde_json::from_slice(text).map_err(ReadError::NotAReport)?;
+        let Version { schema_version } = Version::deserialize(&value).map_err(ReadError::NotAReport)?;
         if schema_version != u64::from(SCHEMA_VERSION) {
             return Err(ReadError::Version { found: schema_version });
         }
-        let report: Self = serde_json::from_slice(text).map_err(ReadError::NotAReport)?;
+        if let Some(error) = too_large(&value, "") {
+            return Err(error);
+        }
+        let report: Self = serde_json::from_value(value).map_err(ReadError::NotAReport)?;
         match report
             .timeline
             .as_ref()
