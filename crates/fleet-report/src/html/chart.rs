@@ -15,7 +15,7 @@ use maud::{Markup, Render, html};
 pub(super) use areas::areas;
 pub(super) use bars::bars;
 pub(super) use heat::heat;
-pub(super) use lines::{Line, band, line};
+pub(super) use lines::{Line, PALETTE, band, lines};
 pub(super) use table::{Column, Fold, Table};
 
 use super::scale::Tick;
@@ -84,6 +84,14 @@ pub(super) struct Chart<'a> {
 const MARK_APART: f64 = 0.05;
 
 impl Chart<'_> {
+    /// The same over a ground.
+    pub(super) fn over(self, ground: Markup) -> Self {
+        Self {
+            drawn: html! { (ground) (self.drawn) },
+            ..self
+        }
+    }
+
     /// The marks that have room for their number.
     fn numbered(&self) -> impl Iterator<Item = &Mark> {
         let mut last = f64::NEG_INFINITY;

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::format::{bytes, clock, float, grouped, or_dash, percent, share, words};
+use super::format::{bytes, clock, grouped, or_dash, percent, share, words};
 use super::shown;
 use crate::generator::Fitness;
 use crate::report::{FailureRow, Report};
@@ -148,38 +148,4 @@ pub(super) fn manifest(report: &Report) -> Option<Markup> {
             pre tabindex="0" { code { (iot_protocol::shown::lines(&json).to_string()) } }
         }
     })
-}
-
-/// The machine, for the facts about the run.
-pub(super) fn machine(report: &Report) -> Option<String> {
-    let environment = report.environment.as_ref()?;
-    Some(format!(
-        "{}, {}, {}",
-        shown(&environment.os),
-        crate::words::counted(environment.cores, "core", "cores"),
-        bytes(environment.memory_bytes)
-    ))
-}
-
-/// What a phase took at most for 95 % and for all, for the figures at the top.
-pub(super) fn publish(report: &Report) -> Option<(String, String)> {
-    let latency = &report.latency.get("publish")?.all;
-    Some((readable(latency.p95?), readable(latency.max?)))
-}
-
-/// Messages acknowledged, of those due.
-pub(super) fn acknowledged(report: &Report) -> Option<(String, String)> {
-    let telemetry = report.telemetry;
-    let due = telemetry.offered + telemetry.missed;
-    let share = share(telemetry.acked, due)?;
-    Some((
-        percent(share),
-        format!("{} of {}", grouped(telemetry.acked), grouped(due)),
-    ))
-}
-
-/// The mean rate of acknowledged messages.
-pub(super) fn rate(report: &Report) -> Option<String> {
-    let seconds = report.run.duration_s.filter(|seconds| *seconds > 0.0)?;
-    Some(super::format::number(float(report.telemetry.acked) / seconds))
 }

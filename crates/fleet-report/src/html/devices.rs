@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Chart, Column, Fold, Height, Key, Line, Swatch, Table, areas, band, line};
-use super::format::{Unit, float, grouped, or_dash, percent, share, words};
+use super::chart::{Chart, Column, Fold, Key, Line, Swatch, areas, band};
+use super::format::{Unit, float, grouped, words};
 use super::scale::Scale;
 use super::timeline::{Points, Time, values};
 use crate::report::{DeviceCounts, GroupCounts, Report};
@@ -63,37 +63,15 @@ fn online(time: &Time<'_>) -> Markup {
     let scale = Scale::linear(values([&online, &wanted]), Unit::Count);
     let ground: Points = online.iter().map(|(at, _)| (*at, Some(0.0))).collect();
     let lines = [
-        Line {
-            name: "online",
-            class: "c1",
-            swatch: Swatch::Line,
-            points: online.clone(),
-        },
-        Line {
-            name: "wanted",
-            class: "c0",
-            swatch: Swatch::Dashed,
-            points: wanted.clone(),
-        },
+        Line::new("online", "c1", Swatch::Line, online.clone()),
+        Line::new("wanted", "c0", Swatch::Dashed, wanted.clone()),
     ];
     let columns = [
         Column::new("wanted", Unit::Count, Fold::Last, wanted),
         Column::new("online", Unit::Count, Fold::Last, online.clone()),
     ];
-    html! {
-        (Chart {
-            title: "Wanted and online".to_owned(),
-            unit: "devices",
-            x: &time.ticks,
-            x_title: time.title,
-            y: scale.ticks(Unit::Count),
-            drawn: html! { (band(&ground, &online, "c1", scale)) @for one in &lines { (line(one, scale)) } },
-            keys: lines.iter().map(Line::key).collect(),
-            marks: &time.marks,
-            table: Table::over_time(time.step_s, time.points(), &columns),
-            height: Height::Tall,
-        })
-    }
+    let chart = time.lines("Wanted and online", "devices", &lines, (scale, Unit::Count), &columns);
+    html! { (chart.over(band(&ground, &online, "c1", scale))) }
 }
 
 fn states(time: &Time<'_>) -> Markup {
@@ -114,18 +92,14 @@ fn states(time: &Time<'_>) -> Markup {
         .iter()
         .map(|(name, _, counts)| Column::new(words(name), Unit::Count, Fold::Last, time.standing(counts)))
         .collect();
+    let drawn = areas(&stacked, &time.at(), scale);
+    let keys = states
+        .iter()
+        .map(|(name, class, _)| Key::new(words(name), class, Swatch::Area));
     html! {
         (Chart {
-            title: "States".to_owned(),
-            unit: "devices, stacked",
-            x: &time.ticks,
-            x_title: time.title,
-            y: scale.ticks(Unit::Count),
-            drawn: areas(&stacked, &time.at(), scale),
-            keys: states.iter().map(|(name, class, _)| Key::new(words(name), class, Swatch::Area)).collect(),
-            marks: &time.marks,
-            table: Table::over_time(time.step_s, time.points(), &columns),
-            height: Height::Tall,
+            keys: keys.collect(),
+            ..time.chart("States", "devices, stacked", scale.ticks(Unit::Count), drawn, &columns)
         })
     }
 }
@@ -171,15 +145,4 @@ fn row(name: &str, group: GroupCounts, is_sum: bool) -> Markup {
             td.number.bad[failed > 0] { (grouped(failed)) }
         }
     }
-}
-
-/// The share of wanted devices that came online, for the figures at the top.
-pub(super) fn online_share(report: &Report) -> String {
-    or_dash(
-        share(
-            report.devices.connected.min(report.devices.wanted),
-            report.devices.wanted,
-        )
-        .map(percent),
-    )
 }

@@ -5,7 +5,7 @@ use fleet_protocol::lines::Phase;
 use hdrhistogram::Histogram;
 use maud::{Markup, html};
 
-use super::chart::{Chart, Column, Fold, Height, Line, Swatch, Table, heat, line};
+use super::chart::{Chart, Column, Fold, Height, Line, PALETTE, Swatch, Table, heat, lines as draw};
 use super::format::{Unit, float, grouped, or_dash, percent, words};
 use super::latency::{is_part, meaning};
 use super::scale::{Scale, Tick};
@@ -17,8 +17,6 @@ use crate::words::{readable, seconds};
 const PER_DECADE: u32 = 12;
 /// Rows of a heat map.
 const ROWS: usize = 24;
-/// Colours of lines in one chart, and how the second half of them differs.
-const CLASSES: [&str; 6] = ["c1", "c2", "c0", "c3", "c4", "c5"];
 
 /// Phases that are no part of another one, with their distribution.
 fn wholes(report: &Report) -> impl Iterator<Item = (Phase, &Latency)> {
@@ -77,16 +75,14 @@ fn percentiles(histograms: &[(Phase, Histogram<u64>)]) -> Markup {
                 let micros = histogram.value_at_quantile(quantile);
                 (across(quantile, decades), Some(seconds(micros)))
             };
-            Line {
-                name: phase.word(),
-                class: CLASSES[index % CLASSES.len()],
-                swatch: if index < CLASSES.len() {
-                    Swatch::Line
-                } else {
-                    Swatch::Dashed
-                },
-                points: quantiles(histogram.len()).into_iter().map(point).collect(),
-            }
+            // A second round of the colours is told from the first by its dashes.
+            let swatch = if index < PALETTE.len() {
+                Swatch::Line
+            } else {
+                Swatch::Dashed
+            };
+            let points = quantiles(histogram.len()).into_iter().map(point).collect();
+            Line::new(phase.word(), PALETTE[index % PALETTE.len()], swatch, points)
         })
         .collect();
     let scale = Scale::times(values(lines.iter().map(|line| &line.points)));
@@ -113,7 +109,7 @@ fn percentiles(histograms: &[(Phase, Histogram<u64>)]) -> Markup {
             x: &ticks,
             x_title: "percentile, each further nine as wide",
             y: scale.ticks(Unit::Seconds),
-            drawn: html! { @for one in &lines { (line(one, scale)) } },
+            drawn: draw(&lines, scale),
             keys,
             marks: &[],
             table: percentile_table(histograms),
@@ -182,16 +178,9 @@ fn heat_map(time: &Time<'_>, phase: Phase, latency: &Latency) -> Option<Markup> 
     ];
     Some(html! {
         (Chart {
-            title: words(phase.word()),
-            unit: meaning(phase),
-            x: &time.ticks,
-            x_title: time.title,
-            y: scale.ticks(Unit::Seconds),
-            drawn: heat(&columns),
-            keys: Vec::new(),
-            marks: &time.marks,
             table: Table::over_time(length, blocks.len(), &table),
             height: Height::Low,
+            ..time.chart(words(phase.word()), meaning(phase), scale.ticks(Unit::Seconds), heat(&columns), &[])
         })
     })
 }

@@ -3,7 +3,7 @@
 use fleet_protocol::lines::Phase;
 use maud::{Markup, html};
 
-use super::chart::{Chart, Column, Fold, Height, Key, Line, Swatch, Table, band, line};
+use super::chart::{Chart, Fold, Height, Line, Swatch, band, lines as draw};
 use super::format::{Unit, words};
 use super::scale::Scale;
 use super::timeline::{Time, values};
@@ -71,51 +71,22 @@ fn chart(time: &Time<'_>, phase: Phase, series: &LatencySeries) -> Markup {
     let of = |values: &[Option<f64>]| time.with(values.iter().copied());
     let [p50, p95, p99, max] = [&series.p50, &series.p95, &series.p99, &series.max].map(|values| of(values));
     let scale = Scale::times(values([&p50, &max]));
-    let columns = [
-        Column::new("p50", Unit::Seconds, Fold::Most, p50.clone()),
-        Column::new("p95", Unit::Seconds, Fold::Most, p95.clone()),
-        Column::new("p99", Unit::Seconds, Fold::Most, p99.clone()),
-        Column::new("max", Unit::Seconds, Fold::Most, max.clone()),
-    ];
     let shade = band(&p50, &p99, "c1", scale);
-    let lines = [
-        Line {
-            name: "max",
-            class: "c5",
-            swatch: Swatch::Dotted,
-            points: max,
-        },
-        Line {
-            name: "p99",
-            class: "c2",
-            swatch: Swatch::Line,
-            points: p99,
-        },
-        Line {
-            name: "p95",
-            class: "c1",
-            swatch: Swatch::Line,
-            points: p95,
-        },
-        Line {
-            name: "p50",
-            class: "c0",
-            swatch: Swatch::Line,
-            points: p50,
-        },
+    // The median is drawn last, and named first.
+    let mut lines = [
+        Line::new("max", "c5", Swatch::Dotted, max),
+        Line::new("p99", "c2", Swatch::Line, p99),
+        Line::new("p95", "c1", Swatch::Line, p95),
+        Line::new("p50", "c0", Swatch::Line, p50),
     ];
+    let drawn = html! { (shade) (draw(&lines, scale)) };
+    lines.reverse();
+    let columns = lines.each_ref().map(|line| line.column(Unit::Seconds, Fold::Most));
     html! {
         (Chart {
-            title: words(phase.word()),
-            unit: meaning(phase),
-            x: &time.ticks,
-            x_title: time.title,
-            y: scale.ticks(Unit::Seconds),
-            drawn: html! { (shade) @for one in &lines { (line(one, scale)) } },
-            keys: lines.iter().rev().map(Line::key).collect::<Vec<Key>>(),
-            marks: &time.marks,
-            table: Table::over_time(time.step_s, time.points(), &columns),
+            keys: lines.iter().map(Line::key).collect(),
             height: Height::Low,
+            ..time.chart(words(phase.word()), meaning(phase), scale.ticks(Unit::Seconds), drawn, &columns)
         })
     }
 }

@@ -2,16 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Chart, Column, Fold, Height, Line, Swatch, Table, line};
+use super::chart::{Column, Fold, Line, PALETTE, Swatch};
 use super::format::{Unit, clock, float, number, or_dash, percent};
 use super::scale::Scale;
 use super::shown;
 use super::timeline::{Time, values};
 use crate::quota_use::QuotaUse;
 use crate::report::Report;
-
-/// Colours of lines in one chart.
-const CLASSES: [&str; 6] = ["c1", "c2", "c0", "c3", "c4", "c5"];
 
 pub(super) fn quotas(report: &Report) -> Markup {
     if report.quotas.is_empty() {
@@ -75,19 +72,14 @@ fn meter(peak: f64, mean: f64) -> Markup {
 fn used(time: &Time<'_>, report: &Report) -> Markup {
     let mut used: Vec<_> = report.quotas.iter().filter(|quota| quota.peak >= 0.005).collect();
     used.sort_by(|one, other| other.peak.total_cmp(&one.peak));
-    used.truncate(CLASSES.len());
+    used.truncate(PALETTE.len());
     let mut lines: Vec<_> = used
         .into_iter()
-        .zip(CLASSES)
+        .zip(PALETTE)
         .filter_map(|(quota, class)| {
             let shares = time.series.quota.get(&quota.id)?;
             let points = time.with(shares.iter().map(|share| Some(*share)));
-            Some(Line {
-                name: &quota.what,
-                class,
-                swatch: Swatch::Line,
-                points,
-            })
+            Some(Line::new(&quota.what, class, Swatch::Line, points))
         })
         .collect();
     if lines.is_empty() {
@@ -99,28 +91,15 @@ fn used(time: &Time<'_>, report: &Report) -> Markup {
         .collect();
     let scale = Scale::linear(values(lines.iter().map(|line| &line.points)), Unit::Share);
     if scale.value(1.0) >= 1.0 {
-        let points = vec![(0.0, Some(1.0)), (1.0, Some(1.0))];
-        lines.push(Line {
-            name: "all that is allowed",
-            class: "c3",
-            swatch: Swatch::Dashed,
-            points,
-        });
+        lines.push(Line::level("all that is allowed", 1.0));
     }
-    let mut keys: Vec<_> = lines.iter().map(Line::key).collect();
-    keys.iter_mut().for_each(|key| key.name = shown(&key.name));
-    html! {
-        (Chart {
-            title: "Used over time".to_owned(),
-            unit: "share of the limit",
-            x: &time.ticks,
-            x_title: time.title,
-            y: scale.ticks(Unit::Share),
-            drawn: html! { @for one in &lines { (line(one, scale)) } },
-            keys,
-            marks: &time.marks,
-            table: Table::over_time(time.step_s, time.points(), &columns),
-            height: Height::Tall,
-        })
-    }
+    let mut chart = time.lines(
+        "Used over time",
+        "share of the limit",
+        &lines,
+        (scale, Unit::Share),
+        &columns,
+    );
+    chart.keys.iter_mut().for_each(|key| key.name = shown(&key.name));
+    html! { (chart) }
 }

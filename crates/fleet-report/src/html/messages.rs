@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Chart, Column, Fold, Height, Line, Swatch, Table, bars, line};
-use super::format::{Unit, float, grouped, percent, share};
+use super::chart::{Fold, Line, Swatch};
+use super::format::{Unit, grouped, percent, share};
 use super::scale::Scale;
 use super::timeline::{Points, Time, values};
 use crate::report::{Report, TelemetryCounts};
@@ -46,76 +46,25 @@ fn rates(time: &Time<'_>) -> Markup {
     ];
     let lines: Vec<_> = series
         .into_iter()
-        .filter_map(|(name, class, swatch, points)| {
-            Some(Line {
-                name,
-                class,
-                swatch,
-                points: points?,
-            })
-        })
+        .filter_map(|(name, class, swatch, points)| Some(Line::new(name, class, swatch, points?)))
         .collect();
     let scale = Scale::linear(values(lines.iter().map(|line| &line.points)), Unit::Count);
-    let columns: Vec<_> = lines
-        .iter()
-        .map(|line| Column::new(line.name, Unit::Count, Fold::Mean, line.points.clone()))
-        .collect();
-    html! {
-        (Chart {
-            title: "Messages".to_owned(),
-            unit: "per second",
-            x: &time.ticks,
-            x_title: time.title,
-            y: scale.ticks(Unit::Count),
-            drawn: html! { @for one in &lines { (line(one, scale)) } },
-            keys: lines.iter().map(Line::key).collect(),
-            marks: &time.marks,
-            table: Table::over_time(time.step_s, time.points(), &columns),
-            height: Height::Tall,
-        })
-    }
+    let columns: Vec<_> = lines.iter().map(|line| line.column(Unit::Count, Fold::Mean)).collect();
+    html! { (time.lines("Messages", "per second", &lines, (scale, Unit::Count), &columns)) }
 }
 
 /// What was missed, given up or sent again; nothing where nothing was.
 fn undelivered(time: &Time<'_>) -> Option<Markup> {
-    let kinds = [("missed", "c0"), ("dropped", "c3"), ("resent", "c2")];
-    let series: Vec<_> = kinds
+    let kinds = [
+        ("Missed", "missed", "c0"),
+        ("Given up", "dropped", "c3"),
+        ("Sent again", "resent", "c2"),
+    ];
+    let charts: Vec<_> = kinds
         .into_iter()
-        .filter_map(|(name, class)| Some((name, class, time.series.counts.get(name)?, time.per_second(name)?)))
+        .filter_map(|(title, name, class)| time.bars(title, "messages per second", name, name, class))
         .collect();
-    if series.is_empty() {
-        return None;
-    }
-    Some(html! {
-        @for (name, class, counts, points) in series {
-            @let rates: Vec<f64> = counts.iter().map(|count| float(*count) / time.step_s).collect();
-            @let scale = Scale::linear(rates.iter().copied(), Unit::Count);
-            (Chart {
-                title: title(name).to_owned(),
-                unit: "messages per second",
-                x: &time.ticks,
-                x_title: time.title,
-                y: scale.ticks(Unit::Count),
-                drawn: bars(&rates, class, scale),
-                keys: Vec::new(),
-                marks: &time.marks,
-                table: Table::over_time(
-                    time.step_s,
-                    time.points(),
-                    &[Column::new(name, Unit::Count, Fold::Mean, points)],
-                ),
-                height: Height::Tall,
-            })
-        }
-    })
-}
-
-fn title(name: &str) -> &'static str {
-    match name {
-        "missed" => "Missed",
-        "dropped" => "Given up",
-        _ => "Sent again",
-    }
+    (!charts.is_empty()).then(|| html! { @for chart in charts { (chart) } })
 }
 
 fn account(report: &Report) -> Markup {

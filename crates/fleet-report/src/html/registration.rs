@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Chart, Column, Fold, Height, Line, Swatch, Table, bars, line};
+use super::chart::{Column, Fold, Line, Swatch};
 use super::format::{Unit, float, number, percent};
 use super::scale::Scale;
 use super::timeline::{Points, Time, values};
@@ -28,7 +28,9 @@ pub(super) fn registration(report: &Report) -> Option<Markup> {
     if register.is_none() && chart.is_none() {
         return None;
     }
-    let throttled = time.as_ref().and_then(|time| throttled(time));
+    let throttled = time
+        .as_ref()
+        .and_then(|time| time.bars("Answers 429", "per second", "throttled", "429 per second", "c2"));
     Some(html! {
         @if let Some(register) = register {
             p {
@@ -71,71 +73,23 @@ fn registered(time: &Time<'_>, limit: Option<&QuotaUse>) -> Option<Markup> {
         let used = time.series.quota.get(&limit.id)?;
         Some(time.with(used.iter().map(|share| Some(share * limit.allowed))))
     });
-    let mut lines = vec![Line {
-        name: "done",
-        class: "c1",
-        swatch: Swatch::Line,
-        points: done.clone(),
-    }];
+    let mut lines = vec![Line::new("done", "c1", Swatch::Line, done.clone())];
     let mut columns = vec![Column::new("done", Unit::Count, Fold::Most, done)];
     if let Some(asked) = asked {
         columns.push(Column::new("asked", Unit::Count, Fold::Most, asked.clone()));
-        lines.push(Line {
-            name: "asked, failed ones too",
-            class: "c2",
-            swatch: Swatch::Dotted,
-            points: asked,
-        });
+        lines.push(Line::new("asked, failed ones too", "c2", Swatch::Dotted, asked));
     }
     let bound = limit.map(|limit| format!("limit, {} per minute", number(limit.allowed)));
     if let (Some(limit), Some(name)) = (limit, &bound) {
-        let points = vec![(0.0, Some(limit.allowed)), (1.0, Some(limit.allowed))];
-        lines.push(Line {
-            name,
-            class: "c3",
-            swatch: Swatch::Dashed,
-            points,
-        });
+        lines.push(Line::level(name, limit.allowed));
     }
     let scale = Scale::linear(values(lines.iter().map(|line| &line.points)), Unit::Count);
-    Some(html! {
-        (Chart {
-            title: "Registrations".to_owned(),
-            unit: "in the minute before",
-            x: &time.ticks,
-            x_title: time.title,
-            y: scale.ticks(Unit::Count),
-            drawn: html! { @for one in &lines { (line(one, scale)) } },
-            keys: lines.iter().map(Line::key).collect(),
-            marks: &time.marks,
-            table: Table::over_time(time.step_s, time.points(), &columns),
-            height: Height::Tall,
-        })
-    })
-}
-
-fn throttled(time: &Time<'_>) -> Option<Markup> {
-    let counts = time.series.counts.get("throttled")?;
-    let rates: Vec<f64> = counts.iter().map(|count| float(*count) / time.step_s).collect();
-    let scale = Scale::linear(rates.iter().copied(), Unit::Count);
-    let columns = [Column::new(
-        "429 per second",
-        Unit::Count,
-        Fold::Mean,
-        time.per_second("throttled")?,
-    )];
-    Some(html! {
-        (Chart {
-            title: "Answers 429".to_owned(),
-            unit: "per second",
-            x: &time.ticks,
-            x_title: time.title,
-            y: scale.ticks(Unit::Count),
-            drawn: bars(&rates, "c2", scale),
-            keys: Vec::new(),
-            marks: &time.marks,
-            table: Table::over_time(time.step_s, time.points(), &columns),
-            height: Height::Tall,
-        })
-    })
+    let chart = time.lines(
+        "Registrations",
+        "in the minute before",
+        &lines,
+        (scale, Unit::Count),
+        &columns,
+    );
+    Some(html! { (chart) })
 }

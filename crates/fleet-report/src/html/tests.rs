@@ -213,11 +213,8 @@ fn numbers_as_large_as_they_may_be_are_shown_in_every_form_and_larger_ones_are_r
     ] {
         assert!(!text.is_empty());
     }
-    compare(
-        std::slice::from_ref(&report),
-        std::slice::from_ref(&report),
-        Bounds::default(),
-    );
+    let same = std::slice::from_ref(&report);
+    assert!(!compare(same, same, Bounds::default()).is_regression());
 
     let error = read(&with((1 << 48) + 1, "/telemetry/offered")).unwrap_err();
     assert_eq!(

@@ -1,8 +1,10 @@
 //! What all charts over time share: their axis, their marks, and series as points on it.
 
-use super::chart::Mark;
-use super::format::float;
-use super::scale::{Tick, time_ticks};
+use maud::Markup;
+
+use super::chart::{Chart, Column, Fold, Height, Line, Mark, Table, bars, lines};
+use super::format::{Unit, float};
+use super::scale::{Scale, Tick, time_ticks};
 use crate::report::Report;
 use crate::timeline::TimelineSeries;
 
@@ -45,6 +47,66 @@ impl<'a> Time<'a> {
             title,
             marks: marks.collect(),
         })
+    }
+
+    /// A chart over the run, without a legend.
+    pub(super) fn chart<'b>(
+        &'b self,
+        title: impl Into<String>,
+        unit: &'b str,
+        y: Vec<Tick>,
+        drawn: Markup,
+        columns: &[Column],
+    ) -> Chart<'b> {
+        Chart {
+            title: title.into(),
+            unit,
+            x: &self.ticks,
+            x_title: self.title,
+            y,
+            drawn,
+            keys: Vec::new(),
+            marks: &self.marks,
+            table: Table::over_time(self.step_s, self.points(), columns),
+            height: Height::Tall,
+        }
+    }
+
+    /// Lines with their legend.
+    pub(super) fn lines<'b>(
+        &'b self,
+        title: impl Into<String>,
+        unit: &'b str,
+        of: &[Line<'_>],
+        (scale, values): (Scale, Unit),
+        columns: &[Column],
+    ) -> Chart<'b> {
+        Chart {
+            keys: of.iter().map(Line::key).collect(),
+            ..self.chart(title, unit, scale.ticks(values), lines(of, scale), columns)
+        }
+    }
+
+    /// Counts in a second as bars, with a column of this name; nothing where there were none.
+    pub(super) fn bars<'b>(
+        &'b self,
+        title: &str,
+        unit: &'b str,
+        count: &str,
+        column: &str,
+        class: &'static str,
+    ) -> Option<Chart<'b>> {
+        let points = self.per_second(count)?;
+        let rates: Vec<f64> = points.iter().map(|(_, rate)| rate.unwrap_or(0.0)).collect();
+        let scale = Scale::linear(rates.iter().copied(), Unit::Count);
+        let columns = [Column::new(column, Unit::Count, Fold::Mean, points)];
+        Some(self.chart(
+            title,
+            unit,
+            scale.ticks(Unit::Count),
+            bars(&rates, class, scale),
+            &columns,
+        ))
     }
 
     pub(super) fn points(&self) -> usize {

@@ -2,9 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::circumstances::{acknowledged, machine, publish, rate};
-use super::devices::online_share;
-use super::format::{duration, grouped};
+use super::format::{bytes, duration, float, grouped, number, or_dash, percent, share};
 use super::shown;
 use crate::exit::{INTERRUPTED, PASSED};
 use crate::generator::Fitness;
@@ -106,6 +104,40 @@ fn figures(report: &Report) -> Markup {
     }
 }
 
+/// The share of wanted devices that came online.
+fn online_share(report: &Report) -> String {
+    or_dash(
+        share(
+            report.devices.connected.min(report.devices.wanted),
+            report.devices.wanted,
+        )
+        .map(percent),
+    )
+}
+
+/// What a phase took at most for 95 % and for all.
+fn publish(report: &Report) -> Option<(String, String)> {
+    let latency = &report.latency.get("publish")?.all;
+    Some((readable(latency.p95?), readable(latency.max?)))
+}
+
+/// Messages acknowledged, of those due.
+fn acknowledged(report: &Report) -> Option<(String, String)> {
+    let telemetry = report.telemetry;
+    let due = telemetry.offered + telemetry.missed;
+    let share = share(telemetry.acked, due)?;
+    Some((
+        percent(share),
+        format!("{} of {}", grouped(telemetry.acked), grouped(due)),
+    ))
+}
+
+/// The mean rate of acknowledged messages.
+fn rate(report: &Report) -> Option<String> {
+    let seconds = report.run.duration_s.filter(|seconds| *seconds > 0.0)?;
+    Some(number(float(report.telemetry.acked) / seconds))
+}
+
 /// Each threshold with its judgement.
 pub(super) fn thresholds(report: &Report) -> Markup {
     if report.thresholds.is_empty() {
@@ -178,6 +210,17 @@ pub(super) fn run(report: &Report, is_over: bool) -> Markup {
         }
         @for warning in report.plan.iter().flat_map(|plan| &plan.warnings) { p { "The plan warned: " (shown(warning)) } }
     }
+}
+
+/// The machine, for the facts about the run.
+fn machine(report: &Report) -> Option<String> {
+    let environment = report.environment.as_ref()?;
+    Some(format!(
+        "{}, {}, {}",
+        shown(&environment.os),
+        crate::words::counted(environment.cores, "core", "cores"),
+        bytes(environment.memory_bytes)
+    ))
 }
 
 fn ended(reason: EndReason) -> &'static str {

@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use super::path::{Path, across, down};
-use super::{Key, Swatch};
+use super::{Column, Fold, Key, Swatch};
+use crate::html::format::Unit;
 use crate::html::scale::Scale;
 
 /// A line with its name.
@@ -15,14 +16,46 @@ pub(in crate::html) struct Line<'a> {
     pub(in crate::html) points: Vec<(f64, Option<f64>)>,
 }
 
-impl Line<'_> {
+/// Colours of the lines of a chart whose number is not known before.
+pub(in crate::html) const PALETTE: [&str; 6] = ["c1", "c2", "c0", "c3", "c4", "c5"];
+
+impl<'a> Line<'a> {
+    pub(in crate::html) fn new(
+        name: &'a str,
+        class: &'static str,
+        swatch: Swatch,
+        points: Vec<(f64, Option<f64>)>,
+    ) -> Self {
+        Self {
+            name,
+            class,
+            swatch,
+            points,
+        }
+    }
+
+    /// A limit, all the way across.
+    pub(in crate::html) fn level(name: &'a str, value: f64) -> Self {
+        Self::new(name, "c3", Swatch::Dashed, vec![(0.0, Some(value)), (1.0, Some(value))])
+    }
+
+    /// The column of its figures.
+    pub(in crate::html) fn column(&self, unit: Unit, fold: Fold) -> Column {
+        Column::new(self.name, unit, fold, self.points.clone())
+    }
+
     pub(in crate::html) fn key(&self) -> Key {
         Key::new(self.name, self.class, self.swatch)
     }
 }
 
+/// Lines, each over the one before.
+pub(in crate::html) fn lines(lines: &[Line<'_>], scale: Scale) -> Markup {
+    html! { @for one in lines { (line(one, scale)) } }
+}
+
 /// A line. A point without neighbours is a dot.
-pub(in crate::html) fn line(line: &Line<'_>, scale: Scale) -> Markup {
+fn line(line: &Line<'_>, scale: Scale) -> Markup {
     let (mut path, mut dots) = (Path::default(), Path::default());
     for stretch in line.points.split(|(_, value)| value.is_none()) {
         let mut points = stretch.iter().filter_map(|point| place(point, scale));
