@@ -48,6 +48,12 @@ pub const fn on(reason: &Reason) -> Option<Advice> {
     }
 }
 
+/// What helps against a failure, by the word of its reason.
+#[must_use]
+pub fn remedy(reason: &str) -> Option<String> {
+    on(&reason.into()).map(|advice| advice.remedy.to_owned())
+}
+
 /// Whether a failure may be explained by what the device sends and what is enrolled.
 #[must_use]
 pub const fn is_about_certificates(reason: &Reason) -> bool {

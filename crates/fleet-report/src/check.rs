@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use fleet_protocol::histogram::decode;
-use fleet_protocol::lines::{GroupStats, Phase, State, Stats, counter};
+use fleet_protocol::lines::{GroupStats, State, Stats, counter};
 
 use crate::gather::Gather;
 use crate::metric::{Judged, Kind, Label};
@@ -127,10 +127,7 @@ fn everything(report: &Report) -> Decoded {
         counters.insert(counter::DEVICES_WANTED.to_owned(), devices.wanted);
         counters.insert(format!("{}any", counter::DEVICES_FAILED), devices.failed);
     }
-    let times = Phase::ALL
-        .into_iter()
-        .filter_map(|phase| Some((phase, report.latency.get(phase.word())?)));
-    let times = times.flat_map(|(phase, latency)| {
+    let times = report.phases().flat_map(|(phase, latency)| {
         latency.groups.iter().filter_map(move |(group, latency)| {
             Some(Times {
                 phase,
@@ -182,6 +179,8 @@ fn duration(report: &Report) -> u64 {
 mod tests {
     use fleet_protocol::histogram::Encoder;
     use serde_json::json;
+
+    use fleet_protocol::lines::Phase;
 
     use super::*;
     use crate::labels::KnownLabels;

@@ -145,20 +145,8 @@ impl GeneratorMeter {
             .iter()
             .map(|(shard, process)| process.shard(*shard))
             .collect();
-        let is_bottleneck = shards.iter().any(|shard| shard.verdict == Fitness::Bottleneck);
-        Some(Generator {
-            verdict: if is_bottleneck {
-                Fitness::Bottleneck
-            } else {
-                Fitness::Fit
-            },
-            strained: share(strained, lines),
-            cpu: used / (f64::from(cores.max(1)) * longest.max(1.0)),
-            cores,
-            lag_p99_s: p99(&lag),
-            lag: (!lag.is_empty()).then(|| Encoder::deflating().encode(&lag)),
-            shards,
-        })
+        let cpu = used / (f64::from(cores.max(1)) * longest.max(1.0));
+        Some(Generator::of(shards, share(strained, lines), cpu, cores, &lag))
     }
 }
 
@@ -219,20 +207,26 @@ impl Generator {
             shards.extend(generator.shards.iter().cloned());
         }
         let cores = hosts.values().fold(0, |all: u32, cores| all.saturating_add(*cores));
+        let (strained, cpu) = (strained / f64::from(count.max(1)), used / f64::from(cores.max(1)));
+        (count > 0).then(|| Self::of(shards, strained, cpu, cores, &lag))
+    }
+
+    /// One that was a bottleneck if a process of it was.
+    fn of(shards: Vec<Shard>, strained: f64, cpu: f64, cores: u32, lag: &Histogram<u64>) -> Self {
         let is_bottleneck = shards.iter().any(|shard| shard.verdict == Fitness::Bottleneck);
-        (count > 0).then(|| Self {
+        Self {
             verdict: if is_bottleneck {
                 Fitness::Bottleneck
             } else {
                 Fitness::Fit
             },
-            strained: strained / f64::from(count),
-            cpu: used / f64::from(cores.max(1)),
+            strained,
+            cpu,
             cores,
-            lag_p99_s: p99(&lag),
-            lag: (!lag.is_empty()).then(|| Encoder::deflating().encode(&lag)),
+            lag_p99_s: p99(lag),
+            lag: (!lag.is_empty()).then(|| Encoder::deflating().encode(lag)),
             shards,
-        })
+        }
     }
 
     /// The machines of the processes, each once.

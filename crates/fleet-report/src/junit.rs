@@ -12,7 +12,7 @@ use crate::thresholds::{ThresholdResult, ThresholdRow, Verdict};
 /// message of a case that failed, and in a property of each.
 #[must_use]
 pub fn junit(report: &Report) -> String {
-    let name = fleet(report);
+    let name = report.fleet_name().unwrap_or("fleet");
     let mut suite = TestSuite::new(name);
     let took = report
         .run
@@ -30,13 +30,6 @@ pub fn junit(report: &Report) -> String {
     let mut document = Document::new(name);
     document.add_test_suite(suite);
     document.to_string().expect("a text takes all that is written")
-}
-
-/// The fleet's name, where the report has its manifest.
-fn fleet(report: &Report) -> &str {
-    let manifest = report.manifest.as_ref();
-    let name = manifest.and_then(|manifest| manifest.pointer("/fleet/name")?.as_str());
-    name.unwrap_or("fleet")
 }
 
 fn run(report: &Report, fleet: &str) -> TestCase {

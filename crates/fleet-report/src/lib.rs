@@ -72,3 +72,9 @@ pub mod thresholds;
 pub mod timeline;
 pub mod totals;
 pub mod words;
+
+/// Whether a count is left out of what is written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use fleet_protocol::lines::Phase;
 use iot_protocol::shown;
 
 use crate::report::{Latency, Report};
@@ -84,8 +83,7 @@ fn figures(text: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
-    let of = |phase: Phase| Some((phase, &report.latency.get(phase.word())?.all));
-    let mut rows = Phase::ALL.into_iter().filter_map(of).peekable();
+    let mut rows = report.phases().map(|(phase, latency)| (phase, &latency.all)).peekable();
     if rows.peek().is_none() {
         return Ok(());
     }

@@ -10,7 +10,7 @@ mod run;
 
 use std::collections::BTreeMap;
 
-use fleet_protocol::lines::counter;
+use fleet_protocol::lines::{Phase, counter};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -225,6 +225,24 @@ impl Report {
         for row in &mut self.errors {
             row.remedy = row.reason.as_deref().and_then(&remedy);
         }
+    }
+
+    /// The fleet's name, where the report has its manifest.
+    pub(crate) fn fleet_name(&self) -> Option<&str> {
+        self.manifest.as_ref()?.pointer("/fleet/name")?.as_str()
+    }
+
+    /// The phases of which there is anything, in their order.
+    pub(crate) fn phases(&self) -> impl Iterator<Item = (Phase, &PhaseLatency)> {
+        let of = |phase: Phase| Some((phase, self.latency.get(phase.word())?));
+        Phase::ALL.into_iter().filter_map(of)
+    }
+
+    /// The limits of which more than next to nothing was used, those that were used most first.
+    pub(crate) fn quotas_by_peak(&self) -> Vec<&QuotaUse> {
+        let mut used: Vec<_> = self.quotas.iter().filter(|used| used.peak >= 0.005).collect();
+        used.sort_by(|one, other| other.peak.total_cmp(&one.peak));
+        used
     }
 
     /// Why what `operation` counts failed, by reason.

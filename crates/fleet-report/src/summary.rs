@@ -6,9 +6,9 @@ use fleet_protocol::lines::{Phase, counter};
 use iot_protocol::shown;
 
 use crate::exit::{INTERRUPTED, PASSED};
-use crate::report::{Latency, Report};
+use crate::report::{Latency, PhaseLatency, Report};
 use crate::thresholds::{Marks, headline, lines};
-use crate::words::{clock, counted, readable};
+use crate::words::{clock, counted, listed, readable};
 
 /// The report in words and figures.
 #[must_use]
@@ -64,8 +64,7 @@ fn generator(text: &mut String, report: &Report) -> std::fmt::Result {
 
 /// The limits that were used most; those of which next to nothing was used are left out.
 fn quotas(text: &mut String, report: &Report) -> std::fmt::Result {
-    let mut used: Vec<_> = report.quotas.iter().filter(|used| used.peak >= 0.005).collect();
-    used.sort_by(|one, other| other.peak.total_cmp(&one.peak));
+    let used = report.quotas_by_peak();
     if used.is_empty() {
         return Ok(());
     }
@@ -94,14 +93,13 @@ fn run(text: &mut String, report: &Report) -> std::fmt::Result {
     let Some(merged) = &report.merged else {
         return writeln!(text);
     };
-    let list = |shards: &[u32]| shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     writeln!(text, "  shards          {:>9}", merged.shards)?;
     writeln!(text, "  processes       {:>9}", merged.processes)?;
     if !merged.missing.is_empty() {
-        writeln!(text, "  nothing of shard {}", list(&merged.missing))?;
+        writeln!(text, "  nothing of shard {}", listed(&merged.missing))?;
     }
     if !merged.open.is_empty() {
-        writeln!(text, "  no end of shard {}", list(&merged.open))?;
+        writeln!(text, "  no end of shard {}", listed(&merged.open))?;
     }
     writeln!(text)
 }
@@ -165,11 +163,7 @@ fn telemetry(text: &mut String, report: &Report) -> std::fmt::Result {
 }
 
 fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
-    let rows = || {
-        let of = |phase: Phase| Some((phase, &report.latency.get(phase.word())?.all));
-        Phase::ALL.into_iter().filter_map(of)
-    };
-    if rows().next().is_none() {
+    if report.phases().next().is_none() {
         return Ok(());
     }
     writeln!(
@@ -177,7 +171,7 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
         "\n{:<16} {:>10} {:>9} {:>9} {:>9} {:>9}",
         "Latency", "count", "p50", "p90", "p99", "max"
     )?;
-    for (phase, latency) in rows() {
+    for (phase, PhaseLatency { all: latency, .. }) in report.phases() {
         let Latency {
             count,
             p50,
@@ -197,7 +191,7 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
             writeln!(text, "    beside these: {beside}")?;
         }
     }
-    legend(text, rows().map(|(phase, _)| phase))
+    legend(text, report.phases().map(|(phase, _)| phase))
 }
 
 /// What the percentiles of a row leave out.

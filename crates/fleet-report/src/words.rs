@@ -44,6 +44,24 @@ pub fn clock(at_s: u64) -> String {
     format!("{:02}:{:02}:{:02}", at_s / 3600, at_s / 60 % 60, at_s % 60)
 }
 
+/// The digits of a whole number in groups of three: `12,400`.
+pub(crate) fn grouped(digits: &str) -> String {
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1, 2, 5`.
+pub(crate) fn listed(values: impl IntoIterator<Item = impl ToString>) -> String {
+    let words: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+    words.join(", ")
+}
+
 /// Microseconds as seconds.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "the values are far below 2^53")]

@@ -34,7 +34,7 @@ pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Res
         ));
     }
     let mut report = merge(records).map_err(Failure::refused)?;
-    report.advise(|reason| advice::on(&reason.into()).map(|advice| advice.remedy.to_owned()));
+    report.advise(advice::remedy);
     let written = folder.map(|folder| keep::write(&report, folder)).unwrap_or_default();
     deliver(written, summary(&report, marks()), console::note)?;
     Ok(report.exit)

@@ -515,7 +515,7 @@ fn finish(
     run.end_reason = Some(outcome.end_reason.unwrap_or(EndReason::StagesOver));
     run.failures = outcome.failures.iter().chain(&outcome.hopeless).cloned().collect();
     let mut report = Report::new(circumstances, &measurements);
-    report.advise(|reason| advice::on(&reason.into()).map(|advice| advice.remedy.to_owned()));
+    report.advise(advice::remedy);
     report.judge(judged);
     report.exit = if outcome.left_at_once {
         INTERRUPTED

@@ -6,7 +6,7 @@ use iot_protocol::shown;
 
 use super::interval::Interval;
 use super::{Change, Comparison};
-use crate::words::{counted, readable};
+use crate::words::{counted, listed, readable};
 
 /// Which rows are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +45,7 @@ fn write_all(text: &mut String, comparison: &Comparison, show: Show) -> std::fmt
         let [what, base, new] = [&difference.what, &difference.base, &difference.new].map(|text| shown::text(text));
         writeln!(text, "  not alike: {what}: {base} before, {new} now")?;
     }
-    let list = |runs: &[String]| {
-        runs.iter()
-            .map(|run| shown::text(run).to_string())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let list = |runs: &[String]| listed(runs.iter().map(|run| shown::text(run)));
     writeln!(
         text,
         "\nbase  {}\nnew   {}",

@@ -89,14 +89,13 @@ pub(super) fn generator(report: &Report) -> Option<Markup> {
     if generator.is_none() && merged.is_none() {
         return None;
     }
-    let list = |shards: &[u32]| shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     Some(html! {
         @if let Some(merged) = merged {
             p {
                 "Merged from the records of " (crate::words::counted(merged.processes, "process", "processes")) ", "
                 (crate::words::counted(merged.shards, "shard", "shards")) "."
-                @if !merged.missing.is_empty() { strong.bad { " Nothing of shard " (list(&merged.missing)) "." } }
-                @if !merged.open.is_empty() { strong.bad { " No end of shard " (list(&merged.open)) "." } }
+                @if !merged.missing.is_empty() { strong.bad { " Nothing of shard " (crate::words::listed(&merged.missing)) "." } }
+                @if !merged.open.is_empty() { strong.bad { " No end of shard " (crate::words::listed(&merged.open)) "." } }
             }
         }
         @if let Some(generator) = generator {

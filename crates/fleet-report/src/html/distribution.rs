@@ -20,8 +20,8 @@ const ROWS: usize = 24;
 
 /// Phases that are no part of another one, with their distribution.
 fn wholes(report: &Report) -> impl Iterator<Item = (Phase, &Latency)> {
-    let phases = Phase::ALL.into_iter().filter(|phase| !is_part(*phase));
-    phases.filter_map(|phase| Some((phase, &report.latency.get(phase.word())?.all)))
+    let phases = report.phases().filter(|(phase, _)| !is_part(*phase));
+    phases.map(|(phase, latency)| (phase, &latency.all))
 }
 
 /// Nothing where the report has no histograms.
@@ -197,10 +197,7 @@ fn column(block: &Histogram<u64>, scale: Scale) -> Vec<f64> {
 
 /// Every phase in every group.
 pub(super) fn table(report: &Report) -> Markup {
-    let phases: Vec<_> = Phase::ALL
-        .into_iter()
-        .filter_map(|phase| Some((phase, report.latency.get(phase.word())?)))
-        .collect();
+    let phases: Vec<_> = report.phases().collect();
     if phases.is_empty() {
         return html! { p.quiet { "Nothing was timed." } };
     }

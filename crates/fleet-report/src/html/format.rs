@@ -47,15 +47,7 @@ pub(super) fn number(value: f64) -> String {
 
 /// `12,400`.
 pub(super) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    crate::words::grouped(&count.to_string())
 }
 
 /// `83 %`, `0.4 %`, `0 %`.

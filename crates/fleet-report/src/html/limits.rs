@@ -70,10 +70,8 @@ fn meter(peak: f64, mean: f64) -> Markup {
 
 /// Limits of which something was used, over time.
 fn used(time: &Time<'_>, report: &Report) -> Markup {
-    let mut used: Vec<_> = report.quotas.iter().filter(|quota| quota.peak >= 0.005).collect();
-    used.sort_by(|one, other| other.peak.total_cmp(&one.peak));
-    used.truncate(PALETTE.len());
-    let mut lines: Vec<_> = used
+    let mut lines: Vec<_> = report
+        .quotas_by_peak()
         .into_iter()
         .zip(PALETTE)
         .filter_map(|(quota, class)| {

@@ -26,8 +26,7 @@ fn word(report: &Report) -> (&'static str, &'static str, &'static str) {
 }
 
 pub(super) fn name(report: &Report) -> Option<String> {
-    let name = report.manifest.as_ref()?.pointer("/fleet/name")?.as_str()?;
-    Some(shown(name))
+    report.fleet_name().map(shown)
 }
 
 /// The verdict with its reasons, and the figures that are asked for first.

@@ -8,7 +8,7 @@ use settings::Span;
 use super::cost::Cost;
 use super::judge::QuotaShare;
 use super::{Machine, PlanSummary, Traffic};
-use crate::words::counted;
+use crate::words::{self, counted};
 
 /// How long the run takes, and who is online when.
 #[must_use]
@@ -160,19 +160,9 @@ fn figure(number: f64) -> String {
 fn grouped(number: f64) -> String {
     let rounded = (number * 10.0).round() / 10.0;
     let text = rounded.to_string();
-    let (whole, rest) = text
-        .split_once('.')
-        .map_or((&*text, None), |(whole, rest)| (whole, Some(rest)));
-    let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    match rest {
-        Some(rest) => format!("{grouped}.{rest}"),
-        None => grouped,
+    match text.split_once('.') {
+        Some((whole, rest)) => format!("{}.{rest}", words::grouped(whole)),
+        None => words::grouped(&text),
     }
 }
 

@@ -19,7 +19,7 @@ pub struct DeviceCounts {
     /// Assigned to a hub.
     pub registered: u64,
     /// Those of them whose assignment is of an earlier run.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub reused: u64,
     /// Online at least once.
     pub connected: u64,
@@ -42,11 +42,6 @@ pub struct GroupCounts {
     pub connected: u64,
     /// Wanted and never online.
     pub failed: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 impl DeviceCounts {
