@@ -62,6 +62,7 @@ pub mod measurements;
 pub mod merge;
 pub mod metric;
 pub mod occurrences;
+mod phases;
 pub mod plan;
 pub mod quota_use;
 pub mod record;

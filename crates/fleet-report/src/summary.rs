@@ -6,6 +6,7 @@ use fleet_protocol::lines::{Phase, counter};
 use iot_protocol::shown;
 
 use crate::exit::{INTERRUPTED, PASSED};
+use crate::phases::meaning;
 use crate::report::{Latency, PhaseLatency, Report};
 use crate::thresholds::{Marks, headline, lines};
 use crate::words::{clock, counted, listed, readable};
@@ -223,22 +224,11 @@ fn beside(phase: Phase, latency: &Latency) -> String {
 fn legend(text: &mut String, phases: impl Iterator<Item = Phase>) -> std::fmt::Result {
     writeln!(text, "\nWhat a row times, where it ended well")?;
     for phase in phases {
-        let words = match phase {
-            Phase::Register => "the conversation with DPS, up to the assignment",
-            Phase::DpsWait => "the part of it in which DPS had told the device to wait",
-            Phase::Connect => "name look-up to CONNACK",
-            Phase::ConnectDns => "its parts: name look-up, TCP, TLS, and CONNECT to CONNACK",
+        // The parts of connecting are one row.
+        let (row, words) = match phase {
+            Phase::ConnectDns => ("connect_*", "its parts: name look-up, TCP, TLS, and CONNECT to CONNACK"),
             Phase::ConnectTcp | Phase::ConnectTls | Phase::ConnectMqtt => continue,
-            Phase::TwinGet => "the request for the twin to its answer",
-            Phase::TimeToOnline => "first wanted online to first online, whatever failed between",
-            Phase::Publish => "the instant a message was due to its acknowledgement",
-            Phase::PublishSent => "the first writing of a message to its acknowledgement",
-            Phase::Report => "the first writing of reported properties to their answer",
-            Phase::Command => "the arrival of a command to its answer",
-        };
-        let row = match phase {
-            Phase::ConnectDns => "connect_*",
-            other => other.word(),
+            phase => (phase.word(), meaning(phase)),
         };
         writeln!(text, "  {row:<15} {words}")?;
     }

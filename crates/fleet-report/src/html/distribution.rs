@@ -7,9 +7,9 @@ use maud::{Markup, html};
 
 use super::chart::{Chart, Column, Fold, Height, Line, PALETTE, Swatch, Table, heat, lines as draw};
 use super::format::{Unit, float, grouped, or_dash, percent, words};
-use super::latency::{is_part, meaning};
 use super::scale::{Scale, Tick};
 use super::timeline::{Time, values};
+use crate::phases::{is_part, meaning};
 use crate::report::{Latency, Report};
 use crate::words::{readable, seconds};
 

@@ -7,6 +7,7 @@ use super::chart::{Chart, Fold, Height, Line, Swatch, band, lines as draw};
 use super::format::{Unit, words};
 use super::scale::Scale;
 use super::timeline::{Time, values};
+use crate::phases::{is_part, meaning};
 use crate::report::Report;
 use crate::timeline::LatencySeries;
 
@@ -31,40 +32,6 @@ pub(super) fn over_time(report: &Report) -> Option<Markup> {
             }
         }
     })
-}
-
-/// Whether a phase is a part of another one.
-pub(super) fn is_part(phase: Phase) -> bool {
-    match phase {
-        Phase::DpsWait | Phase::ConnectDns | Phase::ConnectTcp | Phase::ConnectTls | Phase::ConnectMqtt => true,
-        Phase::Register
-        | Phase::Connect
-        | Phase::TwinGet
-        | Phase::TimeToOnline
-        | Phase::Publish
-        | Phase::PublishSent
-        | Phase::Report
-        | Phase::Command => false,
-    }
-}
-
-/// What a phase times.
-pub(super) fn meaning(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Register => "the conversation with DPS, up to the assignment",
-        Phase::DpsWait => "the part of it in which DPS had the device wait",
-        Phase::Connect => "name look-up to CONNACK",
-        Phase::ConnectDns => "name look-up",
-        Phase::ConnectTcp => "TCP handshake",
-        Phase::ConnectTls => "TLS handshake",
-        Phase::ConnectMqtt => "CONNECT to CONNACK",
-        Phase::TwinGet => "the request for the twin to its answer",
-        Phase::TimeToOnline => "first wanted online to first online",
-        Phase::Publish => "a message due to its acknowledgement",
-        Phase::PublishSent => "the first writing of a message to its acknowledgement",
-        Phase::Report => "reported properties written to their answer",
-        Phase::Command => "a command's arrival to its answer",
-    }
 }
 
 fn chart(time: &Time<'_>, phase: Phase, series: &LatencySeries) -> Markup {
