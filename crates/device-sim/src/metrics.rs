@@ -18,6 +18,8 @@ pub enum Counter {
     DevicesAssignmentReused,
     /// [`counter::DEVICES_WANTED`]
     DevicesWanted,
+    /// [`counter::REGISTRATIONS_BEGUN`]
+    RegistrationsBegun,
     /// [`counter::DEVICES_CONNECTED`]
     DevicesConnected,
     /// [`counter::TELEMETRY_OFFERED`]
@@ -36,10 +38,11 @@ pub enum Counter {
     Commands,
 }
 
-const COUNTERS: [(Counter, &str); 11] = [
+const COUNTERS: [(Counter, &str); 12] = [
     (Counter::DevicesRegistered, counter::DEVICES_REGISTERED),
     (Counter::DevicesAssignmentReused, counter::DEVICES_ASSIGNMENT_REUSED),
     (Counter::DevicesWanted, counter::DEVICES_WANTED),
+    (Counter::RegistrationsBegun, counter::REGISTRATIONS_BEGUN),
     (Counter::DevicesConnected, counter::DEVICES_CONNECTED),
     (Counter::TelemetryOffered, counter::TELEMETRY_OFFERED),
     (Counter::TelemetrySent, counter::TELEMETRY_SENT),

@@ -47,7 +47,12 @@ async fn one_device_registers_connects_reports_and_leaves_in_order() {
         world.emulator.stats().telemetry_received_unique,
         counter(&stats, "telemetry_acked")
     );
-    for name in ["devices_asked", "devices_registered", "devices_connected"] {
+    for name in [
+        "devices_asked",
+        "registrations_begun",
+        "devices_registered",
+        "devices_connected",
+    ] {
         assert_eq!(counter(&stats, name), 1, "{name}");
     }
     assert_eq!(stats.states.into_iter().collect::<Vec<_>>(), [(State::Stopped, 1)]);

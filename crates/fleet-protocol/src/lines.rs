@@ -252,6 +252,8 @@ pub mod counter {
 
     /// Devices that this process simulates.
     pub const DEVICES_ASKED: &str = "devices_asked";
+    /// Conversations with DPS that were begun to register a device, at first or again.
+    pub const REGISTRATIONS_BEGUN: &str = "registrations_begun";
     /// Devices that DPS has assigned to a hub, now or in an earlier run whose assignment still holds.
     pub const DEVICES_REGISTERED: &str = "devices_registered";
     /// Those of them whose assignment came from the cache.

@@ -23,7 +23,8 @@ use crate::totals::{Decoded, Times, Totals};
 const POINTS: usize = 600;
 
 /// The series of counts, with the counter of each; `errors` are all attempts that failed.
-const COUNTS: [(&str, Option<&str>); 11] = [
+const COUNTS: [(&str, Option<&str>); 12] = [
+    ("begun", Some(counter::REGISTRATIONS_BEGUN)),
     ("registered", Some(counter::DEVICES_REGISTERED)),
     ("throttled", Some(counter::DPS_THROTTLED)),
     ("reconnects", Some(counter::RECONNECTS)),

@@ -155,6 +155,7 @@ pub(super) async fn ask_dps(
     credentials: &Credentials,
     jitter_seed: u64,
 ) -> Result<Registered, RegistrationError> {
+    context.metrics.count(group, Counter::RegistrationsBegun);
     let registration = Registration {
         endpoint: &context.dps,
         id_scope: &context.target.id_scope,

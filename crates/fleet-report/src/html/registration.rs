@@ -75,6 +75,10 @@ fn registered(time: &Time<'_>, limit: Option<&QuotaUse>) -> Option<Markup> {
     });
     let mut lines = vec![Line::new("done", "c1", Swatch::Line, done.clone())];
     let mut columns = vec![Column::new("done", Unit::Count, Fold::Most, done)];
+    if let Some(begun) = time.per_minute("begun") {
+        columns.insert(0, Column::new("begun", Unit::Count, Fold::Most, begun.clone()));
+        lines.insert(0, Line::new("begun", "c0", Swatch::Dashed, begun));
+    }
     if let Some(asked) = asked {
         columns.push(Column::new("asked", Unit::Count, Fold::Most, asked.clone()));
         lines.push(Line::new("asked, failed ones too", "c2", Swatch::Dotted, asked));

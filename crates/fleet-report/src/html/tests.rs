@@ -43,6 +43,7 @@ fn report(points: u64, groups: u64) -> Report {
         .collect();
     let states: BTreeMap<_, _> = State::ALL.iter().map(|state| (state.word(), &counts)).collect();
     let names_of_counts = [
+        "begun",
         "registered",
         "throttled",
         "offered",

@@ -1,5 +1,8 @@
 //! The page of a live run in a real browser, until the final report stands in its place.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use crate::axe::violations;
 use crate::browser::Browser;
 use crate::support::Fleet;
@@ -71,6 +74,40 @@ fn a_live_run_is_watched_until_its_report_takes_its_place() {
     );
     assert_eq!(browser.value(&foreign).as_array().unwrap().len(), 0);
     assert_eq!(running.end().0, Some(99));
+}
+
+/// The values of each colour of a style, by day and by night.
+fn colours(file: &str) -> BTreeMap<String, Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let style = std::fs::read_to_string(path).unwrap();
+    let screen = style.split("@media print").next().unwrap();
+    let mut colours = BTreeMap::<_, Vec<_>>::new();
+    for setting in screen.split(['{', ';', '}']) {
+        if let Some((name, value)) = setting
+            .trim()
+            .strip_prefix("--")
+            .and_then(|setting| setting.split_once(':'))
+        {
+            colours
+                .entry(name.to_owned())
+                .or_default()
+                .push(value.trim().to_owned());
+        }
+    }
+    colours
+}
+
+#[test]
+fn what_both_pages_name_has_the_same_colour() {
+    let (emulator, report) = (
+        colours("emulator-page/src/assets/page.css"),
+        colours("fleet-report/src/html/page.css"),
+    );
+    let both: Vec<_> = emulator.keys().filter(|name| report.contains_key(*name)).collect();
+    assert!(both.len() >= 12, "{both:?}");
+    for name in both {
+        assert_eq!(emulator[name], report[name], "--{name}");
+    }
 }
 
 #[test]
