@@ -120,6 +120,11 @@ impl GeneratorMeter {
         }
     }
 
+    /// How late each process was with what was due, in microseconds, by shard.
+    pub fn lag(&self) -> impl Iterator<Item = (u32, &Histogram<u64>)> {
+        self.processes.iter().map(|(shard, process)| (*shard, &process.lag))
+    }
+
     /// How they fared so far; nothing where no process has said anything.
     #[must_use]
     pub fn generator(&self) -> Option<Generator> {

@@ -1,5 +1,7 @@
 //! Everything that is measured of a run while it lasts, fed by the lines of its processes and by its seconds.
 
+use hdrhistogram::Histogram;
+
 use crate::generator::{Generator, GeneratorMeter};
 use crate::occurrences::Occurrences;
 use crate::plan::QuotaShare;
@@ -53,6 +55,11 @@ impl Measurements {
     pub fn second(&mut self, second: Second) {
         self.quotas.second(second);
         self.timeline.second(second, &self.totals, &self.quotas);
+    }
+
+    /// How late each process was with what was due, in microseconds, by shard.
+    pub fn lag(&self) -> impl Iterator<Item = (u32, &Histogram<u64>)> {
+        self.generator.lag()
     }
 
     /// How the processes fared.

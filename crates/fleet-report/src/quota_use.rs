@@ -144,6 +144,12 @@ impl QuotaMeter {
         self.limits.iter().map(|limit| (limit.used.id.as_str(), limit.now))
     }
 
+    /// How much of each limit is allowed, and in which time: `s`, `min`, `day`.
+    pub fn allowed(&self) -> impl Iterator<Item = (&str, f64, &str)> {
+        let limits = self.limits.iter().map(|limit| &limit.used);
+        limits.map(|used| (used.id.as_str(), used.allowed, used.per.as_str()))
+    }
+
     /// What was used of each limit.
     #[must_use]
     pub fn used(&self) -> Vec<QuotaUse> {

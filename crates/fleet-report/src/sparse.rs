@@ -50,7 +50,7 @@ impl SparseHistogram {
     }
 
     /// Each different value, by size, and how often it is there.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
         self.counts.iter().copied()
     }
 

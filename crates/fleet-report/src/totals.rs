@@ -186,13 +186,14 @@ impl Totals {
     }
 
     /// Each group of each process, as its last line has it.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, &GroupStats)> {
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &GroupStats)> {
         let groups = self.last.iter().flat_map(|stats| &stats.groups);
         groups.map(|(name, group)| (name.as_str(), group))
     }
 
     /// What was timed, by phase and group.
-    pub(crate) fn times(&self) -> &BTreeMap<(Phase, String), SparseHistogram> {
+    #[must_use]
+    pub fn times(&self) -> &BTreeMap<(Phase, String), SparseHistogram> {
         &self.times
     }
 

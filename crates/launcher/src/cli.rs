@@ -27,7 +27,7 @@ use crate::prepare::budget::{self, Bound, MaxQuota};
 use crate::prepare::edge_config;
 use crate::report::{self, Form};
 use crate::roll::{self, RollArgs};
-use crate::{ctl, enroll, health, merge, plan, run, sim, web};
+use crate::{ctl, enroll, health, merge, metrics, plan, run, sim, web};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
 #[derive(Debug, Parser)]
@@ -120,6 +120,8 @@ struct RunArgs {
     #[arg(long)]
     keep_going: bool,
     #[command(flatten)]
+    metrics: metrics::Options,
+    #[command(flatten)]
     bound: BoundArgs,
     #[command(flatten)]
     stop: StopArgs,
@@ -198,6 +200,8 @@ struct SimArgs {
     /// (sim-0, sim-1, …)
     #[arg(long, value_name = "I/N", env = "FLEET_SHARD", conflicts_with = "shards")]
     shard: Option<ShardChoice>,
+    #[command(flatten)]
+    metrics: metrics::Options,
     #[command(flatten)]
     stop: StopArgs,
 }
@@ -510,6 +514,7 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         formats,
         web,
         keep_going,
+        metrics,
         bound,
         stop,
     } = args;
@@ -521,6 +526,7 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         formats,
         web,
         keep_going,
+        metrics,
         bound: bound.into(),
         stop_within: stop.stop_within.0,
         executable: executable()?,
@@ -576,6 +582,7 @@ async fn fleet_sim(args: SimArgs) -> Result<u8, Failure> {
         plan: args.plan,
         part,
         results: args.results,
+        metrics: args.metrics,
         stop_within: args.stop.stop_within.0,
         executable: executable()?,
     };

@@ -36,6 +36,12 @@ impl Ending {
         self.begun + self.within * 5 / 6
     }
 
+    /// When the program has to be gone.
+    #[must_use]
+    pub fn over(&self) -> Instant {
+        self.begun + self.within
+    }
+
     /// When the emulator has to be gone.
     #[must_use]
     pub fn stopped(&self) -> Instant {

@@ -14,6 +14,7 @@
 //! | [`plan`] | `fleet plan`: what a manifest asks for; a simulated day of one device |
 //! | [`run`] | `fleet run`: the life of a run, from the manifest to the report; `fleet prepare`: its first part |
 //! | `sim`, [`merge`] | `fleet sim`: shards shared with other processes; `fleet report merge`: one report of all |
+//! | `metrics` | the figures of a live run, as Prometheus reads them |
 //! | `enroll` | `fleet enroll` and `fleet unenroll`: what a target trusts, without running anything |
 //! | `roll` | `fleet roll`: new certificates for devices that run, in the how-to's four cases |
 //! | `cert` | `fleet cert`: test certificates, made, inspected, renewed |
@@ -68,6 +69,7 @@ mod interrupts;
 pub mod keep;
 pub mod manifest;
 pub mod merge;
+mod metrics;
 mod paths;
 pub mod plan;
 mod prepare;

@@ -45,6 +45,7 @@ use crate::interrupts::Interrupts;
 use crate::keep::{self, Format, deliver, marks};
 use crate::manifest::types::Target;
 use crate::manifest::{self, Manifest};
+use crate::metrics::{self, Exporter, Snapshot};
 use crate::paths::absolute;
 use crate::prepare::application::Application;
 use crate::prepare::budget::{self, Bound};
@@ -78,6 +79,8 @@ pub struct Options {
     pub(crate) web: Option<web::Address>,
     /// Run the whole plan, even where all devices fail for a reason that only a person can mend.
     pub keep_going: bool,
+    /// Where its figures are served.
+    pub(crate) metrics: metrics::Options,
     /// How far the plan may go beyond the limits.
     pub bound: Bound,
     /// How long the end may take.
@@ -116,6 +119,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let state = absolute(&start.manifest.fleet.state)?;
     StateLock::check(&state)?;
     let progress = ProgressLog::begin();
+    let mut exporter = start.serve_metrics(&options, progress).await?;
     progress.report(start.words());
     for warning in budget::warnings(&start.plan) {
         progress.report(format!("warning: {warning}"));
@@ -151,6 +155,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let (plan, run_id) = start.write_plan(plan, &gateways)?;
     let (live, questions) = RunHandle::pair();
     let (viewer, looks) = Viewer::pair();
+    exporter.run(viewer.clone());
     let _serving = listen(&state, live.clone(), progress);
     let (shards, events) = Shards::start(
         &options.executable,
@@ -256,11 +261,15 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let judged = judge.map(|judge| judge.finish(end, outcome.losses, not_received));
     found.judged = judged.unwrap_or_default();
     (found.received, found.results) = (received, results);
-    let report = finish(&start, &outcome, found, &options, progress)?;
-    if let Some(page) = page {
-        page.end(&report).await;
+    exporter
+        .end(|| Snapshot::of_end(&found.measurements, &found.judged))
+        .await;
+    let report = finish(&start, &outcome, found, &options, progress);
+    if let (Some(page), Ok(report)) = (page, &report) {
+        page.end(report).await;
     }
-    Ok(report.exit)
+    exporter.linger(Some(ending), &mut interrupts, progress).await;
+    report.map(|report| report.exit)
 }
 
 /// Asks the application what it has seen, for as long as the end allows. What it does not answer is unknown.
@@ -372,6 +381,12 @@ impl Start {
             Target::IotCentral(_) | Target::Dps(_) => web::Address::Off,
         };
         asked.unwrap_or(unasked)
+    }
+
+    async fn serve_metrics(&self, options: &Options, progress: ProgressLog) -> Result<Exporter, Failure> {
+        let groups = plan::groups(&self.manifest).map_err(Failure::Refused)?;
+        let run = (plan::run_id(self.now), self.manifest.target.kind(), groups);
+        Exporter::begin(&options.metrics, options.stop_within, run, progress).await
     }
 
     /// Whether the manifest itself asks for things to go wrong.

@@ -32,6 +32,7 @@ use worker::{How, Order, Start, Update};
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
+use crate::metrics::{self, Exporter, LiveShards};
 use crate::progress::ProgressLog;
 
 /// How often a process looks around. A lock that is free again gives no notice.
@@ -55,6 +56,8 @@ pub(crate) struct Options {
     pub part: Part,
     /// The folder for leases and figures.
     pub results: PathBuf,
+    /// Where the figures of its shards are served.
+    pub metrics: metrics::Options,
     /// Our own program.
     pub executable: PathBuf,
     /// How long the end may take.
@@ -89,6 +92,12 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
     let devices = u64::from(plan.device_count().div_ceil(shards.get()));
     ensure_file_handles(devices).map_err(Failure::refused)?;
     let progress = ProgressLog::begin();
+    let run = (
+        plan.run_id.clone(),
+        plan.target.dps_endpoint.as_str(),
+        plan.groups.clone(),
+    );
+    let mut exporter = Exporter::begin(&options.metrics, options.stop_within, run, progress).await?;
     let shared = SharedFolder::open(&options.results, &plan.run_id, shards)?;
     let joined = tokio::select! {
         joined = join(&shared, progress) => joined?,
@@ -104,7 +113,7 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
         Some(index) => format!("run {}: taking shard {index}/{shards}", plan.run_id),
     });
     let (update, updates) = mpsc::unbounded_channel();
-    let workers = Workers {
+    let mut workers = Workers {
         options: &options,
         plan: &plan,
         shared: &shared,
@@ -122,9 +131,14 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
         failed: 0,
         late: BTreeSet::new(),
         ending: None,
+        figures: exporter.shards(),
     };
     let done = workers.work(updates, &mut interrupts).await;
-    drop(joined);
+    let ending = workers.ending;
+    drop((workers, joined));
+    if !matches!(done, Err(Failure::Interrupted)) {
+        exporter.linger(ending, &mut interrupts, progress).await;
+    }
     done
 }
 
@@ -170,6 +184,8 @@ struct Workers<'a> {
     /// would begin anew.
     late: BTreeSet<u32>,
     ending: Option<Ending>,
+    /// Where the lines of shards go, if they are served.
+    figures: LiveShards,
 }
 
 struct Running {
@@ -182,7 +198,7 @@ struct Running {
 
 impl Workers<'_> {
     async fn work(
-        mut self,
+        &mut self,
         mut updates: mpsc::UnboundedReceiver<(u32, Update)>,
         interrupts: &mut Interrupts,
     ) -> Result<u8, Failure> {
@@ -237,7 +253,7 @@ impl Workers<'_> {
             }
             if self.ending.is_some() && self.running.is_empty() {
                 self.progress.report("stopped");
-                return self.given_up.map_or(Ok(PASSED), |reason| Err(reason.into()));
+                return self.given_up.take().map_or(Ok(PASSED), |reason| Err(reason.into()));
             }
         }
     }
@@ -401,6 +417,7 @@ impl Workers<'_> {
                     shard,
                     lease: self.shared.lease(shard),
                     drain: ending::drain(self.options.stop_within),
+                    figures: self.figures.clone(),
                 };
                 if let Err(error) = start.run(&self.options.results, self.plan, ordered, self.update.clone()) {
                     self.died(index, false, Duration::ZERO, &format!("{error:#}"));

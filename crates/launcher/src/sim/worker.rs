@@ -11,6 +11,7 @@ use tokio::io::{BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
 
+use crate::metrics::LiveShards;
 use crate::process::child::{Child, Ended, Environment};
 use crate::process::settled::RegistrationBarrier;
 use crate::sim::record::Recorder;
@@ -73,6 +74,7 @@ pub(super) struct Start {
     pub(super) lease: PathBuf,
     /// How long its devices wait for acknowledgements when they stop.
     pub(super) drain: Duration,
+    pub(super) figures: LiveShards,
 }
 
 impl Start {
@@ -119,6 +121,7 @@ impl Start {
             lease: self.lease,
             child,
             recorder,
+            figures: self.figures,
             orders,
             update,
             started: false,
@@ -132,6 +135,7 @@ impl Start {
             if matches!(how, How::Taken | How::Badly { started: false, .. }) {
                 keeper.recorder.discard();
             }
+            keeper.figures.ended(keeper.index);
             keeper.report(Update::Ended(how));
         });
         Ok(())
@@ -143,6 +147,7 @@ struct Keeper {
     lease: PathBuf,
     child: Child,
     recorder: Recorder,
+    figures: LiveShards,
     orders: mpsc::UnboundedReceiver<Order>,
     update: mpsc::UnboundedSender<(u32, Update)>,
     started: bool,
@@ -175,6 +180,7 @@ impl Keeper {
             }
             Ok(Line::Stats(stats)) => {
                 self.report(Update::Reported);
+                self.figures.line(self.index, &stats);
                 self.recorder.add(stats)
             }
             Ok(Line::End { reason }) => {

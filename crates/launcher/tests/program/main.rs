@@ -19,6 +19,7 @@ mod ends;
 mod enroll;
 mod figures;
 mod live_page;
+mod metrics;
 mod page;
 mod reach;
 mod refusals;
