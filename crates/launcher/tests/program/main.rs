@@ -18,6 +18,7 @@ mod edge;
 mod ends;
 mod enroll;
 mod figures;
+mod grafana;
 mod live_page;
 mod metrics;
 mod page;
