@@ -111,10 +111,10 @@ struct RunArgs {
     /// Write further files into the folder of the report
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "report")]
     formats: Vec<keep::Format>,
-    /// Show the run in a browser while it lasts: a port of this machine, an address with a port, or `off`. Without it, the
-    /// page is on where the target is the emulator, at any free port
+    /// Show the run in a browser while it lasts. A port alone is one that only this machine reaches, port 0 means any free
+    /// one, and `off` none. Unless given, the page is there where the target is the emulator
     #[arg(long, value_name = "ADDR")]
-    web: Option<web::Address>,
+    web: Option<web::Place>,
     /// Run the whole plan, even where all devices fail for a reason that only a person can mend; without it, such a run
     /// stops after half a minute
     #[arg(long)]

@@ -1,26 +1,24 @@
-//! A server of a run for browsers and scrapers, on this machine unless told otherwise. Its end is bounded.
+//! Servers of a run for browsers and scrapers, on this machine unless told otherwise. All of it is bounded, and so is the
+//! end.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::time::Duration;
+mod address;
+mod host;
+mod server;
 
-use anyhow::Context;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
 use axum::Router;
-use axum::extract::Request;
-use axum::http::header::HOST;
-use axum::http::{StatusCode, uri::Authority};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum_server::Handle;
 use device_sim::hint::Hint;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use address::Address;
+pub(crate) use server::Bounds;
 
 use crate::exit::Failure;
-
-/// How long the head of a request may take to arrive.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
-const MAX_HEAD: usize = 16 * 1024;
-/// What has not been sent when the run ends has so long.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// A port that is taken, and on which nothing is answered yet.
 #[derive(Debug)]
@@ -29,11 +27,11 @@ pub(crate) struct Listener {
     address: SocketAddr,
 }
 
-/// A server until its end.
+/// A server until its end, or until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
-    handle: Handle<SocketAddr>,
-    task: JoinHandle<std::io::Result<()>>,
+    end: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 impl Listener {
@@ -41,18 +39,22 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// Another program listens there, or we may not.
-    pub(crate) fn bind(flag: &str, address: SocketAddr) -> Result<Self, Failure> {
-        let bind = || {
-            let listener = TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
+    /// The address is not of this machine, another program listens there, or we may not.
+    pub(crate) async fn bind(flag: &str, address: Address) -> Result<Self, Failure> {
+        let bound = TcpListener::bind(address.0).await;
+        let bound = bound.and_then(|listener| {
             let address = listener.local_addr()?;
-            Ok::<_, std::io::Error>(Self { listener, address })
-        };
-        bind()
-            .with_context(|| format!("can't listen at {address}, which `{flag}` asks for"))
-            .hint("end the program that listens there, or give port 0: then any free port is taken")
-            .map_err(Failure::Refused)
+            Ok(Self { listener, address })
+        });
+        bound.map_err(|error| {
+            let help = match error.kind() {
+                ErrorKind::AddrInUse => "give another port, or 0 for any free one",
+                ErrorKind::PermissionDenied => "give a port from 1024 on, or 0 for any free one",
+                _ => "give an address of this machine, or a port alone",
+            };
+            let error = anyhow::Error::from(error).context(format!("{flag}: can't listen at {address}"));
+            Failure::Refused(error.hint(help))
+        })
     }
 
     /// Where it can be reached.
@@ -61,73 +63,29 @@ impl Listener {
     }
 
     /// Answers with `router` from now on.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses.
-    pub(crate) fn serve(self, router: Router) -> std::io::Result<Server> {
-        let Self { listener, address } = self;
-        let handle = Handle::new();
-        let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).http1_only();
-        let http = server.http_builder();
-        http.http1().header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
-        let router = if address.ip().is_loopback() {
-            router.layer(middleware::from_fn(only_by_own_name))
+    pub(crate) fn serve(self, router: Router, bounds: Bounds) -> Server {
+        let router = if self.address.ip().is_loopback() {
+            router.layer(axum::middleware::from_fn(host::only_own))
         } else {
             router
         };
-        let task = tokio::spawn(server.serve(router.into_make_service()));
-        Ok(Server { handle, task })
+        let end = CancellationToken::new();
+        let task = tokio::spawn(server::serve(self.listener, router, bounds, end.clone()));
+        Server { end, task }
     }
 }
 
 impl Server {
-    /// Answers nothing new, and lets what is being sent be finished, for as long as that is short.
-    pub(crate) async fn end(self) {
-        self.handle.graceful_shutdown(Some(GRACE));
-        // However it ended, it has ended.
-        let _ = self.task.await;
+    /// Accepts nothing new, and lets what is being sent be finished, for as long as that is short.
+    pub(crate) async fn end(mut self) {
+        self.end.cancel();
+        // Each connection has that long; a bit more than that, and something hangs.
+        let _ = timeout(server::GRACE * 2, &mut self.task).await;
     }
 }
 
-/// Refuses requests under a foreign name: a page of another site, whose name was made to lead to this machine, could
-/// read all else.
-async fn only_by_own_name(request: Request, next: Next) -> Response {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    if host.is_some_and(is_own) {
-        return next.run(request).await;
-    }
-    (StatusCode::MISDIRECTED_REQUEST, "ask for 127.0.0.1 or localhost\n").into_response()
-}
-
-fn is_own(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else {
-        return false;
-    };
-    let name = authority.host();
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_answered() {
-        for own in ["127.0.0.1:80", "localhost", "LOCALHOST:8080", "[::1]:1", "127.1.2.3"] {
-            assert!(is_own(own), "{own}");
-        }
-        for foreign in [
-            "",
-            "example.com",
-            "localhost.example.com",
-            "192.0.2.1:80",
-            "127.0.0.1.nip.io",
-            "[::2]",
-            "a b",
-        ] {
-            assert!(!is_own(foreign), "{foreign}");
-        }
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

@@ -2,39 +2,42 @@
 //!
 //! A scrape takes a small snapshot where the figures are ([`snapshot`], or [`shards`] where a process has a part of a fleet),
 //! and all else is done on it: buckets ([`distribution`]), names and labels ([`catalog`]), text ([`render`]). Those are pure;
-//! [`server`] and [`source`] are what is around them.
+//! [`source`] is what is around them.
 
-mod address;
 mod catalog;
 mod distribution;
 mod expiry;
 mod own;
 mod render;
-mod server;
 mod shards;
 mod snapshot;
 mod source;
 
-use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use clap::Args;
 use device_sim::hint::Hint;
 use fleet_protocol::plan::Group;
 use settings::Span;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-pub(crate) use address::Address;
 pub(crate) use render::About;
 pub(crate) use shards::LiveShards;
 pub(crate) use snapshot::Snapshot;
 
 use crate::ending::Ending;
 use crate::exit::Failure;
+use crate::http::{Address, Bounds, Listener, Server};
 use crate::interrupts::Interrupts;
 use crate::progress::ProgressLog;
 use crate::standing::Viewer;
@@ -52,6 +55,12 @@ pub(crate) struct Options {
     metrics_linger: Span,
 }
 
+/// A scrape is one request, and short.
+const BOUNDS: Bounds = Bounds {
+    connections: 16,
+    within: Some(Duration::from_secs(10)),
+};
+
 /// Certificates are looked at as often: a roll replaces them while a run goes on.
 const EXPIRY_EVERY: Duration = Duration::from_secs(300);
 
@@ -62,15 +71,17 @@ pub(crate) struct Exporter(Option<Serving>);
 #[derive(Debug)]
 struct Serving {
     source: Arc<Source>,
-    at: Address,
+    at: SocketAddr,
     linger: Duration,
     groups: Arc<[Group]>,
-    tasks: Vec<JoinHandle<()>>,
+    _server: Server,
+    /// What looks at the certificates.
+    looking: Option<JoinHandle<()>>,
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.looking.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -96,7 +107,8 @@ impl Exporter {
             let hint = format!("give --stop-within a longer time than {linger}: the end itself takes a part of it");
             return Err(Failure::refused(longer.hint(hint)));
         }
-        let (listener, at) = listen(address).await.map_err(Failure::Refused)?;
+        let listener = Listener::bind("--metrics", address).await?;
+        let at = listener.address();
         progress.report(format!("metrics: http://{at}/metrics"));
         let source = Arc::new(Source::new(About {
             run_id,
@@ -104,7 +116,8 @@ impl Exporter {
             groups: groups.iter().map(|group| group.name.clone()).collect(),
         }));
         Ok(Self(Some(Serving {
-            tasks: vec![tokio::spawn(server::serve(listener, Arc::clone(&source)))],
+            _server: listener.serve(router(Arc::clone(&source)), BOUNDS),
+            looking: None,
             source,
             at,
             linger,
@@ -159,26 +172,24 @@ impl Exporter {
     }
 }
 
-async fn listen(address: Address) -> anyhow::Result<(TcpListener, Address)> {
-    let listening = TcpListener::bind(address.0).await;
-    let listening = listening.and_then(|listener| Ok((listener.local_addr()?, listener)));
-    match listening {
-        Ok((at, listener)) => Ok((listener, Address(at))),
-        Err(error) => {
-            let help = match error.kind() {
-                ErrorKind::AddrInUse => "give another port, or 0 for any free one",
-                ErrorKind::PermissionDenied => "give a port from 1024 on, or 0 for any free one",
-                _ => "give an address of this machine, or a port alone",
-            };
-            Err(anyhow::Error::from(error).context(format!("--metrics: can't listen at {address}"))).hint(help)
-        }
+fn router(source: Arc<Source>) -> Router {
+    Router::new()
+        .route("/metrics", get(scrape))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "the metrics are at /metrics\n") })
+        .with_state(source)
+}
+
+async fn scrape(State(source): State<Arc<Source>>) -> Response {
+    match source.text().await {
+        Ok(text) => ([(CONTENT_TYPE, render::CONTENT_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
     }
 }
 
 impl Serving {
     fn look_at_certificates(&mut self) {
         let looking = look_at_certificates(Arc::clone(&self.groups), Arc::clone(&self.source));
-        self.tasks.push(tokio::spawn(looking));
+        self.looking = Some(tokio::spawn(looking));
     }
 }
 

@@ -40,7 +40,7 @@ use crate::control::state_lock::StateLock;
 use crate::control::{RunHandle, Status};
 use crate::ending::{self, Ending};
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED, THRESHOLDS};
-use crate::http::Listener;
+use crate::http::{Address, Listener};
 use crate::interrupts::Interrupts;
 use crate::keep::{self, Format, deliver, marks};
 use crate::manifest::types::Target;
@@ -76,7 +76,7 @@ pub struct Options {
     /// What is written there besides the usual files.
     pub formats: Vec<Format>,
     /// Where a page shows the run while it lasts; unless told, it is there where the target is the emulator.
-    pub(crate) web: Option<web::Address>,
+    pub(crate) web: Option<web::Place>,
     /// Run the whole plan, even where all devices fail for a reason that only a person can mend.
     pub keep_going: bool,
     /// Where its figures are served.
@@ -115,7 +115,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     if let Some(folder) = &options.report {
         keep::try_folder("--report", folder)?;
     }
-    let page = start.web(options.web).listen()?;
+    let page = start.web(options.web).listen().await?;
     let state = absolute(&start.manifest.fleet.state)?;
     StateLock::check(&state)?;
     let progress = ProgressLog::begin();
@@ -180,7 +180,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         judge: Judge::new(&start.manifest.thresholds.0),
     };
     let t0 = Some(Timestamp::now());
-    let page = page.and_then(|page| serve(page, viewer, start.circumstances(t0), progress));
+    let page = page.map(|page| show(page, viewer, start.circumstances(t0), progress));
     let mut supervisor = Supervisor::new(
         Extent {
             devices: start.devices,
@@ -313,19 +313,10 @@ fn listen(state: &Path, live: RunHandle, progress: ProgressLog) -> Option<crate:
         .ok()
 }
 
-/// Shows this run in a browser. It goes on without, since its devices do not depend on it.
-fn serve(listener: Listener, viewer: Viewer, circumstances: Circumstances, progress: ProgressLog) -> Option<Web> {
-    let address = listener.address();
-    match Web::start(listener, viewer, circumstances) {
-        Ok(web) => {
-            progress.report(format!("watch the run: http://{address}/"));
-            Some(web)
-        }
-        Err(error) => {
-            progress.report(format!("the run can't be shown at {address}: {error}"));
-            None
-        }
-    }
+/// Shows this run in a browser.
+fn show(listener: Listener, viewer: Viewer, circumstances: Circumstances, progress: ProgressLog) -> Web {
+    progress.report(format!("watch the run: http://{}/", listener.address()));
+    Web::start(listener, viewer, circumstances)
 }
 
 /// There are no such sockets here, so `fleet roll` can't reach a live run.
@@ -375,10 +366,10 @@ impl Start {
         Ok((start, token))
     }
 
-    fn web(&self, asked: Option<web::Address>) -> web::Address {
+    fn web(&self, asked: Option<web::Place>) -> web::Place {
         let unasked = match self.manifest.target {
-            Target::Emulator(_) => web::Address::any(),
-            Target::IotCentral(_) | Target::Dps(_) => web::Address::Off,
+            Target::Emulator(_) => web::Place::At(Address::any()),
+            Target::IotCentral(_) | Target::Dps(_) => web::Place::Off,
         };
         asked.unwrap_or(unasked)
     }

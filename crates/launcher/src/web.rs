@@ -2,7 +2,6 @@
 //!
 //! The report is made when a reader asks for it, at most once a second for all of them together.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::exit::Failure;
-use crate::http::{Listener, Server};
+use crate::http::{Address, Bounds, Listener, Server};
 use crate::standing::Viewer;
 
 /// Figures come each second.
@@ -39,45 +38,40 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
+/// Views of a run, each with its stream, and as many requests beside them.
+const BOUNDS: Bounds = Bounds {
+    connections: 128,
+    within: None,
+};
+
 /// Where the page is to be, if anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Address {
+pub(crate) enum Place {
     Off,
-    At(SocketAddr),
+    At(Address),
 }
 
-impl FromStr for Address {
+impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "off" {
-            return Ok(Self::Off);
+        match text {
+            "off" => Ok(Self::Off),
+            text => text.parse().map(Self::At).map_err(|error: String| error + ", or off"),
         }
-        if let Ok(port) = text.parse::<u16>() {
-            return Ok(Self::At((Ipv4Addr::LOCALHOST, port).into()));
-        }
-        text.parse().map(Self::At).map_err(|_| {
-            "expected `off`, a port, or an address with a port such as `127.0.0.1:0`, where 0 is any free port"
-                .to_owned()
-        })
     }
 }
 
-impl Address {
-    /// Any free port of this machine.
-    pub(crate) fn any() -> Self {
-        Self::At((Ipv4Addr::LOCALHOST, 0).into())
-    }
-
+impl Place {
     /// Takes the port, if there is to be a page.
     ///
     /// # Errors
     ///
     /// It can't be taken.
-    pub(crate) fn listen(self) -> Result<Option<Listener>, Failure> {
+    pub(crate) async fn listen(self) -> Result<Option<Listener>, Failure> {
         match self {
             Self::Off => Ok(None),
-            Self::At(address) => Listener::bind("--web", address).map(Some),
+            Self::At(address) => Listener::bind("--web", address).await.map(Some),
         }
     }
 }
@@ -119,11 +113,7 @@ struct Last {
 
 impl Web {
     /// Serves the page. `circumstances` are those of the run from its beginning.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses.
-    pub(crate) fn start(listener: Listener, viewer: Viewer, circumstances: Circumstances) -> std::io::Result<Self> {
+    pub(crate) fn start(listener: Listener, viewer: Viewer, circumstances: Circumstances) -> Self {
         let page = Page(Arc::new(Shared {
             viewer,
             circumstances,
@@ -141,8 +131,8 @@ impl Web {
                 response.headers_mut().extend(HEADERS);
                 response
             }));
-        let server = listener.serve(router)?;
-        Ok(Self { page, server })
+        let server = listener.serve(router, BOUNDS);
+        Self { page, server }
     }
 
     /// Puts the final report into the place of the live one, and ends.
@@ -236,14 +226,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_port_of_this_machine_or_one_with_its_port() {
-        let at = |text: &str| text.parse::<Address>();
-        assert_eq!(at("off"), Ok(Address::Off));
-        assert_eq!(at("0"), Ok(Address::any()));
-        assert_eq!(at("8080"), Ok(Address::At("127.0.0.1:8080".parse().unwrap())));
-        assert_eq!(at("0.0.0.0:80"), Ok(Address::At("0.0.0.0:80".parse().unwrap())));
-        for wrong in ["", "on", "localhost", "127.0.0.1", "70000", "[::1]"] {
-            assert!(at(wrong).is_err(), "{wrong}");
-        }
+    fn a_place_is_an_address_or_none() {
+        assert_eq!("off".parse(), Ok(Place::Off));
+        assert_eq!("0".parse(), Ok(Place::At(Address::any())));
+        let error = "on".parse::<Place>().unwrap_err();
+        assert!(error.ends_with("such as 0.0.0.0:9464, or off"), "{error}");
     }
 }

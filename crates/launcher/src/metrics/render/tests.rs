@@ -123,6 +123,7 @@ fn live(measurements: &Measurements) -> Snapshot {
         is_ending: false,
     };
     Snapshot::of_run(&Standing {
+        words: String::new(),
         position,
         measurements,
         marks: &[],

@@ -1,4 +1,4 @@
-//! Where metrics are served.
+//! Where a run is served.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,6 +7,13 @@ use std::str::FromStr;
 /// An address of this machine. A port alone is one that only this machine reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address(pub(super) SocketAddr);
+
+impl Address {
+    /// Any free port, for this machine alone.
+    pub(crate) fn any() -> Self {
+        Self((Ipv4Addr::LOCALHOST, 0).into())
+    }
+}
 
 impl FromStr for Address {
     type Err = String;
