@@ -1,15 +1,18 @@
 //! Control lines: which devices they apply to, and how they reach them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_protocol::lines::{Action, Control, Line, Selection, ShareOf};
+use fleet_protocol::lines::{self, Action, Control, Line, Selection, ShareOf};
 use fleet_protocol::plan::Shard;
 use iot_protocol::id::RegistrationId;
 use rand::RngExt;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::churn::{Churn, Step};
 use crate::context::Context;
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
@@ -61,6 +64,18 @@ impl Roster {
         self.group_of[device]
     }
 
+    fn chosen(&self, indices: &[usize]) -> Chosen {
+        let one = |&index: &usize| (self.group_of[index], Arc::clone(&self.mailboxes[index]));
+        indices.iter().map(one).collect()
+    }
+
+    /// The steps of a churn among these devices.
+    fn churn(&self, of: lines::Churn, indices: &[usize]) -> Churn {
+        let chosen: BTreeSet<usize> = indices.iter().copied().collect();
+        let devices = self.by_id.iter().filter(|(_, index)| chosen.contains(index));
+        Churn::new(of, self.seed, devices.map(|(id, index)| (*index, id.as_str())))
+    }
+
     fn share(&self, ShareOf { group, share }: &ShareOf) -> Result<Vec<usize>, String> {
         if let Some(name) = group
             && !self.groups.contains(name)
@@ -82,59 +97,153 @@ impl Roster {
     }
 }
 
-/// Gives the order of a control line to its devices, and confirms it when all have it.
-pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Context>) {
-    let (id, action) = (control.id, control.action);
-    let over = control.over.map_or(Ok(Duration::ZERO), Duration::try_from);
-    let selected = roster.select(control.devices.as_ref());
-    let (indices, over) = match (selected, over) {
-        (Ok(indices), Ok(over)) => (indices, over),
-        (Err(message), _) => return context.send(Line::Refused { id: Some(id), message }),
-        (_, Err(_)) => {
-            return context.send(Line::Refused {
-                id: Some(id),
-                message: "`over` must not be negative".into(),
-            });
-        }
-    };
-    let mailboxes: Vec<(usize, Arc<Mailbox>)> = indices
-        .iter()
-        .map(|&index| (roster.group_of(index), Arc::clone(&roster.mailboxes[index])))
-        .collect();
-    let context = Arc::clone(context);
-    let shard = roster.shard;
-    // A line that is spread over some time must not delay the next one.
-    tokio::spawn(async move {
-        let devices = u32::try_from(mailboxes.len()).unwrap_or(u32::MAX);
-        let pause = over / devices.max(1);
-        // The shards get the same line and must not carry it out in step.
-        let offset = pause.mul_f64(f64::from(shard.index) / f64::from(shard.count.get()));
-        if !offset.is_zero() {
-            sleep(offset).await;
-        }
-        for (group, mailbox) in &mailboxes {
-            if order(action, mailbox) {
-                context.metrics.count(*group, Counter::DevicesWanted);
-            }
-            if !pause.is_zero() {
-                sleep(pause).await;
-            }
-        }
-        context.send(Line::Done { id, devices });
-    });
+/// The churns that go on.
+#[derive(Debug, Default)]
+pub(crate) struct Churns {
+    tasks: TaskTracker,
+    over: CancellationToken,
 }
 
-/// Whether it wants the device online, for the first time.
-fn order(action: Action, mailbox: &Mailbox) -> bool {
+impl Churns {
+    /// Ends them, so that each is answered while lines are still written.
+    pub(crate) async fn end(self) {
+        self.over.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// What a control line asks of its devices.
+#[derive(Debug)]
+enum Order {
+    /// One thing of each, spread over a time.
+    Each(Action, Duration),
+    Churn(lines::Churn),
+}
+
+impl Order {
+    fn of(control: &Control) -> Result<Self, String> {
+        if let Some(churn) = control.churn()? {
+            return Ok(Self::Churn(churn));
+        }
+        let over = control.over.map_or(Ok(Duration::ZERO), Duration::try_from);
+        let over = over.map_err(|_| "`over` must not be negative")?;
+        match control.action {
+            Action::Storm if !over.is_zero() => {
+                Err("a storm is of one moment: `over` belongs to `reconnect`, which spreads it".to_owned())
+            }
+            action => Ok(Self::Each(action, over)),
+        }
+    }
+}
+
+/// Gives the order of a control line to its devices, and confirms it when all have it.
+pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Context>, churns: &Churns) {
+    let id = control.id;
+    let order = Order::of(control).and_then(|order| Ok((order, roster.select(control.devices.as_ref())?)));
+    match order {
+        Err(message) => context.send(Line::Refused { id: Some(id), message }),
+        Ok((Order::Each(action, over), indices)) => {
+            // A line that is spread over some time must not delay the next one.
+            let devices = roster.chosen(&indices);
+            tokio::spawn(give_to_each(
+                id,
+                action,
+                over,
+                devices,
+                roster.shard,
+                Arc::clone(context),
+            ));
+        }
+        Ok((Order::Churn(of), indices)) => {
+            let churn = roster.churn(of, &indices);
+            let mailboxes = roster.chosen(&indices).into_iter().map(|(_, mailbox)| mailbox);
+            let mailboxes = indices.into_iter().zip(mailboxes).collect();
+            let (over, context) = (churns.over.clone(), Arc::clone(context));
+            churns.tasks.spawn(async move {
+                let devices = carry_out_churn(churn, &mailboxes, over).await;
+                context.send(Line::Done { id, devices });
+            });
+        }
+    }
+}
+
+/// Of each device, the group and the mailbox.
+type Chosen = Vec<(usize, Arc<Mailbox>)>;
+
+async fn give_to_each(id: u64, action: Action, over: Duration, chosen: Chosen, shard: Shard, context: Arc<Context>) {
+    let pause = over / u32::try_from(chosen.len()).unwrap_or(u32::MAX).max(1);
+    // The shards get the same line and must not carry it out in step.
+    let offset = pause.mul_f64(f64::from(shard.index) / f64::from(shard.count.get()));
+    if !offset.is_zero() {
+        sleep(offset).await;
+    }
+    let mut devices = 0;
+    for (group, mailbox) in &chosen {
+        let Reached { reached, first_wanted } = give(action, mailbox);
+        devices += u32::from(reached);
+        if first_wanted {
+            context.metrics.count(*group, Counter::DevicesWanted);
+        }
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+    }
+    context.send(Line::Done { id, devices });
+}
+
+/// What an order did to a device.
+struct Reached {
+    /// The device has something to do.
+    reached: bool,
+    /// It is wanted online, for the first time.
+    first_wanted: bool,
+}
+
+fn give(action: Action, mailbox: &Mailbox) -> Reached {
+    let (mut reached, mut first_wanted) = (true, false);
     match action {
-        Action::Reconnect => return mailbox.reconnect(),
+        Action::Reconnect => first_wanted = mailbox.reconnect(),
+        Action::Storm => first_wanted = mailbox.storm(),
         Action::Reregister => mailbox.reregister(),
         Action::Disconnect => mailbox.want_offline(),
+        Action::Reboot => mailbox.reboot(),
+        Action::Retry => reached = mailbox.retry(),
         Action::Stop => mailbox.stop(),
-        // These are about the stages, not about devices.
-        Action::PauseRamp | Action::ResumeRamp => {}
+        // These are not orders to each device.
+        Action::PauseRamp | Action::ResumeRamp | Action::Churn => reached = false,
     }
-    false
+    Reached { reached, first_wanted }
+}
+
+/// Until the last device is back, or everything is over. Returns how many devices have left.
+async fn carry_out_churn(churn: Churn, mailboxes: &BTreeMap<usize, Arc<Mailbox>>, over: CancellationToken) -> u32 {
+    let begun = Instant::now();
+    // A device that is offline anyway has nothing to leave, and nothing to come back from.
+    let (mut away, mut reached) = (BTreeSet::new(), BTreeSet::new());
+    for (at, step) in churn {
+        tokio::select! {
+            () = sleep_until(begun + at) => {}
+            () = over.cancelled() => break,
+        }
+        match step {
+            Step::Leaves(device) => {
+                if mailboxes.get(&device).is_some_and(|mailbox| mailbox.leave()) {
+                    away.insert(device);
+                    reached.insert(device);
+                }
+            }
+            Step::ComesBack(device) => {
+                if away.remove(&device) {
+                    mailboxes
+                        .get(&device)
+                        .into_iter()
+                        .for_each(|mailbox| mailbox.come_back());
+                }
+            }
+        }
+    }
+    u32::try_from(reached.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -181,6 +290,95 @@ mod tests {
             Roster::new(7, Shard::WHOLE, names, &devices).share(&share).unwrap(),
             [0, 2]
         );
+    }
+
+    fn control(text: &str) -> Control {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn an_order_that_can_not_be_carried_out_is_refused() {
+        for (line, words) in [
+            (r#"{"id":1,"do":"storm","over":"5s"}"#, "a storm is of one moment"),
+            (r#"{"id":1,"do":"reboot","over":"-5s"}"#, "`over` must not be negative"),
+            (r#"{"id":1,"do":"churn","share_per_minute":0.1}"#, "`churn` needs `for`"),
+            (r#"{"id":1,"do":"retry","away":"5s"}"#, "`away` belongs to `churn`"),
+        ] {
+            let refused = Order::of(&control(line)).unwrap_err();
+            assert!(refused.contains(words), "{line}: {refused}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_churn_takes_each_device_away_for_its_time_and_leaves_all_as_the_stages_want_them() {
+        let roster = roster();
+        let wanted = || {
+            roster
+                .mailboxes()
+                .iter()
+                .filter(|mailbox| mailbox.wants_online())
+                .count()
+        };
+        for mailbox in &roster.mailboxes()[..900] {
+            mailbox.want_online();
+        }
+        let of = lines::Churn::new(0.5, Duration::from_secs(60), Duration::from_secs(10)).unwrap();
+        let all: Vec<usize> = (0..1_000).collect();
+        let mailboxes = all.iter().copied().zip(roster.mailboxes().iter().cloned()).collect();
+        let churning = carry_out_churn(roster.churn(of, &all), &mailboxes, CancellationToken::new());
+        tokio::pin!(churning);
+        let begun = Instant::now();
+        let middle = begun + Duration::from_secs(40);
+        tokio::select! {
+            _ = &mut churning => panic!("it is not over"),
+            () = sleep_until(middle) => {}
+        }
+        // A sixth of a half of them leaves in ten seconds.
+        assert!((800..850).contains(&wanted()), "{} of 900", wanted());
+        let gone = roster.mailboxes()[..900]
+            .iter()
+            .find(|mailbox| !mailbox.wants_online())
+            .unwrap();
+        gone.want_offline();
+        let devices = churning.await;
+        assert!((400..500).contains(&devices), "{devices}");
+        assert_eq!(
+            wanted(),
+            899,
+            "the stages have taken one away meanwhile, and never wanted a hundred"
+        );
+        assert!(begun.elapsed() <= of.lasts + of.away, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_churn_that_is_cut_short_reports_whom_it_has_reached() {
+        let roster = roster();
+        for mailbox in roster.mailboxes() {
+            mailbox.want_online();
+        }
+        let of = lines::Churn::new(1.0, Duration::from_secs(600), Duration::from_secs(10)).unwrap();
+        let all: Vec<usize> = (0..1_000).collect();
+        let mailboxes = all.iter().copied().zip(roster.mailboxes().iter().cloned()).collect();
+        let over = CancellationToken::new();
+        let ends = async {
+            sleep(Duration::from_secs(30)).await;
+            over.cancel();
+        };
+        let (devices, ()) = tokio::join!(carry_out_churn(roster.churn(of, &all), &mailboxes, over.clone()), ends);
+        assert!(
+            (430..570).contains(&devices),
+            "half a minute of all in a minute: {devices}"
+        );
+    }
+
+    #[test]
+    fn only_devices_that_wait_are_reached_by_an_order_to_try_again() {
+        let mailbox = Mailbox::default();
+        assert!(!give(Action::Retry, &mailbox).reached);
+        mailbox.waits(true);
+        assert!(give(Action::Retry, &mailbox).reached && mailbox.take_retry());
+        let storm = give(Action::Storm, &mailbox);
+        assert!(storm.reached && storm.first_wanted);
     }
 
     #[test]

@@ -66,6 +66,10 @@ pub(crate) struct Device {
     connected: bool,
     /// No step is taken before this instant.
     not_before: Option<Instant>,
+    /// In a storm: the next connection does not wait for its turn.
+    at_once: bool,
+    /// It has restarted, and its next session begins as a new device's does.
+    starts_up: bool,
     offline_since: Option<Instant>,
     /// Why it last failed.
     last_failure: Option<&'static str>,
@@ -103,6 +107,8 @@ impl Device {
             registered: false,
             connected: false,
             not_before: None,
+            at_once: false,
+            starts_up: false,
             offline_since: None,
             last_failure: None,
             step: Step::Registration,
@@ -124,22 +130,11 @@ impl Device {
     /// Runs until it gets the order to stop.
     pub(crate) async fn live(mut self: Box<Self>) -> Outcome {
         while !self.mailbox.wants_stop() {
-            if self.mailbox.take_reregister() {
-                self.assigned = None;
-                self.identity = None;
-                self.ask_dps = true;
-                self.not_before = None;
-            }
-            if self.mailbox.take_reconnect() {
-                self.identity = None;
-                self.not_before = None;
-            }
-            if self.reboot_at.is_some_and(|at| at <= Instant::now()) {
-                self.reboot();
-            }
+            self.take_orders();
             if self.settled && !self.mailbox.wants_online() && !self.ask_dps {
                 self.rest().await;
             } else if let Some(at) = self.not_before.filter(|at| *at > Instant::now()) {
+                self.mailbox.waits(self.failed_last());
                 Box::pin(self.alongside(sleep_until(at), |_| true)).await;
             } else if self.assigned.is_none() {
                 // The large futures live on the heap and only while they are needed.
@@ -151,12 +146,47 @@ impl Device {
         self.stop()
     }
 
+    fn take_orders(&mut self) {
+        if self.mailbox.take_reregister() {
+            self.assigned = None;
+            self.identity = None;
+            self.ask_dps = true;
+            self.not_before = None;
+        }
+        if self.mailbox.take_reconnect() {
+            self.identity = None;
+            self.not_before = None;
+        }
+        if self.mailbox.take_storm() {
+            self.identity = None;
+            self.not_before = None;
+            self.at_once = true;
+        }
+        // What a device waits for after a restart is its start, which can't be hurried.
+        if self.mailbox.take_retry() && self.failed_last() {
+            self.not_before = None;
+        }
+        if self.mailbox.take_reboot() {
+            self.restart("restarts on an order");
+        }
+        if self.reboot_at.is_some_and(|at| at <= Instant::now()) {
+            self.reboot();
+        }
+    }
+
+    /// Whether the device waits, or would, because something failed.
+    fn failed_last(&self) -> bool {
+        matches!(self.state, State::BackingOff | State::Parked)
+    }
+
     /// The device is not wanted online.
     async fn rest(&mut self) {
         self.ticks = None;
-        if !matches!(self.state, State::Parked | State::BackingOff) {
+        if !self.failed_last() {
             self.move_to(State::Pending);
         }
+        // While it is not wanted, it would not try.
+        self.mailbox.waits(false);
         self.mailbox.changed().await;
     }
 
@@ -277,18 +307,30 @@ impl Device {
         }
     }
 
-    /// The device restarts: what it kept in memory is gone, and starting takes it a moment.
+    /// The device restarts as a command has asked it to, which a report completes.
     fn reboot(&mut self) {
+        self.restart("restarts on command");
+        let report = self.model.rebooted(Timestamp::now());
+        self.reporter.report(&report);
+    }
+
+    /// The device restarts: what it kept in memory is gone, and starting takes it a moment. Then it begins as after any
+    /// boot, with the assignment that it finds in its cache.
+    fn restart(&mut self, why: &str) {
         self.reboot_at = None;
         self.ticks = None;
         self.drop_outstanding("rebooted");
         self.unfinished(Phase::Report, self.reporter.unanswered_since());
         self.reporter = Reporter::default();
-        let report = self.model.rebooted(Timestamp::now());
-        self.reporter.report(&report);
+        self.model.restarted();
+        self.recovery = Recovery::default();
+        self.assigned = None;
+        self.identity = None;
+        self.at_once = false;
+        self.starts_up = true;
         let boot = BOOT.mul_f64(self.random.random_range(0.5..1.5));
         self.not_before = Some(Instant::now() + boot);
-        info!(device_id = %self.id, "restarts on command; back in {boot:.1?}");
+        info!(device_id = %self.id, "{why}; back in {boot:.1?}");
         self.report(State::Pending, |line| line.reason = Some("reboot".into()));
     }
 
@@ -318,6 +360,7 @@ impl Device {
             self.ask_dps = true;
         }
         self.last_failure = Some(error.reason);
+        self.at_once = false;
         self.not_before = Some(Instant::now() + wait);
         if state == State::Parked {
             warn!(device_id = %self.id, reason = error.reason, "{}; tries again in {wait:.0?}", shown::text(&error.message));
@@ -339,6 +382,7 @@ impl Device {
     fn report(&mut self, state: State, details: impl FnOnce(&mut DeviceLine)) {
         self.context.metrics.moved(self.group, self.state, state);
         self.state = state;
+        self.mailbox.waits(self.failed_last());
         let mut line = DeviceLine {
             id: self.id.to_string(),
             state,

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::context::{Connector, Context, GroupContext, RegistrationBarrier, WayError};
-use crate::control::{self, Roster};
+use crate::control::{self, Churns, Roster};
 use crate::device::Device;
 use crate::lag::Lag;
 use crate::metrics::{Counter, Metrics};
@@ -210,6 +210,7 @@ impl Fleet {
             of,
             ramp,
             roster,
+            churns: Churns::default(),
             input,
         };
         let mut reporting = Reporting {
@@ -252,6 +253,7 @@ struct Conductor {
     of: u32,
     ramp: Ramp,
     roster: Roster,
+    churns: Churns,
     input: mpsc::UnboundedReceiver<Input>,
 }
 
@@ -259,6 +261,7 @@ impl Conductor {
     /// Until every device has stopped.
     async fn conduct(mut self, tasks: &mut JoinSet<Outcome>) -> (EndReason, Vec<Outcome>) {
         let reason = self.follow_stages().await;
+        self.churns.end().await;
         for mailbox in self.roster.mailboxes() {
             mailbox.stop();
         }
@@ -350,7 +353,7 @@ impl Conductor {
                     devices: 0,
                 });
             }
-            _ => control::carry_out(&control, &self.roster, &self.context),
+            _ => control::carry_out(&control, &self.roster, &self.context, &self.churns),
         }
         false
     }

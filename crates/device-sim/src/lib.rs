@@ -15,7 +15,7 @@
 //! | `room`, [`weather`], `history` | the surroundings that it measures, and its record of readings. Pure |
 //! | [`outbox`], `reporter` | what waits to be acknowledged. Pure |
 //! | `outcome` | whether a device failed the run, and why. Pure |
-//! | `recovery`, `ticks`, [`ramp`], `rate_limiter` | when things happen. Pure; the time is handed in |
+//! | `recovery`, `ticks`, [`ramp`], `rate_limiter`, `churn` | when things happen. Pure; the time is handed in |
 //! | [`random`] | seed + device id decide every random choice |
 //! | [`metrics`], `mailbox` | the figures that devices report, and the orders that they get |
 //! | [`shard`], [`lease`] | which part of the fleet a process has, and the right to have it |
@@ -51,6 +51,7 @@
 )]
 
 pub mod advice;
+mod churn;
 pub mod cli;
 pub mod clock;
 pub mod command_line;

@@ -2,23 +2,30 @@
 
 use std::future::poll_fn;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
-const ONLINE: u8 = 1;
-const STOP: u8 = 2;
-const RECONNECT: u8 = 4;
-const REREGISTER: u8 = 8;
+const ONLINE: u16 = 1;
+const STOP: u16 = 2;
+const RECONNECT: u16 = 4;
+const REREGISTER: u16 = 8;
+const REBOOT: u16 = 16;
+const STORM: u16 = 32;
+const RETRY: u16 = 64;
+/// Absent for a while, whatever the stages want meanwhile.
+const AWAY: u16 = 128;
+/// Not an order: the device itself notes that it waits after a failure.
+const WAITS: u16 = 256;
 
 /// The orders of one device. One task reads them, any may give them.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    orders: AtomicU8,
-    wanted_since: OnceLock<Instant>,
+    orders: AtomicU16,
     changed: AtomicBool,
+    wanted_since: OnceLock<Instant>,
     waker: AtomicWaker,
 }
 
@@ -30,8 +37,7 @@ impl Mailbox {
 
     /// Wants the device offline.
     pub(crate) fn want_offline(&self) {
-        self.orders.fetch_and(!ONLINE, Ordering::AcqRel);
-        self.notify();
+        self.withdraw(ONLINE);
     }
 
     /// Wants the device to drain and stop for good.
@@ -42,12 +48,57 @@ impl Mailbox {
     /// Wants a clean disconnect and a new connection; brings an offline device online. Whether it is the first time
     /// that the device is wanted online.
     pub(crate) fn reconnect(&self) -> bool {
+        self.orders.fetch_and(!AWAY, Ordering::AcqRel);
         self.want(RECONNECT | ONLINE)
+    }
+
+    /// The same without a disconnect, and without waiting for anything.
+    pub(crate) fn storm(&self) -> bool {
+        self.orders.fetch_and(!AWAY, Ordering::AcqRel);
+        self.want(STORM | ONLINE)
     }
 
     /// Wants a new registration with DPS.
     pub(crate) fn reregister(&self) {
         self.give(REREGISTER);
+    }
+
+    /// Wants the device to start again, as after a power cut.
+    pub(crate) fn reboot(&self) {
+        self.give(REBOOT);
+    }
+
+    /// Ends the device's wait after a failure. Whether it waits.
+    pub(crate) fn retry(&self) -> bool {
+        let waits = self.has(WAITS);
+        if waits {
+            self.give(RETRY);
+        }
+        waits
+    }
+
+    /// Wants the device to be absent until [`Mailbox::come_back`]. `false` where it is not wanted online, or is absent
+    /// already: then it has nothing to leave.
+    pub(crate) fn leave(&self) -> bool {
+        let leave = |orders: u16| (orders & (ONLINE | AWAY) == ONLINE).then_some(orders | AWAY);
+        let left = self.orders.fetch_update(Ordering::AcqRel, Ordering::Acquire, leave);
+        if left.is_ok() {
+            self.notify();
+        }
+        left.is_ok()
+    }
+
+    /// The device's absence is over. Whether it is online then is for the stages to say.
+    pub(crate) fn come_back(&self) {
+        self.withdraw(AWAY);
+    }
+
+    /// The device waits after a failure, or does so no longer.
+    pub(crate) fn waits(&self, waits: bool) {
+        match waits {
+            true => self.orders.fetch_or(WAITS, Ordering::AcqRel),
+            false => self.orders.fetch_and(!WAITS, Ordering::AcqRel),
+        };
     }
 
     /// When the device was first wanted online; `None` if it never was.
@@ -57,7 +108,7 @@ impl Mailbox {
 
     /// Whether the device is to be online.
     pub(crate) fn wants_online(&self) -> bool {
-        self.has(ONLINE)
+        self.orders.load(Ordering::Acquire) & (ONLINE | AWAY) == ONLINE
     }
 
     /// Whether the device is to stop for good.
@@ -67,12 +118,23 @@ impl Mailbox {
 
     /// Whether an order ends even a session in which the device is online: to register again, it can stay connected.
     pub(crate) fn ends_even_online(&self) -> bool {
-        !self.has(ONLINE) || self.has(STOP | RECONNECT)
+        !self.wants_online() || self.has(STOP | RECONNECT | REBOOT | STORM)
     }
 
     /// Whether a session has to end because of an order.
     pub(crate) fn ends_session(&self) -> bool {
-        !self.has(ONLINE) || self.has(STOP | RECONNECT | REREGISTER)
+        self.ends_even_online() || self.has(REREGISTER)
+    }
+
+    /// Whether a registration has to end because of an order.
+    pub(crate) fn ends_registration(&self) -> bool {
+        self.has(STOP | REBOOT)
+    }
+
+    /// Whether the session is to end as it does when the network or the power goes: nothing is drained, and no
+    /// DISCONNECT is sent.
+    pub(crate) fn breaks_off(&self) -> bool {
+        self.has(REBOOT | STORM) && !self.has(STOP)
     }
 
     /// Takes the order to connect again, if there is one.
@@ -83,6 +145,21 @@ impl Mailbox {
     /// Takes the order to register again, if there is one.
     pub(crate) fn take_reregister(&self) -> bool {
         self.take(REREGISTER)
+    }
+
+    /// Takes the order to start again, if there is one.
+    pub(crate) fn take_reboot(&self) -> bool {
+        self.take(REBOOT)
+    }
+
+    /// Takes the order to connect again past everything, if there is one.
+    pub(crate) fn take_storm(&self) -> bool {
+        self.take(STORM)
+    }
+
+    /// Takes the order to try again, if there is one.
+    pub(crate) fn take_retry(&self) -> bool {
+        self.take(RETRY)
     }
 
     /// Waits until an order has been given since the last time. Only the device's own task may wait.
@@ -98,22 +175,28 @@ impl Mailbox {
         .await;
     }
 
-    fn has(&self, orders: u8) -> bool {
+    fn has(&self, orders: u16) -> bool {
         self.orders.load(Ordering::Acquire) & orders != 0
     }
 
-    fn take(&self, order: u8) -> bool {
-        self.orders.fetch_and(!order, Ordering::AcqRel) & order != 0
+    fn take(&self, order: u16) -> bool {
+        // Asked at each turn of a device, and hardly ever given.
+        self.has(order) && self.orders.fetch_and(!order, Ordering::AcqRel) & order != 0
     }
 
-    fn want(&self, orders: u8) -> bool {
+    fn want(&self, orders: u16) -> bool {
         let first = self.wanted_since.set(Instant::now()).is_ok();
         self.give(orders);
         first
     }
 
-    fn give(&self, order: u8) {
+    fn give(&self, order: u16) {
         self.orders.fetch_or(order, Ordering::AcqRel);
+        self.notify();
+    }
+
+    fn withdraw(&self, order: u16) {
+        self.orders.fetch_and(!order, Ordering::AcqRel);
         self.notify();
     }
 
@@ -157,5 +240,51 @@ mod tests {
         assert!(mailbox.take_reconnect());
         assert!(!mailbox.take_reconnect());
         assert!(!mailbox.ends_session());
+    }
+    #[test]
+    fn an_absence_hides_what_the_stages_want_and_ends_with_it() {
+        let mailbox = Mailbox::default();
+        assert!(!mailbox.leave(), "it is not online");
+        mailbox.want_online();
+        assert!(mailbox.leave());
+        assert!(!mailbox.leave(), "it is away already");
+        assert!(!mailbox.wants_online() && mailbox.ends_even_online());
+        mailbox.want_online();
+        assert!(!mailbox.wants_online(), "the stages don't end it");
+        mailbox.want_offline();
+        mailbox.come_back();
+        assert!(!mailbox.wants_online(), "the stages want it offline");
+        mailbox.want_online();
+        assert!(mailbox.leave());
+        mailbox.storm();
+        assert!(mailbox.wants_online(), "an order to connect ends it");
+    }
+
+    #[test]
+    fn only_a_device_that_waits_tries_again() {
+        let mailbox = Mailbox::default();
+        assert!(!mailbox.retry() && !mailbox.take_retry());
+        mailbox.waits(true);
+        assert!(mailbox.retry() && mailbox.take_retry() && !mailbox.take_retry());
+        mailbox.waits(false);
+        assert!(!mailbox.retry());
+    }
+
+    #[test]
+    fn a_session_breaks_off_unless_the_device_is_to_stop() {
+        let mailbox = Mailbox::default();
+        mailbox.want_online();
+        assert!(!mailbox.breaks_off() && !mailbox.ends_session());
+        mailbox.reboot();
+        assert!(mailbox.breaks_off() && mailbox.ends_even_online() && mailbox.ends_registration());
+        mailbox.stop();
+        assert!(!mailbox.breaks_off(), "a stop drains");
+    }
+
+    #[test]
+    fn orders_take_no_more_room_than_one_word_beside_the_waker_and_the_first_instant() {
+        let word = size_of::<usize>();
+        let most = size_of::<OnceLock<Instant>>() + size_of::<AtomicWaker>() + word;
+        assert!(size_of::<Mailbox>() <= most, "{} of {most}", size_of::<Mailbox>());
     }
 }

@@ -136,12 +136,21 @@ impl Model {
     /// away, and reports what the device is and which values it chose where none was desired. Returns what is to be
     /// reported.
     pub fn take_up(&mut self, twin: &TwinDocument) -> Map<String, Value> {
+        self.handle_twin(twin, false)
+    }
+
+    /// The same at the first session after a restart: it reports as a new device does, also what the twin has already.
+    pub fn start_up(&mut self, twin: &TwinDocument) -> Map<String, Value> {
+        self.handle_twin(twin, true)
+    }
+
+    fn handle_twin(&mut self, twin: &TwinDocument, anew: bool) -> Map<String, Value> {
         let (desired, reported) = (&twin.desired, &twin.reported.properties);
         self.desired_version = desired.version;
         match &mut self.kind {
-            Kind::Thermostat(thermostat) => thermostat.take_up(&desired.properties, reported, desired.version),
+            Kind::Thermostat(thermostat) => thermostat.take_up(&desired.properties, reported, desired.version, anew),
             Kind::TemperatureController(controller) => {
-                controller.take_up(&desired.properties, reported, desired.version)
+                controller.take_up(&desired.properties, reported, desired.version, anew)
             }
             Kind::EdgeIdentity => Map::new(),
         }
@@ -184,15 +193,21 @@ impl Model {
         response.unwrap_or_else(|| CommandResponse::error(404, &format!("command {command} is not in the model")))
     }
 
-    /// The device has restarted: it has lost what it kept in memory. Returns what is to be reported.
-    pub fn rebooted(&mut self, now: Timestamp) -> Map<String, Value> {
+    /// The device has restarted: it has lost what it kept in memory, and counts from now.
+    pub fn restarted(&mut self) {
         match &mut self.kind {
-            Kind::Thermostat(thermostat) => {
-                thermostat.reset();
-                Map::new()
-            }
-            Kind::TemperatureController(controller) => controller.rebooted(now),
-            Kind::EdgeIdentity => Map::new(),
+            Kind::Thermostat(thermostat) => thermostat.reset(),
+            Kind::TemperatureController(controller) => controller.restarted(),
+            Kind::EdgeIdentity => {}
+        }
+    }
+
+    /// The same by a command. Returns what is to be reported to complete it.
+    pub fn rebooted(&mut self, now: Timestamp) -> Map<String, Value> {
+        self.restarted();
+        match &self.kind {
+            Kind::TemperatureController(_) => TemperatureController::reboot_completed(now),
+            Kind::Thermostat(_) | Kind::EdgeIdentity => Map::new(),
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Purpose {
     Decisions,
     /// Whether a device belongs to a share of the fleet.
     Selection,
+    /// When a device leaves in a churn.
+    Churn,
 }
 
 /// The stream of a device for a purpose.
@@ -29,6 +31,7 @@ pub fn stream(seed: u64, device_id: &str, purpose: Purpose) -> DeviceRng {
         Purpose::Physics => b"physics".as_slice(),
         Purpose::Decisions => b"decisions",
         Purpose::Selection => b"selection",
+        Purpose::Churn => b"churn",
     };
     let digest = Sha256::new()
         .chain_update(seed.to_le_bytes())

@@ -161,6 +161,34 @@ fn what_was_reported_before_a_restart_stays_in_force() {
 }
 
 #[test]
+fn after_a_restart_everything_is_reported_as_if_it_were_new() {
+    let mut controller = controller();
+    let first = controller.take_up(&empty_twin());
+    controller.restarted();
+    let mut known = Value::Object(first.clone());
+    known["$version"] = json!(2);
+    let known = twin(json!({"$version": 1}), known);
+    assert_eq!(controller.start_up(&known), first);
+    assert_eq!(
+        controller.take_up(&known),
+        Map::new(),
+        "and at the next session nothing is new"
+    );
+
+    let mut thermostat = thermostat();
+    thermostat.measure(60.0, at(0));
+    let desired = json!({TARGET: 24.5, "$version": 5});
+    let first = thermostat.take_up(&twin(desired.clone(), json!({"$version": 1})));
+    assert!(first.contains_key("maxTempSinceLastReboot"), "{first:?}");
+    thermostat.restarted();
+    let mut known = Value::Object(first.clone());
+    known["$version"] = json!(2);
+    let again = thermostat.start_up(&twin(desired, known));
+    assert_eq!(again[TARGET], first[TARGET]);
+    assert!(!again.contains_key("maxTempSinceLastReboot"), "nothing is measured yet");
+}
+
+#[test]
 fn several_wishes_in_a_row_are_each_acknowledged_old_ones_ignored_and_gaps_noticed() {
     let mut thermostat = thermostat();
     thermostat.take_up(&empty_twin());

@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::control::{Action, Churn, ChurnError, Control, Selection, ShareOf};
 use crate::reason::Reason;
 
 /// The version of the lines, in [`Line::Ready`].
@@ -382,63 +383,6 @@ impl Phase {
     }
 }
 
-/// One line on stdin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Control {
-    /// Chosen by the sender; the answer carries it.
-    pub id: u64,
-    /// What to do.
-    #[serde(rename = "do")]
-    pub action: Action,
-    /// With which devices; all, when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub devices: Option<Selection>,
-    /// Spread over this time, e.g. `"10s"`; all together, when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub over: Option<jiff::SignedDuration>,
-}
-
-/// What a control line can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Disconnect cleanly and connect again.
-    Reconnect,
-    /// Register with DPS again, then connect.
-    Reregister,
-    /// Disconnect and stay offline until the stages or another line want the device online.
-    Disconnect,
-    /// Drain and stop for good.
-    Stop,
-    /// Hold the stages where they are.
-    PauseRamp,
-    /// Go on with the stages.
-    ResumeRamp,
-}
-
-/// Which devices a control line applies to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Selection {
-    /// These.
-    Ids(Vec<String>),
-    /// A share of a group, or of the fleet.
-    Share(ShareOf),
-}
-
-/// A share of a group, or of the fleet: the same devices every time, by seed and device id.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ShareOf {
-    /// The group; the whole fleet, when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// 0 to 1; all, when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub share: Option<f64>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -479,16 +423,5 @@ mod tests {
         let counts =
             ["a", "b", counter::CONNECT_FAILED, counter::REPORT_FAILED].map(|name| counter::count(&counters, name));
         assert_eq!(counts, [3, 0, 6, 0]);
-    }
-
-    #[test]
-    fn control_lines_are_read_as_documented() {
-        let line = r#"{"id":3,"do":"reconnect","devices":{"group":"thermostats","share":0.2},"over":"10s"}"#;
-        let control: Control = serde_json::from_str(line).unwrap();
-        assert_eq!(control.action, Action::Reconnect);
-        assert_eq!(control.over.map(|over| over.as_secs()), Some(10));
-        let ids: Control = serde_json::from_str(r#"{"id":4,"do":"stop","devices":["a","b"]}"#).unwrap();
-        assert_eq!(ids.devices, Some(Selection::Ids(vec!["a".into(), "b".into()])));
-        assert!(serde_json::from_str::<Control>(r#"{"id":5,"do":"explode"}"#).is_err());
     }
 }

@@ -138,12 +138,11 @@ impl Options {
         };
         let over = self.over.map(|over| over.0.try_into());
         Ok(Some(Control {
-            id: 0,
-            action,
             devices,
             over: over
                 .transpose()
                 .map_err(|_| Failure::refused(anyhow!("--over is too long")))?,
+            ..Control::new(action)
         }))
     }
 

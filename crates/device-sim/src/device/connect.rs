@@ -34,8 +34,11 @@ impl Device {
         self.move_to(State::Connecting);
         self.step = Step::ConnectTurn;
         let context = Arc::clone(&self.context);
-        self.alongside(context.connect_limiter.turn(), Mailbox::ends_session)
-            .await?;
+        // A storm is what the rate is there to prevent, so it takes no turn.
+        if !std::mem::take(&mut self.at_once) {
+            self.alongside(context.connect_limiter.turn(), Mailbox::ends_session)
+                .await?;
+        }
         self.step = Step::Connection;
         let identity = match self.identity().await {
             Ok(identity) => identity,
@@ -90,6 +93,8 @@ impl Device {
                 Box::pin(self.leave(session.link)).await;
                 self.reboot();
             }
+            // The socket closes without a word as it goes out of scope, and the order comes next.
+            Ok(Ended::BrokenOff) => {}
             Err(error) => {
                 if begun.elapsed() >= WELL_AFTER {
                     self.recovery.recovered();

@@ -73,7 +73,11 @@ impl Device {
             }
             metrics.record(self.group, Phase::TwinGet, asked.elapsed());
             let twin = TwinDocument::parse(body).map_err(|error| DeviceError::operator("twin_unreadable", &error))?;
-            self.reporter.report(&self.model.take_up(&twin));
+            let report = match std::mem::take(&mut self.starts_up) {
+                true => self.model.start_up(&twin),
+                false => self.model.take_up(&twin),
+            };
+            self.reporter.report(&report);
             if session.desired_meanwhile > twin.desired.version {
                 session.ask_for_twin()?;
             }

@@ -44,7 +44,9 @@ impl Device {
             // The cached assignment is no longer valid, also for the next run.
             self.remember(|cache| cache.remove(&key));
         } else if let Some(assigned) = self.remembered(&key) {
-            self.context.metrics.count(self.group, Counter::DevicesAssignmentReused);
+            if !self.registered {
+                self.context.metrics.count(self.group, Counter::DevicesAssignmentReused);
+            }
             self.accept(assigned, identity, loaded);
             return;
         }
@@ -52,7 +54,7 @@ impl Device {
         self.step = Step::RegisterTurn;
         let context = Arc::clone(&self.context);
         if self
-            .alongside(context.register_limiter.turn(), Mailbox::wants_stop)
+            .alongside(context.register_limiter.turn(), Mailbox::ends_registration)
             .await
             .is_none()
         {
@@ -64,7 +66,7 @@ impl Device {
         let credentials = Credentials::X509(identity.certified_key());
         let (id, jitter_seed) = (self.id.clone(), self.random.next_u64());
         let asking = ask_dps(&context, self.group, &id, &credentials, jitter_seed);
-        match self.alongside(asking, Mailbox::wants_stop).await {
+        match self.alongside(asking, Mailbox::ends_registration).await {
             // An unfinished first registration is counted where the device ends, with all its waiting time.
             None => self.unfinished(Phase::Register, self.registered.then_some(begun)),
             Some(Ok(registered)) => {

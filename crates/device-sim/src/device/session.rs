@@ -36,6 +36,8 @@ pub(super) struct Session {
 pub(super) enum Ended {
     /// An order needs the connection to end.
     Ordered,
+    /// An order needs it to break off, as when the network or the power goes.
+    BrokenOff,
     /// A command: the device restarts.
     Restarts,
 }
@@ -87,7 +89,7 @@ impl Device {
     pub(super) async fn serve(&mut self, session: &mut Session) -> Result<Ended, DeviceError> {
         // What is over before the device is online must not take up room while it is.
         if Box::pin(self.begin(session)).await?.is_none() {
-            return Ok(Ended::Ordered);
+            return Ok(self.ordered());
         }
         self.come_online();
         loop {
@@ -100,19 +102,27 @@ impl Device {
                 () = &mut self.timer, if self.ticks.is_some() => self.tick(),
                 () = self.mailbox.changed() => {
                     if self.leaves(session) {
-                        return Box::pin(self.drain(session, Ended::Ordered)).await;
+                        return Box::pin(self.drain(session, self.ordered())).await;
                     }
                 }
                 ended = of(&mut session.ahead), if session.ahead.is_some() => {
                     session.ahead = None;
                     if self.registered_ahead(ended) || self.leaves(session) {
-                        return Box::pin(self.drain(session, Ended::Ordered)).await;
+                        return Box::pin(self.drain(session, self.ordered())).await;
                     }
                 }
                 () = at(self.reboot_at), if self.reboot_at.is_some() => {
                     return Box::pin(self.drain(session, Ended::Restarts)).await;
                 }
             }
+        }
+    }
+
+    /// How an order ends the session.
+    fn ordered(&self) -> Ended {
+        match self.mailbox.breaks_off() {
+            true => Ended::BrokenOff,
+            false => Ended::Ordered,
         }
     }
 
@@ -201,8 +211,11 @@ impl Device {
         });
     }
 
-    /// Sends nothing new, and waits until what was sent is acknowledged.
+    /// Sends nothing new, and waits until what was sent is acknowledged; unless the session breaks off.
     async fn drain(&mut self, session: &mut Session, ended: Ended) -> Result<Ended, DeviceError> {
+        if ended == Ended::BrokenOff {
+            return Ok(ended);
+        }
         if self.mailbox.wants_stop() || !self.mailbox.wants_online() {
             self.ticks = None;
         }

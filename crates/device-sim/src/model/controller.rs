@@ -72,6 +72,7 @@ impl TemperatureController {
         desired: &Map<String, Value>,
         reported: &Map<String, Value>,
         version: u64,
+        anew: bool,
     ) -> Map<String, Value> {
         let mut report = Map::new();
         let nothing = Map::new();
@@ -79,15 +80,15 @@ impl TemperatureController {
             section.get(name).and_then(Value::as_object).unwrap_or(&nothing).clone()
         };
         for (name, thermostat) in THERMOSTATS.iter().zip(&mut self.thermostats) {
-            let patch = thermostat.take_up(&part(desired, name), &part(reported, name), version);
+            let patch = thermostat.take_up(&part(desired, name), &part(reported, name), version, anew);
             report.extend(wrapped(name, patch));
         }
         let serial_number = Value::from(self.serial_number.as_str());
-        if reported.get(SERIAL_NUMBER) != Some(&serial_number) {
+        if anew || reported.get(SERIAL_NUMBER) != Some(&serial_number) {
             report.insert(SERIAL_NUMBER.into(), serial_number);
         }
         let information = reported_patch(Some(DEVICE_INFORMATION), device_information());
-        if reported.get(DEVICE_INFORMATION) != information.get(DEVICE_INFORMATION) {
+        if anew || reported.get(DEVICE_INFORMATION) != information.get(DEVICE_INFORMATION) {
             report.extend(information);
         }
         report
@@ -114,10 +115,13 @@ impl TemperatureController {
         }
     }
 
-    pub(super) fn rebooted(&mut self, now: Timestamp) -> Map<String, Value> {
+    pub(super) fn restarted(&mut self) {
         for thermostat in &mut self.thermostats {
             thermostat.reset();
         }
+    }
+
+    pub(super) fn reboot_completed(now: Timestamp) -> Map<String, Value> {
         // A long-running command is completed by a property of the command's name
         // (https://learn.microsoft.com/azure/iot-central/core/concepts-telemetry-properties-commands#long-running-commands).
         Map::from_iter([(REBOOT.to_owned(), json!({ "value": format!("restarted at {now:.0}") }))])

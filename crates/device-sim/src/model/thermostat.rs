@@ -67,17 +67,19 @@ impl Thermostat {
     }
 
     /// Handles the twin at the beginning of a session. `desired` and `reported` are this thermostat's part of the twin.
+    /// `anew` reports also what the twin has already.
     pub(super) fn take_up(
         &mut self,
         desired: &Map<String, Value>,
         reported: &Map<String, Value>,
         version: u64,
+        anew: bool,
     ) -> Map<String, Value> {
         let mut report = Map::new();
         if let Some(maximum) = self
             .maximum
             .map(Value::from)
-            .filter(|maximum| reported.get(MAXIMUM) != Some(maximum))
+            .filter(|maximum| anew || reported.get(MAXIMUM) != Some(maximum))
         {
             report.insert(MAXIMUM.into(), maximum);
         }
@@ -89,13 +91,16 @@ impl Thermostat {
                 let acknowledgement = self.apply(wish, version);
                 let news =
                     |earlier: Acknowledgement| earlier.version < version || earlier.value != acknowledgement.value;
-                if acknowledged.is_none_or(news) {
+                if anew || acknowledged.is_none_or(news) {
                     report.insert(TARGET.into(), acknowledgement.to_value());
                 }
             }
             // Nothing is desired: the value in force before stays in force.
             (None, Some(earlier)) => {
                 self.target = target(&earlier.value).unwrap_or(self.target);
+                if anew {
+                    report.insert(TARGET.into(), earlier.to_value());
+                }
             }
             (None, None) => {
                 let default = Acknowledgement {

@@ -114,7 +114,11 @@ impl World {
 
     /// The same, and enrolls the root.
     pub(crate) async fn enroll_group(&self, count: u32) {
-        let group = self.make_group(count);
+        self.enroll_made(&self.make_group(count)).await;
+    }
+
+    /// Enrolls the root of a group that was made.
+    pub(crate) async fn enroll_made(&self, group: &GroupIdentities) {
         let root = group.authority(Issuer::Root).unwrap();
         let wanted = EnrollmentGroupSpec::new(GROUP, "Thermostats", root);
         enroll_group(&self.central, &wanted, Timestamp::now(), &|_| {})

@@ -18,6 +18,7 @@ mod crowds;
 mod dps;
 mod moved;
 mod newcomers;
+mod orders;
 mod refusals;
 mod silence;
 mod unfinished;

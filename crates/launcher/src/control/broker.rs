@@ -163,12 +163,7 @@ mod tests {
 
     fn order(broker: &mut Broker) -> (u64, oneshot::Receiver<Result<u32, String>>) {
         let (answer, answered) = oneshot::channel();
-        let control = Control {
-            id: 77,
-            action: Action::Reregister,
-            devices: None,
-            over: None,
-        };
+        let control = Control::new(Action::Reregister);
         let sent = broker.ask(Request::Order { control, answer }).unwrap();
         (sent.id, answered)
     }
@@ -216,12 +211,7 @@ mod tests {
         assert_eq!(answered.try_recv().unwrap(), Ok(2));
         broker.ended(1);
         let (answer, mut answered) = oneshot::channel();
-        let control = Control {
-            id: 1,
-            action: Action::Stop,
-            devices: None,
-            over: None,
-        };
+        let control = Control::new(Action::Stop);
         assert_eq!(broker.ask(Request::Order { control, answer }), None);
         assert!(answered.try_recv().unwrap().is_err());
     }

@@ -72,10 +72,9 @@ impl LiveDevices {
     /// Lets devices go to DPS again.
     pub(crate) async fn reregister(&self, ids: &[String], over: Option<Duration>) -> Result<u32, LiveError> {
         let control = Control {
-            id: 0,
-            action: Action::Reregister,
             devices: Some(Selection::Ids(ids.to_vec())),
             over: over.and_then(|over| over.try_into().ok()),
+            ..Control::new(Action::Reregister)
         };
         self.live.order(control).await
     }

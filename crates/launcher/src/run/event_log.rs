@@ -39,9 +39,8 @@ impl EventLog {
 
     /// An order goes to all processes.
     pub(super) fn order(&mut self, at_s: f64, control: &Control) {
-        let kind = word(control.action);
         self.orders.insert(control.id, self.marks.len());
-        self.mark(at_s, kind, words(kind, control));
+        self.mark(at_s, control.action.word(), words(control));
     }
 
     /// A process has carried out an order.
@@ -61,43 +60,38 @@ impl EventLog {
     }
 }
 
-/// An order as it is written on the lines.
-fn word(action: Action) -> &'static str {
-    match action {
-        Action::Reconnect => "reconnect",
-        Action::Reregister => "reregister",
-        Action::Disconnect => "disconnect",
-        Action::Stop => "stop",
-        Action::PauseRamp => "pause_ramp",
-        Action::ResumeRamp => "resume_ramp",
-    }
-}
-
-fn words(kind: &str, control: &Control) -> String {
+fn words(control: &Control) -> String {
     let what = match control.action {
         Action::PauseRamp => return "the stages pause".to_owned(),
         Action::ResumeRamp => return "the stages go on".to_owned(),
-        _ => kind,
+        action => action.word(),
     };
     let of = match &control.devices {
-        None => " all devices".to_owned(),
+        None => "all devices".to_owned(),
         Some(Selection::Ids(ids)) => match ids.as_slice() {
-            [only] => format!(" {only}"),
-            ids => format!(" {} devices", ids.len()),
+            [only] => only.clone(),
+            ids => format!("{} devices", ids.len()),
         },
         Some(Selection::Share(of)) => {
-            let share = of
-                .share
-                .map_or("all".to_owned(), |share| format!("{} %", (share * 1e4).round() / 100.0));
+            let share = of.share.map_or("all".to_owned(), percent);
             match &of.group {
-                Some(group) => format!(" {share} of {group}"),
-                None => format!(" {share} of the fleet"),
+                Some(group) => format!("{share} of {group}"),
+                None => format!("{share} of the fleet"),
             }
         }
     };
     let over = control.over.and_then(|over| over.try_into().ok());
     let over = over.map(|over| format!(" over {}", Span(over))).unwrap_or_default();
-    format!("{what}{of}{over}")
+    // A churn that can't be is refused by the processes.
+    let churn = control.churn().ok().flatten().map(|churn| {
+        let (share, lasts, away) = (percent(churn.share_per_minute), Span(churn.lasts), Span(churn.away));
+        format!(", {share} a minute for {lasts}, each away for {away}")
+    });
+    format!("{what} {of}{over}{}", churn.unwrap_or_default())
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", (share * 1e4).round() / 100.0)
 }
 
 #[cfg(test)]
@@ -112,12 +106,12 @@ mod tests {
         log.mark(0.5, "interrupted", "interrupted");
         let control = Control {
             id: 7,
-            action: Action::Reconnect,
             devices: Some(Selection::Share(ShareOf {
                 group: Some("thermostats".to_owned()),
                 share: Some(0.2),
             })),
             over: jiff::SignedDuration::from_secs(10).into(),
+            ..Control::new(Action::Reconnect)
         };
         log.order(1.5, &control);
         log.done(7, 3);
@@ -132,16 +126,21 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_named_as_on_the_lines() {
-        for action in [
-            Action::Reconnect,
-            Action::Reregister,
-            Action::Disconnect,
-            Action::Stop,
-            Action::PauseRamp,
-            Action::ResumeRamp,
+    fn an_order_is_marked_in_words() {
+        for (line, words) in [
+            (r#"{"id":1,"do":"storm"}"#, "storm all devices"),
+            (
+                r#"{"id":1,"do":"reboot","devices":{"share":0.1},"over":"5s"}"#,
+                "reboot 10 % of the fleet over 5s",
+            ),
+            (r#"{"id":1,"do":"retry","devices":["a"]}"#, "retry a"),
+            (
+                r#"{"id":1,"do":"churn","devices":{"group":"a"},"share_per_minute":0.1,"for":"5m"}"#,
+                "churn all of a, 10 % a minute for 5m, each away for 30s",
+            ),
         ] {
-            assert_eq!(serde_json::to_value(action).unwrap(), word(action));
+            let control: Control = serde_json::from_str(line).unwrap();
+            assert_eq!(super::words(&control), words);
         }
     }
 }

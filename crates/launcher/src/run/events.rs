@@ -123,13 +123,12 @@ async fn happen(manifest: &Manifest, index: usize, live: RunHandle, progress: Pr
 
 async fn order(name: &str, action: Action, event: &DevicesEvent, live: &RunHandle) -> Happened {
     let control = Control {
-        id: 0,
-        action,
         devices: Some(Selection::Share(ShareOf {
             group: event.group.clone(),
             share: Some(event.share),
         })),
         over: event.over.and_then(|over| over.0.try_into().ok()),
+        ..Control::new(action)
     };
     match live.order(control).await {
         Ok(devices) => Happened::Done(format!("{name} reached {}", words::devices(devices))),

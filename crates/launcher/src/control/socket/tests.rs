@@ -16,15 +16,6 @@ fn status() -> Status {
     }
 }
 
-fn order(action: Action) -> Control {
-    Control {
-        id: 0,
-        action,
-        devices: None,
-        over: None,
-    }
-}
-
 fn online(id: &str) -> DeviceLine {
     DeviceLine {
         id: id.into(),
@@ -69,9 +60,9 @@ async fn through_the_socket(folder: &Path) {
 
     let live = connect(folder).await.unwrap().expect("a live run");
     assert_eq!(live.status().await.unwrap(), status());
-    assert_eq!(live.order(order(Action::Reconnect)).await, Ok(2));
+    assert_eq!(live.order(Control::new(Action::Reconnect)).await, Ok(2));
     let refusal = LiveError::Refused("not now".into());
-    assert_eq!(live.order(order(Action::Stop)).await, Err(refusal));
+    assert_eq!(live.order(Control::new(Action::Stop)).await, Err(refusal));
     let mut lines = live.watch().await.unwrap();
     assert_eq!(lines.try_recv().unwrap(), online("a"));
     reports.send(online("b")).unwrap();
