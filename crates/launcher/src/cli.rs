@@ -226,6 +226,15 @@ struct CtlArgs {
     /// Spread over this time; all at once, when left out
     #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
     over: Option<Span>,
+    /// Of a churn: the share of the devices that leaves in each minute
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    share_per_minute: Option<f64>,
+    /// Of a churn: for how long devices leave, e.g. 5m
+    #[arg(long = "for", value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
+    lasts: Option<Span>,
+    /// Of a churn: how long a device stays away; 30s when left out
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
+    away: Option<Span>,
 }
 
 const CTL: &str = "\
@@ -233,7 +242,9 @@ The run is found by its manifest, whose state folder has its control socket. Eac
 
   fleet ctl configs/demo.toml storm
   fleet ctl configs/demo.toml disconnect --group thermostats --share 10%
-  fleet ctl configs/demo.toml reconnect --over 30s";
+  fleet ctl configs/demo.toml reconnect --over 30s
+  fleet ctl configs/demo.toml churn --share-per-minute 10% --for 5m --away 30s
+  fleet ctl configs/demo.toml retry --device thermo-0001";
 
 impl From<CtlArgs> for ctl::Options {
     fn from(args: CtlArgs) -> Self {
@@ -245,6 +256,9 @@ impl From<CtlArgs> for ctl::Options {
             group: args.group,
             share: args.share,
             over: args.over,
+            share_per_minute: args.share_per_minute,
+            lasts: args.lasts,
+            away: args.away,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use device_sim::console;
 use device_sim::hint::Hint;
-use fleet_protocol::lines::{Action, Control, Selection, ShareOf};
+use fleet_protocol::lines::{Action, Churn, ChurnError, Control, Selection, ShareOf};
 use fleet_report::exit::PASSED;
 use fleet_report::words;
 use settings::Span;
@@ -19,7 +19,7 @@ use crate::roll;
 /// What a live run is ordered to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Order {
-    /// All devices disconnect at the same moment, and connect again as quickly as `connect_rate` allows
+    /// Connections break off at one moment, and the devices connect again at once, past `connect_rate`
     Storm,
     /// Devices disconnect cleanly and connect again
     Reconnect,
@@ -27,6 +27,12 @@ pub(crate) enum Order {
     Reregister,
     /// Devices disconnect and stay offline until the stages or another order want them online
     Disconnect,
+    /// Connections break off as in a power cut; the devices lose what they had in memory, and start again
+    Reboot,
+    /// For a time (--for), a share of the devices leaves in each minute (--share-per-minute) and comes back (--away)
+    Churn,
+    /// Devices that wait after a failure try again now, parked ones too
+    Retry,
     /// The stages stand still: as many devices stay online as are now
     Pause,
     /// The stages go on
@@ -49,6 +55,12 @@ pub(crate) struct Options {
     /// From 0 to 1.
     pub(crate) share: Option<f64>,
     pub(crate) over: Option<Span>,
+    /// Of a churn: the share that leaves in each minute, where 1 is all.
+    pub(crate) share_per_minute: Option<f64>,
+    /// Of a churn: for how long devices leave.
+    pub(crate) lasts: Option<Span>,
+    /// Of a churn: how long a device stays away.
+    pub(crate) away: Option<Span>,
 }
 
 /// Gives an order to the live run of a manifest, and waits until all of its processes have carried it out.
@@ -74,20 +86,51 @@ pub(crate) async fn run(options: Options) -> Result<u8, Failure> {
             print(text + "\n")?;
             Ok(PASSED)
         }
-        (order, Some(control)) => match live.order(control).await {
-            Ok(devices) => {
-                console::note(match order {
-                    Order::Pause => "the stages stand still".to_owned(),
-                    Order::Resume => "the stages go on".to_owned(),
-                    _ => format!("{} reached", words::devices(devices)),
-                });
-                Ok(PASSED)
+        (order, Some(control)) => {
+            if let Ok(Some(churn)) = control.churn() {
+                let (lasts, away) = (Span(churn.lasts), Span(churn.away));
+                console::note(format_args!(
+                    "devices leave for {lasts}, each for {away}; Ctrl-C leaves this command and not the churn"
+                ));
             }
-            Err(error) => {
-                console::note(format_args!("error: {error}"));
-                Ok(FAILED)
+            match live.order(control).await {
+                Ok(devices) => {
+                    console::note(carried_out(order, devices));
+                    Ok(PASSED)
+                }
+                Err(error) => {
+                    console::note(format_args!("error: {error}"));
+                    Ok(FAILED)
+                }
             }
-        },
+        }
+    }
+}
+
+/// What an order has done to so many devices.
+fn carried_out(order: Order, devices: u32) -> String {
+    let did = |one: &str, several: &str| match devices {
+        1 => format!("1 device reached: it {one}"),
+        _ => format!("{} reached: they {several}", words::devices(devices)),
+    };
+    match order {
+        Order::Pause => "the stages stand still".to_owned(),
+        Order::Resume => "the stages go on".to_owned(),
+        Order::Retry if devices == 0 => "no device waits after a failure: there is nothing to try again".to_owned(),
+        Order::Churn if devices == 0 => "no device left: none was online when it was to leave".to_owned(),
+        Order::Storm => did(
+            "connects again at once, past connect_rate",
+            "connect again at once, past connect_rate",
+        ),
+        Order::Reboot => did(
+            "lost its connection, and starts again",
+            "lost their connections, and start again",
+        ),
+        Order::Churn => did("left and came back", "left and came back"),
+        Order::Retry => did("tries again now", "try again now"),
+        Order::Reconnect | Order::Reregister | Order::Disconnect | Order::Stop | Order::Status => {
+            format!("{} reached", words::devices(devices))
+        }
     }
 }
 
@@ -104,9 +147,13 @@ impl Options {
     /// The control line of the order, where it is one.
     fn control(&self, manifest: &Manifest) -> Result<Option<Control>, Failure> {
         let action = match self.order {
-            Order::Storm | Order::Reconnect => Action::Reconnect,
+            Order::Storm => Action::Storm,
+            Order::Reconnect => Action::Reconnect,
             Order::Reregister => Action::Reregister,
             Order::Disconnect => Action::Disconnect,
+            Order::Reboot => Action::Reboot,
+            Order::Churn => Action::Churn,
+            Order::Retry => Action::Retry,
             Order::Pause => Action::PauseRamp,
             Order::Resume => Action::ResumeRamp,
             Order::Stop | Order::Status => return self.alone().map(|()| None),
@@ -118,6 +165,7 @@ impl Options {
             let error = anyhow!("a storm is of one moment, so --over is of no use with it");
             return Err(Failure::refused(error.hint("`reconnect --over` spreads it")));
         }
+        let churn = self.churn()?;
         if let Some(group) = &self.group
             && !manifest.group.iter().any(|known| known.id.as_str() == group)
             && group != manifest::thresholds::INDIVIDUAL
@@ -142,12 +190,62 @@ impl Options {
             over: over
                 .transpose()
                 .map_err(|_| Failure::refused(anyhow!("--over is too long")))?,
-            ..Control::new(action)
+            ..churn.map_or(Control::new(action), Control::of_churn)
         }))
+    }
+
+    /// The churn that is ordered, if one is.
+    fn churn(&self) -> Result<Option<Churn>, Failure> {
+        const EXAMPLE: &str = "for example `churn --share-per-minute 10% --for 5m --away 30s`";
+        let refused = |error: anyhow::Error, hint: String| Err(Failure::refused(error.hint(hint)));
+        if self.order != Order::Churn {
+            return match (self.share_per_minute, self.lasts, self.away) {
+                (None, None, None) => Ok(None),
+                _ => refused(
+                    anyhow!("--share-per-minute, --for and --away are of use with `churn` only"),
+                    EXAMPLE.to_owned(),
+                ),
+            };
+        }
+        if self.over.is_some() {
+            return refused(
+                anyhow!("--over is of no use with a churn, which has --for"),
+                EXAMPLE.to_owned(),
+            );
+        }
+        let (Some(share), Some(lasts)) = (self.share_per_minute, self.lasts) else {
+            let missing = match self.lasts {
+                None => "--for: for how long devices leave and come back",
+                Some(_) => "--share-per-minute: which share of the devices leaves in each minute",
+            };
+            return refused(anyhow!("a churn needs {missing}"), EXAMPLE.to_owned());
+        };
+        let away = self.away.map_or(Churn::AWAY, |away| away.0);
+        match Churn::new(share, lasts.0, away) {
+            Ok(churn) => Ok(Some(churn)),
+            Err(ChurnError::Share(_)) => refused(
+                anyhow!(
+                    "--share-per-minute must be above 0% and at most {}%",
+                    Churn::MOST * 100.0
+                ),
+                EXAMPLE.to_owned(),
+            ),
+            Err(ChurnError::Lasts) => refused(anyhow!("--for must not be 0"), EXAMPLE.to_owned()),
+            Err(ChurnError::Away) => refused(anyhow!("--away must not be 0"), EXAMPLE.to_owned()),
+            Err(ChurnError::LongAway { period }) => refused(
+                anyhow!(
+                    "each device is to leave every {}, and can't stay away for {}",
+                    Span(period),
+                    Span(away)
+                ),
+                "a shorter --away, or a smaller --share-per-minute".to_owned(),
+            ),
+        }
     }
 
     /// An order to the whole run names no devices.
     fn alone(&self) -> Result<(), Failure> {
+        self.churn()?;
         match (&self.group, self.device.is_empty(), self.share, self.over) {
             (None, true, None, None) => Ok(()),
             _ => Err(Failure::refused(anyhow!(

@@ -4,9 +4,10 @@
 //! | --- | --- |
 //! | [`types`] | the manifest itself; the JSON Schema and the resolved manifest of a report are generated from it |
 //! | [`values`] | validities and stages, written as people write them |
+//! | [`events`] | what happens during a run |
 //! | [`edge`] | gateways, and who is behind them |
 //! | [`thresholds`] | what a run must reach, and which values labels can have |
-//! | `forms` | each kind of value and the form in which it is written |
+//! | `forms`, `event_forms` | each kind of value and the form in which it is written |
 //! | `read` | the walk over the document, with the readers of [`settings`] |
 //! | [`problem`] | why there is no manifest: all that is wrong with it, drawn with its places |
 //! | [`schema`] | the JSON Schema |
@@ -14,6 +15,8 @@
 pub mod allowance;
 pub mod case;
 pub mod edge;
+mod event_forms;
+pub mod events;
 mod forms;
 mod labels;
 pub mod problem;

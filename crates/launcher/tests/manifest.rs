@@ -79,24 +79,48 @@ stages = ["100%@10s", 5]
     a_group_called_individual_is_refused: format!("{HEAD}\n[[group]]\nid = \"individual\"\ndevices = {{ prefix = \"a-\", count = 1 }}\n");
     an_empty_fleet_is_refused: HEAD;
     an_empty_file_is_refused: "";
-    what_is_not_built_yet_is_refused_as_such: r#"[fleet]
-name = "demo"
-
-[target]
-kind = "emulator"
-
-[[group]]
-id = "thermostats"
-devices = { prefix = "thermo-", count = 3 }
-model = "temperature-controller"
-
-[[individual]]
-device_id = "lab"
+    orders_that_can_not_be_carried_out_are_refused: with_group(r#"
+[[event]]
+at = "1s"
+action = "churn"
+share_per_minute = "10%"
+over = "5s"
 
 [[event]]
-at = "30s"
+at = "2s"
+action = "churn"
+share_per_minute = 4
+for = "5m"
+away = "15s"
+
+[[event]]
+at = "3s"
+action = "churn"
+share_per_minute = "0%"
+for = "0s"
+away = "soon"
+
+[[event]]
+at = "4s"
 action = "storm"
-"#;
+share = "half"
+over = "5s"
+
+[[event]]
+at = "5s"
+action = "reboot"
+share = "120%"
+for = "1m"
+
+[[event]]
+at = "6s"
+action = "retry"
+group = "strangers"
+
+[[event]]
+at = "7s"
+action = "rebot"
+"#);
     thresholds_that_make_no_sense_are_refused: with_group(
         "\n[thresholds]\npublish_duraton = [\"p(95) < 1s\"]\npublish_duration = [\"p(95) < 500\", { threshold = \"rate < 1/s\", over = \"1ms\" }]\n\"connect_failed{group:thermostat}\" = [\"rate == 0\"]\n\"connect_failed{reason:mqtt_not_authorised}\" = [\"count == 0\"]\nscheduler_lag = [\"p(99) < 50ms\"]\ntelemetry_lost = \"rate == 0\"\n");
     a_gateway_that_is_none_is_refused: with_group(
@@ -236,6 +260,58 @@ processes = 3
     };
     assert_eq!(target.api_token, Secret::Env("IOTC_API_TOKEN".into()));
     insta::assert_json_snapshot!(manifest);
+}
+
+#[test]
+fn every_order_is_understood_as_an_event() {
+    let text = with_group(
+        r#"
+[[event]]
+at = "1s"
+action = "disconnect"
+share = "12.5%"
+
+[[event]]
+at = "2s"
+action = "reconnect"
+over = "5s"
+
+[[event]]
+at = "3s"
+action = "reregister"
+share = 0.5
+
+[[event]]
+at = "4s"
+action = "reboot"
+group = "thermostats"
+share = "10%"
+over = "10s"
+
+[[event]]
+at = "5s"
+action = "storm"
+
+[[event]]
+at = "6s"
+action = "churn"
+share = 0.5
+share_per_minute = "10%"
+for = "5m"
+
+[[event]]
+at = "7s"
+action = "churn"
+share_per_minute = 0.25
+for = "1m"
+away = "10s"
+
+[[event]]
+at = "8s"
+action = "retry"
+"#,
+    );
+    insta::assert_json_snapshot!(read(&text, &[]).unwrap().event);
 }
 
 #[test]

@@ -67,14 +67,6 @@ pub(super) struct Seed(pub(super) u64);
 pub(super) struct Fraction(pub(super) f64);
 /// A number above 0 and up to 1.
 pub(super) struct Share(pub(super) f64);
-/// What an event does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EventAction {
-    Roll,
-    Disconnect,
-    Reconnect,
-    Reregister,
-}
 /// A number from 0.
 pub(super) struct Amount(pub(super) f64);
 /// A time that is not zero.
@@ -304,22 +296,6 @@ impl Value for Share {
         } else {
             Err(Unreadable::Value("it is 0".into()))
         }
-    }
-}
-
-impl Value for EventAction {
-    const FORM: &'static str = "\"roll\", \"disconnect\", \"reconnect\" or \"reregister\"";
-    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
-        if let Ok(action @ ("reboot" | "storm" | "churn")) = text(value) {
-            return Err(Unreadable::Value(format!("`{action}` is planned, but not built yet")));
-        }
-        let words = [
-            ("roll", Self::Roll),
-            ("disconnect", Self::Disconnect),
-            ("reconnect", Self::Reconnect),
-            ("reregister", Self::Reregister),
-        ];
-        word(value, &words)
     }
 }
 

@@ -8,13 +8,12 @@ use fleet_protocol::plan::{Model, Range, Transport};
 use fleet_protocol::room::Overrides;
 use iot_protocol::id::{HubHost, IdScope, RegistrationId};
 use provisioning::certificate::make::KeyType;
-use provisioning::identities::{Issuer, Slot};
+use provisioning::identities::Issuer;
 use schemars::JsonSchema;
 use serde::Serialize;
 use settings::{Rate, Span};
 
-use super::case::Case;
-use super::roll::Request;
+use super::events::Event;
 use super::thresholds::Thresholds;
 use super::values::{Stage, ValidityPeriod};
 
@@ -471,110 +470,6 @@ pub struct Load {
     /// How many device-sim processes share the fleet; 2 when left out. One per core suits a fleet of thousands.
     #[schemars(with = "Option<u32>", range(min = 1, max = 256))]
     pub processes: u32,
-}
-
-/// Something that happens during a run.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(tag = "action", rename_all = "kebab-case")]
-#[schemars(extend("unevaluatedProperties" = false))]
-pub enum Event {
-    /// Certificates are rolled, as `fleet roll` does.
-    Roll(RollEvent),
-    /// Devices disconnect and stay away until the stages or another event want them online.
-    Disconnect(DevicesEvent),
-    /// Devices disconnect cleanly and connect again.
-    Reconnect(DevicesEvent),
-    /// Devices register with DPS again, then connect.
-    Reregister(DevicesEvent),
-}
-
-/// A roll of certificates.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct RollEvent {
-    /// When, counted from the moment at which the stages begin.
-    pub at: Span,
-    /// Which certificates are replaced, and why.
-    pub case: Case,
-    /// The enrollment group whose CA is rolled; may be left out where there is only one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// Individually enrolled devices; for an expiry all of them when left out.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Option<Vec<String>>")]
-    pub devices: Vec<RegistrationId>,
-    /// The slot of the enrollment for the new certificate; the unused one when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub slot: Option<Slot>,
-    /// Share of the devices that is asked at once; a tenth, at least ten devices, when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 1))]
-    pub wave: Option<f64>,
-    /// Over which time the devices of a wave are asked; as fast as `load.register_rate` lets them, when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub over: Option<Span>,
-    /// How long the devices of a wave have to come online with their new certificates; 2m when left out.
-    #[schemars(with = "Option<Span>")]
-    pub return_within: Span,
-    /// Leave the old CA in the enrollment (group-expiry).
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schemars(with = "Option<bool>")]
-    pub keep_old: bool,
-    /// Replace the old certificate too, by a spare one (individual-expiry).
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schemars(with = "Option<bool>")]
-    pub remove_old: bool,
-    /// Remove the old certificates even if some devices still use them.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schemars(with = "Option<bool>")]
-    pub leave_behind: bool,
-}
-
-/// Something that devices do.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct DevicesEvent {
-    /// When, counted from the moment at which the stages begin.
-    pub at: Span,
-    /// Which group, or `individual`; all devices when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// Which share of them: the same devices every time; all when left out.
-    #[schemars(with = "Option<f64>", range(min = 0, max = 1))]
-    pub share: f64,
-    /// Over which time; at once when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub over: Option<Span>,
-}
-
-impl Event {
-    /// When it happens, counted from the moment at which the stages begin.
-    #[must_use]
-    pub fn at(&self) -> Span {
-        match self {
-            Self::Roll(event) => event.at,
-            Self::Disconnect(event) | Self::Reconnect(event) | Self::Reregister(event) => event.at,
-        }
-    }
-}
-
-impl RollEvent {
-    /// As `fleet roll` would be asked for it.
-    #[must_use]
-    pub fn request(&self) -> Request {
-        Request {
-            case: self.case,
-            group: self.group.clone(),
-            devices: self.devices.iter().map(ToString::to_string).collect(),
-            slot: self.slot,
-            wave: self.wave,
-            over: self.over.map(|over| over.0),
-            return_within: self.return_within.0,
-            keep_old: self.keep_old,
-            remove_old: self.remove_old,
-            leave_behind: self.leave_behind,
-            // Where devices are found blocked, a person should look first.
-            let_in: false,
-        }
-    }
 }
 
 /// Numbered devices: the prefix and a number padded with zeros.

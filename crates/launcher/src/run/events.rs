@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_protocol::lines::{Action, Control, Selection, ShareOf};
+use fleet_protocol::lines::Control;
 use fleet_report::words;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::control::RunHandle;
 use crate::manifest::Manifest;
-use crate::manifest::types::{DevicesEvent, Event};
+use crate::manifest::events::Effect;
 use crate::progress::ProgressLog;
 use crate::roll;
 
@@ -110,28 +110,23 @@ async fn happen(manifest: &Manifest, index: usize, live: RunHandle, progress: Pr
         return Happened::Failed(format!("there is no event {index}"));
     };
     let name = format!("event.{index}");
-    match event {
-        Event::Roll(event) => match roll::perform(&event.request(), manifest, Some(live), progress).await {
+    match event.effect() {
+        Effect::Order(control) => order(&name, control, &live).await,
+        Effect::Roll(event) => match roll::perform(&event.request(), manifest, Some(live), progress).await {
             Ok(report) => Happened::Rolled(Box::new(report)),
             Err(error) => Happened::Failed(format!("{name}, the {}, failed: {error}", event.case)),
         },
-        Event::Disconnect(event) => order(&name, Action::Disconnect, event, &live).await,
-        Event::Reconnect(event) => order(&name, Action::Reconnect, event, &live).await,
-        Event::Reregister(event) => order(&name, Action::Reregister, event, &live).await,
     }
 }
 
-async fn order(name: &str, action: Action, event: &DevicesEvent, live: &RunHandle) -> Happened {
-    let control = Control {
-        devices: Some(Selection::Share(ShareOf {
-            group: event.group.clone(),
-            share: Some(event.share),
-        })),
-        over: event.over.and_then(|over| over.0.try_into().ok()),
-        ..Control::new(action)
-    };
+async fn order(name: &str, control: Control, live: &RunHandle) -> Happened {
+    let action = control.action;
     match live.order(control).await {
-        Ok(devices) => Happened::Done(format!("{name} reached {}", words::devices(devices))),
-        Err(error) => Happened::Failed(format!("{name} failed: {error}")),
+        Ok(devices) => Happened::Done(format!(
+            "{name}, {}, reached {}",
+            action.word(),
+            words::devices(devices)
+        )),
+        Err(error) => Happened::Failed(format!("{name}, {}, failed: {error}", action.word())),
     }
 }

@@ -13,11 +13,32 @@ fn a_live_run_obeys_orders_and_marks_them_in_its_report() {
     let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
     assert_eq!(status["devices"], 6, "{status:#}");
     let storm = ctl(&["storm"]).expect(0);
-    assert_eq!(storm.stderr, "6 devices reached\n");
+    assert_eq!(
+        storm.stderr,
+        "6 devices reached: they connect again at once, past connect_rate\n"
+    );
     let some = ctl(&["disconnect", "--group", "thermostats", "--share", "50%"]).expect(0);
     assert_eq!(some.stderr, "2 devices reached\n");
     let one = ctl(&["reconnect", "--device", "lab-0001", "--over", "1s"]).expect(0);
     assert_eq!(one.stderr, "1 device reached\n");
+    let reboot = ctl(&["reboot", "--device", "thermo-0001"]).expect(0);
+    assert_eq!(
+        reboot.stderr,
+        "1 device reached: it lost its connection, and starts again\n"
+    );
+    let retry = ctl(&["retry"]).expect(0);
+    assert_eq!(
+        retry.stderr,
+        "no device waits after a failure: there is nothing to try again\n"
+    );
+    // Each device leaves once a second.
+    let churn = ["--share-per-minute", "6000%", "--for", "1s", "--away", "200ms"];
+    let churn = ctl(&[&["churn", "--device", "lab-0001", "--device", "lab-0002"], &churn[..]].concat()).expect(0);
+    assert_eq!(
+        churn.stderr,
+        "devices leave for 1s, each for 200ms; Ctrl-C leaves this command and not the churn\n\
+         2 devices reached: they left and came back\n"
+    );
     assert_eq!(ctl(&["pause"]).expect(0).stderr, "the stages stand still\n");
     assert_eq!(ctl(&["resume"]).expect(0).stderr, "the stages go on\n");
     for (arguments, words) in [
@@ -29,6 +50,28 @@ fn a_live_run_obeys_orders_and_marks_them_in_its_report() {
         ),
         (&["disconnect", "--share", "200%"], "accepted: from 0% to 100%"),
         (&["explode"], "invalid value 'explode'"),
+        (
+            &["churn", "--share-per-minute", "10%"],
+            "a churn needs --for: for how long devices leave",
+        ),
+        (
+            &["churn", "--for", "5m"],
+            "a churn needs --share-per-minute: which share",
+        ),
+        (
+            &["churn", "--share-per-minute", "400%", "--for", "5m", "--away", "15s"],
+            "each device is to leave every 15s, and can't stay away for 15s",
+        ),
+        (
+            &["churn", "--share-per-minute", "0%", "--for", "5m"],
+            "--share-per-minute must be above 0% and at most 6000%",
+        ),
+        (
+            &["churn", "--share-per-minute", "1%", "--for", "5m", "--over", "1s"],
+            "--over is of no use with a churn",
+        ),
+        (&["reboot", "--for", "5m"], "are of use with `churn` only"),
+        (&["pause", "--away", "5s"], "are of use with `churn` only"),
     ] {
         let refused = ctl(arguments).expect(2);
         assert!(refused.stderr.contains(words), "{arguments:?}: {}", refused.stderr);
@@ -45,7 +88,10 @@ fn a_live_run_obeys_orders_and_marks_them_in_its_report() {
         .map(|mark| &mark["what"])
         .collect();
     for what in [
-        "reconnect all devices",
+        "storm all devices",
+        "reboot thermo-0001",
+        "retry all devices",
+        "churn 2 devices, 6000 % a minute for 1s, each away for 200ms",
         "disconnect 50 % of thermostats",
         "reconnect lab-0001 over 1s",
         "the stages pause",
@@ -53,6 +99,13 @@ fn a_live_run_obeys_orders_and_marks_them_in_its_report() {
     ] {
         assert!(marks.iter().any(|mark| *mark == what), "{what} in {marks:?}");
     }
+    let dropped = report["telemetry"]["dropped"].as_u64().unwrap();
+    let telemetry = &report["telemetry"];
+    assert_eq!(
+        telemetry["offered"].as_u64().unwrap(),
+        telemetry["acked"].as_u64().unwrap() + dropped,
+        "{telemetry:#}"
+    );
     let gone = ctl(&["storm"]).expect(2);
     assert!(
         gone.stderr.starts_with("error: there is no run of small\n"),

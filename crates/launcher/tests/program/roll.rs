@@ -352,7 +352,7 @@ action = "disconnect"
         "{}",
         run.stdout
     );
-    for words in ["event.1 reached ", "event.2 did not happen"] {
+    for words in ["event.1, reconnect, reached ", "event.2 did not happen"] {
         assert!(run.stderr.contains(words), "no `{words}` in\n{}", run.stderr);
     }
     let roll: Value = serde_json::from_slice(&std::fs::read(fleet.path("report/roll.json")).unwrap()).unwrap();
