@@ -22,6 +22,7 @@ use crate::limits::ensure_file_handles;
 use crate::patience::Patience;
 use crate::plan_file;
 use crate::proxies::Proxies;
+use crate::retry;
 use crate::shard::{ShardChoice, ShardUnknown, host_name};
 use crate::{output, single};
 
@@ -29,6 +30,9 @@ use crate::{output, single};
 ///
 /// With a plan, data (JSON lines) goes to stdout and logs go to stderr. Without one, a single device is started from
 /// the flags and variables below, and logs on stderr what it does until it is stopped with Ctrl-C.
+///
+/// A device that was refused tries again after some minutes. Enter (where stdin is a terminal) and SIGUSR1 have every
+/// device that waits try again now.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Args {
     /// The plan, as `fleet plan --json` prints it
@@ -115,7 +119,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send + 'static
     });
     match &args.plan {
         Some(path) => run_plan(path, &args, inputs, input).await,
-        None => run_single(&args, input).await,
+        None => run_single(&args, inputs, input).await,
     }
 }
 
@@ -151,7 +155,10 @@ async fn run_plan(
         .hint("raise the limit before starting, e.g. `ulimit -n 65536`, or use more processes")?;
 
     let (lines, received) = mpsc::unbounded_channel();
-    let fleet = Fleet::new(plan, shard, settings(args), lines.clone()).map_err(anyhow::Error::from)?;
+    let settings = settings(args);
+    let enter = settings.enter_retries;
+    let fleet = Fleet::new(plan, shard, settings, lines.clone()).map_err(anyhow::Error::from)?;
+    retry::listen(&inputs, enter);
     let writer = output::write_to_stdout(received, {
         let inputs = inputs.clone();
         // Without a reader of the lines, the devices are not needed.
@@ -167,7 +174,11 @@ async fn run_plan(
     writer.finished().await.map_err(RunError::Output)
 }
 
-async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result<(), RunError> {
+async fn run_single(
+    all: &Args,
+    inputs: mpsc::UnboundedSender<Input>,
+    input: mpsc::UnboundedReceiver<Input>,
+) -> Result<(), RunError> {
     let args = &all.single;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let connection_string = variable("IOTHUB_DEVICE_CONNECTION_STRING");
@@ -198,7 +209,10 @@ async fn run_single(all: &Args, input: mpsc::UnboundedReceiver<Input>) -> Result
     }
     let mut advisor = identity.map(|identity| Advisor::new(args, &identity));
     let (lines, mut received) = mpsc::unbounded_channel();
-    let fleet = Fleet::new(plan, Shard::WHOLE, settings(all), lines).map_err(anyhow::Error::from)?;
+    let settings = settings(all);
+    let enter = settings.enter_retries;
+    let fleet = Fleet::new(plan, Shard::WHOLE, settings, lines).map_err(anyhow::Error::from)?;
+    retry::listen(&inputs, enter);
     // The log has the content of the lines in words.
     let figures = tokio::spawn(async move {
         let mut figures = None;
@@ -234,6 +248,7 @@ fn settings(args: &Args) -> Settings {
             drain: args.drain_within.0,
             ..Patience::default()
         },
+        enter_retries: retry::enter_is_read(args.control == ControlSource::Stdin),
     }
 }
 

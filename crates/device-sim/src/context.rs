@@ -43,6 +43,8 @@ pub(crate) struct Context {
     pub(crate) begun: Instant,
     /// How many identities are read at the same time.
     pub(crate) loading: Semaphore,
+    /// Enter on the terminal has devices that wait try again, which their log says then.
+    pub(crate) enter_retries: bool,
 }
 
 impl Context {

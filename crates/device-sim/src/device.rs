@@ -363,7 +363,12 @@ impl Device {
         self.at_once = false;
         self.not_before = Some(Instant::now() + wait);
         if state == State::Parked {
-            warn!(device_id = %self.id, reason = error.reason, "{}; tries again in {wait:.0?}", shown::text(&error.message));
+            let how = if self.context.enter_retries {
+                "; Enter tries again now"
+            } else {
+                ""
+            };
+            warn!(device_id = %self.id, reason = error.reason, "{}; tries again in {wait:.0?}{how}", shown::text(&error.message));
         } else {
             info!(device_id = %self.id, reason = error.reason, "{}; tries again in {wait:.1?}", shown::text(&error.message));
         }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use mqtt_link::{Tls, TlsSetupError};
 use provisioning::assignment::{self, AssignmentCache};
 use provisioning::certificate::{CertificateError, load};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
@@ -89,6 +89,8 @@ pub struct Settings {
     pub proxies: Proxies,
     /// How long devices wait for the other side.
     pub patience: Patience,
+    /// Enter on the terminal has devices that wait try again, and the log is to say so.
+    pub enter_retries: bool,
 }
 
 /// What the outside may send to a running fleet.
@@ -96,6 +98,8 @@ pub struct Settings {
 pub enum Input {
     /// A control line.
     Control(Control),
+    /// Devices that wait after a failure try again now. Answered with how many do.
+    Retry(oneshot::Sender<u32>),
     /// Drain and stop.
     Stop,
 }
@@ -113,7 +117,11 @@ impl Fleet {
         lines: mpsc::UnboundedSender<Line>,
     ) -> Result<Self, FleetError> {
         let Target { port, transport, .. } = plan.target;
-        let Settings { proxies, patience } = settings;
+        let Settings {
+            proxies,
+            patience,
+            enter_retries,
+        } = settings;
         let way = Connector {
             tls: tls(plan.target.ca.as_deref())?,
             port,
@@ -173,6 +181,7 @@ impl Fleet {
             assignments,
             lines,
             begun: Instant::now(),
+            enter_retries,
         });
         Ok(Self {
             context,
@@ -332,6 +341,12 @@ impl Conductor {
     fn obey(&self, input: Option<Input>, clock: &mut Option<RampClock>) -> bool {
         let control = match input {
             None | Some(Input::Stop) => return true,
+            Some(Input::Retry(answer)) => {
+                let reached = self.roster.mailboxes().iter().filter(|mailbox| mailbox.retry()).count();
+                // The end may have come before the answer.
+                let _ = answer.send(u32::try_from(reached).unwrap_or(u32::MAX));
+                return false;
+            }
             Some(Input::Control(control)) => control,
         };
         match control.action {

@@ -23,6 +23,7 @@
 //! | [`limits`], [`proxies`] | what this machine allows, and the proxy in its environment |
 //! | [`transport`] | the plan's transports, as mqtt-link has them |
 //! | `single` | one device by environment or flags, as the how-to runs the samples |
+//! | `retry` | Enter and SIGUSR1, with which devices that wait try again |
 //! | [`cli`], [`command_line`] | the command line, and how it is read without repeating a key |
 //! | [`advice`] | what the reason of a failure likely means |
 //! | [`clock`] | dates of certificates beside this machine's clock |
@@ -79,6 +80,7 @@ pub mod random;
 mod rate_limiter;
 mod recovery;
 mod reporter;
+mod retry;
 mod room;
 pub mod shard;
 mod signal;

@@ -145,6 +145,94 @@ async fn sigterm_drains_and_stops() {
     assert_eq!(world.emulator.stats().connected, 0);
 }
 
+/// A terminal: what is typed on it, and the side for a program's stdin. No session is controlled by it.
+#[cfg(unix)]
+fn terminal() -> (std::fs::File, std::fs::File) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let typed = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&typed).unwrap();
+    unlockpt(&typed).unwrap();
+    let name = ptsname(&typed, Vec::new()).unwrap();
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NOCTTY;
+    let read = rustix::fs::open(&name, flags, rustix::fs::Mode::empty()).unwrap();
+    (typed.into(), read.into())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn enter_and_sigusr1_have_refused_devices_try_again_now() {
+    use std::io::Write;
+    let world = World::new().await;
+    let group = world.make_group(2);
+    let plan = world.write_plan(&world.plan(2));
+    let (mut typed, stdin) = terminal();
+    let mut child = command(&plan).stdin(stdin).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut refused = 0;
+    let mut logged = async |what: &str| {
+        let line = soon(what, async {
+            loop {
+                let line = log.next_line().await.unwrap().expect("stderr is open");
+                if line.contains(what) {
+                    return line;
+                }
+            }
+        });
+        line.await
+    };
+    while refused < 2 {
+        let line = logged("; tries again in ").await;
+        assert!(line.contains("s; Enter tries again now"), "{line}");
+        refused += 1;
+    }
+    typed.write_all(b"\n").unwrap();
+    logged("trying again now: 2 devices").await;
+    for _ in 0..2 {
+        logged("; tries again in ").await;
+    }
+    world.enroll_made(&group).await;
+    let pid = rustix::process::Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
+    logged("trying again now: 2 devices").await;
+    let mut online = 0;
+    while online < 2 {
+        let line = soon("devices online", lines.next_line())
+            .await
+            .unwrap()
+            .expect("stdout is open");
+        online += usize::from(line.contains(r#""state":"online""#));
+    }
+    typed.write_all(b"\n").unwrap();
+    logged("nothing to try again: no device waits after a failure").await;
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    // Whatever it still writes has a reader.
+    while soon("the end of stdout", lines.next_line()).await.unwrap().is_some() {}
+    assert!(soon("the exit", child.wait()).await.unwrap().success());
+}
+
+/// Control lines and Enter would take each other's input.
+#[cfg(unix)]
+#[tokio::test]
+async fn where_control_lines_are_read_from_a_terminal_enter_is_not() {
+    let world = World::new().await;
+    world.make_group(1);
+    let plan = world.write_plan(&world.plan(1));
+    let (_typed, stdin) = terminal();
+    let mut child = command(&plan)
+        .args(["--control", "stdin"])
+        .stdin(stdin)
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = soon("a refusal", log.next_line())
+        .await
+        .unwrap()
+        .expect("stderr is open");
+    assert!(line.contains("; tries again in ") && !line.contains("Enter"), "{line}");
+    child.kill().await.unwrap();
+}
+
 #[tokio::test]
 async fn what_can_not_be_started_is_refused_with_the_reason_and_exit_code_2() {
     let world = World::new().await;

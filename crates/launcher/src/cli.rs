@@ -76,6 +76,10 @@ enum Command {
     /// Give an order to a live run: a storm, a pause, an end
     Ctl(CtlArgs),
     /// Simulate the devices of a plan, as `run` does in each of its processes
+    ///
+    /// Without a plan, a single device is started from the flags and variables below, and logs on stderr what it does
+    /// until it is stopped with Ctrl-C. A device that was refused tries again after some minutes; Enter (where stdin is
+    /// a terminal) and SIGUSR1 have every device that waits try again now.
     DeviceSim(device_sim::cli::Args),
     /// Run DPS, IoT Hub and the IoT Central REST API on this machine
     Emulator(Box<emulator_page::cli::Args>),
