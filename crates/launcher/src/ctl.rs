@@ -170,7 +170,8 @@ impl Options {
             && !manifest.group.iter().any(|known| known.id.as_str() == group)
             && group != manifest::thresholds::INDIVIDUAL
         {
-            let groups = manifest.group.iter().map(|group| group.id.as_str()).collect::<Vec<_>>();
+            let groups = manifest.group.iter().map(|group| group.id.as_str());
+            let groups = groups.chain([manifest::thresholds::INDIVIDUAL]).collect::<Vec<_>>();
             let error = anyhow!("--group: there is no group `{group}` in the manifest");
             return Err(Failure::refused(
                 error.hint(format!("there are: {}", groups.join(", "))),

@@ -244,7 +244,9 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         }
     };
     if results.failed {
-        outcome.failures.push("a roll of certificates failed".to_owned());
+        let rolls = results.rolls.iter().all(roll::Report::passed);
+        let what = if rolls { "an event" } else { "a roll of certificates" };
+        outcome.failures.push(format!("{what} failed"));
     }
     if let Some(emulator) = emulator
         && let Err(error) = emulator.stop_until(ending.stopped()).await

@@ -302,6 +302,7 @@ for = "5m"
 [[event]]
 at = "7s"
 action = "churn"
+group = "individual"
 share_per_minute = 0.25
 for = "1m"
 away = "10s"

@@ -40,6 +40,17 @@ impl Value for EventAction {
     }
 }
 
+/// The devices of an enrollment group, or those with enrollments of their own. That it is there is checked beside the
+/// devices.
+pub(super) struct EventGroup(pub(super) String);
+
+impl Value for EventGroup {
+    const FORM: &'static str = "the id of a group, or \"individual\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        text(value).map(|id| Self(id.to_owned()))
+    }
+}
+
 /// A share of devices, from 0 to 1.
 pub(super) struct EventShare(pub(super) f64);
 

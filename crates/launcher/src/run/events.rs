@@ -31,7 +31,9 @@ pub(super) struct EventSchedule {
 #[derive(Debug)]
 enum Happened {
     Rolled(Box<roll::Report>),
-    Done(String),
+    Ordered,
+    /// Its time did not come.
+    Missed(String),
     Failed(String),
 }
 
@@ -66,7 +68,7 @@ impl EventSchedule {
             self.tasks.spawn(async move {
                 tokio::select! {
                     () = sleep_until(at) => happen(&manifest, index, live, progress).await,
-                    () = live.gone() => Happened::Done(format!("event.{index} did not happen: the run was over before")),
+                    () = live.gone() => Happened::Missed(format!("event.{index} did not happen: the run was over before")),
                 }
             });
         }
@@ -84,7 +86,8 @@ impl EventSchedule {
             while let Some(happened) = self.tasks.join_next().await {
                 match happened {
                     Ok(Happened::Rolled(report)) => results.rolls.push(*report),
-                    Ok(Happened::Done(words)) => self.progress.report(words),
+                    Ok(Happened::Ordered) => {}
+                    Ok(Happened::Missed(words)) => self.progress.report(words),
                     Ok(Happened::Failed(words)) => {
                         self.progress.report(words);
                         results.failed = true;
@@ -111,7 +114,7 @@ async fn happen(manifest: &Manifest, index: usize, live: RunHandle, progress: Pr
     };
     let name = format!("event.{index}");
     match event.effect() {
-        Effect::Order(control) => order(&name, control, &live).await,
+        Effect::Order(control) => order(&name, control, &live, progress).await,
         Effect::Roll(event) => match roll::perform(&event.request(), manifest, Some(live), progress).await {
             Ok(report) => Happened::Rolled(Box::new(report)),
             Err(error) => Happened::Failed(format!("{name}, the {}, failed: {error}", event.case)),
@@ -119,14 +122,14 @@ async fn happen(manifest: &Manifest, index: usize, live: RunHandle, progress: Pr
     }
 }
 
-async fn order(name: &str, control: Control, live: &RunHandle) -> Happened {
-    let action = control.action;
+/// Its outcome is reported as it comes, and not when the run is over.
+async fn order(name: &str, control: Control, live: &RunHandle, progress: ProgressLog) -> Happened {
+    let action = control.action.word();
     match live.order(control).await {
-        Ok(devices) => Happened::Done(format!(
-            "{name}, {}, reached {}",
-            action.word(),
-            words::devices(devices)
-        )),
-        Err(error) => Happened::Failed(format!("{name}, {}, failed: {error}", action.word())),
+        Ok(devices) => {
+            progress.report(format!("{name}, {action}, reached {}", words::devices(devices)));
+            Happened::Ordered
+        }
+        Err(error) => Happened::Failed(format!("{name}, {action}, failed: {error}")),
     }
 }

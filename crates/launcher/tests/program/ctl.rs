@@ -114,3 +114,57 @@ fn a_live_run_obeys_orders_and_marks_them_in_its_report() {
     );
     fleet.wait_until_nothing_runs();
 }
+
+/// How many devices each reached is decided by seed and device id, so it is the same in every run.
+#[test]
+fn orders_come_as_events_at_their_times_and_are_reported_as_they_come() {
+    let events = r#"
+[[event]]
+at = "1500ms"
+action = "storm"
+
+[[event]]
+at = "2s"
+action = "churn"
+group = "individual"
+share_per_minute = "6000%"
+for = "1s"
+away = "500ms"
+
+[[event]]
+at = "2500ms"
+action = "reboot"
+group = "thermostats"
+share = "50%"
+
+[[event]]
+at = "3s"
+action = "retry"
+"#;
+    let stages = r#""100%@1s", "100%@9s", "0%@500ms""#;
+    let fleet = Fleet::new(&(manifest(EMULATOR, stages) + events));
+    let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
+    for words in [
+        "event.0, storm, reached 6 devices",
+        "event.2, reboot, reached 2 devices",
+        "event.3, retry, reached 0 devices",
+        "event.1, churn, reached 2 devices",
+    ] {
+        running.wait_for(words);
+    }
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(0), "{progress}");
+    let report = fleet.report();
+    let telemetry = |name: &str| report["telemetry"][name].as_u64().unwrap();
+    assert_eq!(telemetry("offered"), telemetry("acked") + telemetry("dropped"));
+    let kinds: Vec<_> = report["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mark| &mark["kind"])
+        .collect();
+    for kind in ["storm", "churn", "reboot", "retry"] {
+        assert!(kinds.iter().any(|mark| *mark == kind), "{kind} in {kinds:?}");
+    }
+    fleet.wait_until_nothing_runs();
+}

@@ -6,7 +6,7 @@ use provisioning::identities::Slot;
 use settings::{Document, Span, Table};
 
 use crate::manifest::case::Case;
-use crate::manifest::event_forms::{EventAction, EventShare, SharePerMinute};
+use crate::manifest::event_forms::{EventAction, EventGroup, EventShare, SharePerMinute};
 use crate::manifest::events::{ChurnEvent, DevicesEvent, Event, RollEvent, StormEvent};
 use crate::manifest::forms::{GroupId, Interval, Share, Typed};
 use crate::manifest::roll::RETURN_WITHIN;
@@ -131,7 +131,7 @@ fn churn(table: &Table<'_>, at: Option<Span>) -> Option<ChurnEvent> {
 
 /// Which devices an event is for.
 fn selection(table: &Table<'_>) -> (Option<String>, f64) {
-    let group = table.optional::<GroupId>("group").map(|group| group.value.0);
+    let group = table.optional::<EventGroup>("group").map(|group| group.value.0);
     let share = table.optional::<EventShare>("share");
     (group, share.map_or(1.0, |share| share.value.0))
 }
