@@ -1,5 +1,7 @@
 //! Control lines: which devices they apply to, and how they reach them.
 
+mod churns;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +10,15 @@ use fleet_protocol::lines::{self, Action, Control, Line, Selection, ShareOf};
 use fleet_protocol::plan::Shard;
 use iot_protocol::id::RegistrationId;
 use rand::RngExt;
-use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::time::sleep;
 
-use crate::churn::{Churn, Step};
+use crate::churn::Churn;
 use crate::context::Context;
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 use crate::random::{Purpose, stream};
+
+pub(crate) use churns::Churns;
 
 /// The mailboxes of a process's devices, by index and by id.
 #[derive(Debug)]
@@ -97,22 +99,6 @@ impl Roster {
     }
 }
 
-/// The churns that go on.
-#[derive(Debug, Default)]
-pub(crate) struct Churns {
-    tasks: TaskTracker,
-    over: CancellationToken,
-}
-
-impl Churns {
-    /// Ends them, so that each is answered while lines are still written.
-    pub(crate) async fn end(self) {
-        self.over.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-}
-
 /// What a control line asks of its devices.
 #[derive(Debug)]
 enum Order {
@@ -158,12 +144,12 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
         Ok((Order::Churn(of), indices)) => {
             let churn = roster.churn(of, &indices);
             let mailboxes = roster.chosen(&indices).into_iter().map(|(_, mailbox)| mailbox);
-            let mailboxes = indices.into_iter().zip(mailboxes).collect();
-            let (over, context) = (churns.over.clone(), Arc::clone(context));
-            churns.tasks.spawn(async move {
-                let devices = carry_out_churn(churn, &mailboxes, over).await;
-                context.send(Line::Done { id, devices });
-            });
+            churns.begin(
+                id,
+                churn,
+                indices.into_iter().zip(mailboxes).collect(),
+                Arc::clone(context),
+            );
         }
     }
 }
@@ -216,38 +202,12 @@ fn give(action: Action, mailbox: &Mailbox) -> Reached {
     Reached { reached, first_wanted }
 }
 
-/// Until the last device is back, or everything is over. Returns how many devices have left.
-async fn carry_out_churn(churn: Churn, mailboxes: &BTreeMap<usize, Arc<Mailbox>>, over: CancellationToken) -> u32 {
-    let begun = Instant::now();
-    // A device that is offline anyway has nothing to leave, and nothing to come back from.
-    let (mut away, mut reached) = (BTreeSet::new(), BTreeSet::new());
-    for (at, step) in churn {
-        tokio::select! {
-            () = sleep_until(begun + at) => {}
-            () = over.cancelled() => break,
-        }
-        match step {
-            Step::Leaves(device) => {
-                if mailboxes.get(&device).is_some_and(|mailbox| mailbox.leave()) {
-                    away.insert(device);
-                    reached.insert(device);
-                }
-            }
-            Step::ComesBack(device) => {
-                if away.remove(&device) {
-                    mailboxes
-                        .get(&device)
-                        .into_iter()
-                        .for_each(|mailbox| mailbox.come_back());
-                }
-            }
-        }
-    }
-    u32::try_from(reached.len()).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::time::{Instant, sleep_until};
+    use tokio_util::sync::CancellationToken;
+
+    use super::churns::carry_out as carry_out_churn;
     use super::*;
 
     fn roster() -> Roster {

@@ -10,6 +10,7 @@ mod connect;
 mod error;
 mod messages;
 mod register;
+mod restart;
 mod session;
 
 use std::future::Future;
@@ -23,7 +24,6 @@ use iot_protocol::id::RegistrationId;
 use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::certificate::load::Identity;
-use rand::RngExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -43,9 +43,6 @@ const WELL_AFTER: Duration = Duration::from_secs(30);
 
 /// An identity that was loaded for a registration serves the connection that follows within this time.
 const IDENTITY_KEPT: Duration = Duration::from_secs(60);
-
-/// How long a restart takes, give or take a half.
-const BOOT: Duration = Duration::from_secs(3);
 
 /// One virtual thermostat.
 pub(crate) struct Device {
@@ -305,33 +302,6 @@ impl Device {
         if let Some(since) = since {
             self.context.metrics.unfinished(self.group, phase, since.elapsed());
         }
-    }
-
-    /// The device restarts as a command has asked it to, which a report completes.
-    fn reboot(&mut self) {
-        self.restart("restarts on command");
-        let report = self.model.rebooted(Timestamp::now());
-        self.reporter.report(&report);
-    }
-
-    /// The device restarts: what it kept in memory is gone, and starting takes it a moment. Then it begins as after any
-    /// boot, with the assignment that it finds in its cache.
-    fn restart(&mut self, why: &str) {
-        self.reboot_at = None;
-        self.ticks = None;
-        self.drop_outstanding("rebooted");
-        self.unfinished(Phase::Report, self.reporter.unanswered_since());
-        self.reporter = Reporter::default();
-        self.model.restarted();
-        self.recovery = Recovery::default();
-        self.assigned = None;
-        self.identity = None;
-        self.at_once = false;
-        self.starts_up = true;
-        let boot = BOOT.mul_f64(self.random.random_range(0.5..1.5));
-        self.not_before = Some(Instant::now() + boot);
-        info!(device_id = %self.id, "{why}; back in {boot:.1?}");
-        self.report(State::Pending, |line| line.reason = Some("reboot".into()));
     }
 
     fn settle(&mut self) {
