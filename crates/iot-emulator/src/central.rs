@@ -126,12 +126,12 @@ impl Application {
             .map(|device| &mut **device)
     }
 
-    /// Takes a device in that DPS has attested. One that comes through a group need not be known before. The model that
+    /// Takes a device in that DPS has attested. One that comes through a `group` need not be known before. The model that
     /// it announces assigns a template, if it has none.
     pub(crate) fn assign(
         &mut self,
         id: &RegistrationId,
-        through_group: bool,
+        group: Option<&str>,
         approval: Approval,
         model_id: Option<&str>,
         changes: &mut Changes,
@@ -139,7 +139,7 @@ impl Application {
         let template = model_id.and_then(|model_id| self.template_of(model_id, changes));
         let device = match self.devices.entry(id.folded()) {
             btree_map::Entry::Occupied(known) => &mut **known.into_mut(),
-            btree_map::Entry::Vacant(new) if through_group => {
+            btree_map::Entry::Vacant(new) if group.is_some() => {
                 let device = &mut **new.insert(Box::new(Device::new(DeviceId::from(id.clone()))));
                 if approval == Approval::Manual {
                     device.enabled = false;
@@ -156,12 +156,19 @@ impl Application {
             (false, false) => return Err(NotApproved::Waiting),
             (false, true) => return Err(NotApproved::Blocked),
         }
-        if !device.provisioned || (device.template.is_none() && template.is_some()) {
+        let gets_template = device.template.is_none() && template.is_some();
+        let comes_otherwise = device.group.as_deref() != group;
+        if comes_otherwise {
+            device.group = group.map(Into::into);
+        }
+        if !device.provisioned || gets_template {
             device.provisioned = true;
             device.template = device.template.take().or(template);
             device.etag = new_etag();
-            changes.put(&id.folded(), device);
+        } else if !comes_otherwise {
+            return Ok(device.id.clone());
         }
+        changes.put(&id.folded(), device);
         Ok(device.id.clone())
     }
 

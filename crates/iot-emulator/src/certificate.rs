@@ -105,6 +105,11 @@ impl Certificate {
         (self.not_before..=self.not_after).contains(&now.as_second())
     }
 
+    /// The first moment of its validity.
+    pub(crate) fn not_before(&self) -> Option<Timestamp> {
+        Timestamp::from_second(self.not_before).ok()
+    }
+
     /// The last moment of its validity.
     pub(crate) fn not_after(&self) -> Option<Timestamp> {
         Timestamp::from_second(self.not_after).ok()

@@ -39,6 +39,9 @@ pub(crate) struct Device {
     /// What it will find in its twin when it registers for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) prepared: Option<Box<Twin>>,
+    /// The enrollment group through which it registered last; none for an individual enrollment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<Box<str>>,
     #[serde(skip)]
     commands: VecDeque<(u64, CommandRecord)>,
     /// How many commands there have been since the start.
@@ -83,6 +86,7 @@ impl Device {
             etag: new_etag(),
             attestation: None,
             prepared: None,
+            group: None,
             commands: VecDeque::new(),
             commanded: 0,
         }

@@ -65,7 +65,13 @@ pub(super) fn register(
     // All that a registration changes is stored at once, and in the order of this lock.
     let mut application = services.central.write();
     let mut changes = services.store.changes();
-    let outcome = match application.assign(id, group.is_some(), services.approval, request.model_id(), &mut changes) {
+    let outcome = match application.assign(
+        id,
+        group.as_deref(),
+        services.approval,
+        request.model_id(),
+        &mut changes,
+    ) {
         Ok(device_id) => {
             // The hub gets the thumbprint of the leaf that registered, and from now on accepts no other.
             let placed = services.registry.enroll(

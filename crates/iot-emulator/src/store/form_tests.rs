@@ -38,6 +38,14 @@ fn records() -> Vec<(Table, &'static str, Value)> {
             }),
         ),
         (
+            Table::Devices,
+            "t-2",
+            json!({
+                "id": "T-2", "display_name": "T-2", "template": null, "enabled": true, "provisioned": true,
+                "simulated": false, "organizations": [], "etag": "e", "attestation": null, "group": "g",
+            }),
+        ),
+        (
             Table::Templates,
             "dtmi:a;1",
             json!({"id": "dtmi:a;1", "document": {"@id": "dtmi:a;1"}, "etag": "e"}),

@@ -1,0 +1,194 @@
+//! Devices of the application, and in their hubs.
+
+use std::sync::{Arc, MutexGuard};
+
+use iot_protocol::id::{DeviceId, HubHost, ModelId};
+use iot_protocol::twin::TwinDocument;
+use jiff::Timestamp;
+
+use super::enrollment::Certificate;
+use crate::central::Command;
+use crate::{central, hub};
+
+/// A device of the application.
+#[derive(Debug, Clone, Copy)]
+pub struct Device<'a> {
+    record: &'a central::Device,
+    application: &'a central::Application,
+    registry: &'a hub::Registry,
+}
+
+impl<'a> Device<'a> {
+    pub(super) fn new(
+        record: &'a central::Device,
+        application: &'a central::Application,
+        registry: &'a hub::Registry,
+    ) -> Self {
+        Self {
+            record,
+            application,
+            registry,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &'a DeviceId {
+        &self.record.id
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn display_name(&self) -> &'a str {
+        &self.record.display_name
+    }
+
+    /// Whether it may connect.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.record.enabled
+    }
+
+    /// Whether DPS has assigned it.
+    #[must_use]
+    pub fn is_provisioned(&self) -> bool {
+        self.record.provisioned
+    }
+
+    /// The enrollment group through which it registered last; none if it never did, or has an enrollment of its own.
+    #[must_use]
+    pub fn group(&self) -> Option<&'a str> {
+        self.record.group.as_deref()
+    }
+
+    /// The id of its template, if it has one.
+    #[must_use]
+    pub fn template_id(&self) -> Option<&'a str> {
+        self.record.template.as_deref()
+    }
+
+    /// What its template is called, if it has one.
+    #[must_use]
+    pub fn template_name(&self) -> Option<&'a str> {
+        let id = self.record.template.as_ref()?;
+        Some(self.template().map_or(id, central::Template::display_name))
+    }
+
+    /// The commands of its template, those of the root first.
+    #[must_use]
+    pub fn commands(&self) -> Vec<Command> {
+        self.template().map(central::Template::commands).unwrap_or_default()
+    }
+
+    /// The components of its template that have a property, and `None` for the root if that has it.
+    #[must_use]
+    pub fn places_of(&self, property: &str) -> Vec<Option<String>> {
+        let template = self.template();
+        template
+            .map(|template| template.places_of(property))
+            .unwrap_or_default()
+    }
+
+    fn template(&self) -> Option<&'a central::Template> {
+        self.application.templates.get(self.record.template.as_ref()?)
+    }
+
+    /// Whether it has an individual enrollment.
+    #[must_use]
+    pub fn is_individual(&self) -> bool {
+        self.record.attestation.is_some()
+    }
+
+    /// The certificates of its individual enrollment, the primary one first.
+    pub fn certificates(&self) -> impl Iterator<Item = Certificate<'a>> + use<'a> {
+        let attestation = self.record.attestation.iter();
+        attestation.flat_map(|attestation| {
+            attestation
+                .certificates()
+                .map(|certificate| Certificate::new(certificate))
+        })
+    }
+
+    /// The device in its hub, which is there once DPS has assigned it.
+    #[must_use]
+    pub fn in_hub(&self) -> Option<InHub> {
+        self.registry.device(&self.record.id).map(InHub)
+    }
+
+    /// Whether it is connected to its hub.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.in_hub().is_some_and(|in_hub| in_hub.read().is_online())
+    }
+}
+
+/// A device in its hub.
+#[derive(Debug)]
+pub struct InHub(Arc<hub::Device>);
+
+impl InHub {
+    /// How it is, under its lock.
+    #[must_use]
+    pub fn read(&self) -> HubState<'_> {
+        HubState(self.0.lock())
+    }
+}
+
+/// A device in its hub at one moment.
+#[derive(Debug)]
+pub struct HubState<'a>(MutexGuard<'a, hub::DeviceState>);
+
+impl HubState<'_> {
+    /// Whether it is connected.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.0.connection.is_some()
+    }
+
+    /// Its hub.
+    #[must_use]
+    pub fn hub(&self) -> &HubHost {
+        &self.0.hub
+    }
+
+    /// The model that it announced.
+    #[must_use]
+    pub fn model_id(&self) -> Option<&ModelId> {
+        self.0.model_id.as_ref()
+    }
+
+    /// Its twin.
+    #[must_use]
+    pub fn twin(&self) -> TwinDocument {
+        self.0.twin.document()
+    }
+
+    /// The version of the desired properties at which one of them was set last.
+    #[must_use]
+    pub fn desired_version(&self, component: Option<&str>, name: &str) -> Option<u64> {
+        let stamp = self.0.twin.desired_stamp(component, name)?;
+        Some(stamp.version)
+    }
+
+    /// How many telemetry messages it has sent.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.0.inbox.received()
+    }
+
+    /// When its last telemetry message came.
+    #[must_use]
+    pub fn last(&self) -> Option<Timestamp> {
+        self.0.inbox.last()
+    }
+
+    /// The last value of everything that it sends, as JSON: component, name, time and value.
+    pub fn values(&self) -> impl Iterator<Item = (Option<&str>, &str, Timestamp, &str)> {
+        self.0.inbox.values()
+    }
+
+    /// The last numbers of one name, of the root and of each component.
+    pub fn numbers<'b>(&'b self, name: &'b str) -> impl Iterator<Item = (Option<&'b str>, Timestamp, f64)> {
+        self.0.inbox.numbers(name)
+    }
+}
