@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use crate::device_view::{DeviceView, Status, connection};
 use crate::layout::{self, Fragment};
-use crate::{Page, chart, commands, format, groups, journal, live, properties, telemetry};
+use crate::{Page, chart, commands, format, groups, journal, live, missing, properties, telemetry};
 
 const EVENTS: usize = 12;
 pub(crate) const TARGET: &str = "targetTemperature";
@@ -28,13 +28,7 @@ pub(crate) async fn live(State(page): State<Page>, Path(id): Path<String>, heade
 pub(crate) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Markup>) -> Response {
     let path = format::device_path(id);
     let Some([standing, chart, telemetry, properties, controls, facts, events]) = fragments(page, id) else {
-        let content = html! {
-            h1 { "No such device" }
-            p { "The application has no device " code { (id) } "." }
-            p { a href="/devices" { "All devices" } }
-        };
-        let content = layout::inside(page, "No such device", "", "/live", content);
-        return (StatusCode::NOT_FOUND, content).into_response();
+        return missing::thing(page, "device", id, "/devices", "All devices");
     };
     let content = html! {
         p.trail { a href="/devices" { "Devices" } " /" }
@@ -56,7 +50,7 @@ pub(crate) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Mar
             }
         }
     };
-    let content = layout::inside(page, id, "/devices", &format!("/live{path}"), content);
+    let content = layout::inside(page, id, "/devices", Some(&format!("/live{path}")), content);
     (status, content).into_response()
 }
 

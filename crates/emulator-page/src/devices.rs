@@ -112,7 +112,7 @@ pub(crate) async fn show(State(page): State<Page>, wish: Result<Query<Wish>, Que
         (list)
     };
     let live = format!("/live/devices{}", wish.query(wish.page));
-    layout::inside(&page, "Devices", "/devices", &live, content)
+    layout::inside(&page, "Devices", "/devices", Some(&live), content)
 }
 
 pub(crate) async fn live(

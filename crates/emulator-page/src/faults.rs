@@ -170,7 +170,7 @@ fn view(page: &Page, status: StatusCode, answer: Option<Markup>, kept: &str) -> 
     };
     (
         status,
-        layout::inside(page, "Faults", "/faults", "/live/faults", content),
+        layout::inside(page, "Faults", "/faults", Some("/live/faults"), content),
     )
         .into_response()
 }

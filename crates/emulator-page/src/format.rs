@@ -2,16 +2,23 @@
 
 use jiff::{Timestamp, ToSpan};
 use maud::{Markup, html};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+
+/// What has to be written otherwise in a part of an address: all but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(crate) fn device_path(id: &str) -> String {
     format!("/devices/{}", encoded(id))
 }
 
+pub(crate) fn group_path(id: &str) -> String {
+    format!("/groups/{}", encoded(id))
+}
+
 /// A text as a part of a path or a query.
 pub(crate) fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// A moment: the time today, the date otherwise, and all of it for machines.
@@ -23,12 +30,16 @@ pub(crate) fn moment(at: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) { (text) } }
 }
 
+/// A date, and the whole moment for machines.
+pub(crate) fn date(at: Timestamp) -> Markup {
+    html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) { (at.strftime("%-d %B %Y").to_string()) } }
+}
+
 /// A date that matters because it comes nearer.
 pub(crate) fn expiry(at: Timestamp, now: Timestamp) -> Markup {
-    let date = at.strftime("%-d %B %Y").to_string();
     let soon = now.checked_add((24 * 30).hours()).is_ok_and(|limit| at < limit);
     html! {
-        time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) { (date) }
+        (date(at))
         @if at < now { " " span.badge.bad { "expired" } }
         @else if soon { " " span.badge.wait { "soon" } }
     }

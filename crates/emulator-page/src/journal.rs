@@ -36,7 +36,7 @@ pub(crate) async fn show(State(page): State<Page>, filter: Result<Query<Filter>,
         }
         (tail)
     };
-    layout::inside(&page, "Journal", "/journal", &live, content)
+    layout::inside(&page, "Journal", "/journal", Some(&live), content)
 }
 
 pub(crate) async fn live(

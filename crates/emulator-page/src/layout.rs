@@ -33,21 +33,27 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 
 pub(crate) async fn security_headers(request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
-    answer.headers_mut().extend(HEADERS);
+    secure(&mut answer);
     answer
 }
 
-/// A view for a session. `live` is where its changes come from.
-pub(crate) fn inside(page: &Page, title: &str, here: &str, live: &str, content: Markup) -> Markup {
+/// Gives an answer the headers that each of the page has.
+pub(crate) fn secure(answer: &mut Response) {
+    answer.headers_mut().extend(HEADERS);
+}
+
+/// A view for a session. `live` is where its changes come from, if any do.
+pub(crate) fn inside(page: &Page, title: &str, here: &str, live: Option<&str>, content: Markup) -> Markup {
     let views = [
         ("/", "Overview"),
+        ("/groups", "Groups"),
         ("/devices", "Devices"),
         ("/journal", "Journal"),
         ("/faults", "Faults"),
     ];
     document(
         title,
-        Some(live),
+        live,
         false,
         html! {
             header.bar {

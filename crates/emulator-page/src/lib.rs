@@ -12,11 +12,14 @@
 //! | [`cli`], [`terminal`] | the command line of the `iot-emulator` program, and its words to people |
 //! | `auth` | links, the sign-in form and sessions |
 //! | `overview`, `devices`, `device`, `journal`, `faults` | the views, each with its live part |
+//! | `group` | device connection groups: the list, a new one, one with its certificates, and each certificate |
+//! | `forms` | forms that lead to another view, and what is wrong with their fields |
+//! | `missing` | what is not there |
 //! | `actions`, `api_client` | what a person asks of a device, and how it reaches the REST interface |
 //! | `live` | the stream of what has changed |
 //! | `device_view`, `counts`, `history` | what is read of a device, of all devices, and kept of the few that are looked at |
 //! | `layout`, `assets` | what is around every view |
-//! | `groups`, `properties`, `telemetry`, `chart`, `commands` | parts of views |
+//! | `groups`, `certificate`, `properties`, `telemetry`, `chart`, `commands` | parts of views |
 //! | `format`, `rule_text` | values and rules as people read them |
 //!
 //! # Example
@@ -55,6 +58,7 @@ mod actions;
 mod api_client;
 mod assets;
 mod auth;
+mod certificate;
 mod chart;
 mod commands;
 mod counts;
@@ -63,11 +67,14 @@ mod device_view;
 mod devices;
 mod faults;
 mod format;
+mod forms;
+mod group;
 mod groups;
 mod history;
 mod journal;
 mod layout;
 mod live;
+mod missing;
 mod overview;
 mod properties;
 mod rule_text;
@@ -130,6 +137,7 @@ fn router(page: Page) -> Router {
         .route("/faults/rules", post(faults::add_rules))
         .route("/faults/remove", post(faults::remove))
         .route("/sign-out", post(auth::sign_out))
+        .merge(group::router())
         .layer(middleware::from_fn_with_state(page.clone(), auth::signed_in));
     Router::new()
         .route("/sign-in", get(auth::ask).post(auth::sign_in))
@@ -138,5 +146,6 @@ fn router(page: Page) -> Router {
         .layer(DefaultBodyLimit::max(MAX_FORM))
         .layer(middleware::from_fn_with_state(page.clone(), auth::own_forms_only))
         .layer(middleware::from_fn(layout::security_headers))
+        .fallback(missing::path)
         .with_state(page)
 }

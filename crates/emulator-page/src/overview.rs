@@ -25,7 +25,7 @@ pub(crate) async fn show(State(page): State<Page>) -> Markup {
             p { a href="/journal" { "All of the journal" } }
         }
     };
-    layout::inside(&page, "Overview", "/", "/live", content)
+    layout::inside(&page, "Overview", "/", Some("/live"), content)
 }
 
 pub(crate) async fn live(State(page): State<Page>, headers: HeaderMap) -> Response {

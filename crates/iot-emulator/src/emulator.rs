@@ -16,7 +16,7 @@ use crate::authority::Authority;
 use crate::central::Central;
 use crate::config::Config;
 use crate::error::StartError;
-use crate::extension::Listener;
+use crate::extension::{self, Listener};
 use crate::gate::Gate;
 use crate::gateway::Gateway;
 use crate::hub::{Hubs, Registry};
@@ -56,11 +56,11 @@ impl Emulator {
     ///
     /// A port is not free, the state folder is not usable, or an option makes no sense.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        Self::start_with(config, |_| Router::new()).await
+        Self::start_with(config, extension::nothing).await
     }
 
-    /// The same with an extension: its router is served on each REST listener, beside the REST interface. A path that both
-    /// have is a panic.
+    /// The same with an extension: its router is served on each REST listener, beside the REST interface, and
+    /// its fallback answers for paths that nothing serves. A path that both have is a panic.
     ///
     /// # Errors
     ///

@@ -17,6 +17,11 @@ use crate::view::View;
 
 pub use crate::sign_in::SignIn;
 
+/// The extension that serves nothing.
+pub(crate) fn nothing(listener: Listener) -> Router {
+    Router::new().fallback(move |request: Request<Body>| async move { listener.unknown(request).await })
+}
+
 /// What makes the router for a listener.
 pub(crate) type Extend<'a> = &'a dyn Fn(Listener) -> Router;
 
@@ -26,6 +31,8 @@ pub struct Listener {
     pub(crate) services: Arc<Services>,
     /// The REST interface, not yet behind its token.
     pub(crate) interface: Router,
+    /// The same behind its token, as the listener serves it.
+    pub(crate) guarded: Router,
     pub(crate) scheme: &'static str,
     pub(crate) port: u16,
     pub(crate) stop: CancellationToken,
@@ -68,6 +75,15 @@ impl Listener {
         request.extensions_mut().insert(Role::Administrator);
         request.extensions_mut().insert(Click);
         match self.interface.clone().oneshot(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The answer to a path that nothing serves, for a router's fallback: the token is asked for, then there is no such
+    /// resource.
+    pub async fn unknown(&self, request: Request<Body>) -> Response {
+        match self.guarded.clone().oneshot(request).await {
             Ok(answer) => answer,
             Err(never) => match never {},
         }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::central::Resource;
 use crate::dps::https;
-use crate::extension::{Extend, Listener};
+use crate::extension::{self, Extend, Listener};
 use crate::http::{HEAD_WITHIN, MAX_HEAD};
 use crate::services::Services;
 
@@ -136,22 +136,29 @@ pub(crate) fn in_memory(services: Arc<Services>) -> Router {
         services,
         scheme: "http",
     };
-    router(rest, 80, &|_| Router::new(), &CancellationToken::new())
+    router(rest, 80, &extension::nothing, &CancellationToken::new())
 }
 
 /// The interface behind its token; and an extension and DPS, each of which checks its clients itself.
 fn router(rest: Rest, port: u16, extend: Extend<'_>, stop: &CancellationToken) -> Router {
     let interface = interface(rest.clone());
+    let guarded = interface
+        .clone()
+        .layer(from_fn_with_state(rest.clone(), middleware::token));
     let extension = extend(Listener {
         services: Arc::clone(&rest.services),
-        interface: interface.clone(),
+        interface,
+        guarded: guarded.clone(),
         scheme: rest.scheme,
         port,
         stop: stop.clone(),
     });
-    let guarded = interface.layer(from_fn_with_state(rest.clone(), middleware::token));
     let dps = https::router(Arc::clone(&rest.services));
-    let router = guarded.merge(extension).merge(other_services()).merge(dps);
+    let router = guarded
+        .reset_fallback()
+        .merge(extension)
+        .merge(other_services())
+        .merge(dps);
     let router = match rest.scheme {
         "http" => router.layer(from_fn_with_state(rest.clone(), middleware::host)),
         _ => router,

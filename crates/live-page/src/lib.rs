@@ -35,6 +35,12 @@ pub struct Fragment {
 }
 
 impl Fragment {
+    /// A part in its place.
+    #[must_use]
+    pub fn new(id: &'static str, content: Markup) -> Self {
+        Self { id, content }
+    }
+
     /// Distinguishes this content from another. What the browser has already is not put there again.
     #[must_use]
     pub fn digest(&self) -> String {

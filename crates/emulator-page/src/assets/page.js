@@ -27,4 +27,19 @@
       delete place.dataset.state;
     }
   });
+
+  // A button to copy is there for those who can use it.
+  document.documentElement.classList.add("scripted");
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-copy]");
+    const from = button && document.getElementById(button.dataset.copy);
+    if (!from) return;
+    try {
+      await navigator.clipboard.writeText(from.textContent);
+      button.textContent = "Copied";
+    } catch {
+      // Without the right to the clipboard, the text is at least marked.
+      getSelection().selectAllChildren(from);
+    }
+  });
 })();

@@ -6,8 +6,10 @@
 )]
 
 mod crash;
+mod groups;
 mod pressure;
 mod process;
 mod program;
 mod secrets;
 mod views;
+mod visitor;

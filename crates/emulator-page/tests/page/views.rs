@@ -1,9 +1,9 @@
 //! The page, as a browser and as an intruder ask for it. How it looks and moves is tried with a real
 //! browser, in the launcher's tests.
 
-use iot_emulator::{Config, Emulator, Event, Quota};
+use iot_emulator::{Config, Event, Quota};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use testing::device::{DPS_FILTER, Device, Hello, REGISTER};
@@ -11,81 +11,16 @@ use testing::emulator::{Place, config};
 use testing::party::Party;
 use testing::rest::{self, Rest, encode};
 
-/// A browser, as far as it matters here.
-struct Visitor {
-    client: reqwest::Client,
-    base: String,
-    cookie: Option<String>,
-}
+use crate::visitor::{Visitor, emulator};
 
-impl Visitor {
-    fn new(emulator: &Emulator) -> Self {
-        Self {
-            client: rest::client(emulator, None),
-            base: format!("http://{}", emulator.http()),
-            cookie: None,
-        }
-    }
-
-    /// One who has followed a fresh link.
-    async fn signed_in(emulator: &Emulator) -> Self {
-        let mut visitor = Self::new(emulator);
-        let link = emulator.sign_in_link().unwrap();
-        // What previews links asks with HEAD, which does not use one up.
-        let preview = visitor.client.head(&link).send().await.unwrap();
-        assert_eq!(
-            (preview.status().as_u16(), preview.headers().get("set-cookie")),
-            (200, None)
-        );
-        assert_eq!(visitor.follow(&link).await.status(), 200);
-        visitor
-    }
-
-    async fn follow(&mut self, link: &str) -> Response {
-        let answer = self.client.get(link).send().await.unwrap();
-        if let Some(cookie) = answer.headers().get("set-cookie") {
-            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
-            self.cookie = Some(pair.to_owned());
-        }
-        answer
-    }
-
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.client.request(method, format!("{}{path}", self.base));
-        match &self.cookie {
-            Some(cookie) => request.header("Cookie", cookie),
-            None => request,
-        }
-    }
-
-    async fn get(&self, path: &str) -> (StatusCode, String) {
-        let answer = self.request(Method::GET, path).send().await.unwrap();
-        (answer.status(), answer.text().await.unwrap())
-    }
-
-    /// Sends a form from `origin`, or without naming one.
-    async fn post(&self, path: &str, origin: Option<&str>, form: &str) -> (StatusCode, String) {
-        let mut request = self.request(Method::POST, path);
-        if let Some(origin) = origin {
-            request = request.header("Origin", origin);
-        }
-        let kind = "application/x-www-form-urlencoded";
-        let answer = request
-            .header("Content-Type", kind)
-            .body(form.to_owned())
-            .send()
-            .await
-            .unwrap();
-        (answer.status(), answer.text().await.unwrap())
-    }
-}
-
-/// An emulator with the page.
-async fn emulator() -> Emulator {
-    emulator_page::start(config()).await.unwrap()
-}
-
-const VIEWS: [&str; 10] = [
+const VIEWS: [&str; 17] = [
+    "/groups",
+    "/live/groups",
+    "/new/group",
+    "/groups/g",
+    "/live/groups/g",
+    "/groups/g/primary",
+    "/groups/g/secondary",
     "/faults",
     "/live/faults",
     "/",
@@ -117,6 +52,13 @@ async fn without_a_session_there_is_nothing_but_the_form() {
         "/faults/preset",
         "/faults/rules",
         "/faults/remove",
+        "/new/group",
+        "/groups/g/enabled",
+        "/groups/g/delete",
+        "/groups/g/primary",
+        "/groups/g/primary/code",
+        "/groups/g/secondary/verify",
+        "/groups/g/secondary/delete",
         "/sign-out",
     ] {
         assert_eq!(visitor.post(path, here, "enabled=false").await.0, 401, "{path}");

@@ -163,6 +163,15 @@ impl Browser {
     pub(crate) fn write(&self, selector: &str, text: &str) {
         let element = self.element(selector);
         self.ask(Method::POST, &format!("/element/{element}/clear"), Some(json!({})));
+        self.keys(&element, text);
+    }
+
+    /// Chooses a file in a field for one.
+    pub(crate) fn upload(&self, selector: &str, file: &Path) {
+        self.keys(&self.element(selector), file.to_str().unwrap());
+    }
+
+    fn keys(&self, element: &str, text: &str) {
         self.ask(
             Method::POST,
             &format!("/element/{element}/value"),

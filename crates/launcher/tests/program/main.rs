@@ -22,6 +22,7 @@ mod grafana;
 mod live_page;
 mod metrics;
 mod page;
+mod portal;
 mod reach;
 mod refusals;
 mod report_page;

@@ -1,0 +1,42 @@
+//! A certificate as a person reads it.
+
+use iot_emulator::view::{Application, Certificate};
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use crate::format;
+
+/// How far a chain is followed; no real one is longer.
+const LONGEST_CHAIN: usize = 8;
+
+/// What distinguishes it from others, and how long it is good.
+pub(crate) fn facts(certificate: Certificate<'_>, now: Timestamp) -> Markup {
+    html! {
+        dl.facts {
+            dt { "Subject" } dd { (certificate.subject()) }
+            dt { "Issuer" } dd { (certificate.issuer()) }
+            dt { "Thumbprint" } dd { code.thumbprint { (certificate.sha1_thumbprint()) } }
+            dt { "Valid from" } dd { @if let Some(begin) = certificate.not_before() { (format::date(begin)) } @else { "–" } }
+            dt { "Expires" } dd { @if let Some(end) = certificate.not_after() { (format::expiry(end, now)) } @else { "never" } }
+        }
+    }
+}
+
+/// The certificates above one, as far as they are enrolled here.
+pub(crate) fn chain(application: &Application<'_>, certificate: Certificate<'_>) -> Markup {
+    let mut links = vec![html! { (certificate.subject()) }];
+    let mut last = certificate;
+    while links.len() < LONGEST_CHAIN && !last.is_self_signed() {
+        let Some((group, signing)) = application.issuer_of(last) else {
+            break;
+        };
+        last = signing.certificate;
+        links
+            .push(html! { (last.subject()) " of " a href=(format::group_path(group.id())) { (group.display_name()) } });
+    }
+    html! {
+        @for link in &links { div { (link) } }
+        @if last.is_self_signed() { div.quiet { "a root: it has signed itself" } }
+        @else { div.quiet { "signed by " (last.issuer()) ", which is not enrolled and need not be" } }
+    }
+}

@@ -1,0 +1,139 @@
+//! Microsoft's how-to "Connect devices with X.509 certificates to your IoT Central application", done by hand on the
+//! emulator's page, with the files of `fleet cert` and a device of `fleet device-sim`.
+
+use testing::emulator::{Place, Ready};
+
+use crate::browser::Browser;
+use crate::support::{Fleet, Running};
+
+const EMULATOR: &[&str] = &[
+    "emulator",
+    "--state",
+    "emulator",
+    "--mqtt",
+    "127.0.0.1:0",
+    "--https",
+    "127.0.0.1:0",
+    "--http",
+    "127.0.0.1:0",
+];
+
+/// A person with a browser, a folder for certificates, and an emulator.
+struct Person {
+    browser: Browser,
+    fleet: Fleet,
+    ready: Ready,
+    base: String,
+    _emulator: Running,
+}
+
+impl Person {
+    /// One who has signed in; `None` without a browser.
+    fn sign_in() -> Option<Self> {
+        let browser = Browser::start()?;
+        browser.screen(1280, 860, "light");
+        let fleet = Fleet::new("");
+        let (emulator, ready) = fleet.start_emulator(EMULATOR);
+        let base = format!("http://{}", ready.http());
+        browser.go(&base);
+        browser.write("#token", ready.token().trim());
+        browser.click("button[type=submit]");
+        browser.wait_for("/^(Signed in|Overview)/.test(document.title)");
+        Some(Self {
+            browser,
+            fleet,
+            ready,
+            base,
+            _emulator: emulator,
+        })
+    }
+
+    fn cert(&self, arguments: &[&str]) {
+        let done = self.fleet.fleet(&[&["cert"], arguments].concat());
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+    }
+
+    fn go(&self, path: &str) {
+        self.browser.go(&format!("{}{path}", self.base));
+    }
+
+    /// Clicks on what leads to another view, and waits for words of it.
+    fn click(&self, selector: &str, words: &str) {
+        self.browser.click(selector);
+        self.sees(words);
+    }
+
+    fn sees(&self, words: &str) {
+        self.browser
+            .wait_for(&format!("document.body.innerText.includes({words:?})"));
+    }
+
+    fn upload(&self, field: &str, file: &str) {
+        self.browser.upload(field, &self.fleet.path(file));
+    }
+
+    /// The how-to's device code: it registers with a certificate and sends telemetry.
+    fn device(&self, certificate: &str, key: &str) -> Running {
+        let port = self.ready.mqtt().port().to_string();
+        self.fleet.start(&[
+            "device-sim",
+            "--id-scope",
+            self.ready.0["id_scope"].as_str().unwrap(),
+            "--dps-endpoint",
+            "localhost",
+            "--port",
+            &port,
+            "--ca",
+            "emulator/ca_cert.pem",
+            "--cert",
+            certificate,
+            "--key",
+            key,
+        ])
+    }
+
+    /// Proves on the page that a certificate is its owner's, as for *Manage primary*.
+    fn prove(&self, root: &str) {
+        self.click("#generate-code", "Verification code");
+        let code = self.browser.value("document.getElementById('code').textContent");
+        let (certificate, key) = (format!("{root}_cert.pem"), format!("{root}_key.pem"));
+        self.cert(&[
+            "verification",
+            "--ca",
+            &certificate,
+            "--key",
+            &key,
+            "--nonce",
+            code.as_str().unwrap(),
+        ]);
+        self.upload("#proof", "verification_cert.pem");
+        self.click("#verify", "it admits devices");
+    }
+}
+
+#[test]
+fn the_how_to_can_be_walked_by_hand_on_the_page() {
+    let Some(person) = Person::sign_in() else { return };
+    person.cert(&["root", "mytestrootcert"]);
+    person.cert(&["device", "sample-device-01", "mytestrootcert"]);
+
+    // A group enrollment.
+    person.click("nav a[href='/groups']", "There is no group yet");
+    person.click("#new", "Group type");
+    person.browser.write("#name", "MyX509Group");
+    person.click("#make", "The group is made");
+    person.click("#manage-primary", "Add a certificate");
+    person.upload("#certificate", "mytestrootcert_cert.pem");
+    person.click("#upload", "It is not verified yet");
+    person.prove("mytestrootcert");
+
+    // The device code.
+    let _device = person.device("sampleDevice01_fullchain.pem", "sampleDevice01_key.pem");
+    person.go("/groups/MyX509Group");
+    person.sees("1 came through it, 1 of them online.");
+    person.go("/devices/sample-device-01");
+    person
+        .browser
+        .wait_for("document.getElementById('standing').textContent.startsWith('online')");
+    assert_eq!(person.browser.complaints(), [""; 0]);
+}
