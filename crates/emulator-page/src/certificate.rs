@@ -40,3 +40,13 @@ pub(crate) fn chain(application: &Application<'_>, certificate: Certificate<'_>)
         @else { div.quiet { "signed by " (last.issuer()) ", which is not enrolled and need not be" } }
     }
 }
+
+/// What is said of a certificate that is not the device's by its name.
+pub(crate) fn misnamed(slot: &str, certificate: Certificate<'_>) -> Markup {
+    html! {
+        div.notice { p {
+            "The " (slot) " certificate is for " (certificate.subject())
+            ", and its common name is not the device id: DPS refuses a device that shows it."
+        } }
+    }
+}

@@ -1,38 +1,78 @@
 //! One device: its temperature as it comes, its properties, what can be asked of it, and what happened to it.
 
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
 use iot_emulator::view::{self, Command, Device};
 use maud::{Markup, html};
 
-use crate::device_view::{DeviceView, Status, connection};
-use crate::layout::{self, Fragment};
-use crate::{Page, chart, commands, format, groups, journal, live, missing, properties, telemetry};
+mod connect;
+mod frame;
+
+use connect::Removal;
+use frame::Tab;
+
+use crate::device_view::DeviceView;
+use crate::forms::{self, Done, Problem};
+use crate::layout::Fragment;
+use crate::{Page, certificate, chart, commands, format, groups, journal, live, properties, telemetry};
 
 const EVENTS: usize = 12;
 pub(crate) const TARGET: &str = "targetTemperature";
 pub(crate) const REPORT: &str = "getMaxMinReport";
 
-pub(crate) async fn show(State(page): State<Page>, Path(id): Path<String>) -> Response {
-    view(&page, &id, StatusCode::OK, None)
+/// The views of one device, and what is changed of it. What is asked of it is in `actions`.
+pub(crate) fn router() -> Router<Page> {
+    let remove = |removal| post(connect::remove).layer(Extension(removal));
+    Router::new()
+        .route("/devices/{id}", get(show))
+        .route("/live/devices/{id}", get(live))
+        .route("/devices/{id}/delete", post(delete))
+        .route("/devices/{id}/connect", get(connect::show).post(connect::save))
+        .route("/live/devices/{id}/connect", get(connect::live))
+        .route("/devices/{id}/connect/delete", remove(Removal::All))
+        .route("/devices/{id}/connect/delete-secondary", remove(Removal::Secondary))
 }
 
-pub(crate) async fn live(State(page): State<Page>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+async fn show(State(page): State<Page>, Path(id): Path<String>, done: Result<Query<Done>, QueryRejection>) -> Response {
+    shown(&page, &id, StatusCode::OK, &Done::of(done).notice(), None)
+}
+
+async fn live(State(page): State<Page>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     live::stream(page, &headers, move |page| {
         fragments(page, &id).map(Vec::from).unwrap_or_default()
     })
 }
 
+async fn delete(State(page): State<Page>, Path(id): Path<String>) -> Response {
+    let path = format!("/api/devices/{}", format::encoded(&id));
+    let answer = page.call(Method::DELETE, &path, String::new()).await;
+    match Problem::of("", &answer) {
+        Ok(()) => forms::done("/devices", "device-deleted"),
+        Err(problem) => {
+            let notice = html! { p.notice role="alert" { (problem.text) } };
+            shown(&page, &id, problem.status, &notice, None)
+        }
+    }
+}
+
 /// The view, with the result of the last action.
 pub(crate) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Markup>) -> Response {
-    let path = format::device_path(id);
+    shown(page, id, status, &html! {}, answer)
+}
+
+fn shown(page: &Page, id: &str, status: StatusCode, notice: &Markup, answer: Option<Markup>) -> Response {
     let Some([standing, chart, telemetry, properties, controls, facts, events]) = fragments(page, id) else {
-        return missing::thing(page, "device", id, "/devices", "All devices");
+        return frame::unknown(page, id);
     };
+    let delete = format!("{}/delete", format::device_path(id));
+    let words =
+        html! { "Its twin, its messages and its individual enrollment go with it. A group may let it in again." };
     let content = html! {
-        p.trail { a href="/devices" { "Devices" } " /" }
-        div.title { h1 { (id) } (standing) }
+        (notice)
         div.columns {
             div {
                 section.first { h2 { "Temperature" } (chart) }
@@ -47,11 +87,11 @@ pub(crate) fn view(page: &Page, id: &str, status: StatusCode, answer: Option<Mar
                     div #answer role="status" { @if let Some(answer) = answer { (answer) } }
                 }
                 section { h2 { "About it" } (facts) }
+                section { (forms::ask("delete", "Delete the device", &delete, &words)) }
             }
         }
     };
-    let content = layout::inside(page, id, "/devices", Some(&format!("/live{path}")), content);
-    (status, content).into_response()
+    (status, frame::around(page, id, Tab::Overview, &standing, &content)).into_response()
 }
 
 fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
@@ -91,9 +131,9 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
             .as_deref()
             .is_some_and(|device| device.eq_ignore_ascii_case(id))
     });
-    let part = |id, content| Fragment { id, content };
+    let part = Fragment::new;
     Some([
-        part("standing", standing(&view)),
+        frame::standing(&view),
         part("chart", chart),
         part("telemetry", telemetry::table(&values, view::now())),
         part("properties", properties::table(&known)),
@@ -101,22 +141,6 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
         part("facts", facts(&view, &device)),
         part("events", journal::list(&events, false)),
     ])
-}
-
-fn standing(view: &DeviceView) -> Markup {
-    let (button, enabled) = match view.status {
-        Status::Waiting => ("Approve", true),
-        Status::Blocked => ("Unblock", true),
-        Status::Registered | Status::Provisioned => ("Block", false),
-    };
-    html! {
-        div.standing {
-            (connection(view.online)) (view.status.badge())
-            form method="post" action={ (format::device_path(&view.id)) "/enabled" } data-answer="answer" {
-                button #enabled.plain name="enabled" value=(enabled) { (button) }
-            }
-        }
-    }
 }
 
 fn controls(id: &str, thermostats: &[Option<String>], commands: &[Command]) -> Markup {
@@ -170,22 +194,19 @@ fn facts(view: &DeviceView, device: &Device<'_>) -> Markup {
     let now = view::now();
     html! {
         dl.facts {
+            @if view.name != view.id { dt { "Name" } dd { (view.name) } }
             dt { "Model" } dd { (view.model.as_deref().unwrap_or("not announced")) }
             dt { "Hub" } dd { (view.hub.as_deref().unwrap_or("not assigned")) }
             dt { "Telemetry" } dd { (format::count(view.received)) " messages" }
             dt { "Last telemetry" } dd { @match view.last { Some(at) => (format::moment(at, now)), None => "none" } }
-            dt { "Enrollment" } dd { (if device.is_individual() { "individual" } else { "by group" }) }
+            dt { "Enrollment" } dd { (view.enrollment()) }
         }
         @if device.is_individual() {
             table.facts-certificates { tbody {
                 @for certificate in device.certificates() { tr { (groups::certificate(certificate, now)) } }
             } }
-            @for (place, certificate) in ["primary", "secondary"].into_iter().zip(device.certificates()) {
-                @if !certificate.is_named(&view.id) {
-                    div.notice { p {
-                        "The " (place) " certificate is for " (certificate.subject()) ", and its common name is not the device id: DPS refuses a device that shows it."
-                    } }
-                }
+            @for (place, shown) in ["primary", "secondary"].into_iter().zip(device.certificates()) {
+                @if !shown.is_named(&view.id) { (certificate::misnamed(place, shown)) }
             }
         }
     }

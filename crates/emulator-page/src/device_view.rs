@@ -4,6 +4,8 @@ use iot_emulator::view::Device;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use crate::format;
+
 /// How a device stands with the application, as IoT Central calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -66,6 +68,11 @@ impl Status {
 #[derive(Debug)]
 pub(crate) struct DeviceView {
     pub(crate) id: String,
+    /// What people call it.
+    pub(crate) name: String,
+    /// The group through which it registered last.
+    pub(crate) group: Option<String>,
+    pub(crate) individual: bool,
     pub(crate) status: Status,
     pub(crate) online: bool,
     /// The name of its template, or else the model that it announced.
@@ -81,6 +88,9 @@ impl DeviceView {
     pub(crate) fn at(device: &Device<'_>) -> Self {
         let mut view = Self {
             id: device.id().to_string(),
+            name: device.display_name().to_owned(),
+            group: device.group().map(Into::into),
+            individual: device.is_individual(),
             status: Status::of(device),
             online: false,
             model: device.template_name().map(Into::into),
@@ -99,6 +109,15 @@ impl DeviceView {
             view.temperature = state.numbers("temperature").next().map(|(.., degrees)| degrees);
         }
         view
+    }
+
+    /// The enrollment that it has, or through which it came.
+    pub(crate) fn enrollment(&self) -> Markup {
+        html! {
+            @if self.individual { "individual" }
+            @else if let Some(group) = &self.group { a href=(format::group_path(group)) { (group) } }
+            @else { "–" }
+        }
     }
 }
 

@@ -1,157 +1,100 @@
 //! The list of devices, a page at a time.
 
+use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use iot_emulator::view::{self, Device};
+use axum::routing::get;
+use iot_emulator::view;
+use jiff::Timestamp;
 use maud::{Markup, html};
-use serde::Deserialize;
 
-use crate::device_view::{DeviceView, Status, connection};
+mod filter;
+mod new;
+mod sort;
+
+use filter::Wish;
+
+use crate::device_view::{DeviceView, connection};
+use crate::forms::Done;
 use crate::layout::{self, Fragment};
+use crate::refusals::Refusal;
 use crate::{Page, format, live};
 
 const PAGE: usize = 25;
-const LONGEST_FILTER: usize = 128;
 
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Wish {
-    /// A part of the id.
-    #[serde(default)]
-    id: String,
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    page: usize,
+/// A row: a device, or a client that called itself so and is not known.
+enum Row {
+    Known(Box<DeviceView>, Option<Refusal>),
+    Stranger(Refusal),
 }
 
-/// What is chosen by one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
-    All,
-    Online,
-    Offline,
-    Individual,
-    Of(Status),
+pub(crate) fn router() -> Router<Page> {
+    Router::new()
+        .route("/devices", get(show))
+        .route("/live/devices", get(live))
+        .route("/new/device", get(new::show).post(new::make))
 }
 
-impl Choice {
-    fn all() -> impl Iterator<Item = Self> {
-        let first = [Self::All, Self::Online, Self::Offline];
-        first
-            .into_iter()
-            .chain(Status::ALL.map(Self::Of))
-            .chain([Self::Individual])
-    }
-
-    fn key(self) -> &'static str {
-        match self {
-            Self::All => "",
-            Self::Online => "online",
-            Self::Offline => "offline",
-            Self::Individual => "individual",
-            Self::Of(status) => status.key(),
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::All => "Any",
-            Self::Online => "Online",
-            Self::Offline => "Offline",
-            Self::Individual => "Enrolled individually",
-            Self::Of(status) => status.word(),
-        }
-    }
-
-    fn fits(self, device: &Device<'_>) -> bool {
-        match self {
-            Self::All => true,
-            Self::Online => device.is_online(),
-            Self::Offline => !device.is_online(),
-            Self::Individual => device.is_individual(),
-            Self::Of(status) => Status::of(device) == status,
-        }
-    }
-}
-
-impl Wish {
-    fn choice(&self) -> Choice {
-        Choice::all()
-            .find(|choice| choice.key() == self.state)
-            .unwrap_or(Choice::All)
-    }
-
-    /// This list, at another page, as an address.
-    fn query(&self, page: usize) -> String {
-        format!(
-            "?id={}&state={}&page={page}",
-            format::encoded(&self.id),
-            format::encoded(&self.state)
-        )
-    }
-}
-
-pub(crate) async fn show(State(page): State<Page>, wish: Result<Query<Wish>, QueryRejection>) -> Markup {
+async fn show(
+    State(page): State<Page>,
+    wish: Result<Query<Wish>, QueryRejection>,
+    done: Result<Query<Done>, QueryRejection>,
+) -> Markup {
     let wish = wish.map(|Query(wish)| wish).unwrap_or_default();
     let [list] = fragments(&page, &wish);
     let content = html! {
-        h1 { "Devices" }
-        form.filter method="get" action="/devices" role="search" {
-            label for="id" { "Id" }
-            input #id name="id" type="search" value=(wish.id) maxlength=(LONGEST_FILTER) placeholder="part of an id";
-            label for="state" { "State" }
-            select #state name="state" {
-                @for choice in Choice::all() {
-                    option value=(choice.key()) selected[choice == wish.choice()] { (choice.word()) }
-                }
-            }
-            button type="submit" { "Filter" }
+        div.title {
+            h1 { "Devices" }
+            a.button #new href="/new/device" { "New device" }
         }
+        (Done::of(done).notice())
+        (wish.form(&page.view.application()))
         (list)
     };
     let live = format!("/live/devices{}", wish.query(wish.page));
     layout::inside(&page, "Devices", "/devices", Some(&live), content)
 }
 
-pub(crate) async fn live(
-    State(page): State<Page>,
-    headers: HeaderMap,
-    wish: Result<Query<Wish>, QueryRejection>,
-) -> Response {
+async fn live(State(page): State<Page>, headers: HeaderMap, wish: Result<Query<Wish>, QueryRejection>) -> Response {
     let wish = wish.map(|Query(wish)| wish).unwrap_or_default();
     live::stream(page, &headers, move |page| fragments(page, &wish).into())
 }
 
 fn fragments(page: &Page, wish: &Wish) -> [Fragment; 1] {
-    let (first, total, views) = find(page, wish);
+    let (first, total, rows) = find(page, wish);
     let content = html! {
         p.quiet {
             @if total == 0 { "No device fits." }
-            @else { (format::count(first + 1)) "–" (format::count(first + views.len())) " of " (format::count(total)) }
+            @else { (format::count(first + 1)) "–" (format::count(first + rows.len())) " of " (format::count(total)) }
         }
-        @if total > 0 { (table(&views)) }
+        @if total > 0 { (table(&rows, page.view.hubs().nth(1).is_some())) }
         (pager(wish, first / PAGE, total))
     };
-    [Fragment { id: "list", content }]
+    [Fragment::new("list", content)]
 }
 
-/// The number of the first device shown, how many there are, and the ones to show.
-fn find(page: &Page, wish: &Wish) -> (usize, usize, Vec<DeviceView>) {
+/// The number of the first row shown, how many there are, and the ones to show.
+fn find(page: &Page, wish: &Wish) -> (usize, usize, Vec<Row>) {
+    let refusals = page.refusals();
     let application = page.view.application();
-    let (part, choice) = (wish.id.trim().to_ascii_lowercase(), wish.choice());
-    let fitting = || {
-        let named = application.devices().filter(|(id, _)| id.contains(&part));
-        named.filter(|(_, device)| choice.fits(device))
-    };
-    let total = fitting().count();
+    let fits = wish.filter(&refusals);
+    let fitting = application.devices().filter(|(id, device)| fits(id, device));
+    let mut devices: Vec<_> = fitting.map(|(_, device)| device).collect();
+    wish.sort().apply(&mut devices);
+    let strangers = wish.strangers(&refusals).filter(|id| application.device(id).is_none());
+    let strangers: Vec<_> = strangers.filter_map(|id| refusals.by_id(id)).collect();
+    let total = devices.len() + strangers.len();
     let first = wish.page.min(total.saturating_sub(1) / PAGE) * PAGE;
-    let shown = fitting().skip(first).take(PAGE);
-    (first, total, shown.map(|(_, device)| DeviceView::at(&device)).collect())
+    let known = devices
+        .iter()
+        .map(|device| Row::Known(Box::new(DeviceView::at(device)), refusals.of(device).cloned()));
+    let all = known.chain(strangers.into_iter().cloned().map(Row::Stranger));
+    (first, total, all.skip(first).take(PAGE).collect())
 }
 
-fn table(views: &[DeviceView]) -> Markup {
+fn table(rows: &[Row], with_hub: bool) -> Markup {
     let now = view::now();
     html! {
         table.devices {
@@ -159,26 +102,55 @@ fn table(views: &[DeviceView]) -> Markup {
                 th scope="col" { "Device" }
                 th scope="col" { "Connection" }
                 th scope="col" { "Status" }
+                th scope="col" { "Group" }
                 th scope="col" { "Model" }
-                th scope="col" { "Hub" }
+                @if with_hub { th scope="col" { "Hub" } }
                 th.number scope="col" { "Temperature" }
                 th scope="col" { "Last telemetry" }
             } }
             tbody {
-                @for view in views {
-                    tr {
-                        th scope="row" { a href=(format::device_path(&view.id)) { (view.id) } }
-                        td data-label="Connection" { (connection(view.online)) }
-                        td data-label="Status" { (view.status.badge()) }
-                        td data-label="Model" { (view.model.as_deref().unwrap_or("–")) }
-                        td data-label="Hub" { (view.hub.as_deref().unwrap_or("–")) }
-                        td.number data-label="Temperature" { @match view.temperature { Some(degrees) => (format::celsius(degrees)), None => "–" } }
-                        td data-label="Last telemetry" { @match view.last { Some(at) => (format::moment(at, now)), None => "–" } }
+                @for row in rows {
+                    @match row {
+                        Row::Known(view, refusal) => (known(view, refusal.as_ref(), with_hub, now)),
+                        Row::Stranger(refusal) => (stranger(refusal, now)),
                     }
                 }
             }
         }
     }
+}
+
+fn known(view: &DeviceView, refusal: Option<&Refusal>, with_hub: bool, now: Timestamp) -> Markup {
+    html! {
+        tr {
+            th scope="row" {
+                a href=(format::device_path(&view.id)) { (view.id) }
+                @if view.name != view.id { div.quiet { (view.name) } }
+            }
+            td data-label="Connection" { div { (connection(view.online)) @if let Some(refusal) = refusal { (reason(refusal, now)) } } }
+            td data-label="Status" { (view.status.badge()) }
+            td data-label="Group" { (view.enrollment()) }
+            td data-label="Model" { (view.model.as_deref().unwrap_or("–")) }
+            @if with_hub { td data-label="Hub" { (view.hub.as_deref().unwrap_or("–")) } }
+            td.number data-label="Temperature" { @match view.temperature { Some(degrees) => (format::celsius(degrees)), None => "–" } }
+            td data-label="Last telemetry" { @match view.last { Some(at) => (format::moment(at, now)), None => "–" } }
+        }
+    }
+}
+
+fn stranger(refusal: &Refusal, now: Timestamp) -> Markup {
+    html! {
+        tr {
+            th scope="row" { a href=(format::device_path(&refusal.id)) { (refusal.id) } }
+            td data-label="Connection" { div { (connection(false)) (reason(refusal, now)) } }
+            td data-label="Status" { span.badge { "Unknown" } }
+        }
+    }
+}
+
+/// Why a device was refused, and when.
+pub(crate) fn reason(refusal: &Refusal, now: Timestamp) -> Markup {
+    html! { div.refusal { span.badge.bad { "refused" } " " (refusal.reason) ", " (format::moment(refusal.at, now)) } }
 }
 
 fn pager(wish: &Wish, page: usize, total: usize) -> Markup {

@@ -192,7 +192,7 @@ fn fragments(page: &Page) -> [Fragment; 1] {
             }
         }
     };
-    [Fragment { id: "rules", content }]
+    [Fragment::new("rules", content)]
 }
 
 fn row(rule: &Rule, hits: u64) -> Markup {

@@ -137,6 +137,12 @@ impl Problem {
         Err(Self::new(*status, field, format!("That was refused: {message}.")))
     }
 
+    /// The same after something that went well.
+    pub(crate) fn after(self, done: &str) -> Self {
+        let text = format!("{done} {}", self.text);
+        Self { text, ..self }
+    }
+
     fn unreadable() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "", "The form can’t be read.")
     }

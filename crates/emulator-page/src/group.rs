@@ -5,10 +5,10 @@ use axum::{Extension, Router};
 
 use crate::{Page, format};
 
-pub(crate) mod list;
-pub(crate) mod manage;
-pub(crate) mod new;
-pub(crate) mod one;
+mod list;
+mod manage;
+mod new;
+mod one;
 
 pub(crate) fn router() -> Router<Page> {
     let router = Router::new()

@@ -30,8 +30,10 @@ pub(crate) async fn show(State(page): State<Page>, filter: Result<Query<Filter>,
     let content = html! {
         h1 { "Journal" }
         form.filter method="get" action="/journal" role="search" {
-            label for="device" { "Device" }
-            input #device name="device" type="search" value=(filter.device) maxlength=(LONGEST_FILTER) placeholder="part of an id";
+            div {
+                label for="device" { "Device" }
+                input #device name="device" type="search" value=(filter.device) maxlength=(LONGEST_FILTER) placeholder="part of an id";
+            }
             button type="submit" { "Filter" }
         }
         (tail)
@@ -58,7 +60,7 @@ fn fragments(page: &Page, filter: &Filter) -> [Fragment; 1] {
         p.quiet { "The last " (SHOWN) " events at most, newest first, of " (format::count(page.view.journal().last())) " since the start." }
         (list(&page.view.journal().tail(SHOWN, fits), true))
     };
-    [Fragment { id: "journal", content }]
+    [Fragment::new("journal", content)]
 }
 
 pub(crate) fn list(entries: &[Entry], with_device: bool) -> Markup {

@@ -17,7 +17,7 @@
 //! | `missing` | what is not there |
 //! | `actions`, `api_client` | what a person asks of a device, and how it reaches the REST interface |
 //! | `live` | the stream of what has changed |
-//! | `device_view`, `counts`, `history` | what is read of a device, of all devices, and kept of the few that are looked at |
+//! | `device_view`, `counts`, `refusals`, `history` | what is read of a device, of all devices, and kept of the few that are looked at |
 //! | `layout`, `assets` | what is around every view |
 //! | `groups`, `certificate`, `properties`, `telemetry`, `chart`, `commands` | parts of views |
 //! | `format`, `rule_text` | values and rules as people read them |
@@ -77,6 +77,7 @@ mod live;
 mod missing;
 mod overview;
 mod properties;
+mod refusals;
 mod rule_text;
 mod telemetry;
 
@@ -105,6 +106,7 @@ pub async fn start(config: Config) -> Result<Emulator, StartError> {
 struct Shared {
     histories: history::Histories,
     counts: counts::Latest,
+    refusals: refusals::Latest,
     watchers: Places,
 }
 
@@ -121,10 +123,6 @@ fn router(page: Page) -> Router {
     let inside = Router::new()
         .route("/", get(overview::show))
         .route("/live", get(overview::live))
-        .route("/devices", get(devices::show))
-        .route("/live/devices", get(devices::live))
-        .route("/devices/{id}", get(device::show))
-        .route("/live/devices/{id}", get(device::live))
         .route("/devices/{id}/target", post(actions::set_target))
         .route("/devices/{id}/report", post(actions::run_report))
         .route("/devices/{id}/command", post(actions::run_command))
@@ -138,6 +136,8 @@ fn router(page: Page) -> Router {
         .route("/faults/remove", post(faults::remove))
         .route("/sign-out", post(auth::sign_out))
         .merge(group::router())
+        .merge(devices::router())
+        .merge(device::router())
         .layer(middleware::from_fn_with_state(page.clone(), auth::signed_in));
     Router::new()
         .route("/sign-in", get(auth::ask).post(auth::sign_in))

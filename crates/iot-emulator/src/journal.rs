@@ -305,6 +305,11 @@ impl Journal {
         newest
     }
 
+    /// Shows all events that are kept, those of one kind after those of another, each kind oldest first.
+    pub fn visit(&self, mut see: impl FnMut(&Entry)) {
+        self.kinds().iter().flat_map(|kind| &kind.entries).for_each(&mut see);
+    }
+
     fn kinds(&self) -> MutexGuard<'_, Vec<Kind>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }

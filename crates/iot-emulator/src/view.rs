@@ -15,6 +15,7 @@ use crate::{central, hub};
 
 mod device;
 mod enrollment;
+mod template;
 
 pub use crate::central::{Command, Request};
 pub use crate::clock::{millis, now};
@@ -22,6 +23,7 @@ pub use crate::faults::{Rule, Span, Verdict, written};
 pub use crate::hub::is_component;
 pub use device::{Device, HubState, InHub};
 pub use enrollment::{Certificate, Group, GroupCertificate};
+pub use template::Template;
 
 /// A running emulator, to be read.
 #[derive(Debug, Clone)]
@@ -116,6 +118,17 @@ impl Application<'_> {
             .groups()
             .flat_map(|group| group.certificates().map(move |signing| (group, signing)));
         all.find(|(_, signing)| certificate.is_signed_by(signing.certificate))
+    }
+
+    /// The device templates in the order of their ids.
+    pub fn templates(&self) -> impl Iterator<Item = Template<'_>> {
+        self.content.templates.values().map(Template::new)
+    }
+
+    /// The device template with this id.
+    #[must_use]
+    pub fn template(&self, id: &str) -> Option<Template<'_>> {
+        self.content.templates.get(id).map(Template::new)
     }
 
     fn view<'a>(&'a self, record: &'a central::Device) -> Device<'a> {

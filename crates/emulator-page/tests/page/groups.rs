@@ -7,25 +7,7 @@ use testing::device::{Device, Hello};
 use testing::party::Party;
 use testing::rest::Rest;
 
-use crate::visitor::{Visitor, emulator};
-
-/// The words of what is shown: no tags, and blanks where there were some.
-fn words(text: &str) -> String {
-    let mut words = String::new();
-    let mut is_tag = false;
-    for c in text.chars() {
-        match c {
-            '<' => is_tag = true,
-            '>' => {
-                is_tag = false;
-                words.push(' ');
-            }
-            _ if !is_tag => words.push(c),
-            _ => {}
-        }
-    }
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
-}
+use crate::visitor::{Visitor, emulator, words};
 
 fn code(text: &str) -> String {
     let (_, rest) = text.split_once(r#"<code id="code">"#).unwrap();

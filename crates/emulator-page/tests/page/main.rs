@@ -6,6 +6,7 @@
 )]
 
 mod crash;
+mod devices;
 mod groups;
 mod pressure;
 mod process;

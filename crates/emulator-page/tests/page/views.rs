@@ -13,7 +13,10 @@ use testing::rest::{self, Rest, encode};
 
 use crate::visitor::{Visitor, emulator};
 
-const VIEWS: [&str; 17] = [
+const VIEWS: [&str; 20] = [
+    "/new/device",
+    "/devices/t-1/connect",
+    "/live/devices/t-1/connect",
     "/groups",
     "/live/groups",
     "/new/group",
@@ -52,6 +55,11 @@ async fn without_a_session_there_is_nothing_but_the_form() {
         "/faults/preset",
         "/faults/rules",
         "/faults/remove",
+        "/new/device",
+        "/devices/t-1/delete",
+        "/devices/t-1/connect",
+        "/devices/t-1/connect/delete",
+        "/devices/t-1/connect/delete-secondary",
         "/new/group",
         "/groups/g/enabled",
         "/groups/g/delete",

@@ -103,3 +103,21 @@ impl Visitor {
 pub(crate) async fn emulator() -> Emulator {
     emulator_page::start(config()).await.unwrap()
 }
+
+/// The words of what is shown: no tags, and blanks where there were some.
+pub(crate) fn words(text: &str) -> String {
+    let mut words = String::new();
+    let mut is_tag = false;
+    for c in text.chars() {
+        match c {
+            '<' => is_tag = true,
+            '>' => {
+                is_tag = false;
+                words.push(' ');
+            }
+            _ if !is_tag => words.push(c),
+            _ => {}
+        }
+    }
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}

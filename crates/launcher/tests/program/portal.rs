@@ -68,6 +68,11 @@ impl Person {
             .wait_for(&format!("document.body.innerText.includes({words:?})"));
     }
 
+    fn is_online(&self) {
+        let standing = "document.getElementById('standing').textContent";
+        self.browser.wait_for(&format!("{standing}.startsWith('online')"));
+    }
+
     fn upload(&self, field: &str, file: &str) {
         self.browser.upload(field, &self.fleet.path(file));
     }
@@ -132,8 +137,25 @@ fn the_how_to_can_be_walked_by_hand_on_the_page() {
     person.go("/groups/MyX509Group");
     person.sees("1 came through it, 1 of them online.");
     person.go("/devices/sample-device-01");
-    person
-        .browser
-        .wait_for("document.getElementById('standing').textContent.startsWith('online')");
+    person.is_online();
+
+    // An individual enrollment, with two certificates for the one device.
+    person.cert(&["device", "mytestselfcertprimary"]);
+    person.cert(&["device", "mytestselfcertprimary", "--out", "second"]);
+    person.click("nav a[href='/devices']", "1–1 of 1");
+    person.click("#new", "Simulate this device?");
+    person.browser.write("#id", "mytestselfcertprimary");
+    person.click("#make", "The device is made");
+    person.click("a[href$='/connect']", "Individual enrollment");
+    person.upload("#primary", "mytestselfcertprimary_cert.pem");
+    person.upload("#secondary", "second/mytestselfcertprimary_cert.pem");
+    person.click("#save", "The individual enrollment is saved");
+    let _individual = person.device(
+        "second/mytestselfcertprimary_cert.pem",
+        "second/mytestselfcertprimary_key.pem",
+    );
+    person.is_online();
+    person.go("/devices");
+    person.sees("1–2 of 2");
     assert_eq!(person.browser.complaints(), [""; 0]);
 }
