@@ -155,6 +155,7 @@ impl Emulator {
             store,
             counters: Counters::default(),
             runs: Runs::default(),
+            room: Arc::default(),
             journal: Journal::new(),
             sign_in: SignIn::default(),
             gate: Gate::new(config.quota, config.faults, config.seed, stop.clone()),

@@ -143,6 +143,7 @@ impl Tenant {
             store: Store::memory(),
             counters: Counters::default(),
             runs: Runs::default(),
+            room: Arc::default(),
             journal: Journal::new(),
             sign_in: crate::sign_in::SignIn::default(),
             gate: Gate::new(None, FaultRules::default(), 0, CancellationToken::new()),

@@ -1,5 +1,6 @@
 //! What all connections share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use iot_protocol::id::{DeviceId, HubHost, IdScope};
@@ -7,7 +8,7 @@ use iot_protocol::id::{DeviceId, HubHost, IdScope};
 use crate::central::{Approval, Central};
 use crate::gate::Gate;
 use crate::hub::Reprovision;
-use crate::hub::{CantMove, Registry, Target};
+use crate::hub::{CantMove, Registry, Room, Target};
 use crate::journal::{Event, Journal};
 use crate::registrations::Registrations;
 use crate::runs::Runs;
@@ -35,6 +36,8 @@ pub(crate) struct Services {
     pub(crate) store: Store,
     pub(crate) counters: Counters,
     pub(crate) runs: Runs,
+    /// What the last messages of all devices take.
+    pub(crate) room: Arc<Room>,
     pub(crate) journal: Journal,
     /// Who may look at the page.
     pub(crate) sign_in: SignIn,

@@ -15,15 +15,19 @@ use crate::{central, hub};
 
 mod device;
 mod enrollment;
+mod message;
 mod template;
+mod token;
 
 pub use crate::central::{Command, Request};
 pub use crate::clock::{millis, now};
 pub use crate::faults::{Rule, Span, Verdict, written};
 pub use crate::hub::is_component;
-pub use device::{Device, HubState, InHub};
+pub use device::{Answered, Device, HubState, InHub};
 pub use enrollment::{Certificate, Group, GroupCertificate};
+pub use message::Message;
 pub use template::Template;
+pub use token::Token;
 
 /// A running emulator, to be read.
 #[derive(Debug, Clone)]
@@ -129,6 +133,11 @@ impl Application<'_> {
     #[must_use]
     pub fn template(&self, id: &str) -> Option<Template<'_>> {
         self.content.templates.get(id).map(Template::new)
+    }
+
+    /// The API tokens in the order of their ids; the emulator's own is none of them.
+    pub fn tokens(&self) -> impl Iterator<Item = Token<'_>> {
+        self.content.tokens.values().map(Token::new)
     }
 
     fn view<'a>(&'a self, record: &'a central::Device) -> Device<'a> {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use iot_protocol::id::DeviceId;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -67,6 +68,9 @@ pub(crate) struct CommandRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) response: Option<Value>,
     pub(crate) response_code: u16,
+    /// When the answer came.
+    #[serde(skip)]
+    pub(crate) at: Timestamp,
 }
 
 impl Record for Device {
@@ -99,6 +103,11 @@ impl Device {
         }
         self.commanded += 1;
         self.commands.push_front((self.commanded, command));
+    }
+
+    /// All commands that are remembered, newest first.
+    pub(crate) fn answered(&self) -> impl Iterator<Item = &CommandRecord> {
+        self.commands.iter().map(|(_, command)| command)
     }
 
     /// The commands of one method with their numbers, newest first.

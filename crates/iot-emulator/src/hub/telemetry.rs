@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use iot_protocol::properties::{COMPONENT, MESSAGE_ID, PropertyBag, WrittenProperties};
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::dedup::Seen;
+use super::recent::{Message, Recent, Room};
 use crate::runs::Runs;
 
 /// Names that are remembered of one device; more than a model would have.
@@ -31,6 +33,8 @@ pub(crate) struct Inbox {
     /// The properties of the last message as they were written: they are looked at seldom, and a bag of a handful is
     /// half a kilobyte when it is taken apart.
     properties: String,
+    /// The last messages themselves, once one has come.
+    recent: Option<Box<Recent>>,
 }
 
 /// The last value of a name, as text: it is looked at seldom.
@@ -94,6 +98,17 @@ impl Inbox {
             self.properties.push_str(properties.as_str());
         }
         self.seen.is_new(properties.value(MESSAGE_ID).as_deref(), runs)
+    }
+
+    /// Keeps a message as it came, as far as there is room.
+    pub(crate) fn record(&mut self, properties: WrittenProperties<'_>, body: &[u8], now: Timestamp, room: &Arc<Room>) {
+        let recent = self.recent.get_or_insert_with(|| Box::new(Recent::new(room)));
+        recent.keep(properties, body, now);
+    }
+
+    /// The last messages as they came, the newest first.
+    pub(crate) fn recent(&mut self) -> impl Iterator<Item = &Message> {
+        self.recent.iter_mut().flat_map(|recent| recent.look())
     }
 
     fn keep(&mut self, component: Option<&str>, name: &str, json: &str, now: Timestamp) {

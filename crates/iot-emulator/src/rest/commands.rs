@@ -17,6 +17,7 @@ use super::error::no_device;
 use super::extract::{Body, Path};
 use super::paging::Listing;
 use crate::central::CommandRecord;
+use crate::clock;
 use crate::hub::{InvokeError, invoke};
 use crate::journal::Event;
 use crate::random::random_hex;
@@ -139,6 +140,7 @@ async fn give(
         request: body.request,
         response: Some(response).filter(|response| !response.is_null()),
         response_code,
+        at: clock::now(),
     };
     if let Some(device) = rest.services.central.write().device_mut(id) {
         device.remember(record.clone());

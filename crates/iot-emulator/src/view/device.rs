@@ -5,8 +5,10 @@ use std::sync::{Arc, MutexGuard};
 use iot_protocol::id::{DeviceId, HubHost, ModelId};
 use iot_protocol::twin::TwinDocument;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::enrollment::Certificate;
+use super::message::Message;
 use crate::central::Command;
 use crate::{central, hub};
 
@@ -80,6 +82,11 @@ impl<'a> Device<'a> {
         self.template().map(central::Template::commands).unwrap_or_default()
     }
 
+    /// The last commands that it has answered, the newest first.
+    pub fn answered(&self) -> impl Iterator<Item = Answered<'a>> + use<'a> {
+        self.record.answered().map(Answered)
+    }
+
     /// The components of its template that have a property, and `None` for the root if that has it.
     #[must_use]
     pub fn places_of(&self, property: &str) -> Vec<Option<String>> {
@@ -119,6 +126,42 @@ impl<'a> Device<'a> {
     #[must_use]
     pub fn is_online(&self) -> bool {
         self.in_hub().is_some_and(|in_hub| in_hub.read().is_online())
+    }
+}
+
+/// A command that a device has answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered<'a>(&'a central::CommandRecord);
+
+impl<'a> Answered<'a> {
+    /// When the answer came.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.0.at
+    }
+
+    /// Its name, behind that of its component and an asterisk if it has one.
+    #[must_use]
+    pub fn method(&self) -> &'a str {
+        &self.0.method
+    }
+
+    /// What was sent with it.
+    #[must_use]
+    pub fn request(&self) -> Option<&'a Value> {
+        self.0.request.as_ref()
+    }
+
+    /// The device's status.
+    #[must_use]
+    pub fn response_code(&self) -> u16 {
+        self.0.response_code
+    }
+
+    /// What the device sent back.
+    #[must_use]
+    pub fn response(&self) -> Option<&'a Value> {
+        self.0.response.as_ref()
     }
 }
 
@@ -180,6 +223,12 @@ impl HubState<'_> {
     #[must_use]
     pub fn last(&self) -> Option<Timestamp> {
         self.0.inbox.last()
+    }
+
+    /// Its last messages as they came, the newest first. From the first look on, they are kept even if others have many.
+    #[must_use]
+    pub fn messages(&mut self) -> Vec<Message> {
+        self.0.inbox.recent().map(Message::of).collect()
     }
 
     /// The last value of everything that it sends, as JSON: component, name, time and value.

@@ -153,7 +153,10 @@ pub(super) fn receive_written_anew(device: &Device, services: &Services, propert
 /// Takes telemetry in. No lock but the device's own is taken, except for the first message of a run.
 fn receive(device: &Device, services: &Services, properties: WrittenProperties<'_>, body: &[u8]) {
     let now = clock::now();
-    let is_new = device.lock().inbox.receive(properties, body, now, &services.runs);
+    let mut state = device.lock();
+    let is_new = state.inbox.receive(properties, body, now, &services.runs);
+    state.inbox.record(properties, body, now, &services.room);
+    drop(state);
     count(&services.counters.telemetry_received);
     services
         .counters
