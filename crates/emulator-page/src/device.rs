@@ -9,8 +9,10 @@ use axum::{Extension, Router};
 use iot_emulator::view::{self, Command, Device};
 use maud::{Markup, html};
 
+mod answered;
 mod connect;
 mod frame;
+mod raw;
 
 use connect::Removal;
 use frame::Tab;
@@ -33,6 +35,10 @@ pub(crate) fn router() -> Router<Page> {
         .route("/devices/{id}/delete", post(delete))
         .route("/devices/{id}/connect", get(connect::show).post(connect::save))
         .route("/live/devices/{id}/connect", get(connect::live))
+        .route("/devices/{id}/raw", get(raw::show))
+        .route("/live/devices/{id}/raw", get(raw::live))
+        .route("/devices/{id}/commands", get(answered::show))
+        .route("/live/devices/{id}/commands", get(answered::live))
         .route("/devices/{id}/connect/delete", remove(Removal::All))
         .route("/devices/{id}/connect/delete-secondary", remove(Removal::Secondary))
 }

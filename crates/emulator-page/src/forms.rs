@@ -257,6 +257,21 @@ impl Draft<'_> {
         }
     }
 
+    /// A field for JSON, as a file or as a text.
+    pub(crate) fn json(self, name: &'static str, label: &str) -> Markup {
+        let text = format!("{name}{AS_TEXT}");
+        html! {
+            fieldset.field {
+                legend { (label) }
+                (self.file(name, ".json,application/json"))
+                label for=(text) { "or its text" }
+                // The first line break in it is not the text's.
+                textarea id=(text) name=(text) rows="12" spellcheck="false" autocapitalize="off" { "\n" (self.sent.text(&text)) }
+                (self.problem_of(name))
+            }
+        }
+    }
+
     fn file(self, name: &str, kinds: &str) -> Markup {
         html! {
             label for=(name) { "File" }

@@ -48,6 +48,8 @@ pub(crate) fn inside(page: &Page, title: &str, here: &str, live: Option<&str>, c
         ("/", "Overview"),
         ("/groups", "Groups"),
         ("/devices", "Devices"),
+        ("/templates", "Templates"),
+        ("/tokens", "API tokens"),
         ("/journal", "Journal"),
         ("/faults", "Faults"),
     ];

@@ -12,6 +12,7 @@
 //! | [`cli`], [`terminal`] | the command line of the `iot-emulator` program, and its words to people |
 //! | `auth` | links, the sign-in form and sessions |
 //! | `overview`, `devices`, `device`, `journal`, `faults` | the views, each with its live part |
+//! | `templates`, `tokens` | device templates and API tokens |
 //! | `group` | device connection groups: the list, a new one, one with its certificates, and each certificate |
 //! | `forms` | forms that lead to another view, and what is wrong with their fields |
 //! | `missing` | what is not there |
@@ -80,6 +81,8 @@ mod properties;
 mod refusals;
 mod rule_text;
 mod telemetry;
+mod templates;
+mod tokens;
 
 /// Largest form that a person may send. The largest there are hold rules for faults.
 const MAX_FORM: usize = 64 * 1024;
@@ -138,6 +141,8 @@ fn router(page: Page) -> Router {
         .merge(group::router())
         .merge(devices::router())
         .merge(device::router())
+        .merge(templates::router())
+        .merge(tokens::router())
         .layer(middleware::from_fn_with_state(page.clone(), auth::signed_in));
     Router::new()
         .route("/sign-in", get(auth::ask).post(auth::sign_in))

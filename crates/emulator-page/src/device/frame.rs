@@ -13,15 +13,19 @@ use crate::{Page, devices, format, journal, missing};
 pub(crate) enum Tab {
     Overview,
     Connect,
+    Raw,
+    Commands,
 }
 
 impl Tab {
-    const ALL: [Self; 2] = [Self::Overview, Self::Connect];
+    const ALL: [Self; 4] = [Self::Overview, Self::Connect, Self::Raw, Self::Commands];
 
     fn word(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
             Self::Connect => "Connect",
+            Self::Raw => "Raw data",
+            Self::Commands => "Commands",
         }
     }
 
@@ -30,6 +34,8 @@ impl Tab {
         match self {
             Self::Overview => "",
             Self::Connect => "/connect",
+            Self::Raw => "/raw",
+            Self::Commands => "/commands",
         }
     }
 }

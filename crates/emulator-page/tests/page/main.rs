@@ -5,9 +5,11 @@
     reason = "in a test, a panic is how a broken expectation is reported"
 )]
 
+mod application;
 mod crash;
 mod devices;
 mod groups;
+mod messages;
 mod pressure;
 mod process;
 mod program;

@@ -13,7 +13,16 @@ use testing::rest::{self, Rest, encode};
 
 use crate::visitor::{Visitor, emulator};
 
-const VIEWS: [&str; 20] = [
+const VIEWS: [&str; 29] = [
+    "/devices/t-1/raw",
+    "/live/devices/t-1/raw",
+    "/devices/t-1/commands",
+    "/live/devices/t-1/commands",
+    "/templates",
+    "/templates/x",
+    "/new/template",
+    "/tokens",
+    "/new/token",
     "/new/device",
     "/devices/t-1/connect",
     "/live/devices/t-1/connect",
@@ -55,6 +64,10 @@ async fn without_a_session_there_is_nothing_but_the_form() {
         "/faults/preset",
         "/faults/rules",
         "/faults/remove",
+        "/new/template",
+        "/templates/x/delete",
+        "/new/token",
+        "/tokens/x/delete",
         "/new/device",
         "/devices/t-1/delete",
         "/devices/t-1/connect",

@@ -139,6 +139,14 @@ fn the_how_to_can_be_walked_by_hand_on_the_page() {
     person.go("/devices/sample-device-01");
     person.is_online();
 
+    person.click("a[href$='/raw']", "\"temperature\"");
+    person.click("a[href$='/commands']", "It has answered no command");
+    person
+        .browser
+        .write("form[action$='/command'] input[type=text]", "2026-01-01T00:00:00Z");
+    person.click("form[action$='/command'] button", "getMaxMinReport answered 200");
+    person.sees("2026-01-01T00:00:00Z\t200");
+
     // An individual enrollment, with two certificates for the one device.
     person.cert(&["device", "mytestselfcertprimary"]);
     person.cert(&["device", "mytestselfcertprimary", "--out", "second"]);
@@ -157,5 +165,17 @@ fn the_how_to_can_be_walked_by_hand_on_the_page() {
     person.is_online();
     person.go("/devices");
     person.sees("1–2 of 2");
+
+    // A template and a token for the scripts that will do all of this.
+    person.click("nav a[href='/templates']", "dtmi:com:example:Thermostat;1");
+    person.click("tbody a", "targetTemperature");
+    person.click("nav a[href='/tokens']", "None was made");
+    person.click("#new", "Good for");
+    person.browser.write("#id", "ci");
+    person.click("#make", "it is not shown again");
+    person.click("[data-copy=token]", "Copied");
+    person.go("/tokens");
+    person.click("#delete-ci", "Programs that use it are refused");
+    person.click("#delete-ci-now", "it opens nothing any more");
     assert_eq!(person.browser.complaints(), [""; 0]);
 }
