@@ -11,11 +11,11 @@ use crate::history::{History, Point};
 /// A chart shows at least so many seconds, so that a few points look like a few points.
 const SHORTEST: f64 = 60.0;
 /// Sides of the drawing, before it is stretched.
-const SIDE: f64 = 1000.0;
+pub(crate) const SIDE: f64 = 1000.0;
 
 /// The range of a scale in steps that people count in.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Scale {
+pub(crate) struct Scale {
     low: f64,
     step: f64,
     steps: u32,
@@ -23,7 +23,7 @@ struct Scale {
 
 impl Scale {
     /// The smallest scale of at most five steps that holds all values. There must be one value at least.
-    fn around(values: impl Iterator<Item = f64>) -> Option<Self> {
+    pub(crate) fn around(values: impl Iterator<Item = f64>) -> Option<Self> {
         let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values.filter(|value| value.is_finite() && value.abs() < 1e6) {
             (least, most) = (least.min(value), most.max(value));
@@ -43,6 +43,10 @@ impl Scale {
             step,
             steps: steps as u32,
         })
+    }
+
+    pub(crate) fn top(&self) -> f64 {
+        self.low + f64::from(self.steps) * self.step
     }
 
     /// From the top.
@@ -111,7 +115,7 @@ pub(crate) fn draw(history: &History, targets: &[(Option<String>, f64)]) -> Mark
     }
 }
 
-fn line(points: impl Iterator<Item = (f64, f64)>) -> String {
+pub(crate) fn line(points: impl Iterator<Item = (f64, f64)>) -> String {
     let mut path = String::new();
     for (index, (x, y)) in points.enumerate() {
         let pen = if index == 0 { 'M' } else { 'L' };

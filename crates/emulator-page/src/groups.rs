@@ -8,7 +8,7 @@ use crate::counts::Counts;
 use crate::{Page, format};
 
 /// Individual enrollments that are shown here. The others can be found among the devices.
-const SHOWN: usize = 10;
+const SHOWN: usize = 3;
 
 pub(crate) fn all(page: &Page, counts: &Counts) -> Markup {
     let application = page.view.application();
@@ -45,7 +45,7 @@ fn one(group: &Group<'_>, now: Timestamp) -> Markup {
     html! {
         article.group {
             h3 {
-                (group.display_name())
+                a href=(format::group_path(group.id())) { (group.display_name()) }
                 @if group.display_name() != group.id() { " " span.quiet { (group.id()) } }
                 " " span class=(class) { (word) }
                 @if group.is_edge() { " " span.badge { "IoT Edge" } }

@@ -18,9 +18,9 @@
 //! | `missing` | what is not there |
 //! | `actions`, `api_client` | what a person asks of a device, and how it reaches the REST interface |
 //! | `live` | the stream of what has changed |
-//! | `device_view`, `counts`, `refusals`, `history` | what is read of a device, of all devices, and kept of the few that are looked at |
+//! | `device_view`, `counts`, `refusals`, `history`, `samples` | what is read of a device, of all devices, kept of the few that are looked at, and of the last minutes |
 //! | `layout`, `assets` | what is around every view |
-//! | `groups`, `certificate`, `properties`, `telemetry`, `chart`, `commands` | parts of views |
+//! | `groups`, `fleet`, `curves`, `certificate`, `properties`, `telemetry`, `chart`, `commands` | parts of views |
 //! | `format`, `rule_text` | values and rules as people read them |
 //!
 //! # Example
@@ -63,10 +63,12 @@ mod certificate;
 mod chart;
 mod commands;
 mod counts;
+mod curves;
 mod device;
 mod device_view;
 mod devices;
 mod faults;
+mod fleet;
 mod format;
 mod forms;
 mod group;
@@ -80,6 +82,7 @@ mod overview;
 mod properties;
 mod refusals;
 mod rule_text;
+mod samples;
 mod telemetry;
 mod templates;
 mod tokens;
@@ -93,8 +96,9 @@ const MAX_FORM: usize = 64 * 1024;
 ///
 /// As [`Emulator::start`].
 pub async fn start(config: Config) -> Result<Emulator, StartError> {
-    let shared = Arc::default();
+    let shared: Arc<Shared> = Arc::default();
     Emulator::start_with(config, |listener| {
+        samples::begin(&listener, &shared);
         router(Page {
             view: listener.view(),
             listener,
@@ -110,6 +114,8 @@ struct Shared {
     histories: history::Histories,
     counts: counts::Latest,
     refusals: refusals::Latest,
+    fleet: fleet::Latest,
+    samples: samples::Samples,
     watchers: Places,
 }
 

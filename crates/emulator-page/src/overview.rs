@@ -1,29 +1,32 @@
-//! The first view: totals, connection groups, individual enrollments, and what happened last.
+//! The first view: totals, the last minutes, the fleet, connection groups, individual enrollments, and what happened last.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use iot_emulator::{Event, Service};
 use maud::{Markup, html};
 
 use crate::counts::Counts;
 use crate::device_view::Status;
 use crate::layout::{self, Fragment};
-use crate::{Page, format, groups, journal, live};
+use crate::{Page, curves, format, groups, journal, live};
 
 const EVENTS: usize = 12;
 
 pub(crate) async fn show(State(page): State<Page>) -> Markup {
-    let [in_force, totals, groups, events] = fragments(&page);
+    let [in_force, totals, curves, legend, _, states, groups, events] = fragments(&page);
     let content = html! {
         h1.unseen { "Overview" }
         (in_force)
         (totals)
-        (groups)
+        section { h2 { "The last five minutes" } (curves) }
+        section { h2 { "Fleet" } (legend) (page.fleet().dots()) (states) }
         section {
             h2 { "What happened" }
             (events)
             p { a href="/journal" { "All of the journal" } }
         }
+        (groups)
     };
     layout::inside(&page, "Overview", "/", Some("/live"), content)
 }
@@ -32,27 +35,33 @@ pub(crate) async fn live(State(page): State<Page>, headers: HeaderMap) -> Respon
     live::stream(page, &headers, |page| fragments(page).into())
 }
 
-fn fragments(page: &Page) -> [Fragment; 4] {
-    let counts = page.counts();
-    let events = page.view.journal().tail(EVENTS, |_| true);
+fn fragments(page: &Page) -> [Fragment; 8] {
+    let (counts, fleet) = (page.counts(), page.fleet());
+    let [legend, dots, states] = fleet.fragments();
+    let events = page.view.journal().tail(EVENTS, |entry| is_news(&entry.event));
     [
-        Fragment {
-            id: "in-force",
-            content: in_force(page),
-        },
-        Fragment {
-            id: "totals",
-            content: totals(&counts),
-        },
-        Fragment {
-            id: "groups",
-            content: groups::all(page, &counts),
-        },
-        Fragment {
-            id: "events",
-            content: journal::list(&events, true),
-        },
+        Fragment::new("in-force", in_force(page)),
+        Fragment::new("totals", totals(&counts, fleet.refused())),
+        Fragment::new("curves", curves::draw(&page.shared.samples.read())),
+        legend,
+        dots,
+        states,
+        Fragment::new("groups", groups::all(page, &counts)),
+        Fragment::new("events", journal::list(&events, true)),
     ]
+}
+
+/// Devices report all the time, and each registration is a connection of its own: they would leave no room for anything else.
+fn is_news(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::Reported { .. }
+            | Event::Connected { service: Service::Dps }
+            | Event::Disconnected {
+                service: Service::Dps,
+                ..
+            }
+    )
 }
 
 /// What is in the devices' way on purpose; nothing when nothing is.
@@ -72,7 +81,7 @@ fn in_force(page: &Page) -> Markup {
     }
 }
 
-fn totals(counts: &Counts) -> Markup {
+fn totals(counts: &Counts, refused: usize) -> Markup {
     let stats = &counts.stats;
     html! {
         dl.figures {
@@ -91,9 +100,9 @@ fn totals(counts: &Counts) -> Markup {
                 dd.quiet { "by the quota" }
             }
             div {
-                dt { "Refused" }
+                dt { a href="/devices?state=refused" { "Refused" } }
                 dd id="refused" { (format::count(stats.refused + stats.registrations_refused)) }
-                dd.quiet { "since the start" }
+                dd.quiet { @if refused > 0 { "now " (format::count(refused)) @if refused == 1 { " device" } @else { " devices" } } @else { "since the start" } }
             }
         }
     }

@@ -147,7 +147,7 @@ impl Web {
 }
 
 fn fragments(parts: Vec<Part>) -> Arc<[Fragment]> {
-    let fragment = |Part { id, content }| Fragment { id, content };
+    let fragment = |Part { id, content }| Fragment::new(id, content);
     parts.into_iter().map(fragment).collect()
 }
 

@@ -31,28 +31,34 @@ pub struct Fragment {
     /// The id of the element that holds it.
     pub id: &'static str,
     /// What is in there.
-    pub content: Markup,
+    pub content: Arc<Markup>,
+    /// Distinguishes this content from another. What the browser has already is not put there again.
+    pub digest: String,
 }
 
 impl Fragment {
-    /// A part in its place.
+    /// A part that counts as changed when its content is another.
     #[must_use]
     pub fn new(id: &'static str, content: Markup) -> Self {
-        Self { id, content }
+        let mut hasher = DefaultHasher::new();
+        content.0.hash(&mut hasher);
+        Self::keyed(id, Arc::new(content), format!("{:x}", hasher.finish()))
     }
 
-    /// Distinguishes this content from another. What the browser has already is not put there again.
+    /// One that counts as changed when its key is another.
     #[must_use]
-    pub fn digest(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        self.content.0.hash(&mut hasher);
-        format!("{:x}", hasher.finish())
+    pub fn keyed(id: &'static str, content: Arc<Markup>, key: String) -> Self {
+        Self {
+            id,
+            content,
+            digest: key,
+        }
     }
 }
 
 impl Render for Fragment {
     fn render(&self) -> Markup {
-        html! { div id=(self.id) data-digest=(self.digest()) { (self.content) } }
+        html! { div id=(self.id) data-digest=(self.digest) { (*self.content) } }
     }
 }
 
@@ -140,12 +146,12 @@ impl<S: Source> Stream<S> {
 
     /// The fragment as the reader gets it, if it is not what the reader has.
     fn update(&mut self, fragment: &Fragment) -> Option<serde_json::Value> {
-        let digest = fragment.digest();
-        if self.sent.get(fragment.id) == Some(&digest) {
+        let Fragment { id, content, digest } = fragment;
+        if self.sent.get(id) == Some(digest) {
             return None;
         }
-        let update = json!({ "id": fragment.id, "html": fragment.content.0, "digest": digest });
-        self.sent.insert(fragment.id, digest);
+        let update = json!({ "id": id, "html": content.0, "digest": digest });
+        self.sent.insert(id, digest.clone());
         Some(update)
     }
 }
@@ -183,12 +189,7 @@ mod tests {
     }
 
     fn fragments(texts: [(&'static str, &str); 2]) -> Arc<[Fragment]> {
-        texts
-            .map(|(id, text)| Fragment {
-                id,
-                content: html! { (text) },
-            })
-            .into()
+        texts.map(|(id, text)| Fragment::new(id, html! { (text) })).into()
     }
 
     #[tokio::test]

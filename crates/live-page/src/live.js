@@ -1,7 +1,7 @@
 "use strict";
 
 // Keeps the parts of a view up to date. The body names where its changes come from (`data-live`), and what is said when
-// there are no more (`data-over`). With `data-background` they come to a hidden view, too.
+// there are no more (`data-over`). A part that was put is the target of a `put` event. With `data-background` they come to a hidden view, too.
 (() => {
   const { live: address, over, background } = document.body.dataset;
   const pulse = document.getElementById("pulse");
@@ -46,6 +46,7 @@
     part.innerHTML = html;
     part.dataset.digest = digest;
     arrange();
+    part.dispatchEvent(new Event("put", { bubbles: true }));
     if (value) part.querySelector(`[${name}="${CSS.escape(value)}"]`)?.focus({ preventScroll: true });
   };
 

@@ -2,6 +2,25 @@
 
 // Shows what a form was answered without leaving the view.
 (() => {
+  // The dots come once, and then a letter for the state of each.
+  const paint = () => {
+    const states = document.querySelector("#fleet-states data");
+    if (states?.dataset.of !== document.getElementById("fleet")?.dataset.digest) return;
+    const words = {};
+    for (const item of document.querySelectorAll("#fleet-legend [data-state]")) {
+      words[item.dataset.state] = item.querySelector(".word").textContent;
+    }
+    document.querySelectorAll("#fleet a[title]").forEach((dot, index) => {
+      const state = states.value[index];
+      if (dot.className === state) return;
+      dot.className = state;
+      dot.title = `${dot.title.split(" — ")[0]} — ${words[state]}`;
+    });
+  };
+  document.addEventListener("put", (event) => {
+    if (event.target.id === "fleet-states") paint();
+  });
+
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     const place = document.getElementById(form.dataset.answer ?? "");

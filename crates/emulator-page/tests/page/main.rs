@@ -10,6 +10,7 @@ mod crash;
 mod devices;
 mod groups;
 mod messages;
+mod overview;
 mod pressure;
 mod process;
 mod program;

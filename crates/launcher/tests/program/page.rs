@@ -72,6 +72,9 @@ fn a_person_signs_in_sees_the_fleet_arrive_and_speaks_with_a_device() {
     browser.wait_for("document.getElementById('groups').textContent.includes('CN=thermostats root')");
     browser.wait_for("document.querySelector('#groups td .badge.good')?.textContent === 'verified'");
     browser.wait_for("document.querySelectorAll('#events li').length >= 10");
+    browser.wait_for("document.querySelectorAll('#fleet a.o').length === 100");
+    browser.wait_for("document.querySelector('#fleet a[href$=lab-thermostat]').title === 'lab-thermostat — online'");
+    browser.wait_for("document.querySelector('#messages-curve .line').getAttribute('d').includes('L1000')");
 
     browser.go(&format!("{base}/devices?id=0042&state=online"));
     // It could be replaced between being found and being clicked.
