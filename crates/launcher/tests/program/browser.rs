@@ -14,9 +14,7 @@ use tempfile::TempDir;
 use testing::PATIENCE;
 use testing::rest::plain_client;
 use tokio::runtime::Runtime;
-
-/// As often may a page lead to another one while it is looked at.
-const NAVIGATIONS: usize = 5;
+use tokio::time::timeout;
 
 /// A browser with a profile of its own.
 pub(crate) struct Browser {
@@ -80,6 +78,11 @@ impl Browser {
     }
 
     fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        self.try_ask(method, path, body)
+            .unwrap_or_else(|said| panic!("{path}: {said:#}"))
+    }
+
+    fn try_ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Value> {
         let request = self.client.request(method, format!("{}{path}", self.session));
         let request = match body {
             Some(body) => request.json(&body),
@@ -89,8 +92,8 @@ impl Browser {
             let answer = request.send().await.unwrap();
             let status = answer.status();
             let said: Value = answer.json().await.unwrap();
-            assert!(status.is_success(), "{path}: {said:#}");
-            said["value"].clone()
+            let value = said["value"].clone();
+            if status.is_success() { Ok(value) } else { Err(value) }
         })
     }
 
@@ -136,28 +139,33 @@ impl Browser {
                  .observe(document, {{ subtree: true, childList: true, characterData: true, attributes: true }});"
         );
         let body = json!({ "script": script, "args": [] });
-        let look = || -> Value {
-            let request = self.client.post(format!("{}/execute/async", self.session)).json(&body);
-            let said = async { request.send().await.unwrap().json().await.unwrap() };
-            self.runtime.block_on(said)
-        };
         // A document that gives way to the next one while we wait in it is an error, and the next one may be it.
-        for _ in 0..NAVIGATIONS {
-            let said = look();
-            if said["value"] == true {
-                return;
+        let look = async {
+            loop {
+                let request = self.client.post(format!("{}/execute/async", self.session)).json(&body);
+                let answer: Value = request.send().await.unwrap().json().await.unwrap();
+                if answer["value"] == true || answer["value"]["error"] == "script timeout" {
+                    return answer["value"] == true;
+                }
             }
-            if said["value"]["error"] == "script timeout" {
-                break;
-            }
+        };
+        if self.runtime.block_on(async { timeout(PATIENCE, look).await }) == Ok(true) {
+            return;
         }
         let there = self.value("document.body.innerText");
         panic!("`{condition}` never came true; there is: {there}");
     }
 
     pub(crate) fn click(&self, selector: &str) {
-        let element = self.element(selector);
-        self.ask(Method::POST, &format!("/element/{element}/click"), Some(json!({})));
+        // A part of a live view may be replaced between being found and being clicked.
+        loop {
+            let element = self.element(selector);
+            match self.try_ask(Method::POST, &format!("/element/{element}/click"), Some(json!({}))) {
+                Ok(_) => return,
+                Err(said) if said["error"] == "stale element reference" => {}
+                Err(said) => panic!("{selector}: {said:#}"),
+            }
+        }
     }
 
     pub(crate) fn write(&self, selector: &str, text: &str) {
@@ -169,6 +177,14 @@ impl Browser {
     /// Chooses a file in a field for one.
     pub(crate) fn upload(&self, selector: &str, file: &Path) {
         self.keys(&self.element(selector), file.to_str().unwrap());
+    }
+
+    /// Presses keys where the focus is, one after the other.
+    pub(crate) fn press(&self, keys: &str) {
+        let presses = |key: char| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key }));
+        let presses: Vec<_> = keys.chars().flat_map(presses).collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": presses });
+        self.ask(Method::POST, "/actions", Some(json!({ "actions": [keyboard] })));
     }
 
     fn keys(&self, element: &str, text: &str) {

@@ -1,120 +1,8 @@
 //! Microsoft's how-to "Connect devices with X.509 certificates to your IoT Central application", done by hand on the
-//! emulator's page, with the files of `fleet cert` and a device of `fleet device-sim`.
+//! emulator's page, with the files of `fleet cert` and devices of `fleet device-sim`.
 
-use testing::emulator::{Place, Ready};
-
-use crate::browser::Browser;
-use crate::support::{Fleet, Running};
-
-const EMULATOR: &[&str] = &[
-    "emulator",
-    "--state",
-    "emulator",
-    "--mqtt",
-    "127.0.0.1:0",
-    "--https",
-    "127.0.0.1:0",
-    "--http",
-    "127.0.0.1:0",
-];
-
-/// A person with a browser, a folder for certificates, and an emulator.
-struct Person {
-    browser: Browser,
-    fleet: Fleet,
-    ready: Ready,
-    base: String,
-    _emulator: Running,
-}
-
-impl Person {
-    /// One who has signed in; `None` without a browser.
-    fn sign_in() -> Option<Self> {
-        let browser = Browser::start()?;
-        browser.screen(1280, 860, "light");
-        let fleet = Fleet::new("");
-        let (emulator, ready) = fleet.start_emulator(EMULATOR);
-        let base = format!("http://{}", ready.http());
-        browser.go(&base);
-        browser.write("#token", ready.token().trim());
-        browser.click("button[type=submit]");
-        browser.wait_for("/^(Signed in|Overview)/.test(document.title)");
-        Some(Self {
-            browser,
-            fleet,
-            ready,
-            base,
-            _emulator: emulator,
-        })
-    }
-
-    fn cert(&self, arguments: &[&str]) {
-        let done = self.fleet.fleet(&[&["cert"], arguments].concat());
-        assert_eq!(done.code, Some(0), "{}", done.stderr);
-    }
-
-    fn go(&self, path: &str) {
-        self.browser.go(&format!("{}{path}", self.base));
-    }
-
-    /// Clicks on what leads to another view, and waits for words of it.
-    fn click(&self, selector: &str, words: &str) {
-        self.browser.click(selector);
-        self.sees(words);
-    }
-
-    fn sees(&self, words: &str) {
-        self.browser
-            .wait_for(&format!("document.body.innerText.includes({words:?})"));
-    }
-
-    fn is_online(&self) {
-        let standing = "document.getElementById('standing').textContent";
-        self.browser.wait_for(&format!("{standing}.startsWith('online')"));
-    }
-
-    fn upload(&self, field: &str, file: &str) {
-        self.browser.upload(field, &self.fleet.path(file));
-    }
-
-    /// The how-to's device code: it registers with a certificate and sends telemetry.
-    fn device(&self, certificate: &str, key: &str) -> Running {
-        let port = self.ready.mqtt().port().to_string();
-        self.fleet.start(&[
-            "device-sim",
-            "--id-scope",
-            self.ready.0["id_scope"].as_str().unwrap(),
-            "--dps-endpoint",
-            "localhost",
-            "--port",
-            &port,
-            "--ca",
-            "emulator/ca_cert.pem",
-            "--cert",
-            certificate,
-            "--key",
-            key,
-        ])
-    }
-
-    /// Proves on the page that a certificate is its owner's, as for *Manage primary*.
-    fn prove(&self, root: &str) {
-        self.click("#generate-code", "Verification code");
-        let code = self.browser.value("document.getElementById('code').textContent");
-        let (certificate, key) = (format!("{root}_cert.pem"), format!("{root}_key.pem"));
-        self.cert(&[
-            "verification",
-            "--ca",
-            &certificate,
-            "--key",
-            &key,
-            "--nonce",
-            code.as_str().unwrap(),
-        ]);
-        self.upload("#proof", "verification_cert.pem");
-        self.click("#verify", "it admits devices");
-    }
-}
+use crate::person::Person;
+use crate::support::Running;
 
 #[test]
 fn the_how_to_can_be_walked_by_hand_on_the_page() {
@@ -177,5 +65,117 @@ fn the_how_to_can_be_walked_by_hand_on_the_page() {
     person.go("/tokens");
     person.click("#delete-ci", "Programs that use it are refused");
     person.click("#delete-ci-now", "it opens nothing any more");
+    assert_eq!(person.browser.complaints(), [""; 0]);
+}
+
+/// A group whose primary CA has signed the certificate that the device uses.
+fn group(person: &Person) -> Running {
+    person.authority("first", "room-1");
+    person.go("/new/group");
+    person.browser.write("#name", "rolled");
+    person.click("#make", "The group is made");
+    person.click("#manage-primary", "Add a certificate");
+    person.upload("#certificate", "first/first_cert.pem");
+    person.browser.click("#verified");
+    person.click("#upload", "it admits devices");
+    let device = person.device_of("first", "room1");
+    person.go("/groups/rolled");
+    person.sees("1 came through it, 1 of them online.");
+    device
+}
+
+#[test]
+fn a_ca_that_expires_is_rolled_by_hand_without_a_refusal() {
+    let Some(person) = Person::sign_in() else { return };
+    let old = group(&person);
+    person.authority("second", "room-1");
+    person.click("#manage-secondary", "Add a certificate");
+    person.upload("#certificate", "second/second_cert.pem");
+    person.click("#upload", "It is not verified yet");
+    person.prove("second/second");
+
+    // Both are good, so the device moves when it likes. Then the old CA goes.
+    drop(old);
+    let new = person.device_of("second", "room1");
+    person.comes_online("room-1");
+    person.go("/groups/rolled/primary");
+    person.click("#delete", "unless the other certificate admits them");
+    person.click("#delete-now", "The certificate is deleted");
+    drop(new);
+    let late = person.device_of("first", "room1");
+    person.is_refused("room-1");
+    drop(late);
+    let _new = person.device_of("second", "room1");
+    person.comes_online("room-1");
+    assert_eq!(person.browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn a_ca_whose_key_was_stolen_is_replaced_by_hand_and_its_devices_blocked_until_they_have_new_certificates() {
+    let Some(person) = Person::sign_in() else { return };
+    let stolen = group(&person);
+    person.go("/devices/room-1");
+    person.click("#enabled", "Blocked");
+    person.authority("clean", "room-1");
+    person.go("/groups/rolled/primary");
+    person.click("#replace", "Certificate of the CA");
+    person.upload("#certificate", "clean/clean_cert.pem");
+    person.browser.click("#verified");
+    person.click("#upload", "it admits devices");
+    person.sees("CN=clean");
+    person.go("/devices/room-1");
+    person.click("#enabled", "Provisioned");
+
+    drop(stolen);
+    let thief = person.device_of("first", "room1");
+    person.is_refused("room-1");
+    drop(thief);
+    let _clean = person.device_of("clean", "room1");
+    person.comes_online("room-1");
+    assert_eq!(person.browser.complaints(), [""; 0]);
+}
+
+/// A device with an individual enrollment, whose certificates are in folders.
+fn individual(person: &Person) -> Running {
+    for folder in ["one", "two", "three"] {
+        person.cert(&["device", "lab-1", "--out", folder]);
+    }
+    person.go("/new/device");
+    person.browser.write("#id", "lab-1");
+    person.click("#make", "The device is made");
+    person.click("a[href$='/connect']", "Individual enrollment");
+    person.upload("#primary", "one/lab1_cert.pem");
+    person.click("#save", "The individual enrollment is saved");
+    let device = person.device_of("one", "lab1");
+    person.is_online();
+    device
+}
+
+#[test]
+fn a_certificate_of_an_individual_enrollment_is_rolled_by_hand_when_it_expires_and_when_it_was_stolen() {
+    let Some(person) = Person::sign_in() else { return };
+    let old = individual(&person);
+    // It expires: the next one is there before the device uses it.
+    person.click("#replace", "whose field is left empty stays");
+    person.upload("#secondary", "two/lab1_cert.pem");
+    person.click("#save", "The individual enrollment is saved");
+    drop(old);
+    let second = person.device_of("two", "lab1");
+    person.comes_online("lab-1");
+
+    // It was stolen: the primary is replaced and the secondary deleted at once, whoever uses them.
+    person.click("#replace", "whose field is left empty stays");
+    person.upload("#primary", "three/lab1_cert.pem");
+    person.click("#save", "The individual enrollment is saved");
+    person.click("#delete-secondary", "A device that shows it is refused");
+    person.click("#delete-secondary-now", "The secondary certificate is deleted");
+    drop(second);
+    for stolen in ["one", "two"] {
+        let thief = person.device_of(stolen, "lab1");
+        person.is_refused("lab-1");
+        drop(thief);
+    }
+    let _new = person.device_of("three", "lab1");
+    person.comes_online("lab-1");
     assert_eq!(person.browser.complaints(), [""; 0]);
 }

@@ -43,7 +43,7 @@ const OVERLAPS: &str = r"[...document.querySelectorAll('.plot')].flatMap((plot) 
 })";
 
 /// Words whose contrast with what is behind them is less than WCAG 2.2 asks of text (level AA, 4.5 : 1).
-const FAINT: &str = r"(() => {
+pub(crate) const FAINT: &str = r"(() => {
     const numbers = (color) => color.match(/[\d.]+/g).map(Number);
     const light = (color) => numbers(color).slice(0, 3)
         .map((part) => part / 255)
@@ -69,12 +69,12 @@ const FAINT: &str = r"(() => {
 })()";
 
 /// Headings that skip a level.
-const SKIPPED: &str = r"[...document.querySelectorAll('h1, h2, h3, h4')]
+pub(crate) const SKIPPED: &str = r"[...document.querySelectorAll('h1, h2, h3, h4')]
     .filter((heading, index, all) => heading.tagName[1] > (index ? +all[index - 1].tagName[1] : 0) + 1)
     .map((heading) => heading.textContent)";
 
 /// How wide the content is. A phone that has to scroll to the side makes its window as wide, so that is no measure.
-const WIDTH: &str = "document.documentElement.scrollWidth";
+pub(crate) const WIDTH: &str = "document.documentElement.scrollWidth";
 
 #[test]
 fn the_page_of_a_report_is_readable_everywhere_and_asks_for_nothing() {
