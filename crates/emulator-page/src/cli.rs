@@ -88,6 +88,10 @@ pub struct Args {
     /// Decides every random choice: the same seed and device id meet the same faults.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub seed: u64,
+    /// The control socket of the run whose devices these are, in its state folder: the page can then ask one that was
+    /// refused to try again.
+    #[arg(long, value_name = "SOCKET")]
+    pub run: Option<PathBuf>,
     /// Stop when stdin ends, as it does when the process that started this one is gone.
     #[arg(long)]
     pub stop_on_stdin_eof: bool,
@@ -154,7 +158,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
         faults: args.faults.unwrap_or_default(),
         seed: args.seed,
     };
-    let emulator = crate::start(config).await?;
+    let emulator = crate::start_for(config, args.run).await?;
     // Devices are served all the same: the addresses may have been given by number.
     if let Err(error) = announce(&emulator, &state) {
         terminal::note(format_args!(

@@ -41,6 +41,7 @@
     reason = "either may be closed or full, and these panic then; use `terminal`"
 )]
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -81,6 +82,7 @@ mod missing;
 mod overview;
 mod properties;
 mod refusals;
+mod retry;
 mod rule_text;
 mod samples;
 mod telemetry;
@@ -96,7 +98,19 @@ const MAX_FORM: usize = 64 * 1024;
 ///
 /// As [`Emulator::start`].
 pub async fn start(config: Config) -> Result<Emulator, StartError> {
-    let shared: Arc<Shared> = Arc::default();
+    start_for(config, None).await
+}
+
+/// The same, for the devices of the run with this control socket.
+///
+/// # Errors
+///
+/// As [`Emulator::start`].
+pub async fn start_for(config: Config, run: Option<PathBuf>) -> Result<Emulator, StartError> {
+    let shared = Arc::new(Shared {
+        run,
+        ..Shared::default()
+    });
     Emulator::start_with(config, |listener| {
         samples::begin(&listener, &shared);
         router(Page {
@@ -117,6 +131,8 @@ struct Shared {
     fleet: fleet::Latest,
     samples: samples::Samples,
     watchers: Places,
+    /// The control socket of the run whose devices these are, if it is known.
+    run: Option<PathBuf>,
 }
 
 /// What every handler of the page gets.
@@ -136,6 +152,7 @@ fn router(page: Page) -> Router {
         .route("/devices/{id}/report", post(actions::run_report))
         .route("/devices/{id}/command", post(actions::run_command))
         .route("/devices/{id}/enabled", post(actions::set_enabled))
+        .route("/devices/{id}/retry", post(retry::retry))
         .route("/journal", get(journal::show))
         .route("/live/journal", get(journal::live))
         .route("/faults", get(faults::show))

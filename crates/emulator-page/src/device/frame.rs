@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::device_view::{DeviceView, Status, connection};
 use crate::layout::{self, Fragment};
-use crate::{Page, devices, format, journal, missing};
+use crate::{Page, devices, format, journal, missing, retry};
 
 /// A view of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,7 @@ pub(crate) fn standing(view: &DeviceView) -> Fragment {
             form method="post" action={ (format::device_path(&view.id)) "/enabled" } data-answer="answer" {
                 button #enabled.plain name="enabled" value=(enabled) { (button) }
             }
+            @if !view.online { (retry::button(&view.id)) }
         }
     };
     Fragment::new("standing", content)
@@ -95,6 +96,8 @@ pub(crate) fn unknown(page: &Page, id: &str) -> Response {
         section {
             p { "The application has no such device, but a client that calls itself so has tried to get in." }
             (devices::reason(refusal, view::now()))
+            (retry::button(id))
+            div #answer role="status" {}
         }
         section { h2 { "What happened" } (journal::list(&events, false)) }
     };

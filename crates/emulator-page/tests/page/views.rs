@@ -10,6 +10,7 @@ use testing::device::{DPS_FILTER, Device, Hello, REGISTER};
 use testing::emulator::{Place, config};
 use testing::party::Party;
 use testing::rest::{self, Rest, encode};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::visitor::{Visitor, emulator};
 
@@ -440,4 +441,56 @@ async fn a_certificate_that_dps_will_refuse_for_its_name_is_reported_where_it_is
     // DPS compares without case.
     let text = upload("T-1").await;
     assert!(!text.contains(words), "{text}");
+}
+
+#[tokio::test]
+async fn a_device_can_be_asked_to_try_again_where_a_run_listens_and_otherwise_the_page_says_what_helps() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let socket = folder.path().join("control.sock");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let run = tokio::spawn(async move {
+        let mut asked = Vec::new();
+        for answer in [
+            r#"{"type":"done","id":1,"devices":1}"#,
+            r#"{"type":"done","id":1,"devices":0}"#,
+            r#"{"type":"refused","id":1,"message":"no process is left"}"#,
+            "",
+        ] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut line = String::new();
+            BufReader::new(&mut stream).read_line(&mut line).await.unwrap();
+            asked.push(line);
+            stream.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+        }
+        asked
+    });
+    let emulator = emulator_page::start_for(config(), Some(socket)).await.unwrap();
+    Rest::new(&emulator).put("devices/t-1", json!({})).await;
+    let visitor = Visitor::signed_in(&emulator).await;
+    let here = Some(visitor.base.as_str());
+    for (status, words) in [
+        (200, "It tries again now."),
+        (409, "no such device that waits after a failure"),
+        (502, "can’t be asked: no process is left."),
+        (502, "can’t be asked: it has ended."),
+    ] {
+        let (got, text) = visitor.post("/devices/t-1/retry", here, "").await;
+        assert!(got == status && text.contains(words), "{got}: {text}");
+    }
+    let asked = run.await.unwrap();
+    let asked: Value = serde_json::from_str(&asked[0]).unwrap();
+    assert_eq!(asked, json!({"id": 1, "do": "retry", "devices": ["t-1"]}));
+    let (got, text) = visitor.post("/devices/t-1/retry", here, "").await;
+    assert!(got == 502 && text.contains("Connection refused"), "{got}: {text}");
+
+    let alone = emulator_page::start(config()).await.unwrap();
+    Rest::new(&alone).put("devices/t-1", json!({})).await;
+    let visitor = Visitor::signed_in(&alone).await;
+    let (got, text) = visitor
+        .post("/devices/t-1/retry", Some(visitor.base.as_str()), "")
+        .await;
+    assert!(
+        got == 409 && text.contains("fleet ctl MANIFEST retry --device t-1"),
+        "{got}: {text}"
+    );
 }

@@ -13,6 +13,7 @@ use provisioning::central::Pace;
 use provisioning::enroll::Attest;
 use tokio::time::Instant;
 
+use crate::control::state_lock::SOCKET;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::{EmulatorTarget, Endpoint, Target};
@@ -246,6 +247,10 @@ async fn open_emulator(
             .flat_map(|units| ["--units".to_owned(), units.to_string()]),
     );
     arguments.extend_from_slice(more);
+    // The socket is there when the devices are. Where its path is no text, the page says what else helps.
+    if let Some(socket) = state.with_file_name(SOCKET).to_str() {
+        arguments.extend(["--run".to_owned(), socket.to_owned()]);
+    }
     let emulator = EmulatorChild::start(executable, &state, port, transport, &hubs, &arguments).await?;
     let ready = emulator.ready.clone();
     let port = ready.port(transport).context("the emulator does not speak WebSocket")?;

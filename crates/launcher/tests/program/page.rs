@@ -168,3 +168,30 @@ fn a_person_signs_in_sees_the_fleet_arrive_and_speaks_with_a_device() {
     assert!(!report.contains("sign-in") && !progress.contains(token.trim()));
     fleet.wait_until_nothing_runs();
 }
+
+#[test]
+fn a_device_that_was_let_in_again_comes_back_at_a_click() {
+    let Some(browser) = Browser::start() else { return };
+    browser.screen(1280, 860, "light");
+    let fleet = Fleet::new(&MANIFEST.replace("count = 99", "count = 2"));
+    let mut running = fleet.start(&["run", "fleet.toml", "--web", "off", "--keep-going"]);
+    let line = running.wait_for("look at it: ");
+    let link = line.split_whitespace().find(|word| word.starts_with("http://"));
+    let base = link.unwrap().split("/sign-in").next().unwrap();
+    browser.go(link.unwrap());
+    running.wait_for("all 3 devices online");
+    browser.go(&format!("{base}/devices/thermo-0002"));
+    browser.wait_for("document.querySelector('#standing .dot.on')");
+    browser.click("#enabled");
+    // The hub refuses it, then DPS does, after which it waits for minutes.
+    running.wait_for("thermo-0002 is parked");
+    browser.wait_for("document.getElementById('enabled').textContent === 'Unblock'");
+    browser.click("#enabled");
+    browser.wait_for("document.getElementById('enabled').textContent === 'Block'");
+    browser.click("form[action$='/retry'] button");
+    browser.wait_for("document.getElementById('answer').textContent === 'It tries again now.'");
+    browser.wait_for("document.querySelector('#standing .dot.on')");
+    browser.wait_for("!document.querySelector('form[action$=\"/retry\"]')");
+    running.interrupt();
+    running.end();
+}
