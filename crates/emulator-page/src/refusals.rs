@@ -34,7 +34,7 @@ pub(crate) struct Latest(Mutex<Option<(Instant, Arc<Refusals>)>>);
 impl Refusals {
     /// Takes a refusal in.
     fn refuse(&mut self, entry: &Entry) {
-        let (Event::Refused { reason, .. } | Event::RegistrationRefused { reason }) = &entry.event else {
+        let (Event::Refused { reason, .. } | Event::RegistrationRefused { reason, .. }) = &entry.event else {
             return;
         };
         let Some(id) = &entry.device else { return };

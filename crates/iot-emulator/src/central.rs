@@ -17,17 +17,20 @@ mod token;
 pub use device::Approval;
 pub(crate) use device::{Attestation, CommandRecord, Device};
 pub(crate) use dtdl::problems;
-pub(crate) use group::{Entry, Group, GroupType, SigningCertificate};
+pub(crate) use group::{Group, GroupType, SigningCertificate};
 pub(crate) use relationship::Relationship;
 pub(crate) use template::Template;
 pub use template::{Command, Request};
 pub(crate) use token::{LIFETIME, Resource, Role, Token};
 
-use crate::attestation::{Attested, Authority, Enrollments, Individual, Refusal, attest};
+pub(crate) use crate::attestation::Entry;
+use crate::attestation::{Above, Attested, Authority, Enrollments, Individual, Refusal, attest};
 use crate::certificate::{Certificate, Thumbprint};
 use crate::error::StartError;
 use crate::hub::Twin;
+use crate::presented::Ways;
 use crate::random::random_hex;
+use crate::refusal::RefusalReason;
 use crate::store::{Changes, Content, Record, Store};
 
 #[derive(Debug, Default)]
@@ -45,6 +48,8 @@ pub(crate) struct Application {
     pub(crate) tokens: BTreeMap<String, Token>,
     /// Which device a certificate of an individual enrollment belongs to.
     individuals: BTreeMap<Thumbprint, String>,
+    /// By which ways devices have come in since the start.
+    pub(crate) ways: Ways,
 }
 
 /// Why a device that DPS has attested is not let in.
@@ -54,6 +59,15 @@ pub(crate) enum NotApproved {
     Waiting,
     #[error("the device is blocked")]
     Blocked,
+}
+
+impl NotApproved {
+    pub(crate) fn reason(&self) -> RefusalReason {
+        match self {
+            Self::Waiting => RefusalReason::WaitsForApproval,
+            Self::Blocked => RefusalReason::DeviceBlocked,
+        }
+    }
 }
 
 impl Central {
@@ -66,6 +80,7 @@ impl Central {
             relationships: content.take()?.into_iter().collect(),
             tokens: content.take()?.into_iter().collect(),
             individuals: BTreeMap::new(),
+            ways: Ways::default(),
         };
         for (id, device) in &application.devices {
             for certificate in device.attestation.iter().flat_map(Attestation::certificates) {
@@ -101,14 +116,15 @@ impl Central {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let leaf = chain.first().ok_or(Refusal::NoCertificate)?;
+        let no_name = || Refusal::common_name(leaf, id.as_str());
         // Unlike DPS, a hub compares with case.
         if leaf.common_name.as_deref() != Some(id.as_str()) {
-            return Err(Refusal::CommonName(id.to_string()));
+            return Err(no_name());
         }
-        let registration_id = RegistrationId::new(id.as_str()).map_err(|_| Refusal::NotEnrolled)?;
-        match self.attest(&registration_id, chain, now)? {
-            Attested::Individual { enabled: true } | Attested::Group { enabled: true, .. } => Ok(()),
-            Attested::Individual { enabled: false } | Attested::Group { enabled: false, .. } => Err(Refusal::Disabled),
+        let registration_id = RegistrationId::new(id.as_str()).map_err(|_| no_name())?;
+        match self.attest(&registration_id, chain, now)?.disabled() {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
         }
     }
 }
@@ -331,24 +347,30 @@ impl Enrollments for Application {
         let device = self.devices.get(registration_id)?;
         Some(Individual {
             registration_id: registration_id.clone(),
+            entry: device.attestation.as_ref()?.entry_of(leaf),
             enabled: device.enabled,
         })
     }
 
-    fn has_individual(&self, registration_id: &str) -> bool {
-        let device = self.devices.get(registration_id);
-        device.is_some_and(|device| device.attestation.is_some())
+    fn individual_for(&self, registration_id: &str) -> Option<(&Certificate, Option<&Certificate>)> {
+        let attestation = self.devices.get(registration_id)?.attestation.as_ref()?;
+        Some((&attestation.primary, attestation.secondary.as_deref()))
     }
 
     fn authorities(&self) -> impl Iterator<Item = Authority<'_>> {
         self.groups.values().flat_map(|group| {
-            let verified = group.certificates().filter(|(_, signing)| signing.verified);
-            verified.map(|(_, signing)| Authority {
+            group.certificates().map(|(entry, signing)| Authority {
                 group: &group.id,
+                entry,
                 enabled: group.enabled,
+                verified: signing.verified,
                 certificate: &signing.certificate,
             })
         })
+    }
+
+    fn above(&self, below: &Certificate) -> Option<Above> {
+        self.ways.above(&below.issuer())
     }
 }
 

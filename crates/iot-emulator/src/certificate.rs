@@ -165,9 +165,14 @@ impl Certificate {
         sha2::Sha256::digest(&self.der).into()
     }
 
+    /// SHA-1 over the DER.
+    pub(crate) fn sha1(&self) -> [u8; 20] {
+        sha1::Sha1::digest(&self.der).into()
+    }
+
     /// SHA-1 over the DER in upper-case hex, as the REST interface shows it.
     pub(crate) fn sha1_thumbprint(&self) -> String {
-        hex_upper(&sha1::Sha1::digest(&self.der))
+        hex_upper(&self.sha1())
     }
 }
 
@@ -207,7 +212,8 @@ fn in_words(name: &[u8]) -> String {
     X509Name::from_der(name).map_or_else(|_| String::new(), |(_, name)| name.to_string())
 }
 
-fn hex_upper(bytes: &[u8]) -> String {
+/// Bytes as thumbprints are written.
+pub(crate) fn hex_upper(bytes: &[u8]) -> String {
     let digits = |byte: &u8| [byte >> 4, byte & 0xF].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)]));
     bytes.iter().flat_map(digits).collect()
 }

@@ -22,6 +22,7 @@ use crate::gateway::Gateway;
 use crate::hub::{Hubs, Registry};
 use crate::journal::Journal;
 use crate::mqtt::{Carrier, Port, listen};
+use crate::refused::Refused;
 use crate::registrations::Registrations;
 use crate::rest::{self, RestServer};
 use crate::runs::Runs;
@@ -157,6 +158,7 @@ impl Emulator {
             runs: Runs::default(),
             room: Arc::default(),
             journal: Journal::new(),
+            refused: Refused::default(),
             sign_in: SignIn::default(),
             gate: Gate::new(config.quota, config.faults, config.seed, stop.clone()),
         });

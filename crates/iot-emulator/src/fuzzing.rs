@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::attestation::{Authority, Enrollments, Individual, attest};
+use crate::attestation::{self, Above, Authority, Enrollments, Individual, attest};
 use crate::central::{Approval, Attestation, Central, Device};
 use crate::certificate::{Certificate, Thumbprint};
 use crate::faults::FaultRules;
@@ -25,6 +25,7 @@ use crate::hub::{self, Hubs, Registry};
 use crate::journal::{Entry, Journal};
 use crate::mqtt;
 use crate::mqtt::Peer;
+use crate::refused::Refused;
 use crate::registrations::Registrations;
 use crate::runs::Runs;
 use crate::services::Services;
@@ -60,12 +61,16 @@ impl Enrollments for Enrolled<'_> {
         };
         (enrolled.0.thumbprint() == *leaf).then(|| Individual {
             registration_id: enrolled.0.common_name.clone().unwrap_or_default().to_ascii_lowercase(),
+            entry: attestation::Entry::Primary,
             enabled: true,
         })
     }
 
-    fn has_individual(&self, _registration_id: &str) -> bool {
-        matches!(self, Self::Individually(_))
+    fn individual_for(&self, _registration_id: &str) -> Option<(&Certificate, Option<&Certificate>)> {
+        match self {
+            Self::Individually(enrolled) => Some((&enrolled.0, None)),
+            Self::Below(_) => None,
+        }
     }
 
     fn authorities(&self) -> impl Iterator<Item = Authority<'_>> {
@@ -73,11 +78,17 @@ impl Enrollments for Enrolled<'_> {
             Self::Individually(_) => None,
             Self::Below(certificate) => Some(Authority {
                 group: "group",
+                entry: attestation::Entry::Primary,
                 enabled: true,
+                verified: true,
                 certificate: &certificate.0,
             }),
         };
         authority.into_iter()
+    }
+
+    fn above(&self, _below: &Certificate) -> Option<Above> {
+        None
     }
 }
 
@@ -89,7 +100,7 @@ pub fn refusal(
     chain: &[KnownCertificate],
     now: Timestamp,
 ) -> Option<String> {
-    let chain: Vec<_> = chain.iter().map(|certificate| certificate.0.clone()).collect();
+    let chain: Vec<_> = chain.iter().map(|certificate| (*certificate.0).clone()).collect();
     let attested = attest(&enrolled, registration_id, &chain, now);
     attested.err().map(|refusal| refusal.to_string())
 }
@@ -105,7 +116,7 @@ pub struct Response {
 
 /// A text or bytes that turned out to be a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownCertificate(Certificate);
+pub struct KnownCertificate(Arc<Certificate>);
 
 /// A device's twin.
 #[derive(Debug)]
@@ -145,6 +156,7 @@ impl Tenant {
             runs: Runs::default(),
             room: Arc::default(),
             journal: Journal::new(),
+            refused: Refused::default(),
             sign_in: crate::sign_in::SignIn::default(),
             gate: Gate::new(None, FaultRules::default(), 0, CancellationToken::new()),
         };
@@ -203,7 +215,7 @@ impl Tenant {
     /// Whether these certificates, leaf first, get their owner in as `t-1`, at DPS or at the hub.
     #[must_use]
     pub fn lets_in(&self, chain: &[KnownCertificate]) -> bool {
-        let chain: Vec<_> = chain.iter().map(|certificate| certificate.0.clone()).collect();
+        let chain: Vec<_> = chain.iter().map(|certificate| (*certificate.0).clone()).collect();
         let id = RegistrationId::new("t-1").expect("the constant is a registration id");
         let at_hub = crate::attestation::authenticate(&self.leaf.thumbprint(), &chain, clock::now()).is_ok();
         at_hub || self.services.central.attest(&id, &chain, clock::now()).is_ok()
@@ -258,19 +270,19 @@ impl KnownCertificate {
     /// As a client shows it in a TLS handshake.
     #[must_use]
     pub fn from_der(der: &[u8]) -> Option<Self> {
-        Certificate::from_der(der).ok().map(Self)
+        Certificate::from_der(der).ok().map(Arc::new).map(Self)
     }
 
     /// As a REST client sends it.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
-        Certificate::from_text(text).ok().map(Self)
+        Certificate::from_text(text).ok().map(Arc::new).map(Self)
     }
 
     /// As it is stored.
     #[must_use]
     pub fn stored(self) -> String {
-        self.0.into()
+        Arc::unwrap_or_clone(self.0).into()
     }
 
     /// Whether the other one is named as its issuer and has signed it.

@@ -9,13 +9,16 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::phase::Phase;
+use crate::refusal::RefusalReason;
 use crate::store::NotStored;
 
-/// How many events are kept. With what is kept of each text, that is some 5 MB, whatever clients send.
+/// How many events are kept. With what is kept of each text, that is some 8 MB, whatever clients send.
 const CAPACITY: usize = 10_000;
-/// How many characters are kept of a text, part of which a client may have written: longer than any device id and any of
+/// How many characters are kept of a text, part of which a client may have written: longer than any device id and most of
 /// our own reasons.
 const LONGEST: usize = 200;
+/// The same for the reason of a refusal, which may name certificates, their thumbprints and a group.
+const LONGEST_REASON: usize = 400;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,6 +67,8 @@ pub enum Event {
         service: Option<Service>,
         /// The return code of CONNACK.
         code: u8,
+        /// The reason in a word.
+        why: RefusalReason,
         reason: String,
     },
     /// A device comes through a gateway.
@@ -93,7 +98,11 @@ pub enum Event {
         hub: String,
     },
     /// DPS did not assign a device.
-    RegistrationRefused { reason: String },
+    RegistrationRefused {
+        /// The reason in a word.
+        why: RefusalReason,
+        reason: String,
+    },
     /// The will of a device that went without a word.
     Will,
     /// A device reported properties.
@@ -200,9 +209,10 @@ impl Event {
     /// Cuts every text that a client may have written.
     fn cut(&mut self) {
         let texts: [Option<&mut String>; 2] = match self {
-            Self::Dropped { reason } | Self::Refused { reason, .. } | Self::RegistrationRefused { reason } => {
-                [Some(reason), None]
+            Self::Refused { reason, .. } | Self::RegistrationRefused { reason, .. } => {
+                return cut(reason, LONGEST_REASON);
             }
+            Self::Dropped { reason } => [Some(reason), None],
             Self::ThroughGateway { gateway } => [Some(gateway), None],
             Self::Disconnected { reason, .. } => match reason {
                 DisconnectReason::Violation(detail) | DisconnectReason::Fault(detail) => [Some(detail), None],
@@ -224,13 +234,13 @@ impl Event {
             | Self::MessagesPurged { .. }
             | Self::MessageCompleted => [None, None],
         };
-        texts.into_iter().flatten().for_each(cut);
+        texts.into_iter().flatten().for_each(|text| cut(text, LONGEST));
     }
 }
 
 /// Keeps the beginning of a text that is too long.
-fn cut(text: &mut String) {
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+pub(crate) fn cut(text: &mut String, longest: usize) {
+    if let Some((end, _)) = text.char_indices().nth(longest) {
         text.truncate(end);
         text.push('…');
         text.shrink_to_fit();
@@ -249,7 +259,7 @@ impl Journal {
         event.cut();
         let device = device.map(|device| {
             let mut device = device.to_owned();
-            cut(&mut device);
+            cut(&mut device, LONGEST);
             device
         });
         tracing::info!(device_id = device, ?event);
@@ -390,6 +400,7 @@ mod tests {
             Event::Refused {
                 service: None,
                 code: 4,
+                why: RefusalReason::UserName,
                 reason: long.clone(),
             },
             Event::Disconnected {
@@ -405,7 +416,7 @@ mod tests {
         }
         for entry in journal.since(0) {
             let json = serde_json::to_string(&entry).unwrap();
-            assert!(json.len() < 4_000, "{}", json.len());
+            assert!(json.len() < 6_000, "{}", json.len());
             assert!(json.contains("ü\\u001b…"), "{json}");
         }
     }

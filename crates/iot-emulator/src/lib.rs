@@ -15,6 +15,7 @@
 //! | `tls`, `authority`, `state` | what clients trust, and the folder where it is kept |
 //! | [`Gateway`] | the devices behind an IoT Edge device |
 //! | `attestation`, `certificate` | which device a client is, by its certificates |
+//! | `presented`, `refused`, [`RefusalReason`] | the certificates that devices came in with, and why others did not |
 //! | `dps` | registration |
 //! | `hub` | identities, twins, telemetry, methods, cloud-to-device messages |
 //! | `central`, `rest` | the IoT Central application, and its REST interface |
@@ -73,8 +74,11 @@ mod journal;
 mod mqtt;
 mod pem;
 mod phase;
+mod presented;
 mod quota;
 mod random;
+mod refusal;
+mod refused;
 mod registrations;
 mod rest;
 mod runs;
@@ -99,4 +103,5 @@ pub use hub::Reprovision;
 pub use journal::{DisconnectReason, Entry, Event, Journal, Service};
 pub use phase::Phase;
 pub use quota::Quota;
+pub use refusal::RefusalReason;
 pub use stats::Stats;

@@ -4,6 +4,7 @@
 //! A guard of this module holds a lock of the emulator: devices and requests wait until it is dropped, so it is never held
 //! across an `await`.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, RwLockReadGuard};
 
 use iot_protocol::id::{HubHost, IdScope};
@@ -11,8 +12,9 @@ use iot_protocol::id::{HubHost, IdScope};
 use crate::journal::Journal;
 use crate::services::Services;
 use crate::stats::Stats;
-use crate::{central, hub};
+use crate::{central, certificate, hub, presented};
 
+mod certificates;
 mod device;
 mod enrollment;
 mod message;
@@ -23,6 +25,7 @@ pub use crate::central::{Command, Request};
 pub use crate::clock::{millis, now};
 pub use crate::faults::{Rule, Span, Verdict, written};
 pub use crate::hub::is_component;
+pub use certificates::{Presented, RefusedDevice, Shown, Through};
 pub use device::{Answered, Device, HubState, InHub};
 pub use enrollment::{Certificate, Group, GroupCertificate};
 pub use message::Message;
@@ -68,6 +71,24 @@ impl View {
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.0.journal
+    }
+
+    /// The last devices that were refused, the last one first.
+    #[must_use]
+    pub fn refused(&self) -> Vec<RefusedDevice> {
+        self.0.refused.all().into_iter().map(RefusedDevice::new).collect()
+    }
+
+    /// How many refused devices are remembered.
+    #[must_use]
+    pub fn refused_count(&self) -> usize {
+        self.0.refused.len()
+    }
+
+    /// The refused device with this id, whatever its case, if it is one of the last.
+    #[must_use]
+    pub fn refused_device(&self, id: &str) -> Option<RefusedDevice> {
+        self.0.refused.device(id).map(RefusedDevice::new)
     }
 
     /// What the quota is called, if there is one.
@@ -138,6 +159,23 @@ impl Application<'_> {
     /// The API tokens in the order of their ids; the emulator's own is none of them.
     pub fn tokens(&self) -> impl Iterator<Item = Token<'_>> {
         self.content.tokens.values().map(Token::new)
+    }
+
+    /// How many devices came in through each CA of a group, by the SHA-1 of the CA in upper-case hex: those that have shown their
+    /// certificate since the start.
+    #[must_use]
+    pub fn came_through(&self, group: &str) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for (_, device) in self.devices() {
+            let Some(in_hub) = device.in_hub() else { continue };
+            let Some(presented) = in_hub.read().way() else { continue };
+            if let Some(presented::Through::Group { id, thumbprint, .. }) = &presented.through
+                && **id == *group
+            {
+                *counts.entry(certificate::hex_upper(thumbprint)).or_default() += 1;
+            }
+        }
+        counts
     }
 
     fn view<'a>(&'a self, record: &'a central::Device) -> Device<'a> {

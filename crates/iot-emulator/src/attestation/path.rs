@@ -9,73 +9,40 @@ use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints, Pars
 use x509_parser::prelude::X509Certificate;
 use x509_parser::x509::X509Name;
 
-use super::Refusal;
+use super::refusal::{Defect, Refusal};
 use crate::certificate::{Certificate, signature};
-
-/// Why a certificate can't be used for what it is shown for: goes on after its subject.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Defect {
-    #[error("has expired")]
-    Expired,
-    #[error("is not valid yet")]
-    NotYetValid,
-    #[error("leads to no enrollment: it was issued by `{0}`, which is not enrolled and was not sent")]
-    IssuerMissing(String),
-    #[error("was not signed by `{0}` as it is enrolled or was sent, but by another certificate of that name")]
-    AnotherOfTheName(String),
-    #[error("leads to no enrollment: it has signed itself")]
-    SelfSigned,
-    #[error("is signed with {0}, which can't be relied on")]
-    Signature(String),
-    #[error("has a key of another kind than RSA of 2048 bits or more and EC on P-256, P-384 and P-521")]
-    Key,
-    #[error("is of X.509 version 1 or 2, which can't state what it may be used for; version 3 is needed")]
-    Version,
-    #[error("has an extension more than once")]
-    DoubledExtension,
-    #[error("has a critical extension that is not supported")]
-    CriticalExtension,
-    #[error("may not be used by a client: its extended key usage has no clientAuth")]
-    NotForClients,
-    #[error("is that of a certificate authority, and a device of a group needs a leaf")]
-    AuthorityAsLeaf,
-    #[error("may not sign others: it is not that of a certificate authority")]
-    NotAnAuthority,
-    #[error("may not sign certificates: its key usage has no keyCertSign")]
-    NoCertSign,
-    #[error("allows fewer authorities below it than there are (path length {0})")]
-    PathLength(u32),
-    #[error("excludes the name of a certificate below it (name constraints)")]
-    Name,
-}
 
 /// Whether it is valid now.
 pub(super) fn check_dates(certificate: &Certificate, now: Timestamp) -> Result<(), Refusal> {
     if certificate.is_valid_at(now) {
         return Ok(());
     }
+    let date =
+        |date: Option<Timestamp>| date.map_or_else(|| "a date that can't be read".into(), |date| date.to_string());
     let is_over = certificate.not_after().is_some_and(|end| end < now);
-    unusable(certificate, if is_over { Defect::Expired } else { Defect::NotYetValid })
+    let defect = match is_over {
+        true => Defect::Expired(date(certificate.not_after())),
+        false => Defect::NotYetValid(date(certificate.not_before())),
+    };
+    unusable(certificate, defect)
 }
 
-/// Why nothing above `certificate` is known. `namesakes` are enrolled or were sent, and are called as its issuer.
-pub(super) fn dead_end(certificate: &Certificate, namesakes: &[&Certificate]) -> Refusal {
-    let (subject, issuer) = (certificate.subject(), certificate.issuer());
+/// Why none of `namesakes`, which are enrolled or were sent and are called as the issuer of `certificate`, has signed it.
+pub(super) fn not_by(certificate: &Certificate, namesakes: &[&Certificate]) -> Refusal {
     let signature = certificate.parsed().and_then(|parsed| signature::unreliable(&parsed));
-    let defect = match (signature, namesakes) {
-        (_, []) if certificate.is_self_issued() => Defect::SelfSigned,
-        (_, []) => Defect::IssuerMissing(issuer),
-        (Some(name), _) => Defect::Signature(name),
+    let (subject, defect) = match (signature, namesakes) {
+        (Some(name), _) => (certificate.subject(), Defect::Signature(name)),
         // What such a key has signed can't be checked.
-        (None, [only]) if !only.usage.has_usable_key => {
-            return Refusal::Unusable {
-                subject: only.subject(),
-                defect: Defect::Key,
-            };
+        (None, [only]) if !only.usage.has_usable_key => (only.subject(), Defect::Key),
+        (None, _) => {
+            let issuer = certificate.issuer().into();
+            (certificate.subject(), Defect::AnotherOfTheName(issuer))
         }
-        (None, _) => Defect::AnotherOfTheName(issuer),
     };
-    Refusal::Unusable { subject, defect }
+    Refusal::Unusable {
+        subject: subject.into(),
+        defect,
+    }
 }
 
 /// What is asked of every client's certificate.
@@ -236,7 +203,7 @@ fn is_host_below(host: &str, base: &str) -> bool {
 
 fn unusable(certificate: &Certificate, defect: Defect) -> Result<(), Refusal> {
     Err(Refusal::Unusable {
-        subject: certificate.subject(),
+        subject: certificate.subject().into(),
         defect,
     })
 }

@@ -5,27 +5,45 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
 
-use super::path::Defect;
+use super::refusal::Defect;
 use super::*;
 
 /// Enrollments as a test writes them down.
 #[derive(Default)]
 struct Enrolled {
     individuals: BTreeMap<Thumbprint, Individual>,
-    groups: Vec<(&'static str, bool, Certificate)>,
+    groups: Vec<(&'static str, bool, Arc<Certificate>)>,
+    /// Not verified, of group `unver`.
+    unverified: Vec<Arc<Certificate>>,
+    /// The primary and the secondary certificate of each individual enrollment.
+    pairs: BTreeMap<String, Vec<Certificate>>,
+    /// What other devices have shown.
+    above: Option<Above>,
 }
 
 impl Enrolled {
     fn group(mut self, id: &'static str, enabled: bool, authority: &Party) -> Self {
-        self.groups.push((id, enabled, authority.certificate.clone()));
+        self.groups.push((id, enabled, authority.certificate.clone().into()));
+        self
+    }
+
+    fn unverified(mut self, authority: &Party) -> Self {
+        self.unverified.push(authority.certificate.clone().into());
         self
     }
 
     fn individual(mut self, id: &str, enabled: bool, leaf: &Party) -> Self {
+        let pair = self.pairs.entry(id.to_owned()).or_default();
         let individual = Individual {
             registration_id: id.into(),
+            entry: if pair.is_empty() {
+                Entry::Primary
+            } else {
+                Entry::Secondary
+            },
             enabled,
         };
+        pair.push(leaf.certificate.clone());
         self.individuals.insert(leaf.certificate.thumbprint(), individual);
         self
     }
@@ -36,18 +54,30 @@ impl Enrollments for Enrolled {
         self.individuals.get(leaf).cloned()
     }
 
-    fn has_individual(&self, registration_id: &str) -> bool {
-        self.individuals
-            .values()
-            .any(|one| one.registration_id == registration_id)
+    fn individual_for(&self, registration_id: &str) -> Option<(&Certificate, Option<&Certificate>)> {
+        let pair = self.pairs.get(registration_id)?;
+        Some((&pair[0], pair.get(1)))
     }
 
     fn authorities(&self) -> impl Iterator<Item = Authority<'_>> {
-        self.groups.iter().map(|(group, enabled, certificate)| Authority {
+        let verified = self.groups.iter().map(|(group, enabled, certificate)| Authority {
             group,
+            entry: Entry::Primary,
             enabled: *enabled,
+            verified: true,
             certificate,
-        })
+        });
+        verified.chain(self.unverified.iter().map(|certificate| Authority {
+            group: "unver",
+            entry: Entry::Secondary,
+            enabled: true,
+            verified: false,
+            certificate,
+        }))
+    }
+
+    fn above(&self, _below: &Certificate) -> Option<Above> {
+        self.above.clone()
     }
 }
 
@@ -88,6 +118,10 @@ fn make_with(key: KeyPair, name: &str, is_authority: bool, years: (i32, i32), by
 const GOOD: (i32, i32) = (2020, 2040);
 const PAST: (i32, i32) = (2010, 2011);
 
+fn expired() -> Defect {
+    Defect::Expired("2011-01-01T00:00:00Z".into())
+}
+
 fn root(name: &str) -> Party {
     make(name, true, GOOD, None)
 }
@@ -100,14 +134,29 @@ fn leaf(name: &str, by: &Party) -> Party {
     make(name, false, GOOD, Some(by))
 }
 
-fn judge(enrolled: &Enrolled, id: &str, chain: &[&Party]) -> Result<Attested, Refusal> {
+fn judge(enrolled: &Enrolled, id: &str, chain: &[&Party]) -> Verdict {
     let chain: Vec<_> = chain.iter().map(|party| party.certificate.clone()).collect();
     let now = "2026-11-23T15:00:00Z".parse().unwrap();
-    attest(enrolled, &RegistrationId::new(id).unwrap(), &chain, now)
+    let attested = attest(enrolled, &RegistrationId::new(id).unwrap(), &chain, now);
+    attested.map(|attested| in_words(&attested))
 }
 
-fn by_group(id: &str, enabled: bool) -> Result<Attested, Refusal> {
-    Ok(Attested::Group { id: id.into(), enabled })
+/// What decided, in words, or why nothing did.
+type Verdict = Result<String, Refusal>;
+
+fn by_group(id: &str, enabled: bool) -> Verdict {
+    Ok(format!("{id} {enabled}"))
+}
+
+fn individually(entry: Entry, enabled: bool) -> Verdict {
+    Ok(format!("{entry} {enabled}"))
+}
+
+fn in_words(attested: &Attested) -> String {
+    match attested {
+        Attested::Individual { entry, enabled } => format!("{entry} {enabled}"),
+        Attested::Group { id, enabled, .. } => format!("{id} {enabled}"),
+    }
 }
 
 #[test]
@@ -130,13 +179,59 @@ fn a_leaf_of_an_enrolled_root_needs_no_certificate_but_its_own() {
 
 #[test]
 fn a_root_that_is_not_enrolled_or_not_verified_lets_no_device_in() {
-    // Unverified certificates are not among the authorities at all.
     let root = root("root");
-    let leaf = leaf("t-1", &root);
+    let middle = intermediate("middle", &root);
+    let (leaf, below) = (leaf("t-1", &root), leaf("t-1", &middle));
     assert_eq!(
         judge(&Enrolled::default(), "t-1", &[&leaf, &root]),
-        unusable("CN=root", Defect::SelfSigned)
+        Err(Refusal::UnknownCa {
+            ca: "CN=root".into(),
+            thumbprint: root.certificate.sha1_thumbprint(),
+        })
     );
+    let unverified = Enrolled::default().unverified(&root);
+    for chain in [
+        &[&leaf, &root][..],
+        &[&leaf],
+        &[&below, &middle],
+        &[&below, &middle, &root],
+    ] {
+        assert_eq!(
+            judge(&unverified, "t-1", chain),
+            Err(Refusal::CaNotVerified {
+                ca: "CN=root".into(),
+                group: "unver".into(),
+                entry: Entry::Secondary,
+            })
+        );
+    }
+    // What is verified in another group is as good as ever.
+    assert_eq!(
+        judge(&unverified.group("g", true, &root), "t-1", &[&leaf]),
+        by_group("g", true)
+    );
+}
+
+#[test]
+fn a_missing_issuer_is_named_with_the_group_above_it_where_that_is_known() {
+    let root = root("root");
+    let middle = intermediate("middle", &root);
+    let leaf = leaf("t-1", &middle);
+    let mut enrolled = Enrolled::default().group("g", true, &root);
+    let missing = |above| {
+        Err(Refusal::IssuerMissing {
+            subject: "CN=t-1".into(),
+            issuer: "CN=middle".into(),
+            above,
+        })
+    };
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf]), missing(None));
+    let above = Above {
+        group: "g".into(),
+        ca: "CN=root".into(),
+    };
+    enrolled.above = Some(above.clone());
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf]), missing(Some(above)));
 }
 
 #[test]
@@ -166,12 +261,17 @@ fn every_certificate_between_leaf_and_enrolled_root_must_be_shown() {
     );
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf, &lower]),
-        unusable("CN=lower", Defect::IssuerMissing("CN=upper".into()))
+        missing("CN=lower", "CN=upper")
     );
-    assert_eq!(
-        judge(&enrolled, "t-1", &[&leaf, &upper]),
-        unusable("CN=t-1", Defect::IssuerMissing("CN=lower".into()))
-    );
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf, &upper]), missing("CN=t-1", "CN=lower"));
+}
+
+fn missing(subject: &str, issuer: &str) -> Verdict {
+    Err(Refusal::IssuerMissing {
+        subject: subject.into(),
+        issuer: issuer.into(),
+        above: None,
+    })
 }
 
 #[test]
@@ -190,25 +290,19 @@ fn dates_count_for_the_leaf_for_intermediates_and_for_the_enrolled_authority() {
     let root = root("root");
     let old_leaf = make("t-1", false, PAST, Some(&root));
     let enrolled = Enrolled::default().group("g", true, &root);
-    assert_eq!(
-        judge(&enrolled, "t-1", &[&old_leaf]),
-        unusable("CN=t-1", Defect::Expired)
-    );
+    assert_eq!(judge(&enrolled, "t-1", &[&old_leaf]), unusable("CN=t-1", expired()));
 
     let old_middle = make("middle", true, PAST, Some(&root));
     let leaf_below = leaf("t-1", &old_middle);
     assert_eq!(
         judge(&enrolled, "t-1", &[&leaf_below, &old_middle]),
-        unusable("CN=middle", Defect::Expired)
+        unusable("CN=middle", expired())
     );
 
     let old_root = make("root", true, PAST, None);
     let leaf_of_old = leaf("t-1", &old_root);
     let enrolled = Enrolled::default().group("g", true, &old_root);
-    assert_eq!(
-        judge(&enrolled, "t-1", &[&leaf_of_old]),
-        unusable("CN=root", Defect::Expired)
-    );
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf_of_old]), unusable("CN=root", expired()));
 }
 
 #[test]
@@ -229,18 +323,19 @@ fn an_individual_enrollment_keeps_leaves_of_groups_away_from_its_device() {
     let (own, of_group) = (make("lab-1", false, GOOD, None), leaf("lab-1", &root));
     let group = || Enrolled::default().group("g", true, &root);
     let both = group().individual("lab-1", true, &own);
-    assert_eq!(
-        judge(&both, "lab-1", &[&own]),
-        Ok(Attested::Individual { enabled: true })
-    );
+    assert_eq!(judge(&both, "lab-1", &[&own]), individually(Entry::Primary, true));
+    let another = Err(Refusal::EnrolledIndividually {
+        sent: of_group.certificate.sha1_thumbprint(),
+        enrolled: Thumbprints {
+            primary: own.certificate.sha1_thumbprint(),
+            secondary: None,
+        },
+    });
     for id in ["lab-1", "LAB-1"] {
-        assert_eq!(judge(&both, id, &[&of_group]), Err(Refusal::EnrolledIndividually));
+        assert_eq!(judge(&both, id, &[&of_group]), another);
     }
     let blocked = group().individual("lab-1", false, &own);
-    assert_eq!(
-        judge(&blocked, "lab-1", &[&of_group]),
-        Err(Refusal::EnrolledIndividually)
-    );
+    assert_eq!(judge(&blocked, "lab-1", &[&of_group]), another);
     assert_eq!(judge(&group(), "lab-1", &[&of_group]), by_group("g", true));
 }
 
@@ -259,7 +354,7 @@ fn made(name: &str, by: Option<&Party>, change: impl FnOnce(&mut CertificatePara
     }
 }
 
-fn unusable(subject: &str, defect: Defect) -> Result<Attested, Refusal> {
+fn unusable(subject: &str, defect: Defect) -> Verdict {
     Err(Refusal::Unusable {
         subject: subject.into(),
         defect,
@@ -364,7 +459,10 @@ fn an_enrolled_authority_is_not_a_device_of_its_own_group() {
     let enrolled = Enrolled::default().group("g", true, &root);
     assert_eq!(
         judge(&enrolled, "t-1", &[&root]),
-        unusable("CN=t-1", Defect::SelfSigned)
+        Err(Refusal::NotEnrolled {
+            subject: "CN=t-1".into(),
+            thumbprint: root.certificate.sha1_thumbprint(),
+        })
     );
 }
 
@@ -375,7 +473,7 @@ fn the_common_name_must_be_the_registration_id() {
     let enrolled = Enrolled::default().group("g", true, &root);
     assert_eq!(
         judge(&enrolled, "t-2", &[&leaf]),
-        Err(Refusal::CommonName("t-2".into()))
+        Err(Refusal::common_name(&leaf.certificate, "t-2"))
     );
     assert_eq!(judge(&enrolled, "t-1", &[]), Err(Refusal::NoCertificate));
 }
@@ -387,10 +485,7 @@ fn a_disabled_individual_beats_an_enabled_group() {
     let enrolled = Enrolled::default()
         .group("g", true, &root)
         .individual("t-1", false, &leaf);
-    assert_eq!(
-        judge(&enrolled, "t-1", &[&leaf]),
-        Ok(Attested::Individual { enabled: false })
-    );
+    assert_eq!(judge(&enrolled, "t-1", &[&leaf]), individually(Entry::Primary, false));
 }
 
 #[test]
@@ -401,15 +496,20 @@ fn a_self_signed_certificate_enters_as_primary_or_as_secondary() {
     let enrolled = Enrolled::default()
         .individual("lab", true, &primary)
         .individual("lab", true, &secondary);
-    for known in [&primary, &secondary] {
-        assert_eq!(
-            judge(&enrolled, "lab", &[known]),
-            Ok(Attested::Individual { enabled: true })
-        );
+    for (known, entry) in [(&primary, Entry::Primary), (&secondary, Entry::Secondary)] {
+        assert_eq!(judge(&enrolled, "lab", &[known]), individually(entry, true));
     }
+    let [sent, primary, secondary] = [&stranger, &primary, &secondary].map(|it| it.certificate.sha1_thumbprint());
+    let enrolled_are = Thumbprints {
+        primary,
+        secondary: Some(secondary),
+    };
     assert_eq!(
         judge(&enrolled, "lab", &[&stranger]),
-        Err(Refusal::EnrolledIndividually)
+        Err(Refusal::EnrolledIndividually {
+            sent,
+            enrolled: enrolled_are
+        })
     );
 }
 
@@ -417,7 +517,10 @@ fn a_self_signed_certificate_enters_as_primary_or_as_secondary() {
 fn the_certificate_of_another_individual_enrollment_is_refused() {
     let mine = make("lab", false, GOOD, None);
     let enrolled = Enrolled::default().individual("other", true, &mine);
-    assert_eq!(judge(&enrolled, "lab", &[&mine]), Err(Refusal::NotEnrolled));
+    assert_eq!(
+        judge(&enrolled, "lab", &[&mine]),
+        Err(Refusal::EnrolledForAnother("other".into()))
+    );
 }
 
 #[test]
@@ -431,14 +534,17 @@ fn a_hub_accepts_a_device_with_the_certificate_that_it_registered_with() {
         authenticate(registered, &chain, now)
     };
     assert_eq!(judge(&registered, &[&one]), Ok(()));
+    let another = Refusal::Thumbprint {
+        sent: two.certificate.sha1_thumbprint(),
+    };
     assert_eq!(
         judge(&registered, &[&two]),
-        Err(Refusal::Thumbprint),
+        Err(another.clone()),
         "another leaf of the same authority"
     );
     assert_eq!(
         judge(&registered, &[&two, &one]),
-        Err(Refusal::Thumbprint),
+        Err(another),
         "only the leaf counts, as its key was proved"
     );
     assert_eq!(judge(&registered, &[]), Err(Refusal::NoCertificate));
@@ -447,7 +553,7 @@ fn a_hub_accepts_a_device_with_the_certificate_that_it_registered_with() {
         judge(&old.certificate.thumbprint(), &[&old]),
         Err(Refusal::Unusable {
             subject: "CN=t-1".into(),
-            defect: Defect::Expired
+            defect: expired()
         })
     );
 }
@@ -476,10 +582,11 @@ fn a_renewed_authority_lets_in_what_its_expired_predecessor_over_the_same_key_si
     let leaf = parameters("t-1", false, GOOD).signed_by(&leaf_key, &issuer).unwrap();
     let leaf = Certificate::from_der(leaf.der()).unwrap();
     let enrolled = Enrolled {
-        groups: vec![("g", true, old), ("g", true, new)],
+        groups: vec![("g", true, old.into()), ("g", true, new.into())],
         ..Enrolled::default()
     };
     let id = RegistrationId::new("t-1").unwrap();
     let now = "2026-11-23T15:00:00Z".parse().unwrap();
-    assert_eq!(attest(&enrolled, &id, &[leaf], now), by_group("g", true));
+    let attested = attest(&enrolled, &id, &[leaf], now).map(|attested| in_words(&attested));
+    assert_eq!(attested, by_group("g", true));
 }

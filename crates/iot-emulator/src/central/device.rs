@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::new_etag;
-use crate::certificate::Certificate;
+use crate::attestation::Entry;
+use crate::certificate::{Certificate, Thumbprint};
 use crate::hub::Twin;
 use crate::store::{Record, Table};
 
@@ -118,6 +119,14 @@ impl Device {
 }
 
 impl Attestation {
+    /// Which of the two has this thumbprint.
+    pub(crate) fn entry_of(&self, leaf: &Thumbprint) -> Entry {
+        match self.primary.thumbprint() == *leaf {
+            true => Entry::Primary,
+            false => Entry::Secondary,
+        }
+    }
+
     /// Both certificates, as far as they are there.
     pub(crate) fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
         std::iter::once(&self.primary).chain(&self.secondary)

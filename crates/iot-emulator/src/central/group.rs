@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::new_etag;
+use crate::attestation::Entry;
 use crate::certificate::Certificate;
 use crate::store::{Record, Table};
 
@@ -23,14 +24,6 @@ pub(crate) struct Group {
 pub(crate) enum GroupType {
     Iot,
     IotEdge,
-}
-
-/// Which of the two certificates of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Entry {
-    Primary,
-    Secondary,
 }
 
 /// A certificate of a group: only once verified does it let devices in.

@@ -33,6 +33,7 @@ use crate::certificate::Certificate;
 use crate::clock;
 use crate::documented::DPS_MESSAGE;
 use crate::http::{HEAD_WITHIN, MAX_HEAD};
+use crate::refusal::RefusalReason;
 use crate::services::{Decision, ErrorResponse, Services};
 use crate::stream::Stream;
 use crate::unconfirmed::{DPS_BAD_REQUEST, DPS_WRONG_ID_SCOPE, error_code_of};
@@ -166,22 +167,36 @@ impl<'a> Client<'a> {
             .and_then(|Query(version)| version.api_version)
             .unwrap_or_default();
         if !API_VERSIONS.contains(&version.as_str()) {
-            refused(services, &id, &format!("unknown api-version `{version}`"));
+            let words = format!("unknown api-version `{version}`");
+            refused(services, &id, &[], RefusalReason::UnknownApiVersion, &words);
             let known = API_VERSIONS.join(", ");
             return Err(bad_request(&format!("The api-version is not one of {known}.")));
         }
         if id_scope != services.id_scope.as_str() {
-            refused(services, &id, &format!("unknown id scope `{id_scope}`"));
+            let words = format!("unknown id scope `{id_scope}`");
+            refused(services, &id, &[], RefusalReason::UnknownIdScope, &words);
             return Err(error(DPS_WRONG_ID_SCOPE, "Unknown id scope.", clock::now()));
         }
         let chain = http.extensions().get::<Shown>().map(|shown| Arc::clone(&shown.0));
         let chain = chain.unwrap_or_default();
         if chain.is_empty() && http.headers().contains_key(AUTHORIZATION) {
             let reason = "no certificate was shown, and a token of a symmetric key (SAS) is not understood here";
-            return Err(unauthorized(services, &id, reason));
+            return Err(unauthorized(
+                services,
+                &id,
+                &chain,
+                RefusalReason::NoCertificate,
+                reason,
+            ));
         }
         if let Err(refusal) = services.central.attest(&id, &chain, clock::now()) {
-            return Err(unauthorized(services, &id, &refusal.to_string()));
+            return Err(unauthorized(
+                services,
+                &id,
+                &chain,
+                refusal.reason(),
+                &refusal.to_string(),
+            ));
         }
         Ok(Self {
             services,

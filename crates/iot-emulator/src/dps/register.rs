@@ -12,8 +12,10 @@ use tokio::time::Instant;
 use crate::attestation::Attested;
 use crate::certificate::Certificate;
 use crate::clock;
-use crate::journal::Event;
+use crate::journal::{Event, Service};
+use crate::presented::{Presented, Through};
 use crate::random::random_hex;
+use crate::refusal::RefusalReason;
 use crate::services::Services;
 use crate::stats::count;
 use crate::unconfirmed::{DPS_BAD_BODY, DPS_ID_MISMATCH};
@@ -41,16 +43,12 @@ pub(super) fn register(
     let attested = services
         .central
         .attest(id, chain, now)
-        .map_err(|refusal| unauthorized(services, id, &refusal.to_string()))?;
+        .map_err(|refusal| unauthorized(services, id, chain, refusal.reason(), &refusal.to_string()))?;
     let leaf = chain
         .first()
         .ok_or_else(|| error(INVALID_CERTIFICATE, "Invalid certificate.", now))?;
-    let (enabled, group) = match attested {
-        Attested::Individual { enabled } => (enabled, None),
-        Attested::Group { id, enabled } => (enabled, Some(id)),
-    };
-    if !enabled {
-        refused(services, id, "the enrollment is disabled");
+    if let Some(refusal) = attested.disabled() {
+        refused(services, id, chain, refusal.reason(), &refusal.to_string());
         // A disabled enrollment has no operation, so there is nothing to poll for.
         let state = RegistrationState {
             registration_id: Some(id.to_string()),
@@ -62,6 +60,11 @@ pub(super) fn register(
             registration_state: Some(state),
         });
     }
+    let through = Through::from(&attested);
+    let group = match attested {
+        Attested::Individual { .. } => None,
+        Attested::Group { id, .. } => Some(id),
+    };
     // All that a registration changes is stored at once, and in the order of this lock.
     let mut application = services.central.write();
     let mut changes = services.store.changes();
@@ -84,6 +87,11 @@ pub(super) fn register(
             if let Some(twin) = application.take_prepared(id.as_str(), &mut changes) {
                 services.registry.prepare(&device_id, twin, &mut changes);
             }
+            if let Some(device) = services.registry.device(&device_id) {
+                let way = application.ways.find(chain, Some(through));
+                Presented::follow(&mut device.lock().presented, leaf, way, now);
+            }
+            services.refused.admitted(id.as_str());
             count(&services.counters.registrations);
             let event = Event::Registered {
                 group,
@@ -99,7 +107,7 @@ pub(super) fn register(
             }
         }
         Err(refusal) => {
-            refused(services, id, &refusal.to_string());
+            refused(services, id, chain, refusal.reason(), &refusal.to_string());
             RegistrationState {
                 error_code: Some(NOT_APPROVED),
                 error_message: Some("The device is not approved.".into()),
@@ -146,16 +154,30 @@ fn parse(id: &RegistrationId, body: &[u8], now: Timestamp) -> Result<Registratio
 }
 
 /// Refuses a client that has not proved to be the device.
-pub(super) fn unauthorized(services: &Services, id: &RegistrationId, reason: &str) -> ServiceError {
-    refused(services, id, reason);
+pub(super) fn unauthorized(
+    services: &Services,
+    id: &RegistrationId,
+    chain: &[Certificate],
+    why: RefusalReason,
+    reason: &str,
+) -> ServiceError {
+    refused(services, id, chain, why, reason);
     error(INVALID_CERTIFICATE, "Invalid certificate.", clock::now())
 }
 
-pub(super) fn refused(services: &Services, id: &RegistrationId, reason: &str) {
+/// Records that a client that has sent `chain` is not registered.
+pub(super) fn refused(
+    services: &Services,
+    id: &RegistrationId,
+    chain: &[Certificate],
+    why: RefusalReason,
+    reason: &str,
+) {
     count(&services.counters.registrations_refused);
-    services
-        .journal
-        .record(Some(id.as_str()), Event::RegistrationRefused { reason: reason.into() });
+    services.refused.record(id.as_str(), Service::Dps, why, reason, chain);
+    let reason = reason.to_owned();
+    let event = Event::RegistrationRefused { why, reason };
+    services.journal.record(Some(id.as_str()), event);
 }
 
 /// An error as the service writes it.

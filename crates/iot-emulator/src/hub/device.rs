@@ -20,6 +20,7 @@ use super::twin::{BadPatch, Twin};
 use crate::certificate::Thumbprint;
 use crate::gateway::Gateway;
 use crate::journal::{DisconnectReason, Event, Journal};
+use crate::presented::Presented;
 use crate::store::{Changes, Store, Ticket};
 
 /// A device identity with all that belongs to it.
@@ -42,6 +43,8 @@ pub(crate) struct DeviceState {
     pub(crate) home: Option<Arc<HubHost>>,
     /// Of the certificate that the device registered with last; none if it never did, and is known behind a gateway only.
     pub(crate) thumbprint: Option<Thumbprint>,
+    /// What it came in with last, since the start.
+    pub(crate) presented: Option<Box<Presented>>,
     pub(crate) model_id: Option<ModelId>,
     pub(crate) twin: Twin,
     pub(crate) queue: Queue,
@@ -96,6 +99,7 @@ impl Device {
             next_hub: None,
             home: None,
             thumbprint,
+            presented: None,
             model_id: None,
             twin: Twin::new(),
             queue: Queue::default(),

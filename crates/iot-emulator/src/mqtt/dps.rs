@@ -23,6 +23,7 @@ use crate::clock;
 use crate::documented::DPS_MESSAGE;
 use crate::dps::request::{self, API_VERSIONS, Reply, Request};
 use crate::journal::{DisconnectReason, Event, Service};
+use crate::refusal::RefusalReason;
 use crate::services::Services;
 use crate::stream::Stream;
 use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, DPS_IDLE, WRONG_TENANT};
@@ -38,7 +39,15 @@ pub(crate) async fn serve<S: Stream>(
 ) {
     let id = &user.registration_id;
     if let Err(refused) = admit(connect, user, chain, services) {
-        return refuse(wire, services, Some(Service::Dps), Some(id.as_str()), refused).await;
+        return refuse(
+            wire,
+            services,
+            Some(Service::Dps),
+            Some(id.as_str()),
+            Some(chain),
+            refused,
+        )
+        .await;
     }
     let Some(mut wire) = at_connect(wire, services, Service::Dps, id.as_str()).await else {
         return;
@@ -69,18 +78,21 @@ fn admit(connect: &Connect, user: &DpsUserName, chain: &[Certificate], services:
     if user.id_scope != services.id_scope {
         return Err(Refused::new(
             WRONG_TENANT,
+            RefusalReason::UnknownIdScope,
             format!("unknown id scope `{}`", user.id_scope),
         ));
     }
     if !API_VERSIONS.contains(&user.api_version.as_str()) {
         return Err(Refused::new(
             BAD_USER_NAME,
+            RefusalReason::UnknownApiVersion,
             format!("unknown api-version `{}`", user.api_version),
         ));
     }
     if !connect.client_id.eq_ignore_ascii_case(user.registration_id.as_str()) {
         return Err(Refused::new(
             ConnectReturnCode::BadClientId,
+            RefusalReason::ClientId,
             "the client id is not the registration id",
         ));
     }
@@ -88,7 +100,7 @@ fn admit(connect: &Connect, user: &DpsUserName, chain: &[Certificate], services:
     // (`dps/register.rs`), since a connection outlives what may change in the meantime.
     match services.central.attest(&user.registration_id, chain, clock::now()) {
         Ok(_) => Ok(()),
-        Err(refusal) => Err(Refused::new(BAD_CERTIFICATE, refusal.to_string())),
+        Err(refusal) => Err(Refused::new(BAD_CERTIFICATE, refusal.reason(), refusal.to_string())),
     }
 }
 

@@ -8,6 +8,7 @@ use super::refusal::{Refused, refuse};
 use crate::faults::slow_line;
 use crate::journal::{DisconnectReason, Service};
 use crate::phase::Phase;
+use crate::refusal::RefusalReason;
 use crate::services::{Decision, Services};
 use crate::stream::Stream;
 
@@ -85,22 +86,21 @@ pub(crate) async fn at_connect<S: Stream>(
         Service::Dps => Phase::DpsConnect,
         Service::Hub => Phase::HubConnect,
     };
-    let refused = |code, reason: &str| Refused::new(code, reason);
+    let refused = |why, reason: &str| Refused::new(ConnectReturnCode::NotAuthorized, why, reason);
     let refusal = match services.pass_gate(phase, Some(device)).await {
         Decision::Pass => return Some(wire),
-        Decision::Refuse(code) => refused(code, "too many connects, or a rule refuses it"),
-        Decision::Close(DisconnectReason::Disabled) => {
-            refused(ConnectReturnCode::NotAuthorized, "the device is disabled")
+        Decision::Refuse(code) => {
+            let why = RefusalReason::QuotaOrRule;
+            Refused::new(code, why, "too many connects, or a rule refuses it")
         }
+        Decision::Close(DisconnectReason::Disabled) => refused(RefusalReason::DeviceBlocked, "the device is disabled"),
         Decision::Close(DisconnectReason::Deleted) => {
-            refused(ConnectReturnCode::NotAuthorized, "the hub has no such device")
+            refused(RefusalReason::UnknownDevice, "the hub has no such device")
         }
         Decision::Close(DisconnectReason::Moved) => {
-            refused(ConnectReturnCode::NotAuthorized, "the device was moved to another hub")
+            refused(RefusalReason::AnotherHub, "the device was moved to another hub")
         }
-        Decision::Close(DisconnectReason::Expired) => {
-            refused(ConnectReturnCode::NotAuthorized, "the certificate has expired")
-        }
+        Decision::Close(DisconnectReason::Expired) => refused(RefusalReason::Expired, "the certificate has expired"),
         Decision::Silence { reads } => {
             silence(&mut wire, services, reads).await;
             return None;
@@ -116,6 +116,7 @@ pub(crate) async fn at_connect<S: Stream>(
             return None;
         }
     };
-    refuse(wire, services, Some(service), Some(device), refusal).await;
+    // What a rule does to a device is not about its certificates.
+    refuse(wire, services, Some(service), Some(device), None, refusal).await;
     None
 }

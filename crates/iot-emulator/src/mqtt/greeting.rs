@@ -15,6 +15,7 @@ use super::peer::Peer;
 use super::refusal::{Refused, refuse};
 use super::{dps, hub};
 use crate::journal::{Event, Service};
+use crate::refusal::RefusalReason;
 use crate::services::Services;
 use crate::stream::Stream;
 use crate::unconfirmed::{BAD_USER_NAME, NOT_DOWNSTREAM};
@@ -49,9 +50,10 @@ async fn arrive<'a, S: Stream>(
     if let Ok(Ok(Err(protocol))) = first {
         let refused = Refused::new(
             ConnectReturnCode::RefusedProtocolVersion,
+            RefusalReason::ProtocolVersion,
             format!("{protocol}; this hub speaks 3.1.1"),
         );
-        refuse(wire, services, None, None, refused).await;
+        refuse(wire, services, None, None, None, refused).await;
         return None;
     }
     let no_connect = match first {
@@ -75,8 +77,12 @@ async fn arrive<'a, S: Stream>(
         }
         Ok(UserName::Dps(user)) => {
             let id = Some(user.registration_id.as_str());
-            let refused = Refused::new(NOT_DOWNSTREAM, "no registration through a gateway");
-            refuse(wire, services, Some(Service::Dps), id, refused).await;
+            let refused = Refused::new(
+                NOT_DOWNSTREAM,
+                RefusalReason::Gateway,
+                "no registration through a gateway",
+            );
+            refuse(wire, services, Some(Service::Dps), id, Some(&peer.chain), refused).await;
         }
         Ok(UserName::Hub(user)) => match hub::admit(connect, &user, &peer, services) {
             Ok(admitted) => {
@@ -86,10 +92,10 @@ async fn arrive<'a, S: Stream>(
             }
             Err(refused) => {
                 let device = Some(user.device_id.as_str());
-                refuse(wire, services, Some(Service::Hub), device, refused).await;
+                refuse(wire, services, Some(Service::Hub), device, Some(&peer.chain), refused).await;
             }
         },
-        Err(refused) => refuse(wire, services, None, Some(&connect.client_id), refused).await,
+        Err(refused) => refuse(wire, services, None, Some(&connect.client_id), None, refused).await,
     }
     None
 }
@@ -110,11 +116,11 @@ fn user(connect: &Connect) -> Result<UserName, Refused> {
     let login = connect
         .login
         .as_ref()
-        .ok_or_else(|| Refused::new(BAD_USER_NAME, "no user name"))?;
+        .ok_or_else(|| Refused::new(BAD_USER_NAME, RefusalReason::UserName, "no user name"))?;
     login
         .username
         .parse()
-        .map_err(|error: UserNameError| Refused::new(BAD_USER_NAME, error.to_string()))
+        .map_err(|error: UserNameError| Refused::new(BAD_USER_NAME, RefusalReason::UserName, error.to_string()))
 }
 
 #[cfg(test)]

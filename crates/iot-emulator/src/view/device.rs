@@ -7,10 +7,11 @@ use iot_protocol::twin::TwinDocument;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::certificates::Presented;
 use super::enrollment::Certificate;
 use super::message::Message;
 use crate::central::Command;
-use crate::{central, hub};
+use crate::{central, hub, presented};
 
 /// A device of the application.
 #[derive(Debug, Clone, Copy)]
@@ -198,6 +199,17 @@ impl HubState<'_> {
     #[must_use]
     pub fn model_id(&self) -> Option<&ModelId> {
         self.0.model_id.as_ref()
+    }
+
+    /// The certificates that it came in with last; none if it has not come since the start.
+    #[must_use]
+    pub fn presented(&self) -> Option<Presented> {
+        self.0.presented.as_deref().map(Presented::of)
+    }
+
+    /// What is the same for all that came that way.
+    pub(super) fn way(&self) -> Option<Arc<presented::Way>> {
+        self.0.presented.as_ref().map(|presented| Arc::clone(presented.way()))
     }
 
     /// Its twin.

@@ -31,7 +31,7 @@ async fn is_not_approved(emulator: &Emulator, leaf: &Party, words: &str) {
         (&json!("failed"), &json!("failed"), &json!(400_209)),
         "{answer}"
     );
-    let refused = |event: &Event| matches!(event, Event::RegistrationRefused { reason } if reason.contains(words));
+    let refused = |event: &Event| matches!(event, Event::RegistrationRefused { reason, .. } if reason.contains(words));
     emulator.journal().wait_for(since, |entry| refused(&entry.event)).await;
 }
 

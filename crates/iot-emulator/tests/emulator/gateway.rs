@@ -171,7 +171,7 @@ async fn a_child_that_never_registered_is_known_by_its_enrollment() {
         &emulator,
         Some(&root.leaf("t-1")),
         Hello::hub("t-1"),
-        "the enrollment is disabled",
+        "enrollment group `fleet` is disabled",
     )
     .await;
     rest.patch("devices/lab-1", json!({"enabled": false})).await;

@@ -17,6 +17,7 @@ mod hubs;
 mod intruders;
 mod messages;
 mod pressure;
+mod refusals;
 mod rest;
 mod restart;
 mod robust;

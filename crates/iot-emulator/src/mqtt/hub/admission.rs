@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use iot_protocol::hub::ToHub;
-use iot_protocol::id::{DeviceId, HubHost, ModelId};
+use iot_protocol::id::{DeviceId, HubHost, ModelId, RegistrationId};
 use iot_protocol::properties::PropertyBag;
 use iot_protocol::username::HubUserName;
+use jiff::Timestamp;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill};
 
-use crate::attestation::{Refusal, authenticate};
+use crate::attestation::{Refusal, attest, authenticate};
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::hub::Device;
 use crate::mqtt::peer::Peer;
 use crate::mqtt::refusal::Refused;
+use crate::presented::{Presented, Through};
+use crate::refusal::RefusalReason;
 use crate::services::Services;
 use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, NOT_DOWNSTREAM, WRONG_TENANT};
 
@@ -41,23 +44,29 @@ pub(crate) fn admit(
     if !names_gateway && !services.registry.has_hub(&user.hub) {
         return Err(Refused::new(
             WRONG_TENANT,
+            RefusalReason::UnknownHub,
             format!("there is no hub `{}` here", user.hub),
         ));
     }
     if connect.client_id != user.client_id() {
         return Err(Refused::new(
             ConnectReturnCode::BadClientId,
+            RefusalReason::ClientId,
             "the client id is not the one of the user name",
         ));
     }
     if user.module_id.is_some() {
         return Err(Refused::new(
             ConnectReturnCode::NotAuthorized,
+            RefusalReason::NotEmulated,
             "modules are not emulated",
         ));
     }
     // The hub refers no device to another hub: after any refusal the device has to register again, and DPS assigns.
-    let unknown = || Refused::new(ConnectReturnCode::NotAuthorized, "the hub has no such device");
+    let unknown = || {
+        let why = RefusalReason::UnknownDevice;
+        Refused::new(ConnectReturnCode::NotAuthorized, why, "the hub has no such device")
+    };
     let device = services.registry.device(&user.device_id).ok_or_else(unknown)?;
     let now = clock::now();
     // The application is asked before the device is locked: a change of identities locks in this order.
@@ -65,6 +74,7 @@ pub(crate) fn admit(
         Some(gateway) if !is_child(&device, &gateway.device, services) => {
             return Err(Refused::new(
                 NOT_DOWNSTREAM,
+                RefusalReason::Gateway,
                 format!("the device is no child of `{}`", gateway.device),
             ));
         }
@@ -76,17 +86,24 @@ pub(crate) fn admit(
         if let Some(next) = &state.next_hub {
             return Err(Refused::new(
                 WRONG_TENANT,
+                RefusalReason::AnotherHub,
                 format!("the device was moved to hub `{next}`"),
             ));
         }
         if !names_gateway && !is_named(&state.hub) {
             return Err(Refused::new(
                 WRONG_TENANT,
+                RefusalReason::AnotherHub,
                 format!("the device belongs to hub `{}`", state.hub),
             ));
         }
         if !state.enabled {
-            return Err(Refused::new(ConnectReturnCode::NotAuthorized, "the device is disabled"));
+            let why = RefusalReason::DeviceBlocked;
+            return Err(Refused::new(
+                ConnectReturnCode::NotAuthorized,
+                why,
+                "the device is disabled",
+            ));
         }
         // The thumbprint of the last registration and the dates count, and neither chain nor enrollment: a change of
         // the enrollment reaches the hub with the next registration, which is what makes a roll of certificates
@@ -98,12 +115,14 @@ pub(crate) fn admit(
         // A child of a gateway need never register, so its enrollment may vouch for it instead.
         registered
             .or_else(|refusal| downstream.unwrap_or(Err(refusal)))
-            .map_err(|refusal| Refused::new(BAD_CERTIFICATE, refusal.to_string()))?;
+            .map_err(|refusal| Refused::new(BAD_CERTIFICATE, refusal.reason(), refusal.to_string()))?;
     }
+    remember(&device, peer, services, now);
     if let Some(will) = &connect.last_will
         && will_properties(will, &device).is_none()
     {
-        return Err(Refused::new(BAD_USER_NAME, format!("a will to `{}`", will.topic)));
+        let reason = format!("a will to `{}`", will.topic);
+        return Err(Refused::new(BAD_USER_NAME, RefusalReason::Will, reason));
     }
     Ok(Admitted {
         device,
@@ -113,6 +132,25 @@ pub(crate) fn admit(
         will: connect.last_will.map(Box::new),
         gateway: peer.gateway.clone(),
     })
+}
+
+/// Keeps what the device came with, where that is not known from its registration: this process has not seen it, or the
+/// device comes through a gateway and need not register.
+fn remember(device: &Device, peer: &Peer, services: &Services, now: Timestamp) {
+    services.refused.admitted(device.id.as_str());
+    let Some(leaf) = peer.chain.first() else {
+        return;
+    };
+    let is_known = |presented: &Presented| peer.gateway.is_none() || presented.is(leaf);
+    if device.lock().presented.as_deref().is_some_and(is_known) {
+        return;
+    }
+    let id = RegistrationId::new(device.id.as_str()).ok();
+    let application = services.central.read();
+    let attested = id.and_then(|id| attest(&*application, &id, &peer.chain, now).ok());
+    let way = application.ways.find(&peer.chain, attested.as_ref().map(Through::from));
+    drop(application);
+    Presented::follow(&mut device.lock().presented, leaf, way, now);
 }
 
 /// Whether a device is a child of the one that a gateway stands for.
