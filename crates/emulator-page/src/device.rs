@@ -20,7 +20,7 @@ use frame::Tab;
 use crate::device_view::DeviceView;
 use crate::forms::{self, Done, Problem};
 use crate::layout::Fragment;
-use crate::{Page, certificate, chart, commands, format, groups, journal, live, properties, telemetry};
+use crate::{Page, certificate, certificates, chart, commands, format, groups, journal, live, properties, telemetry};
 
 const EVENTS: usize = 12;
 pub(crate) const TARGET: &str = "targetTemperature";
@@ -144,7 +144,10 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
         part("telemetry", telemetry::table(&values, view::now())),
         part("properties", properties::table(&known)),
         part("controls", controls(&view.id, &thermostats, &commands)),
-        part("facts", facts(&view, &device)),
+        part(
+            "facts",
+            html! { (facts(&view, &device)) (certificates::of_device(page, &device)) },
+        ),
         part("events", journal::list(&events, false)),
     ])
 }

@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
-use iot_emulator::view;
+use iot_emulator::view::{self, RefusedDevice};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -19,15 +19,14 @@ use filter::Wish;
 use crate::device_view::{DeviceView, connection};
 use crate::forms::Done;
 use crate::layout::{self, Fragment};
-use crate::refusals::Refusal;
 use crate::{Page, format, live};
 
 const PAGE: usize = 25;
 
 /// A row: a device, or a client that called itself so and is not known.
 enum Row {
-    Known(Box<DeviceView>, Option<Refusal>),
-    Stranger(Refusal),
+    Known(Box<DeviceView>, Option<RefusedDevice>),
+    Stranger(RefusedDevice),
 }
 
 pub(crate) fn router() -> Router<Page> {
@@ -120,7 +119,7 @@ fn table(rows: &[Row], with_hub: bool) -> Markup {
     }
 }
 
-fn known(view: &DeviceView, refusal: Option<&Refusal>, with_hub: bool, now: Timestamp) -> Markup {
+fn known(view: &DeviceView, refusal: Option<&RefusedDevice>, with_hub: bool, now: Timestamp) -> Markup {
     html! {
         tr {
             th scope="row" {
@@ -138,10 +137,10 @@ fn known(view: &DeviceView, refusal: Option<&Refusal>, with_hub: bool, now: Time
     }
 }
 
-fn stranger(refusal: &Refusal, now: Timestamp) -> Markup {
+fn stranger(refusal: &RefusedDevice, now: Timestamp) -> Markup {
     html! {
         tr {
-            th scope="row" { a href=(format::device_path(&refusal.id)) { (refusal.id) } }
+            th scope="row" { a href=(format::device_path(refusal.id())) { (refusal.id()) } }
             td data-label="Connection" { div { (connection(false)) (reason(refusal, now)) } }
             td data-label="Status" { span.badge { "Unknown" } }
         }
@@ -149,8 +148,8 @@ fn stranger(refusal: &Refusal, now: Timestamp) -> Markup {
 }
 
 /// Why a device was refused, and when.
-pub(crate) fn reason(refusal: &Refusal, now: Timestamp) -> Markup {
-    html! { div.refusal { span.badge.bad { "refused" } " " (refusal.reason) ", " (format::moment(refusal.at, now)) } }
+fn reason(refusal: &RefusedDevice, now: Timestamp) -> Markup {
+    html! { div.refusal { span.badge.bad { "refused" } " " (refusal.reason()) ", " (format::moment(refusal.at(), now)) } }
 }
 
 fn pager(wish: &Wish, page: usize, total: usize) -> Markup {

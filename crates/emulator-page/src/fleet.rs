@@ -87,7 +87,7 @@ impl Fleet {
         }
         let strangers = refusals.all().filter(|(id, _)| application.device(id).is_none());
         let strangers: Vec<_> = strangers
-            .map(|(_, refusal)| (refusal.id.clone(), State::Refused))
+            .map(|(_, refusal)| (refusal.id().to_owned(), State::Refused))
             .collect();
         if !strangers.is_empty() {
             by_way.insert(Way::Stranger, strangers);

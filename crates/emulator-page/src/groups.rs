@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::counts::Counts;
-use crate::{Page, format};
+use crate::{Page, certificates, format};
 
 /// Individual enrollments that are shown here. The others can be found among the devices.
 const SHOWN: usize = 3;
@@ -19,7 +19,7 @@ pub(crate) fn all(page: &Page, counts: &Counts) -> Markup {
         section {
             h2 { "Connection groups" }
             @if application.groups().next().is_none() { p.quiet { "None yet." } }
-            @for group in application.groups() { (one(&group, now)) }
+            @for group in application.groups() { (one(&group, now)) (certificates::of_group(page, &group)) }
         }
         @if counts.individuals > 0 {
             section {

@@ -92,10 +92,15 @@ fn line(entry: &Entry, with_device: bool, now: Timestamp) -> Markup {
 }
 
 fn details(event: &Value) -> Option<String> {
-    let fields = event.as_object()?.iter().filter(|(key, _)| *key != "event");
+    let event = event.as_object()?;
+    // The sentence holds the word too.
+    let is_shown = |key: &str| key != "event" && !(key == "why" && event.contains_key("reason"));
+    let fields = event.iter().filter(|(key, _)| is_shown(key));
     let texts: Vec<_> = fields
         .map(|(key, value)| match key.as_str() {
-            "reason" | "why" | "detail" | "service" => format::value(value).replace('_', " "),
+            // A sentence may name a certificate, in which an underscore is one.
+            "reason" | "detail" => format::value(value),
+            "why" | "service" => format::value(value).replace('_', " "),
             _ => format!("{} {}", key.replace('_', " "), format::value(value)),
         })
         .collect();

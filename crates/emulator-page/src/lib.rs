@@ -11,7 +11,7 @@
 //! | [`start`] | an emulator with the page on each of its REST listeners |
 //! | [`cli`], [`terminal`] | the command line of the `iot-emulator` program, and its words to people |
 //! | `auth` | links, the sign-in form and sessions |
-//! | `overview`, `devices`, `device`, `journal`, `faults` | the views, each with its live part |
+//! | `overview`, `devices`, `device`, `refused`, `journal`, `faults` | the views, each with its live part |
 //! | `templates`, `tokens` | device templates and API tokens |
 //! | `group` | device connection groups: the list, a new one, one with its certificates, and each certificate |
 //! | `forms` | forms that lead to another view, and what is wrong with their fields |
@@ -20,7 +20,7 @@
 //! | `live` | the stream of what has changed |
 //! | `device_view`, `counts`, `refusals`, `history`, `samples` | what is read of a device, of all devices, kept of the few that are looked at, and of the last minutes |
 //! | `layout`, `assets` | what is around every view |
-//! | `groups`, `fleet`, `curves`, `certificate`, `properties`, `telemetry`, `chart`, `commands` | parts of views |
+//! | `groups`, `fleet`, `curves`, `certificate`, `certificates`, `properties`, `telemetry`, `chart`, `commands` | parts of views |
 //! | `format`, `rule_text` | values and rules as people read them |
 //!
 //! # Example
@@ -61,6 +61,7 @@ mod api_client;
 mod assets;
 mod auth;
 mod certificate;
+mod certificates;
 mod chart;
 mod commands;
 mod counts;
@@ -82,6 +83,7 @@ mod missing;
 mod overview;
 mod properties;
 mod refusals;
+mod refused;
 mod retry;
 mod rule_text;
 mod samples;
@@ -130,6 +132,7 @@ struct Shared {
     refusals: refusals::Latest,
     fleet: fleet::Latest,
     samples: samples::Samples,
+    arrivals: certificates::Arrivals,
     watchers: Places,
     /// The control socket of the run whose devices these are, if it is known.
     run: Option<PathBuf>,
@@ -153,6 +156,10 @@ fn router(page: Page) -> Router {
         .route("/devices/{id}/command", post(actions::run_command))
         .route("/devices/{id}/enabled", post(actions::set_enabled))
         .route("/devices/{id}/retry", post(retry::retry))
+        .route("/refused", get(refused::show))
+        .route("/live/refused", get(refused::live))
+        .route("/refused/{id}", get(refused::show_one))
+        .route("/live/refused/{id}", get(refused::live_one))
         .route("/journal", get(journal::show))
         .route("/live/journal", get(journal::live))
         .route("/faults", get(faults::show))

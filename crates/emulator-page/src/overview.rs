@@ -100,7 +100,7 @@ fn totals(counts: &Counts, refused: usize) -> Markup {
                 dd.quiet { "by the quota" }
             }
             div {
-                dt { a href="/devices?state=refused" { "Refused" } }
+                dt { a href="/refused" { "Refused" } }
                 dd id="refused" { (format::count(stats.refused + stats.registrations_refused)) }
                 dd.quiet { @if refused > 0 { "now " (format::count(refused)) @if refused == 1 { " device" } @else { " devices" } } @else { "since the start" } }
             }

@@ -12,7 +12,7 @@ use iot_protocol::id::{HubHost, IdScope};
 use crate::journal::Journal;
 use crate::services::Services;
 use crate::stats::Stats;
-use crate::{central, certificate, hub, presented};
+use crate::{central, hub};
 
 mod certificates;
 mod device;
@@ -25,7 +25,7 @@ pub use crate::central::{Command, Request};
 pub use crate::clock::{millis, now};
 pub use crate::faults::{Rule, Span, Verdict, written};
 pub use crate::hub::is_component;
-pub use certificates::{Presented, RefusedDevice, Shown, Through};
+pub use certificates::{CameThrough, Presented, RefusedDevice, Shown, Through};
 pub use device::{Answered, Device, HubState, InHub};
 pub use enrollment::{Certificate, Group, GroupCertificate};
 pub use message::Message;
@@ -161,21 +161,21 @@ impl Application<'_> {
         self.content.tokens.values().map(Token::new)
     }
 
-    /// How many devices came in through each CA of a group, by the SHA-1 of the CA in upper-case hex: those that have shown their
-    /// certificate since the start.
+    /// How many devices came in through each CA of each group: those that have shown their certificate since the start.
     #[must_use]
-    pub fn came_through(&self, group: &str) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        for (_, device) in self.devices() {
-            let Some(in_hub) = device.in_hub() else { continue };
-            let Some(presented) = in_hub.read().way() else { continue };
-            if let Some(presented::Through::Group { id, thumbprint, .. }) = &presented.through
-                && **id == *group
-            {
-                *counts.entry(certificate::hex_upper(thumbprint)).or_default() += 1;
+    pub fn came_through(&self) -> Vec<CameThrough> {
+        let mut ways = BTreeMap::new();
+        for record in self.content.devices.values() {
+            let Some(device) = self.registry.device(&record.id) else {
+                continue;
+            };
+            if let Some(presented) = &device.lock().presented {
+                let way = presented.way();
+                // Devices share their ways, so this is a short list.
+                ways.entry(Arc::as_ptr(way)).or_insert_with(|| (Arc::clone(way), 0)).1 += 1;
             }
         }
-        counts
+        certificates::by_ca(ways.into_values())
     }
 
     fn view<'a>(&'a self, record: &'a central::Device) -> Device<'a> {

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::device_view::{DeviceView, Status, connection};
 use crate::layout::{self, Fragment};
-use crate::{Page, devices, format, journal, missing, retry};
+use crate::{Page, format, journal, missing, refused, retry};
 
 /// A view of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,10 +92,10 @@ pub(crate) fn unknown(page: &Page, id: &str) -> Response {
     });
     let content = html! {
         p.trail { a href="/devices" { "Devices" } " /" }
-        h1 { (refusal.id) }
+        h1 { (refusal.id()) }
         section {
             p { "The application has no such device, but a client that calls itself so has tried to get in." }
-            (devices::reason(refusal, view::now()))
+            (refused::notice(refusal, view::now()))
             (retry::button(id))
             div #answer role="status" {}
         }

@@ -176,7 +176,7 @@ async fn devices_are_found_by_group_template_and_refusal_and_put_in_order() {
     assert_eq!(ids("state=refused&group=g").await, "t-2");
     let (status, text) = visitor.get("/devices/stranger").await;
     assert!(status == 404 && text.contains("has tried to get in"), "{text}");
-    assert!(words(&text).contains("`CN=Stranger` leads to no enrollment"), "{text}");
+    assert!(words(&text).contains("nobody has enrolled `CN=Stranger`"), "{text}");
     let device = Device::online(&emulator, &root.leaf("t-2"), "t-2").await;
     visitor.sees("/live/devices?state=refused", "1–1 of 1").await;
     device.goodbye().await;

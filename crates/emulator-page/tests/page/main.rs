@@ -6,6 +6,7 @@
 )]
 
 mod application;
+mod certificates;
 mod crash;
 mod devices;
 mod groups;

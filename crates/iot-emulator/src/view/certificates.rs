@@ -1,5 +1,6 @@
 //! The certificates that devices came in with, and those of devices that were refused.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -44,6 +45,19 @@ pub enum Through<'a> {
         /// SHA-1 of that CA in upper-case hex.
         thumbprint: String,
     },
+}
+
+/// How many devices came in through a CA of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CameThrough {
+    /// The id of the group.
+    pub group: String,
+    /// SHA-1 of the CA in upper-case hex.
+    pub thumbprint: String,
+    /// Its subject.
+    pub ca: String,
+    /// The devices.
+    pub devices: usize,
 }
 
 /// A device that was refused.
@@ -129,6 +143,23 @@ fn through(through: &presented::Through) -> Through<'_> {
             thumbprint: hex_upper(thumbprint),
         },
     }
+}
+
+/// Adds up the devices of all ways that lead to the same CA of a group.
+pub(super) fn by_ca(ways: impl Iterator<Item = (Arc<presented::Way>, usize)>) -> Vec<CameThrough> {
+    let mut sums = BTreeMap::new();
+    for (way, devices) in ways {
+        if let Some(presented::Through::Group { id, ca, thumbprint, .. }) = &way.through {
+            let sum = sums.entry((id.clone(), *thumbprint)).or_insert_with(|| CameThrough {
+                group: id.to_string(),
+                thumbprint: hex_upper(thumbprint),
+                ca: ca.to_string(),
+                devices: 0,
+            });
+            sum.devices += devices;
+        }
+    }
+    sums.into_values().collect()
 }
 
 impl RefusedDevice {

@@ -11,7 +11,7 @@ use super::certificates::Presented;
 use super::enrollment::Certificate;
 use super::message::Message;
 use crate::central::Command;
-use crate::{central, hub, presented};
+use crate::{central, hub};
 
 /// A device of the application.
 #[derive(Debug, Clone, Copy)]
@@ -205,11 +205,6 @@ impl HubState<'_> {
     #[must_use]
     pub fn presented(&self) -> Option<Presented> {
         self.0.presented.as_deref().map(Presented::of)
-    }
-
-    /// What is the same for all that came that way.
-    pub(super) fn way(&self) -> Option<Arc<presented::Way>> {
-        self.0.presented.as_ref().map(|presented| Arc::clone(presented.way()))
     }
 
     /// Its twin.

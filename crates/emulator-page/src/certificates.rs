@@ -1,0 +1,122 @@
+//! The certificates that devices came in with, and by which CA: parts of the views of a device and of the groups.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use iot_emulator::view::{self, CameThrough, Device, Group, Presented, Shown, Through};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use tokio::time::Instant;
+
+use crate::{Page, format, refused};
+
+const EVERY: Duration = Duration::from_millis(900);
+
+/// How many devices came through each CA, counted once a second at most, however many people look.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals(Mutex<Option<(Instant, Arc<[CameThrough]>)>>);
+
+/// What a device came in with last, and why it was refused last.
+pub(crate) fn of_device(page: &Page, device: &Device<'_>) -> Markup {
+    let presented = device.in_hub().and_then(|in_hub| in_hub.read().presented());
+    let now = view::now();
+    html! {
+        h3 { "Its certificate" }
+        @match &presented {
+            Some(presented) => (shown(presented, now)),
+            None => p.quiet { "It has not come with a certificate since the emulator's start." },
+        }
+        @if let Some(refusal) = page.view.refused_device(device.id().as_str()) { (refused::notice(&refusal, now)) }
+    }
+}
+
+fn shown(presented: &Presented, now: Timestamp) -> Markup {
+    let above: Vec<_> = presented.sent().collect();
+    html! {
+        (facts(&presented.leaf, now, html! {
+            dt { "Admitted by" } dd { (through(presented)) }
+            dt { "Came" } dd { (format::moment(presented.at, now)) }
+            dt { "Different leaves" } dd { (format::count(presented.leaves)) }
+        }))
+        (chain(&above, now))
+    }
+}
+
+fn through(presented: &Presented) -> Markup {
+    let place = |is_primary| if is_primary { "primary" } else { "secondary" };
+    html! {
+        @match presented.through() {
+            None => "nothing that is enrolled now",
+            Some(Through::Individual { is_primary }) => {
+                "its individual enrollment, " (place(is_primary)) " certificate"
+            },
+            Some(Through::Group { id, is_primary, ca, thumbprint }) => {
+                "group " strong { (id) } ", " (place(is_primary)) " CA " (ca) " " code.thumbprint { (thumbprint) }
+            },
+        }
+    }
+}
+
+/// One certificate, with `more` about it.
+pub(crate) fn facts(certificate: &Shown, now: Timestamp, more: Markup) -> Markup {
+    html! {
+        dl.facts {
+            dt { "Subject" } dd { (certificate.subject()) }
+            dt { "Issuer" } dd { (certificate.issuer()) }
+            dt { "SHA-1" } dd.thumbprint { code { (certificate.sha1_thumbprint()) } }
+            dt { "SHA-256" } dd.thumbprint { code { (certificate.sha256_thumbprint()) } }
+            dt { "Valid from" } dd { @if let Some(begin) = certificate.not_before() { (format::moment(begin, now)) } }
+            dt { "Expires" } dd { @if let Some(end) = certificate.not_after() { (format::expiry(end, now)) } }
+            (more)
+        }
+    }
+}
+
+/// What was sent after the leaf.
+pub(crate) fn chain(above: &[Shown], now: Timestamp) -> Markup {
+    html! {
+        @if above.is_empty() { p.quiet { "It sent its leaf only." } }
+        @else {
+            details {
+                summary { "It sent " (format::count(above.len())) " more with it" }
+                @for certificate in above { (facts(certificate, now, html! {})) }
+            }
+        }
+    }
+}
+
+/// How many devices came through each CA of a group, also through one that is not enrolled any more.
+pub(crate) fn of_group(page: &Page, group: &Group<'_>) -> Markup {
+    let arrivals = page.shared.arrivals.of(page);
+    let of_group: Vec<_> = arrivals.iter().filter(|one| one.group == group.id()).collect();
+    let place = |one: &CameThrough| {
+        let found = group
+            .certificates()
+            .find(|it| it.certificate.sha1_thumbprint() == one.thumbprint);
+        match found {
+            Some(signing) if signing.is_primary => "primary",
+            Some(_) => "secondary",
+            None => "no longer enrolled",
+        }
+    };
+    html! {
+        @for one in of_group {
+            p.quiet { (format::count(one.devices)) " came through " (one.ca) " (" (place(one)) ")" }
+        }
+    }
+}
+
+impl Arrivals {
+    fn of(&self, page: &Page) -> Arc<[CameThrough]> {
+        let now = Instant::now();
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*latest {
+            Some((at, counted)) if now.duration_since(*at) < EVERY => Arc::clone(counted),
+            _ => {
+                let counted: Arc<[CameThrough]> = page.view.application().came_through().into();
+                *latest = Some((now, Arc::clone(&counted)));
+                counted
+            }
+        }
+    }
+}
