@@ -1,7 +1,7 @@
 //! What the reason of a failure likely means, and what helps: one decision for each, so that a new reason can't go without.
 
 use fleet_protocol::reason::Reason;
-use provisioning::explain::{self, Advice};
+use provisioning::explain::{self, Advice, Candidates};
 
 /// Advice on a failure; `None` where the message of the failure has all that there is to report.
 #[must_use]
@@ -52,6 +52,25 @@ pub const fn on(reason: &Reason) -> Option<Advice> {
 #[must_use]
 pub fn remedy(reason: &str) -> Option<String> {
     on(&reason.into()).map(|advice| advice.remedy.to_owned())
+}
+
+/// The candidates for a refusal as lines: what the device's own certificates show, then what only the application can show.
+#[must_use]
+pub fn candidates(candidates: &Candidates) -> Vec<String> {
+    let Candidates { found, check } = candidates;
+    let found = found.iter().map(|found| format!("likely cause: {found}"));
+    let mut lines: Vec<_> = found.collect();
+    let begin = if lines.is_empty() {
+        "check"
+    } else {
+        "if it is something else, check"
+    };
+    lines.push(format!(
+        "{begin} in this order, as the service gives one answer for all of these:"
+    ));
+    let numbered = check.iter().enumerate();
+    lines.extend(numbered.map(|(index, check)| format!("  {}. {check}", index + 1)));
+    lines
 }
 
 /// Whether a failure may be explained by what the device sends and what is enrolled.

@@ -249,6 +249,7 @@ fn settings(args: &Args) -> Settings {
             ..Patience::default()
         },
         enter_retries: retry::enter_is_read(args.control == ControlSource::Stdin),
+        ignores_dates: args.single.ignore_dates,
     }
 }
 

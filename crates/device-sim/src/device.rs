@@ -216,7 +216,7 @@ impl Device {
     async fn identity(&mut self) -> Result<Identity, DeviceError> {
         match self.identity.take() {
             Some(loaded) if loaded.at.elapsed() < IDENTITY_KEPT => {
-                let checked = loaded.identity.check(self.id.as_str(), Timestamp::now());
+                let checked = self.context.check(&loaded.identity, &self.id, Timestamp::now());
                 checked.map_err(|error| DeviceError::identity(&error.into()))?;
                 Ok(loaded.identity)
             }
@@ -379,7 +379,7 @@ async fn load_identity(context: &Arc<Context>, group: usize, id: &RegistrationId
         move || {
             let identity = context.groups[group].load(&id)?;
             let now = Timestamp::now();
-            identity.check(id.as_str(), now)?;
+            context.check(&identity, &id, now)?;
             identity.check_form(now)?;
             Ok(identity)
         }

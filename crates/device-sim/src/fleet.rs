@@ -91,6 +91,8 @@ pub struct Settings {
     pub patience: Patience,
     /// Enter on the terminal has devices that wait try again, and the log is to say so.
     pub enter_retries: bool,
+    /// Whether devices send certificates that have expired or are not valid yet. Otherwise they wait for other ones.
+    pub ignores_dates: bool,
 }
 
 /// What the outside may send to a running fleet.
@@ -121,6 +123,7 @@ impl Fleet {
             proxies,
             patience,
             enter_retries,
+            ignores_dates,
         } = settings;
         let way = Connector {
             tls: tls(plan.target.ca.as_deref())?,
@@ -178,6 +181,7 @@ impl Fleet {
             dps,
             way,
             patience,
+            ignores_dates,
             assignments,
             lines,
             begun: Instant::now(),

@@ -64,6 +64,9 @@ pub struct Args {
     /// The certificate's key, PEM; the certificate's own file when left out
     #[arg(long, value_name = "FILE", env = "IOTHUB_DEVICE_X509_KEY")]
     pub key: Option<PathBuf>,
+    /// Send the certificate also when it has expired or is not valid yet, to see it refused
+    #[arg(long, requires = "cert")]
+    pub ignore_dates: bool,
     /// PEM file with the roots to trust instead of the public ones
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,

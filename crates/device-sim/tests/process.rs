@@ -10,6 +10,10 @@ use std::process::{Output, Stdio};
 use common::{World, assert_account_closes, soon};
 use fleet_protocol::lines::{EndReason, Line, Stats};
 use fleet_protocol::plan::{Devices, Plan};
+use iot_emulator::{Entry, Event, RefusalReason};
+use jiff::{SignedDuration, Timestamp};
+use provisioning::certificate::make::{KeyType, Validity};
+use provisioning::identities::Issuer;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -493,8 +497,9 @@ async fn a_single_device_that_is_refused_reports_what_is_likely_behind_it() {
     ];
     let printed = printed_until(single(&world, &variables), "hint: ").await;
     for words in [
-        "likely cause: no enrollment has the device's certificate",
-        "it sends its leaf only, which leads to `thermostats intermediate`",
+        "likely cause: its chain ends at `thermo-1`, whose issuer `thermostats intermediate` it did not send",
+        "1. an enrollment group has `thermostats intermediate` as its CA",
+        "2. that CA is verified, and the group is enabled",
         "thermo-1_cert.pem --ca ENROLLED_CA`",
     ] {
         assert!(printed.contains(words), "no `{words}` in {printed}");
@@ -552,4 +557,45 @@ async fn a_shard_under_a_lease_runs_once_and_goes_on_elsewhere_when_its_process_
     // Ids that the first process had used would count as seen before.
     let acked = common::counter(&before, "telemetry_acked") + common::counter(&after, "telemetry_acked");
     assert!(world.emulator.stats().telemetry_received_unique >= acked);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_sent_only_when_that_is_asked_for_and_is_refused_then() {
+    let world = World::new().await;
+    world.enroll_group(1).await;
+    let group = world.make_group(1);
+    let now = Timestamp::now();
+    let over = Validity {
+        not_before: now - SignedDuration::from_mins(3),
+        not_after: now - SignedDuration::from_mins(2),
+    };
+    let authority = group.authority(Issuer::Intermediate).unwrap();
+    let leaf = authority.leaf("thermo-1", KeyType::P256, over).unwrap();
+    let file = world.path().join("old.pem");
+    std::fs::write(&file, format!("{}{}", leaf.fullchain_pem(), leaf.key_pem())).unwrap();
+    let variables = [
+        ("IOTHUB_DEVICE_X509_CERT", file.display().to_string()),
+        ("IOTHUB_DEVICE_DPS_ENDPOINT", "localhost".to_owned()),
+        ("IOTHUB_DEVICE_DPS_ID_SCOPE", world.emulator.id_scope().to_string()),
+    ];
+    let printed = printed_until(single(&world, &variables), "--ignore-dates").await;
+    assert!(
+        printed.contains("expired on") && printed.contains("hint: --ignore-dates sends it"),
+        "{printed}"
+    );
+    assert_eq!(world.emulator.journal().last(), 0, "nothing has reached a service");
+
+    let mut command = single(&world, &variables);
+    command.arg("--ignore-dates");
+    let printed = printed_until(command, "hint: ").await;
+    let words = "likely cause: its certificate `thermo-1` has expired: it was valid until";
+    assert!(
+        printed.contains("not authorized (code 5)") && printed.contains(words),
+        "{printed}"
+    );
+    let refused = |entry: &Entry| {
+        matches!(&entry.event, Event::Refused { code: 5, why: RefusalReason::Expired, reason, .. }
+            if reason.starts_with("the certificate `CN=thermo-1` has expired"))
+    };
+    soon("the refusal", world.emulator.journal().wait_for(0, refused)).await;
 }

@@ -6,6 +6,7 @@ use device_sim::advice;
 use device_sim::hint::Hinted;
 use fleet_protocol::lines::{DeviceLine, State};
 use fleet_protocol::reason::Reason;
+use jiff::Timestamp;
 use provisioning::central::CentralError;
 use provisioning::enroll::EnrollError;
 use provisioning::explain::{self, Advice};
@@ -61,30 +62,33 @@ impl Advisor {
         if !self.explained.insert(reason.clone()) {
             return Vec::new();
         }
-        let compared = advice::is_about_certificates(reason)
-            .then(|| self.compare(&device.id))
-            .flatten();
-        let mut words = vec![match compared {
-            // The local comparison is better than any guess.
-            Some(found) => format!("  likely cause: {found}"),
-            None => format!("  likely cause: {cause}"),
-        }];
+        let found = match advice::is_about_certificates(reason) {
+            true => self.compare(&device.id),
+            false => Vec::new(),
+        };
+        // What the files show is better than any guess.
+        let mut words: Vec<_> = found.iter().map(|found| format!("  likely cause: {found}")).collect();
+        if words.is_empty() {
+            words.push(format!("  likely cause: {cause}"));
+        }
         words.push(format!("  hint: {remedy}"));
         words
     }
 
-    /// What the device sends, beside what is enrolled for it.
-    fn compare(&self, device: &str) -> Option<String> {
+    /// What is wrong with what the device sends, beside what is enrolled for it.
+    fn compare(&self, device: &str) -> Vec<String> {
         let has = |group: &&Group| (0..group.devices.count).any(|index| group.devices.id(index) == device);
-        let group = self.manifest.group.iter().find(has)?;
-        compared(&self.manifest, group, device).unwrap_or_else(|error| Some(error.to_string()))
+        let Some(group) = self.manifest.group.iter().find(has) else {
+            return Vec::new();
+        };
+        compared(&self.manifest, group, device, Timestamp::now()).unwrap_or_else(|error| vec![error.to_string()])
     }
 }
 
-fn compared(manifest: &Manifest, group: &Group, device: &str) -> Result<Option<String>, IdentityError> {
+fn compared(manifest: &Manifest, group: &Group, device: &str, now: Timestamp) -> Result<Vec<String>, IdentityError> {
     let folder = GroupFolder::new(&manifest.fleet.certs, &group.id);
     let Some(leaves) = folder.current_generation()? else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let current = folder.current_ca()?;
     let enrolled: Vec<_> = [current, current.next()]
@@ -92,8 +96,13 @@ fn compared(manifest: &Manifest, group: &Group, device: &str) -> Result<Option<S
         .into_iter()
         .filter(|path| path.exists())
         .collect();
-    let reach = explain::reach_of_files(device, &folder.leaf_paths(leaves, device).fullchain, &enrolled)?;
-    Ok(matches!(reach, explain::Reach::Ends { .. }).then(|| reach.to_string()))
+    let fullchain = folder.leaf_paths(leaves, device).fullchain;
+    let mut found = explain::dates_of_files(&fullchain, &enrolled, now)?;
+    let reach = explain::reach_of_files(device, &fullchain, &enrolled)?;
+    if matches!(reach, explain::Reach::Ends { .. }) {
+        found.push(reach.to_string());
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -101,7 +110,6 @@ mod tests {
     use std::fmt::Write as _;
     use std::path::Path;
 
-    use jiff::Timestamp;
     use provisioning::identities::{GroupIdentities, Issuer};
     use serde_json::json;
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use fleet_protocol::lines::{DeviceLine, State};
 use fleet_protocol::reason::Reason;
 use iot_protocol::shown;
+use jiff::Timestamp;
 use provisioning::certificate::load::Identity;
 use provisioning::explain::{self, Advice};
 
@@ -15,8 +16,8 @@ use crate::advice;
 /// Explains each reason once.
 #[derive(Debug)]
 pub(crate) struct Advisor {
-    /// Which enrollment would admit the device.
-    sent: Option<String>,
+    /// What it sends.
+    identity: Identity,
     /// The command that compares its certificate with what is enrolled.
     compare: String,
     explained: BTreeSet<Reason>,
@@ -28,7 +29,7 @@ impl Advisor {
     pub(crate) fn new(args: &Args, identity: &Identity) -> Self {
         let file = shown::path(args.cert.as_deref().unwrap_or("CERT".as_ref()));
         Self {
-            sent: explain::sent(identity.chain()).ok(),
+            identity: identity.clone(),
             compare: format!("`fleet cert inspect {file} --ca ENROLLED_CA` shows what is missing between the two"),
             explained: BTreeSet::new(),
         }
@@ -46,13 +47,20 @@ impl Advisor {
         if !self.explained.insert(reason.clone()) {
             return Vec::new();
         }
-        let mut words = vec![format!("likely cause: {cause}")];
-        if advice::is_about_certificates(reason) {
-            words.extend(self.sent.clone());
-            words.push(format!("hint: {}", self.compare));
-        } else {
-            words.push(format!("hint: {remedy}"));
+        let candidates = explain::sent(self.identity.chain(), Timestamp::now());
+        match candidates {
+            Ok(candidates) if advice::is_about_certificates(reason) => {
+                let mut words = advice::candidates(&candidates);
+                words.push(format!("hint: {}", self.compare));
+                words
+            }
+            _ => {
+                let mut words = vec![format!("likely cause: {cause}"), format!("hint: {remedy}")];
+                if *reason == Reason::CertificateExpired {
+                    words.push("hint: --ignore-dates sends it all the same, to see it refused".to_owned());
+                }
+                words
+            }
         }
-        words
     }
 }

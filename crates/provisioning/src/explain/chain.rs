@@ -83,7 +83,7 @@ pub fn reach_of_files(device: &str, fullchain: &Path, enrolled: &[PathBuf]) -> R
     reach(device, &certificates(fullchain)?, &cas)
 }
 
-fn named(common_name: Option<String>) -> String {
+pub(super) fn named(common_name: Option<String>) -> String {
     common_name.map_or_else(
         || "a CA without a common name".to_owned(),
         |name| shown::text(&name).to_string(),

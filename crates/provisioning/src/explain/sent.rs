@@ -1,58 +1,158 @@
-//! What can be found of a refusal where only the device's own certificates are at hand, and not what is enrolled.
+//! What can be found of a refusal where only the device's own certificates are at hand, and not what is enrolled. A service
+//! gives one answer for most reasons, so these are the candidates: what is wrong for certain or likely, and what is left to
+//! check, in this order.
 
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
-use crate::certificate::CertificateError;
-use crate::certificate::inspect::CertificateFacts;
+use super::chain::named;
+use crate::certificate::inspect::{CertificateFacts, end, issued_by};
+use crate::certificate::{CertificateError, load};
 
-/// Which enrollment lets in a device that sends `chain`, its leaf first.
+/// The candidates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidates {
+    /// What is wrong, as far as the certificates themselves show it. Most are without.
+    pub found: Vec<String>,
+    /// What to check in the application.
+    pub check: Vec<String>,
+}
+
+/// Why a device that sends `chain`, its leaf first, may be refused at `now`.
 ///
 /// # Errors
 ///
 /// A certificate can't be read.
-pub fn sent(chain: &[CertificateDer<'_>]) -> Result<String, CertificateError> {
-    let facts = |der: &CertificateDer<'_>| CertificateFacts::from_der(der, "what the device sends");
-    let (Some(leaf), Some(last)) = (chain.first(), chain.last()) else {
-        return Ok("it sends no certificate".to_owned());
+pub fn sent(chain: &[CertificateDer<'_>], now: Timestamp) -> Result<Candidates, CertificateError> {
+    let way = climb(chain)?;
+    let (Some(leaf), Some(last)) = (way.first(), way.last()) else {
+        return Ok(Candidates {
+            found: vec!["it sends no certificate".to_owned()],
+            check: Vec::new(),
+        });
     };
-    let (leaf, last) = (facts(leaf)?, facts(last)?);
-    let signed_by_itself = |facts: &CertificateFacts| facts.common_name == facts.issuer_common_name;
-    if chain.len() == 1 && signed_by_itself(&leaf) {
-        return Ok(format!(
-            "it sends a certificate that signs itself, so an individual enrollment has to hold this very certificate \
-             (SHA-1 {}), and no group can",
+    let mut found = dates(&way, now);
+    let device = named(leaf.common_name.clone());
+    let is_whole = signed_by_itself(last);
+    let mut check = Vec::new();
+    if is_whole && way.len() == 1 {
+        check.push(format!(
+            "it sends a certificate that signs itself, so an individual enrollment has to hold this very certificate (SHA-1 {}), \
+             and no group can",
+            leaf.sha1
+        ));
+    } else {
+        let top = match is_whole {
+            true => named(last.common_name.clone()),
+            false => {
+                let (end, issuer) = (named(last.common_name.clone()), named(last.issuer_common_name.clone()));
+                found.push(format!(
+                    "its chain ends at `{end}`, whose issuer `{issuer}` it did not send: that is enough only where `{issuer}` \
+                     itself is enrolled, not a CA above it"
+                ));
+                issuer
+            }
+        };
+        let sent: Vec<_> = way[1..]
+            .iter()
+            .map(|ca| named(ca.common_name.clone()))
+            .filter(|name| *name != top)
+            .collect();
+        let or_sent = match sent.as_slice() {
+            [] => String::new(),
+            names => format!(", or one that it sends (`{}`),", names.join("`, `")),
+        };
+        check.push(format!(
+            "an enrollment group has `{top}`{or_sent} as its CA: this very certificate, not another of the name"
+        ));
+        check.push("that CA is verified, and the group is enabled".to_owned());
+        check.push(format!(
+            "`{device}` has no individual enrollment, or one that holds its leaf (SHA-1 {})",
             leaf.sha1
         ));
     }
-    let what = match chain.len() - 1 {
-        0 => "its leaf only".to_owned(),
-        1 => "its leaf and 1 more certificate".to_owned(),
-        more => format!("its leaf and {more} more certificates"),
+    check.push("no operator has blocked the device".to_owned());
+    check.push("the id scope is that of the application, or the DPS instance, where it is enrolled".to_owned());
+    Ok(Candidates { found, check })
+}
+
+/// Which certificates of a device's chain and of the enrolled CAs are not valid at `now`, in words.
+///
+/// # Errors
+///
+/// A file can't be read, or is no certificate.
+pub fn dates_of_files(fullchain: &Path, enrolled: &[PathBuf], now: Timestamp) -> Result<Vec<String>, CertificateError> {
+    let mut found = dates(&climb(&load::certificates(fullchain)?)?, now);
+    for path in enrolled {
+        let ca = CertificateFacts::load(path)?;
+        let name = named(ca.common_name.clone());
+        found.extend(not_valid(&format!("the enrolled CA `{name}`"), &ca, now));
+    }
+    Ok(found)
+}
+
+/// The certificates from the leaf upwards, as far as each has signed the one before it, in whatever order they are sent.
+fn climb(chain: &[CertificateDer<'_>]) -> Result<Vec<CertificateFacts>, CertificateError> {
+    let file = "what the device sends";
+    let mut left: Vec<_> = chain.iter().collect();
+    let mut way = Vec::new();
+    let mut at = (!left.is_empty()).then(|| left.remove(0));
+    while let Some(certificate) = at {
+        way.push(CertificateFacts::from_der(certificate, file)?);
+        at = None;
+        for place in 0..left.len() {
+            if left[place] != certificate && issued_by(certificate, left[place], file)? {
+                at = Some(left.swap_remove(place));
+                break;
+            }
+        }
+    }
+    Ok(way)
+}
+
+/// Which of them are not valid at `now`.
+fn dates(way: &[CertificateFacts], now: Timestamp) -> Vec<String> {
+    let of = |(place, certificate): (usize, &CertificateFacts)| {
+        let name = named(certificate.common_name.clone());
+        let what = match place {
+            0 => format!("its certificate `{name}`"),
+            _ => format!("the CA `{name}` that it sends"),
+        };
+        not_valid(&what, certificate, now)
     };
-    let unnamed = "a CA without a common name";
-    let top = if signed_by_itself(&last) {
-        last.common_name.as_deref().unwrap_or(unnamed)
+    way.iter().enumerate().filter_map(of).collect()
+}
+
+fn not_valid(what: &str, certificate: &CertificateFacts, now: Timestamp) -> Option<String> {
+    if now > certificate.not_after {
+        Some(format!(
+            "{what} has expired: it was valid until {}",
+            end(certificate.not_after)
+        ))
+    } else if now < certificate.not_before {
+        let begin = certificate.not_before;
+        Some(format!(
+            "{what} is not valid before {begin}, by the clock of this machine"
+        ))
     } else {
-        last.issuer_common_name.as_deref().unwrap_or(unnamed)
-    };
-    Ok(format!(
-        "it sends {what}, which leads to `{top}`: an enrollment group has to hold that CA or one that is sent, and it has to \
-         be verified; a CA further up counts only if the device sends the certificate of `{top}` as well. An individual \
-         enrollment holds the leaf (SHA-1 {}), never a CA",
-        leaf.sha1
-    ))
+        None
+    }
+}
+
+fn signed_by_itself(facts: &CertificateFacts) -> bool {
+    facts.common_name == facts.issuer_common_name
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::certificate::make::{CertificateAuthority, KeyType, Validity, self_signed};
     use crate::certificate::pem::certificates;
 
     #[test]
-    fn what_is_sent_shows_which_enrollment_it_is_for() {
+    fn what_is_sent_shows_what_is_wrong_and_which_enrollment_it_is_for() {
         let now: Timestamp = "2026-11-23T15:00:00Z".parse().unwrap();
         let root = CertificateAuthority::root("root", KeyType::P256, Validity::root(now)).unwrap();
         let between = root
@@ -60,21 +160,44 @@ mod tests {
             .unwrap();
         let leaf = between.leaf("thermo-1", KeyType::P256, Validity::leaf(now)).unwrap();
         let alone = self_signed("lab-1", KeyType::P256, Validity::leaf(now)).unwrap();
-        let text_of = |pem: &str| sent(&certificates(pem.as_bytes(), "x").unwrap()).unwrap();
-        let begins = |pem: &str, words: &str| {
-            let text = text_of(pem);
-            assert!(text.starts_with(words), "{text}");
+        let at = |pem: &str, now| sent(&certificates(pem.as_bytes(), "x").unwrap(), now).unwrap();
+        let shows = |pem: &str, found: &[&str], first: &str| {
+            let candidates = at(pem, now);
+            assert_eq!(candidates.found, found);
+            assert!(candidates.check[0].starts_with(first), "{candidates:?}");
         };
-        begins(leaf.cert_pem(), "it sends its leaf only, which leads to `between`:");
-        begins(
+        shows(
+            leaf.cert_pem(),
+            &[
+                "its chain ends at `thermo-1`, whose issuer `between` it did not send: that is enough only where `between` \
+               itself is enrolled, not a CA above it",
+            ],
+            "an enrollment group has `between` as its CA:",
+        );
+        shows(
             &leaf.fullchain_pem(),
-            "it sends its leaf and 1 more certificate, which leads to `root`:",
+            &[
+                "its chain ends at `between`, whose issuer `root` it did not send: that is enough only where `root` itself is \
+               enrolled, not a CA above it",
+            ],
+            "an enrollment group has `root`, or one that it sends (`between`), as its CA",
         );
-        begins(
-            &format!("{}{}", leaf.fullchain_pem(), root.cert_pem()),
-            "it sends its leaf and 2 more certificates, which leads to `root`:",
+        // In any order.
+        let whole = format!("{}{}{}", leaf.cert_pem(), root.cert_pem(), between.cert_pem());
+        shows(
+            &whole,
+            &[],
+            "an enrollment group has `root`, or one that it sends (`between`), as its CA",
         );
-        begins(alone.cert_pem(), "it sends a certificate that signs itself");
-        assert!(text_of(alone.cert_pem()).contains(&alone.facts().sha1));
+        shows(alone.cert_pem(), &[], "it sends a certificate that signs itself");
+        assert!(at(alone.cert_pem(), now).check[0].contains(&alone.facts().sha1));
+
+        let late = "2126-11-23T15:00:00Z".parse().unwrap();
+        let found = at(&whole, late).found;
+        let begins = |place: usize, words: &str| assert!(found[place].starts_with(words), "{found:?}");
+        begins(0, "its certificate `thermo-1` has expired: it was valid until 20");
+        begins(1, "the CA `between` that it sends has expired");
+        let early = "2016-11-23T15:00:00Z".parse().unwrap();
+        assert!(at(&whole, early).found[0].starts_with("its certificate `thermo-1` is not valid before 2026-11-23T"));
     }
 }
