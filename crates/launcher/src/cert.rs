@@ -29,7 +29,7 @@ pub(crate) struct CertArgs {
 enum Verb {
     /// Make a root CA
     Root(make::RootArgs),
-    /// Make an intermediate CA below a CA of the same folder
+    /// Make an intermediate CA below another CA
     Intermediate(make::IntermediateArgs),
     /// Make the certificate of a device, or of many; without a parent it signs itself
     Device(make::DeviceArgs),

@@ -190,6 +190,85 @@ fn a_ca_in_another_folder_and_one_that_was_made_again() {
 }
 
 #[test]
+fn a_parent_is_a_path_or_a_name_that_is_looked_for_here_and_then_in_out() {
+    let folder = Folder::new();
+    folder.done(&["root", "My Root"]);
+    // As the how-to has it: the CA is here, and the devices go elsewhere.
+    folder.done(&["device", "t-1", "My Root", "--out", "devices"]);
+    folder.done(&["device", "t-2", "myRoot_cert.pem", "--out", "devices"]);
+    folder.done(&["intermediate", "between", "./myRoot", "--out", "devices"]);
+    folder.done(&["device", "t-3", "between", "--out", "devices"]);
+    folder.done(&["device", "t-4", "devices/between_cert.pem"]);
+    folder.done(&["verification", "--ca", "My Root", "--nonce", "CODE"]);
+    let proof = [
+        "verification",
+        "--ca",
+        "devices/between_cert.pem",
+        "--nonce",
+        "CODE",
+        "--out",
+        "proof",
+    ];
+    folder.done(&proof);
+    let unnamed = folder.fleet(&[
+        "verification",
+        "--ca",
+        "devices/t1.pfx",
+        "--nonce",
+        "CODE",
+        "--out",
+        "proof",
+    ]);
+    assert_eq!(unnamed.code, Some(2));
+    assert!(
+        unnamed.stderr.contains("hint: --key FILE names it"),
+        "{}",
+        unnamed.stderr
+    );
+
+    // The same CA in both is no conflict, another one of the name is.
+    for end in ["cert", "key", "fullchain"] {
+        let name = format!("myRoot_{end}.pem");
+        std::fs::copy(folder.path(&name), folder.path(&format!("devices/{name}"))).unwrap();
+    }
+    folder.done(&["device", "t-5", "My Root", "--out", "devices"]);
+    folder.done(&["root", "My Root", "--out", "devices", "--force"]);
+    let two = folder.fleet(&["device", "t-6", "My Root", "--out", "devices"]);
+    assert_eq!(two.code, Some(2));
+    let words = "there are two CAs called `My Root`: `./myRoot_cert.pem` and `devices/myRoot_cert.pem` are different";
+    assert!(two.stderr.contains(words), "{}", two.stderr);
+    folder.done(&["device", "t-6", "My Root", "--out", "devices", "--ca-dir", "devices"]);
+    folder.done(&["device", "t-7", "devices/myRoot_cert.pem"]);
+    folder.done(&["renew", "t-3", "--out", "devices"]);
+    folder.done(&["root", "near"]);
+    folder.done(&["device", "t-9", "near", "--out", "devices"]);
+    folder.done(&["renew", "t-9", "--out", "devices"]);
+
+    let missing = folder.fleet(&["device", "t-8", "nowhere", "--out", "devices"]);
+    assert!(
+        missing.stderr.contains("give the path of its certificate"),
+        "{}",
+        missing.stderr
+    );
+}
+
+#[test]
+fn an_expired_leaf_is_one_command_below_a_ca_that_was_just_made() {
+    let folder = Folder::new();
+    folder.done(&["root", "r"]);
+    folder.done(&["device", "old", "r", "--expired"]);
+    let seen = folder.fleet(&["inspect", "old_fullchain.pem", "--ca", "r_cert.pem"]);
+    assert_eq!(seen.code, Some(1));
+    assert!(seen.stdout.contains("expired"), "{}", seen.stdout);
+    let both = folder.fleet(&["device", "other", "r", "--expired", "--days", "3"]);
+    assert!(
+        both.code == Some(2) && both.stderr.contains("cannot be used with"),
+        "{}",
+        both.stderr
+    );
+}
+
+#[test]
 fn a_second_proof_needs_no_force_and_its_code_may_come_with_braces() {
     let folder = Folder::new();
     folder.done(&["root", "r"]);
@@ -378,8 +457,10 @@ fn many_certificates_are_made_at_once_and_again_only_where_they_are_missing() {
     let line = [
         "device", "thermo-", "root", "--count", "50", "--first", "10", "--width", "3", "--out", "leaves",
     ];
-    let said = folder.refused(&line, 2);
-    assert!(said.contains("`leaves/root_cert.pem` is missing"), "{said}");
+    let mut below_nothing = line;
+    below_nothing[2] = "nothing";
+    let said = folder.refused(&below_nothing, 2);
+    assert!(said.contains("`leaves/nothing_cert.pem` is missing"), "{said}");
     let line = &line[..9];
     assert!(folder.done(line).starts_with("50 certificates made"));
     assert!(folder.path("thermo-059_fullchain.pem").exists() && !folder.path("thermo-059.pfx").exists());

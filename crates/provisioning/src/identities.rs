@@ -40,7 +40,7 @@ pub use brought::{
     BroughtCa, BroughtFiles, BroughtGroup, BroughtIndividual, DEVICE_ID, PasswordSource, path_of_device,
 };
 pub use camel_case::camel_case;
-pub use cert_folder::{Bulk, CertFolder, CertSpec, Notice, PfxSpec, Renewed, Written};
+pub use cert_folder::{Bulk, CaFiles, CertFolder, CertSpec, Notice, PfxSpec, Renewed, Written};
 pub use edge::{EdgeCa, EdgeCaPaths};
 pub use error::{IdentityError, Problems};
 pub use generate::{GroupAuthorities, GroupIdentities, GroupSpec, Issued};

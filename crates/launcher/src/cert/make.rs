@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::Args;
 use device_sim::console;
+use device_sim::hint::Hint;
 use fleet_report::words::counted;
 use indicatif::ProgressBar;
 use iot_protocol::shown;
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use provisioning::certificate::CertificateError;
 use provisioning::certificate::examine::name;
 use provisioning::certificate::make::{KeyType, Validity};
-use provisioning::identities::{Bulk, CertFolder, CertSpec, IdentityError, Problems, Written};
+use provisioning::identities::{Bulk, CaFiles, CertFolder, CertSpec, IdentityError, Problems, Written};
 
 use super::when::When;
 use super::{DEFAULT_PASSWORD, PfxArgs, Protection, warn_of};
@@ -41,19 +42,20 @@ pub(super) struct Output {
 
 impl Output {
     fn folder(&self) -> CertFolder {
-        CertFolder::new(&self.out, self.force)
+        CertFolder::new(&self.out, self.force).looking_in(".")
     }
 
-    /// The same, with the CA that signs where `parent` names it.
-    fn folder_below(&self, parent: &ParentFolder) -> CertFolder {
-        parent.of(self.folder())
+    /// The same with the CAs where `parent` is, and the name of that one.
+    fn folder_below(&self, parent: &str, at: &ParentFolder) -> Result<(CertFolder, String), Failure> {
+        let below = at.of(self.folder()).below(parent);
+        below.map_err(|problem| refused(problem.into()))
     }
 }
 
 /// Where the CA that signs is.
 #[derive(Debug, Args)]
 pub(super) struct ParentFolder {
-    /// The folder of the CA that signs, if it is not that of --out
+    /// The folder of the CA that signs; usually it is looked for in the current folder, then in that of --out
     #[arg(long, value_name = "DIR")]
     ca_dir: Option<PathBuf>,
 }
@@ -94,8 +96,8 @@ pub(super) struct IntermediateArgs {
     /// Its common name
     #[arg(value_name = "COMMON_NAME")]
     common_name: String,
-    /// The common name of the CA that signs it
-    #[arg(value_name = "PARENT_COMMON_NAME")]
+    /// The common name of the CA that signs it, or the path of that CA's certificate
+    #[arg(value_name = "PARENT")]
     parent: String,
     #[command(flatten)]
     parent_folder: ParentFolder,
@@ -113,8 +115,8 @@ pub(super) struct DeviceArgs {
     /// Its common name, which is the registration id; with --count, how all of them begin
     #[arg(value_name = "COMMON_NAME")]
     common_name: String,
-    /// The common name of the CA that signs it
-    #[arg(value_name = "PARENT_COMMON_NAME")]
+    /// The common name of the CA that signs it, or the path of that CA's certificate
+    #[arg(value_name = "PARENT")]
     parent: Option<String>,
     #[command(flatten)]
     parent_folder: ParentFolder,
@@ -131,6 +133,9 @@ pub(super) struct DeviceArgs {
     /// With --count: PFX files, too
     #[arg(long, requires = "count")]
     pfx: bool,
+    /// Make it expired: valid until a minute ago, to try what happens then
+    #[arg(long, conflicts_with_all = ["days", "not_before", "not_after"])]
+    expired: bool,
     #[command(flatten)]
     key: KeyArg,
     #[command(flatten)]
@@ -142,12 +147,12 @@ pub(super) struct DeviceArgs {
 /// `fleet cert verification`
 #[derive(Debug, Args)]
 pub(super) struct VerificationArgs {
-    /// The certificate of the CA to be verified
+    /// The certificate of the CA to be verified, or the common name of that CA
     #[arg(long, value_name = "FILE")]
     ca: PathBuf,
-    /// The key of the CA
+    /// The key of the CA; the one beside its certificate when left out
     #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    key: Option<PathBuf>,
     /// The verification code that Azure gave; blanks and braces around it are ignored
     #[arg(long, value_name = "CODE", value_parser = verification_code)]
     nonce: String,
@@ -164,13 +169,23 @@ pub(super) fn root(args: &RootArgs, now: Timestamp) -> Result<u8, Failure> {
 
 pub(super) fn intermediate(args: &IntermediateArgs, now: Timestamp) -> Result<u8, Failure> {
     let spec = spec(args.key.key, args.when, Validity::intermediate(now), &args.output, now);
-    let folder = args.output.folder_below(&args.parent_folder);
-    written(folder.intermediate(&args.common_name, &args.parent, &spec), &spec)
+    let (folder, parent) = args.output.folder_below(&args.parent, &args.parent_folder)?;
+    written(folder.intermediate(&args.common_name, &parent, &spec), &spec)
 }
 
 pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
     let mut spec = spec(args.key.key, args.when, Validity::leaf(now), &args.output, now);
-    let (folder, parent) = (args.output.folder_below(&args.parent_folder), args.parent.as_deref());
+    if args.expired {
+        spec.validity = Validity::expired(now);
+    }
+    let (folder, parent) = match &args.parent {
+        Some(parent) => {
+            let (folder, parent) = args.output.folder_below(parent, &args.parent_folder)?;
+            (folder, Some(parent))
+        }
+        None => (args.output.folder(), None),
+    };
+    let parent = parent.as_deref();
     let Some(count) = args.count else {
         let done = written(folder.device(&args.common_name, parent, &spec), &spec)?;
         warn_of_name(&args.common_name);
@@ -210,7 +225,14 @@ pub(super) fn device(args: &DeviceArgs, now: Timestamp) -> Result<u8, Failure> {
 pub(super) fn verification(args: &VerificationArgs, now: Timestamp) -> Result<u8, Failure> {
     let spec = spec(KeyType::P256, args.when, Validity::verification(now), &args.output, now);
     let folder = args.output.folder();
-    written(folder.verification(&args.ca, &args.key, &args.nonce, &spec), &spec)
+    let CaFiles { certificate, key } = folder.ca_files(&args.ca).map_err(|problem| refused(problem.into()))?;
+    let Some(key) = args.key.clone().or(key) else {
+        let ca = shown::path(&certificate);
+        return Err(Failure::refused(
+            anyhow!("the key of `{ca}` is not named").hint("--key FILE names it"),
+        ));
+    };
+    written(folder.verification(&certificate, &key, &args.nonce, &spec), &spec)
 }
 
 fn spec(key_type: KeyType, when: When, usually: Validity, output: &Output, now: Timestamp) -> CertSpec {
@@ -283,9 +305,10 @@ fn hint(problem: &IdentityError) -> Option<&'static str> {
         IdentityError::Exists { .. } => {
             Some("--force overwrites; names that differ only in capitals, blanks or `-_.` share their files")
         }
-        IdentityError::NoParent { .. } => {
-            Some("make it first, with `fleet cert root` or `fleet cert intermediate`, or name its folder with --ca-dir")
-        }
+        IdentityError::NoParent { .. } => Some(
+            "make it first, with `fleet cert root` or `fleet cert intermediate`, or give the path of its certificate",
+        ),
+        IdentityError::TwoParents { .. } => Some("give the path of the one that is meant, or its folder with --ca-dir"),
         IdentityError::NotIssuedBy { .. } => Some("--force issues it anew"),
         IdentityError::Certificate(CertificateError::BadValidity { .. }) => {
             Some("without --not-before, a certificate begins five minutes ago")

@@ -41,7 +41,7 @@ pub(super) struct RenewArgs {
 }
 
 pub(super) fn run(args: &RenewArgs, now: Timestamp) -> Result<u8, Failure> {
-    let folder = args.parent_folder.of(CertFolder::new(&args.out, false));
+    let folder = args.parent_folder.of(CertFolder::new(&args.out, false).looking_in("."));
     let spec = CertSpec {
         key_type: args.key,
         validity: args.when.validity(Validity::leaf(now), now),

@@ -14,6 +14,7 @@
 
 mod bulk;
 mod notice;
+mod parents;
 mod renew;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use crate::certificate::{CertificateError, Password, load, pem};
 
 pub use bulk::Bulk;
 pub use notice::Notice;
+pub use parents::CaFiles;
 pub use renew::Renewed;
 
 /// What a verification certificate's files are called, whatever its common name.
@@ -37,6 +39,8 @@ pub struct CertFolder {
     path: PathBuf,
     /// Where the CAs that sign are, if elsewhere.
     parents: Option<PathBuf>,
+    /// Where a CA that is given by its name is looked for first.
+    near: Option<PathBuf>,
     overwrite: bool,
 }
 
@@ -121,6 +125,7 @@ impl CertFolder {
         Self {
             path: path.into(),
             parents: None,
+            near: None,
             overwrite,
         }
     }
@@ -236,7 +241,7 @@ impl CertFolder {
     }
 
     fn parent(&self, common_name: &str) -> Result<Parent, IdentityError> {
-        let paths = self.parents().paths(&camel_case(common_name));
+        let paths = self.parents().ca_paths(common_name)?;
         if !exists(&paths.cert)? {
             return Err(IdentityError::NoParent {
                 parent: common_name.to_owned(),

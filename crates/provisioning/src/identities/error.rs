@@ -100,6 +100,19 @@ pub enum IdentityError {
         /// Where its certificate had to be.
         certificate: PathBuf,
     },
+    /// A parent was named that two folders have, and the two are different CAs.
+    #[error(
+        "there are two CAs called `{}`: `{}` and `{}` are different certificates",
+        shown::text(parent),
+        shown::path(&certificates[0]),
+        shown::path(&certificates[1])
+    )]
+    TwoParents {
+        /// The parent's name.
+        parent: String,
+        /// Their certificates.
+        certificates: [PathBuf; 2],
+    },
     /// A CA's certificate was to be renewed.
     #[error(
         "`{}` is a CA: everything below it would have to be issued anew; make a new CA under another name instead",

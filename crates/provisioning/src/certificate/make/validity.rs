@@ -45,6 +45,12 @@ impl Validity {
         Self::days(now, 365)
     }
 
+    /// A certificate that has expired on purpose: from a little before `now` until a minute ago. A CA that was made just now
+    /// is backdated far enough to sign it.
+    pub fn expired(now: Timestamp) -> Self {
+        Self::lasting(now, SignedDuration::from_mins(-1))
+    }
+
     /// A verification certificate: a day, since it is shown once.
     pub fn verification(now: Timestamp) -> Self {
         Self::days(now, 1)

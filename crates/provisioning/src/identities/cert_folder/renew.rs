@@ -39,10 +39,11 @@ impl CertFolder {
         }
         let common_name = before.common_name.clone().unwrap_or_default();
         let issuer = before.issuer_common_name.clone().unwrap_or_default();
+        let folder = self.clone().below_named(&issuer)?;
         let parent = if issuer == common_name {
             None
         } else {
-            Some(self.parent(&issuer)?)
+            Some(folder.parent(&issuer)?)
         };
         let spec = CertSpec {
             pfx: if exists(&paths.pfx)? { spec.pfx.clone() } else { None },
@@ -59,7 +60,7 @@ impl CertFolder {
         let above = parent.as_ref().map_or("", |parent| &parent.chain_pem);
         let written = self.put(stem, &New::leaf(&leaf), above, &spec)?;
         Ok(Renewed {
-            written: written.and(parent.iter().flat_map(|parent| self.former_issuers(parent))),
+            written: written.and(parent.iter().flat_map(|parent| folder.former_issuers(parent))),
             before,
             kept,
         })
