@@ -19,6 +19,7 @@ mod ends;
 mod enroll;
 mod figures;
 mod grafana;
+mod howto;
 mod live_page;
 mod metrics;
 mod page;
