@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use tokio::time::Instant;
 
-use crate::{Page, format, refused};
+use crate::{Page, format};
 
 const EVERY: Duration = Duration::from_millis(900);
 
@@ -16,8 +16,8 @@ const EVERY: Duration = Duration::from_millis(900);
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals(Mutex<Option<(Instant, Arc<[CameThrough]>)>>);
 
-/// What a device came in with last, and why it was refused last.
-pub(crate) fn of_device(page: &Page, device: &Device<'_>) -> Markup {
+/// What a device came in with last.
+pub(crate) fn of_device(device: &Device<'_>) -> Markup {
     let presented = device.in_hub().and_then(|in_hub| in_hub.read().presented());
     let now = view::now();
     html! {
@@ -26,7 +26,6 @@ pub(crate) fn of_device(page: &Page, device: &Device<'_>) -> Markup {
             Some(presented) => (shown(presented, now)),
             None => p.quiet { "It has not come with a certificate since the emulator's start." },
         }
-        @if let Some(refusal) = page.view.refused_device(device.id().as_str()) { (refused::notice(&refusal, now)) }
     }
 }
 

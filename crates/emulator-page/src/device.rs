@@ -146,7 +146,7 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
         part("controls", controls(&view.id, &thermostats, &commands)),
         part(
             "facts",
-            html! { (facts(&view, &device)) (certificates::of_device(page, &device)) },
+            html! { (facts(&view, &device)) (certificates::of_device(&device)) (refused::link(page, id)) },
         ),
         part("events", journal::list(&events, false)),
     ])

@@ -51,18 +51,22 @@ pub(crate) fn path(id: &str) -> String {
     format!("/refused/{}", format::encoded(id))
 }
 
-/// Its last refusal, on its own page.
-pub(crate) fn notice(refusal: &RefusedDevice, now: Timestamp) -> Markup {
+/// Its last refusal, for the page of a device, also of one that the application does not have.
+pub(crate) fn link(page: &Page, id: &str) -> Markup {
     html! {
-        p.quiet {
-            "Refused " (format::moment(refusal.at(), now)) ": " (refusal.reason()) ". "
-            a href=(path(refusal.id())) { "What it sent" }
+        @if let Some(refusal) = page.view.refused_device(id) {
+            p.quiet {
+                "Refused " (format::moment(refusal.at(), view::now())) ": " (refusal.reason()) ". "
+                a href=(path(refusal.id())) { "What it sent" }
+            }
         }
     }
 }
 
 fn all(page: &Page) -> Fragment {
-    let refused = page.view.refused();
+    let mut refused = page.view.refused();
+    // Those that are still out come first.
+    refused.sort_by_key(|device| device.admitted().is_some());
     let now = view::now();
     let content = html! {
         @if refused.is_empty() { p.quiet { "No device has been refused since the start." } }
