@@ -60,6 +60,9 @@ pub fn candidates(candidates: &Candidates) -> Vec<String> {
     let Candidates { found, check } = candidates;
     let found = found.iter().map(|found| format!("likely cause: {found}"));
     let mut lines: Vec<_> = found.collect();
+    if check.is_empty() {
+        return lines;
+    }
     let begin = if lines.is_empty() {
         "check"
     } else {

@@ -8,8 +8,9 @@ use fleet_protocol::lines::{DeviceLine, State};
 use fleet_protocol::reason::Reason;
 use jiff::Timestamp;
 use provisioning::central::CentralError;
+use provisioning::certificate::load;
 use provisioning::enroll::EnrollError;
-use provisioning::explain::{self, Advice};
+use provisioning::explain::{self, Advice, Candidates};
 use provisioning::identities::{GroupFolder, IdentityError};
 
 use crate::manifest::Manifest;
@@ -62,33 +63,37 @@ impl Advisor {
         if !self.explained.insert(reason.clone()) {
             return Vec::new();
         }
-        let found = match advice::is_about_certificates(reason) {
+        let candidates = match advice::is_about_certificates(reason) {
             true => self.compare(&device.id),
-            false => Vec::new(),
+            false => Candidates::default(),
         };
+        let mut words = advice::candidates(&candidates);
         // What the files show is better than any guess.
-        let mut words: Vec<_> = found.iter().map(|found| format!("  likely cause: {found}")).collect();
-        if words.is_empty() {
-            words.push(format!("  likely cause: {cause}"));
+        if candidates.found.is_empty() {
+            words.insert(0, format!("likely cause: {cause}"));
         }
-        words.push(format!("  hint: {remedy}"));
-        words
+        words.push(format!("hint: {remedy}"));
+        words.iter().map(|words| format!("  {words}")).collect()
     }
 
-    /// What is wrong with what the device sends, beside what is enrolled for it.
-    fn compare(&self, device: &str) -> Vec<String> {
+    /// What is wrong with what the device sends, beside what is enrolled for it, and what is left to check.
+    fn compare(&self, device: &str) -> Candidates {
         let has = |group: &&Group| (0..group.devices.count).any(|index| group.devices.id(index) == device);
         let Some(group) = self.manifest.group.iter().find(has) else {
-            return Vec::new();
+            return Candidates::default();
         };
-        compared(&self.manifest, group, device, Timestamp::now()).unwrap_or_else(|error| vec![error.to_string()])
+        let compared = compared(&self.manifest, group, device, Timestamp::now());
+        compared.unwrap_or_else(|error| Candidates {
+            found: vec![error.to_string()],
+            check: Vec::new(),
+        })
     }
 }
 
-fn compared(manifest: &Manifest, group: &Group, device: &str, now: Timestamp) -> Result<Vec<String>, IdentityError> {
+fn compared(manifest: &Manifest, group: &Group, device: &str, now: Timestamp) -> Result<Candidates, IdentityError> {
     let folder = GroupFolder::new(&manifest.fleet.certs, &group.id);
     let Some(leaves) = folder.current_generation()? else {
-        return Ok(Vec::new());
+        return Ok(Candidates::default());
     };
     let current = folder.current_ca()?;
     let enrolled: Vec<_> = [current, current.next()]
@@ -98,11 +103,12 @@ fn compared(manifest: &Manifest, group: &Group, device: &str, now: Timestamp) ->
         .collect();
     let fullchain = folder.leaf_paths(leaves, device).fullchain;
     let mut found = explain::dates_of_files(&fullchain, &enrolled, now)?;
+    let check = explain::sent(&load::certificates(&fullchain)?, now)?.check;
     let reach = explain::reach_of_files(device, &fullchain, &enrolled)?;
     if matches!(reach, explain::Reach::Ends { .. }) {
         found.push(reach.to_string());
     }
-    Ok(found)
+    Ok(Candidates { found, check })
 }
 
 #[cfg(test)]
@@ -157,9 +163,20 @@ mod tests {
             "  likely cause: t-0001 sends its leaf only; the enrolled CA is `g root`; the intermediate `g intermediate` is \
              missing from its chain file"
         );
+        assert!(
+            lines[1].starts_with("  if it is something else, check in this order"),
+            "{lines:?}"
+        );
         assert!(advisor.on(&line("t-0002", "parked")).is_empty());
         // A chain that is whole is not the cause.
         let lines = Advisor::new(manifest).on(&line("t-0002", "parked"));
         assert!(lines[0].starts_with("  likely cause: no enrollment has"), "{lines:?}");
+        assert!(lines[1].starts_with("  check in this order"), "{lines:?}");
+        assert_eq!(
+            lines[2],
+            "    1. an enrollment group has `g root`, or one that it sends (`g intermediate`), as its CA: this very certificate, \
+             not another of the name"
+        );
+        assert!(lines.last().unwrap().starts_with("  hint: "), "{lines:?}");
     }
 }

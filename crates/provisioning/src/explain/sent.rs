@@ -12,7 +12,7 @@ use crate::certificate::inspect::{CertificateFacts, end, issued_by};
 use crate::certificate::{CertificateError, load};
 
 /// The candidates.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Candidates {
     /// What is wrong, as far as the certificates themselves show it. Most are without.
     pub found: Vec<String>,
