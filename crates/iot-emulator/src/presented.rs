@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::attestation::{Above, Attested, Entry};
 use crate::certificate::Certificate;
 
-/// The most characters of a name that are kept.
+/// The most bytes of a name that are kept.
 const LONGEST_NAME: usize = 128;
 /// How many ways are compared with a new one. A device that comes by one beyond them shares it with no other.
 const MOST_WAYS: usize = 256;
@@ -216,7 +216,9 @@ fn beginning(thumbprint: &[u8; 32]) -> u32 {
 }
 
 fn short(mut name: String) -> Box<str> {
-    if let Some((end, _)) = name.char_indices().nth(LONGEST_NAME) {
+    if name.len() > LONGEST_NAME {
+        let ends = name.char_indices().map(|(start, _)| start);
+        let end = ends.take_while(|end| *end <= LONGEST_NAME).last().unwrap_or(0);
         name.truncate(end);
         name.push('…');
     }
@@ -271,6 +273,13 @@ mod tests {
         slots = [None, None];
         assert_eq!(ways.above("CN=factory"), None);
         drop(slots);
+    }
+
+    #[test]
+    fn what_a_device_keeps_of_its_own_is_small() {
+        assert_eq!(short("ü".repeat(64)).len(), 128);
+        assert_eq!(short(format!("a{}", "ü".repeat(500))).len(), 127 + "…".len());
+        assert!(size_of::<Presented>() <= 160, "{}", size_of::<Presented>());
     }
 
     #[test]
