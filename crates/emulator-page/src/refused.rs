@@ -71,7 +71,7 @@ fn all(page: &Page) -> Fragment {
     let content = html! {
         @if refused.is_empty() { p.quiet { "No device has been refused since the start." } }
         @else {
-            p.quiet { "The last ones at most, the last refused first. A device gets the same answer for most of these reasons, as from Azure." }
+            p.quiet { "Those that are still out come first. A device gets the same answer for most of these reasons, as from Azure." }
             table {
                 thead { tr {
                     th scope="col" { "Device" } th scope="col" { "Last" } th scope="col" { "Times" }
@@ -107,7 +107,7 @@ fn one(page: &Page, id: &str) -> Option<Fragment> {
     };
     let content = html! {
         div.columns {
-            section {
+            div { section {
                 h2 { "Why it was refused" }
                 div.notice { p { (device.reason()) } }
                 dl.facts {
@@ -117,14 +117,14 @@ fn one(page: &Page, id: &str) -> Option<Fragment> {
                     dt { "Times" } dd { (format::count(device.count())) }
                     dt { "Since then" } dd { (since(&device, now)) }
                 }
-            }
-            section {
+            } }
+            div { section {
                 h2 { "What it sent" }
                 @match &leaf {
                     None => p.quiet { "No certificate." },
                     Some(leaf) => { (certificates::facts(leaf, now, html! {})) (certificates::chain(&above, now)) },
                 }
-            }
+            } }
         }
     };
     Some(Fragment::new("refused-device", content))
