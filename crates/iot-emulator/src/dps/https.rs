@@ -162,23 +162,23 @@ impl<'a> Client<'a> {
         http: &Http,
     ) -> Result<Self, ServiceError> {
         let id = RegistrationId::new(id).map_err(|error| bad_request(&error.to_string()))?;
+        let chain = http.extensions().get::<Shown>().map(|shown| Arc::clone(&shown.0));
+        let chain = chain.unwrap_or_default();
         let version = query
             .ok()
             .and_then(|Query(version)| version.api_version)
             .unwrap_or_default();
         if !API_VERSIONS.contains(&version.as_str()) {
             let words = format!("unknown api-version `{version}`");
-            refused(services, &id, &[], RefusalReason::UnknownApiVersion, &words);
+            refused(services, &id, &chain, RefusalReason::UnknownApiVersion, &words);
             let known = API_VERSIONS.join(", ");
             return Err(bad_request(&format!("The api-version is not one of {known}.")));
         }
         if id_scope != services.id_scope.as_str() {
             let words = format!("unknown id scope `{id_scope}`");
-            refused(services, &id, &[], RefusalReason::UnknownIdScope, &words);
+            refused(services, &id, &chain, RefusalReason::UnknownIdScope, &words);
             return Err(error(DPS_WRONG_ID_SCOPE, "Unknown id scope.", clock::now()));
         }
-        let chain = http.extensions().get::<Shown>().map(|shown| Arc::clone(&shown.0));
-        let chain = chain.unwrap_or_default();
         if chain.is_empty() && http.headers().contains_key(AUTHORIZATION) {
             let reason = "no certificate was shown, and a token of a symmetric key (SAS) is not understood here";
             return Err(unauthorized(

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use iot_emulator::{Approval, Config, Emulator, Event};
+use iot_emulator::{Approval, Config, Emulator, Event, RefusalReason};
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ async fn strict(state: Option<&Path>) -> Emulator {
 }
 
 /// DPS answers 400209, and the journal records why.
-async fn is_not_approved(emulator: &Emulator, leaf: &Party, words: &str) {
+async fn is_not_approved(emulator: &Emulator, leaf: &Party, word: RefusalReason, words: &str) {
     let since = emulator.journal().last();
     let answer = Device::register(emulator, leaf, "t-1").await;
     let state = &answer["registrationState"];
@@ -31,7 +31,7 @@ async fn is_not_approved(emulator: &Emulator, leaf: &Party, words: &str) {
         (&json!("failed"), &json!("failed"), &json!(400_209)),
         "{answer}"
     );
-    let refused = |event: &Event| matches!(event, Event::RegistrationRefused { reason, .. } if reason.contains(words));
+    let refused = |event: &Event| matches!(event, Event::RegistrationRefused { why, reason } if *why == word && reason.contains(words));
     emulator.journal().wait_for(since, |entry| refused(&entry.event)).await;
 }
 
@@ -48,7 +48,7 @@ async fn a_device_that_was_not_created_waits_until_it_is_approved() {
     rest.enroll_group("g", &root).await;
     let leaf = root.leaf("t-1");
 
-    is_not_approved(&emulator, &leaf, "waits for approval").await;
+    is_not_approved(&emulator, &leaf, RefusalReason::WaitsForApproval, "waits for approval").await;
     assert_eq!(
         status(&rest).await,
         (json!(false), json!(false)),
@@ -61,13 +61,13 @@ async fn a_device_that_was_not_created_waits_until_it_is_approved() {
     let emulator = strict(Some(folder.path())).await;
     let rest = Rest::new(&emulator);
     assert_eq!(status(&rest).await, (json!(false), json!(false)), "and it waits still");
-    is_not_approved(&emulator, &leaf, "waits for approval").await;
+    is_not_approved(&emulator, &leaf, RefusalReason::WaitsForApproval, "waits for approval").await;
     assert_eq!(rest.patch("devices/t-1", json!({"enabled": true})).await.0, 200);
     assert_eq!(Device::register(&emulator, &leaf, "t-1").await["status"], "assigned");
     assert_eq!(status(&rest).await, (json!(true), json!(true)));
 
     rest.patch("devices/t-1", json!({"enabled": false})).await;
-    is_not_approved(&emulator, &leaf, "is blocked").await;
+    is_not_approved(&emulator, &leaf, RefusalReason::DeviceBlocked, "is blocked").await;
 }
 
 #[tokio::test]
