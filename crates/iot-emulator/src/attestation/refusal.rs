@@ -15,7 +15,7 @@ const LONGEST_NAME: usize = 68;
 pub(crate) enum Refusal {
     #[error("no client certificate was sent")]
     NoCertificate,
-    #[error("the common name of the certificate is {}, not the id `{id}`", .name.as_ref().map_or_else(|| "not to be read or missing".into(), |name| format!("`{name}`")))]
+    #[error("the common name of the certificate is {}, not the id `{id}`", or_none(.name.as_ref()))]
     CommonName { name: Option<Name>, id: String },
     #[error(
         "nobody has enrolled `{subject}`: it signed itself, and no individual enrollment has its thumbprint {thumbprint}"
@@ -25,7 +25,7 @@ pub(crate) enum Refusal {
     UnknownCa { ca: Name, thumbprint: String },
     #[error("the chain leads to `{ca}`, the {entry} CA of enrollment group `{group}`, and that CA is not verified")]
     CaNotVerified { ca: Name, group: String, entry: Entry },
-    #[error("the chain ends at `{subject}`: its issuer `{issuer}` was not sent{}", .above.as_ref().map_or_else(|| ", and no enrollment group has it as its CA".into(), ToString::to_string))]
+    #[error("the chain ends at `{subject}`: its issuer `{issuer}` was not sent, and {}", or_no_group(.above.as_ref()))]
     IssuerMissing {
         subject: Name,
         issuer: Name,
@@ -33,7 +33,7 @@ pub(crate) enum Refusal {
     },
     #[error("the certificate is enrolled individually, for device `{0}`")]
     EnrolledForAnother(String),
-    #[error("the device is enrolled individually, with another certificate: it sent {sent}, and enrolled {enrolled}")]
+    #[error("the device is enrolled individually, with another certificate: it sent {sent}, not {enrolled}")]
     EnrolledIndividually { sent: String, enrolled: Thumbprints },
     #[error("the certificate `{subject}` {defect}")]
     Unusable { subject: Name, defect: Defect },
@@ -53,7 +53,7 @@ pub(crate) struct Name(String);
 
 /// What is known of a CA that was not sent: other devices of a group have sent one of its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(", and enrollment group `{group}` has `{ca}` above it, as other devices have shown")]
+#[error("enrollment group `{group}` has `{ca}` above it, as other devices have shown")]
 pub(crate) struct Above {
     pub(crate) group: String,
     pub(crate) ca: Name,
@@ -149,6 +149,14 @@ impl Defect {
     }
 }
 
+fn or_none(name: Option<&Name>) -> String {
+    name.map_or_else(|| "missing, or not a text".to_owned(), |name| format!("`{name}`"))
+}
+
+fn or_no_group(above: Option<&Above>) -> String {
+    above.map_or_else(|| "no enrollment group has it as its CA".to_owned(), Above::to_string)
+}
+
 impl From<&str> for Name {
     fn from(name: &str) -> Self {
         match name.char_indices().nth(LONGEST_NAME) {
@@ -173,8 +181,8 @@ impl fmt::Display for Name {
 impl fmt::Display for Thumbprints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.secondary {
-            Some(secondary) => write!(f, "are {} (primary) and {secondary} (secondary)", self.primary),
-            None => write!(f, "is {}", self.primary),
+            Some(secondary) => write!(f, "{} (primary) or {secondary} (secondary)", self.primary),
+            None => f.write_str(&self.primary),
         }
     }
 }

@@ -82,7 +82,7 @@ async fn every_refusal_of_dps_has_a_word_and_a_sentence_and_the_device_gets_one_
     let factory = root.intermediate("factory");
     let (below, forged) = (factory.leaf("t-1"), Party::root("root").leaf("t-1"));
     let all = 9;
-    let enrolled = format!("enrolled are {first} (primary) and {second} (secondary)");
+    let enrolled = format!(", not {first} (primary) or {second} (secondary)");
     let table: [(&str, &Party, usize, &str, &str); 13] = [
         (
             "t-1",
