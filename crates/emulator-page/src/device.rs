@@ -20,7 +20,9 @@ use frame::Tab;
 use crate::device_view::DeviceView;
 use crate::forms::{self, Done, Problem};
 use crate::layout::Fragment;
-use crate::{Page, certificate, certificates, chart, commands, format, groups, journal, live, properties, telemetry};
+use crate::{
+    Page, certificate, certificates, chart, commands, format, groups, journal, live, properties, refused, telemetry,
+};
 
 const EVENTS: usize = 12;
 pub(crate) const TARGET: &str = "targetTemperature";

@@ -148,7 +148,7 @@ fn stranger(refusal: &RefusedDevice, now: Timestamp) -> Markup {
 }
 
 /// Why a device was refused, and when.
-fn reason(refusal: &RefusedDevice, now: Timestamp) -> Markup {
+pub(crate) fn reason(refusal: &RefusedDevice, now: Timestamp) -> Markup {
     html! { div.refusal { span.badge.bad { "refused" } " " (refusal.reason()) ", " (format::moment(refusal.at(), now)) } }
 }
 

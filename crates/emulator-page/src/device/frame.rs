@@ -1,7 +1,6 @@
 //! What is around each view of a device: its id, how it stands, and the way to its other views.
 
 use axum::response::{IntoResponse, Response};
-use iot_emulator::view;
 use maud::{Markup, html};
 
 use crate::device_view::{DeviceView, Status, connection};
@@ -95,7 +94,7 @@ pub(crate) fn unknown(page: &Page, id: &str) -> Response {
         h1 { (refusal.id()) }
         section {
             p { "The application has no such device, but a client that calls itself so has tried to get in." }
-            (refused::notice(refusal, view::now()))
+            (refused::link(page, id))
             (retry::button(id))
             div #answer role="status" {}
         }
