@@ -49,6 +49,22 @@ impl SparseHistogram {
         self.counts = merged;
     }
 
+    /// What has been added since it was `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut before = earlier.counts.iter().peekable();
+        let added = self.counts.iter().filter_map(|&(bucket, count)| {
+            while before.next_if(|(other, _)| *other < bucket).is_some() {}
+            let known = before
+                .next_if(|(other, _)| *other == bucket)
+                .map_or(0, |(_, known)| *known);
+            Some((bucket, count.saturating_sub(known))).filter(|(_, added)| *added > 0)
+        });
+        Self {
+            counts: added.collect(),
+        }
+    }
+
     /// Each different value, by size, and how often it is there.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
         self.counts.iter().copied()
@@ -132,6 +148,17 @@ mod tests {
                 prop_assert_eq!(sparse.max(), Some(all.max()));
             }
         }
+    }
+
+    #[test]
+    fn what_was_added_since_is_the_rest() {
+        let all = |values: &[u64]| SparseHistogram::from(&dense(values));
+        let before = all(&[1, 7, 7, 900]);
+        let mut after = before.clone();
+        after.add(&all(&[7, 30, 900, 5_000]));
+        assert_eq!(after.since(&before), all(&[7, 30, 900, 5_000]));
+        assert_eq!(after.since(&SparseHistogram::default()), after);
+        assert!(after.since(&after).is_empty());
     }
 
     #[test]

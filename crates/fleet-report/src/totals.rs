@@ -70,6 +70,15 @@ pub struct Totals {
     unreadable: u64,
 }
 
+/// Where the devices of a group stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupStanding {
+    /// How many are in each state; a state that no device is in may be left out.
+    pub states: BTreeMap<State, u64>,
+    /// How many the stages want online now.
+    pub wanted: u64,
+}
+
 impl Totals {
     /// Nothing has happened in any of `processes`.
     #[must_use]
@@ -191,6 +200,20 @@ impl Totals {
         groups.map(|(name, group)| (name.as_str(), group))
     }
 
+    /// Where the devices of each group stand now, in all processes that have reported.
+    #[must_use]
+    pub fn standing_by_group(&self) -> BTreeMap<String, GroupStanding> {
+        let mut groups: BTreeMap<String, GroupStanding> = BTreeMap::new();
+        for (name, group) in self.groups() {
+            let standing = groups.entry(name.to_owned()).or_default();
+            standing.wanted += group.wanted_now;
+            for (state, count) in &group.states {
+                *standing.states.entry(*state).or_insert(0) += count;
+            }
+        }
+        groups
+    }
+
     /// What was timed, by phase and group.
     #[must_use]
     pub fn times(&self) -> &BTreeMap<(Phase, String), SparseHistogram> {
@@ -290,6 +313,34 @@ mod tests {
         };
         let thermostats = (Phase::Publish, "thermostats".to_owned());
         assert_eq!(totals.unfinished(), BTreeMap::from([(thermostats, publish)]));
+    }
+
+    #[test]
+    fn a_group_stands_where_its_devices_of_all_processes_do() {
+        let mut totals = Totals::new(2);
+        for (process, online, wanted) in [(0, 9, 9), (0, 2, 3), (1, 1, 2)] {
+            let group = GroupStats {
+                states: BTreeMap::from([(State::Online, online), (State::Parked, 1)]),
+                wanted_now: wanted,
+                ..GroupStats::default()
+            };
+            let groups = BTreeMap::from([("thermostats".to_owned(), group)]);
+            totals.add(
+                process,
+                Stats {
+                    groups,
+                    ..Stats::default()
+                },
+            );
+        }
+        let standing = GroupStanding {
+            states: BTreeMap::from([(State::Online, 3), (State::Parked, 2)]),
+            wanted: 5,
+        };
+        assert_eq!(
+            totals.standing_by_group(),
+            BTreeMap::from([("thermostats".to_owned(), standing)])
+        );
     }
 
     #[test]
