@@ -69,6 +69,11 @@ pub(crate) enum Request {
         /// Given when the end has begun.
         answer: oneshot::Sender<()>,
     },
+    /// The run is to leave at once, as after a second Ctrl-C.
+    Leave {
+        /// Given when that has begun.
+        answer: oneshot::Sender<()>,
+    },
     /// All lines of devices from now on, after the last one of each.
     Watch {
         /// Where they go.
@@ -121,6 +126,15 @@ impl RunHandle {
     /// The run is over.
     pub(crate) async fn end(&self) -> Result<(), LiveError> {
         self.ask(|answer| Request::End { answer }).await
+    }
+
+    /// Lets the run leave at once, as after a second Ctrl-C: nothing is drained.
+    ///
+    /// # Errors
+    ///
+    /// The run is over.
+    pub(crate) async fn leave(&self) -> Result<(), LiveError> {
+        self.ask(|answer| Request::Leave { answer }).await
     }
 
     /// Waits for the end of the run.

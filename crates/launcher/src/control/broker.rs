@@ -49,7 +49,7 @@ impl Broker {
                 None
             }
             // The supervisor ends the run; there is nothing to send for it.
-            Request::End { answer } => {
+            Request::End { answer } | Request::Leave { answer } => {
                 let _ = answer.send(());
                 None
             }

@@ -45,6 +45,7 @@ enum RunQuery {
     Status,
     Watch,
     End,
+    Leave,
 }
 
 /// Listens until this is dropped, and then removes the socket.
@@ -155,8 +156,12 @@ async fn inquire(id: u64, what: RunQuery, live: &RunHandle, answers: &mpsc::Unbo
             };
             let _ = answers.send(answer);
         }
-        RunQuery::End => {
-            let answer = match live.end().await {
+        RunQuery::End | RunQuery::Leave => {
+            let done = match what {
+                RunQuery::Leave => live.leave().await,
+                _ => live.end().await,
+            };
+            let answer = match done {
                 Ok(()) => Response::Done { id, devices: 0 },
                 Err(error) => refused(Some(id), &error),
             };
@@ -244,7 +249,7 @@ pub(crate) async fn connect(folder: &Path) -> io::Result<Option<RunHandle>> {
 struct Waiting {
     orders: BTreeMap<u64, oneshot::Sender<Result<u32, String>>>,
     statuses: BTreeMap<u64, oneshot::Sender<Status>>,
-    /// Of `watch` and `end`, which are only acknowledged.
+    /// Of `watch`, `end` and `leave`, which are only acknowledged.
     acknowledged: BTreeMap<u64, oneshot::Sender<()>>,
     lines: Vec<mpsc::UnboundedSender<DeviceLine>>,
 }
@@ -292,6 +297,13 @@ fn note(waiting: &Mutex<Waiting>, id: u64, question: Request) -> serde_json::Res
             serde_json::to_vec(&RunRequest {
                 id,
                 what: RunQuery::End,
+            })
+        }
+        Request::Leave { answer } => {
+            waiting.acknowledged.insert(id, answer);
+            serde_json::to_vec(&RunRequest {
+                id,
+                what: RunQuery::Leave,
             })
         }
         Request::Watch { lines, answer } => {

@@ -185,7 +185,7 @@ mod tests {
                             watching.as_ref().unwrap().send(line.clone()).unwrap();
                         }
                     }
-                    Request::Status { .. } | Request::End { .. } => {}
+                    Request::Status { .. } | Request::End { .. } | Request::Leave { .. } => {}
                 }
             }
         });

@@ -346,7 +346,13 @@ impl Supervisor {
                 }
                 () = at(self.ending.map(|ending| ending.drained())), if !self.killed => self.give_up(&shards),
                 () = at(self.stages_over), if self.ending.is_none() => self.begin_end(),
-                Some(question) = questions.recv() => self.question(question, &shards),
+                Some(question) = questions.recv() => {
+                    let is_last = matches!(question, Request::Leave { .. });
+                    self.question(question, &shards);
+                    if is_last {
+                        return self.leave(shards).await;
+                    }
+                }
                 Some(look) = looks.recv() => look.at(&self.standing()),
                 _ = seconds.tick() => self.second(&shards),
                 _ = progress.tick() => {
@@ -356,11 +362,7 @@ impl Supervisor {
                 }
                 () = interrupts.next() => {
                     if self.outcome.interrupted {
-                        self.progress.report("leaving at once");
-                        shards.kill().await;
-                        self.lose_all();
-                        self.outcome.left_at_once = true;
-                        return self.outcome.clone();
+                        return self.leave(shards).await;
                     }
                     self.interrupt(&shards);
                 }
@@ -378,6 +380,19 @@ impl Supervisor {
             self.log.order(self.clock.at_s(Instant::now()), &control);
             shards.send(&control);
         }
+    }
+
+    /// The run is over now, whatever its devices do.
+    async fn leave(&mut self, shards: Shards) -> Outcome {
+        self.progress.report("leaving at once");
+        if !std::mem::replace(&mut self.outcome.interrupted, true) {
+            self.mark("interrupted", "interrupted: the run leaves at once");
+        }
+        shards.kill().await;
+        self.lose_all();
+        self.outcome.left_at_once = true;
+        self.outcome.ends(EndReason::Interrupted);
+        self.outcome.clone()
     }
 
     fn standing(&self) -> Standing<'_> {
