@@ -27,6 +27,7 @@ use crate::prepare::budget::{self, Bound, MaxQuota};
 use crate::prepare::edge_config;
 use crate::report::{self, Form};
 use crate::roll::{self, RollArgs};
+use crate::terminal::Ui;
 use crate::{ctl, enroll, health, merge, metrics, plan, run, sim, web};
 
 /// Simulates a fleet of X.509 thermostats for Azure IoT Central, from the test CA to the report.
@@ -123,6 +124,9 @@ struct RunArgs {
     /// stops after half a minute
     #[arg(long)]
     keep_going: bool,
+    /// How the progress is shown on stderr
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    ui: Ui,
     #[command(flatten)]
     metrics: metrics::Options,
     #[command(flatten)]
@@ -533,6 +537,7 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         web,
         keep_going,
         metrics,
+        ui,
         bound,
         stop,
     } = args;
@@ -545,6 +550,7 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         web,
         keep_going,
         metrics,
+        ui,
         bound: bound.into(),
         stop_within: stop.stop_within.0,
         executable: executable()?,

@@ -19,6 +19,7 @@
 //! | `roll` | `fleet roll`: new certificates for devices that run, in the how-to's four cases |
 //! | `cert` | `fleet cert`: test certificates, made, inspected, renewed |
 //! | `health` | `fleet health`: whether an emulator, or a `fleet sim`, is well |
+//! | [`terminal`] | a live run in the terminal |
 //! | [`cli`], `exit`, `advice` | the command line, the exit codes, and what a failure likely means |
 //! | `interrupts`, [`ending`] | Ctrl-C: the first asks, the second insists; how long an end may take |
 //! | `progress`, [`keep`] | the lines that a person reads while a command works; places for files, tried before anything starts |
@@ -80,4 +81,5 @@ mod roll;
 pub mod run;
 mod sim;
 mod standing;
+pub mod terminal;
 mod web;

@@ -57,6 +57,10 @@ use crate::process::shards::Shards;
 use crate::progress::ProgressLog;
 use crate::roll;
 use crate::standing::Viewer;
+use crate::terminal::Ui;
+use crate::terminal::ui::Form;
+#[cfg(unix)]
+use crate::terminal::{Subject, View};
 use crate::web::{self, Web};
 use judge::Judge;
 use stages::StageClock;
@@ -83,6 +87,8 @@ pub struct Options {
     pub(crate) metrics: metrics::Options,
     /// How far the plan may go beyond the limits.
     pub bound: Bound,
+    /// How the progress is shown.
+    pub ui: Ui,
     /// How long the end may take.
     pub stop_within: Duration,
     /// Our own program, which is started for the emulator and the devices.
@@ -111,6 +117,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let manifest = resolve(&options.manifest, &options.set, options.duration)?;
     let plan = budget::plan(&manifest).map_err(Failure::Refused)?;
     budget::refuse_above(&plan, options.bound)?;
+    let form = options.ui.form().map_err(Failure::Refused)?;
     let (start, token) = Start::check(manifest, plan)?;
     if let Some(folder) = &options.report {
         keep::try_folder("--report", folder)?;
@@ -118,7 +125,10 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let page = start.web(options.web).listen().await?;
     let state = absolute(&start.manifest.fleet.state)?;
     StateLock::check(&state)?;
-    let progress = ProgressLog::begin();
+    let progress = match form {
+        Form::Nothing => ProgressLog::begin().quiet(),
+        Form::Lines | Form::View => ProgressLog::begin(),
+    };
     let mut exporter = start.serve_metrics(&options, progress).await?;
     progress.report(start.words());
     for warning in budget::warnings(&start.plan) {
@@ -164,7 +174,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         ending::drain(options.stop_within),
     )?;
     let status = Status {
-        run_id,
+        run_id: run_id.clone(),
         pid: std::process::id(),
         devices: start.devices,
         plan,
@@ -173,14 +183,14 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         service: emulator.as_ref().map(|emulator| emulator.ready.service()),
     };
     let broker = Broker::new(status, start.processes as usize);
-    let schedule = EventSchedule::new(Arc::new(start.manifest.clone()), live, progress);
+    let schedule = EventSchedule::new(Arc::new(start.manifest.clone()), live.clone(), progress);
     let instruments = Instruments {
         clock: StageClock::new(&start.manifest.load.stages, start.devices, Instant::now()),
         measurements: Measurements::new(start.processes as usize, &start.plan.quotas),
         judge: Judge::new(&start.manifest.thresholds.0),
     };
     let t0 = Some(Timestamp::now());
-    let page = page.map(|page| show(page, viewer, start.circumstances(t0), progress));
+    let page = page.map(|page| serve(page, viewer.clone(), start.circumstances(t0), progress));
     let mut supervisor = Supervisor::new(
         Extent {
             devices: start.devices,
@@ -198,9 +208,11 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     if options.keep_going || start.fails_on_purpose() {
         supervisor.keep_going();
     }
+    let view = (form == Form::View).then(|| show(&start, &run_id, viewer, live, progress));
     let mut outcome = supervisor
         .run(shards, events, questions, looks, &mut emulator, &mut interrupts)
         .await;
+    close(view.flatten()).await;
     let shown = supervisor.device_to_show().map(str::to_owned);
     let Finished {
         measurements,
@@ -255,7 +267,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         outcome
             .failures
             .push(words.lines().next().unwrap_or_default().to_owned());
-        progress.report(words);
+        progress.fault(words);
     }
     outcome.received_unknown = received.is_none() && application.is_some_and(|application| application.counts());
     let acked = found.measurements.totals.counter(counter::TELEMETRY_ACKED);
@@ -303,6 +315,33 @@ async fn ask(
     tokio::join!(shown, count).1
 }
 
+/// Shows the run in the terminal. It goes on without, in lines.
+#[cfg(unix)]
+fn show(start: &Start, run_id: &str, viewer: Viewer, live: RunHandle, progress: ProgressLog) -> Option<View> {
+    let groups = plan::groups(&start.manifest).ok()?;
+    let subject = Subject::of(&start.manifest, &groups, run_id);
+    View::open(subject, viewer, live, progress)
+        .inspect_err(|error| progress.report(format!("no live view: {error}")))
+        .ok()
+}
+
+/// The terminal is as it was before.
+#[cfg(unix)]
+async fn close(view: Option<View>) {
+    if let Some(view) = view {
+        view.close().await;
+    }
+}
+
+/// There is no view here, and none is chosen.
+#[cfg(not(unix))]
+fn show(_: &Start, _: &str, _: Viewer, _: RunHandle, _: ProgressLog) -> Option<()> {
+    None
+}
+
+#[cfg(not(unix))]
+async fn close(_: Option<()>) {}
+
 /// Lets others ask this run. It goes on without, since its devices do not depend on it.
 #[cfg(unix)]
 fn listen(state: &Path, live: RunHandle, progress: ProgressLog) -> Option<crate::control::Serving> {
@@ -316,7 +355,7 @@ fn listen(state: &Path, live: RunHandle, progress: ProgressLog) -> Option<crate:
 }
 
 /// Shows this run in a browser.
-fn show(listener: Listener, viewer: Viewer, circumstances: Circumstances, progress: ProgressLog) -> Web {
+fn serve(listener: Listener, viewer: Viewer, circumstances: Circumstances, progress: ProgressLog) -> Web {
     progress.report(format!("watch the run: http://{}/", listener.address()));
     Web::start(listener, viewer, circumstances)
 }

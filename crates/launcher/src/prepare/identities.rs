@@ -164,7 +164,10 @@ fn report_warnings(warnings: &Warnings, progress: ProgressLog) {
 fn open_group(certs: &Path, group: &Group, now: Timestamp, progress: ProgressLog) -> Result<GroupIdentities, Problems> {
     let ids = (0..group.devices.count).map(|index| group.devices.id(index));
     // On a terminal only; elsewhere the line at the end is enough.
-    let bar = ProgressBar::new(u64::from(group.devices.count)).with_style(bar_style());
+    let bar = match progress.is_quiet() {
+        true => ProgressBar::hidden(),
+        false => ProgressBar::new(u64::from(group.devices.count)).with_style(bar_style()),
+    };
     bar.set_message(format!("leaves of {}", group.id));
     let on_progress = |done: usize, _of: usize| bar.set_position(done as u64);
     let identities = match &group.certificates {

@@ -89,18 +89,18 @@ impl EventSchedule {
                     Ok(Happened::Ordered) => {}
                     Ok(Happened::Missed(words)) => self.progress.report(words),
                     Ok(Happened::Failed(words)) => {
-                        self.progress.report(words);
+                        self.progress.fault(words);
                         results.failed = true;
                     }
                     Err(error) => {
-                        self.progress.report(format!("an event failed: {error}"));
+                        self.progress.fault(format!("an event failed: {error}"));
                         results.failed = true;
                     }
                 }
             }
         });
         if late.await.is_err() {
-            self.progress.report("an event was still going on and is given up");
+            self.progress.fault("an event was still going on and is given up");
             results.failed = true;
         }
         results.failed |= results.rolls.iter().any(|report| !report.passed());

@@ -270,7 +270,7 @@ impl Supervisor {
                 self.processes
             );
             self.progress
-                .report(format!("{words} and is killed; its last figures are missing"));
+                .fault(format!("{words} and is killed; its last figures are missing"));
             self.outcome.failures.push(format!("{words} and was killed"));
         }
         shards.end();
@@ -340,7 +340,7 @@ impl Supervisor {
                     self.outcome.failures.push(first_line(&death));
                     self.mark("emulator_died", first_line(&death));
                     self.outcome.ends(EndReason::EmulatorDied);
-                    self.progress.report(death);
+                    self.progress.fault(death);
                     *emulator = None;
                     self.stop(&shards);
                 }
@@ -521,7 +521,7 @@ impl Supervisor {
                     self.outcome.failures.push(first_line(&died));
                     self.mark("process_died", first_line(&died));
                     self.outcome.ends(EndReason::ProcessDied);
-                    self.progress.report(died);
+                    self.progress.fault(died);
                 }
                 self.lose(event.process);
                 // Half a fleet proves nothing.
@@ -623,17 +623,14 @@ impl Supervisor {
         let states = states(&self.measurements.totals);
         let now = self.progress.elapsed();
         if !states.is_empty() {
-            let answers = match self.silence.no_answer_since(now) {
-                Some(since) => format!(", no answer since {:.1}s", since.as_secs_f64()),
-                None => String::new(),
-            };
+            let no_answer = self.silence.no_answer_since(now);
+            let no_answer = no_answer.map(|since| format!("no answer since {:.1}s", since.as_secs_f64()));
             let registering = self.measurements.totals.state(State::Registering);
             let throttling = self.throttling.words(registering, self.devices, now);
-            self.progress.report(format!(
-                "{states}; telemetry {} acknowledged{answers}{}",
-                self.measurements.totals.counter(counter::TELEMETRY_ACKED),
-                throttling.map(|words| format!("; {words}")).unwrap_or_default()
-            ));
+            let acknowledged = self.measurements.totals.counter(counter::TELEMETRY_ACKED);
+            let notes: Vec<_> = no_answer.into_iter().chain(throttling).collect();
+            self.progress
+                .status(format_args!("{states}; telemetry {acknowledged} acknowledged"), &notes);
         }
         for (process, since) in self.silence.no_word_since(now) {
             let (of, since) = (self.processes, since.as_secs_f64());
