@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::getpgrp;
 use rustix::termios::{
@@ -156,17 +156,16 @@ impl Tty {
         };
         let is_ours = self.is_foreground();
         if is_ours {
-            // One that was stopped by Ctrl-S could not be put back.
+            // One that was stopped by Ctrl-S could not be put back. Linux only starts what it has been told to stop.
+            let _ = tcflow(&self.file, Action::OOff);
             let _ = tcflow(&self.file, Action::OOn);
         }
         // A frame on its way comes first, but not for ever.
         let waited = self
             .changed
             .wait_timeout_while(state, TAKEN_WITHIN, |state| state.is_writing);
-        let is_stuck = waited
-            .map_or_else(|error| error.into_inner().1, |(_, waited)| waited)
-            .timed_out();
-        if !is_stuck {
+        let waited = waited.map_or_else(|error| error.into_inner().1, |(_, waited)| waited);
+        if !waited.timed_out() && self.takes_more() {
             // A terminal that has gone needs nothing.
             let _ = (&self.file).write_all(ansi::LEAVE.as_bytes());
         }
@@ -176,6 +175,13 @@ impl Tty {
             let _ = tcsetattr(&self.file, OptionalActions::Now, &before);
         }
         true
+    }
+
+    /// Whether something may be written to it, without waiting for ever. One that is not read takes nothing.
+    fn takes_more(&self) -> bool {
+        let within = Timespec::try_from(TAKEN_WITHIN).unwrap_or_default();
+        let mut ready = [PollFd::new(&self.file, PollFlags::OUT)];
+        poll(&mut ready, Some(&within)).is_ok_and(|ready| ready > 0)
     }
 
     /// Nothing panics while it holds the lock.
@@ -313,6 +319,20 @@ mod tests {
         tty.enter().unwrap();
         assert!(!tty.is_up());
         assert!(!shown(tty, pty).screen().alternate_screen());
+    }
+
+    #[test]
+    fn a_terminal_that_takes_nothing_keeps_nobody_waiting() {
+        let (tty, pty) = terminal();
+        let before = modes(&tty);
+        tty.enter().unwrap();
+        // Nobody reads, until it is full.
+        while tty.takes_more() {
+            tty.write(&[b'x'; 256]).unwrap();
+        }
+        assert!(tty.close());
+        assert_eq!(modes(&tty), before);
+        drop(pty);
     }
 
     #[test]

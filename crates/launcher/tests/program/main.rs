@@ -34,4 +34,5 @@ mod roll;
 mod run;
 mod sims;
 mod support;
+mod terminal;
 mod thresholds;

@@ -105,13 +105,13 @@ fn eighths(value: f64, top: f64, height: u16) -> u16 {
     (value / top * all).round().clamp(least, all) as u16
 }
 
-/// The end of the scale: 1, 2 or 5 and zeros, so that it stays where it is.
+/// The end of the scale: a round number, so that it stays where it is.
 fn nice(most: f64) -> f64 {
     if most <= 1.0 {
         return 1.0;
     }
     let magnitude = 10_f64.powf(most.log10().floor());
-    let steps = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    let steps = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
     let step = steps.into_iter().find(|step| step * magnitude >= most * 0.999);
     step.unwrap_or(10.0) * magnitude
 }
@@ -136,7 +136,7 @@ mod tests {
         for (most, top) in [
             (0.0, 1.0),
             (0.3, 1.0),
-            (1.1, 2.0),
+            (1.1, 1.2),
             (50.0, 50.0),
             (51.0, 60.0),
             (166.0, 200.0),

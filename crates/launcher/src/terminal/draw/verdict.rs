@@ -56,15 +56,15 @@ pub(super) fn thresholds(screen: &Screen, area: Rect, sheet: &mut Sheet<'_>) {
         let rest = sheet.spans(row, [(mark, theme.of(tone)), (" ", theme.plain())]);
         // Where there is none, the mark says so.
         let value = result.actual.map(|_| format!("  {}", words.actual)).unwrap_or_default();
-        let expression = format!("  {}", words.expression);
-        // The expression is left out before the name is cut.
-        let has_room = width(&words.name) + width(&expression) + width(&value) <= rest.width;
         let rest = sheet.right(rest, &value, theme.of(tone));
-        let rest = if has_room {
-            sheet.right(rest, &expression, theme.dim())
-        } else {
-            rest
-        };
+        // Squeezed, and then left out, before the name is cut.
+        let forms = [
+            format!("  {}", words.expression),
+            format!(" {}", words.expression.replace(' ', "")),
+        ];
+        let room = rest.width.saturating_sub(width(&words.name));
+        let expression = forms.iter().find(|form| width(form) <= room);
+        let rest = sheet.right(rest, expression.map_or("", String::as_str), theme.dim());
         sheet.text(rest, &words.name, theme.plain());
     }
 }

@@ -1,0 +1,501 @@
+//! The live view of a run, in a terminal of its own.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+
+use pty_process::Size;
+use pty_process::blocking::{Command, Pts, Pty, open};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::Signal;
+use rustix::termios::tcgetattr;
+use testing::{PATIENCE, process};
+
+use crate::support::{EMULATOR, Fleet, LONG, SHORT, manifest, signal};
+
+/// A terminal at which a person would sit.
+struct Terminal {
+    pty: Arc<Pty>,
+    pts: Pts,
+    seen: Arc<(Mutex<Seen>, Condvar)>,
+    /// Its modes before anything ran in it.
+    modes: String,
+    reader: Option<(OwnedFd, JoinHandle<()>)>,
+}
+
+/// What was written to a terminal.
+struct Seen {
+    parser: vt100::Parser,
+    text: Vec<u8>,
+}
+
+/// What brings the view to the terminal.
+const ENTER: &str = "\x1b[?1049h";
+/// What takes it off.
+const LEAVE: &str = "\x1b[?1049l";
+
+impl Terminal {
+    fn new(columns: u16, rows: u16) -> Self {
+        let (pty, pts) = open().unwrap();
+        pty.resize(Size::new(rows, columns)).unwrap();
+        let parser = vt100::Parser::new(cells(rows), cells(columns), 0);
+        let text = Vec::new();
+        let seen = Arc::new((Mutex::new(Seen { parser, text }), Condvar::new()));
+        let pty = Arc::new(pty);
+        let modes = modes(&pts);
+        let reader = Some(read(Arc::clone(&pty), Arc::clone(&seen)));
+        Self {
+            pty,
+            pts,
+            seen,
+            modes,
+            reader,
+        }
+    }
+
+    /// The terminal is gone: its window was closed.
+    fn hang_up(mut self) {
+        let (end, reader) = self.reader.take().unwrap();
+        drop(end);
+        reader.join().unwrap();
+        assert_eq!(Arc::strong_count(&self.pty), 1);
+    }
+
+    fn run(&self, command: std::process::Command) -> Running {
+        let mut command = Command::from(command).env("TERM", "xterm-256color").env_remove("CI");
+        Running(command.spawn_borrowed(&self.pts))
+    }
+
+    /// Runs the fleet of this folder, whose report goes to `report`.
+    fn fleet(&self, fleet: &Fleet) -> Running {
+        self.run(fleet.command(&["run", "fleet.toml", "--report", "report"]))
+    }
+
+    fn resize(&self, columns: u16, rows: u16) {
+        self.seen
+            .0
+            .lock()
+            .unwrap()
+            .parser
+            .screen_mut()
+            .set_size(cells(rows), cells(columns));
+        self.pty.resize(Size::new(rows, columns)).unwrap();
+    }
+
+    fn press(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).unwrap();
+    }
+
+    #[track_caller]
+    fn wait(&self, what: &str, is_so: impl Fn(&Seen) -> bool) {
+        let seen = self.seen.0.lock().unwrap();
+        let (seen, waited) = self
+            .seen
+            .1
+            .wait_timeout_while(seen, PATIENCE, |seen| !is_so(seen))
+            .unwrap();
+        assert!(
+            !waited.timed_out(),
+            "{what} was never there:\n{}",
+            seen.parser.screen().contents()
+        );
+    }
+
+    /// Waits until the view shows these words.
+    #[track_caller]
+    fn wait_for(&self, words: &str) {
+        self.wait(words, |seen| {
+            let screen = seen.parser.screen();
+            screen.alternate_screen() && screen.contents().contains(words)
+        });
+    }
+
+    /// Waits until the terminal shows these words without the view.
+    #[track_caller]
+    fn wait_for_line(&self, words: &str) {
+        self.wait(words, |seen| {
+            let screen = seen.parser.screen();
+            !screen.alternate_screen() && screen.contents().contains(words)
+        });
+    }
+
+    /// Everything that was written after the view had gone for the last time, up to the end of the summary.
+    #[track_caller]
+    fn printed(&self) -> String {
+        self.wait_for_summary();
+        let seen = self.seen.0.lock().unwrap();
+        let text = String::from_utf8_lossy(&seen.text);
+        text.rsplit(LEAVE).next().unwrap_or_default().to_owned()
+    }
+
+    /// Waits for the last words of a summary.
+    #[track_caller]
+    fn wait_for_summary(&self) {
+        let last = "What a row times";
+        self.wait(last, |seen| String::from_utf8_lossy(&seen.text).contains(last));
+    }
+
+    /// Everything that was ever written.
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.seen.0.lock().unwrap().text).into_owned()
+    }
+
+    #[track_caller]
+    fn assert_is_put_back(&self) {
+        self.wait("the screen from before", |seen| {
+            let screen = seen.parser.screen();
+            !screen.alternate_screen() && !screen.hide_cursor()
+        });
+        assert_eq!(modes(&self.pts), self.modes);
+    }
+}
+
+/// Reads what is written to a terminal, until the first value is dropped.
+fn read(pty: Arc<Pty>, seen: Arc<(Mutex<Seen>, Condvar)>) -> (OwnedFd, JoinHandle<()>) {
+    let (ended, end) = rustix::pipe::pipe().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        loop {
+            let mut ready = [PollFd::new(&*pty, PollFlags::IN), PollFd::new(&ended, PollFlags::IN)];
+            poll(&mut ready, None).unwrap();
+            if !ready[1].revents().is_empty() {
+                return;
+            }
+            let Ok(length @ 1..) = (&*pty).read(&mut bytes) else {
+                return;
+            };
+            let mut known = seen.0.lock().unwrap();
+            known.parser.process(&bytes[..length]);
+            known.text.extend_from_slice(&bytes[..length]);
+            seen.1.notify_all();
+        }
+    });
+    (end, reader)
+}
+
+fn cells(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).unwrap()
+}
+
+fn modes(pts: &Pts) -> String {
+    format!("{:?}", tcgetattr(pts).unwrap())
+}
+
+/// A program in a terminal.
+struct Running(pty_process::Result<Child>);
+
+impl Running {
+    fn pid(&self) -> i32 {
+        i32::try_from(self.0.as_ref().unwrap().id()).unwrap()
+    }
+
+    /// Waits for its end, which has to come by itself, and for all that it has written.
+    #[track_caller]
+    fn end(mut self) -> Option<i32> {
+        assert!(process::ends(self.pid()), "it is still running");
+        self.0.as_mut().unwrap().wait().unwrap().code()
+    }
+}
+
+/// A test that fails leaves no program behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(child) = &mut self.0 {
+            // Both fail only where it has ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn small() -> Fleet {
+    Fleet::new(&manifest(EMULATOR, LONG))
+}
+
+fn marks(fleet: &Fleet) -> Vec<String> {
+    let report = fleet.report();
+    let events = report["events"].as_array().unwrap().iter();
+    events.map(|event| event["what"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_run_is_shown_and_obeys_keys() {
+    let (fleet, terminal) = (small(), Terminal::new(80, 24));
+    let running = terminal.fleet(&fleet);
+    terminal.wait_for("6 online of 6 wanted");
+    terminal.wait_for("stage 2 of 2: 100%@5m, held");
+    terminal.wait_for("‹ publish ›");
+    for (key, words) in [
+        ("?", "show this, and hide it again"),
+        ("?", "‹ publish ›"),
+        ("\x1b[C", "‹ publish_sent ›"),
+        ("\x1b[D", "‹ publish ›"),
+        ("p", "PAUSED"),
+        ("p", "running"),
+        ("s", "reconnect all devices: 6 devices"),
+        ("d", "disconnect 10 % of the fleet: "),
+    ] {
+        terminal.press(key);
+        terminal.wait_for(words);
+    }
+    terminal.press("q");
+    assert_eq!(running.end(), Some(130), "{}", terminal.text());
+    terminal.assert_is_put_back();
+    let printed = terminal.printed();
+    for words in [
+        // Lines from while the view was there, and the summary.
+        "first device assigned: ",
+        "all 6 devices online",
+        "interrupted: devices drain and disconnect",
+        "report written to ",
+        "INTERRUPTED",
+    ] {
+        assert!(printed.contains(words), "{words} in {printed}");
+    }
+    let marks = marks(&fleet);
+    for what in [
+        "the stages pause",
+        "the stages go on",
+        "reconnect all devices",
+        "disconnect 10 % of the fleet",
+    ] {
+        assert!(marks.iter().any(|mark| mark == what), "{what} in {marks:?}");
+    }
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn lines_before_the_devices_start_are_printed_as_they_come() {
+    let (fleet, terminal) = (small(), Terminal::new(120, 40));
+    let running = terminal.fleet(&fleet);
+    terminal.wait_for("6 online of 6 wanted");
+    let text = terminal.text();
+    let (before, _) = text.split_once(ENTER).unwrap();
+    assert!(
+        before.contains("small: 6 devices in 2 processes") && before.contains("emulator ready"),
+        "{before}"
+    );
+    // Ctrl-C, as the terminal sends it.
+    terminal.press("\x03");
+    assert_eq!(running.end(), Some(130), "{}", terminal.text());
+    terminal.assert_is_put_back();
+    assert!(
+        !terminal.printed().contains("emulator ready"),
+        "nothing is printed twice"
+    );
+}
+
+#[test]
+fn a_terminal_may_change_its_size() {
+    let (fleet, terminal) = (small(), Terminal::new(80, 24));
+    let running = terminal.fleet(&fleet);
+    terminal.wait_for("6 online of 6 wanted");
+    for (columns, rows) in [(120, 40), (60, 14), (200, 50), (80, 24)] {
+        terminal.resize(columns, rows);
+        terminal.wait("the foot at the bottom", |seen| {
+            let screen = seen.parser.screen();
+            let last = screen.rows(0, columns).last().unwrap_or_default();
+            let first = screen.rows(0, columns).next().unwrap_or_default();
+            last.starts_with("p pause") && first.starts_with("small") && first.trim_end().ends_with("running")
+        });
+    }
+    terminal.resize(20, 4);
+    terminal.wait_for("terminal too small");
+    terminal.resize(80, 24);
+    terminal.wait_for("6 online of 6 wanted");
+    terminal.press("q");
+    assert_eq!(running.end(), Some(130), "{}", terminal.text());
+    terminal.assert_is_put_back();
+}
+
+#[test]
+fn a_run_that_leaves_at_once_puts_the_terminal_back() {
+    let (fleet, terminal) = (small(), Terminal::new(80, 24));
+    let run = fleet.command(&["run", "fleet.toml", "--report", "report"]);
+    // Keys need no stdin.
+    let run = Command::from(run)
+        .env("TERM", "xterm")
+        .env_remove("CI")
+        .env_remove("NO_COLOR");
+    let running = Running(run.stdin(Stdio::null()).spawn_borrowed(&terminal.pts));
+    terminal.wait_for("6 online of 6 wanted");
+    terminal.press("Q");
+    assert_eq!(running.end(), Some(130), "{}", terminal.text());
+    terminal.assert_is_put_back();
+    assert!(terminal.printed().contains("leaving at once"), "{}", terminal.printed());
+    assert!(fleet.report()["devices"]["connected"].is_number());
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn a_signal_to_end_is_obeyed_and_the_terminal_is_put_back() {
+    for kind in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let (fleet, terminal) = (small(), Terminal::new(80, 24));
+        let running = terminal.fleet(&fleet);
+        terminal.wait_for("6 online of 6 wanted");
+        signal(running.pid(), kind);
+        assert_eq!(running.end(), Some(130), "{}", terminal.text());
+        terminal.assert_is_put_back();
+    }
+}
+
+#[test]
+fn a_terminal_that_was_stopped_is_let_go_when_the_run_ends() {
+    let (fleet, terminal) = (small(), Terminal::new(80, 24));
+    let running = terminal.fleet(&fleet);
+    terminal.wait_for("6 online of 6 wanted");
+    // Ctrl-S; and then the view can draw nothing.
+    terminal.press("\x13q");
+    assert_eq!(running.end(), Some(130), "{}", terminal.text());
+    terminal.assert_is_put_back();
+    assert!(terminal.printed().contains("interrupted: "), "{}", terminal.printed());
+}
+
+#[test]
+fn a_run_that_was_stopped_from_outside_is_drawn_again() {
+    let (fleet, terminal) = (small(), Terminal::new(80, 24));
+    let running = terminal.fleet(&fleet);
+    terminal.wait_for("6 online of 6 wanted");
+    let begun = |seen: &Seen| String::from_utf8_lossy(&seen.text).matches(ENTER).count();
+    assert_eq!(begun(&terminal.seen.0.lock().unwrap()), 1);
+    signal(running.pid(), Signal::STOP);
+    signal(running.pid(), Signal::CONT);
+    terminal.wait("another beginning", |seen| begun(seen) == 2);
+    terminal.wait_for("6 online of 6 wanted");
+    // A session's leader has no shell that could bring it back, so Ctrl-Z does nothing.
+    terminal.press("\x1a?");
+    terminal.wait_for("show this, and hide it again");
+    terminal.press("q");
+    assert_eq!(running.end(), Some(130), "{}", terminal.text());
+    terminal.assert_is_put_back();
+}
+
+#[test]
+fn a_process_that_is_killed_is_named_when_the_view_has_gone() {
+    let (fleet, terminal) = (small(), Terminal::new(80, 24));
+    let running = terminal.fleet(&fleet);
+    terminal.wait_for("6 online of 6 wanted");
+    signal(fleet.process("--shard 1/2"), Signal::KILL);
+    assert_eq!(running.end(), Some(1), "{}", terminal.text());
+    terminal.assert_is_put_back();
+    let printed = terminal.printed();
+    assert!(
+        printed.contains("device-sim 1/2 died: signal: 9 (SIGKILL)"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_the_view_back() {
+    let (fleet, terminal) = (small(), Terminal::new(80, 24));
+    let mut shell = fleet.command(&[]);
+    let program = shell.get_program().to_str().unwrap().to_owned();
+    let folder = shell.get_current_dir().unwrap().to_owned();
+    shell = std::process::Command::new("sh");
+    shell
+        .arg("-i")
+        .current_dir(folder)
+        .env("PS1", "ready> ")
+        .env("NO_COLOR", "1");
+    shell.env_remove("ENV");
+    let shell = terminal.run(shell);
+    terminal.wait_for_line("ready>");
+    // Some shells edit lines with modes of their own, and others use those of the terminal.
+    terminal.press(&format!("'{program}' run fleet.toml --report report\n"));
+    terminal.wait_for("6 online of 6 wanted");
+    terminal.press("\x1a");
+    terminal.wait_for_line("ready>");
+    terminal.assert_is_put_back();
+    terminal.wait_for_line("all 6 devices online");
+
+    // In the background it is a run with lines.
+    terminal.press("bg\n");
+    terminal.wait_for_line("6 online; telemetry");
+    terminal.press("fg\n");
+    terminal.wait_for("6 online of 6 wanted");
+    terminal.press("\x1a");
+    terminal.wait_for_line("ready>");
+    terminal.press("fg\n");
+    terminal.wait_for("6 online of 6 wanted");
+    terminal.press("p");
+    terminal.wait_for("PAUSED");
+    terminal.press("q");
+    terminal.wait_for_summary();
+    terminal.wait_for_line("ready>");
+    terminal.press("exit\n");
+    shell.end();
+    terminal.assert_is_put_back();
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn in_the_background_a_run_has_lines_and_does_not_touch_the_terminal() {
+    let (fleet, terminal) = (small(), Terminal::new(80, 24));
+    let program = fleet.command(&[]).get_program().to_owned();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-m", "-c", "\"$0\" run \"$1\" & wait"]).arg(program);
+    shell.arg(fleet.path("fleet.toml"));
+    let running = terminal.run(shell);
+    terminal.wait_for_line("all 6 devices online");
+    signal(fleet.process("fleet run "), Signal::TERM);
+    running.end();
+    assert!(!terminal.text().contains(ENTER), "{}", terminal.text());
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn a_terminal_that_goes_away_does_not_end_a_run_that_ignores_it() {
+    let fleet = small();
+    let terminal = Terminal::new(80, 24);
+    let run = fleet.command(&[]);
+    let mut shell = std::process::Command::new("sh");
+    let words = "trap '' HUP; exec \"$0\" run fleet.toml --report report --duration 4s >summary.txt";
+    shell
+        .args(["-c", words, run.get_program().to_str().unwrap()])
+        .current_dir(run.get_current_dir().unwrap());
+    let running = terminal.run(shell);
+    terminal.wait_for("6 online of 6 wanted");
+    terminal.hang_up();
+    assert_eq!(running.end(), Some(0));
+    assert!(
+        std::fs::read_to_string(fleet.path("summary.txt"))
+            .unwrap()
+            .starts_with("PASSED")
+    );
+    fleet.wait_until_nothing_runs();
+}
+
+#[test]
+fn the_form_of_progress_is_chosen_or_refused_with_a_reason() {
+    let fleet = Fleet::new(&manifest(EMULATOR, SHORT));
+    let refused = fleet.fleet(&["run", "fleet.toml", "--ui", "tui"]).expect(2);
+    assert!(
+        refused.stderr.starts_with("error: --ui tui: stderr is no terminal\n"),
+        "{}",
+        refused.stderr
+    );
+    let quiet = fleet.fleet(&["run", "fleet.toml", "--ui", "none"]).expect(0);
+    assert!(quiet.stdout.starts_with("PASSED"), "{}", quiet.stdout);
+    assert_eq!(quiet.stderr, "");
+
+    let small = Terminal::new(79, 24);
+    let running = small.run(fleet.command(&["run", "fleet.toml", "--ui", "tui"]));
+    assert_eq!(running.end(), Some(2));
+    small.wait_for_line("the terminal has 79 columns and 24 rows");
+    for (terminal, arguments, ci) in [
+        (small, &[][..], ""),
+        (Terminal::new(80, 24), &["--ui", "lines"], ""),
+        (Terminal::new(80, 24), &[], "true"),
+    ] {
+        let command = fleet.command(&[&["run", "fleet.toml"], arguments].concat());
+        let mut command = Command::from(command).env("TERM", "xterm").env("CI", ci);
+        let running = Running(command.spawn_borrowed(&terminal.pts));
+        assert_eq!(running.end(), Some(0), "{}", terminal.text());
+        terminal.wait_for_summary();
+        let text = terminal.text();
+        assert!(text.contains("all 6 devices online") && !text.contains(ENTER), "{text}");
+    }
+}
