@@ -4,7 +4,7 @@
 //! these need not care about the view.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -90,12 +90,16 @@ impl Tty {
         self.state().is_closed
     }
 
-    /// Gives the terminal to the view, also where another program has changed it meanwhile.
+    /// Gives the terminal to the view, also where another program has changed it meanwhile. One that takes nothing now,
+    /// because it was stopped, stays as it is.
     ///
     /// # Errors
     ///
     /// It can't be set up.
     pub(super) fn enter(&self) -> io::Result<()> {
+        if !self.takes_more() {
+            return Ok(());
+        }
         let mut state = self.state();
         if state.is_closed {
             return Ok(());
@@ -165,14 +169,14 @@ impl Tty {
             .changed
             .wait_timeout_while(state, TAKEN_WITHIN, |state| state.is_writing);
         let waited = waited.map_or_else(|error| error.into_inner().1, |(_, waited)| waited);
-        if !waited.timed_out() && self.takes_more() {
-            // A terminal that has gone needs nothing.
-            let _ = (&self.file).write_all(ansi::LEAVE.as_bytes());
-        }
+        // A terminal that has gone needs nothing of this. The screen comes last: who sees it may type again.
         if is_ours {
+            let _ = tcsetattr(&self.file, OptionalActions::Now, &before);
             // What was typed at the view is not for the shell.
             let _ = tcflush(&self.file, QueueSelector::IFlush);
-            let _ = tcsetattr(&self.file, OptionalActions::Now, &before);
+        }
+        if !waited.timed_out() && self.takes_more() {
+            let _ = (&self.file).write_all(ansi::LEAVE.as_bytes());
         }
         true
     }
@@ -208,12 +212,12 @@ pub(super) fn close_on_panic(tty: &Arc<Tty>, released: impl Fn() + Send + Sync +
 pub(super) struct Typed {
     input: OwnedFd,
     /// Readable when the reading is to end.
-    end: OwnedFd,
+    end: PipeReader,
 }
 
 /// Ends the reading when it is dropped.
 pub(super) struct Reading {
-    _end: OwnedFd,
+    _end: PipeWriter,
 }
 
 impl Typed {
@@ -227,7 +231,7 @@ impl Typed {
             true => io::stdin().as_fd().try_clone_to_owned()?,
             false => io::stderr().as_fd().try_clone_to_owned()?,
         };
-        let (end, reading) = rustix::pipe::pipe()?;
+        let (end, reading) = io::pipe()?;
         Ok((Self { input, end }, Reading { _end: reading }))
     }
 
@@ -322,15 +326,18 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_that_takes_nothing_keeps_nobody_waiting() {
+    fn a_terminal_that_takes_nothing_delays_nothing() {
         let (tty, pty) = terminal();
         let before = modes(&tty);
         tty.enter().unwrap();
-        // Nobody reads, until it is full.
+        // It is not read, until it is full.
         while tty.takes_more() {
             tty.write(&[b'x'; 256]).unwrap();
         }
-        assert!(tty.close());
+        assert!(tty.leave());
+        assert_eq!(modes(&tty), before);
+        tty.enter().unwrap();
+        assert!(!tty.is_up());
         assert_eq!(modes(&tty), before);
         drop(pty);
     }

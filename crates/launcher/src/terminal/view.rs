@@ -12,7 +12,7 @@ use rustix::process::{Signal, getpgrp, getpid, getsid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::ansi;
 use super::draw::{Theme, draw};
@@ -36,6 +36,8 @@ const LINES: usize = 40;
 const KEYS: usize = 64;
 /// A terminal is not larger than this.
 const MOST: (u16, u16) = (400, 200);
+/// The driver ends in less time, or waits for a terminal that takes nothing.
+const ENDS_WITHIN: Duration = Duration::from_secs(3);
 /// Lines of before the view are written in less time, or not read at all.
 const LINES_FIRST: Duration = Duration::from_secs(1);
 
@@ -88,8 +90,8 @@ impl View {
     pub(crate) async fn close(mut self) {
         drop(self.end.take());
         if let Some(driver) = self.driver.take() {
-            // Where it has panicked, the terminal is put back already.
-            let _ = driver.await;
+            // Where it has panicked, the terminal is put back already; where it waits for a terminal, that is done now.
+            let _ = timeout(ENDS_WITHIN, driver).await;
         }
         let tty = Arc::clone(&self.tty);
         let _ = spawn_blocking(move || tty.close()).await;
@@ -212,8 +214,10 @@ impl Driver {
             console::flush(LINES_FIRST);
             tty.enter()
         });
-        if !matches!(entered.await, Ok(Ok(()))) || !self.tty.is_up() {
+        if !matches!(entered.await, Ok(Ok(()))) {
             self.tty.close();
+        }
+        if !self.tty.is_up() {
             return progress::release();
         }
         self.reading = read_keys(&self.tty, self.keys.clone());

@@ -26,6 +26,7 @@ mod page;
 mod person;
 mod portal;
 mod portal_views;
+mod pty;
 mod reach;
 mod refusals;
 mod report_page;

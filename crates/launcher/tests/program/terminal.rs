@@ -1,215 +1,12 @@
 //! The live view of a run, in a terminal of its own.
 
-use std::io::{Read, Write};
-use std::num::NonZeroU16;
-use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::JoinHandle;
+use std::process::Stdio;
 
-use pty_process::Size;
-use pty_process::blocking::{Command, Pts, Pty, open};
-use rustix::event::{PollFd, PollFlags, poll};
+use pty_process::blocking::Command;
 use rustix::process::Signal;
-use rustix::termios::tcgetattr;
-use testing::{PATIENCE, process};
 
+use crate::pty::{ENTER, Terminal};
 use crate::support::{EMULATOR, Fleet, LONG, SHORT, manifest, signal};
-
-/// A terminal at which a person would sit.
-struct Terminal {
-    pty: Arc<Pty>,
-    pts: Pts,
-    seen: Arc<(Mutex<Seen>, Condvar)>,
-    /// Its modes before anything ran in it.
-    modes: String,
-    reader: Option<(OwnedFd, JoinHandle<()>)>,
-}
-
-/// What was written to a terminal.
-struct Seen {
-    parser: vt100::Parser,
-    text: Vec<u8>,
-}
-
-/// What brings the view to the terminal.
-const ENTER: &str = "\x1b[?1049h";
-/// What takes it off.
-const LEAVE: &str = "\x1b[?1049l";
-
-impl Terminal {
-    fn new(columns: u16, rows: u16) -> Self {
-        let (pty, pts) = open().unwrap();
-        pty.resize(Size::new(rows, columns)).unwrap();
-        let parser = vt100::Parser::new(cells(rows), cells(columns), 0);
-        let text = Vec::new();
-        let seen = Arc::new((Mutex::new(Seen { parser, text }), Condvar::new()));
-        let pty = Arc::new(pty);
-        let modes = modes(&pts);
-        let reader = Some(read(Arc::clone(&pty), Arc::clone(&seen)));
-        Self {
-            pty,
-            pts,
-            seen,
-            modes,
-            reader,
-        }
-    }
-
-    /// The terminal is gone: its window was closed.
-    fn hang_up(mut self) {
-        let (end, reader) = self.reader.take().unwrap();
-        drop(end);
-        reader.join().unwrap();
-        assert_eq!(Arc::strong_count(&self.pty), 1);
-    }
-
-    fn run(&self, command: std::process::Command) -> Running {
-        let mut command = Command::from(command).env("TERM", "xterm-256color").env_remove("CI");
-        Running(command.spawn_borrowed(&self.pts))
-    }
-
-    /// Runs the fleet of this folder, whose report goes to `report`.
-    fn fleet(&self, fleet: &Fleet) -> Running {
-        self.run(fleet.command(&["run", "fleet.toml", "--report", "report"]))
-    }
-
-    fn resize(&self, columns: u16, rows: u16) {
-        self.seen
-            .0
-            .lock()
-            .unwrap()
-            .parser
-            .screen_mut()
-            .set_size(cells(rows), cells(columns));
-        self.pty.resize(Size::new(rows, columns)).unwrap();
-    }
-
-    fn press(&self, keys: &str) {
-        (&*self.pty).write_all(keys.as_bytes()).unwrap();
-    }
-
-    #[track_caller]
-    fn wait(&self, what: &str, is_so: impl Fn(&Seen) -> bool) {
-        let seen = self.seen.0.lock().unwrap();
-        let (seen, waited) = self
-            .seen
-            .1
-            .wait_timeout_while(seen, PATIENCE, |seen| !is_so(seen))
-            .unwrap();
-        assert!(
-            !waited.timed_out(),
-            "{what} was never there:\n{}",
-            seen.parser.screen().contents()
-        );
-    }
-
-    /// Waits until the view shows these words.
-    #[track_caller]
-    fn wait_for(&self, words: &str) {
-        self.wait(words, |seen| {
-            let screen = seen.parser.screen();
-            screen.alternate_screen() && screen.contents().contains(words)
-        });
-    }
-
-    /// Waits until the terminal shows these words without the view.
-    #[track_caller]
-    fn wait_for_line(&self, words: &str) {
-        self.wait(words, |seen| {
-            let screen = seen.parser.screen();
-            !screen.alternate_screen() && screen.contents().contains(words)
-        });
-    }
-
-    /// Everything that was written after the view had gone for the last time, up to the end of the summary.
-    #[track_caller]
-    fn printed(&self) -> String {
-        self.wait_for_summary();
-        let seen = self.seen.0.lock().unwrap();
-        let text = String::from_utf8_lossy(&seen.text);
-        text.rsplit(LEAVE).next().unwrap_or_default().to_owned()
-    }
-
-    /// Waits for the last words of a summary.
-    #[track_caller]
-    fn wait_for_summary(&self) {
-        let last = "What a row times";
-        self.wait(last, |seen| String::from_utf8_lossy(&seen.text).contains(last));
-    }
-
-    /// Everything that was ever written.
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.seen.0.lock().unwrap().text).into_owned()
-    }
-
-    #[track_caller]
-    fn assert_is_put_back(&self) {
-        self.wait("the screen from before", |seen| {
-            let screen = seen.parser.screen();
-            !screen.alternate_screen() && !screen.hide_cursor()
-        });
-        assert_eq!(modes(&self.pts), self.modes);
-    }
-}
-
-/// Reads what is written to a terminal, until the first value is dropped.
-fn read(pty: Arc<Pty>, seen: Arc<(Mutex<Seen>, Condvar)>) -> (OwnedFd, JoinHandle<()>) {
-    let (ended, end) = rustix::pipe::pipe().unwrap();
-    let reader = std::thread::spawn(move || {
-        let mut bytes = [0; 4096];
-        loop {
-            let mut ready = [PollFd::new(&*pty, PollFlags::IN), PollFd::new(&ended, PollFlags::IN)];
-            poll(&mut ready, None).unwrap();
-            if !ready[1].revents().is_empty() {
-                return;
-            }
-            let Ok(length @ 1..) = (&*pty).read(&mut bytes) else {
-                return;
-            };
-            let mut known = seen.0.lock().unwrap();
-            known.parser.process(&bytes[..length]);
-            known.text.extend_from_slice(&bytes[..length]);
-            seen.1.notify_all();
-        }
-    });
-    (end, reader)
-}
-
-fn cells(number: u16) -> NonZeroU16 {
-    NonZeroU16::new(number).unwrap()
-}
-
-fn modes(pts: &Pts) -> String {
-    format!("{:?}", tcgetattr(pts).unwrap())
-}
-
-/// A program in a terminal.
-struct Running(pty_process::Result<Child>);
-
-impl Running {
-    fn pid(&self) -> i32 {
-        i32::try_from(self.0.as_ref().unwrap().id()).unwrap()
-    }
-
-    /// Waits for its end, which has to come by itself, and for all that it has written.
-    #[track_caller]
-    fn end(mut self) -> Option<i32> {
-        assert!(process::ends(self.pid()), "it is still running");
-        self.0.as_mut().unwrap().wait().unwrap().code()
-    }
-}
-
-/// A test that fails leaves no program behind.
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Ok(child) = &mut self.0 {
-            // Both fail only where it has ended already.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
 
 fn small() -> Fleet {
     Fleet::new(&manifest(EMULATOR, LONG))
@@ -316,11 +113,8 @@ fn a_run_that_leaves_at_once_puts_the_terminal_back() {
     let (fleet, terminal) = (small(), Terminal::new(80, 24));
     let run = fleet.command(&["run", "fleet.toml", "--report", "report"]);
     // Keys need no stdin.
-    let run = Command::from(run)
-        .env("TERM", "xterm")
-        .env_remove("CI")
-        .env_remove("NO_COLOR");
-    let running = Running(run.stdin(Stdio::null()).spawn_borrowed(&terminal.pts));
+    let run = Command::from(run).env_remove("CI").env_remove("NO_COLOR");
+    let running = terminal.start(run.stdin(Stdio::null()));
     terminal.wait_for("6 online of 6 wanted");
     terminal.press("Q");
     assert_eq!(running.end(), Some(130), "{}", terminal.text());
@@ -359,11 +153,10 @@ fn a_run_that_was_stopped_from_outside_is_drawn_again() {
     let (fleet, terminal) = (small(), Terminal::new(80, 24));
     let running = terminal.fleet(&fleet);
     terminal.wait_for("6 online of 6 wanted");
-    let begun = |seen: &Seen| String::from_utf8_lossy(&seen.text).matches(ENTER).count();
-    assert_eq!(begun(&terminal.seen.0.lock().unwrap()), 1);
+    assert_eq!(terminal.text().matches(ENTER).count(), 1);
     signal(running.pid(), Signal::STOP);
     signal(running.pid(), Signal::CONT);
-    terminal.wait("another beginning", |seen| begun(seen) == 2);
+    terminal.wait("another beginning", |seen| seen.beginnings() == 2);
     terminal.wait_for("6 online of 6 wanted");
     // A session's leader has no shell that could bring it back, so Ctrl-Z does nothing.
     terminal.press("\x1a?");
@@ -491,8 +284,7 @@ fn the_form_of_progress_is_chosen_or_refused_with_a_reason() {
         (Terminal::new(80, 24), &[], "true"),
     ] {
         let command = fleet.command(&[&["run", "fleet.toml"], arguments].concat());
-        let mut command = Command::from(command).env("TERM", "xterm").env("CI", ci);
-        let running = Running(command.spawn_borrowed(&terminal.pts));
+        let running = terminal.start(Command::from(command).env("CI", ci));
         assert_eq!(running.end(), Some(0), "{}", terminal.text());
         terminal.wait_for_summary();
         let text = terminal.text();

@@ -2,6 +2,7 @@
 
 use fleet_report::report::EventMark;
 use fleet_report::words::{clock, counted};
+use iot_protocol::shown;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -23,7 +24,7 @@ pub(super) fn draw(screen: &Screen, area: Rect, sheet: &mut Sheet<'_>) {
     for line in &screen.lines {
         let at_s = line.at.saturating_sub(screen.started).as_secs_f64();
         let lines = line.text.lines();
-        rows.extend(lines.map(|text| (at_s, text.to_owned(), theme.plain())));
+        rows.extend(lines.map(|text| (at_s, shown::text(text).to_string(), theme.plain())));
     }
     rows.sort_by(|(at_s, ..), (other, ..)| at_s.total_cmp(other));
     let now = screen.snapshot.as_ref().map_or(0.0, |snapshot| snapshot.position.at_s);

@@ -11,6 +11,7 @@ use fleet_report::thresholds::{Expression, Stage as StageNow, ThresholdResult, V
 use fleet_report::totals::GroupStanding;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Cell;
 use ratatui::style::Style;
 
 use super::*;
@@ -295,6 +296,8 @@ fn every_size_is_drawn() {
                 screen.is_help_shown = is_help_shown;
                 let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
                 draw(&screen, Theme::Basic, &mut buffer);
+                let is_odd = |cell: &Cell| cell.symbol().contains(char::is_control);
+                assert!(!buffer.content.iter().any(is_odd), "{buffer:?}");
             }
         }
     }
