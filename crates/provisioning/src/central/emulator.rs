@@ -1,4 +1,4 @@
-//! What only our emulator of IoT Central answers: its counts, and a link to its page.
+//! What only our emulator of IoT Central answers: its counts, its journal, and a link to its page.
 
 use std::time::Duration;
 
@@ -25,6 +25,12 @@ impl Central {
         Ok(run)
     }
 
+    /// What the emulator's journal has after the entry of the number `since`, oldest first; 0 for all that is kept.
+    pub async fn emulator_journal(&self, since: u64) -> Result<Vec<response::JournalEntry>, CentralError> {
+        let request = self.ask_emulator(Method::GET, "journal");
+        request.with_query("since", &since.to_string()).json_once().await
+    }
+
     /// The path of a link to the emulator's page that lets one person in, once. It is a secret.
     pub async fn emulator_sign_in(&self) -> Result<String, CentralError> {
         let response::EmulatorSignIn { path } = self.ask_emulator(Method::POST, "sign-in").json_once().await?;
@@ -35,5 +41,12 @@ impl Central {
         let subject = format!("{path} of the emulator");
         self.request_below("emulator", method, &[path], subject)
             .timeout(TIMEOUT)
+    }
+
+    /// What the emulator's hub has of a device, as JSON: `connected`, `enabled`, `hub`, its twin and more.
+    pub async fn emulator_device(&self, id: &str) -> Result<Value, CentralError> {
+        let subject = format!("device {id} in the emulator's hub");
+        let request = self.request_below("emulator", Method::GET, &["devices", id], subject);
+        request.timeout(TIMEOUT).json_once().await
     }
 }

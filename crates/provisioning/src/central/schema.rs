@@ -263,6 +263,23 @@ pub mod response {
         pub telemetry_received_unique: u64,
     }
 
+    /// What happened to a device, as the emulator's journal has it. Only what several kinds of event have in common.
+    #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+    pub struct JournalEntry {
+        /// Its number.
+        pub seq: u64,
+        /// The device, as it calls itself, where one is known.
+        pub device: Option<String>,
+        /// What happened: `connected`, `disconnected`, `refused`, `registered`, `registration_refused`, …
+        pub event: String,
+        /// By which service: `dps` or `hub`.
+        pub service: Option<String>,
+        /// Why it was refused, in words.
+        pub reason: Option<String>,
+        /// Why its connection ended: `disconnect`, `disabled`, …
+        pub why: Option<String>,
+    }
+
     #[derive(Deserialize)]
     pub(in crate::central) struct EmulatorStats {
         pub(in crate::central) run: EmulatorRun,
