@@ -18,6 +18,7 @@ use settings::Span;
 use tracing_subscriber::EnvFilter;
 
 use crate::cert::{self, CertArgs};
+use crate::demo::{self, DemoArgs};
 use crate::enroll::unenroll;
 use crate::exit::{Failure, PASSED, print};
 use crate::interrupts::Interrupts;
@@ -76,6 +77,8 @@ enum Command {
     Roll(RollArgs),
     /// Give an order to a live run: a storm, a pause, an end
     Ctl(CtlArgs),
+    /// Show group enrollment step by step, with certificates, refusals and a breach, on an emulator of its own
+    Demo(DemoArgs),
     /// Simulate the devices of a plan, as `run` does in each of its processes
     ///
     /// Without a plan, a single device is started from the flags and variables below, and logs on stderr what it does
@@ -501,6 +504,7 @@ fn obey(command: Command) -> ExitCode {
         Command::EdgeConfig(args) => code(in_runtime(edge_config(args))),
         Command::Roll(args) => code(in_runtime(fleet_roll(args))),
         Command::Ctl(args) => code(in_runtime(ctl::run(args.into()))),
+        Command::Demo(args) => code(in_runtime(fleet_demo(args))),
         Command::DeviceSim(args) => {
             log_to_stderr(args.log_filter());
             let done = in_runtime(async {
@@ -581,6 +585,11 @@ fn fleet_report(command: ReportCommand) -> Result<u8, Failure> {
 async fn fleet_roll(args: RollArgs) -> Result<u8, Failure> {
     let interrupts = Interrupts::listen().context("can't listen to signals")?;
     roll::run(args.into(), interrupts).await
+}
+
+async fn fleet_demo(args: DemoArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    demo::run(args, executable()?, interrupts).await
 }
 
 async fn fleet_prepare(args: PrepareArgs) -> Result<u8, Failure> {

@@ -18,6 +18,7 @@
 //! | `enroll` | `fleet enroll` and `fleet unenroll`: what a target trusts, without running anything |
 //! | `roll` | `fleet roll`: new certificates for devices that run, in the how-to's four cases |
 //! | `cert` | `fleet cert`: test certificates, made, inspected, renewed |
+//! | `demo` | `fleet demo`: group enrollment as a story, step by step, on the emulator |
 //! | `health` | `fleet health`: whether an emulator, or a `fleet sim`, is well |
 //! | [`terminal`] | a live run in the terminal |
 //! | [`cli`], `exit`, `advice` | the command line, the exit codes, and what a failure likely means |
@@ -61,6 +62,7 @@ mod cert;
 pub mod cli;
 mod control;
 mod ctl;
+mod demo;
 pub mod ending;
 mod enroll;
 mod exit;

@@ -17,6 +17,8 @@ use crate::exit::Failure;
 pub(crate) const SOCKET: &str = "control.sock";
 const RUN_LOCK: &str = "run.lock";
 const ROLL_LOCK: &str = "roll.lock";
+/// Also what shows that a folder was made by `fleet demo`.
+pub(crate) const DEMO_LOCK: &str = "demo.lock";
 
 /// Holds the state folder for a run until it is dropped.
 #[derive(Debug)]
@@ -83,6 +85,15 @@ impl StateLock {
     /// Another roll is at work, or the folder can't be written.
     pub(crate) fn for_roll(folder: &Path) -> Result<Self, StateLockError> {
         Self::take(folder, ROLL_LOCK, "another roll")
+    }
+
+    /// Takes the folder of a demonstration, and makes it where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// Another demonstration is going on in it, or it can't be written.
+    pub(crate) fn for_demo(folder: &Path) -> Result<Self, StateLockError> {
+        Self::take(folder, DEMO_LOCK, "another `fleet demo`")
     }
 
     /// Looks whether a run could use the folder, and makes nothing. One that is not there yet can be made.

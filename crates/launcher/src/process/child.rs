@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use iot_protocol::shown;
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -57,6 +59,21 @@ impl Child {
         arguments: impl IntoIterator<Item = OsString>,
         environment: &Environment,
     ) -> anyhow::Result<(Self, Lines<BufReader<ChildStdout>>)> {
+        Self::start_heard(executable, name, arguments, environment, |_| {})
+    }
+
+    /// The same; each line of its stderr goes to `heard` too.
+    ///
+    /// # Errors
+    ///
+    /// It can't be started.
+    pub(crate) fn start_heard(
+        executable: &Path,
+        name: impl Into<String>,
+        arguments: impl IntoIterator<Item = OsString>,
+        environment: &Environment,
+        heard: impl Fn(&str) + Send + 'static,
+    ) -> anyhow::Result<(Self, Lines<BufReader<ChildStdout>>)> {
         let name = name.into();
         let mut command = Command::new(executable);
         command
@@ -80,6 +97,7 @@ impl Child {
             let (words, mut lines) = (Arc::clone(&words), BufReader::new(stderr).lines());
             async move {
                 while let Ok(Some(line)) = lines.next_line().await {
+                    heard(&line);
                     let mut words = lock(&words);
                     if words.len() == LAST_WORDS {
                         words.pop_front();
@@ -118,10 +136,32 @@ impl Child {
         self.stdin = None;
     }
 
+    /// Asks it to stop, as `kill` does: for a program that takes no orders from its stdin.
+    #[cfg(unix)]
+    pub(crate) fn terminate(&mut self) {
+        // It has no number any more once its end was waited for, so no other process can be meant.
+        let pid = self.process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(pid) = pid {
+            // It fails only where there is nothing left to stop.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+    }
+
+    /// Ends it: other systems have no way to ask.
+    #[cfg(not(unix))]
+    pub(crate) fn terminate(&mut self) {
+        self.kill();
+    }
+
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
         // It fails only where there is nothing left to kill.
         let _ = self.process.start_kill();
+    }
+
+    /// Whether it has ended already.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(Some(_)))
     }
 
     /// Waits until it has ended. May be asked again.

@@ -32,7 +32,7 @@ fn a_run_is_shown_and_obeys_keys() {
         ("\x1b[D", "‹ publish ›"),
         ("p", "PAUSED"),
         ("p", "running"),
-        ("s", "reconnect all devices: 6 devices"),
+        ("s", "storm all devices: 6 devices"),
         ("d", "disconnect 10 % of the fleet: "),
     ] {
         terminal.press(key);
@@ -56,7 +56,7 @@ fn a_run_is_shown_and_obeys_keys() {
     for what in [
         "the stages pause",
         "the stages go on",
-        "reconnect all devices",
+        "storm all devices",
         "disconnect 10 % of the fleet",
     ] {
         assert!(marks.iter().any(|mark| mark == what), "{what} in {marks:?}");
