@@ -30,7 +30,7 @@ use folder::DemoFolder;
 use narrator::Narrator;
 use pace::Pace;
 use place::Place;
-use script::STEPS;
+use script::{OPENING, STEPS};
 use stage::Stage;
 
 pub(crate) use args::DemoArgs;
@@ -71,6 +71,7 @@ pub(crate) async fn run(args: DemoArgs, executable: PathBuf, mut interrupts: Int
 
 async fn tell(mut demo: Demo<'_>, mut pace: Pace) -> Result<(), Failure> {
     let narrator = demo.narrator;
+    narrator.line(OPENING).await?;
     for (number, step) in (1..).zip(&STEPS) {
         narrator.step(number, STEPS.len(), step).await?;
         pace.wait(narrator).await?;

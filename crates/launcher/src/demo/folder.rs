@@ -24,6 +24,9 @@ pub(super) const ENTRIES: [(&str, &str); 9] = [
     ("state/", "the state of the run"),
 ];
 
+/// What to do where a folder can't be had.
+const ANOTHER: &str = "name another one with --folder DIR";
+
 /// The folder, held until this is dropped.
 #[derive(Debug)]
 pub(super) struct DemoFolder {
@@ -40,9 +43,10 @@ impl DemoFolder {
     pub(super) fn take(path: &Path) -> Result<Self, Failure> {
         if !is_ours_or_free(path)? {
             let error = anyhow!("`{}` is not empty, and was not made by `fleet demo`", shown::path(path));
-            return Err(Failure::refused(error.hint("name another one with --folder DIR")));
+            return Err(Failure::refused(error.hint(ANOTHER)));
         }
-        let lock = StateLock::for_demo(path)?;
+        let lock =
+            StateLock::for_demo(path).map_err(|error| Failure::refused(anyhow::Error::from(error).hint(ANOTHER)))?;
         for (name, _) in ENTRIES {
             let entry = path.join(name.trim_end_matches('/'));
             remove(&entry)
@@ -82,7 +86,7 @@ fn is_ours_or_free(path: &Path) -> Result<bool, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) => {
             let error = anyhow!("`{}` can't be used as a folder: {error}", shown::path(path));
-            return Err(Failure::refused(error.hint("name another one with --folder DIR")));
+            return Err(Failure::refused(error.hint(ANOTHER)));
         }
     };
     Ok(entries.next().is_none() || path.join(DEMO_LOCK).is_file())

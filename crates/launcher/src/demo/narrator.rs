@@ -6,7 +6,7 @@ use iot_protocol::shown;
 
 use super::command::FleetCommand;
 use super::script::Step;
-use super::wrap::{WIDTH, wrap};
+use super::wrap::{WIDTH, fold, wrap};
 use crate::exit::print;
 
 /// Labels of a step have a column of their own.
@@ -87,17 +87,13 @@ impl Style {
     }
 
     fn prompt(self) -> String {
-        self.quiet("Enter does it, Ctrl-C stops everything … ")
+        self.quiet("Press Enter to do this, or Ctrl-C to stop everything. ")
     }
 }
 
-/// As it is, but without control characters. Only what does not fit is wrapped.
+/// As it is, but without control characters.
 fn quoted(line: &str) -> String {
-    let line = format!("  | {}", shown::text(line));
-    match line.chars().count() > WIDTH {
-        true => wrap(&line, "", "  |   ").replacen("| ", "  | ", 1),
-        false => line.trim_end().to_owned() + "\n",
-    }
+    fold(&shown::text(line).to_string(), "  | ", "  |   ")
 }
 
 /// A name, and what it is.

@@ -30,6 +30,10 @@ pub(super) struct Step {
     pub(super) page: &'static str,
 }
 
+/// What a person should have read before the first step.
+pub(super) const OPENING: &str = "X.509 group enrollment in eleven steps. A line after $ is what is run; it can be typed \
+     again in another terminal, in the current folder. A line after ✓ is a result that was checked.";
+
 /// All steps, in order.
 pub(super) const STEPS: [Step; 11] = [
     Step {
@@ -38,7 +42,8 @@ pub(super) const STEPS: [Step; 11] = [
         story: "It stands in for Azure: the Device Provisioning Service (DPS), an IoT hub and IoT Central's REST API, with \
                 real TLS and real certificates. It listens on free ports that only this machine reaches.",
         portal: "Your application is there already. Permissions > Device connection groups shows its ID scope.",
-        page: "The link that is printed below opens it, once and within ten minutes. Keep it open beside this terminal.",
+        page: "The link that is printed below opens it, once and within ten minutes; later, the token in the file \
+               emulator/api_token does. Keep the page open beside this terminal.",
     },
     Step {
         act: Act::Certificates,

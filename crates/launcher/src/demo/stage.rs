@@ -117,6 +117,11 @@ impl Stage {
         }
     }
 
+    /// The lines that a running program wrote in which `words` stand.
+    pub(super) fn lines(&mut self, name: &str, words: &str) -> anyhow::Result<Vec<String>> {
+        Ok(self.find(name)?.heard.with(words))
+    }
+
     /// Fails where a program has ended that should go on.
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         self.programs.iter_mut().try_for_each(Program::check)
@@ -174,7 +179,7 @@ impl Stage {
         Ok(code)
     }
 
-    /// Stops everything: the emulator last, so that devices can say goodbye.
+    /// Stops everything: the emulator last, since devices disconnect from it.
     pub(super) async fn close(&mut self) {
         let devices = self.programs.split_off(self.programs.len().min(1));
         join_all(devices.into_iter().map(Program::stop)).await;

@@ -119,7 +119,7 @@ fn the_whole_story_comes_out_as_told_and_leaves_nothing_running() {
     );
     for words in [
         "✓ The root is verified.",
-        "✓ 100 devices have come online; with those from before, 101 are.",
+        "✓ 100 more devices are online, 101 in all.",
         "✓ hall is blocked: the hub has ended its session.",
         "✓ Old certificates are refused, by DPS and by the hub: 5 of 5 tried.",
         "✓ All 100 devices are back, with new certificates.",
@@ -149,7 +149,7 @@ fn the_whole_story_comes_out_as_told_and_leaves_nothing_running() {
 }
 
 #[test]
-fn keys_and_tokens_are_private_and_never_printed() {
+fn keys_and_tokens_are_private_and_never_printed_and_the_folder_is_used_again() {
     let demo = Demo::new();
     let mut running = demo.start();
     running.wait_for("✓ The root is verified.");
@@ -172,6 +172,12 @@ fn keys_and_tokens_are_private_and_never_printed() {
         let mode = fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{}", path.display());
     }
+
+    // The folder is used again, from scratch.
+    let mut again = demo.start();
+    again.wait_for("✓ The group thermostats is there, and has no certificate.");
+    again.interrupt();
+    assert_eq!(again.end().0, Some(130), "{}", demo.stderr());
     demo.fleet.wait_until_nothing_runs();
 }
 
@@ -220,15 +226,15 @@ fn a_person_presses_enter_for_each_step_and_leaves_with_the_end_of_input() {
     let mut person = OnTerminal::start(command);
     for (step, result) in [(1, "The emulator is ready"), (2, "The root's thumbprint is ")] {
         person.wait_for(&format!("\u{1b}[1mStep {step} of 11: "));
-        person.wait_for("Enter does it");
+        person.wait_for("Press Enter");
         person.types("\n");
         person.wait_for(result);
     }
     person.wait_for("Step 3 of 11: ");
-    person.wait_for("Enter does it");
+    person.wait_for("Press Enter");
     person.types("\n");
     person.wait_for("Step 4 of 11: ");
-    person.wait_for("Enter does it");
+    person.wait_for("Press Enter");
     does_the_same_again(&person.shown);
     person.types(END_OF_INPUT);
     assert_eq!(person.end(), Some(130), "{}", person.shown);

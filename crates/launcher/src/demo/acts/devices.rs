@@ -6,6 +6,9 @@ use provisioning::central::schema::response::JournalEntry;
 use super::{Demo, RUN, is};
 use crate::demo::place::{Chain, DEVICES, HALL, Place};
 
+/// What of the run's progress is worth a look.
+const WORTH: [&str; 3] = [" leaves of ", " is enrolled", "devices online"];
+
 impl Demo<'_> {
     pub(super) async fn hundred(&mut self) -> anyhow::Result<()> {
         let central = self.central()?;
@@ -18,6 +21,11 @@ impl Demo<'_> {
         self.narrator.fleet(&command).await?;
         self.stage.start(RUN, &command)?;
         let page = self.stage.line(RUN, "watch the run: ").await?;
+        self.stage.line(RUN, "devices online").await?;
+        for words in WORTH {
+            let lines = self.stage.lines(RUN, words)?;
+            self.narrator.quote(lines.iter().map(String::as_str)).await?;
+        }
         let all = before + DEVICES;
         let online = async || {
             let connected = Self::connected(&central).await?;
@@ -25,9 +33,7 @@ impl Demo<'_> {
         };
         let online = self.stage.until("the arrival of all devices", online).await?;
         self.narrator
-            .result(&format!(
-                "{DEVICES} devices have come online; with those from before, {online} are."
-            ))
+            .result(&format!("{DEVICES} more devices are online, {online} in all."))
             .await?;
         if let Some((_, link)) = page.split_once("watch the run: ") {
             self.narrator.result(&format!("Watch the run: {link}")).await?;
