@@ -153,6 +153,9 @@ impl<'a> Demo<'a> {
         let what = format!("a refusal of {device}");
         let is_it = |entry: &JournalEntry| is_refusal(entry, device);
         let entry = self.stage.entry(&central, since, &what, is_it).await?;
+        // What the device has written of it is worth a look, and nothing depends on it.
+        let own = self.stage.soon(device, "refused").await;
+        self.narrator.quote(own.iter().map(String::as_str)).await?;
         self.narrator.result(&refusal(device, &entry)).await
     }
 

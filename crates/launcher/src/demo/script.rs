@@ -66,7 +66,8 @@ pub(super) const STEPS: [Step; 11] = [
         act: Act::Upload,
         title: "The root is uploaded, and a device is refused",
         story: "A certificate is public, so anyone could upload this one. DPS doesn't trust the root until someone has \
-                proved that its private key is theirs. The device hall tries to register all the same.",
+                proved that its private key is theirs. The device hall tries to register all the same. DPS answers only that \
+                it is not authorized; the reason is in the emulator's journal.",
         portal: "In the group, Manage primary > Add certificate: upload root_cert.pem. Leave certificate status verified on \
                  upload at Off.",
         page: "Device connection groups → thermostats: the certificate is not verified. Journal: hall is refused.",

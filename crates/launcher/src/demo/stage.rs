@@ -24,6 +24,8 @@ use program::Program;
 
 /// What is waited for comes in seconds; on a busy machine it may take this long.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// What a program writes about something that has happened follows at once.
+const SOON: Duration = Duration::from_secs(2);
 /// No command takes longer; a roll that meets trouble takes minutes.
 const COMMAND_WITHIN: Duration = Duration::from_secs(5 * 60);
 /// The emulator is on this machine: where it does not answer, it is gone.
@@ -115,6 +117,12 @@ impl Stage {
                 None => bail!("{name} ended with {:?}, see `{}`", ended?, shown::path(program.log())),
             },
         }
+    }
+
+    /// The line that a running program has written, or writes soon, in which `words` stand. `None` where it does not.
+    pub(super) async fn soon(&mut self, name: &str, words: &str) -> Option<String> {
+        let heard = self.find(name).ok()?.heard.clone();
+        timeout(SOON, heard.wait_for(words)).await.ok()
     }
 
     /// The lines that a running program wrote in which `words` stand.
