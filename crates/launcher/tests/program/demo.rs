@@ -8,8 +8,8 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Fleet, Running, signal};
 use crate::on_terminal::{END_OF_INPUT, OnTerminal};
+use crate::support::{Fleet, Running, signal};
 
 /// A demonstration in its own folder, whose whole path stands in the arguments of all that it starts.
 struct Demo {
