@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use iot_emulator::view::{self, Command, Device};
+use iot_emulator::{Entry, Event};
 use maud::{Markup, html};
 
 mod answered;
@@ -133,12 +134,7 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
     }
     thermostats.sort_unstable();
     thermostats.dedup();
-    let events = page.view.journal().tail(EVENTS, |entry| {
-        entry
-            .device
-            .as_deref()
-            .is_some_and(|device| device.eq_ignore_ascii_case(id))
-    });
+    let events = events_of(page, id);
     let part = Fragment::new;
     Some([
         frame::standing(&view),
@@ -152,6 +148,20 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
         ),
         part("events", journal::list(&events, false)),
     ])
+}
+
+/// The last events of a device. Of its reports, which it sends all the time, the last one is enough.
+fn events_of(page: &Page, id: &str) -> Vec<Entry> {
+    let is_report = |entry: &Entry| matches!(entry.event, Event::Reported { .. });
+    let is_its = |entry: &Entry| {
+        let device = entry.device.as_deref();
+        device.is_some_and(|device| device.eq_ignore_ascii_case(id))
+    };
+    let journal = page.view.journal();
+    let mut events = journal.tail(1, |entry| is_report(entry) && is_its(entry));
+    events.extend(journal.tail(EVENTS, |entry| !is_report(entry) && is_its(entry)));
+    events.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.seq));
+    events
 }
 
 fn controls(id: &str, thermostats: &[Option<String>], commands: &[Command]) -> Markup {

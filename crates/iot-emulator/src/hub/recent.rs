@@ -87,6 +87,7 @@ impl Recent {
             }
         }
         self.room.0.fetch_add(cost, Relaxed);
+        self.messages.reserve_exact(1);
         self.messages.push_back(message);
     }
 
