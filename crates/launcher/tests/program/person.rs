@@ -126,14 +126,16 @@ impl Person {
         self.device(&file("fullchain"), &file("key"))
     }
 
-    /// Whether a device is refused now, as its Connect page shows it.
-    pub(crate) fn is_refused(&self, device: &str) {
+    /// Waits until a device reports that it is refused, and the page shows it.
+    pub(crate) fn is_refused(&self, running: &mut Running, device: &str) {
+        running.wait_for("refused");
         self.go(&format!("/devices/{device}/connect"));
         self.browser.wait_for("document.querySelector('#admission .refusal')");
     }
 
-    /// Whether a device is online, and not refused any more.
-    pub(crate) fn comes_online(&self, device: &str) {
+    /// Waits until a device reports that it is online, and the page shows it.
+    pub(crate) fn comes_online(&self, running: &mut Running, device: &str) {
+        running.wait_for(" online ");
         self.go(&format!("/devices/{device}/connect"));
         self.is_online();
         self.browser.wait_for("!document.querySelector('#admission .refusal')");

@@ -96,17 +96,17 @@ fn a_ca_that_expires_is_rolled_by_hand_without_a_refusal() {
 
     // Both are good, so the device moves when it likes. Then the old CA goes.
     drop(old);
-    let new = person.device_of("second", "room1");
-    person.comes_online("room-1");
+    let mut new = person.device_of("second", "room1");
+    person.comes_online(&mut new, "room-1");
     person.go("/groups/rolled/primary");
     person.click("#delete", "unless the other certificate admits them");
     person.click("#delete-now", "The certificate is deleted");
     drop(new);
-    let late = person.device_of("first", "room1");
-    person.is_refused("room-1");
+    let mut late = person.device_of("first", "room1");
+    person.is_refused(&mut late, "room-1");
     drop(late);
-    let _new = person.device_of("second", "room1");
-    person.comes_online("room-1");
+    let mut new = person.device_of("second", "room1");
+    person.comes_online(&mut new, "room-1");
     assert_eq!(person.browser.complaints(), [""; 0]);
 }
 
@@ -127,11 +127,11 @@ fn a_ca_whose_key_was_stolen_is_replaced_by_hand_and_its_devices_blocked_until_t
     person.click("#enabled", "Provisioned");
 
     drop(stolen);
-    let thief = person.device_of("first", "room1");
-    person.is_refused("room-1");
+    let mut thief = person.device_of("first", "room1");
+    person.is_refused(&mut thief, "room-1");
     drop(thief);
-    let _clean = person.device_of("clean", "room1");
-    person.comes_online("room-1");
+    let mut clean = person.device_of("clean", "room1");
+    person.comes_online(&mut clean, "room-1");
     assert_eq!(person.browser.complaints(), [""; 0]);
 }
 
@@ -160,8 +160,8 @@ fn a_certificate_of_an_individual_enrollment_is_rolled_by_hand_when_it_expires_a
     person.upload("#secondary", "two/lab1_cert.pem");
     person.click("#save", "The individual enrollment is saved");
     drop(old);
-    let second = person.device_of("two", "lab1");
-    person.comes_online("lab-1");
+    let mut second = person.device_of("two", "lab1");
+    person.comes_online(&mut second, "lab-1");
 
     // It was stolen: the primary is replaced and the secondary deleted at once, whoever uses them.
     person.click("#replace", "whose field is left empty stays");
@@ -171,11 +171,11 @@ fn a_certificate_of_an_individual_enrollment_is_rolled_by_hand_when_it_expires_a
     person.click("#delete-secondary-now", "The secondary certificate is deleted");
     drop(second);
     for stolen in ["one", "two"] {
-        let thief = person.device_of(stolen, "lab1");
-        person.is_refused("lab-1");
+        let mut thief = person.device_of(stolen, "lab1");
+        person.is_refused(&mut thief, "lab-1");
         drop(thief);
     }
-    let _new = person.device_of("three", "lab1");
-    person.comes_online("lab-1");
+    let mut new = person.device_of("three", "lab1");
+    person.comes_online(&mut new, "lab-1");
     assert_eq!(person.browser.complaints(), [""; 0]);
 }
