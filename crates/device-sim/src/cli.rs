@@ -23,8 +23,8 @@ use crate::patience::Patience;
 use crate::plan_file;
 use crate::proxies::Proxies;
 use crate::retry;
-use crate::shard::{ShardChoice, ShardUnknown, host_name};
-use crate::{output, single};
+use crate::shard::{Numbered, ShardChoice, draw_incarnation};
+use crate::{console, output, single};
 
 /// Simulate the devices of a plan, or a single device by its certificate.
 ///
@@ -39,16 +39,19 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
     /// Simulate every n-th device only, starting with the i-th (from 0), at an n-th of every rate; auto/N takes the
-    /// number from JOB_COMPLETION_INDEX, or from the end of the host's name (sim-0, sim-1, …)
+    /// number from the scheduler: from the first that is set of JOB_COMPLETION_INDEX (Kubernetes), FLEET_SLOT (Swarm),
+    /// NOMAD_ALLOC_INDEX, AWS_BATCH_JOB_ARRAY_INDEX, CLOUD_RUN_TASK_INDEX and SLURM_ARRAY_TASK_ID, or from the end of
+    /// the host's name (sim-0, sim-1, …)
     #[arg(long, value_name = "I/N", default_value_t = ShardChoice::Fixed(Shard::WHOLE))]
     pub shard: ShardChoice,
     /// Simulate only while holding the lock on this file; another process that holds it is a reason not to start
     #[arg(long, value_name = "FILE", requires = "plan")]
     pub lease: Option<PathBuf>,
     /// Which process of this shard this is: a number that no other one has in this run. It becomes part of message ids,
-    /// so that none is used twice
-    #[arg(long, value_name = "NUMBER", default_value = "1", requires = "plan")]
-    pub incarnation: NonZeroU32,
+    /// so that none is used twice. When left out, it is 1, and with auto/N, where a scheduler starts processes again, it
+    /// is drawn
+    #[arg(long, value_name = "NUMBER", requires = "plan")]
+    pub incarnation: Option<NonZeroU32>,
     /// Where control lines come from
     #[arg(long, value_name = "WHERE", default_value = "none")]
     pub control: ControlSource,
@@ -130,18 +133,19 @@ async fn run_plan(
     input: mpsc::UnboundedReceiver<Input>,
 ) -> Result<(), RunError> {
     let mut plan = plan_file::read(path)?;
+    let Numbered { shard, from } = args.shard.resolve_here()?;
     // The fence between two processes of one shard: what the one before has left in flight may still arrive, and must not be
     // taken for a repetition of a message of this one.
-    if args.incarnation.get() > 1 {
-        plan.run_id = format!("{}.{}", plan.run_id, args.incarnation);
+    let incarnation = args.incarnation.unwrap_or_else(|| match from {
+        None => NonZeroU32::MIN,
+        Some(_) => draw_incarnation(),
+    });
+    if incarnation > NonZeroU32::MIN {
+        plan.run_id = format!("{}.{incarnation}", plan.run_id);
     }
-    let shard = args
-        .shard
-        .resolve(|name| std::env::var(name).ok(), host_name().as_deref())
-        .map_err(|error| match error {
-            ShardUnknown::Nowhere => anyhow::Error::from(error).hint("give it as `--shard i/n`"),
-            error => error.into(),
-        })?;
+    if let Some(from) = from {
+        console::note(format_args!("shard {shard}, by {from}; incarnation {incarnation}"));
+    }
     // Taken before the first device connects, held until the last one has stopped: the kernel, not a time limit, keeps a
     // second process away from these devices.
     let lease = args.lease.as_deref().map(Lease::take).transpose();

@@ -207,8 +207,9 @@ struct SimArgs {
     /// Cut the fleet into this many shards and take a fair part of them, whatever the number of processes
     #[arg(long, value_name = "N", env = "FLEET_SHARDS", required_unless_present = "shard")]
     shards: Option<NonZeroU32>,
-    /// Take this shard only; auto/N takes the number from JOB_COMPLETION_INDEX, or from the end of the host's name
-    /// (sim-0, sim-1, …)
+    /// Take this shard only; auto/N takes the number from the scheduler: from the first that is set of
+    /// JOB_COMPLETION_INDEX (Kubernetes), FLEET_SLOT (Swarm), NOMAD_ALLOC_INDEX, AWS_BATCH_JOB_ARRAY_INDEX,
+    /// CLOUD_RUN_TASK_INDEX and SLURM_ARRAY_TASK_ID, or from the end of the host's name (sim-0, sim-1, …)
     #[arg(long, value_name = "I/N", env = "FLEET_SHARD", conflicts_with = "shards")]
     shard: Option<ShardChoice>,
     #[command(flatten)]

@@ -19,7 +19,7 @@ use coordination::SharedFolder;
 use device_sim::lease::Lease;
 use device_sim::limits::ensure_file_handles;
 use device_sim::plan_file;
-use device_sim::shard::{ShardChoice, host_name};
+use device_sim::shard::{Numbered, ShardChoice, host_name};
 use fleet_protocol::lines::EndReason;
 use fleet_protocol::plan::Plan;
 use fleet_report::words;
@@ -80,12 +80,15 @@ pub(crate) enum Part {
 /// The plan or the folder can't be used, or device-sim processes can't be started again and again.
 pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let plan = plan_file::read(&options.plan).map_err(Failure::refused)?;
-    let (shards, only) = match options.part {
-        Part::Fair(shards) => (shards, None),
+    let (shards, only, part) = match options.part {
+        Part::Fair(shards) => {
+            let part = format!("a part of {}", words::counted(shards.get(), "shard", "shards"));
+            (shards, None, part)
+        }
         Part::One(choice) => {
-            let shard = choice.resolve(|name| std::env::var(name).ok(), host_name().as_deref());
-            let shard = shard.map_err(Failure::refused)?;
-            (shard.count, Some(shard.index))
+            let Numbered { shard, from } = choice.resolve_here().map_err(Failure::Refused)?;
+            let by = from.map(|from| format!(", by {from}")).unwrap_or_default();
+            (shard.count, Some(shard.index), format!("shard {shard}{by}"))
         }
     };
     // Children inherit the limit, and one of them has at most so many devices.
@@ -104,14 +107,7 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
         () = interrupts.next() => return Ok(PASSED),
     };
     let member = shared.enter()?;
-    progress.report(match only {
-        None => format!(
-            "run {}: taking a part of {}",
-            plan.run_id,
-            words::counted(shards.get(), "shard", "shards")
-        ),
-        Some(index) => format!("run {}: taking shard {index}/{shards}", plan.run_id),
-    });
+    progress.report(format!("run {}: taking {part}", plan.run_id));
     let (update, updates) = mpsc::unbounded_channel();
     let mut workers = Workers {
         options: &options,

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::Context;
+use device_sim::shard::draw_incarnation;
 use files::{Access, Durability, write_whole};
 use fleet_protocol::histogram::{Encoder, decode};
 use fleet_protocol::lines::{EndReason, Phase, Stats, counter};
@@ -46,7 +47,7 @@ impl Recorder {
         let make = || -> io::Result<(NonZeroU32, PathBuf)> {
             fs::create_dir_all(&folder)?;
             loop {
-                let number = NonZeroU32::new(rand::random()).unwrap_or(NonZeroU32::MAX);
+                let number = draw_incarnation();
                 let path = folder.join(format!("{number:010}.json"));
                 match fs::File::create_new(&path) {
                     Ok(_) => return Ok((number, path)),
