@@ -12,6 +12,7 @@ use settings::Span;
 use single::Advisor;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::context::load_files;
@@ -22,8 +23,10 @@ use crate::limits::ensure_file_handles;
 use crate::patience::Patience;
 use crate::plan_file;
 use crate::proxies::Proxies;
+use crate::ramp::Ramp;
 use crate::retry;
 use crate::shard::{Numbered, ShardChoice, draw_incarnation};
+use crate::start_at::{StartAt, StartError};
 use crate::{console, output, single};
 
 /// Simulate the devices of a plan, or a single device by its certificate.
@@ -52,6 +55,11 @@ pub struct Args {
     /// is drawn
     #[arg(long, value_name = "NUMBER", requires = "plan")]
     pub incarnation: Option<NonZeroU32>,
+    /// When the stages begin, e.g. 2026-11-27T06:00:00Z, for shards on several machines; devices register before. Stages
+    /// that have begun are joined where they are. When left out, they begin when the fleet's devices have had their
+    /// turns to register
+    #[arg(long, value_name = "TIME", requires = "plan")]
+    pub start_at: Option<StartAt>,
     /// Where control lines come from
     #[arg(long, value_name = "WHERE", default_value = "none")]
     pub control: ControlSource,
@@ -143,6 +151,12 @@ async fn run_plan(
     if incarnation > NonZeroU32::MIN {
         plan.run_id = format!("{}.{incarnation}", plan.run_id);
     }
+    let mut settings = settings(args);
+    let length = Ramp::new(plan.stages.clone()).length();
+    let schedule = args
+        .start_at
+        .map(|start| start.schedule(length, Timestamp::now(), Instant::now()));
+    settings.schedule = schedule.transpose().map_err(StartError::hinted)?;
     if let Some(from) = from {
         console::note(format_args!("shard {shard}, by {from}; incarnation {incarnation}"));
     }
@@ -159,7 +173,6 @@ async fn run_plan(
         .hint("raise the limit before starting, e.g. `ulimit -n 65536`, or use more processes")?;
 
     let (lines, received) = mpsc::unbounded_channel();
-    let settings = settings(args);
     let enter = settings.enter_retries;
     let fleet = Fleet::new(plan, shard, settings, lines.clone()).map_err(anyhow::Error::from)?;
     retry::listen(&inputs, enter);
@@ -254,6 +267,7 @@ fn settings(args: &Args) -> Settings {
         },
         enter_retries: retry::enter_is_read(args.control == ControlSource::Stdin),
         ignores_dates: args.single.ignore_dates,
+        schedule: None,
     }
 }
 

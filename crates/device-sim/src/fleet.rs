@@ -28,6 +28,7 @@ use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::ramp::{Ramp, RampClock};
 use crate::rate_limiter::{Epoch, RateLimiter};
+use crate::start_at::Schedule;
 use crate::usage::Usage;
 
 /// How often the figures are written.
@@ -76,6 +77,7 @@ pub struct Fleet {
     context: Arc<Context>,
     shard: Shard,
     ramp: Ramp,
+    schedule: Option<Schedule>,
     roster: Roster,
     devices: Vec<(usize, RegistrationId)>,
     /// How many devices the whole fleet has.
@@ -93,6 +95,8 @@ pub struct Settings {
     pub enter_retries: bool,
     /// Whether devices send certificates that have expired or are not valid yet. Otherwise they wait for other ones.
     pub ignores_dates: bool,
+    /// When the stages begin; without it, they do when the last device of the fleet has had its turn to register.
+    pub schedule: Option<Schedule>,
 }
 
 /// What the outside may send to a running fleet.
@@ -124,6 +128,7 @@ impl Fleet {
             patience,
             enter_retries,
             ignores_dates,
+            schedule,
         } = settings;
         let way = Connector {
             tls: tls(plan.target.ca.as_deref())?,
@@ -191,6 +196,7 @@ impl Fleet {
             context,
             shard,
             ramp: Ramp::new(plan.stages),
+            schedule,
             roster,
             devices,
             of,
@@ -203,6 +209,7 @@ impl Fleet {
             context,
             shard,
             ramp,
+            schedule,
             roster,
             devices,
             of,
@@ -222,6 +229,7 @@ impl Fleet {
             shard,
             of,
             ramp,
+            schedule,
             roster,
             churns: Churns::default(),
             input,
@@ -265,6 +273,7 @@ struct Conductor {
     /// How many devices the whole fleet has.
     of: u32,
     ramp: Ramp,
+    schedule: Option<Schedule>,
     roster: Roster,
     churns: Churns,
     input: mpsc::UnboundedReceiver<Input>,
@@ -288,10 +297,14 @@ impl Conductor {
     async fn follow_stages(&mut self) -> EndReason {
         let devices = u32::try_from(self.roster.mailboxes().len()).unwrap_or(u32::MAX);
         let context = Arc::clone(&self.context);
+        let schedule = self.schedule;
         let settled = async {
             context.settled.all(devices).await;
-            // All shards begin their stages together, when the fleet's last device has registered.
-            sleep(context.register_limiter.behind(self.of)).await;
+            match schedule {
+                Some(schedule) => sleep(schedule.until(Instant::now())).await,
+                // All shards begin their stages together, when the fleet's last device has registered.
+                None => sleep(context.register_limiter.behind(self.of)).await,
+            }
         };
         tokio::pin!(settled);
         loop {
@@ -300,9 +313,11 @@ impl Conductor {
                 input = self.input.recv() => if self.obey(input, &mut None) { return EndReason::Stopped },
             }
         }
-        let mut clock = Some(RampClock::begin(Instant::now()));
+        // Ends of stages that this process was not there for are not made up for.
+        let now = Instant::now();
+        let mut reached = schedule.map_or(Duration::ZERO, |schedule| schedule.elapsed(now));
+        let mut clock = Some(RampClock::join(reached, now));
         let mut online = 0;
-        let mut reached = Duration::ZERO;
         loop {
             let elapsed = clock
                 .as_ref()
@@ -359,7 +374,7 @@ impl Conductor {
                     Some(clock) if control.action == Action::PauseRamp => clock.pause(Instant::now()),
                     Some(clock) => clock.resume(Instant::now()),
                     None => {
-                        let message = "the stages have not begun: devices are still registering".to_owned();
+                        let message = "the stages have not begun".to_owned();
                         self.context.send(Line::Refused {
                             id: Some(control.id),
                             message,

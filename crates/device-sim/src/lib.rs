@@ -19,6 +19,7 @@
 //! | [`random`] | seed + device id decide every random choice |
 //! | [`metrics`], `mailbox` | the figures that devices report, and the orders that they get |
 //! | [`shard`], [`lease`] | which part of the fleet a process has, and the right to have it |
+//! | [`start_at`] | stages that begin at one instant on several machines. Pure; the time is handed in |
 //! | [`plan_file`] | the plan, read from its file |
 //! | [`limits`], [`proxies`] | what this machine allows, and the proxy in its environment |
 //! | [`transport`] | the plan's transports, as mqtt-link has them |
@@ -85,6 +86,7 @@ mod room;
 pub mod shard;
 mod signal;
 mod single;
+pub mod start_at;
 mod ticks;
 pub mod transport;
 mod usage;

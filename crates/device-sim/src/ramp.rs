@@ -72,8 +72,14 @@ impl RampClock {
     /// The stages begin.
     #[must_use]
     pub fn begin(now: Instant) -> Self {
+        Self::join(Duration::ZERO, now)
+    }
+
+    /// The stages began `elapsed` ago.
+    #[must_use]
+    pub(crate) fn join(elapsed: Duration, now: Instant) -> Self {
         Self {
-            counted: Duration::ZERO,
+            counted: elapsed,
             running_since: Some(now),
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use device_sim::shard::ShardChoice;
+use device_sim::start_at::StartAt;
 use device_sim::{command_line, console};
 use fleet_report::compare::{Bounds, Show};
 use iot_protocol::id::IdScope;
@@ -212,6 +213,11 @@ struct SimArgs {
     /// CLOUD_RUN_TASK_INDEX and SLURM_ARRAY_TASK_ID, or from the end of the host's name (sim-0, sim-1, …)
     #[arg(long, value_name = "I/N", env = "FLEET_SHARD", conflicts_with = "shards")]
     shard: Option<ShardChoice>,
+    /// When the stages begin, e.g. 2026-11-27T06:00:00Z, for shards on several machines; devices register before.
+    /// Stages that have begun are joined where they are. When left out, they begin when the fleet's devices have had
+    /// their turns to register
+    #[arg(long, value_name = "TIME", env = "FLEET_START_AT")]
+    start_at: Option<StartAt>,
     #[command(flatten)]
     metrics: metrics::Options,
     #[command(flatten)]
@@ -616,6 +622,7 @@ async fn fleet_sim(args: SimArgs) -> Result<u8, Failure> {
         plan: args.plan,
         part,
         results: args.results,
+        start_at: args.start_at,
         metrics: args.metrics,
         stop_within: args.stop.stop_within.0,
         executable: executable()?,

@@ -7,6 +7,7 @@ pub(crate) mod coordination;
 mod lateness;
 pub(crate) mod record;
 pub(crate) mod share;
+mod stages;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +21,14 @@ use device_sim::lease::Lease;
 use device_sim::limits::ensure_file_handles;
 use device_sim::plan_file;
 use device_sim::shard::{Numbered, ShardChoice, host_name};
+use device_sim::start_at::StartAt;
 use fleet_protocol::lines::EndReason;
 use fleet_protocol::plan::Plan;
 use fleet_report::words;
+use jiff::Timestamp;
 use lateness::Lateness;
 use share::{Seen, Share, Step};
+use stages::Stages;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use worker::{How, Order, Start, Update};
@@ -56,6 +60,8 @@ pub(crate) struct Options {
     pub part: Part,
     /// The folder for leases and figures.
     pub results: PathBuf,
+    /// When the stages begin, if that is not to depend on when devices have registered.
+    pub start_at: Option<StartAt>,
     /// Where the figures of its shards are served.
     pub metrics: metrics::Options,
     /// Our own program.
@@ -91,6 +97,10 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
             (shard.count, Some(shard.index), format!("shard {shard}{by}"))
         }
     };
+    let stages = options
+        .start_at
+        .map(|start| Stages::new(&plan, start, Timestamp::now(), Instant::now()));
+    let stages = stages.transpose().map_err(|error| Failure::Refused(error.hinted()))?;
     // Children inherit the limit, and one of them has at most so many devices.
     let devices = u64::from(plan.device_count().div_ceil(shards.get()));
     ensure_file_handles(devices).map_err(Failure::refused)?;
@@ -108,6 +118,9 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
     };
     let member = shared.enter()?;
     progress.report(format!("run {}: taking {part}", plan.run_id));
+    if let Some(stages) = stages {
+        progress.report(stages.when(Instant::now()));
+    }
     let (update, updates) = mpsc::unbounded_channel();
     let mut workers = Workers {
         options: &options,
@@ -116,6 +129,7 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
         member,
         shards,
         only,
+        stages,
         progress,
         update,
         running: BTreeMap::new(),
@@ -162,6 +176,8 @@ struct Workers<'a> {
     member: coordination::Member,
     shards: NonZeroU32,
     only: Option<u32>,
+    /// The stages, where they begin at an instant.
+    stages: Option<Stages>,
     progress: ProgressLog,
     update: mpsc::UnboundedSender<(u32, Update)>,
     running: BTreeMap<u32, Running>,
@@ -291,10 +307,7 @@ impl Workers<'_> {
                 return;
             }
             Update::RegistrationBarrier => {
-                let stages = lateness::stages(self.plan, self.shared.shard(index));
-                if let Some(running) = self.running.get_mut(&index) {
-                    running.lateness.settled(Instant::now(), stages);
-                }
+                self.settled(index);
                 return;
             }
             Update::Ready { devices } => {
@@ -326,6 +339,21 @@ impl Workers<'_> {
             How::Badly { started, words } => {
                 self.died(index, started, lived, &words);
             }
+        }
+    }
+
+    /// The devices of a shard have finished their first registration.
+    fn settled(&mut self, index: u32) {
+        let now = Instant::now();
+        let stages = match self.stages {
+            None => lateness::stages(self.plan, self.shared.shard(index)),
+            Some(stages) => stages.left(now),
+        };
+        if let Some(late) = self.stages.and_then(|stages| stages.late(now)) {
+            self.progress.report(format!("shard {index}/{}: {late}", self.shards));
+        }
+        if let Some(running) = self.running.get_mut(&index) {
+            running.lateness.settled(now, stages);
         }
     }
 
@@ -404,6 +432,12 @@ impl Workers<'_> {
 
     fn step(&mut self, step: Step) {
         match step {
+            Step::Take(index) if self.stages.is_some_and(|stages| stages.left(Instant::now()).is_zero()) => {
+                let shards = self.shards;
+                self.give_up(anyhow!(
+                    "the stages are over, and shard {index}/{shards} has not finished them"
+                ));
+            }
             Step::Take(index) => {
                 let (orders, ordered) = mpsc::unbounded_channel();
                 let shard = self.shared.shard(index);
@@ -414,6 +448,7 @@ impl Workers<'_> {
                     lease: self.shared.lease(shard),
                     drain: ending::drain(self.options.stop_within),
                     figures: self.figures.clone(),
+                    start_at: self.options.start_at,
                 };
                 if let Err(error) = start.run(&self.options.results, self.plan, ordered, self.update.clone()) {
                     self.died(index, false, Duration::ZERO, &format!("{error:#}"));

@@ -1,10 +1,12 @@
 //! One shard of this process: a device-sim process under a lease, and the file with its figures.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use device_sim::lease::Lease;
+use device_sim::start_at::StartAt;
 use fleet_protocol::lines::{EndReason, Line};
 use fleet_protocol::plan::{Plan, Shard};
 use tokio::io::{BufReader, Lines};
@@ -75,6 +77,7 @@ pub(super) struct Start {
     /// How long its devices wait for acknowledgements when they stop.
     pub(super) drain: Duration,
     pub(super) figures: LiveShards,
+    pub(super) start_at: Option<StartAt>,
 }
 
 impl Start {
@@ -91,7 +94,7 @@ impl Start {
         update: mpsc::UnboundedSender<(u32, Update)>,
     ) -> anyhow::Result<()> {
         let recorder = Recorder::begin(results, plan, self.shard)?;
-        let arguments = [
+        let mut arguments: Vec<OsString> = vec![
             "device-sim".into(),
             "--plan".into(),
             self.plan_file.into(),
@@ -107,6 +110,9 @@ impl Start {
             "--drain-within".into(),
             format!("{}ms", self.drain.as_millis()).into(),
         ];
+        if let Some(start) = self.start_at {
+            arguments.extend(["--start-at".into(), start.to_string().into()]);
+        }
         let name = format!("device-sim {}", self.shard);
         let started = Child::start(&self.executable, name, arguments, &Environment::of_devices(plan));
         let (child, stdout) = match started {
