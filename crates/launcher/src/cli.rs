@@ -218,6 +218,10 @@ struct SimArgs {
     /// their turns to register
     #[arg(long, value_name = "TIME", env = "FLEET_START_AT")]
     start_at: Option<StartAt>,
+    /// Leave a few words about the end in this file, at most 4096 bytes; when left out, in /dev/termination-log, if
+    /// Kubernetes has made it
+    #[arg(long, value_name = "FILE", env = "FLEET_TERMINATION_LOG")]
+    termination_log: Option<PathBuf>,
     #[command(flatten)]
     metrics: metrics::Options,
     #[command(flatten)]
@@ -380,7 +384,8 @@ struct CheckArgs {
 
 #[derive(Debug, Args)]
 struct MergeArgs {
-    /// Folders that `fleet sim --results` wrote to
+    /// Folders that `fleet sim --results` wrote to; - takes the records that `fleet sim` wrote to stdout from stdin,
+    /// among other lines of a log
     #[arg(value_name = "DIR", required = true)]
     results: Vec<PathBuf>,
     /// The run, where there are several; the newest when left out
@@ -623,6 +628,7 @@ async fn fleet_sim(args: SimArgs) -> Result<u8, Failure> {
         part,
         results: args.results,
         start_at: args.start_at,
+        termination_log: args.termination_log,
         metrics: args.metrics,
         stop_within: args.stop.stop_within.0,
         executable: executable()?,

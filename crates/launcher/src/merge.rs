@@ -1,8 +1,10 @@
 //! `fleet report merge`: one report of what the processes of `fleet sim` wrote.
 
+mod log;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use anyhow::{Context, anyhow};
 use device_sim::hint::Hint;
@@ -15,6 +17,13 @@ use iot_protocol::shown;
 
 use crate::exit::Failure;
 use crate::keep::{self, deliver, marks};
+
+/// What stands for stdin among folders.
+const STDIN: &str = "-";
+
+/// What to do about a record in a log that is not whole.
+const CUT: &str = "take the whole log, e.g. `kubectl logs --tail=-1`; without this line the others can be merged, and the \
+                   report names what is missing";
 
 /// Merges the files in `results`, of the run `run` or the newest, and prints the summary.
 ///
@@ -40,43 +49,69 @@ pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Res
     Ok(report.exit)
 }
 
-/// The records in these folders, and in the folders of runs and shards in them.
+/// The records in these folders, in the folders of runs and shards in them, and on stdin where that is named.
 fn read_all(results: &[PathBuf]) -> anyhow::Result<Vec<Record>> {
-    let mut records = Vec::new();
-    let mut tally = Tally::default();
+    let mut reading = Reading::default();
     for folder in results {
+        if folder == Path::new(STDIN) {
+            log::records(io::stdin().lock(), |line, text| {
+                let place = format!("line {line} of stdin");
+                reading.take(&place, parsed(&place, text).hint(CUT)?)
+            })?;
+            continue;
+        }
         let mut files = BTreeSet::new();
         find(folder, 2, &mut files)?;
         for path in files {
             let text = fs::read(&path).with_context(|| format!("can't read `{}`", shown::path(&path)))?;
             // A process that has just begun, or that never got ready.
-            if text.is_empty() {
-                continue;
+            if !text.is_empty() {
+                let place = format!("`{}`", shown::path(&path));
+                reading.take(&place, parsed(&place, &text)?)?;
             }
-            let record: Record = serde_json::from_slice(&text)
-                .with_context(|| format!("`{}` is not what a shard of a run writes", shown::path(&path)))?;
-            if record.version != RECORD_VERSION {
-                return Err(anyhow!(
-                    "`{}` is of version {}; this build reads version {RECORD_VERSION}",
-                    shown::path(&path),
-                    record.version
-                ));
-            }
-            tally
-                .take(&record)
-                .map_err(|what| anyhow!("`{}` can't be used: {what}", shown::path(&path)))?;
-            records.push(record);
         }
     }
-    if records.is_empty() {
-        let names: Vec<_> = results
-            .iter()
-            .map(|folder| format!("`{}`", shown::path(folder)))
-            .collect();
-        return Err(anyhow!("there is nothing of a run in {}", names.join(", "))
-            .hint("give the folder that `fleet sim --results` writes to"));
+    if !reading.records.is_empty() {
+        return Ok(reading.records);
     }
-    Ok(records)
+    let name = |folder: &PathBuf| match folder == Path::new(STDIN) {
+        true => "on stdin".to_owned(),
+        false => format!("in `{}`", shown::path(folder)),
+    };
+    let names: Vec<_> = results.iter().map(name).collect();
+    let hint = match results.iter().any(|folder| folder == Path::new(STDIN)) {
+        true => "pipe what `fleet sim` writes to stdout at its end, e.g. the whole log of each container",
+        false => "give the folder that `fleet sim --results` writes to",
+    };
+    Err(anyhow!("there is nothing of a run {}", names.join(", ")).hint(hint))
+}
+
+fn parsed(place: &str, text: &[u8]) -> anyhow::Result<Record> {
+    serde_json::from_slice(text).with_context(|| format!("{place} is not what a shard of a run writes"))
+}
+
+/// The records that were read.
+#[derive(Default)]
+struct Reading {
+    records: Vec<Record>,
+    tally: Tally,
+}
+
+impl Reading {
+    /// Takes a record that stands in `place`.
+    fn take(&mut self, place: &str, record: Record) -> anyhow::Result<()> {
+        if record.version != RECORD_VERSION {
+            return Err(anyhow!(
+                "{place} is of version {}; this build reads version {RECORD_VERSION}",
+                record.version
+            ));
+        }
+        self.tally
+            .take(&record)
+            .map_err(|what| anyhow!("{place} can't be used: {what}"))?;
+        self.records.push(record);
+        Ok(())
+    }
 }
 
 /// Files are named by number: `0413377121.json`.

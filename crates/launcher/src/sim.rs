@@ -4,10 +4,12 @@
 //! and gives back what is more than its part.
 
 pub(crate) mod coordination;
+mod delivery;
 mod lateness;
 pub(crate) mod record;
 pub(crate) mod share;
 mod stages;
+mod termination;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,11 +19,12 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use coordination::SharedFolder;
+use delivery::{Carrier, Delivery};
 use device_sim::lease::Lease;
 use device_sim::limits::ensure_file_handles;
-use device_sim::plan_file;
 use device_sim::shard::{Numbered, ShardChoice, host_name};
 use device_sim::start_at::StartAt;
+use device_sim::{console, plan_file};
 use fleet_protocol::lines::EndReason;
 use fleet_protocol::plan::Plan;
 use fleet_report::words;
@@ -29,8 +32,9 @@ use jiff::Timestamp;
 use lateness::Lateness;
 use share::{Seen, Share, Step};
 use stages::Stages;
+use termination::{LastWords, TERMINATION_LOG, TerminationLog};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 use worker::{How, Order, Start, Update};
 
 use crate::ending::{self, Ending};
@@ -62,6 +66,8 @@ pub(crate) struct Options {
     pub results: PathBuf,
     /// When the stages begin, if that is not to depend on when devices have registered.
     pub start_at: Option<StartAt>,
+    /// The file for its last words.
+    pub termination_log: Option<PathBuf>,
     /// Where the figures of its shards are served.
     pub metrics: metrics::Options,
     /// Our own program.
@@ -79,12 +85,24 @@ pub(crate) enum Part {
     Fair(NonZeroU32),
 }
 
-/// Simulates until all shards are finished or a stop is asked for, which is a good end, too.
+/// Simulates until all shards are finished or a stop is asked for, which is a good end, too, and leaves last words.
 ///
 /// # Errors
 ///
 /// The plan or the folder can't be used, or device-sim processes can't be started again and again.
-pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
+pub(crate) async fn run(options: Options, interrupts: Interrupts) -> Result<u8, Failure> {
+    let asked_for = options.termination_log.as_deref();
+    let log = TerminationLog::open(asked_for, Path::new(TERMINATION_LOG))?;
+    let mut last_words = LastWords::default();
+    let done = simulate(&options, interrupts, &mut last_words).await;
+    if let Err(error) = log.write(&last_words.text(&done)) {
+        // They are on stderr too.
+        console::note(format_args!("the last words can't be left for the scheduler: {error}"));
+    }
+    done
+}
+
+async fn simulate(options: &Options, mut interrupts: Interrupts, last_words: &mut LastWords) -> Result<u8, Failure> {
     let plan = plan_file::read(&options.plan).map_err(Failure::refused)?;
     let (shards, only, part) = match options.part {
         Part::Fair(shards) => {
@@ -97,6 +115,7 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
             (shard.count, Some(shard.index), format!("shard {shard}{by}"))
         }
     };
+    last_words.part = format!("run {}: taking {part}", plan.run_id);
     let stages = options
         .start_at
         .map(|start| Stages::new(&plan, start, Timestamp::now(), Instant::now()));
@@ -117,19 +136,22 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
         () = interrupts.next() => return Ok(PASSED),
     };
     let member = shared.enter()?;
-    progress.report(format!("run {}: taking {part}", plan.run_id));
+    progress.report(&last_words.part);
     if let Some(stages) = stages {
         progress.report(stages.when(Instant::now()));
     }
     let (update, updates) = mpsc::unbounded_channel();
     let mut workers = Workers {
-        options: &options,
+        options,
         plan: &plan,
         shared: &shared,
         member,
         shards,
         only,
         stages,
+        carrier: Carrier::of_stdout(options.stop_within),
+        last_words,
+        undelivered: None,
         progress,
         update,
         running: BTreeMap::new(),
@@ -143,7 +165,10 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
         ending: None,
         figures: exporter.shards(),
     };
-    let done = workers.work(updates, &mut interrupts).await;
+    let done = match workers.deliver_left_behind().await {
+        Ok(()) => workers.work(updates, &mut interrupts).await,
+        Err(error) => Err(error.into()),
+    };
     let ending = workers.ending;
     drop((workers, joined));
     if !matches!(done, Err(Failure::Interrupted)) {
@@ -178,6 +203,10 @@ struct Workers<'a> {
     only: Option<u32>,
     /// The stages, where they begin at an instant.
     stages: Option<Stages>,
+    carrier: Carrier,
+    last_words: &'a mut LastWords,
+    /// Why a record can't be read.
+    undelivered: Option<anyhow::Error>,
     progress: ProgressLog,
     update: mpsc::UnboundedSender<(u32, Update)>,
     running: BTreeMap<u32, Running>,
@@ -209,6 +238,24 @@ struct Running {
 }
 
 impl Workers<'_> {
+    /// Delivers what earlier processes of its shard have recorded here. They may have been killed before they could, as in a
+    /// container that was started again with the same folder.
+    async fn deliver_left_behind(&mut self) -> anyhow::Result<()> {
+        let Some(index) = self.only else {
+            return Ok(());
+        };
+        let shard = self.shared.shard(index);
+        // The record of one that is still there is not its last.
+        if !Lease::is_free(&self.shared.lease(shard))? {
+            return Ok(());
+        }
+        for record in record::left_behind(&self.options.results, &self.plan.run_id, shard)? {
+            let delivery = self.carrier.deliver(&record).await;
+            self.handle(index, Update::Recorded(delivery));
+        }
+        Ok(())
+    }
+
     async fn work(
         &mut self,
         mut updates: mpsc::UnboundedReceiver<(u32, Update)>,
@@ -251,6 +298,7 @@ impl Workers<'_> {
                 () = at(self.ending.map(|ending| ending.stopped())) => {
                     let left: Vec<_> = self.running.keys().map(u32::to_string).collect();
                     self.order_all(Order::Kill);
+                    self.reap(&mut updates).await;
                     return Err(anyhow!(
                         "{} {} of {} {} not stopped within {:?} and {} killed; the last figures are missing",
                         words::agreeing(left.len(), "shard", "shards"),
@@ -265,8 +313,20 @@ impl Workers<'_> {
             }
             if self.ending.is_some() && self.running.is_empty() {
                 self.progress.report("stopped");
-                return self.given_up.take().map_or(Ok(PASSED), |reason| Err(reason.into()));
+                let failure = self.given_up.take().or(self.undelivered.take());
+                return failure.map_or(Ok(PASSED), |reason| Err(reason.into()));
             }
+        }
+    }
+
+    /// Takes the records of processes that were killed, in the little time that is left.
+    async fn reap(&mut self, updates: &mut mpsc::UnboundedReceiver<(u32, Update)>) {
+        let over = self.ending.map_or_else(Instant::now, |ending| ending.over());
+        while !self.running.is_empty() {
+            let Ok(Some((index, update))) = timeout_at(over, updates.recv()).await else {
+                return;
+            };
+            self.handle(index, update);
         }
     }
 
@@ -287,11 +347,18 @@ impl Workers<'_> {
     }
 
     /// No shard is left to be simulated.
-    fn finished(&self) -> Result<u8, Failure> {
+    fn finished(&mut self) -> Result<u8, Failure> {
         let late: Vec<_> = self.late.iter().map(u32::to_string).collect();
         if !late.is_empty() {
             let late = late.join(", ");
             return Err(anyhow!("shard {late} of {} did not end by itself and was killed", self.shards).into());
+        }
+        if let Some(error) = self.undelivered.take() {
+            return Err(error.into());
+        }
+        if self.only.is_some() {
+            // Its scheduler would start it again, and it has nothing left to do: `report merge` judges the whole fleet.
+            return Ok(PASSED);
         }
         self.progress.report("all shards are finished");
         Ok(if self.failed == 0 { PASSED } else { FAILED })
@@ -308,6 +375,14 @@ impl Workers<'_> {
             }
             Update::RegistrationBarrier => {
                 self.settled(index);
+                return;
+            }
+            Update::Recorded(Delivery { words, done }) => {
+                self.last_words.process(words);
+                if let Err(error) = done {
+                    self.progress.report(format!("{error:#}"));
+                    self.undelivered.get_or_insert(error);
+                }
                 return;
             }
             Update::Ready { devices } => {
@@ -448,6 +523,7 @@ impl Workers<'_> {
                     lease: self.shared.lease(shard),
                     drain: ending::drain(self.options.stop_within),
                     figures: self.figures.clone(),
+                    carrier: self.carrier,
                     start_at: self.options.start_at,
                 };
                 if let Err(error) = start.run(&self.options.results, self.plan, ordered, self.update.clone()) {

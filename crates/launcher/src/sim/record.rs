@@ -85,6 +85,11 @@ impl Recorder {
         self.record.incarnation
     }
 
+    /// What is known until now, as it was written at last.
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+
     /// Takes a line of figures and writes all that is known until now.
     ///
     /// # Errors
@@ -151,6 +156,35 @@ impl Recorder {
         write_whole(&self.path, &text, Access::Folder, Durability::Cached)
             .with_context(|| format!("can't write `{}`", shown::path(&self.path)))
     }
+}
+
+/// What earlier processes have recorded of a shard here.
+///
+/// # Errors
+///
+/// It can't be read.
+pub(crate) fn left_behind(results: &Path, run_id: &str, shard: Shard) -> anyhow::Result<Vec<Record>> {
+    let folder = shard_folder(results, run_id, shard);
+    let unreadable = || format!("can't read the folder `{}`", shown::path(&folder));
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(unreadable)?,
+    };
+    let mut records = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(unreadable)?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let text = fs::read(&path).with_context(|| format!("can't read `{}`", shown::path(&path)))?;
+        // A process that never got ready.
+        if text.is_empty() {
+            continue;
+        }
+        let record = serde_json::from_slice(&text);
+        records.push(record.with_context(|| format!("`{}` is not what a shard of a run writes", shown::path(&path)))?);
+    }
+    Ok(records)
 }
 
 /// The name of the file that marks a shard with nothing left to do.

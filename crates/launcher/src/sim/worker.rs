@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::metrics::LiveShards;
 use crate::process::child::{Child, Ended, Environment};
 use crate::process::settled::RegistrationBarrier;
+use crate::sim::delivery::{Carrier, Delivery};
 use crate::sim::record::Recorder;
 
 /// What happened to a shard.
@@ -30,6 +31,8 @@ pub(super) enum Update {
     RegistrationBarrier,
     /// It has reported its figures.
     Reported,
+    /// All that it will ever report is recorded.
+    Recorded(Delivery),
     /// Its process has ended.
     Ended(How),
 }
@@ -77,6 +80,7 @@ pub(super) struct Start {
     /// How long its devices wait for acknowledgements when they stop.
     pub(super) drain: Duration,
     pub(super) figures: LiveShards,
+    pub(super) carrier: Carrier,
     pub(super) start_at: Option<StartAt>,
 }
 
@@ -128,6 +132,7 @@ impl Start {
             child,
             recorder,
             figures: self.figures,
+            carrier: self.carrier,
             orders,
             update,
             started: false,
@@ -140,6 +145,9 @@ impl Start {
             let how = keeper.end().await;
             if matches!(how, How::Taken | How::Badly { started: false, .. }) {
                 keeper.recorder.discard();
+            } else {
+                let delivery = keeper.carrier.deliver(keeper.recorder.record()).await;
+                keeper.report(Update::Recorded(delivery));
             }
             keeper.figures.ended(keeper.index);
             keeper.report(Update::Ended(how));
@@ -154,6 +162,7 @@ struct Keeper {
     child: Child,
     recorder: Recorder,
     figures: LiveShards,
+    carrier: Carrier,
     orders: mpsc::UnboundedReceiver<Order>,
     update: mpsc::UnboundedSender<(u32, Update)>,
     started: bool,

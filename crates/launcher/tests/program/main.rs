@@ -11,6 +11,7 @@ mod axe;
 mod brought;
 mod browser;
 mod certificates;
+mod cluster;
 mod configs;
 mod ctl;
 mod demo;

@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::support::{Fleet, LONG, Running, manifest, signal};
 
 /// An emulator, and a fleet of six devices prepared for it.
-struct World {
-    fleet: Fleet,
+pub(crate) struct World {
+    pub(crate) fleet: Fleet,
     app: String,
     emulator: Running,
 }
@@ -19,7 +19,7 @@ impl Drop for World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let fleet = Fleet::new("");
         let mut emulator = fleet.start_service(&[
             "emulator",
@@ -46,6 +46,10 @@ impl World {
         Self { fleet, app, emulator }
     }
 
+    pub(crate) fn kill_emulator(&mut self) {
+        self.emulator.kill();
+    }
+
     fn sim(&self, arguments: &[&str]) -> Running {
         let (plan, results) = (self.fleet.path("plan.json"), self.fleet.path("results"));
         let (plan, results) = (plan.to_str().unwrap(), results.to_str().unwrap());
@@ -54,7 +58,7 @@ impl World {
     }
 
     /// What the emulator counts, asked until `enough`.
-    fn figures(&self, enough: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn figures(&self, enough: impl Fn(&Value) -> bool) -> Value {
         let ask = ["health", "emulator", "--state", "emulator", "--app", &self.app];
         for _ in 0..3_000 {
             let figures: Value = serde_json::from_str(&self.fleet.fleet(&ask).expect(0).stdout).unwrap();
@@ -77,9 +81,14 @@ impl World {
     /// Waits until the sims have counted `devices` as online, and an acknowledged message with them. For the emulator, a
     /// device is connected before it has subscribed and fetched its twin, so its count is ahead of theirs.
     fn wait_until_online(&self, devices: u64) {
+        self.wait_until_online_in(&["results"], devices);
+    }
+
+    /// The same, where they write into these folders.
+    pub(crate) fn wait_until_online_in(&self, results: &[&str], devices: u64) {
         for _ in 0..3_000 {
             // It fails while there is no record yet, or a shard has none.
-            let merged = self.fleet.fleet(&["report", "merge", "results"]);
+            let merged = self.fleet.fleet(&[&["report", "merge"], results].concat());
             let online = |word, least| merged.stdout.contains(word) && merged.figure(word) >= least;
             if online("connected", devices) && online("acknowledged", 1) {
                 return;
