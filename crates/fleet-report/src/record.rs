@@ -1,18 +1,19 @@
 //! What one process made of a shard: its figures, as a file holds them.
 
+mod lines;
+
 use std::num::NonZeroU32;
 
 use fleet_protocol::lines::{EndReason, Stats};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use lines::{Finder, Found, LineError};
+
 use crate::generator::Generator;
 
 /// The version of the files.
 pub const RECORD_VERSION: u32 = 1;
-
-/// What a line begins with that holds a record. A log may put its own words before it.
-pub const RECORD_MARK: &str = r#"{"type":"record","#;
 
 /// The contents of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,16 +47,4 @@ pub struct Record {
     pub generator: Option<Generator>,
     /// Its figures. Unlike those of a line, histograms hold everything since the process began.
     pub stats: Stats,
-}
-
-impl Record {
-    /// The record as a line among others, with its end.
-    ///
-    /// # Errors
-    ///
-    /// It can't be put into JSON.
-    pub fn line(&self) -> serde_json::Result<String> {
-        let json = serde_json::to_string(self)?;
-        Ok(format!("{RECORD_MARK}{}\n", json.trim_start_matches('{')))
-    }
 }

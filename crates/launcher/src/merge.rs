@@ -21,10 +21,6 @@ use crate::keep::{self, deliver, marks};
 /// What stands for stdin among folders.
 const STDIN: &str = "-";
 
-/// What to do about a record in a log that is not whole.
-const CUT: &str = "take the whole log, e.g. `kubectl logs --tail=-1`; without this line the others can be merged, and the \
-                   report names what is missing";
-
 /// Merges the files in `results`, of the run `run` or the newest, and prints the summary.
 ///
 /// # Errors
@@ -56,7 +52,7 @@ fn read_all(results: &[PathBuf]) -> anyhow::Result<Vec<Record>> {
         if folder == Path::new(STDIN) {
             log::records(io::stdin().lock(), |line, text| {
                 let place = format!("line {line} of stdin");
-                reading.take(&place, parsed(&place, text).hint(CUT)?)
+                reading.take(&place, parsed(&place, text).hint(log::CUT)?)
             })?;
             continue;
         }

@@ -11,7 +11,7 @@ use fleet_protocol::histogram::Encoder;
 use fleet_protocol::lines::{EndReason, Phase, ProcessStats, Stats};
 use fleet_report::generator::{Fitness, Generator, GeneratorMeter};
 use fleet_report::merge::merge;
-use fleet_report::record::{RECORD_MARK, RECORD_VERSION, Record};
+use fleet_report::record::{RECORD_VERSION, Record};
 use fleet_report::report::Report;
 use fleet_report::summary::summary;
 use fleet_report::thresholds::Marks;
@@ -275,13 +275,4 @@ fn figures_that_cannot_be_are_refused_with_their_file() {
         words.contains("its `devices_connected` is 31, and the fleet has 30 devices"),
         "{words}"
     );
-}
-
-#[test]
-fn a_record_is_one_line_that_can_be_found_and_read_again() {
-    let whole = record(1, 7, Some(EndReason::StagesOver), &telemetry(100, 98, 2));
-    let line = whole.line().unwrap();
-    assert!(line.starts_with(RECORD_MARK) && line.ends_with('\n'), "{line}");
-    assert_eq!(line.lines().count(), 1);
-    assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), whole);
 }

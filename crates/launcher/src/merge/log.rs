@@ -3,15 +3,20 @@
 
 use std::io::{BufRead, Read};
 
-use anyhow::{Context, ensure};
-use fleet_report::record::RECORD_MARK;
+use anyhow::{Context, anyhow, ensure};
+use device_sim::hint::Hint;
+use fleet_report::record::{Finder, Found};
 
 /// No record is longer: one has some kilobytes for each group and phase.
 const LONGEST: usize = 16 << 20;
-/// No fleet has so many shards and attempts.
+/// No fleet has so many shards and attempts, in so many parts.
 const MOST: usize = 100_000;
 
-/// Hands each record to `take`, with the number of its line, from 1.
+/// What to do about a record in a log that is not whole.
+pub(super) const CUT: &str = "take the whole log, e.g. `kubectl logs --tail=-1`; without this record the others can be \
+                              merged, and the report names what is missing";
+
+/// Hands each record to `take`, with the number of its last line, from 1.
 ///
 /// # Errors
 ///
@@ -21,7 +26,8 @@ pub(super) fn records(
     mut take: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut line = Vec::new();
-    let mut found = 0;
+    let mut finder = Finder::default();
+    let mut lines = 0;
     for number in 1.. {
         line.clear();
         let read = log.by_ref().take(LONGEST as u64).read_until(b'\n', &mut line);
@@ -32,22 +38,24 @@ pub(super) fn records(
         if is_cut {
             log.skip_until(b'\n').context("can't read stdin")?;
         }
-        let Some(record) = record_in(&line) else {
+        let found = finder
+            .line(&line)
+            .with_context(|| format!("line {number} of stdin can't be used"))
+            .hint(CUT)?;
+        if found == Found::Nothing {
             continue;
-        };
-        found += 1;
+        }
+        lines += 1;
         ensure!(!is_cut, "line {number} of stdin is longer than {} MiB", LONGEST >> 20);
-        ensure!(found <= MOST, "there are more than {MOST} records on stdin");
-        take(number, record)?;
+        ensure!(lines <= MOST, "there are more than {MOST} lines with records on stdin");
+        if let Found::Record(record) = found {
+            take(number, &record)?;
+        }
     }
-    Ok(())
-}
-
-/// The record in a line, with what comes after it.
-fn record_in(line: &[u8]) -> Option<&[u8]> {
-    let mark = RECORD_MARK.as_bytes();
-    let at = line.windows(mark.len()).position(|window| window == mark)?;
-    Some(&line[at..])
+    match finder.cut().next() {
+        None => Ok(()),
+        Some(of) => Err(anyhow!("a part of the record {of} is missing on stdin").hint(CUT)),
+    }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Carrier {
         }
     }
 
-    /// Writes a record as one line.
+    /// Writes a record, as one line if it is not too long.
     pub(super) async fn deliver(self, record: &Record) -> Delivery {
         let done = match self {
             Self::Nowhere => Ok(()),
@@ -55,9 +55,9 @@ impl Carrier {
 }
 
 async fn to_stdout(record: &Record, within: Duration) -> anyhow::Result<()> {
-    let line = record.line()?;
+    let lines = record.lines()?;
     // It waits for the reader.
-    let written = tokio::task::spawn_blocking(move || console::result(line, within));
+    let written = tokio::task::spawn_blocking(move || console::result(lines, within));
     Ok(written.await??)
 }
 

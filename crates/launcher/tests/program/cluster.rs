@@ -176,12 +176,18 @@ fn a_record_that_is_not_there_or_cut_is_named() {
             "other\nsim-1 | {\"type\":\"record\",\"version\":1,\"run_id\":\"2026".to_owned(),
         ),
         ("a record of another version", another_version()),
+        ("a record without its second part", one_part()),
     ] {
         let refused = merge(&fleet, &log, &["-"]).expect(2);
         assert_eq!(refused.stdout, "");
         writeln!(words, "== {kind}\n{}", refused.stderr).unwrap();
     }
     insta::assert_snapshot!(words);
+}
+
+fn one_part() -> String {
+    let part = r#"{"type":"record_part","of":"20261127T055202000/1-of-8/7","part":1,"parts":2,"text":"{"}"#;
+    format!("sim-1 | {part}\n")
 }
 
 fn another_version() -> String {
