@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use fleet_protocol::histogram::Encoder;
 use fleet_protocol::lines::{EndReason, Phase, ProcessStats, Stats};
 use fleet_report::generator::{Fitness, Generator, GeneratorMeter};
-use fleet_report::merge::merge;
+use fleet_report::merge::{Tally, merge};
 use fleet_report::record::{RECORD_VERSION, Record};
 use fleet_report::report::Report;
 use fleet_report::summary::summary;
@@ -275,4 +275,13 @@ fn figures_that_cannot_be_are_refused_with_their_file() {
         words.contains("its `devices_connected` is 31, and the fleet has 30 devices"),
         "{words}"
     );
+}
+
+#[test]
+fn a_record_of_more_shards_than_any_fleet_has_is_refused() {
+    let mut whole = record(1, 7, None, &telemetry(1, 1, 0));
+    assert_eq!(Tally::default().take(&whole), Ok(()));
+    whole.count = NonZeroU32::MAX;
+    let refused = Tally::default().take(&whole).unwrap_err();
+    assert_eq!(refused, "it is of 4294967295 shards, and a run has at most 1000000");
 }

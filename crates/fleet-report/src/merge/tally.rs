@@ -6,6 +6,9 @@ use fleet_protocol::histogram::decode;
 
 use crate::record::Record;
 
+/// A DPS instance holds no more devices, so no fleet has more shards.
+const MOST_SHARDS: u32 = 1_000_000;
+
 /// All that was counted in the files of each run, put together. While it fits, no sum of a part of it can overflow.
 #[derive(Debug, Default)]
 pub struct Tally(BTreeMap<String, u64>);
@@ -16,6 +19,12 @@ impl Tally {
         let t = record.stats.t;
         if !t.is_finite() || t < 0.0 {
             return Err(format!("it says that {t} seconds have passed"));
+        }
+        if record.count.get() > MOST_SHARDS {
+            return Err(format!(
+                "it is of {} shards, and a run has at most {MOST_SHARDS}",
+                record.count
+            ));
         }
         let devices = u64::from(record.fleet_devices);
         let of_devices = record

@@ -89,7 +89,14 @@ fn pieces(json: &str) -> Vec<&str> {
 #[derive(Debug, Default)]
 pub struct Finder {
     /// The parts of each record, some of which may still come.
-    parts: BTreeMap<String, Vec<Option<String>>>,
+    parts: BTreeMap<String, Parts>,
+}
+
+/// The parts of a record that have come, by number. What has not come takes no memory, whatever a line says.
+#[derive(Debug)]
+struct Parts {
+    count: usize,
+    texts: BTreeMap<usize, String>,
 }
 
 /// What a line holds.
@@ -145,28 +152,32 @@ impl Finder {
     }
 
     fn part(&mut self, Part { of, part, parts, text }: Part) -> Result<Found, LineError> {
-        let all = self.parts.entry(of.clone()).or_default();
-        if all.is_empty() && (1..=MOST_PARTS).contains(&parts) {
-            all.resize(parts, None);
+        if !(1..=MOST_PARTS).contains(&parts) || !(1..=parts).contains(&part) {
+            return Err(LineError::Number { part, parts });
         }
-        let known = all.len();
-        let place = part.checked_sub(1).and_then(|at| all.get_mut(at));
-        let place = place
-            .filter(|_| known == parts)
-            .ok_or(LineError::Number { part, parts })?;
-        match place {
+        let known = self.parts.entry(of.clone()).or_insert_with(|| Parts {
+            count: parts,
+            texts: BTreeMap::new(),
+        });
+        if known.count != parts {
+            return Err(LineError::Number { part, parts });
+        }
+        match known.texts.get(&part) {
             Some(before) if *before != text => return Err(LineError::Twice { part, of }),
             // The same log was read twice.
             Some(_) => return Ok(Found::Part),
-            None => *place = Some(text),
+            None => known.texts.insert(part, text),
+        };
+        if known.texts.len() < parts {
+            return Ok(Found::Part);
         }
-        let whole: Option<String> = all.iter().map(Option::as_deref).collect();
-        Ok(whole.map_or(Found::Part, |whole| Found::Record(whole.into_bytes())))
+        let whole: String = known.texts.values().map(String::as_str).collect();
+        Ok(Found::Record(whole.into_bytes()))
     }
 
     /// Records of which parts are missing, by run, shard and number.
     pub fn cut(&self) -> impl Iterator<Item = &str> {
-        let cut = self.parts.iter().filter(|(_, parts)| parts.iter().any(Option::is_none));
+        let cut = self.parts.iter().filter(|(_, parts)| parts.texts.len() < parts.count);
         cut.map(|(of, _)| of.as_str())
     }
 }
