@@ -90,7 +90,7 @@ fn messages_that_are_never_acknowledged_stand_beside_the_percentiles_and_in_the_
         r#""100%@1s", "100%@12s", "0%@500ms""#,
     );
     let run = fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(0);
-    assert!(run.stderr.contains(" acknowledged, no answer since "), "{}", run.stderr);
+    assert!(run.stderr.contains(" acknowledged; no answer since "), "{}", run.stderr);
     let report = fleet.report();
     let telemetry = &report["telemetry"];
     let (offered, acked) = (

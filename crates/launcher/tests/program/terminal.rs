@@ -200,7 +200,7 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_the_view_back() {
     terminal.press(&format!("'{program}' run fleet.toml --report report\n"));
     terminal.wait_for("6 online of 6 wanted");
     terminal.press("\x1a");
-    terminal.wait_for_line("ready>");
+    wait_for_the_shell(&terminal, 1);
     terminal.assert_is_put_back();
     terminal.wait_for_line("all 6 devices online");
 
@@ -210,7 +210,7 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_the_view_back() {
     terminal.press("fg\n");
     terminal.wait_for("6 online of 6 wanted");
     terminal.press("\x1a");
-    terminal.wait_for_line("ready>");
+    wait_for_the_shell(&terminal, 2);
     terminal.press("fg\n");
     terminal.wait_for("6 online of 6 wanted");
     terminal.press("p");
@@ -222,6 +222,16 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_the_view_back() {
     shell.end();
     terminal.assert_is_put_back();
     fleet.wait_until_nothing_runs();
+}
+
+/// Waits until the shell has the terminal after this stop of its job: an earlier prompt stands there, too.
+fn wait_for_the_shell(terminal: &Terminal, stops: usize) {
+    terminal.wait(&format!("the prompt after {stops} stops"), |seen| {
+        let screen = seen.parser.screen();
+        let text = screen.contents();
+        let is_last = text.trim_end().ends_with("ready>");
+        !screen.alternate_screen() && is_last && text.matches("Stopped").count() == stops
+    });
 }
 
 #[test]
