@@ -132,7 +132,7 @@ fn view(page: &Page, id: &str, notice: &Markup, problem: Option<&Problem>) -> Re
                 section.first { h2 { "What lets it in" } (admission) }
                 section {
                     h2 { "Individual enrollment" }
-                    p.quiet { "DPS then knows the device by its own certificates, which may be self-signed, and by no group’s CA." }
+                    p.quiet { "DPS then identifies the device by its own certificates, which may be self-signed, and by no group’s CA." }
                     (certificates)
                     (form(draft, id, is_individual))
                     @if is_individual { (removal(id, has_secondary)) }

@@ -32,7 +32,7 @@ pub(super) struct GroupFigures {
     pub(super) commands_ok: u64,
 }
 
-/// What only a supervisor of all processes knows.
+/// What only a supervisor of all processes has.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Whole {
     pub(super) stage: u32,
