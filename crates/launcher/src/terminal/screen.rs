@@ -81,6 +81,7 @@ impl Screen {
                 });
             }
             Key::Char('s') => return Some(order("storm", Action::Storm, None)),
+            Key::Char('r') => return Some(order("retry", Action::Retry, None)),
             Key::Char('d') => return Some(order("disconnect", Action::Disconnect, Some(DISCONNECTED))),
             Key::Char('q') => return Some(Command::End),
             Key::Char('Q') => return Some(Command::Leave),
@@ -174,6 +175,7 @@ mod tests {
         let mut screen = Screen::new(testing::subject());
         let mut press = |key| screen.press(Key::Char(key));
         assert_eq!(press('s'), Some(order("storm", Action::Storm, None)));
+        assert_eq!(press('r'), Some(order("retry", Action::Retry, None)));
         assert_eq!(press('p'), Some(order("pause", Action::PauseRamp, None)));
         let Some(Command::Order("disconnect", control)) = press('d') else {
             panic!("d is an order")

@@ -1,6 +1,7 @@
 //! Every view of the emulator's page for everybody: labelled, readable by day and by night, with room on a phone, and
 //! within reach of the keyboard.
 
+use crate::axe::violations;
 use crate::browser::Browser;
 use crate::person::Person;
 use crate::report_page::{FAINT, SKIPPED, WIDTH};
@@ -110,6 +111,7 @@ fn look(browser: &Browser, view: &str, width: u32, scheme: &str) {
         );
     }
     assert_eq!(browser.value("document.querySelectorAll('h1').length"), 1, "{view}");
+    assert_eq!(violations(browser), [""; 0], "{view}, {width}, {scheme}");
     assert_eq!(browser.value(WIDTH), width, "{view}, {scheme}");
 }
 

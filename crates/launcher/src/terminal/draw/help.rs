@@ -5,9 +5,10 @@ use ratatui::layout::Rect;
 use super::sheet::{Sheet, width};
 
 /// A key, what it does in a word, and in a sentence.
-const KEYS: [(&str, &str, &str); 7] = [
+const KEYS: [(&str, &str, &str); 8] = [
     ("p", "pause", "pause the stages, and go on with them"),
     ("s", "storm", "storm: all devices disconnect at once and connect again"),
+    ("r", "retry", "retry: devices that wait after a failure try again now"),
     (
         "d",
         "disconnect 10 %",
@@ -35,7 +36,7 @@ pub(super) fn foot(area: Rect, sheet: &mut Sheet<'_>) {
                 (key, theme.bold()),
                 (" ", theme.plain()),
                 (word, theme.dim()),
-                ("   ", theme.dim()),
+                ("  ", theme.dim()),
             ],
         );
     }
