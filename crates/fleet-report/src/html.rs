@@ -63,14 +63,8 @@ pub fn html(report: &Report) -> String {
     document(report, &parts(report, None), None)
 }
 
-/// The page of a live run, which is in the middle of what `now` says. `report` is how it would be if it were over.
-#[must_use]
-pub fn live(report: &Report, now: &str, links: LiveLinks) -> String {
-    document(report, &parts(report, Some(now)), Some(links))
-}
-
-/// All parts of the page in their order: the title, the header, the list of sections, and the sections. Without `now` the run is
-/// over, and the header has the verdict.
+/// All parts of the page in their order: the title, the header, the list of sections, and the sections. With `now` the run is
+/// in the middle of what that says, and `report` is how it would be if it were over; without, the header has the verdict.
 #[must_use]
 pub fn parts(report: &Report, now: Option<&str>) -> Vec<Part> {
     let sections = sections(report, now.is_none());
@@ -108,7 +102,9 @@ pub fn parts(report: &Report, now: Option<&str>) -> Vec<Part> {
     [title, header, contents].into_iter().chain(sections).collect()
 }
 
-fn document(report: &Report, parts: &[Part], live: Option<LiveLinks>) -> String {
+/// The page of these parts; with `live`, they are kept up to date.
+#[must_use]
+pub fn document(report: &Report, parts: &[Part], live: Option<LiveLinks>) -> String {
     let [title, header, contents, sections @ ..] = parts else {
         return String::new();
     };

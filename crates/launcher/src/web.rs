@@ -92,21 +92,14 @@ struct Shared {
     circumstances: Circumstances,
     places: Places,
     latest: Mutex<Option<Latest>>,
-    last: watch::Sender<Option<Last>>,
+    /// How the page stays when the run is over.
+    last: watch::Sender<Option<Arc<[Fragment]>>>,
 }
 
 /// The last look, for all readers.
 #[derive(Debug, Clone)]
 struct Latest {
     at: Instant,
-    report: Arc<Report>,
-    now: Arc<str>,
-    fragments: Arc<[Fragment]>,
-}
-
-/// How the page stays when the run is over.
-#[derive(Debug, Clone)]
-struct Last {
     page: Arc<str>,
     fragments: Arc<[Fragment]>,
 }
@@ -137,10 +130,7 @@ impl Web {
 
     /// Puts the final report into the place of the live one, and ends.
     pub(crate) async fn end(self, report: &Report) {
-        let last = Last {
-            page: html::html(report).into(),
-            fragments: fragments(html::parts(report, None)),
-        };
+        let last = fragments(html::parts(report, None));
         self.page.0.last.send_replace(Some(last));
         self.server.end().await;
     }
@@ -167,11 +157,11 @@ impl Page {
         let circumstances = circumstances.clone();
         let look = viewer.look(move |standing| (standing.report(circumstances), standing.words.clone()));
         if let Some((report, now)) = look.await {
+            let parts = html::parts(&report, Some(&now));
             *latest = Some(Latest {
                 at: Instant::now(),
-                fragments: fragments(html::parts(&report, Some(&now))),
-                report: report.into(),
-                now: now.into(),
+                page: html::document(&report, &parts, Some(LINKS)).into(),
+                fragments: fragments(parts),
             });
         }
         latest.clone()
@@ -179,12 +169,8 @@ impl Page {
 }
 
 async fn show(State(page): State<Page>) -> Response {
-    let last = page.0.last.borrow().clone();
-    if let Some(last) = last {
-        return Html(last.page.to_string()).into_response();
-    }
     match page.latest().await {
-        Some(Latest { report, now, .. }) => Html(html::live(&report, &now, LINKS)).into_response(),
+        Some(latest) => Html(latest.page.to_string()).into_response(),
         None => (axum::http::StatusCode::SERVICE_UNAVAILABLE, "the run is ending\n").into_response(),
     }
 }
@@ -201,7 +187,7 @@ async fn changes(State(page): State<Page>) -> Response {
 struct Reader {
     page: Page,
     ticks: Interval,
-    last: watch::Receiver<Option<Last>>,
+    last: watch::Receiver<Option<Arc<[Fragment]>>>,
 }
 
 impl Source for Reader {
@@ -209,7 +195,7 @@ impl Source for Reader {
         loop {
             tokio::select! {
                 last = self.last.wait_for(Option::is_some) => return match last.as_deref() {
-                    Ok(Some(last)) => Look::Last(Arc::clone(&last.fragments)),
+                    Ok(Some(last)) => Look::Last(Arc::clone(last)),
                     _ => Look::Gone,
                 },
                 _ = self.ticks.tick() => {}

@@ -8,7 +8,8 @@ use device_sim::hint::Hint;
 use iot_protocol::shown;
 use settings::Span;
 
-use super::{Start, resolve};
+use super::resolve;
+use super::start::Start;
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::keep;
