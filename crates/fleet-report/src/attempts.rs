@@ -8,11 +8,11 @@ use crate::metric::Metric;
 
 /// Something that is attempted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Attempt {
+pub struct Attempt {
     /// What times it.
-    pub(crate) phase: Phase,
+    pub phase: Phase,
     /// The counter of those that failed, which ends in `/`.
-    pub(crate) failed: &'static str,
+    pub failed: &'static str,
     /// The failures as a share of all attempts.
     pub(crate) ratio: Metric,
 }
@@ -22,7 +22,7 @@ const fn attempt(phase: Phase, failed: &'static str, ratio: Metric) -> Attempt {
 }
 
 /// All of them, in the order of a device's life.
-pub(crate) const ATTEMPTS: [Attempt; 5] = [
+pub const ATTEMPTS: [Attempt; 5] = [
     attempt(Phase::Register, counter::REGISTER_FAILED, Metric::RegisterFailed),
     attempt(Phase::Connect, counter::CONNECT_FAILED, Metric::ConnectFailed),
     attempt(Phase::TwinGet, counter::TWIN_GET_FAILED, Metric::TwinGetFailed),

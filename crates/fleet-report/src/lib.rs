@@ -47,7 +47,7 @@
 //! | [`gather`] | the lines of processes as figures |
 //! | [`thresholds`] | what a run must reach: read from `[thresholds]`, evaluated each second, written as lines |
 
-mod attempts;
+pub mod attempts;
 pub mod check;
 pub mod compare;
 pub mod exit;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use device_sim::advice;
 use fleet_report::measurements::Measurements;
 use fleet_report::report::{Circumstances, EventMark, Losses, Report};
 use fleet_report::thresholds::{Stage, ThresholdResult};
@@ -54,6 +55,7 @@ impl Standing<'_> {
         run.time_to_online_s = self.time_to_online.map(|took| took.as_secs_f64());
         run.failures = self.failures.to_vec();
         let mut report = Report::new(circumstances, self.measurements);
+        report.advise(advice::remedy);
         report.judge(self.thresholds.clone());
         report
     }

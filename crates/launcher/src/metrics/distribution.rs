@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use fleet_protocol::lines::Phase;
+use hdrhistogram::Histogram;
 
 /// The upper bounds of the buckets, in seconds. The last one is the longest time that a histogram of ours distinguishes.
 pub(super) const BOUNDS_S: [f64; 18] = [
@@ -53,6 +54,12 @@ impl Distribution {
             all.add(value, count);
         }
         all
+    }
+
+    /// Of a histogram of microseconds.
+    pub(super) fn of_histogram(histogram: &Histogram<u64>) -> Self {
+        let recorded = histogram.iter_recorded();
+        Self::of(recorded.map(|value| (value.value_iterated_to(), value.count_at_value())))
     }
 
     fn add(&mut self, value_us: u64, count: u64) {

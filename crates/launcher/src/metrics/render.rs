@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet_protocol::lines::{Phase, State, counter};
+use fleet_protocol::reason::Reason;
+use fleet_report::attempts::ATTEMPTS;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
@@ -22,26 +24,22 @@ pub(crate) struct About {
 }
 
 /// The reasons for which sessions usually end: there from the beginning, for the same reason.
-const SESSION_ENDS: [&str; 8] = [
-    "closed",
-    "io",
-    "peer_not_reading",
-    "peer_silent",
-    "ping_timeout",
-    "protocol",
-    "replaced",
-    "reset",
+const SESSION_ENDS: [Reason; 8] = [
+    Reason::Closed,
+    Reason::Io,
+    Reason::PeerNotReading,
+    Reason::PeerSilent,
+    Reason::PingTimeout,
+    Reason::Protocol,
+    Reason::Replaced,
+    Reason::Reset,
 ];
 /// The reasons for which devices give messages up.
-const DROPS: [&str; 4] = ["not_acknowledged", "outbox_full", "rebooted", "too_old"];
-
-/// Operations that may fail, and the counter of it.
-const OPERATIONS: [(&str, &str); 5] = [
-    ("register", counter::REGISTER_FAILED),
-    ("connect", counter::CONNECT_FAILED),
-    ("twin_get", counter::TWIN_GET_FAILED),
-    ("report", counter::REPORT_FAILED),
-    ("command", counter::COMMAND_FAILED),
+const DROPS: [Reason; 4] = [
+    Reason::NotAcknowledged,
+    Reason::OutboxFull,
+    Reason::Rebooted,
+    Reason::TooOld,
 ];
 
 /// Counters of messages that have no reason.
@@ -128,9 +126,9 @@ fn groups(about: &About, snapshot: &Snapshot) -> Vec<Family> {
         commands.results(name, group.commands_ok, group.counter(counter::COMMAND_FAILED));
         reconnects.reasons(name, &SESSION_ENDS, group.reasons(counter::RECONNECTS));
         dropped.reasons(name, &DROPS, group.reasons(counter::TELEMETRY_DROPPED));
-        for (operation, failed) in OPERATIONS {
-            for (reason, count) in group.reasons(failed) {
-                failures.counter([name, operation, reason], count);
+        for attempt in ATTEMPTS {
+            for (reason, count) in group.reasons(attempt.failed) {
+                failures.counter([name, attempt.phase.word(), reason], count);
             }
         }
         for phase in Phase::ALL {
@@ -253,8 +251,8 @@ impl Family {
     }
 
     /// The usual reasons, with 0 where nothing was counted, and whatever else there is.
-    fn reasons<'a>(&mut self, group: &str, usual: &[&'a str], counted: impl Iterator<Item = (&'a str, u64)>) {
-        let mut all: BTreeMap<&str, u64> = usual.iter().map(|reason| (*reason, 0)).collect();
+    fn reasons<'a>(&mut self, group: &str, usual: &'a [Reason], counted: impl Iterator<Item = (&'a str, u64)>) {
+        let mut all: BTreeMap<&str, u64> = usual.iter().map(|reason| (reason.as_str(), 0)).collect();
         all.extend(counted);
         for (reason, count) in all {
             self.counter([group, reason], count);

@@ -25,13 +25,11 @@ impl ShardFigures {
     pub(super) fn line(&mut self, shard: u32, stats: &Stats) {
         let Decoded { stats, times, lag, .. } = stats.clone().into();
         for times in times {
-            let recorded = times.values.iter_recorded();
-            let new = Distribution::of(recorded.map(|value| (value.value_iterated_to(), value.count_at_value())));
+            let new = Distribution::of_histogram(&times.values);
             self.times.entry((times.phase, times.group)).or_default().merge(&new);
         }
         if let Some(lag) = lag {
-            let recorded = lag.iter_recorded();
-            let new = Distribution::of(recorded.map(|value| (value.value_iterated_to(), value.count_at_value())));
+            let new = Distribution::of_histogram(&lag);
             self.lag.entry(shard).or_default().merge(&new);
         }
         self.here.insert(shard, stats.groups);

@@ -90,11 +90,8 @@ impl Snapshot {
         let totals = &measurements.totals;
         let times = totals.times().iter();
         let times = times.map(|((phase, group), times)| (*phase, group.as_str(), Distribution::of(times.iter())));
-        let lag = measurements.lag().map(|(shard, lag)| {
-            let recorded = lag.iter_recorded();
-            let values = recorded.map(|value| (value.value_iterated_to(), value.count_at_value()));
-            (shard, Distribution::of(values))
-        });
+        let lag = measurements.lag();
+        let lag = lag.map(|(shard, lag)| (shard, Distribution::of_histogram(lag)));
         Self::new(totals.groups(), times, lag.collect())
     }
 

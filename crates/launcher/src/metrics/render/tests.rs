@@ -238,7 +238,7 @@ fn every_series_that_can_be_known_is_there_from_the_beginning() {
         assert_eq!(series.get(name), Some(&0.0), "{name} in\n{text}");
     }
     for reason in SESSION_ENDS.iter().chain(&DROPS) {
-        assert!(REASONS.contains(reason), "no device reports {reason}");
+        assert!(REASONS.contains(&reason.as_str()), "no device reports {reason}");
     }
 }
 
