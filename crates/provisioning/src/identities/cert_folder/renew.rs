@@ -39,28 +39,32 @@ impl CertFolder {
         }
         let common_name = before.common_name.clone().unwrap_or_default();
         let issuer = before.issuer_common_name.clone().unwrap_or_default();
-        let folder = self.clone().below_named(&issuer)?;
-        let parent = if issuer == common_name {
+        // One that signs itself has no CA to look for, and another certificate of its name may stand where one would be.
+        let above = if issuer == common_name {
             None
         } else {
-            Some(folder.parent(&issuer)?)
+            let folder = self.clone().below_named(&issuer)?;
+            let parent = folder.parent(&issuer)?;
+            Some((folder, parent))
         };
+        let parent = above.as_ref().map(|(_, parent)| parent);
         let spec = CertSpec {
             pfx: if exists(&paths.pfx)? { spec.pfx.clone() } else { None },
             ..spec.clone()
         };
         // Everything that can be refused has been, before the first file is moved.
-        let leaf = leaf(&common_name, parent.as_ref(), &spec)?;
+        let leaf = leaf(&common_name, parent, &spec)?;
         let mut kept = Vec::new();
         for path in [paths.pfx, paths.fullchain, paths.cert, paths.key] {
             if exists(&path)? {
                 kept.push(set_aside(&path, &before)?);
             }
         }
-        let above = parent.as_ref().map_or("", |parent| &parent.chain_pem);
-        let written = self.put(stem, &New::leaf(&leaf), above, &spec)?;
+        let chain_pem = parent.map_or("", |parent| &parent.chain_pem);
+        let written = self.put(stem, &New::leaf(&leaf), chain_pem, &spec)?;
+        let former = above.iter().flat_map(|(folder, parent)| folder.former_issuers(parent));
         Ok(Renewed {
-            written: written.and(parent.iter().flat_map(|parent| folder.former_issuers(parent))),
+            written: written.and(former),
             before,
             kept,
         })

@@ -289,6 +289,17 @@ fn the_ca_may_be_in_another_folder_than_its_devices() {
 }
 
 #[test]
+fn a_device_that_signs_itself_is_renewed_whatever_stands_under_its_name_where_cas_are_looked_for() {
+    let (_place, near) = folder();
+    let folder = CertFolder::new(near.path.join("devices"), false).looking_in(&near.path);
+    for folder in [&near, &folder] {
+        folder.device("lab", None, &no_pfx()).unwrap();
+    }
+    let renewed = folder.renew("lab", &no_pfx()).unwrap();
+    assert_eq!(renewed.written.facts.issuer_common_name.as_deref(), Some("lab"));
+}
+
+#[test]
 fn dates_in_the_wrong_order_are_not_blamed_on_the_issuer() {
     let (_place, folder) = folder();
     folder.root("r", &no_pfx()).unwrap();
