@@ -30,6 +30,9 @@ pub use notice::Notice;
 pub use parents::CaFiles;
 pub use renew::Renewed;
 
+/// How the names of the files with a certificate end.
+const CERT: &str = "_cert.pem";
+const FULLCHAIN: &str = "_fullchain.pem";
 /// What a verification certificate's files are called, whatever its common name.
 const VERIFICATION: &str = "verification";
 
@@ -213,11 +216,17 @@ impl CertFolder {
     fn paths(&self, stem: &str) -> Paths {
         let file = |end: &str| self.path.join(format!("{stem}{end}"));
         Paths {
-            cert: file("_cert.pem"),
+            cert: file(CERT),
             key: file("_key.pem"),
-            fullchain: file("_fullchain.pem"),
+            fullchain: file(FULLCHAIN),
             pfx: file(".pfx"),
         }
+    }
+
+    /// The beginning of the file names for `name`: itself, if there is such a certificate, or what a common name becomes.
+    fn likely_stem(&self, name: &str) -> Result<String, IdentityError> {
+        let is_stem = check_name(name).is_ok() && exists(&self.paths(name).cert)?;
+        Ok(if is_stem { name.to_owned() } else { camel_case(name) })
     }
 
     /// Refuses a name under which there is something already, with all of it.

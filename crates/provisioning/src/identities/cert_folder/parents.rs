@@ -3,14 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CertFolder, Paths};
+use super::{CERT, CertFolder, FULLCHAIN, Paths};
 use crate::certificate::inspect::CertificateFacts;
-use crate::identities::files::{check_name, exists};
-use crate::identities::{IdentityError, camel_case};
-
-/// How the names of a certificate's files end.
-const CERT: &str = "_cert.pem";
-const FULLCHAIN: &str = "_fullchain.pem";
+use crate::identities::IdentityError;
+use crate::identities::files::exists;
 
 /// The files of a CA that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +45,18 @@ impl CertFolder {
             return Ok(self);
         };
         let (near, far) = (Self::new(&here, false).ca_paths(name)?, self.ca_paths(name)?);
-        let is_near = exists(&near.cert)? && (exists(&near.key)? || !exists(&far.key)?);
-        if exists(&near.cert)? && exists(&far.cert)? && facts(&near)?.sha256 != facts(&far)?.sha256 {
+        if !exists(&near.cert)? {
+            return Ok(self);
+        }
+        if exists(&far.cert)? && sha256(&near.cert)? != sha256(&far.cert)? {
             return Err(IdentityError::TwoParents {
                 parent: name.to_owned(),
                 certificates: [near.cert, far.cert],
             });
         }
-        Ok(if is_near { self.with_parents(here) } else { self })
+        // Of two copies, the one that has the key beside it can sign.
+        let can_sign = exists(&near.key)? || !exists(&far.key)?;
+        Ok(if can_sign { self.with_parents(here) } else { self })
     }
 
     /// The files of the CA that `given` names, by a path or by a name as in [`below`](Self::below). Its key is beside it.
@@ -65,16 +65,14 @@ impl CertFolder {
     ///
     /// As there, or there is no such CA.
     pub fn ca_files(&self, given: &Path) -> Result<CaFiles, IdentityError> {
-        let text = given.to_string_lossy();
         if exists(given)? {
-            let is_ours = [CERT, FULLCHAIN].iter().any(|end| text.ends_with(end));
-            let key = as_path(&text).filter(|_| is_ours);
+            let key_beside = |(folder, stem): (PathBuf, String)| Self::new(folder, false).paths(&stem).key;
             return Ok(CaFiles {
                 certificate: given.to_owned(),
-                key: key.map(|(folder, stem)| Self::new(folder, false).paths(&stem).key),
+                key: of_file(given).map(key_beside),
             });
         }
-        let (folder, name) = self.clone().below(&text)?;
+        let (folder, name) = self.clone().below(&given.to_string_lossy())?;
         let paths = folder.parents().ca_paths(&name)?;
         if !exists(&paths.cert)? {
             return Err(IdentityError::NoParent {
@@ -88,34 +86,34 @@ impl CertFolder {
         })
     }
 
-    /// The files of the CA of this name: as it is, if it is the beginning of files, or else as files are called after it.
+    /// The files of the CA of this name.
     pub(super) fn ca_paths(&self, name: &str) -> Result<Paths, IdentityError> {
-        let as_it_is = self.paths(name);
-        let is_there = check_name(name).is_ok() && exists(&as_it_is.cert)?;
-        Ok(if is_there {
-            as_it_is
-        } else {
-            self.paths(&camel_case(name))
-        })
+        Ok(self.paths(&self.likely_stem(name)?))
     }
 }
 
 /// The folder and the stem of a path; `None` for a name. A path has a separator or the ending of a file.
 fn as_path(given: &str) -> Option<(PathBuf, String)> {
     let path = Path::new(given);
-    let file = path.file_name()?.to_str()?;
-    let stem = [CERT, FULLCHAIN].iter().find_map(|end| file.strip_suffix(end));
     let has_folder = path.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
-    if stem.is_none() && !has_folder {
-        return None;
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    Some((folder.to_owned(), stem.unwrap_or(file).to_owned()))
+    let stem = || Some((folder_of(path), path.file_name()?.to_str()?.to_owned()));
+    of_file(path).or_else(|| has_folder.then(stem).flatten())
 }
 
-fn facts(paths: &Paths) -> Result<CertificateFacts, IdentityError> {
-    Ok(CertificateFacts::load(&paths.cert)?)
+/// The folder and the stem of a certificate's file, if it ends as these do.
+fn of_file(path: &Path) -> Option<(PathBuf, String)> {
+    let file = path.file_name()?.to_str()?;
+    let stem = [CERT, FULLCHAIN].iter().find_map(|end| file.strip_suffix(end))?;
+    Some((folder_of(path), stem.to_owned()))
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
+fn sha256(certificate: &Path) -> Result<String, IdentityError> {
+    Ok(CertificateFacts::load(certificate)?.sha256)
 }
 
 #[cfg(test)]

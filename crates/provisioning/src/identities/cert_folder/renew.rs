@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{CertFolder, CertSpec, New, Written, leaf};
 use crate::certificate::inspect::CertificateFacts;
 use crate::identities::files::{check_name, exists, io_error};
-use crate::identities::{IdentityError, Problems, camel_case};
+use crate::identities::{IdentityError, Problems};
 
 /// A certificate that took the place of another.
 #[derive(Debug)]
@@ -72,14 +72,14 @@ impl CertFolder {
 
     /// The beginning of the file names for `name`, which is a common name or such a beginning itself.
     pub fn stem_of(&self, name: &str) -> Result<String, IdentityError> {
-        for stem in [name.to_owned(), camel_case(name)] {
-            if check_name(&stem).is_ok() && exists(&self.paths(&stem).cert)? {
-                return Ok(stem);
-            }
+        let stem = self.likely_stem(name)?;
+        let certificate = self.paths(&stem).cert;
+        if check_name(&stem).is_ok() && exists(&certificate)? {
+            return Ok(stem);
         }
         Err(IdentityError::NoParent {
             parent: name.to_owned(),
-            certificate: self.paths(&camel_case(name)).cert,
+            certificate,
         })
     }
 }
