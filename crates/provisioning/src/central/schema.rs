@@ -274,9 +274,9 @@ pub mod response {
         pub event: String,
         /// By which service: `dps` or `hub`.
         pub service: Option<String>,
-        /// Why it was refused, in words.
+        /// Why it was refused, in a sentence.
         pub reason: Option<String>,
-        /// Why its connection ended: `disconnect`, `disabled`, …
+        /// Why it was refused or its connection ended, in a word: `unknown_ca`, `disconnect`, `disabled`, …
         pub why: Option<String>,
     }
 
