@@ -8,7 +8,6 @@ use fleet_protocol::lines::{DeviceLine, State};
 use fleet_protocol::reason::Reason;
 use jiff::Timestamp;
 use provisioning::central::CentralError;
-use provisioning::certificate::load;
 use provisioning::enroll::EnrollError;
 use provisioning::explain::{self, Advice, Candidates};
 use provisioning::identities::{GroupFolder, IdentityError};
@@ -102,13 +101,7 @@ fn compared(manifest: &Manifest, group: &Group, device: &str, now: Timestamp) ->
         .filter(|path| path.exists())
         .collect();
     let fullchain = folder.leaf_paths(leaves, device).fullchain;
-    let mut found = explain::dates_of_files(&fullchain, &enrolled, now)?;
-    let check = explain::sent(&load::certificates(&fullchain)?, now)?.check;
-    let reach = explain::reach_of_files(device, &fullchain, &enrolled)?;
-    if matches!(reach, explain::Reach::Ends { .. }) {
-        found.push(reach.to_string());
-    }
-    Ok(Candidates { found, check })
+    Ok(explain::compared(device, &fullchain, &enrolled, now)?)
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@
 mod chain;
 mod sent;
 
-pub use chain::{Reach, reach, reach_of_files};
-pub use sent::{Candidates, dates_of_files, sent};
+pub use sent::{Candidates, compared, sent};
 
 use std::fmt;
 

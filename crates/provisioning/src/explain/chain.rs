@@ -1,17 +1,19 @@
 //! The usual reason for 401002, found without asking the service: does what a device sends lead to the CA that is enrolled?
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use iot_protocol::shown;
 use rustls_pki_types::CertificateDer;
 
+use crate::certificate::CertificateError;
 use crate::certificate::inspect::{CertificateFacts, issued_by};
-use crate::certificate::{CertificateError, load};
+
+/// What is read, as messages name it.
+pub(super) const SENT: &str = "what the device sends";
 
 /// How far a device's chain goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
+pub(super) enum Reach {
     /// Up to the enrolled CA.
     Reaches {
         /// Its common name.
@@ -30,57 +32,60 @@ pub enum Reach {
     },
 }
 
-/// Follows `chain`, what the device sends with its leaf first, upwards until one of the `enrolled` CAs has signed. A CA that is
-/// enrolled and sent along counts as well.
+/// The certificates that a device sends, its leaf first, from the leaf upwards as far as each has signed the one before it, in
+/// whatever order they are sent.
 ///
 /// # Errors
 ///
 /// A certificate can't be read.
-pub fn reach(
-    device: &str,
-    chain: &[CertificateDer<'_>],
-    enrolled: &[CertificateDer<'_>],
-) -> Result<Reach, CertificateError> {
-    let file = format!("what {device} sends");
-    let name = |der: &CertificateDer<'_>| CertificateFacts::from_der(der, &file).map(|facts| named(facts.common_name));
-    let mut at = chain.first();
-    let mut left: Vec<_> = chain.iter().skip(1).collect();
-    let mut issuer = String::new();
-    while let Some(child) = at {
-        for ca in enrolled {
-            if child == ca || issued_by(child, ca, &file)? {
-                return Ok(Reach::Reaches { ca: name(ca)? });
-            }
-        }
-        issuer = named(CertificateFacts::from_der(child, &file)?.issuer_common_name);
+pub(super) fn climb<'a>(chain: &'a [CertificateDer<'a>]) -> Result<Vec<&'a CertificateDer<'a>>, CertificateError> {
+    let mut left: Vec<_> = chain.iter().collect();
+    let mut way = Vec::new();
+    let mut at = (!left.is_empty()).then(|| left.remove(0));
+    while let Some(certificate) = at {
+        way.push(certificate);
         at = None;
-        for index in 0..left.len() {
-            if issued_by(child, left[index], &file)? {
-                at = Some(left.swap_remove(index));
+        for place in 0..left.len() {
+            if left[place] != certificate && issued_by(certificate, left[place], SENT)? {
+                at = Some(left.swap_remove(place));
                 break;
             }
         }
     }
-    Ok(Reach::Ends {
-        device: device.to_owned(),
-        beyond_leaf: chain.len().saturating_sub(1),
-        issuer,
-        enrolled: enrolled.iter().map(name).collect::<Result<_, _>>()?,
-    })
+    Ok(way)
 }
 
-/// The same for files: a device's chain, and the certificates of CAs.
+/// Whether one of the `enrolled` CAs has signed a certificate of `way`, as [`climb`] finds it in the `sent` certificates of a
+/// device. A CA that is enrolled and sent along counts as well.
 ///
 /// # Errors
 ///
-/// A file can't be read, or is no certificate.
-pub fn reach_of_files(device: &str, fullchain: &Path, enrolled: &[PathBuf]) -> Result<Reach, CertificateError> {
-    let certificates = |path: &Path| load::certificates(path);
-    let mut cas = Vec::new();
-    for path in enrolled {
-        cas.extend(certificates(path)?.into_iter().take(1));
+/// A certificate can't be read.
+pub(super) fn reach(
+    device: &str,
+    way: &[&CertificateDer<'_>],
+    sent: usize,
+    enrolled: &[CertificateDer<'_>],
+) -> Result<Reach, CertificateError> {
+    let facts = |der: &CertificateDer<'_>| CertificateFacts::from_der(der, SENT);
+    let name = |der: &CertificateDer<'_>| facts(der).map(|facts| named(facts.common_name));
+    for child in way {
+        for ca in enrolled {
+            if *child == ca || issued_by(child, ca, SENT)? {
+                return Ok(Reach::Reaches { ca: name(ca)? });
+            }
+        }
     }
-    reach(device, &certificates(fullchain)?, &cas)
+    let issuer = match way.last() {
+        Some(last) => named(facts(last)?.issuer_common_name),
+        None => String::new(),
+    };
+    Ok(Reach::Ends {
+        device: device.to_owned(),
+        beyond_leaf: sent.saturating_sub(1),
+        issuer,
+        enrolled: enrolled.iter().map(name).collect::<Result<_, _>>()?,
+    })
 }
 
 pub(super) fn named(common_name: Option<String>) -> String {
@@ -144,7 +149,8 @@ mod tests {
             .iter()
             .map(|ca| certificates(ca.cert_pem().as_bytes(), "ca").unwrap().swap_remove(0))
             .collect();
-        reach("thermo-0001", &chain, &ders).unwrap().to_string()
+        let way = climb(&chain).unwrap();
+        reach("thermo-0001", &way, chain.len(), &ders).unwrap().to_string()
     }
 
     #[test]

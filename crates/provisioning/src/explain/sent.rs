@@ -1,14 +1,14 @@
-//! What can be found of a refusal where only the device's own certificates are at hand, and not what is enrolled. A service
-//! gives one answer for most reasons, so these are the candidates: what is wrong for certain or likely, and what is left to
-//! check, in this order.
+//! What can be found of a refusal from the certificates that are at hand: the device's own, and where a manifest names them,
+//! those that are enrolled. A service gives one answer for most reasons, so these are the candidates: what is wrong for certain
+//! or likely, and what is left to check, in this order.
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 
-use super::chain::named;
-use crate::certificate::inspect::{CertificateFacts, end, issued_by};
+use super::chain::{Reach, SENT, climb, named, reach};
+use crate::certificate::inspect::{CertificateFacts, end};
 use crate::certificate::{CertificateError, load};
 
 /// The candidates.
@@ -20,41 +20,76 @@ pub struct Candidates {
     pub check: Vec<String>,
 }
 
-/// Why a device that sends `chain`, its leaf first, may be refused at `now`.
+/// Why a device that sends `chain`, its leaf first, may be refused at `now`, where it is not known what is enrolled.
 ///
 /// # Errors
 ///
 /// A certificate can't be read.
 pub fn sent(chain: &[CertificateDer<'_>], now: Timestamp) -> Result<Candidates, CertificateError> {
-    let way = climb(chain)?;
-    let (Some(leaf), Some(last)) = (way.first(), way.last()) else {
-        return Ok(Candidates {
-            found: vec!["it sends no certificate".to_owned()],
-            check: Vec::new(),
-        });
-    };
+    let way = facts(&climb(chain)?)?;
     let mut found = dates(&way, now);
-    let device = named(leaf.common_name.clone());
-    let is_whole = signed_by_itself(last);
+    match way.last() {
+        None => found.push("it sends no certificate".to_owned()),
+        Some(last) if !signed_by_itself(last) => {
+            let (end, issuer) = (named(last.common_name.clone()), named(last.issuer_common_name.clone()));
+            found.push(format!(
+                "its chain ends at `{end}`, whose issuer `{issuer}` it did not send: that is enough only where `{issuer}` itself \
+                 is enrolled, not a CA above it"
+            ));
+        }
+        Some(_) => {}
+    }
+    let check = left_to_check(&way);
+    Ok(Candidates { found, check })
+}
+
+/// Why `device`, which sends the certificates in the file `fullchain`, may be refused at `now` where the CAs in the files
+/// `enrolled` are enrolled.
+///
+/// # Errors
+///
+/// A file can't be read, or is no certificate.
+pub fn compared(
+    device: &str,
+    fullchain: &Path,
+    enrolled: &[PathBuf],
+    now: Timestamp,
+) -> Result<Candidates, CertificateError> {
+    let chain = load::certificates(fullchain)?;
+    let way = climb(&chain)?;
+    let way_facts = facts(&way)?;
+    let mut found = dates(&way_facts, now);
+    let mut cas = Vec::new();
+    for path in enrolled {
+        let ca = load::certificates(path)?.swap_remove(0);
+        let facts = CertificateFacts::from_der(&ca, &load::named(path))?;
+        let name = named(facts.common_name.clone());
+        found.extend(not_valid(&format!("the enrolled CA `{name}`"), &facts, now));
+        cas.push(ca);
+    }
+    let reach = reach(device, &way, chain.len(), &cas)?;
+    if matches!(reach, Reach::Ends { .. }) {
+        found.push(reach.to_string());
+    }
+    let check = left_to_check(&way_facts);
+    Ok(Candidates { found, check })
+}
+
+/// What only the application can show of a device that sends these certificates.
+fn left_to_check(way: &[CertificateFacts]) -> Vec<String> {
+    let (Some(leaf), Some(last)) = (way.first(), way.last()) else {
+        return Vec::new();
+    };
     let mut check = Vec::new();
-    if is_whole && way.len() == 1 {
+    if signed_by_itself(last) && way.len() == 1 {
         check.push(format!(
             "it sends a certificate that signs itself, so an individual enrollment has to hold this very certificate (SHA-1 {}), \
              and no group can",
             leaf.sha1
         ));
     } else {
-        let top = match is_whole {
-            true => named(last.common_name.clone()),
-            false => {
-                let (end, issuer) = (named(last.common_name.clone()), named(last.issuer_common_name.clone()));
-                found.push(format!(
-                    "its chain ends at `{end}`, whose issuer `{issuer}` it did not send: that is enough only where `{issuer}` \
-                     itself is enrolled, not a CA above it"
-                ));
-                issuer
-            }
-        };
+        // Of one that signs itself, the issuer is itself.
+        let top = named(last.issuer_common_name.clone());
         let sent: Vec<_> = way[1..]
             .iter()
             .map(|ca| named(ca.common_name.clone()))
@@ -68,6 +103,7 @@ pub fn sent(chain: &[CertificateDer<'_>], now: Timestamp) -> Result<Candidates, 
             "an enrollment group has `{top}`{or_sent} as its CA: this very certificate, not another of the name"
         ));
         check.push("that CA is verified, and the group is enabled".to_owned());
+        let device = named(leaf.common_name.clone());
         check.push(format!(
             "`{device}` has no individual enrollment, or one that holds its leaf (SHA-1 {})",
             leaf.sha1
@@ -75,41 +111,11 @@ pub fn sent(chain: &[CertificateDer<'_>], now: Timestamp) -> Result<Candidates, 
     }
     check.push("no operator has blocked the device".to_owned());
     check.push("the id scope is that of the application, or the DPS instance, where it is enrolled".to_owned());
-    Ok(Candidates { found, check })
+    check
 }
 
-/// Which certificates of a device's chain and of the enrolled CAs are not valid at `now`, in words.
-///
-/// # Errors
-///
-/// A file can't be read, or is no certificate.
-pub fn dates_of_files(fullchain: &Path, enrolled: &[PathBuf], now: Timestamp) -> Result<Vec<String>, CertificateError> {
-    let mut found = dates(&climb(&load::certificates(fullchain)?)?, now);
-    for path in enrolled {
-        let ca = CertificateFacts::load(path)?;
-        let name = named(ca.common_name.clone());
-        found.extend(not_valid(&format!("the enrolled CA `{name}`"), &ca, now));
-    }
-    Ok(found)
-}
-
-/// The certificates from the leaf upwards, as far as each has signed the one before it, in whatever order they are sent.
-fn climb(chain: &[CertificateDer<'_>]) -> Result<Vec<CertificateFacts>, CertificateError> {
-    let file = "what the device sends";
-    let mut left: Vec<_> = chain.iter().collect();
-    let mut way = Vec::new();
-    let mut at = (!left.is_empty()).then(|| left.remove(0));
-    while let Some(certificate) = at {
-        way.push(CertificateFacts::from_der(certificate, file)?);
-        at = None;
-        for place in 0..left.len() {
-            if left[place] != certificate && issued_by(certificate, left[place], file)? {
-                at = Some(left.swap_remove(place));
-                break;
-            }
-        }
-    }
-    Ok(way)
+fn facts(way: &[&CertificateDer<'_>]) -> Result<Vec<CertificateFacts>, CertificateError> {
+    way.iter().map(|der| CertificateFacts::from_der(der, SENT)).collect()
 }
 
 /// Which of them are not valid at `now`.
