@@ -30,7 +30,7 @@ use crate::error::StartError;
 use crate::hub::Twin;
 use crate::presented::Ways;
 use crate::random::random_hex;
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 use crate::store::{Changes, Content, Record, Store};
 
 #[derive(Debug, Default)]

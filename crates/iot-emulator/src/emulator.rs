@@ -22,7 +22,7 @@ use crate::gateway::Gateway;
 use crate::hub::{Hubs, Registry};
 use crate::journal::Journal;
 use crate::mqtt::{Carrier, Port, listen};
-use crate::refused::Refused;
+use crate::refused_devices::RefusedDevices;
 use crate::registrations::Registrations;
 use crate::rest::{self, RestServer};
 use crate::runs::Runs;
@@ -158,7 +158,7 @@ impl Emulator {
             runs: Runs::default(),
             room: Arc::default(),
             journal: Journal::new(),
-            refused: Refused::default(),
+            refused: RefusedDevices::default(),
             sign_in: SignIn::default(),
             gate: Gate::new(config.quota, config.faults, config.seed, stop.clone()),
         });

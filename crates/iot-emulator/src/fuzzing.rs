@@ -25,7 +25,7 @@ use crate::hub::{self, Hubs, Registry};
 use crate::journal::{Entry, Journal};
 use crate::mqtt;
 use crate::mqtt::Peer;
-use crate::refused::Refused;
+use crate::refused_devices::RefusedDevices;
 use crate::registrations::Registrations;
 use crate::runs::Runs;
 use crate::services::Services;
@@ -156,7 +156,7 @@ impl Tenant {
             runs: Runs::default(),
             room: Arc::default(),
             journal: Journal::new(),
-            refused: Refused::default(),
+            refused: RefusedDevices::default(),
             sign_in: crate::sign_in::SignIn::default(),
             gate: Gate::new(None, FaultRules::default(), 0, CancellationToken::new()),
         };

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::phase::Phase;
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 use crate::store::NotStored;
 
 /// How many events are kept. With what is kept of each text, that is some 8 MB, whatever clients send.

@@ -15,7 +15,7 @@
 //! | `tls`, `authority`, `state` | what clients trust, and the folder where it is kept |
 //! | [`Gateway`] | the devices behind an IoT Edge device |
 //! | `attestation`, `certificate` | which device a client is, by its certificates |
-//! | `presented`, `refused`, [`RefusalReason`] | the certificates that devices came in with, and why others did not |
+//! | `presented`, `refused_devices`, [`RefusalReason`] | the certificates that devices came in with, and why others did not |
 //! | `dps` | registration |
 //! | `hub` | identities, twins, telemetry, methods, cloud-to-device messages |
 //! | `central`, `rest` | the IoT Central application, and its REST interface |
@@ -77,8 +77,8 @@ mod phase;
 mod presented;
 mod quota;
 mod random;
-mod refusal;
-mod refused;
+mod refusal_reason;
+mod refused_devices;
 mod registrations;
 mod rest;
 mod runs;
@@ -103,5 +103,5 @@ pub use hub::Reprovision;
 pub use journal::{DisconnectReason, Entry, Event, Journal, Service};
 pub use phase::Phase;
 pub use quota::Quota;
-pub use refusal::RefusalReason;
+pub use refusal_reason::RefusalReason;
 pub use stats::Stats;

@@ -10,7 +10,7 @@ use crate::gate::Gate;
 use crate::hub::Reprovision;
 use crate::hub::{CantMove, Registry, Room, Target};
 use crate::journal::{Event, Journal};
-use crate::refused::Refused;
+use crate::refused_devices::RefusedDevices;
 use crate::registrations::Registrations;
 use crate::runs::Runs;
 use crate::sign_in::SignIn;
@@ -40,7 +40,7 @@ pub(crate) struct Services {
     /// What the last messages of all devices take.
     pub(crate) room: Arc<Room>,
     pub(crate) journal: Journal,
-    pub(crate) refused: Refused,
+    pub(crate) refused: RefusedDevices,
     /// Who may look at the page.
     pub(crate) sign_in: SignIn,
     /// What keeps all of it from working as it should.

@@ -1,10 +1,11 @@
-//! Why a client is not let in, in words for the journal: what it sent, and what is enrolled instead.
+//! Why a client's certificates don't let it in, in a sentence for the journal: what it sent, and what is enrolled instead. The
+//! word for each case is a [`RefusalReason`].
 
 use std::fmt;
 
 use super::Entry;
 use crate::certificate::Certificate;
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 
 /// The most characters of a name that are repeated: those that X.509 grants a common name, and its `CN=`. A client may
 /// have written it.

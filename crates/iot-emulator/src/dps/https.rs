@@ -33,7 +33,7 @@ use crate::certificate::Certificate;
 use crate::clock;
 use crate::documented::DPS_MESSAGE;
 use crate::http::{HEAD_WITHIN, MAX_HEAD};
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 use crate::services::{Decision, ErrorResponse, Services};
 use crate::stream::Stream;
 use crate::unconfirmed::{DPS_BAD_REQUEST, DPS_WRONG_ID_SCOPE, error_code_of};

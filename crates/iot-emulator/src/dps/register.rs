@@ -15,7 +15,7 @@ use crate::clock;
 use crate::journal::{Event, Service};
 use crate::presented::{Presented, Through};
 use crate::random::random_hex;
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 use crate::services::Services;
 use crate::stats::count;
 use crate::unconfirmed::{DPS_BAD_BODY, DPS_ID_MISMATCH};

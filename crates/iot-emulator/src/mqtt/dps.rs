@@ -23,7 +23,7 @@ use crate::clock;
 use crate::documented::DPS_MESSAGE;
 use crate::dps::request::{self, API_VERSIONS, Reply, Request};
 use crate::journal::{DisconnectReason, Event, Service};
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 use crate::services::Services;
 use crate::stream::Stream;
 use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, DPS_IDLE, WRONG_TENANT};

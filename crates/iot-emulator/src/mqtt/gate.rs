@@ -8,7 +8,7 @@ use super::refusal::{Refused, refuse};
 use crate::faults::slow_line;
 use crate::journal::{DisconnectReason, Service};
 use crate::phase::Phase;
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 use crate::services::{Decision, Services};
 use crate::stream::Stream;
 

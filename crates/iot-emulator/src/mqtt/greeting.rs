@@ -15,7 +15,7 @@ use super::peer::Peer;
 use super::refusal::{Refused, refuse};
 use super::{dps, hub};
 use crate::journal::{Event, Service};
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 use crate::services::Services;
 use crate::stream::Stream;
 use crate::unconfirmed::{BAD_USER_NAME, NOT_DOWNSTREAM};

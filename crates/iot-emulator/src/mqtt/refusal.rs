@@ -1,11 +1,11 @@
-//! CONNECTs that are refused.
+//! CONNECTs that are refused: the answer, and its record.
 
 use rumqttc::mqttbytes::v4::ConnectReturnCode;
 
 use super::packets::Wire;
 use crate::certificate::Certificate;
 use crate::journal::{Event, Service};
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 use crate::services::Services;
 use crate::stats::count;
 use crate::stream::Stream;

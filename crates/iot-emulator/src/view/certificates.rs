@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::certificate::hex_upper;
 use crate::journal::Service;
-use crate::refusal::RefusalReason;
-use crate::{attestation, presented, refused};
+use crate::refusal_reason::RefusalReason;
+use crate::{attestation, presented, refused_devices};
 
 /// A certificate that a device has sent.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ pub struct CameThrough {
 
 /// A device that was refused.
 #[derive(Debug, Clone)]
-pub struct RefusedDevice(refused::RefusedDevice);
+pub struct RefusedDevice(refused_devices::RefusedDevice);
 
 impl Shown {
     /// The subject in words.
@@ -163,7 +163,7 @@ pub(super) fn by_ca(ways: impl Iterator<Item = (Arc<presented::Way>, usize)>) ->
 }
 
 impl RefusedDevice {
-    pub(super) fn new(device: refused::RefusedDevice) -> Self {
+    pub(super) fn new(device: refused_devices::RefusedDevice) -> Self {
         Self(device)
     }
 

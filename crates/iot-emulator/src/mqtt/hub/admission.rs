@@ -16,7 +16,7 @@ use crate::hub::Device;
 use crate::mqtt::peer::Peer;
 use crate::mqtt::refusal::Refused;
 use crate::presented::{Presented, Through};
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 use crate::services::Services;
 use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, NOT_DOWNSTREAM, WRONG_TENANT};
 

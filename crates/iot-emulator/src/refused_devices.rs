@@ -10,7 +10,7 @@ use crate::certificate::Certificate;
 use crate::clock;
 use crate::journal::Service;
 use crate::presented::Shown;
-use crate::refusal::RefusalReason;
+use crate::refusal_reason::RefusalReason;
 
 /// How many devices are kept. A device may have sent ten certificates, of which some 400 bytes each are kept: that is 4 MB
 /// at worst.
@@ -38,7 +38,7 @@ pub(crate) struct RefusedDevice {
 
 /// The last devices that were refused.
 #[derive(Debug, Default)]
-pub(crate) struct Refused(Mutex<Kept>);
+pub(crate) struct RefusedDevices(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -49,7 +49,7 @@ struct Kept {
     last: u64,
 }
 
-impl Refused {
+impl RefusedDevices {
     /// Keeps a refusal. The device that was refused the longest ago goes if there is no room.
     pub(crate) fn record(&self, id: &str, service: Service, why: RefusalReason, words: &str, chain: &[Certificate]) {
         let mut kept = self.lock();
@@ -134,7 +134,7 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn refuse(refused: &Refused, id: &str) {
+    fn refuse(refused: &RefusedDevices, id: &str) {
         refused.record(
             id,
             Service::Dps,
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_last_thousand_are_kept_each_once_and_the_last_refused_comes_first() {
-        let refused = Refused::default();
+        let refused = RefusedDevices::default();
         for number in 0..CAPACITY + 10 {
             refuse(&refused, &format!("t-{number}"));
             refuse(&refused, "Always");
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_device_that_was_let_in_afterwards_is_marked_until_it_is_refused_again() {
-        let refused = Refused::default();
+        let refused = RefusedDevices::default();
         refuse(&refused, "t-1");
         refused.admitted("T-1");
         refused.admitted("t-2");
