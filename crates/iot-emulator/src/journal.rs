@@ -239,7 +239,7 @@ impl Event {
 }
 
 /// Keeps the beginning of a text that is too long.
-pub(crate) fn cut(text: &mut String, longest: usize) {
+fn cut(text: &mut String, longest: usize) {
     if let Some((end, _)) = text.char_indices().nth(longest) {
         text.truncate(end);
         text.push('…');
@@ -313,11 +313,6 @@ impl Journal {
         newest.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.seq));
         newest.truncate(count);
         newest
-    }
-
-    /// Shows all events that are kept, those of one kind after those of another, each kind oldest first.
-    pub fn visit(&self, mut see: impl FnMut(&Entry)) {
-        self.kinds().iter().flat_map(|kind| &kind.entries).for_each(&mut see);
     }
 
     fn kinds(&self) -> MutexGuard<'_, Vec<Kind>> {

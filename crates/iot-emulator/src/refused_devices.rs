@@ -95,11 +95,6 @@ impl RefusedDevices {
         }
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.lock().devices.len()
-    }
-
     /// All of them, the last one first.
     pub(crate) fn all(&self) -> Vec<RefusedDevice> {
         let kept = self.lock();
@@ -133,6 +128,12 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl RefusedDevices {
+        fn len(&self) -> usize {
+            self.lock().devices.len()
+        }
+    }
 
     fn refuse(refused: &RefusedDevices, id: &str) {
         refused.record(

@@ -79,12 +79,6 @@ impl View {
         self.0.refused.all().into_iter().map(RefusedDevice::new).collect()
     }
 
-    /// How many refused devices are remembered.
-    #[must_use]
-    pub fn refused_count(&self) -> usize {
-        self.0.refused.len()
-    }
-
     /// The refused device with this id, whatever its case, if it is one of the last.
     #[must_use]
     pub fn refused_device(&self, id: &str) -> Option<RefusedDevice> {
