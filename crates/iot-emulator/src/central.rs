@@ -23,8 +23,7 @@ pub(crate) use template::Template;
 pub use template::{Command, Request};
 pub(crate) use token::{LIFETIME, Resource, Role, Token};
 
-pub(crate) use crate::attestation::Entry;
-use crate::attestation::{Above, Attested, Authority, Enrollments, Individual, Refusal, attest};
+use crate::attestation::{Above, Attested, Authority, Enrollments, Entry, Individual, Refusal, attest};
 use crate::certificate::{Certificate, Thumbprint};
 use crate::error::StartError;
 use crate::hub::Twin;
@@ -172,19 +171,20 @@ impl Application {
             (false, false) => return Err(NotApproved::Waiting),
             (false, true) => return Err(NotApproved::Blocked),
         }
-        let gets_template = device.template.is_none() && template.is_some();
         let comes_otherwise = device.group.as_deref() != group;
         if comes_otherwise {
             device.group = group.map(Into::into);
         }
-        if !device.provisioned || gets_template {
+        let gets_template = device.template.is_none() && template.is_some();
+        let is_changed = !device.provisioned || gets_template;
+        if is_changed {
             device.provisioned = true;
             device.template = device.template.take().or(template);
             device.etag = new_etag();
-        } else if !comes_otherwise {
-            return Ok(device.id.clone());
         }
-        changes.put(&id.folded(), device);
+        if is_changed || comes_otherwise {
+            changes.put(&id.folded(), device);
+        }
         Ok(device.id.clone())
     }
 

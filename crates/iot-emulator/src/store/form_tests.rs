@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
-use crate::central::{Central, Entry};
+use crate::attestation::Entry;
+use crate::central::Central;
 use crate::hub::{Hubs, Registry};
 use crate::registrations::{Polled, Registrations};
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{central, certificate};
+use crate::{attestation, central, certificate};
 
 /// An enrollment group.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ impl<'a> Group<'a> {
     /// Both certificates, as far as they are there.
     pub fn certificates(&self) -> impl Iterator<Item = GroupCertificate<'a>> + use<'a> {
         self.0.certificates().map(|(entry, signing)| GroupCertificate {
-            is_primary: entry == central::Entry::Primary,
+            is_primary: entry == attestation::Entry::Primary,
             certificate: Certificate(&signing.certificate),
             is_verified: signing.verified,
             verification_code: signing.code.as_deref(),
