@@ -98,17 +98,21 @@ impl From<&Attested> for Through {
     }
 }
 
-impl Ways {
-    /// The way of a device that sent `chain`, leaf first: the one that others came, if there is one.
-    pub(crate) fn find(&self, chain: &[Certificate], through: Option<Through>) -> Arc<Way> {
-        let (leaf, above) = chain
-            .split_first()
-            .map_or((None, chain), |(leaf, above)| (Some(leaf), above));
-        let way = Way {
-            issuer: short(leaf.map(Certificate::issuer).unwrap_or_default()),
-            sent: above.iter().map(Shown::from).collect(),
+impl Way {
+    /// The way of a device that sent `chain`, leaf first.
+    pub(crate) fn new(chain: &[Certificate], through: Option<Through>) -> Self {
+        let issuer = chain.first().map(Certificate::issuer).unwrap_or_default();
+        Self {
+            issuer: short(issuer),
+            sent: chain.iter().skip(1).map(Shown::from).collect(),
             through,
-        };
+        }
+    }
+}
+
+impl Ways {
+    /// The same way, shared with the devices that came by it, if there are any.
+    pub(crate) fn share(&self, way: Way) -> Arc<Way> {
         let is_shared = matches!(way.through, Some(Through::Group { .. }));
         if !is_shared {
             return Arc::new(way);
@@ -149,8 +153,7 @@ impl Ways {
 
 impl Presented {
     /// Puts what a device came in with into the place of what it came in with before.
-    pub(crate) fn follow(slot: &mut Option<Box<Self>>, leaf: &Certificate, way: Arc<Way>, at: Timestamp) {
-        let leaf = Shown::from(leaf);
+    pub(crate) fn follow(slot: &mut Option<Box<Self>>, leaf: Shown, way: Arc<Way>, at: Timestamp) {
         let earlier = slot
             .take()
             .map_or_else(Box::default, |last| last.earlier_than(&leaf.sha256));
@@ -255,15 +258,15 @@ mod tests {
             // The name of the issuer is a part of the way, and these have signed themselves.
             let chain = [certificate("t"), factory.clone()];
             assert_ne!(leaf.subject(), "CN=t");
-            ways.find(&chain, by_group(&ca))
+            ways.share(Way::new(&chain, by_group(&ca)))
         };
         let now = "2026-11-23T15:00:00Z".parse().unwrap();
         let mut slots = [None, None];
         for (leaf, expected) in [(0, 1), (1, 2), (0, 2), (1, 2), (1, 2)] {
-            Presented::follow(&mut slots[0], &leaves[leaf], way(&leaves[leaf]), now);
+            Presented::follow(&mut slots[0], (&leaves[leaf]).into(), way(&leaves[leaf]), now);
             assert_eq!(slots[0].as_ref().unwrap().leaves(), expected);
         }
-        Presented::follow(&mut slots[1], &leaves[2], way(&leaves[2]), now);
+        Presented::follow(&mut slots[1], (&leaves[2]).into(), way(&leaves[2]), now);
         let [Some(one), Some(two)] = &slots else { panic!() };
         assert!(Arc::ptr_eq(one.way(), two.way()));
         let above = ways.above("CN=factory").unwrap();
@@ -294,12 +297,12 @@ mod tests {
                     ca: Arc::new(ca.clone()),
                     enabled: true,
                 };
-                ways.find(std::slice::from_ref(&ca), Some(Through::from(&attested)))
+                ways.share(Way::new(std::slice::from_ref(&ca), Some(Through::from(&attested))))
             })
             .collect();
         assert_eq!(ways.lock().len(), MOST_WAYS);
         drop(held);
-        ways.find(std::slice::from_ref(&ca), by_group(&ca));
+        ways.share(Way::new(std::slice::from_ref(&ca), by_group(&ca)));
         assert_eq!(ways.lock().len(), 1);
     }
 }

@@ -52,17 +52,11 @@ struct Kept {
 impl RefusedDevices {
     /// Keeps a refusal. The device that was refused the longest ago goes if there is no room.
     pub(crate) fn record(&self, id: &str, service: Service, why: RefusalReason, words: &str, chain: &[Certificate]) {
-        let mut kept = self.lock();
+        // Before the lock, which all refusals share.
+        let sent = chain.iter().map(Shown::from).collect();
         let folded = id.to_ascii_lowercase();
+        let mut kept = self.lock();
         let known = kept.take(&folded);
-        let is_known = |known: &&RefusedDevice| {
-            let mut pairs = known.sent.iter().zip(chain);
-            known.sent.len() == chain.len() && pairs.all(|(sent, it)| sent.sha256 == it.thumbprint())
-        };
-        let sent = match known.as_ref().filter(is_known) {
-            Some(known) => Arc::clone(&known.sent),
-            None => chain.iter().map(Shown::from).collect(),
-        };
         if kept.devices.len() >= CAPACITY
             && let Some((_, oldest)) = kept.order.pop_first()
         {

@@ -13,7 +13,7 @@ use crate::attestation::Attested;
 use crate::certificate::Certificate;
 use crate::clock;
 use crate::journal::{Event, Service};
-use crate::presented::{Presented, Through};
+use crate::presented::{Presented, Shown, Through, Way};
 use crate::random::random_hex;
 use crate::refusal_reason::RefusalReason;
 use crate::services::Services;
@@ -60,7 +60,8 @@ pub(super) fn register(
             registration_state: Some(state),
         });
     }
-    let through = Through::from(&attested);
+    // Before the lock of the application, which all devices share.
+    let (shown, way) = (Shown::from(leaf), Way::new(chain, Some(Through::from(&attested))));
     let group = match attested {
         Attested::Individual { .. } => None,
         Attested::Group { id, .. } => Some(id),
@@ -79,7 +80,7 @@ pub(super) fn register(
             // The hub gets the thumbprint of the leaf that registered, and from now on accepts no other.
             let placed = services.registry.enroll(
                 &device_id,
-                leaf.thumbprint(),
+                shown.sha256,
                 services.reprovision,
                 &services.store,
                 &mut changes,
@@ -88,8 +89,8 @@ pub(super) fn register(
                 services.registry.prepare(&device_id, twin, &mut changes);
             }
             if let Some(device) = services.registry.device(&device_id) {
-                let way = application.ways.find(chain, Some(through));
-                Presented::follow(&mut device.lock().presented, leaf, way, now);
+                let way = application.ways.share(way);
+                Presented::follow(&mut device.lock().presented, shown, way, now);
             }
             services.refused.admitted(id.as_str());
             count(&services.counters.registrations);

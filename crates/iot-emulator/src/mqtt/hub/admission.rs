@@ -9,13 +9,13 @@ use iot_protocol::username::HubUserName;
 use jiff::Timestamp;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill};
 
-use crate::attestation::{Refusal, attest, authenticate};
+use crate::attestation::{Refusal, authenticate};
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::hub::Device;
 use crate::mqtt::peer::Peer;
 use crate::mqtt::refusal::Refused;
-use crate::presented::{Presented, Through};
+use crate::presented::{Presented, Shown, Through, Way};
 use crate::refusal_reason::RefusalReason;
 use crate::services::Services;
 use crate::unconfirmed::{BAD_CERTIFICATE, BAD_USER_NAME, NOT_DOWNSTREAM, WRONG_TENANT};
@@ -146,10 +146,9 @@ fn remember(device: &Device, peer: &Peer, services: &Services, now: Timestamp) {
         return;
     }
     let id = RegistrationId::new(device.id.as_str()).ok();
-    let application = services.central.read();
-    let attested = id.and_then(|id| attest(&*application, &id, &peer.chain, now).ok());
-    let way = application.ways.find(&peer.chain, attested.as_ref().map(Through::from));
-    drop(application);
+    let attested = id.and_then(|id| services.central.attest(&id, &peer.chain, now).ok());
+    let way = Way::new(&peer.chain, attested.as_ref().map(Through::from));
+    let (leaf, way) = (Shown::from(leaf), services.central.read().ways.share(way));
     Presented::follow(&mut device.lock().presented, leaf, way, now);
 }
 
