@@ -85,8 +85,7 @@ pub(crate) fn chain(above: &[Shown], now: Timestamp) -> Markup {
 }
 
 /// How many devices came through each CA of a group, also through one that is not enrolled any more.
-pub(crate) fn of_group(page: &Page, group: &Group<'_>) -> Markup {
-    let arrivals = page.shared.arrivals.of(page);
+pub(crate) fn of_group(arrivals: &[CameThrough], group: &Group<'_>) -> Markup {
     let of_group: Vec<_> = arrivals.iter().filter(|one| one.group == group.id()).collect();
     let place = |one: &CameThrough| {
         let found = group
@@ -105,14 +104,14 @@ pub(crate) fn of_group(page: &Page, group: &Group<'_>) -> Markup {
     }
 }
 
-impl Arrivals {
-    fn of(&self, page: &Page) -> Arc<[CameThrough]> {
+impl Page {
+    pub(crate) fn arrivals(&self) -> Arc<[CameThrough]> {
         let now = Instant::now();
-        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.shared.arrivals.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*latest {
             Some((at, counted)) if now.duration_since(*at) < EVERY => Arc::clone(counted),
             _ => {
-                let counted: Arc<[CameThrough]> = page.view.application().came_through().into();
+                let counted: Arc<[CameThrough]> = self.view.application().came_through().into();
                 *latest = Some((now, Arc::clone(&counted)));
                 counted
             }

@@ -11,6 +11,7 @@ use crate::{Page, certificates, format};
 const SHOWN: usize = 3;
 
 pub(crate) fn all(page: &Page, counts: &Counts) -> Markup {
+    let arrivals = page.arrivals();
     let application = page.view.application();
     let now = view::now();
     let individuals = application.devices().map(|(_, device)| device);
@@ -19,7 +20,7 @@ pub(crate) fn all(page: &Page, counts: &Counts) -> Markup {
         section {
             h2 { "Connection groups" }
             @if application.groups().next().is_none() { p.quiet { "None yet." } }
-            @for group in application.groups() { (one(&group, now)) (certificates::of_group(page, &group)) }
+            @for group in application.groups() { (one(&group, now)) (certificates::of_group(&arrivals, &group)) }
         }
         @if counts.individuals > 0 {
             section {

@@ -2,8 +2,10 @@
 //! the REST interface, see [`Listener::call`](crate::extension::Listener::call).
 //!
 //! A guard of this module holds a lock of the emulator: devices and requests wait until it is dropped, so it is never held
-//! across an `await`.
+//! across an `await`. A thread holds one guard of the application at most: with two, it waits for itself forever once a
+//! request waits in between to write. A debug build panics instead.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLockReadGuard};
 
@@ -56,6 +58,7 @@ impl View {
     #[must_use]
     pub fn application(&self) -> Application<'_> {
         Application {
+            _only: OnlyGuard::take(),
             content: self.0.central.read(),
             registry: &self.0.registry,
         }
@@ -102,6 +105,7 @@ impl View {
 /// The application at one moment.
 #[derive(Debug)]
 pub struct Application<'a> {
+    _only: OnlyGuard,
     content: RwLockReadGuard<'a, central::Application>,
     registry: &'a hub::Registry,
 }
@@ -174,5 +178,27 @@ impl Application<'_> {
 
     fn view<'a>(&'a self, record: &'a central::Device) -> Device<'a> {
         Device::new(record, &self.content, self.registry)
+    }
+}
+
+thread_local! {
+    static HAS_GUARD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The only guard of the application that its thread has.
+#[derive(Debug)]
+struct OnlyGuard;
+
+impl OnlyGuard {
+    fn take() -> Self {
+        let had_one = HAS_GUARD.replace(true);
+        debug_assert!(!had_one, "this thread has a guard of the application already");
+        Self
+    }
+}
+
+impl Drop for OnlyGuard {
+    fn drop(&mut self) {
+        HAS_GUARD.set(false);
     }
 }
