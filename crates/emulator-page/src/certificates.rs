@@ -1,20 +1,12 @@
 //! The certificates that devices came in with, and by which CA: parts of the views of a device and of the groups.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use iot_emulator::view::{self, CameThrough, Device, Group, Presented, Shown, Through};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use tokio::time::Instant;
 
 use crate::{Page, format};
-
-const EVERY: Duration = Duration::from_millis(900);
-
-/// How many devices came through each CA, counted once a second at most, however many people look.
-#[derive(Debug, Default)]
-pub(crate) struct Arrivals(Mutex<Option<(Instant, Arc<[CameThrough]>)>>);
 
 /// What a device came in with last.
 pub(crate) fn of_device(device: &Device<'_>) -> Markup {
@@ -105,16 +97,8 @@ pub(crate) fn of_group(arrivals: &[CameThrough], group: &Group<'_>) -> Markup {
 }
 
 impl Page {
-    pub(crate) fn arrivals(&self) -> Arc<[CameThrough]> {
-        let now = Instant::now();
-        let mut latest = self.shared.arrivals.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*latest {
-            Some((at, counted)) if now.duration_since(*at) < EVERY => Arc::clone(counted),
-            _ => {
-                let counted: Arc<[CameThrough]> = self.view.application().came_through().into();
-                *latest = Some((now, Arc::clone(&counted)));
-                counted
-            }
-        }
+    /// How many devices came through each CA.
+    pub(crate) fn arrivals(&self) -> Arc<Vec<CameThrough>> {
+        self.shared.arrivals.get(|_| self.view.application().came_through())
     }
 }

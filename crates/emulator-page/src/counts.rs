@@ -1,32 +1,21 @@
-//! How many devices there are in each state. Counting thousands takes a moment, so it is done once a second at most,
-//! however many people look.
+//! How many devices there are in each state, and through each group.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use iot_emulator::Stats;
-use tokio::time::Instant;
+use iot_emulator::view::Application;
 
 use crate::Page;
 use crate::device_view::Status;
 
-const EVERY: Duration = Duration::from_millis(900);
-/// A rate over a longer time means nothing for now.
-const RATE_WITHIN: Duration = Duration::from_secs(10);
-
-/// The devices and the totals at one moment.
-#[derive(Debug, Clone)]
+/// The devices at one moment.
+#[derive(Debug, Default)]
 pub(crate) struct Counts {
-    at: Instant,
     pub(crate) online: usize,
     by_status: [usize; Status::ALL.len()],
     pub(crate) individuals: usize,
     /// The devices that came through each group.
-    groups: Arc<BTreeMap<String, Members>>,
-    pub(crate) stats: Stats,
-    /// Telemetry messages per second, once two moments are known.
-    pub(crate) rate: Option<f64>,
+    groups: BTreeMap<String, Members>,
 }
 
 /// Devices that came through a group.
@@ -35,9 +24,6 @@ pub(crate) struct Members {
     pub(crate) total: usize,
     pub(crate) online: usize,
 }
-
-#[derive(Debug, Default)]
-pub(crate) struct Latest(Mutex<Option<Counts>>);
 
 impl Counts {
     pub(crate) fn total(&self) -> usize {
@@ -53,58 +39,33 @@ impl Counts {
         self.groups.get(group).copied().unwrap_or_default()
     }
 
-    fn with_rate_since(mut self, earlier: Option<&Self>) -> Self {
-        self.rate = earlier.and_then(|earlier| {
-            let time = self.at.duration_since(earlier.at);
-            let messages = self.stats.telemetry_received - earlier.stats.telemetry_received;
-            (time <= RATE_WITHIN).then(|| messages as f64 / time.as_secs_f64())
-        });
-        self
-    }
-}
-
-impl Page {
-    pub(crate) fn counts(&self) -> Counts {
-        let now = Instant::now();
-        let mut latest = self.shared.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counts) = latest.as_ref().filter(|counts| now.duration_since(counts.at) < EVERY) {
-            return counts.clone();
-        }
-        let counts = self.count(now).with_rate_since(latest.as_ref());
-        latest.insert(counts).clone()
-    }
-
-    fn count(&self, at: Instant) -> Counts {
-        let application = self.view.application();
-        let mut by_status = [0; Status::ALL.len()];
-        let (mut online, mut individuals) = (0, 0);
-        let mut groups: BTreeMap<String, Members> = BTreeMap::new();
+    fn of_all(application: &Application<'_>) -> Self {
+        let mut counts = Self::default();
         for (_, device) in application.devices() {
             let status = Status::of(&device);
             if let Some(index) = Status::ALL.iter().position(|known| *known == status) {
-                by_status[index] += 1;
+                counts.by_status[index] += 1;
             }
-            individuals += usize::from(device.is_individual());
+            counts.individuals += usize::from(device.is_individual());
             let is_online = usize::from(device.is_online());
-            online += is_online;
+            counts.online += is_online;
             if let Some(group) = device.group() {
-                if !groups.contains_key(group) {
-                    groups.insert(group.to_owned(), Members::default());
+                if !counts.groups.contains_key(group) {
+                    counts.groups.insert(group.to_owned(), Members::default());
                 }
-                if let Some(members) = groups.get_mut(group) {
+                if let Some(members) = counts.groups.get_mut(group) {
                     members.total += 1;
                     members.online += is_online;
                 }
             }
         }
-        Counts {
-            at,
-            online,
-            by_status,
-            individuals,
-            groups: Arc::new(groups),
-            stats: self.view.stats(),
-            rate: None,
-        }
+        counts
+    }
+}
+
+impl Page {
+    pub(crate) fn counts(&self) -> Arc<Counts> {
+        let count = |_: Option<&Counts>| Counts::of_all(&self.view.application());
+        self.shared.counts.get(count)
     }
 }

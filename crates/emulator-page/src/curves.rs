@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::chart::{SIDE, Scale, line};
 use crate::format;
-use crate::samples::{Sample, WITHIN};
+use crate::samples::{Sample, WITHIN, rate};
 
 /// A curve, and what it is of.
 struct Curve {
@@ -70,9 +70,8 @@ impl Curve {
         }
         let steps = samples.windows(2);
         let rates = steps.filter_map(|step| {
-            let seconds = step[1].at.duration_since(step[0].at).as_secs_f64();
-            let rate = (value(&step[1]) - value(&step[0])) / seconds;
-            (seconds > 0.0).then(|| (ago(&step[1]), rate.max(0.0)))
+            let rate = rate(&step[0], &step[1], self.of)?;
+            Some((ago(&step[1]), rate))
         });
         rates.collect()
     }

@@ -1,14 +1,12 @@
-//! The fleet at one glance: a dot for each device, by group and by state. It is put together once a second at most, however
-//! many people look, and sent as a whole only when devices come or go; otherwise a letter for each device goes out.
+//! The fleet at one glance: a dot for each device, by group and by state. It is sent as a whole only when devices come or
+//! go; otherwise a letter for each device goes out.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use iot_emulator::view::{Application, Device};
 use maud::{Markup, html};
-use tokio::time::Instant;
 
 mod state;
 
@@ -18,7 +16,6 @@ use crate::layout::Fragment;
 use crate::refusals::Refusals;
 use crate::{Page, format};
 
-const EVERY: Duration = Duration::from_millis(900);
 /// Devices that get a dot.
 const DOTS: usize = 10_000;
 
@@ -40,9 +37,6 @@ struct Section {
     devices: Vec<(String, State)>,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Latest(Mutex<Option<(Instant, Arc<Fleet>)>>);
-
 /// How a device came in, in the order in which it is shown.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Way<'a> {
@@ -56,25 +50,14 @@ enum Way<'a> {
 impl Page {
     pub(crate) fn fleet(&self) -> Arc<Fleet> {
         let refusals = self.refusals();
-        let now = Instant::now();
-        let mut latest = self.shared.fleet.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, fleet)) = latest.as_ref()
-            && now.duration_since(*at) < EVERY
-        {
-            return Arc::clone(fleet);
-        }
-        let mut fleet = Fleet::of(&self.view.application(), &refusals);
-        let known = latest
-            .as_ref()
-            .map(|(_, fleet)| fleet)
-            .filter(|known| known.key == fleet.key);
-        fleet.whole = match known {
-            Some(known) => Arc::clone(&known.whole),
-            None => Arc::new(fleet.draw()),
-        };
-        let fleet = Arc::new(fleet);
-        *latest = Some((now, Arc::clone(&fleet)));
-        fleet
+        self.shared.fleet.get(|known| {
+            let mut fleet = Fleet::of(&self.view.application(), &refusals);
+            fleet.whole = match known.filter(|known| known.key == fleet.key) {
+                Some(known) => Arc::clone(&known.whole),
+                None => Arc::new(fleet.draw()),
+            };
+            fleet
+        })
     }
 }
 

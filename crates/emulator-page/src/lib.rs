@@ -18,6 +18,7 @@
 //! | `missing` | what is not there |
 //! | `actions`, `api_client` | what a person asks of a device, and how it reaches the REST interface |
 //! | `live` | the stream of what has changed |
+//! | `latest` | what is put together once a second for all who look |
 //! | `device_view`, `counts`, `refusals`, `history`, `samples` | what is read of a device, of all devices, kept of the few that are looked at, and of the last minutes |
 //! | `layout`, `assets` | what is around every view |
 //! | `groups`, `fleet`, `curves`, `certificate`, `certificates`, `properties`, `telemetry`, `chart`, `commands` | parts of views |
@@ -49,9 +50,14 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use iot_emulator::extension::Listener;
-use iot_emulator::view::View;
+use iot_emulator::view::{CameThrough, View};
 use iot_emulator::{Config, Emulator, StartError};
 use live_page::Places;
+
+use counts::Counts;
+use fleet::Fleet;
+use latest::Latest;
+use refusals::Refusals;
 
 pub mod cli;
 pub mod terminal;
@@ -77,6 +83,7 @@ mod group;
 mod groups;
 mod history;
 mod journal;
+mod latest;
 mod layout;
 mod live;
 mod missing;
@@ -128,11 +135,11 @@ pub async fn start_for(config: Config, run: Option<PathBuf>) -> Result<Emulator,
 #[derive(Debug, Default)]
 struct Shared {
     histories: history::Histories,
-    counts: counts::Latest,
-    refusals: refusals::Latest,
-    fleet: fleet::Latest,
+    counts: Latest<Counts>,
+    refusals: Latest<Refusals>,
+    fleet: Latest<Fleet>,
     samples: samples::Samples,
-    arrivals: certificates::Arrivals,
+    arrivals: Latest<Vec<CameThrough>>,
     watchers: Places,
     /// The control socket of the run whose devices these are, if it is known.
     run: Option<PathBuf>,

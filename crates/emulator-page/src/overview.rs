@@ -3,12 +3,13 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use iot_emulator::{Event, Service};
+use iot_emulator::{Event, Service, Stats};
 use maud::{Markup, html};
 
 use crate::counts::Counts;
 use crate::device_view::Status;
 use crate::layout::{self, Fragment};
+use crate::samples::{Sample, rate};
 use crate::{Page, curves, format, groups, journal, live};
 
 const EVENTS: usize = 12;
@@ -37,12 +38,21 @@ pub(crate) async fn live(State(page): State<Page>, headers: HeaderMap) -> Respon
 
 fn fragments(page: &Page) -> [Fragment; 8] {
     let (counts, fleet) = (page.counts(), page.fleet());
+    let samples = page.shared.samples.read();
     let [legend, dots, states] = fleet.fragments();
     let events = page.view.journal().tail(EVENTS, |entry| is_news(&entry.event));
     [
         Fragment::new("in-force", in_force(page)),
-        Fragment::new("totals", totals(&counts, fleet.refused())),
-        Fragment::new("curves", curves::draw(&page.shared.samples.read())),
+        Fragment::new(
+            "totals",
+            totals(
+                &page.view.stats(),
+                &counts,
+                messages_per_second(&samples),
+                fleet.refused(),
+            ),
+        ),
+        Fragment::new("curves", curves::draw(&samples)),
         legend,
         dots,
         states,
@@ -81,8 +91,15 @@ fn in_force(page: &Page) -> Markup {
     }
 }
 
-fn totals(counts: &Counts, refused: usize) -> Markup {
-    let stats = &counts.stats;
+/// Between the last two samples, once there are two.
+fn messages_per_second(samples: &[Sample]) -> Option<f64> {
+    match samples {
+        [.., earlier, later] => rate(earlier, later, |stats| stats.telemetry_received),
+        _ => None,
+    }
+}
+
+fn totals(stats: &Stats, counts: &Counts, rate: Option<f64>, refused: usize) -> Markup {
     html! {
         dl.figures {
             (figure("Online", "online", counts.online, &format!("of {}", format::count(counts.total()))))
@@ -92,7 +109,7 @@ fn totals(counts: &Counts, refused: usize) -> Markup {
             div {
                 dt { "Telemetry" }
                 dd id="telemetry" { (format::count(stats.telemetry_received)) }
-                dd.quiet { @if let Some(rate) = counts.rate { (format!("{rate:.0}")) " per second" } }
+                dd.quiet { @if let Some(rate) = rate { (format!("{rate:.0}")) " per second" } }
             }
             div {
                 dt { "Throttled" }

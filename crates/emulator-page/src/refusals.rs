@@ -1,22 +1,15 @@
-//! Which devices are refused now, and why: looked up once a second at most, however many people look.
+//! Which devices are refused now, and why.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use iot_emulator::view::{Device, RefusedDevice};
-use tokio::time::Instant;
 
 use crate::Page;
-
-const EVERY: Duration = Duration::from_millis(900);
 
 /// The devices that were refused and not admitted since, by folded id. The application need not have them.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(BTreeMap<String, RefusedDevice>);
-
-#[derive(Debug, Default)]
-pub(crate) struct Latest(Mutex<Option<(Instant, Arc<Refusals>)>>);
 
 impl Refusals {
     /// The refusal of a device. One that is online is not refused: another client has tried to be it.
@@ -40,18 +33,11 @@ impl Refusals {
 
 impl Page {
     pub(crate) fn refusals(&self) -> Arc<Refusals> {
-        let now = Instant::now();
-        let mut latest = self.shared.refusals.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, refusals)) = latest.as_ref()
-            && now.duration_since(*at) < EVERY
-        {
-            return Arc::clone(refusals);
-        }
-        let refused = self.view.refused().into_iter();
-        let refused = refused.filter(|device| device.admitted().is_none());
-        let by_id = refused.map(|device| (device.id().to_ascii_lowercase(), device));
-        let refusals = Arc::new(Refusals(by_id.collect()));
-        *latest = Some((now, Arc::clone(&refusals)));
-        refusals
+        self.shared.refusals.get(|_| {
+            let refused = self.view.refused().into_iter();
+            let refused = refused.filter(|device| device.admitted().is_none());
+            let by_id = refused.map(|device| (device.id().to_ascii_lowercase(), device));
+            Refusals(by_id.collect())
+        })
     }
 }

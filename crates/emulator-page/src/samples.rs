@@ -33,6 +33,13 @@ pub(crate) struct Samples {
     begun: AtomicBool,
 }
 
+/// How much a total grew per second from one sample to a later one; none if no time lies between them.
+pub(crate) fn rate(earlier: &Sample, later: &Sample, of: fn(&Stats) -> u64) -> Option<f64> {
+    let seconds = later.at.duration_since(earlier.at).as_secs_f64();
+    let growth = of(&later.stats) as f64 - of(&earlier.stats) as f64;
+    (seconds > 0.0).then(|| growth.max(0.0) / seconds)
+}
+
 impl Samples {
     pub(crate) fn read(&self) -> Vec<Sample> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
