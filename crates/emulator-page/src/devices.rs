@@ -82,15 +82,19 @@ fn find(page: &Page, wish: &Wish) -> (usize, usize, Vec<Row>) {
     let fitting = application.devices().filter(|(id, device)| fits(id, device));
     let mut devices: Vec<_> = fitting.map(|(_, device)| device).collect();
     wish.sort().apply(&mut devices);
-    let strangers = wish.strangers(&refusals).filter(|id| application.device(id).is_none());
-    let strangers: Vec<_> = strangers.filter_map(|id| refusals.by_id(id)).collect();
+    let strangers = wish.strangers(&refusals);
+    let strangers = strangers.filter(|(id, _)| application.device(id).is_none());
+    let strangers: Vec<_> = strangers.map(|(_, refusal)| refusal).collect();
     let total = devices.len() + strangers.len();
     let first = wish.page.min(total.saturating_sub(1) / PAGE) * PAGE;
-    let known = devices
-        .iter()
-        .map(|device| Row::Known(Box::new(DeviceView::at(device)), refusals.of(device).cloned()));
-    let all = known.chain(strangers.into_iter().cloned().map(Row::Stranger));
-    (first, total, all.skip(first).take(PAGE).collect())
+    // A look at a device takes its lock, so there is one at each that is shown and at no other.
+    let known = devices.iter().skip(first).take(PAGE).map(|device| {
+        let refusal = refusals.of(device).cloned();
+        Row::Known(Box::new(DeviceView::at(device)), refusal)
+    });
+    let unknown = strangers.into_iter().skip(first.saturating_sub(devices.len()));
+    let unknown = unknown.map(|refusal| Row::Stranger(refusal.clone()));
+    (first, total, known.chain(unknown).take(PAGE).collect())
 }
 
 fn table(rows: &[Row], with_hub: bool) -> Markup {

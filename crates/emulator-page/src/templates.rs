@@ -1,5 +1,7 @@
 //! Device templates: the list, a new one, and one with what its devices can do.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -39,6 +41,9 @@ fn resource(id: &str) -> String {
 
 async fn list(State(page): State<Page>, done: Result<Query<Done>, QueryRejection>) -> Markup {
     let application = page.view.application();
+    let mut devices: BTreeMap<&str, usize> = BTreeMap::new();
+    let assigned = application.devices().filter_map(|(_, device)| device.template_id());
+    assigned.for_each(|id| *devices.entry(id).or_default() += 1);
     let content = html! {
         div.title {
             h1 { "Device templates" }
@@ -54,8 +59,7 @@ async fn list(State(page): State<Page>, done: Result<Query<Done>, QueryRejection
                     thead { tr { th scope="col" { "Template" } th scope="col" { "Model" } th scope="col" { "Components" } th.number scope="col" { "Devices" } } }
                     tbody {
                         @for template in application.templates() {
-                            @let devices = application.devices().filter(|(_, device)| device.template_id() == Some(template.id())).count();
-                            (row(&template, devices))
+                            (row(&template, devices.get(template.id()).copied().unwrap_or_default()))
                         }
                     }
                 }

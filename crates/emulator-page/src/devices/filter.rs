@@ -1,6 +1,6 @@
 //! Which devices of all a person wants to see, and in which order, as it stands in the address.
 
-use iot_emulator::view::{Application, Device};
+use iot_emulator::view::{Application, Device, RefusedDevice};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -106,12 +106,14 @@ impl Wish {
         }
     }
 
-    /// Whether clients that the application does not know are looked for too, and which.
-    pub(super) fn strangers<'a>(&self, refusals: &'a Refusals) -> impl Iterator<Item = &'a str> + use<'a> {
+    /// Whether clients that the application does not know are looked for too, and which, each with its folded id.
+    pub(super) fn strangers<'a>(
+        &self,
+        refusals: &'a Refusals,
+    ) -> impl Iterator<Item = (&'a str, &'a RefusedDevice)> + use<'a> {
         let wanted = self.choice() == Choice::Refused && self.group.is_empty() && self.template.is_empty();
         let part = self.part();
-        let ids = refusals.all().map(|(id, _)| id);
-        ids.filter(move |id| wanted && id.contains(&part))
+        refusals.all().filter(move |(id, _)| wanted && id.contains(&part))
     }
 
     fn part(&self) -> String {
