@@ -19,14 +19,23 @@ use crate::{Page, format};
 /// Devices that get a dot.
 const DOTS: usize = 10_000;
 
-/// All devices at one moment.
-#[derive(Debug, Default)]
+/// All devices at one moment, and the parts of a view that show them.
+#[derive(Debug)]
 pub(crate) struct Fleet {
-    sections: Vec<Section>,
-    /// Distinguishes these devices from others, whatever their states.
-    key: String,
-    whole: Arc<Markup>,
+    devices: Devices,
+    /// How many devices and strangers are refused.
+    pub(crate) refused: usize,
+    /// How many there are in each state.
+    pub(crate) legend: Fragment,
+    /// A dot for each device. It may show earlier states: those of now are in `states`.
+    pub(crate) dots: Fragment,
+    /// The states of the dots.
+    pub(crate) states: Fragment,
 }
+
+/// All devices by the way in which they came.
+#[derive(Debug)]
+struct Devices(Vec<Section>);
 
 /// What came in the same way.
 #[derive(Debug)]
@@ -51,17 +60,48 @@ impl Page {
     pub(crate) fn fleet(&self) -> Arc<Fleet> {
         let refusals = self.refusals();
         self.shared.fleet.get(|known| {
-            let mut fleet = Fleet::of(&self.view.application(), &refusals);
-            fleet.whole = match known.filter(|known| known.key == fleet.key) {
-                Some(known) => Arc::clone(&known.whole),
-                None => Arc::new(fleet.draw()),
-            };
-            fleet
+            let devices = Devices::of(&self.view.application(), &refusals);
+            Fleet::of(devices, known)
         })
     }
 }
 
 impl Fleet {
+    /// With the dots of `known`, if the devices are the same.
+    fn of(devices: Devices, known: Option<&Self>) -> Self {
+        let key = devices.key();
+        let dots = match known.filter(|known| known.dots.digest == key) {
+            Some(known) => known.dots.clone(),
+            None => devices.dots(key.clone()),
+        };
+        let letters: String = devices.all().take(DOTS).map(|(_, state)| state.letter()).collect();
+        let counts = State::ALL.map(|state| (state, devices.count(state)));
+        let legend = html! {
+            ul.states {
+                @for (state, count) in counts {
+                    li data-state=(state.letter()) {
+                        span.dots { span class=(state.letter()) {} } " "
+                        span.word { (state.word()) } " " strong { (format::count(count)) }
+                    }
+                }
+            }
+        };
+        Self {
+            refused: devices.count(State::Refused),
+            legend: Fragment::new("fleet-legend", legend),
+            dots,
+            states: Fragment::new("fleet-states", html! { data value=(letters) data-of=(key) {} }),
+            devices,
+        }
+    }
+
+    /// The dots as they are now, for a browser that runs no scripts.
+    pub(crate) fn dots_now(&self) -> Fragment {
+        self.devices.dots(self.dots.digest.clone())
+    }
+}
+
+impl Devices {
     fn of(application: &Application<'_>, refusals: &Refusals) -> Self {
         let mut by_way: BTreeMap<Way<'_>, Vec<(String, State)>> = BTreeMap::new();
         for (_, device) in application.devices() {
@@ -80,62 +120,36 @@ impl Fleet {
             path: way.path(),
             devices,
         };
-        let sections: Vec<_> = by_way.into_iter().map(section).collect();
+        Self(by_way.into_iter().map(section).collect())
+    }
+
+    /// Distinguishes these devices from others, whatever their states.
+    fn key(&self) -> String {
         let mut hasher = DefaultHasher::new();
-        for section in &sections {
+        for section in &self.0 {
             section.name.hash(&mut hasher);
             section.devices.iter().for_each(|(id, _)| id.hash(&mut hasher));
         }
-        Self {
-            sections,
-            key: format!("{:x}", hasher.finish()),
-            whole: Arc::default(),
-        }
+        format!("{:x}", hasher.finish())
     }
 
-    fn devices(&self) -> impl Iterator<Item = &(String, State)> {
-        self.sections.iter().flat_map(|section| &section.devices)
+    fn all(&self) -> impl Iterator<Item = &(String, State)> {
+        self.0.iter().flat_map(|section| &section.devices)
     }
 
     /// How many devices are in a state.
     fn count(&self, state: State) -> usize {
-        self.devices().filter(|(_, known)| *known == state).count()
+        self.all().filter(|(_, known)| *known == state).count()
     }
 
-    /// How many devices and strangers are refused.
-    pub(crate) fn refused(&self) -> usize {
-        self.count(State::Refused)
-    }
-
-    /// The three parts of the view: the legend, the dots, and the states of the dots.
-    pub(crate) fn fragments(&self) -> [Fragment; 3] {
-        let states: String = self.devices().take(DOTS).map(|(_, state)| state.letter()).collect();
-        let legend = html! {
-            ul.states {
-                @for state in State::ALL {
-                    li data-state=(state.letter()) {
-                        span.dots { span class=(state.letter()) {} } " "
-                        span.word { (state.word()) } " " strong { (format::count(self.count(state))) }
-                    }
-                }
-            }
-        };
-        [
-            Fragment::new("fleet-legend", legend),
-            Fragment::keyed("fleet", Arc::clone(&self.whole), self.key.clone()),
-            Fragment::new("fleet-states", html! { data value=(states) data-of=(self.key) {} }),
-        ]
-    }
-
-    /// The dots as they are now, for a browser that runs no scripts.
-    pub(crate) fn dots(&self) -> Fragment {
-        Fragment::keyed("fleet", Arc::new(self.draw()), self.key.clone())
+    fn dots(&self, key: String) -> Fragment {
+        Fragment::keyed("fleet", Arc::new(self.draw()), key)
     }
 
     /// A link for each device. They are not in the order of the tab key, in which thousands would be in the way: the list
     /// behind each heading has the same ones.
     fn draw(&self) -> Markup {
-        let size = match self.devices().count() {
+        let size = match self.all().count() {
             0..=400 => "dots large",
             401..=2000 => "dots",
             _ => "dots small",
@@ -147,8 +161,8 @@ impl Fleet {
             count.min(room)
         };
         html! {
-            @if self.sections.is_empty() { p.quiet { "No device yet." } }
-            @for section in &self.sections {
+            @if self.0.is_empty() { p.quiet { "No device yet." } }
+            @for section in &self.0 {
                 @let shown = room(section.devices.len());
                 h3 { a href=(section.path) { (section.name) } " " span.quiet { (format::count(section.devices.len())) } }
                 div class=(size) aria-hidden="true" {

@@ -21,7 +21,7 @@ pub(crate) async fn show(State(page): State<Page>) -> Markup {
         (in_force)
         (totals)
         section { h2 { "The last five minutes" } (curves) }
-        section { h2 { "Fleet" } (legend) (page.fleet().dots()) (states) }
+        section { h2 { "Fleet" } (legend) (page.fleet().dots_now()) (states) }
         section {
             h2 { "What happened" }
             (events)
@@ -39,7 +39,6 @@ pub(crate) async fn live(State(page): State<Page>, headers: HeaderMap) -> Respon
 fn fragments(page: &Page) -> [Fragment; 8] {
     let (counts, fleet) = (page.counts(), page.fleet());
     let samples = page.shared.samples.read();
-    let [legend, dots, states] = fleet.fragments();
     let events = page.view.journal().tail(EVENTS, |entry| is_news(&entry.event));
     [
         Fragment::new("in-force", in_force(page)),
@@ -49,13 +48,13 @@ fn fragments(page: &Page) -> [Fragment; 8] {
                 &page.view.stats(),
                 &counts,
                 messages_per_second(&samples),
-                fleet.refused(),
+                fleet.refused,
             ),
         ),
         Fragment::new("curves", curves::draw(&samples)),
-        legend,
-        dots,
-        states,
+        fleet.legend.clone(),
+        fleet.dots.clone(),
+        fleet.states.clone(),
         Fragment::new("groups", groups::all(page, &counts)),
         Fragment::new("events", journal::list(&events, true)),
     ]
