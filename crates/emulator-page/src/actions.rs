@@ -12,8 +12,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api_client::reason;
 use crate::commands::Kind;
 use crate::device::{REPORT, TARGET};
+use crate::forms::UNREADABLE;
 use crate::{Page, device, format};
 
 #[derive(Deserialize)]
@@ -43,9 +45,6 @@ pub(crate) struct Run {
 pub(crate) struct Enabled {
     enabled: bool,
 }
-
-/// The wish of a form that can't be read.
-pub(crate) const UNREADABLE: &str = "The form can’t be read.";
 
 pub(crate) async fn set_target(
     State(page): State<Page>,
@@ -190,8 +189,7 @@ pub(crate) fn bad(text: &str) -> Markup {
 }
 
 fn refused(reply: &Value) -> Markup {
-    let message = reply["error"]["message"].as_str().unwrap_or("it gave no reason");
-    html! { p.notice { "That was refused: " (message) "." } }
+    html! { p.notice { "That was refused: " (reason(reply)) "." } }
 }
 
 /// The answer to `getMaxMinReport`, or whatever else the device has answered.

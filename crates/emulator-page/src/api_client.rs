@@ -10,6 +10,11 @@ use crate::Page;
 /// Largest answer of the interface that is read.
 const MAX_ANSWER: usize = 1024 * 1024;
 
+/// Why the interface refused a request, by its reply.
+pub(crate) fn reason(reply: &Value) -> &str {
+    reply["error"]["message"].as_str().unwrap_or("it gave no reason")
+}
+
 impl Page {
     /// Asks for a path of the interface, from `/api/` or `/emulator/` on, and gives the answer's status and JSON.
     pub(crate) async fn call(&self, method: Method, path: &str, body: String) -> (StatusCode, Value) {

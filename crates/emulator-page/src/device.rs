@@ -62,7 +62,7 @@ async fn delete(State(page): State<Page>, Path(id): Path<String>) -> Response {
     match Problem::of("", &answer) {
         Ok(()) => forms::done("/devices", "device-deleted"),
         Err(problem) => {
-            let notice = html! { p.notice role="alert" { (problem.text) } };
+            let notice = problem.notice();
             shown(&page, &id, problem.status, &notice, None)
         }
     }

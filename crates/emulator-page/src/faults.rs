@@ -11,7 +11,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::actions::{UNREADABLE, bad};
+use crate::actions::bad;
+use crate::api_client::reason;
+use crate::forms::UNREADABLE;
 use crate::layout::{self, Fragment};
 use crate::{Page, format, live, rule_text};
 
@@ -120,10 +122,6 @@ fn added(status: StatusCode, reply: &Value) -> Markup {
         @for (i, id) in ids.iter().enumerate() { @if i > 0 { ", " } code { (id) } }
         @match ids.len() { 0 => "There was no rule in it.", 1 => " is added.", _ => " are added." }
     } }
-}
-
-fn reason(reply: &Value) -> &str {
-    reply["error"]["message"].as_str().unwrap_or("it gave no reason")
 }
 
 /// Everything that is wrong, a line for each.

@@ -94,7 +94,7 @@ async fn delete(State(page): State<Page>, Path(id): Path<String>) -> Response {
     match Problem::of("", &answer) {
         Ok(()) => done("/templates", "template-deleted"),
         Err(problem) => {
-            let notice = html! { p.notice role="alert" { (problem.text) } };
+            let notice = problem.notice();
             (problem.status, view(&page, &id, &notice)).into_response()
         }
     }

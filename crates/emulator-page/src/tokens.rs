@@ -11,7 +11,7 @@ use jiff::{Timestamp, ToSpan};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use crate::forms::{Done, Draft, Line, Problem, Sent, ask, copyable, done};
+use crate::forms::{Done, Draft, Line, Problem, Sent, ask, copyable, done, submit};
 use crate::{Page, format, layout};
 
 const ID: Line = Line {
@@ -84,40 +84,24 @@ async fn delete(State(page): State<Page>, Path(id): Path<String>) -> Response {
     match Problem::of("", &answer) {
         Ok(()) => done("/tokens", "token-deleted"),
         Err(problem) => {
-            let notice = html! { p.notice role="alert" { (problem.text) } };
+            let notice = problem.notice();
             (problem.status, all(&page, &notice)).into_response()
         }
     }
 }
 
 async fn new(State(page): State<Page>) -> Markup {
-    form(&page, &Sent::default(), None).await
+    form(&page, Draft::EMPTY).await
 }
 
 async fn make(State(page): State<Page>, sent: Result<Sent, Problem>) -> Response {
-    let (sent, outcome) = match sent {
-        Ok(sent) => {
-            let outcome = put(&page, &sent).await;
-            (sent, outcome)
-        }
-        Err(problem) => (Sent::default(), Err(problem)),
-    };
-    match outcome {
-        Ok(secret) => made(&page, sent.text("id"), &secret).into_response(),
-        Err(problem) => (problem.status, form(&page, &sent, Some(&problem)).await).into_response(),
-    }
+    let put = async |sent: &Sent| put(&page, sent).await;
+    submit(sent, put, async |draft| form(&page, draft).await).await
 }
 
-/// Has a token made, and gives its secret.
-async fn put(page: &Page, sent: &Sent) -> Result<String, Problem> {
-    let id = sent.text("id");
-    if id.is_empty() {
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "id",
-            "A token needs a name.",
-        ));
-    }
+/// Has a token made, and shows its secret.
+async fn put(page: &Page, sent: &Sent) -> Result<Response, Problem> {
+    let id = sent.needed_text("id", "A token needs a name.")?;
     let days = sent.text("days").parse::<u16>().ok();
     let days = days
         .filter(|days| LIFETIMES.iter().any(|(known, _)| known == days))
@@ -133,7 +117,7 @@ async fn put(page: &Page, sent: &Sent) -> Result<String, Problem> {
         "id"
     };
     let secret = reply["token"].as_str().unwrap_or_default().to_owned();
-    Problem::of(field, &(status, reply)).map(|()| secret)
+    Problem::of(field, &(status, reply)).map(|()| made(page, id, &secret).into_response())
 }
 
 /// The one view that ever shows the secret.
@@ -151,11 +135,10 @@ fn made(page: &Page, id: &str, secret: &str) -> Markup {
     layout::inside(page, id, "/tokens", None, content)
 }
 
-async fn form(page: &Page, sent: &Sent, problem: Option<&Problem>) -> Markup {
+async fn form(page: &Page, draft: Draft<'_>) -> Markup {
     let (_, roles) = page.call(Method::GET, "/api/roles", String::new()).await;
     let roles: Vec<&Value> = roles["value"].as_array().into_iter().flatten().collect();
     let text = |role: &Value, key: &str| role[key].as_str().unwrap_or_default().to_owned();
-    let draft = Draft { sent, problem };
     let content = html! {
         p.trail { a href="/tokens" { "API tokens" } " /" }
         h1 { "New token" }
@@ -167,7 +150,7 @@ async fn form(page: &Page, sent: &Sent, problem: Option<&Problem>) -> Markup {
                     label for="role" { "Role" }
                     select #role name="role" {
                         @for role in roles {
-                            option value=(text(role, "id")) selected[sent.text("role") == text(role, "id")] { (text(role, "displayName")) }
+                            option value=(text(role, "id")) selected[draft.is("role", &text(role, "id"))] { (text(role, "displayName")) }
                         }
                     }
                     (draft.problem_of("role"))
@@ -175,7 +158,7 @@ async fn form(page: &Page, sent: &Sent, problem: Option<&Problem>) -> Markup {
                 div.field {
                     label for="days" { "Good for" }
                     select #days name="days" {
-                        @for (days, words) in LIFETIMES { option value=(days) selected[sent.text("days") == days.to_string()] { (words) } }
+                        @for (days, words) in LIFETIMES { option value=(days) selected[draft.is("days", &days.to_string())] { (words) } }
                     }
                 }
                 button #make type="submit" { "Generate" }

@@ -3,7 +3,7 @@
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use iot_emulator::view::{self, Device};
 use maud::{Markup, html};
@@ -76,8 +76,7 @@ async fn put(page: &Page, id: &str, sent: &Sent) -> Result<(), Problem> {
         .is_some_and(|device| device.is_individual());
     let (primary, secondary) = (sent.certificate(PRIMARY)?, sent.certificate(SECONDARY)?);
     if primary.is_none() && (secondary.is_none() || !is_enrolled) {
-        let text = "Choose a file, or paste the text of the certificate.";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, PRIMARY, text));
+        return Err(Problem::no_certificate(PRIMARY));
     }
     let mut saved = false;
     for (field, certificate) in [(PRIMARY, primary), (SECONDARY, secondary)] {
@@ -116,8 +115,7 @@ fn view(page: &Page, id: &str, notice: &Markup, problem: Option<&Problem>) -> Re
     let Some([standing, admission, certificates]) = fragments(page, id) else {
         return frame::unknown(page, id);
     };
-    let sent = Sent::default();
-    let draft = Draft { sent: &sent, problem };
+    let draft = Draft::without_content(problem);
     let (is_individual, has_secondary) = {
         let application = page.view.application();
         let device = application.device(id);
@@ -198,7 +196,7 @@ fn form(draft: Draft<'_>, id: &str, is_individual: bool) -> Markup {
     let path = format!("{}/connect", format::device_path(id));
     html! {
         @if is_individual {
-            details.ask open[draft.problem.is_some_and(|problem| !problem.field.is_empty())] {
+            details.ask open[draft.is_wrong(PRIMARY) || draft.is_wrong(SECONDARY)] {
                 summary #replace { "Change the certificates …" }
                 form method="post" action=(path) enctype="multipart/form-data" {
                     p.hint { "A certificate whose field is left empty stays." }

@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::json;
 
-use crate::forms::{Draft, Line, Problem, Sent, done};
+use crate::forms::{Draft, Line, Problem, Sent, done, submit};
 use crate::{Page, format, layout};
 
 const ID: Line = Line {
@@ -26,33 +26,22 @@ const NAME: Line = Line {
 };
 
 pub(crate) async fn show(State(page): State<Page>) -> Markup {
-    view(&page, &Sent::default(), None)
+    view(&page, Draft::EMPTY)
 }
 
 pub(crate) async fn make(State(page): State<Page>, sent: Result<Sent, Problem>) -> Response {
-    let sent = match sent {
-        Ok(sent) => sent,
-        Err(problem) => return refused(&page, &Sent::default(), &problem),
-    };
-    match put(&page, &sent).await {
-        Ok(()) => done(&format::device_path(sent.text("id")), "device"),
-        Err(problem) => refused(&page, &sent, &problem),
-    }
+    let put = async |sent: &Sent| put(&page, sent).await;
+    submit(sent, put, async |draft| view(&page, draft)).await
 }
 
-async fn put(page: &Page, sent: &Sent) -> Result<(), Problem> {
-    let (id, name, template) = (sent.text("id"), sent.text("name"), sent.text("template"));
-    if id.is_empty() {
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "id",
-            "A device needs an ID.",
-        ));
-    }
-    // A PUT would write over it.
+async fn put(page: &Page, sent: &Sent) -> Result<Response, Problem> {
+    let id = sent.needed_text("id", "A device needs an ID.")?;
+    let (name, template) = (sent.text("name"), sent.text("template"));
     if page.view.application().device(id).is_some() {
-        let text = format!("There is a device with the ID {id} already.");
-        return Err(Problem::new(StatusCode::CONFLICT, "id", text));
+        return Err(Problem::taken(
+            "id",
+            format!("There is a device with the ID {id} already."),
+        ));
     }
     let mut body =
         json!({ "displayName": if name.is_empty() { id } else { name }, "simulated": false, "enabled": true });
@@ -67,15 +56,10 @@ async fn put(page: &Page, sent: &Sent) -> Result<(), Problem> {
     } else {
         "template"
     };
-    Problem::of(field, &answer)
+    Problem::of(field, &answer).map(|()| done(&format::device_path(id), "device"))
 }
 
-fn refused(page: &Page, sent: &Sent, problem: &Problem) -> Response {
-    (problem.status, view(page, sent, Some(problem))).into_response()
-}
-
-fn view(page: &Page, sent: &Sent, problem: Option<&Problem>) -> Markup {
-    let draft = Draft { sent, problem };
+fn view(page: &Page, draft: Draft<'_>) -> Markup {
     let application = page.view.application();
     let content = html! {
         p.trail { a href="/devices" { "Devices" } " /" }
@@ -90,7 +74,7 @@ fn view(page: &Page, sent: &Sent, problem: Option<&Problem>) -> Markup {
                     select #template name="template" {
                         option value="" { "Unassigned" }
                         @for template in application.templates() {
-                            option value=(template.id()) selected[sent.text("template") == template.id()] { (template.display_name()) }
+                            option value=(template.id()) selected[draft.is("template", template.id())] { (template.display_name()) }
                         }
                     }
                     p.hint { "An unassigned device gets the template of the model that it announces." }

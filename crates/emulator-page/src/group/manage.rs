@@ -103,8 +103,7 @@ fn refused(page: &Page, id: &str, slot: Slot, problem: &Problem) -> Response {
 }
 
 fn view(page: &Page, id: &str, slot: Slot, notice: &Markup, problem: Option<&Problem>) -> Response {
-    let sent = Sent::default();
-    let draft = Draft { sent: &sent, problem };
+    let draft = Draft::without_content(problem);
     let application = page.view.application();
     let Some(group) = application.group(id) else {
         return missing::thing(page, "group", id, "/groups", "All groups");
@@ -136,7 +135,6 @@ fn present(
     signing: GroupCertificate<'_>,
     draft: Draft<'_>,
 ) -> Markup {
-    let is_refused = draft.problem.is_some_and(|problem| problem.field == CERTIFICATE);
     let words =
         html! { "Devices below it are refused when they register again, unless the other certificate admits them." };
     html! {
@@ -147,7 +145,7 @@ fn present(
         }
         @if !signing.is_verified { (proof(id, slot, signing.verification_code, draft)) }
         section.narrow {
-            details.ask open[is_refused] {
+            details.ask open[draft.is_wrong(CERTIFICATE)] {
                 summary #replace { "Replace it …" }
                 (upload_form(draft, id, slot, "Replace"))
             }

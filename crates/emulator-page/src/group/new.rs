@@ -2,12 +2,12 @@
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::json;
 
 use super::resource;
-use crate::forms::{Draft, Line, Problem, Sent, done};
+use crate::forms::{Draft, Line, Problem, Sent, done, submit};
 use crate::{Page, format, layout};
 
 const NAME: Line = Line {
@@ -29,42 +29,29 @@ const ID: Line = Line {
 const KINDS: [(&str, &str); 2] = [("iot", "IoT devices"), ("iotEdge", "IoT Edge devices")];
 
 pub(crate) async fn show(State(page): State<Page>) -> Markup {
-    view(&page, &Sent::default(), None)
+    view(&page, Draft::EMPTY)
 }
 
 pub(crate) async fn make(State(page): State<Page>, sent: Result<Sent, Problem>) -> Response {
-    let sent = match sent {
-        Ok(sent) => sent,
-        Err(problem) => return refused(&page, &Sent::default(), &problem),
-    };
-    match put(&page, &sent).await {
-        Ok(id) => done(&format::group_path(&id), "group"),
-        Err(problem) => refused(&page, &sent, &problem),
-    }
+    let put = async |sent: &Sent| put(&page, sent).await;
+    submit(sent, put, async |draft| view(&page, draft)).await
 }
 
-async fn put(page: &Page, sent: &Sent) -> Result<String, Problem> {
-    let (name, given) = (sent.text("name"), sent.text("id"));
-    let id = if given.is_empty() {
-        id_of(name)
-    } else {
-        given.to_owned()
+async fn put(page: &Page, sent: &Sent) -> Result<Response, Problem> {
+    let name = sent.needed_text("name", "A group needs a name.")?;
+    let id = match sent.text("id") {
+        "" => id_of(name),
+        given => given.to_owned(),
     };
-    if name.is_empty() {
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "name",
-            "A group needs a name.",
-        ));
-    }
     if id.is_empty() {
         let text = "There is no letter or digit in the name, so the group needs an ID of its own.";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "id", text));
+        return Err(Problem::wrong("id", text));
     }
-    // A PUT would write over it.
     if page.view.application().group(&id).is_some() {
-        let text = format!("There is a group with the ID {id} already.");
-        return Err(Problem::new(StatusCode::CONFLICT, "id", text));
+        return Err(Problem::taken(
+            "id",
+            format!("There is a group with the ID {id} already."),
+        ));
     }
     let body = json!({
         "displayName": name,
@@ -75,7 +62,7 @@ async fn put(page: &Page, sent: &Sent) -> Result<String, Problem> {
     let answer = page.call(Method::PUT, &resource(&id), body.to_string()).await;
     // The interface looks at the id first, and answers 400; what it finds in the body is 422.
     let field = if answer.0 == StatusCode::BAD_REQUEST { "id" } else { "" };
-    Problem::of(field, &answer).map(|()| id)
+    Problem::of(field, &answer).map(|()| done(&format::group_path(&id), "group"))
 }
 
 /// The name with all that an id can't have as single dashes.
@@ -86,12 +73,7 @@ fn id_of(name: &str) -> String {
     words.collect::<Vec<_>>().join("-")
 }
 
-fn refused(page: &Page, sent: &Sent, problem: &Problem) -> Response {
-    (problem.status, view(page, sent, Some(problem))).into_response()
-}
-
-fn view(page: &Page, sent: &Sent, problem: Option<&Problem>) -> Markup {
-    let draft = Draft { sent, problem };
+fn view(page: &Page, draft: Draft<'_>) -> Markup {
     let content = html! {
         p.trail { a href="/groups" { "Device connection groups" } " /" }
         h1 { "New group" }
@@ -103,7 +85,7 @@ fn view(page: &Page, sent: &Sent, problem: Option<&Problem>) -> Markup {
                 div.field {
                     label for="type" { "Group type" }
                     select #type name="type" {
-                        @for (key, word) in KINDS { option value=(key) selected[sent.text("type") == key] { (word) } }
+                        @for (key, word) in KINDS { option value=(key) selected[draft.is("type", key)] { (word) } }
                     }
                 }
                 div.field {

@@ -52,7 +52,7 @@ pub(crate) async fn delete(State(page): State<Page>, Path(id): Path<String>) -> 
 }
 
 fn refused(page: &Page, id: &str, problem: &Problem) -> Response {
-    let notice = html! { p.notice role="alert" { (problem.text) } };
+    let notice = problem.notice();
     (problem.status, view(page, id, &notice)).into_response()
 }
 

@@ -1,34 +1,28 @@
 //! A new template, from a file or a text: a whole template of IoT Central, or an interface of DTDL.
 
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::Method;
+use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use crate::forms::{Draft, Problem, Sent, done};
+use crate::forms::{Draft, Problem, Sent, done, submit};
 use crate::{Page, layout};
 
 /// The field for the document.
 const MODEL: &str = "model";
 
 pub(super) async fn show(State(page): State<Page>) -> Markup {
-    view(&page, &Sent::default(), None)
+    view(&page, Draft::EMPTY)
 }
 
 pub(super) async fn make(State(page): State<Page>, sent: Result<Sent, Problem>) -> Response {
-    let sent = match sent {
-        Ok(sent) => sent,
-        Err(problem) => return refused(&page, &Sent::default(), &problem),
-    };
-    match put(&page, &sent).await {
-        Ok(id) => done(&super::path(&id), "template"),
-        Err(problem) => refused(&page, &sent, &problem),
-    }
+    let put = async |sent: &Sent| put(&page, sent).await;
+    submit(sent, put, async |draft| view(&page, draft)).await
 }
 
-async fn put(page: &Page, sent: &Sent) -> Result<String, Problem> {
-    let wrong = |text: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, MODEL, text);
+async fn put(page: &Page, sent: &Sent) -> Result<Response, Problem> {
+    let wrong = |text: String| Problem::wrong(MODEL, text);
     let content = sent.content(MODEL);
     if content.is_empty() {
         return Err(wrong("Choose a file, or paste the text of a model.".into()));
@@ -40,15 +34,14 @@ async fn put(page: &Page, sent: &Sent) -> Result<String, Problem> {
             "It has no @id, by which devices announce the model: dtmi:…;1".into(),
         ));
     };
-    // A PUT would write over it.
     if page.view.application().template(&id).is_some() && !sent.has("replace") {
         let text = format!("There is a template {id} already. Tick the box below to replace it.");
-        return Err(Problem::new(StatusCode::CONFLICT, MODEL, text));
+        return Err(Problem::taken(MODEL, text));
     }
     let answer = page
         .call(Method::PUT, &super::resource(&id), template.to_string())
         .await;
-    Problem::of(MODEL, &answer).map(|()| id)
+    Problem::of(MODEL, &answer).map(|()| done(&super::path(&id), "template"))
 }
 
 /// The template itself, or one around the interface of a model. What else it may be, the interface refuses.
@@ -78,12 +71,7 @@ fn name(interface: &Value) -> &Value {
     }
 }
 
-fn refused(page: &Page, sent: &Sent, problem: &Problem) -> Response {
-    (problem.status, view(page, sent, Some(problem))).into_response()
-}
-
-fn view(page: &Page, sent: &Sent, problem: Option<&Problem>) -> Markup {
-    let draft = Draft { sent, problem };
+fn view(page: &Page, draft: Draft<'_>) -> Markup {
     let content = html! {
         p.trail { a href="/templates" { "Device templates" } " /" }
         h1 { "New template" }
@@ -93,7 +81,7 @@ fn view(page: &Page, sent: &Sent, problem: Option<&Problem>) -> Markup {
             form method="post" action="/new/template" enctype="multipart/form-data" {
                 (draft.json(MODEL, "Template or model, JSON"))
                 label.tick for="replace" {
-                    input #replace name="replace" type="checkbox" value="true" checked[sent.has("replace")];
+                    input #replace name="replace" type="checkbox" value="true" checked[draft.has("replace")];
                     " Replace the template with this id, if there is one"
                 }
                 p.hint {}
