@@ -8,6 +8,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use iot_emulator::view::{self, Command, Device};
 use iot_emulator::{Entry, Event};
+use live_page::Fragment;
 use maud::{Markup, html};
 
 mod answered;
@@ -20,7 +21,6 @@ use frame::Tab;
 
 use crate::device_view::DeviceView;
 use crate::forms::{self, Done, Problem};
-use crate::layout::Fragment;
 use crate::{
     Page, certificate, certificates, chart, commands, format, groups, journal, live, properties, refused, telemetry,
 };
@@ -51,9 +51,7 @@ async fn show(State(page): State<Page>, Path(id): Path<String>, done: Result<Que
 }
 
 async fn live(State(page): State<Page>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    live::stream(page, &headers, move |page| {
-        fragments(page, &id).map(Vec::from).unwrap_or_default()
-    })
+    live::stream(page, &headers, move |page| fragments(page, &id).into_iter().flatten())
 }
 
 async fn delete(State(page): State<Page>, Path(id): Path<String>) -> Response {

@@ -8,6 +8,7 @@ use axum::response::Response;
 use axum::routing::get;
 use iot_emulator::view::{self, RefusedDevice};
 use jiff::Timestamp;
+use live_page::Fragment;
 use maud::{Markup, html};
 
 mod filter;
@@ -18,8 +19,7 @@ use filter::Wish;
 
 use crate::device_view::{DeviceView, connection};
 use crate::forms::Done;
-use crate::layout::{self, Fragment};
-use crate::{Page, format, live};
+use crate::{Page, format, layout, live};
 
 const PAGE: usize = 25;
 
@@ -58,7 +58,7 @@ async fn show(
 
 async fn live(State(page): State<Page>, headers: HeaderMap, wish: Result<Query<Wish>, QueryRejection>) -> Response {
     let wish = wish.map(|Query(wish)| wish).unwrap_or_default();
-    live::stream(page, &headers, move |page| fragments(page, &wish).into())
+    live::stream(page, &headers, move |page| fragments(page, &wish))
 }
 
 fn fragments(page: &Page, wish: &Wish) -> [Fragment; 1] {

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use iot_emulator::FaultRules;
 use iot_emulator::view::Rule;
+use live_page::Fragment;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,8 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::actions::bad;
 use crate::api_client::reason;
 use crate::forms::UNREADABLE;
-use crate::layout::{self, Fragment};
-use crate::{Page, format, live, rule_text};
+use crate::{Page, format, layout, live, rule_text};
 
 const INTERFACE: &str = "/emulator/faults";
 
@@ -44,7 +44,7 @@ pub(crate) async fn show(State(page): State<Page>) -> Response {
 }
 
 pub(crate) async fn live(State(page): State<Page>, headers: HeaderMap) -> Response {
-    live::stream(page, &headers, |page| fragments(page).into())
+    live::stream(page, &headers, fragments)
 }
 
 pub(crate) async fn add_preset(

@@ -6,13 +6,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use iot_emulator::view::{Application, Device};
+use live_page::Fragment;
 use maud::{Markup, html};
 
 mod state;
 
 use state::State;
 
-use crate::layout::Fragment;
 use crate::refusals::Refusals;
 use crate::{Page, format};
 

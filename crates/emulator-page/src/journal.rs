@@ -6,12 +6,12 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use iot_emulator::{Entry, view};
 use jiff::Timestamp;
+use live_page::Fragment;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::layout::{self, Fragment};
-use crate::{Page, format, live};
+use crate::{Page, format, layout, live};
 
 const SHOWN: usize = 100;
 const LONGEST_FILTER: usize = 128;
@@ -47,7 +47,7 @@ pub(crate) async fn live(
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Response {
     let filter = filter.map(|Query(filter)| filter).unwrap_or_default();
-    live::stream(page, &headers, move |page| fragments(page, &filter).into())
+    live::stream(page, &headers, move |page| fragments(page, &filter))
 }
 
 fn fragments(page: &Page, filter: &Filter) -> [Fragment; 1] {

@@ -7,7 +7,6 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-pub(crate) use live_page::Fragment;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::Page;

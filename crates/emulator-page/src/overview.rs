@@ -4,13 +4,13 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use iot_emulator::{Event, Service, Stats};
+use live_page::Fragment;
 use maud::{Markup, html};
 
 use crate::counts::Counts;
 use crate::device_view::Status;
-use crate::layout::{self, Fragment};
 use crate::samples::{Sample, rate};
-use crate::{Page, curves, format, groups, journal, live};
+use crate::{Page, curves, format, groups, journal, layout, live};
 
 const EVENTS: usize = 12;
 
@@ -33,7 +33,7 @@ pub(crate) async fn show(State(page): State<Page>) -> Markup {
 }
 
 pub(crate) async fn live(State(page): State<Page>, headers: HeaderMap) -> Response {
-    live::stream(page, &headers, |page| fragments(page).into())
+    live::stream(page, &headers, fragments)
 }
 
 fn fragments(page: &Page) -> [Fragment; 8] {

@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Response};
 use iot_emulator::view::{self, RefusedDevice};
 use iot_emulator::{RefusalReason, Service};
 use jiff::Timestamp;
+use live_page::Fragment;
 use maud::{Markup, html};
 
-use crate::layout::{self, Fragment};
-use crate::{Page, certificates, format, live};
+use crate::{Page, certificates, format, layout, live};
 
 /// Refused devices that are listed.
 const SHOWN: usize = 200;
@@ -21,7 +21,7 @@ pub(crate) async fn show(State(page): State<Page>) -> Markup {
 }
 
 pub(crate) async fn live(State(page): State<Page>, headers: HeaderMap) -> Response {
-    live::stream(page, &headers, |page| vec![all(page)])
+    live::stream(page, &headers, |page| [all(page)])
 }
 
 pub(crate) async fn show_one(State(page): State<Page>, Path(id): Path<String>) -> Response {
@@ -43,7 +43,7 @@ pub(crate) async fn show_one(State(page): State<Page>, Path(id): Path<String>) -
 }
 
 pub(crate) async fn live_one(State(page): State<Page>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    live::stream(page, &headers, move |page| one(page, &id).into_iter().collect())
+    live::stream(page, &headers, move |page| one(page, &id))
 }
 
 /// Where a refused device is shown.

@@ -5,11 +5,11 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use iot_emulator::view::{self, Answered};
 use jiff::Timestamp;
+use live_page::Fragment;
 use maud::{Markup, html};
 
 use super::frame::{self, Tab};
 use crate::device_view::DeviceView;
-use crate::layout::Fragment;
 use crate::{Page, commands, format, live};
 
 pub(crate) async fn show(State(page): State<Page>, Path(id): Path<String>) -> Response {
@@ -32,9 +32,7 @@ pub(crate) async fn show(State(page): State<Page>, Path(id): Path<String>) -> Re
 }
 
 pub(crate) async fn live(State(page): State<Page>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    live::stream(page, &headers, move |page| {
-        fragments(page, &id).map(Vec::from).unwrap_or_default()
-    })
+    live::stream(page, &headers, move |page| fragments(page, &id).into_iter().flatten())
 }
 
 fn fragments(page: &Page, id: &str) -> Option<[Fragment; 3]> {

@@ -6,13 +6,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use iot_emulator::view::{self, Device};
+use live_page::Fragment;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::frame::{self, Tab};
 use crate::device_view::DeviceView;
 use crate::forms::{Done, Draft, Problem, Sent, ask, copyable, done};
-use crate::layout::Fragment;
 use crate::{Page, certificate, devices, format, live};
 
 /// The fields of the two certificates.
@@ -35,9 +35,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn live(State(page): State<Page>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    live::stream(page, &headers, move |page| {
-        fragments(page, &id).map(Vec::from).unwrap_or_default()
-    })
+    live::stream(page, &headers, move |page| fragments(page, &id).into_iter().flatten())
 }
 
 /// Saves the certificates that were sent.

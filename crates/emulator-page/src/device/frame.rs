@@ -1,11 +1,11 @@
 //! What is around each view of a device: its id, how it stands, and the way to its other views.
 
 use axum::response::{IntoResponse, Response};
+use live_page::Fragment;
 use maud::{Markup, html};
 
 use crate::device_view::{DeviceView, Status, connection};
-use crate::layout::{self, Fragment};
-use crate::{Page, format, journal, missing, refused, retry};
+use crate::{Page, format, journal, layout, missing, refused, retry};
 
 /// A view of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,13 +5,13 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use iot_emulator::view::Group;
+use live_page::Fragment;
 use maud::{Markup, html};
 
 use super::Slot;
 use crate::counts::Members;
 use crate::forms::Done;
-use crate::layout::{self, Fragment};
-use crate::{Page, format, live};
+use crate::{Page, format, layout, live};
 
 pub(crate) async fn show(State(page): State<Page>, done: Result<Query<Done>, QueryRejection>) -> Markup {
     let [list] = fragments(&page);
@@ -33,7 +33,7 @@ pub(crate) async fn show(State(page): State<Page>, done: Result<Query<Done>, Que
 }
 
 pub(crate) async fn live(State(page): State<Page>, headers: HeaderMap) -> Response {
-    live::stream(page, &headers, |page| fragments(page).into())
+    live::stream(page, &headers, fragments)
 }
 
 fn fragments(page: &Page) -> [Fragment; 1] {

@@ -5,14 +5,14 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use iot_emulator::view::{self, Application, Group};
+use live_page::Fragment;
 use maud::{Markup, html};
 use serde_json::json;
 
 use super::{Slot, list, resource};
 use crate::counts::Members;
 use crate::forms::{Done, Problem, Sent, ask, copyable, done};
-use crate::layout::{self, Fragment};
-use crate::{Page, certificate, format, live, missing};
+use crate::{Page, certificate, format, layout, live, missing};
 
 pub(crate) async fn show(
     State(page): State<Page>,
@@ -23,9 +23,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn live(State(page): State<Page>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    live::stream(page, &headers, move |page| {
-        fragments(page, &id).map(Vec::from).unwrap_or_default()
-    })
+    live::stream(page, &headers, move |page| fragments(page, &id).into_iter().flatten())
 }
 
 /// Enables the group, or disables it.
