@@ -128,7 +128,7 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
         thermostats.extend(targets.clone().map(|property| property.component.clone()));
         let in_force =
             targets.filter_map(|target| Some((target.component.clone(), target.reported.as_ref()?.as_f64()?)));
-        chart = chart::draw(&history, &in_force.collect::<Vec<_>>());
+        chart = chart::temperature::draw(&history, &in_force.collect::<Vec<_>>());
     }
     thermostats.sort_unstable();
     thermostats.dedup();

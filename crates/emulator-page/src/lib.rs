@@ -21,7 +21,7 @@
 //! | `latest` | what is put together once a second for all who look |
 //! | `device_view`, `counts`, `refusals`, `history`, `samples` | what is read of a device, of all devices, kept of the few that are looked at, and of the last minutes |
 //! | `layout`, `assets` | what is around every view |
-//! | `groups`, `fleet`, `curves`, `certificate`, `certificates`, `properties`, `telemetry`, `chart`, `commands` | parts of views |
+//! | `groups`, `fleet`, `chart`, `certificate`, `certificates`, `properties`, `telemetry`, `commands` | parts of views |
 //! | `format`, `rule_text` | values and rules as people read them |
 //!
 //! # Example
@@ -71,7 +71,6 @@ mod certificates;
 mod chart;
 mod commands;
 mod counts;
-mod curves;
 mod device;
 mod device_view;
 mod devices;

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use crate::counts::Counts;
 use crate::device_view::Status;
 use crate::samples::{Sample, rate};
-use crate::{Page, curves, format, groups, journal, layout, live};
+use crate::{Page, chart, format, groups, journal, layout, live};
 
 const EVENTS: usize = 12;
 
@@ -51,7 +51,7 @@ fn fragments(page: &Page) -> [Fragment; 8] {
                 fleet.refused,
             ),
         ),
-        Fragment::new("curves", curves::draw(&samples)),
+        Fragment::new("curves", chart::totals::draw(&samples)),
         fleet.legend.clone(),
         fleet.dots.clone(),
         fleet.states.clone(),

@@ -3,7 +3,7 @@
 use iot_emulator::Stats;
 use maud::{Markup, html};
 
-use crate::chart::{SIDE, Scale, line};
+use super::{SIDE, Scale, line};
 use crate::format;
 use crate::samples::{Sample, WITHIN, rate};
 
