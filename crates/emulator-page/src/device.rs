@@ -17,7 +17,7 @@ mod frame;
 mod raw;
 
 use connect::Removal;
-use frame::Tab;
+use frame::{EVENTS, Tab};
 
 use crate::device_view::DeviceView;
 use crate::forms::{self, Done, Problem};
@@ -25,7 +25,6 @@ use crate::{
     Page, certificate, certificates, chart, commands, format, groups, journal, live, properties, refused, telemetry,
 };
 
-const EVENTS: usize = 12;
 pub(crate) const TARGET: &str = "targetTemperature";
 pub(crate) const REPORT: &str = "getMaxMinReport";
 
@@ -142,7 +141,10 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
         part("controls", controls(&view.id, &thermostats, &commands)),
         part(
             "facts",
-            html! { (facts(&view, &device)) (certificates::of_device(&device)) (refused::link(page, id)) },
+            html! {
+                (facts(&view, &device)) (certificates::of_device(&device))
+                @if let Some(refusal) = page.view.refused_device(id) { (refused::link(&refusal)) }
+            },
         ),
         part("events", journal::list(&events, false)),
     ])
@@ -151,13 +153,9 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
 /// The last events of a device. Of its reports, which it sends all the time, the last one is enough.
 fn events_of(page: &Page, id: &str) -> Vec<Entry> {
     let is_report = |entry: &Entry| matches!(entry.event, Event::Reported { .. });
-    let is_its = |entry: &Entry| {
-        let device = entry.device.as_deref();
-        device.is_some_and(|device| device.eq_ignore_ascii_case(id))
-    };
     let journal = page.view.journal();
-    let mut events = journal.tail(1, |entry| is_report(entry) && is_its(entry));
-    events.extend(journal.tail(EVENTS, |entry| !is_report(entry) && is_its(entry)));
+    let mut events = journal.tail(1, |entry| is_report(entry) && journal::is_of(entry, id));
+    events.extend(journal.tail(EVENTS, |entry| !is_report(entry) && journal::is_of(entry, id)));
     events.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.seq));
     events
 }

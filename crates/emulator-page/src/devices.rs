@@ -19,7 +19,7 @@ use filter::Wish;
 
 use crate::device_view::{DeviceView, connection};
 use crate::forms::Done;
-use crate::{Page, format, layout, live};
+use crate::{Page, format, layout, live, refused};
 
 const PAGE: usize = 25;
 
@@ -130,7 +130,7 @@ fn known(view: &DeviceView, refusal: Option<&RefusedDevice>, with_hub: bool, now
                 a href=(format::device_path(&view.id)) { (view.id) }
                 @if view.name != view.id { div.quiet { (view.name) } }
             }
-            td data-label="Connection" { div { (connection(view.online)) @if let Some(refusal) = refusal { (reason(refusal, now)) } } }
+            td data-label="Connection" { div { (connection(view.online)) @if let Some(refusal) = refusal { (refused::reason(refusal, now)) } } }
             td data-label="Status" { (view.status.badge()) }
             td data-label="Group" { (view.enrollment()) }
             td data-label="Model" { (view.model.as_deref().unwrap_or("–")) }
@@ -145,15 +145,10 @@ fn stranger(refusal: &RefusedDevice, now: Timestamp) -> Markup {
     html! {
         tr {
             th scope="row" { a href=(format::device_path(refusal.id())) { (refusal.id()) } }
-            td data-label="Connection" { div { (connection(false)) (reason(refusal, now)) } }
+            td data-label="Connection" { div { (connection(false)) (refused::reason(refusal, now)) } }
             td data-label="Status" { span.badge { "Unknown" } }
         }
     }
-}
-
-/// Why a device was refused, and when.
-pub(crate) fn reason(refusal: &RefusedDevice, now: Timestamp) -> Markup {
-    html! { div.refusal { span.badge.bad { "refused" } " " (refusal.reason()) ", " (format::moment(refusal.at(), now)) } }
 }
 
 fn pager(wish: &Wish, page: usize, total: usize) -> Markup {

@@ -13,7 +13,7 @@ mod state;
 
 use state::State;
 
-use crate::refusals::Refusals;
+use crate::refused::Refusals;
 use crate::{Page, format};
 
 /// Devices that get a dot.

@@ -63,6 +63,12 @@ fn fragments(page: &Page, filter: &Filter) -> [Fragment; 1] {
     [Fragment::new("journal", content)]
 }
 
+/// Whether an event is one of this device, whatever the case of its id.
+pub(crate) fn is_of(entry: &Entry, id: &str) -> bool {
+    let device = entry.device.as_deref();
+    device.is_some_and(|device| device.eq_ignore_ascii_case(id))
+}
+
 pub(crate) fn list(entries: &[Entry], with_device: bool) -> Markup {
     let now = view::now();
     html! {

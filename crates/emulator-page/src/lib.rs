@@ -19,7 +19,7 @@
 //! | `actions`, `api_client` | what a person asks of a device, and how it reaches the REST interface |
 //! | `live` | the stream of what has changed |
 //! | `latest` | what is put together once a second for all who look |
-//! | `device_view`, `counts`, `refusals`, `history`, `samples` | what is read of a device, of all devices, kept of the few that are looked at, and of the last minutes |
+//! | `device_view`, `counts`, `history`, `samples` | what is read of a device, of all devices, kept of the few that are looked at, and of the last minutes |
 //! | `layout`, `assets` | what is around every view |
 //! | `groups`, `fleet`, `chart`, `certificate`, `certificates`, `properties`, `telemetry`, `commands` | parts of views |
 //! | `format`, `rule_text` | values and rules as people read them |
@@ -57,7 +57,7 @@ use live_page::Places;
 use counts::Counts;
 use fleet::Fleet;
 use latest::Latest;
-use refusals::Refusals;
+use refused::Refusals;
 
 pub mod cli;
 pub mod terminal;
@@ -88,7 +88,6 @@ mod live;
 mod missing;
 mod overview;
 mod properties;
-mod refusals;
 mod refused;
 mod retry;
 mod rule_text;

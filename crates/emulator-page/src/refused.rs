@@ -12,6 +12,10 @@ use maud::{Markup, html};
 
 use crate::{Page, certificates, format, layout, live};
 
+mod now;
+
+pub(crate) use now::Refusals;
+
 /// Refused devices that are listed.
 const SHOWN: usize = 200;
 
@@ -52,15 +56,18 @@ pub(crate) fn path(id: &str) -> String {
 }
 
 /// Its last refusal, for the page of a device, also of one that the application does not have.
-pub(crate) fn link(page: &Page, id: &str) -> Markup {
+pub(crate) fn link(refusal: &RefusedDevice) -> Markup {
     html! {
-        @if let Some(refusal) = page.view.refused_device(id) {
-            p.quiet {
-                "Refused " (format::moment(refusal.at(), view::now())) ": " (refusal.reason()) ". "
-                a href=(path(refusal.id())) { "What it sent" }
-            }
+        p.quiet {
+            "Refused " (format::moment(refusal.at(), view::now())) ": " (refusal.reason()) ". "
+            a href=(path(refusal.id())) { "What it sent" }
         }
     }
+}
+
+/// Why a device was refused, and when, beside how it stands.
+pub(crate) fn reason(refusal: &RefusedDevice, now: Timestamp) -> Markup {
+    html! { div.refusal { span.badge.bad { "refused" } " " (refusal.reason()) ", " (format::moment(refusal.at(), now)) } }
 }
 
 fn all(page: &Page) -> Fragment {

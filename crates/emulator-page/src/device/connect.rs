@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::frame::{self, Tab};
 use crate::device_view::DeviceView;
 use crate::forms::{Done, Draft, Problem, Sent, ask, copyable, done};
-use crate::{Page, certificate, devices, format, live};
+use crate::{Page, certificate, format, live, refused};
 
 /// The fields of the two certificates.
 const PRIMARY: &str = "primary";
@@ -150,7 +150,7 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 3]> {
             dt { "Authentication" } dd { (authentication(&view)) }
             dt { "Hub" } dd { (view.hub.as_deref().unwrap_or("not assigned yet")) }
         }
-        @if let Some(refusal) = refusals.of(&device) { (devices::reason(refusal, view::now())) }
+        @if let Some(refusal) = refusals.of(&device) { (refused::reason(refusal, view::now())) }
     };
     Some([
         frame::standing(&view),

@@ -1,11 +1,15 @@
 //! What is around each view of a device: its id, how it stands, and the way to its other views.
 
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use live_page::Fragment;
 use maud::{Markup, html};
 
 use crate::device_view::{DeviceView, Status, connection};
 use crate::{Page, format, journal, layout, missing, refused, retry};
+
+/// Events of a device that are listed.
+pub(super) const EVENTS: usize = 12;
 
 /// A view of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,27 +85,22 @@ pub(crate) fn standing(view: &DeviceView) -> Fragment {
 
 /// In place of a device that the application does not know. What was refused to it says why it is not there.
 pub(crate) fn unknown(page: &Page, id: &str) -> Response {
-    let refusals = page.refusals();
-    let Some(refusal) = refusals.by_id(id) else {
+    let refusal = page.view.refused_device(id);
+    let Some(refusal) = refusal.filter(|refusal| refusal.admitted().is_none()) else {
         return missing::thing(page, "device", id, "/devices", "All devices");
     };
-    let events = page.view.journal().tail(EVENTS, |entry| {
-        let device = entry.device.as_deref();
-        device.is_some_and(|device| device.eq_ignore_ascii_case(id))
-    });
+    let events = page.view.journal().tail(EVENTS, |entry| journal::is_of(entry, id));
     let content = html! {
         p.trail { a href="/devices" { "Devices" } " /" }
         h1 { (refusal.id()) }
         section {
             p { "The application has no such device, but a client that calls itself so has tried to get in." }
-            (refused::link(page, id))
+            (refused::link(&refusal))
             (retry::button(id))
             div #answer role="status" {}
         }
         section { h2 { "What happened" } (journal::list(&events, false)) }
     };
     let content = layout::inside(page, id, "/devices", None, content);
-    (axum::http::StatusCode::NOT_FOUND, content).into_response()
+    (StatusCode::NOT_FOUND, content).into_response()
 }
-
-const EVENTS: usize = 12;

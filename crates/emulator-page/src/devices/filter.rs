@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::sort::Sort;
 use crate::device_view::Status;
 use crate::format;
-use crate::refusals::Refusals;
+use crate::refused::Refusals;
 
 const LONGEST: usize = 128;
 /// In place of an id: a device that has none. No id has this character.

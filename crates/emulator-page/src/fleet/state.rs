@@ -3,7 +3,7 @@
 use iot_emulator::view::Device;
 
 use crate::device_view::Status;
-use crate::refusals::Refusals;
+use crate::refused::Refusals;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
