@@ -4,12 +4,14 @@
 //! that reads such a path, and clap itself, would show it in an error, and the logs of a container are kept.
 
 use std::ffi::OsStr;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Parser};
 use iot_protocol::shown;
+
+use crate::console;
 
 /// Wrong usage.
 const REFUSED: u8 = 2;
@@ -61,8 +63,7 @@ pub fn parse<P: Parser>() -> Result<P, ExitCode> {
 fn worded(error: &clap::Error) -> String {
     let plain = error.to_string();
     let tamed = shown::lines(&plain).to_string();
-    let wants_colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    if wants_colour && tamed == plain {
+    if console::has_colours(&std::io::stderr()) && tamed == plain {
         error.render().ansi().to_string()
     } else {
         tamed

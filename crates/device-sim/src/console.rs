@@ -6,7 +6,7 @@
 //! for: the caller learns whether it was written.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::LazyLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -106,6 +106,13 @@ fn write_stdout(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+/// Whether colours can be seen on `stream` and are wanted there: an empty `NO_COLOR` means nothing
+/// (<https://no-color.org>).
+#[must_use]
+pub fn has_colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Where logs go: each event is a note.

@@ -1,7 +1,6 @@
 //! The command line of `fleet`.
 
 use std::future::Future;
-use std::io::IsTerminal;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -748,6 +747,6 @@ fn log_to_stderr(usually: &str) {
         .with_env_filter(filter)
         .with_target(false)
         .with_writer(|| console::Log)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(console::has_colours(&std::io::stderr()))
         .init();
 }

@@ -1,7 +1,6 @@
 //! Where a command leaves what it has found out: tried before anything starts, and kept apart from what it prints, so that
 //! neither is lost with the other.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -99,13 +98,13 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("can't write `{}`", shown::path(path)))
 }
 
-/// The marks before lines on stdout: plain where it is no terminal, or where colours and symbols are not wanted
-/// (<https://no-color.org>).
+/// The marks before lines on stdout: plain where it is no terminal, or where colours and symbols are not wanted.
 #[must_use]
 pub fn marks() -> Marks {
-    let is_plain =
-        !std::io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if is_plain { Marks::Ascii } else { Marks::Unicode }
+    match console::has_colours(&std::io::stdout()) {
+        true => Marks::Unicode,
+        false => Marks::Ascii,
+    }
 }
 
 /// Says where the files are and prints the summary, whatever became of the files.

@@ -1,7 +1,6 @@
 //! What a person reads: on a terminal with quiet colours, elsewhere plain.
 
-use std::io::IsTerminal;
-
+use device_sim::console;
 use iot_protocol::shown;
 
 use super::command::FleetCommand;
@@ -29,7 +28,7 @@ pub(super) enum Style {
 
 impl Style {
     fn of_stdout() -> Self {
-        match std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        match console::has_colours(&std::io::stdout()) {
             true => Self::Coloured,
             false => Self::Plain,
         }

@@ -1,8 +1,8 @@
 //! Why there is no manifest, drawn for a person at a terminal.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use device_sim::console;
 use iot_protocol::shown;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use settings::Problem;
@@ -63,11 +63,9 @@ impl Look {
     /// Colour on a terminal whose user has not set `NO_COLOR`.
     #[must_use]
     pub fn of_stderr() -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if std::io::stderr().is_terminal() && !refused {
-            Self::Coloured
-        } else {
-            Self::Plain
+        match console::has_colours(&std::io::stderr()) {
+            true => Self::Coloured,
+            false => Self::Plain,
         }
     }
 

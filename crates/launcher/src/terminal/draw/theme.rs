@@ -1,5 +1,6 @@
 //! Colours that are readable on a light and on a dark terminal. Nothing is said by a colour alone.
 
+use device_sim::console;
 use ratatui::style::{Color, Modifier, Style};
 
 /// Which colours there are.
@@ -34,10 +35,10 @@ impl Theme {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let has_many = variable("COLORTERM").is_some()
             || variable("TERM").is_some_and(|term| term.to_string_lossy().contains("256color"));
-        match (variable("NO_COLOR"), has_many) {
-            (Some(_), _) => Self::Plain,
-            (None, true) => Self::Rich,
-            (None, false) => Self::Basic,
+        match (console::has_colours(&std::io::stderr()), has_many) {
+            (false, _) => Self::Plain,
+            (true, true) => Self::Rich,
+            (true, false) => Self::Basic,
         }
     }
 
