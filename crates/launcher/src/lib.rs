@@ -23,6 +23,7 @@
 //! | [`terminal`] | a live run in the terminal |
 //! | [`cli`], `exit`, `advice` | the command line, the exit codes, and what a failure likely means |
 //! | `interrupts`, [`ending`] | Ctrl-C: the first asks, the second insists; how long an end may take |
+//! | `shell` | words of a command line, quoted |
 //! | `progress`, [`keep`] | the lines that a person reads while a command works; places for files, tried before anything starts |
 //!
 //! # Not covered
@@ -81,6 +82,7 @@ mod progress;
 mod report;
 mod roll;
 pub mod run;
+mod shell;
 mod sim;
 mod standing;
 pub mod terminal;

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::shell::quoted;
+
 /// How wide a printed command is before it goes on in the next line.
 const WIDTH: usize = 76;
 
@@ -33,15 +35,6 @@ impl FleetCommand {
 /// A request to IoT Central's REST API, as `curl` sends it.
 pub(super) fn curl(words: impl IntoIterator<Item = String>) -> String {
     lines(["curl".to_owned()].into_iter().chain(words))
-}
-
-/// A word as a POSIX shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    match word.is_empty() || !word.chars().all(is_plain) {
-        true => format!("'{}'", word.replace('\'', r"'\''")),
-        false => word.to_owned(),
-    }
 }
 
 /// The words in lines, each but the last with a backslash at its end. A flag stands in one line with its value.

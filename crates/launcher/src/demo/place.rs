@@ -3,7 +3,8 @@
 use jiff::civil::Date;
 use serde_json::json;
 
-use super::command::{FleetCommand, curl, quoted};
+use super::command::{FleetCommand, curl};
+use crate::shell::quoted;
 
 /// The enrollment group.
 pub(super) const GROUP: &str = "thermostats";

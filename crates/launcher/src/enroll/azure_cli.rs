@@ -11,6 +11,7 @@ use provisioning::identities::{Issuer, Slot};
 
 use super::verbatim;
 use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
+use crate::shell::quoted;
 
 /// A script for a POSIX shell that enrolls what is wanted in the DPS instance with this id scope.
 pub(super) fn script(enrollments: &Enrollments<'_>, id_scope: &str, attest: Attest) -> String {
@@ -140,46 +141,4 @@ fn write_individual(text: &mut String, device: &IndividualEnrollment) -> fmt::Re
         write!(text, " --secondary-certificate-path {}", path(Slot::Secondary))?;
     }
     writeln!(text, " --provisioning-status enabled")
-}
-
-/// One word of a POSIX shell's command line. Control characters are escaped (`$'…'`, in POSIX since 2024), so that they
-/// neither reach a terminal nor are lost.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else if word.chars().any(char::is_control) {
-        format!("$'{}'", word.chars().map(escaped).collect::<String>())
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-fn escaped(c: char) -> String {
-    match c {
-        '\'' | '\\' => format!("\\{c}"),
-        // Octal, since hexadecimal digits have no end of their own.
-        c if c.is_control() => c.to_string().bytes().map(|byte| format!("\\{byte:03o}")).collect(),
-        c => c.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_is_quoted_where_a_shell_would_take_it_apart() {
-        for (word, expected) in [
-            ("certs/demo/root_cert.pem", "certs/demo/root_cert.pem"),
-            ("my certs/a", "'my certs/a'"),
-            ("it's", r"'it'\''s'"),
-            ("$HOME", "'$HOME'"),
-            ("a;rm -rf b", "'a;rm -rf b'"),
-            ("", "''"),
-            ("it's\n\u{1b}[2J\\", r"$'it\'s\012\033[2J\\'"),
-        ] {
-            assert_eq!(quoted(word), expected);
-        }
-    }
 }

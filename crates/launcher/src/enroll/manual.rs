@@ -14,10 +14,10 @@ use provisioning::central::GroupType;
 use provisioning::enroll::Attest;
 use provisioning::identities::Slot;
 
-use super::azure_cli::quoted;
 use super::verbatim;
 use crate::keep::write_whole;
 use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
+use crate::shell::quoted;
 
 /// The name of the file with the steps.
 const STEPS: &str = "STEPS.txt";

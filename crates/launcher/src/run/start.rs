@@ -20,6 +20,7 @@ use crate::prepare::identities::{self, Identities};
 use crate::prepare::target::{self, Preparation, Ready, Token};
 use crate::prepare::{plan, pre_flight};
 use crate::progress::ProgressLog;
+use crate::shell::quoted;
 
 /// A run that has been checked as far as possible before something is started.
 #[derive(Debug)]
@@ -144,18 +145,9 @@ impl Start {
 
 /// A command line as it can be typed again. No argument of ours holds a secret.
 fn command_line(arguments: impl Iterator<Item = String>) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,%@+".contains(c);
-    let words = arguments.skip(1).map(|word| {
-        if !word.is_empty() && word.chars().all(plain) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
-    std::iter::once("fleet".to_owned())
-        .chain(words)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words = arguments.skip(1).map(|word| quoted(&word));
+    let words = std::iter::once("fleet".to_owned()).chain(words);
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
