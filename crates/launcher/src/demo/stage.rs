@@ -107,11 +107,11 @@ impl Stage {
     /// Waits for a line of a running program in which `words` stand.
     pub(super) async fn line(&mut self, name: &str, words: &str) -> anyhow::Result<String> {
         let heard = self.find(name)?.heard.clone();
-        let wait = async { Ok(Some(heard.wait_for(words).await)) };
-        let line = timeout(PATIENCE, wait);
         let program = self.find(name)?;
         tokio::select! {
-            line = line => line.map_err(anyhow::Error::from).and_then(|line| line)?.context("there is no line"),
+            line = timeout(PATIENCE, heard.wait_for(words)) => {
+                line.with_context(|| format!("{name} did not write `{words}` within {} s", PATIENCE.as_secs()))
+            }
             ended = program.ended() => match heard.with(words).pop() {
                 Some(line) => Ok(line),
                 None => bail!("{name} ended with {:?}, see `{}`", ended?, shown::path(program.log())),
