@@ -32,7 +32,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const WITHIN_SECOND: f64 = 0.3;
 /// So many lines have a place on the largest screen.
 const LINES: usize = 40;
-/// So many keys wait; more come only from something that leans on them.
+/// So many keys wait, and so many orders; more come only from something that leans on them.
 const KEYS: usize = 64;
 /// A terminal is not larger than this.
 const MOST: (u16, u16) = (400, 200);
@@ -267,6 +267,9 @@ impl Driver {
     fn press(&mut self, key: Key) {
         self.is_changed = true;
         let Some(command) = self.screen.press(key) else { return };
+        if matches!(command, Command::Order(..)) && self.orders.len() >= KEYS {
+            return;
+        }
         let (live, progress) = (self.live.clone(), self.progress);
         self.orders.spawn(async move {
             let (word, answer) = match command {
