@@ -8,6 +8,8 @@ use fleet_report::report::{Circumstances, EventMark, Losses, Report};
 use fleet_report::thresholds::{Stage, ThresholdResult};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::manifest::values;
+
 /// A live run at one moment. It is made only when a viewer asks, so a run without viewers pays nothing for it.
 #[derive(Debug)]
 pub(crate) struct Standing<'a> {
@@ -59,6 +61,14 @@ impl Standing<'_> {
         report.judge(self.thresholds.clone());
         report
     }
+}
+
+/// The stage with this number, from 1, in words such as `stage 2 of 3: 100%@30s`.
+pub(crate) fn stage_words(stages: &[values::Stage], number: u32) -> String {
+    let index = (number as usize).checked_sub(1);
+    let profile = index.and_then(|index| stages.get(index));
+    let profile = profile.map(ToString::to_string).unwrap_or_default();
+    format!("stage {number} of {}: {profile}", stages.len())
 }
 
 /// A viewer of a live run of this process.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use fleet_protocol::plan;
 use jiff::{SignedDuration, SpanRelativeTo};
 use settings::{Span, written_as_text};
 
@@ -93,6 +94,15 @@ impl FromStr for Stage {
             share: percent / 100.0,
             over: over.trim().parse()?,
         })
+    }
+}
+
+impl From<Stage> for plan::Stage {
+    fn from(stage: Stage) -> Self {
+        Self {
+            share: stage.share,
+            over_ms: stage.over.millis(),
+        }
     }
 }
 

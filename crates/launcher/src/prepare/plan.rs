@@ -165,15 +165,7 @@ pub(crate) fn plan(manifest: &Manifest, target: Target, gateways: &Gateways, now
             register_per_s: manifest.load.register_rate.hertz(),
             connect_per_s: manifest.load.connect_rate.hertz(),
         },
-        stages: manifest
-            .load
-            .stages
-            .iter()
-            .map(|stage| Stage {
-                share: stage.share,
-                over_ms: stage.over.millis(),
-            })
-            .collect(),
+        stages: manifest.load.stages.iter().copied().map(Stage::from).collect(),
     })
 }
 

@@ -7,7 +7,7 @@ use fleet_report::thresholds::{Second, Stage};
 use tokio::time::Instant;
 
 use crate::manifest::values;
-use crate::standing::Position;
+use crate::standing::{Position, stage_words};
 
 /// The seconds and the stages of a run.
 #[derive(Debug)]
@@ -97,12 +97,7 @@ impl StageClock {
 
     /// A stage in words, such as `stage 2 of 3: 100%@30s`.
     pub(super) fn words(&self, stage: Stage) -> String {
-        let all = self.stages.len();
-        let of = (stage.number as usize)
-            .checked_sub(1)
-            .and_then(|index| self.stages.get(index));
-        let profile = of.map(ToString::to_string).unwrap_or_default();
-        format!("stage {} of {all}: {profile}", stage.number)
+        stage_words(&self.stages, stage.number)
     }
 }
 

@@ -3,7 +3,9 @@
 //! Rows are given out from the top: what has a fixed height first, then what is left to charts and lists. Where there is
 //! no room, the lower parts are left out.
 
+mod bar;
 mod chart;
+mod clock;
 mod columns;
 mod devices;
 mod events;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use device_sim::ramp::Ramp;
 use fleet_protocol::lines::{Phase, State, counter};
 use fleet_protocol::plan;
 use fleet_report::quota_use::QuotaUse;
@@ -11,6 +12,7 @@ use fleet_report::thresholds::ThresholdResult;
 use fleet_report::totals::{GroupStanding, Totals};
 
 use crate::manifest::Manifest;
+use crate::manifest::values::Stage;
 use crate::standing::{Position, Standing};
 
 /// So many of the newest marks, and of the most frequent errors, are taken.
@@ -25,29 +27,15 @@ pub(crate) struct Subject {
     pub(super) target: String,
     /// The groups and how many devices each has.
     pub(super) groups: Vec<(String, u64)>,
+    /// Those of the load, as the manifest has them.
     pub(super) stages: Vec<Stage>,
     /// How many connections are begun in a second, at most.
     pub(super) connect_rate: f64,
 }
 
-/// A stage of the load.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stage {
-    /// From 0 to 1.
-    pub(super) share: f64,
-    pub(super) seconds: f64,
-    /// As the manifest has it.
-    pub(super) words: String,
-}
-
 impl Subject {
     /// The run of a manifest.
     pub(crate) fn of(manifest: &Manifest, groups: &[plan::Group], run_id: &str) -> Self {
-        let stages = manifest.load.stages.iter().map(|stage| Stage {
-            share: stage.share,
-            seconds: stage.over.0.as_secs_f64(),
-            words: stage.to_string(),
-        });
         let mut counts: Vec<(String, u64)> = Vec::new();
         for group in groups {
             let count = u64::from(group.devices.count());
@@ -62,9 +50,14 @@ impl Subject {
             run_id: run_id.to_owned(),
             target: manifest.target.kind().to_owned(),
             groups: counts,
-            stages: stages.collect(),
+            stages: manifest.load.stages.clone(),
             connect_rate: manifest.load.connect_rate.hertz(),
         }
+    }
+
+    /// Which share of the fleet the stages want, over their time.
+    pub(super) fn ramp(&self) -> Ramp {
+        Ramp::new(self.stages.iter().copied().map(plan::Stage::from).collect())
     }
 
     pub(super) fn devices(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 
+use super::bar::{below, block, eighths, filled};
 use super::rule::rule;
 use super::sheet::{Sheet, width};
 use super::theme::Tone;
@@ -42,7 +43,6 @@ fn columns(area: Rect) -> usize {
 
 /// Columns of the scale.
 const SCALE: u16 = 6;
-const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 fn chart(values: &[f64], wanted: &[f64], area: Rect, sheet: &mut Sheet<'_>) {
     if area.height == 0 || area.width <= SCALE {
@@ -79,30 +79,18 @@ fn chart(values: &[f64], wanted: &[f64], area: Rect, sheet: &mut Sheet<'_>) {
         let line = wanted.get(at).map(|wanted| eighths(*wanted, top, area.height));
         let height = value.map_or(0, |value| eighths(value, top, area.height));
         for row in 0..area.height {
-            let below = (area.height - 1 - row) * 8;
+            let below = below(row, area.height);
             let (x, y) = (area.x + SCALE + column, area.y + row);
-            let filled = height.saturating_sub(below).min(8);
+            let filled = filled(height, row, area.height);
             let is_line = line.is_some_and(|line| line > below && line <= below + 8);
             match (filled, is_line) {
                 (0, true) => sheet.cell(x, y, '╌', theme.of(Tone::Uneasy)),
                 (0, false) if row + 1 == area.height && value.is_some() => sheet.cell(x, y, '▁', theme.dim()),
                 (0, false) => {}
-                (filled, _) => sheet.cell(x, y, EIGHTHS[usize::from(filled)], theme.of(Tone::Busy)),
+                (filled, _) => sheet.cell(x, y, block(filled), theme.of(Tone::Busy)),
             }
         }
     }
-}
-
-/// How high a value is, in eighths of a row. What is not zero is seen.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it is cut to the height of the chart"
-)]
-fn eighths(value: f64, top: f64, height: u16) -> u16 {
-    let all = f64::from(height) * 8.0;
-    let least = if value > 0.0 { 1.0 } else { 0.0 };
-    (value / top * all).round().clamp(least, all) as u16
 }
 
 /// The end of the scale: a round number, so that it stays where it is.

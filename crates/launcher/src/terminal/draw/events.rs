@@ -1,11 +1,12 @@
 //! What happened last: marks of the report and lines of progress, in the order of their time.
 
 use fleet_report::report::EventMark;
-use fleet_report::words::{clock, counted};
+use fleet_report::words::devices;
 use iot_protocol::shown;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::clock::clock;
 use super::rule::rule;
 use super::sheet::Sheet;
 use super::theme::Tone;
@@ -36,23 +37,14 @@ pub(super) fn draw(screen: &Screen, area: Rect, sheet: &mut Sheet<'_>) {
     );
     let skipped = rows.len().saturating_sub(usize::from(below.height));
     for (row, (at_s, text, style)) in below.rows().zip(rows.into_iter().skip(skipped)) {
-        let at = format!("{}  ", clock(whole(at_s)));
+        let at = format!("{}  ", clock(at_s));
         sheet.spans(row, [(&*at, theme.dim()), (&*text, style)]);
     }
 }
 
 fn words(mark: &EventMark) -> String {
     match mark.devices {
-        Some(devices) => format!("{}: {}", mark.what, counted(devices, "device", "devices")),
+        Some(count) => format!("{}: {}", mark.what, devices(count)),
         None => mark.what.clone(),
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "seconds of a run are above zero and far below 2^53"
-)]
-fn whole(seconds: f64) -> u64 {
-    seconds as u64
 }

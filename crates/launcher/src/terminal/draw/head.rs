@@ -1,13 +1,17 @@
 //! The first rows: which run this is, and where it stands on the profile of its stages.
 
-use fleet_report::words::clock;
+use std::time::Duration;
+
+use device_sim::ramp::Ramp;
+use fleet_report::words;
 use ratatui::layout::Rect;
 
+use super::bar::{block, eighths, filled};
+use super::clock::clock;
 use super::sheet::Sheet;
 use super::theme::Tone;
-use crate::standing::Position;
+use crate::standing::{Position, stage_words};
 use crate::terminal::screen::Screen;
-use crate::terminal::snapshot::{Snapshot, Stage};
 
 /// The run, its clock and what it does.
 pub(super) fn draw(screen: &Screen, area: Rect, sheet: &mut Sheet<'_>) {
@@ -18,7 +22,7 @@ pub(super) fn draw(screen: &Screen, area: Rect, sheet: &mut Sheet<'_>) {
     let style = theme.of(tone).patch(theme.bold());
     let rest = sheet.right(area, words, style);
     let at_s = position.map_or(0.0, |position| position.at_s);
-    let rest = sheet.right(rest, &format!("{}  ", clock(whole(at_s))), theme.bold());
+    let rest = sheet.right(rest, &format!("{}  ", clock(at_s)), theme.bold());
     let details = format!("  {}  target {}", subject.run_id, subject.target);
     sheet.spans(rest, [(&*subject.name, theme.bold()), (&*details, theme.dim())]);
 }
@@ -41,30 +45,30 @@ pub(super) fn stages(screen: &Screen, area: Rect, sheet: &mut Sheet<'_>) {
         return;
     }
     let theme = sheet.theme;
-    let stages = &screen.subject.stages;
-    let total: f64 = stages.iter().map(|stage| stage.seconds).sum();
-    let elapsed = elapsed(screen.snapshot.as_ref());
+    let ramp = screen.subject.ramp();
+    let total = ramp.length();
+    let elapsed = screen
+        .snapshot
+        .as_ref()
+        .and_then(|snapshot| snapshot.position.stages_elapsed);
     let row = Rect { height: 1, ..area };
+    let clock = |at: Duration| words::clock(at.as_secs());
     let figure = match elapsed {
-        Some(elapsed) => format!("{} of {}", clock(whole(elapsed.min(total))), clock(whole(total))),
-        None => format!("{} of stages", clock(whole(total))),
+        Some(elapsed) => format!("{} of {}", clock(elapsed.min(total)), clock(total)),
+        None => format!("{} of stages", clock(total)),
     };
     let rest = sheet.right(row, &figure, theme.plain());
-    sheet.text(rest, &words(screen), theme.plain());
+    sheet.text(rest, &standing(screen), theme.plain());
     let chart = Rect {
         y: area.y + 1,
         height: area.height - 1,
         ..area
     };
-    profile(stages, total, elapsed, chart, sheet);
+    profile(&ramp, elapsed, chart, sheet);
 }
 
-fn elapsed(snapshot: Option<&Snapshot>) -> Option<f64> {
-    Some(snapshot?.position.stages_elapsed?.as_secs_f64())
-}
-
-fn words(screen: &Screen) -> String {
-    let stages = &screen.subject.stages;
+/// Where the run stands.
+fn standing(screen: &Screen) -> String {
     let Some(snapshot) = &screen.snapshot else {
         return "the devices start".to_owned();
     };
@@ -79,26 +83,21 @@ fn words(screen: &Screen) -> String {
     let Some(stage) = position.stage else {
         return "the stages are over".to_owned();
     };
-    let index = (stage.number as usize).checked_sub(1);
-    let profile = index
-        .and_then(|index| stages.get(index))
-        .map_or("", |stage| &stage.words);
     let held = if stage.held { ", held" } else { "" };
-    format!("stage {} of {}: {profile}{held}", stage.number, stages.len())
+    stage_words(&screen.subject.stages, stage.number) + held
 }
 
-const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-
 /// How many devices the stages want over time; what has passed is bright, and the cursor stands at now.
-fn profile(stages: &[Stage], total: f64, elapsed: Option<f64>, area: Rect, sheet: &mut Sheet<'_>) {
-    if area.is_empty() || total <= 0.0 {
+fn profile(ramp: &Ramp, elapsed: Option<Duration>, area: Rect, sheet: &mut Sheet<'_>) {
+    let total = ramp.length();
+    if area.is_empty() || total.is_zero() {
         return;
     }
     let theme = sheet.theme;
-    let at = |column: u16| (f64::from(column) + 0.5) / f64::from(area.width) * total;
+    let at = |column: u16| total.mul_f64((f64::from(column) + 0.5) / f64::from(area.width));
     let cursor = elapsed.map(|elapsed| {
-        let share = (elapsed / total).clamp(0.0, 1.0);
-        area.x + index(share * f64::from(area.width)).min(area.width - 1)
+        let share = elapsed.min(total).div_duration_f64(total);
+        area.x + place(share, area.width)
     });
     for column in 0..area.width {
         let x = area.x + column;
@@ -106,14 +105,11 @@ fn profile(stages: &[Stage], total: f64, elapsed: Option<f64>, area: Rect, sheet
             Some(cursor) if x <= cursor => theme.of(Tone::Good),
             _ => theme.dim(),
         };
+        // The ground is always there, so that the whole time is.
+        let height = eighths(ramp.share_at(at(column)), 1.0, area.height).max(1);
         for row in 0..area.height {
-            // From below, in eighths of a row.
-            let below = f64::from(area.height - 1 - row) * 8.0;
-            let height = share_at(stages, at(column)) * f64::from(area.height) * 8.0 - below;
-            // The ground is always there, so that the whole time is.
-            let least = if row + 1 == area.height { 1.0 } else { 0.0 };
-            let eighth = usize::from(index(height.clamp(least, 8.0).round()));
-            sheet.cell(x, area.y + row, EIGHTHS[eighth], style);
+            let symbol = block(filled(height, row, area.height));
+            sheet.cell(x, area.y + row, symbol, style);
         }
     }
     if let Some(cursor) = cursor {
@@ -123,58 +119,40 @@ fn profile(stages: &[Stage], total: f64, elapsed: Option<f64>, area: Rect, sheet
     }
 }
 
-/// The share of the fleet that the stages want, so many seconds after they began.
-fn share_at(stages: &[Stage], at_s: f64) -> f64 {
-    let (mut begun, mut share) = (0.0, 0.0);
-    for stage in stages {
-        if at_s < begun + stage.seconds {
-            return share + (stage.share - share) * (at_s - begun) / stage.seconds;
-        }
-        begun += stage.seconds;
-        share = stage.share;
-    }
-    share
-}
-
+/// The column of a share of the time.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "places on a screen are small and above zero"
+    reason = "a share from 0 to 1 of the columns"
 )]
-fn index(place: f64) -> u16 {
-    place as u16
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "seconds of a run are above zero and far below 2^53"
-)]
-fn whole(seconds: f64) -> u64 {
-    seconds as u64
+fn place(share: f64, columns: u16) -> u16 {
+    ((share * f64::from(columns)) as u16).min(columns - 1)
 }
 
 #[cfg(test)]
 mod tests {
+    use ratatui::buffer::Buffer;
+
+    use super::super::theme::Theme;
     use super::*;
+    use crate::terminal::screen::testing;
 
     #[test]
     fn the_profile_goes_evenly_from_target_to_target() {
-        let stage = |share, seconds| Stage {
-            share,
-            seconds,
-            words: String::new(),
-        };
-        let stages = [stage(1.0, 10.0), stage(1.0, 20.0), stage(0.0, 10.0)];
-        for (at_s, share) in [
-            (0.0, 0.0),
-            (5.0, 0.5),
-            (10.0, 1.0),
-            (29.0, 1.0),
-            (35.0, 0.5),
-            (99.0, 0.0),
-        ] {
-            assert!((share_at(&stages, at_s) - share).abs() < 1e-9, "{at_s}");
-        }
+        let mut subject = testing::subject();
+        subject.stages = ["100%@10s", "100%@20s", "0%@10s"]
+            .map(|stage| stage.parse().unwrap())
+            .to_vec();
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 40, 2));
+        let (area, elapsed) = (buffer.area, Some(Duration::from_secs(20)));
+        profile(
+            &subject.ramp(),
+            elapsed,
+            area,
+            &mut Sheet::new(&mut buffer, Theme::Plain),
+        );
+        let row = |y: u16| (0..40).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+        assert_eq!(row(0), "     ▁▂▄▆▇██████████┃█████████▇▆▄▂▁     ");
+        assert_eq!(row(1), "▁▂▄▆▇███████████████┃██████████████▇▆▄▂▁");
     }
 }

@@ -3,13 +3,12 @@
 use fleet_report::words::readable;
 use ratatui::layout::Rect;
 
+use super::bar::block;
 use super::rule::rule;
 use super::sheet::Sheet;
 use super::theme::Tone;
 use crate::terminal::history::Quantiles;
 use crate::terminal::screen::Screen;
-
-const MARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 type Quantile = (&'static str, fn(&Quantiles) -> f64);
 
@@ -50,7 +49,7 @@ fn sparkline(screen: &Screen, value: fn(&Quantiles) -> f64, row: Rect, sheet: &m
     let most = values.iter().flatten().fold(0.0, |most: f64, value| most.max(*value));
     for (x, value) in (row.x..).zip(values) {
         if let Some(value) = value {
-            sheet.cell(x, row.y, MARKS[mark(value, most)], style);
+            sheet.cell(x, row.y, block(mark(value, most)), style);
         }
     }
 }
@@ -58,12 +57,12 @@ fn sparkline(screen: &Screen, value: fn(&Quantiles) -> f64, row: Rect, sheet: &m
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "it is from 0 to 7"
+    reason = "it is from 1 to 8"
 )]
-fn mark(value: f64, most: f64) -> usize {
+fn mark(value: f64, most: f64) -> u16 {
     if most > 0.0 {
-        (value / most * 7.0).round().clamp(0.0, 7.0) as usize
+        (1.0 + value / most * 7.0).round().clamp(1.0, 8.0) as u16
     } else {
-        0
+        1
     }
 }

@@ -18,7 +18,7 @@ use super::*;
 use crate::progress::Line;
 use crate::terminal::keys::Key;
 use crate::terminal::screen::testing;
-use crate::terminal::snapshot::{Counts, Snapshot, Stage};
+use crate::terminal::snapshot::{Counts, Snapshot};
 
 const SECONDS: u32 = 145;
 
@@ -27,14 +27,7 @@ fn screen() -> Screen {
     let mut subject = testing::subject();
     subject.groups = vec![("thermostats".to_owned(), 500), ("individual".to_owned(), 2)];
     subject.stages = ["60%@30s", "60%@1m", "100%@5s", "100%@30s", "0%@15s"]
-        .map(|words| {
-            let stage: crate::manifest::values::Stage = words.parse().unwrap();
-            Stage {
-                share: stage.share,
-                seconds: stage.over.0.as_secs_f64(),
-                words: words.to_owned(),
-            }
-        })
+        .map(|words| words.parse().unwrap())
         .to_vec();
     let mut screen = Screen::new(subject);
     let mut publish = SparseHistogram::default();
