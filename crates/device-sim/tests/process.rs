@@ -151,15 +151,10 @@ async fn sigterm_drains_and_stops() {
 
 /// A terminal: what is typed on it, and the side for a program's stdin. No session is controlled by it.
 #[cfg(unix)]
-fn terminal() -> (std::fs::File, std::fs::File) {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let typed = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&typed).unwrap();
-    unlockpt(&typed).unwrap();
-    let name = ptsname(&typed, Vec::new()).unwrap();
-    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NOCTTY;
-    let read = rustix::fs::open(&name, flags, rustix::fs::Mode::empty()).unwrap();
-    (typed.into(), read.into())
+fn terminal() -> (pty_process::blocking::Pty, std::os::fd::OwnedFd) {
+    use std::os::fd::AsFd;
+    let (typed, read) = pty_process::blocking::open().unwrap();
+    (typed, read.as_fd().try_clone_to_owned().unwrap())
 }
 
 #[cfg(unix)]

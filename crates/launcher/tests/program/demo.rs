@@ -8,8 +8,11 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::on_terminal::{END_OF_INPUT, OnTerminal};
+use crate::pty::Terminal;
 use crate::support::{Fleet, Running, signal};
+
+/// The end of input, as Ctrl-D types it.
+const END_OF_INPUT: &str = "\u{4}";
 
 /// A demonstration in its own folder, whose whole path stands in the arguments of all that it starts.
 struct Demo {
@@ -56,11 +59,6 @@ fn does_the_same_again(shown: &str) {
         println!("note: there is no curl with --json here, so no printed request is tried");
         return;
     }
-    let shown = ["1", "2", "32", "36", "0"]
-        .iter()
-        .fold(shown.replace('\r', ""), |text, code| {
-            text.replace(&format!("\u{1b}[{code}m"), "")
-        });
     let (_, command) = shown.split_once("$ curl ").unwrap();
     let (command, _) = command.split_once("\n✓").unwrap();
     let output = Command::new("sh")
@@ -224,23 +222,35 @@ fn a_person_presses_enter_for_each_step_and_leaves_with_the_end_of_input() {
     let mut command = demo.fleet.command(&demo.arguments(&[]));
     // An empty one means nothing.
     command.env("NO_COLOR", "");
-    let mut person = OnTerminal::start(command);
+    // All of it has room.
+    let person = Terminal::new(200, 200);
+    let running = person.run(command);
+    let prompted = |times: usize| {
+        person.wait("the prompt", |seen| {
+            let shown = seen.parser.screen().contents();
+            shown.matches("Press Enter").count() == times
+        });
+    };
     for (step, result) in [(1, "The emulator is ready"), (2, "The root's thumbprint is ")] {
-        person.wait_for(&format!("\u{1b}[1mStep {step} of 11: "));
-        person.wait_for("Press Enter");
-        person.types("\n");
-        person.wait_for(result);
+        prompted(step);
+        person.wait_for_line(&format!("Step {step} of 11: "));
+        person.press("\n");
+        person.wait_for_line(result);
     }
-    person.wait_for("Step 3 of 11: ");
-    person.wait_for("Press Enter");
-    person.types("\n");
-    person.wait_for("Step 4 of 11: ");
-    person.wait_for("Press Enter");
-    does_the_same_again(&person.shown);
-    person.types(END_OF_INPUT);
-    assert_eq!(person.end(), Some(130), "{}", person.shown);
-    assert!(person.shown.contains("error: interrupted"), "{}", person.shown);
-    assert!(!person.shown.contains("certificates/primary"), "{}", person.shown);
+    prompted(3);
+    person.wait_for_line("Step 3 of 11: ");
+    person.press("\n");
+    prompted(4);
+    person.wait_for_line("Step 4 of 11: ");
+    does_the_same_again(&person.shown());
+    person.press(END_OF_INPUT);
+    assert_eq!(running.end(), Some(130), "{}", person.text());
+    person.wait_for_line("error: interrupted");
+    let text = person.text();
+    for step in 1..=4 {
+        assert!(text.contains(&format!("\u{1b}[1mStep {step} of 11: ")), "{text}");
+    }
+    assert!(!text.contains("certificates/primary"), "{text}");
     demo.fleet.wait_until_nothing_runs();
 }
 

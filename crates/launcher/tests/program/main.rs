@@ -24,7 +24,6 @@ mod grafana;
 mod howto;
 mod live_page;
 mod metrics;
-mod on_terminal;
 mod page;
 mod person;
 mod portal;

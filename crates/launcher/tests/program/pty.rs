@@ -1,5 +1,6 @@
 //! A terminal of a test's own: what runs in it draws on a screen that can be looked at, and its keys can be pressed.
 
+use std::borrow::Cow;
 use std::io::{PipeWriter, Read, Write};
 use std::num::NonZeroU16;
 use std::process::Child;
@@ -33,7 +34,12 @@ pub(crate) struct Seen {
 impl Seen {
     /// How often the view has come.
     pub(crate) fn beginnings(&self) -> usize {
-        String::from_utf8_lossy(&self.text).matches(ENTER).count()
+        self.text().matches(ENTER).count()
+    }
+
+    /// Everything that was ever written, with its colours.
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.text)
     }
 }
 
@@ -77,7 +83,7 @@ impl Terminal {
     /// The same with another stdin, or another environment.
     pub(crate) fn start(&self, command: Command) -> Running {
         let mut command = command.env("TERM", "xterm-256color");
-        Running(command.spawn_borrowed(&self.pts))
+        Running(command.spawn_borrowed(&self.pts).unwrap())
     }
 
     /// Runs the fleet of this folder, whose report goes to `report`.
@@ -138,20 +144,24 @@ impl Terminal {
     pub(crate) fn printed(&self) -> String {
         self.wait_for_summary();
         let seen = self.seen.0.lock().unwrap();
-        let text = String::from_utf8_lossy(&seen.text);
-        text.rsplit(LEAVE).next().unwrap_or_default().to_owned()
+        seen.text().rsplit(LEAVE).next().unwrap_or_default().to_owned()
     }
 
     /// Waits for the last words of a summary.
     #[track_caller]
     pub(crate) fn wait_for_summary(&self) {
         let last = "What a row times";
-        self.wait(last, |seen| String::from_utf8_lossy(&seen.text).contains(last));
+        self.wait(last, |seen| seen.text().contains(last));
     }
 
-    /// Everything that was ever written.
+    /// Everything that was ever written, with its colours.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.seen.0.lock().unwrap().text).into_owned()
+        self.seen.0.lock().unwrap().text().into_owned()
+    }
+
+    /// What it shows now, without colours.
+    pub(crate) fn shown(&self) -> String {
+        self.seen.0.lock().unwrap().parser.screen().contents()
     }
 
     #[track_caller]
@@ -196,28 +206,26 @@ fn modes(pts: &Pts) -> String {
 }
 
 /// A program in a terminal.
-pub(crate) struct Running(pty_process::Result<Child>);
+pub(crate) struct Running(Child);
 
 impl Running {
     pub(crate) fn pid(&self) -> i32 {
-        i32::try_from(self.0.as_ref().unwrap().id()).unwrap()
+        i32::try_from(self.0.id()).unwrap()
     }
 
     /// Waits for its end, which has to come by itself, and for all that it has written.
     #[track_caller]
     pub(crate) fn end(mut self) -> Option<i32> {
         assert!(process::ends(self.pid()), "it is still running");
-        self.0.as_mut().unwrap().wait().unwrap().code()
+        self.0.wait().unwrap().code()
     }
 }
 
 /// A test that fails leaves no program behind.
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Ok(child) = &mut self.0 {
-            // Both fail only where it has ended already.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        // Both fail only where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
