@@ -106,6 +106,25 @@ pub struct GroupStats {
     pub wanted_now: u64,
 }
 
+impl GroupStats {
+    /// Adds the figures of the same group in another process.
+    pub fn add(&mut self, other: &Self) {
+        for (name, count) in &other.counters {
+            match self.counters.get_mut(name) {
+                Some(sum) => *sum = sum.saturating_add(*count),
+                None => {
+                    self.counters.insert(name.clone(), *count);
+                }
+            }
+        }
+        for (state, devices) in &other.states {
+            let sum = self.states.entry(*state).or_insert(0);
+            *sum = sum.saturating_add(*devices);
+        }
+        self.wanted_now = self.wanted_now.saturating_add(other.wanted_now);
+    }
+}
+
 /// What a process needs of its machine, and whether it gets it: a load generator that is short of something measures
 /// itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

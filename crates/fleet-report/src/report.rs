@@ -163,7 +163,8 @@ impl Report {
         });
         let mut errors = failures::rows(totals, &measurements.occurrences);
         failures::add(&mut errors, counter::DEVICES_FAILED, PROCESS_DIED, losses.failed);
-        let devices = DeviceCounts::of(asked, totals, &losses);
+        let groups = totals.by_group();
+        let devices = DeviceCounts::of(asked, totals, &groups, &losses);
         let series = timeline.series(t0);
         let mut report = Self {
             schema_version: SCHEMA_VERSION,
@@ -187,9 +188,9 @@ impl Report {
             },
             target,
             target_unknown,
-            latency: latency::latencies(totals, timeline),
+            latency: latency::latencies(totals, &groups, timeline),
             errors,
-            counters: totals.counters_by_group(),
+            counters: groups.into_iter().map(|(name, group)| (name, group.counters)).collect(),
             events,
             timeline: (series.points > 0).then_some(series),
             quotas: measurements.quotas.used(),

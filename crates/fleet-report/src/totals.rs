@@ -70,15 +70,6 @@ pub struct Totals {
     unreadable: u64,
 }
 
-/// Where the devices of a group stand.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GroupStanding {
-    /// How many are in each state; a state that no device is in may be left out.
-    pub states: BTreeMap<State, u64>,
-    /// How many the stages want online now.
-    pub wanted: u64,
-}
-
 impl Totals {
     /// Nothing has happened in any of `processes`.
     #[must_use]
@@ -170,18 +161,6 @@ impl Totals {
         errors
     }
 
-    /// All counters of the groups.
-    pub(crate) fn counters_by_group(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
-        let mut groups: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-        for (group, stats) in self.groups() {
-            let counters = groups.entry(group.to_owned()).or_default();
-            for (name, count) in &stats.counters {
-                *counters.entry(name.clone()).or_insert(0) += count;
-            }
-        }
-        groups
-    }
-
     /// How many devices are in a state.
     #[must_use]
     pub fn state(&self, state: State) -> u64 {
@@ -200,16 +179,12 @@ impl Totals {
         groups.map(|(name, group)| (name.as_str(), group))
     }
 
-    /// Where the devices of each group stand now, in all processes that have reported.
+    /// Each group over all processes that have reported.
     #[must_use]
-    pub fn standing_by_group(&self) -> BTreeMap<String, GroupStanding> {
-        let mut groups: BTreeMap<String, GroupStanding> = BTreeMap::new();
+    pub fn by_group(&self) -> BTreeMap<String, GroupStats> {
+        let mut groups: BTreeMap<String, GroupStats> = BTreeMap::new();
         for (name, group) in self.groups() {
-            let standing = groups.entry(name.to_owned()).or_default();
-            standing.wanted += group.wanted_now;
-            for (state, count) in &group.states {
-                *standing.states.entry(*state).or_insert(0) += count;
-            }
+            groups.entry(name.to_owned()).or_default().add(group);
         }
         groups
     }
@@ -320,9 +295,9 @@ mod tests {
         let mut totals = Totals::new(2);
         for (process, online, wanted) in [(0, 9, 9), (0, 2, 3), (1, 1, 2)] {
             let group = GroupStats {
+                counters: BTreeMap::from([(counter::DEVICES_WANTED.to_owned(), wanted)]),
                 states: BTreeMap::from([(State::Online, online), (State::Parked, 1)]),
                 wanted_now: wanted,
-                ..GroupStats::default()
             };
             let groups = BTreeMap::from([("thermostats".to_owned(), group)]);
             totals.add(
@@ -333,14 +308,12 @@ mod tests {
                 },
             );
         }
-        let standing = GroupStanding {
+        let both = GroupStats {
+            counters: BTreeMap::from([(counter::DEVICES_WANTED.to_owned(), 5)]),
             states: BTreeMap::from([(State::Online, 3), (State::Parked, 2)]),
-            wanted: 5,
+            wanted_now: 5,
         };
-        assert_eq!(
-            totals.standing_by_group(),
-            BTreeMap::from([("thermostats".to_owned(), standing)])
-        );
+        assert_eq!(totals.by_group(), BTreeMap::from([("thermostats".to_owned(), both)]));
     }
 
     #[test]

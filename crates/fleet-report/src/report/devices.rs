@@ -45,11 +45,11 @@ pub struct GroupCounts {
 }
 
 impl DeviceCounts {
-    pub(super) fn of(asked: u64, totals: &Totals, losses: &Losses) -> Self {
-        let mut by_group: BTreeMap<String, GroupCounts> = BTreeMap::new();
-        for (name, group) in totals.groups() {
-            by_group.entry(name.to_owned()).or_default().add(GroupCounts::of(group));
-        }
+    /// Those of all processes; `groups` are the figures of each group in `totals`.
+    pub(super) fn of(asked: u64, totals: &Totals, groups: &BTreeMap<String, GroupStats>, losses: &Losses) -> Self {
+        let by_group = groups
+            .iter()
+            .map(|(name, group)| (name.clone(), GroupCounts::of(group)));
         Self {
             asked,
             wanted: totals.counter(counter::DEVICES_WANTED) + losses.wanted,
@@ -57,7 +57,7 @@ impl DeviceCounts {
             reused: totals.counter(counter::DEVICES_ASSIGNMENT_REUSED),
             connected: totals.counter(counter::DEVICES_CONNECTED),
             failed: totals.counter(counter::DEVICES_FAILED) + losses.failed,
-            by_group,
+            by_group: by_group.collect(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet_protocol::histogram::Encoder;
-use fleet_protocol::lines::{Phase, Unfinished, counter};
+use fleet_protocol::lines::{GroupStats, Phase, Unfinished, counter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -88,16 +88,16 @@ struct Parts {
     clipped: u64,
 }
 
-/// All phases of which there is anything.
-pub(super) fn latencies(totals: &Totals, timeline: &Timeline) -> Latencies {
+/// All phases of which there is anything. `groups` are the figures of each group in `totals`.
+pub(super) fn latencies(totals: &Totals, groups: &BTreeMap<String, GroupStats>, timeline: &Timeline) -> Latencies {
     let unfinished = totals.unfinished();
-    let names = totals.groups().map(|(name, _)| name.to_owned());
     let timed = totals
         .times()
         .keys()
         .chain(unfinished.keys())
         .map(|(_, group)| group.clone());
-    let groups: BTreeSet<String> = names.chain(timed).collect();
+    // A line without groups has what was timed in a group without a name.
+    let names: BTreeSet<String> = groups.keys().cloned().chain(timed).collect();
     let mut encoder = Encoder::deflating();
     let mut all_phases = Latencies::new();
     for phase in Phase::ALL {
@@ -105,15 +105,10 @@ pub(super) fn latencies(totals: &Totals, timeline: &Timeline) -> Latencies {
         let clipped = format!("{}{}", counter::CLIPPED, phase.word());
         let mut all = Parts::default();
         let mut groups_of_it = BTreeMap::new();
-        for group in &groups {
+        for group in &names {
             let key = (phase, group.clone());
-            let own = || {
-                totals
-                    .groups()
-                    .filter(|(name, _)| name == group)
-                    .map(|(_, stats)| stats)
-            };
-            let count = |name: &str| own().map(|stats| counter::count(&stats.counters, name)).sum();
+            let own = groups.get(group);
+            let count = |name: &str| own.map_or(0, |stats| counter::count(&stats.counters, name));
             let parts = Parts {
                 times: totals.times().get(&key).cloned().unwrap_or_default(),
                 blocks: timeline.blocks(phase, group, BLOCKS),

@@ -136,7 +136,7 @@ fn groups(about: &About, snapshot: &Snapshot) -> Vec<Family> {
             phases.histogram([name, phase.word()], group.times(phase).unwrap_or(&none));
         }
     }
-    let wanted = of(&catalog::DEVICES_WANTED).gauges(each(), |(name, group)| ([name], float(group.wanted)));
+    let wanted = of(&catalog::DEVICES_WANTED).gauges(each(), |(name, group)| ([name], float(group.wanted())));
     let counted = |entry: &'static Entry, counter: &'static str| {
         let mut family = of(entry);
         each().for_each(|(name, group)| family.counter([name], group.counter(counter)));

@@ -38,11 +38,10 @@ impl ShardFigures {
     /// The shard's process has ended: its devices are not here any more.
     pub(super) fn ended(&mut self, shard: u32) {
         for (group, stats) in self.here.remove(&shard).unwrap_or_default() {
-            let counters = &mut self.gone.entry(group).or_default().counters;
-            for (name, count) in stats.counters {
-                let sum = counters.entry(name).or_insert(0);
-                *sum = sum.saturating_add(count);
-            }
+            self.gone.entry(group).or_default().add(&GroupStats {
+                counters: stats.counters,
+                ..GroupStats::default()
+            });
         }
     }
 
@@ -120,14 +119,14 @@ mod tests {
         figures.line(1, &stats(5, 3));
         let group = figures.snapshot().groups["g"].clone();
         assert_eq!(
-            (group.devices(State::Online), group.wanted, acked(&figures)),
+            (group.devices(State::Online), group.wanted(), acked(&figures)),
             (5, 5, 12)
         );
         figures.ended(1);
         figures.ended(1);
         let group = figures.snapshot().groups["g"].clone();
         assert_eq!(
-            (group.devices(State::Online), group.wanted, acked(&figures)),
+            (group.devices(State::Online), group.wanted(), acked(&figures)),
             (2, 2, 12)
         );
         // Another process counts from nothing.

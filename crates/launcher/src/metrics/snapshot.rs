@@ -24,9 +24,7 @@ pub(crate) struct Snapshot {
 /// The figures of one group.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct GroupFigures {
-    counters: BTreeMap<String, u64>,
-    states: BTreeMap<State, u64>,
-    pub(super) wanted: u64,
+    stats: GroupStats,
     times: BTreeMap<Phase, Distribution>,
     /// Commands that were carried out well. What was taken for one may turn out to have failed, and a counter never falls.
     pub(super) commands_ok: u64,
@@ -103,7 +101,7 @@ impl Snapshot {
     ) -> Self {
         let mut groups: BTreeMap<String, GroupFigures> = BTreeMap::new();
         for (name, stats) in stats {
-            groups.entry(name.to_owned()).or_default().add(stats);
+            groups.entry(name.to_owned()).or_default().stats.add(stats);
         }
         for (phase, group, times) in times {
             let times_of_group = &mut groups.entry(group.to_owned()).or_default().times;
@@ -128,25 +126,10 @@ impl Snapshot {
 }
 
 impl GroupFigures {
-    fn add(&mut self, stats: &GroupStats) {
-        for (name, count) in &stats.counters {
-            match self.counters.get_mut(name) {
-                Some(sum) => *sum = sum.saturating_add(*count),
-                None => {
-                    self.counters.insert(name.clone(), *count);
-                }
-            }
-        }
-        for (state, devices) in &stats.states {
-            *self.states.entry(*state).or_insert(0) += devices;
-        }
-        self.wanted += stats.wanted_now;
-    }
-
     fn complete(&mut self) {
         for (phase, times) in &mut self.times {
             times.clip(counter::count(
-                &self.counters,
+                &self.stats.counters,
                 &format!("{}{}", counter::CLIPPED, phase.word()),
             ));
         }
@@ -157,16 +140,20 @@ impl GroupFigures {
 
     /// A counter; of a name that ends in `/`, all of its reasons together.
     pub(super) fn counter(&self, name: &str) -> u64 {
-        counter::count(&self.counters, name)
+        counter::count(&self.stats.counters, name)
     }
 
     /// The reasons of a counter whose name ends in `/`.
     pub(super) fn reasons<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
-        counter::by_reason(&self.counters, name)
+        counter::by_reason(&self.stats.counters, name)
+    }
+
+    pub(super) fn wanted(&self) -> u64 {
+        self.stats.wanted_now
     }
 
     pub(super) fn devices(&self, state: State) -> u64 {
-        self.states.get(&state).copied().unwrap_or(0)
+        self.stats.states.get(&state).copied().unwrap_or(0)
     }
 
     pub(super) fn times(&self, phase: Phase) -> Option<&Distribution> {

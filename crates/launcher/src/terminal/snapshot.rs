@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use device_sim::ramp::Ramp;
-use fleet_protocol::lines::{Phase, State, counter};
+use fleet_protocol::lines::{GroupStats, Phase, State, counter};
 use fleet_protocol::plan;
 use fleet_report::quota_use::QuotaUse;
 use fleet_report::report::EventMark;
 use fleet_report::sparse::SparseHistogram;
 use fleet_report::thresholds::ThresholdResult;
-use fleet_report::totals::{GroupStanding, Totals};
+use fleet_report::totals::Totals;
 
 use crate::manifest::Manifest;
 use crate::manifest::values::Stage;
@@ -69,7 +69,7 @@ impl Subject {
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {
     pub(super) position: Position,
-    pub(super) groups: BTreeMap<String, GroupStanding>,
+    pub(super) groups: BTreeMap<String, GroupStats>,
     pub(super) counts: Counts,
     /// What was timed since the run began, by phase; phases without a value are left out.
     pub(super) times: BTreeMap<Phase, SparseHistogram>,
@@ -108,7 +108,7 @@ impl Snapshot {
         let marks = standing.marks;
         Self {
             position: standing.position,
-            groups: totals.standing_by_group(),
+            groups: totals.by_group(),
             counts: Counts::of(totals, &times),
             thresholds: standing.thresholds.clone(),
             quotas: used
@@ -131,7 +131,7 @@ impl Snapshot {
 
     /// How many devices the stages want online now.
     pub(super) fn wanted(&self) -> u64 {
-        self.groups.values().map(|group| group.wanted).sum()
+        self.groups.values().map(|group| group.wanted_now).sum()
     }
 }
 

@@ -1,7 +1,6 @@
 //! The devices: for each group a bar of the states that its devices are in.
 
-use fleet_protocol::lines::State;
-use fleet_report::totals::GroupStanding;
+use fleet_protocol::lines::{GroupStats, State};
 use ratatui::layout::Rect;
 
 use super::rule::rule;
@@ -52,7 +51,7 @@ pub(super) fn draw(screen: &Screen, area: Rect, sheet: &mut Sheet<'_>) {
         .map(|(_, devices)| devices.to_string().len())
         .max()
         .unwrap_or(0);
-    let nothing = GroupStanding::default();
+    let nothing = GroupStats::default();
     for (row, (name, devices)) in below.rows().zip(groups.iter().take(rows)) {
         let standing = snapshot.and_then(|snapshot| snapshot.groups.get(name));
         group(
@@ -76,7 +75,7 @@ fn group(
     name: &str,
     (names, digits): (u16, usize),
     devices: u64,
-    standing: &GroupStanding,
+    standing: &GroupStats,
     row: Rect,
     sheet: &mut Sheet<'_>,
 ) {
@@ -96,7 +95,7 @@ fn group(
         ..row
     };
     let online = standing.states.get(&State::Online).copied().unwrap_or(0);
-    let figure = format!("  {online:digits$} of {:digits$} wanted", standing.wanted);
+    let figure = format!("  {online:digits$} of {:digits$} wanted", standing.wanted_now);
     let bar = sheet.right(rest, &figure, theme.plain());
     let counts = STATES.map(|(state, ..)| standing.states.get(&state).copied().unwrap_or(0));
     let mut x = bar.x;

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fleet_protocol::lines::{Phase, State};
+use fleet_protocol::lines::{GroupStats, Phase, State};
 use fleet_report::quota_use::QuotaUse;
 use fleet_report::report::EventMark;
 use fleet_report::sparse::SparseHistogram;
 use fleet_report::thresholds::{Expression, Stage as StageNow, ThresholdResult, Verdict};
-use fleet_report::totals::GroupStanding;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Cell;
@@ -83,7 +82,7 @@ fn snapshot(second: u32, publish: SparseHistogram) -> Snapshot {
     snapshot.groups = BTreeMap::from([
         (
             "thermostats".to_owned(),
-            GroupStanding {
+            GroupStats {
                 states: states(&[
                     (State::Online, 452),
                     (State::Connecting, 30),
@@ -91,14 +90,16 @@ fn snapshot(second: u32, publish: SparseHistogram) -> Snapshot {
                     (State::Parked, 1),
                     (State::Pending, 5),
                 ]),
-                wanted: 500,
+                wanted_now: 500,
+                ..GroupStats::default()
             },
         ),
         (
             "individual".to_owned(),
-            GroupStanding {
+            GroupStats {
                 states: states(&[(State::Online, 2)]),
-                wanted: 2,
+                wanted_now: 2,
+                ..GroupStats::default()
             },
         ),
     ]);
@@ -209,9 +210,10 @@ fn while_devices_register_the_stages_wait() {
     snapshot.counts.registered = 212;
     snapshot.groups.insert(
         "thermostats".to_owned(),
-        GroupStanding {
+        GroupStats {
             states: BTreeMap::from([(State::Registering, 288), (State::Pending, 212)]),
-            wanted: 0,
+            wanted_now: 0,
+            ..GroupStats::default()
         },
     );
     screen.snapshot = Some(snapshot);
