@@ -132,7 +132,7 @@ fn everything(report: &Report) -> Decoded {
             Some(Times {
                 phase,
                 group: group.clone(),
-                values: decode(latency.histogram.as_deref()?)?,
+                values: (&decode(latency.histogram.as_deref()?)?).into(),
             })
         })
     });

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use fleet_protocol::lines::Phase;
 use hdrhistogram::Histogram;
 
 use crate::labels::Labels;
 use crate::metric::{Label, Metric};
+use crate::sparse::SparseHistogram;
 
 /// Times, in microseconds. Those beyond the histogram's range count as its greatest value.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +58,15 @@ impl Distribution {
             // A histogram of the same bounds; this one keeps its range whatever is added.
             Some(histogram) => add_all(histogram, values),
             None => self.histogram = Some(values.clone()),
+        }
+    }
+
+    /// Adds times in microseconds, `clipped` of which were longer than they say.
+    fn record(&mut self, times: &SparseHistogram, clipped: u64) {
+        self.clipped += clipped;
+        let histogram = self.histogram.get_or_insert_with(Phase::histogram);
+        for (value, count) in times.iter() {
+            histogram.saturating_record_n(value, count);
         }
     }
 
@@ -117,8 +128,8 @@ fn add_all(histogram: &mut Histogram<u64>, values: &Histogram<u64>) {
 
 impl Figures {
     /// Adds times in microseconds, `clipped` of which were beyond the histogram's range.
-    pub fn add_times(&mut self, metric: Metric, labels: Labels, times: &Histogram<u64>, clipped: u64) {
-        entry(&mut self.trends, metric, labels).add(times, clipped);
+    pub fn add_times(&mut self, metric: Metric, labels: Labels, times: &SparseHistogram, clipped: u64) {
+        entry(&mut self.trends, metric, labels).record(times, clipped);
     }
 
     /// Adds attempts, whose labels have no reason. An attempt counts once its outcome is known.
@@ -271,11 +282,11 @@ mod tests {
         for (group, value) in [("a", 1_000), ("b", 3_000), ("c", 5_000)] {
             let mut times = Histogram::new_with_bounds(1, 600_000_000, 3).unwrap();
             times.record(value).unwrap();
-            figures.add_times(Metric::PublishDuration, of(Label::Group, group), &times, 0);
+            figures.add_times(Metric::PublishDuration, of(Label::Group, group), &(&times).into(), 0);
             figures.add_times(
                 Metric::PublishDuration,
                 of(Label::Group, group),
-                &times,
+                &(&times).into(),
                 u64::from(value == 5_000),
             );
         }

@@ -77,7 +77,8 @@ impl Gather {
         }
         if let Some((lag, kept)) = line.lag.as_ref().zip(self.trends.get(&Metric::SchedulerLag)) {
             let labels = Labels::none().with(Label::Shard, process.to_string());
-            self.figures.add_times(Metric::SchedulerLag, labels.only(kept), lag, 0);
+            self.figures
+                .add_times(Metric::SchedulerLag, labels.only(kept), &lag.into(), 0);
         }
         for Times { phase, group, values } in &line.times {
             let labels = labels(process, group);
@@ -373,7 +374,7 @@ mod tests {
             let times = [Phase::Publish, Phase::Connect].map(|phase| Times {
                 phase,
                 group: group.to_owned(),
-                values: histogram.clone(),
+                values: (&histogram).into(),
             });
             let mut line = Decoded::from(Stats::default());
             line.times.extend(times);

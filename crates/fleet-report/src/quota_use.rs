@@ -250,7 +250,7 @@ mod tests {
             line.times.push(Times {
                 phase: Phase::Register,
                 group: "g".to_owned(),
-                values,
+                values: (&values).into(),
             });
             meter.line(&before, &line);
             before = stats;

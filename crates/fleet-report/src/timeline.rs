@@ -106,7 +106,7 @@ impl Timeline {
         }
         for Times { phase, group, values } in &line.times {
             let times = self.pending.times.entry((*phase, group.clone())).or_default();
-            times.add(&values.into());
+            times.add(values);
         }
     }
 
@@ -280,7 +280,7 @@ mod tests {
             line.times.push(Times {
                 phase: Phase::Publish,
                 group: "g".to_owned(),
-                values,
+                values: (&values).into(),
             });
             self.timeline.line(&self.last, &line);
             self.last = stats.clone();

@@ -31,7 +31,7 @@ pub struct Times {
     /// The group; empty where the line names none.
     pub group: String,
     /// How long it took.
-    pub values: Histogram<u64>,
+    pub values: SparseHistogram,
 }
 
 impl From<Stats> for Decoded {
@@ -44,7 +44,7 @@ impl From<Stats> for Decoded {
                 Some((phase, values)) => times.push(Times {
                     phase,
                     group: group.to_owned(),
-                    values,
+                    values: (&values).into(),
                 }),
             }
         }
@@ -92,7 +92,7 @@ impl Totals {
         } = line.into();
         self.unreadable += unreadable;
         for Times { phase, group, values } in times {
-            self.times.entry((phase, group)).or_default().add(&(&values).into());
+            self.times.entry((phase, group)).or_default().add(&values);
         }
         let offered = |stats: &Stats| counter::count(&stats.counters, counter::TELEMETRY_OFFERED);
         if let Some((last, offered_last)) = self.last.get_mut(process).zip(self.offered_last.get_mut(process)) {

@@ -37,7 +37,7 @@ fn report(id: &str, millis: f64, failed: u64) -> Report {
         line.times.push(Times {
             phase: Phase::Publish,
             group: "g".to_owned(),
-            values,
+            values: (&values).into(),
         });
         measurements.line(0, line, f64::from(at_s));
         measurements.second(Second {

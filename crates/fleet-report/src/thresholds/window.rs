@@ -128,7 +128,7 @@ mod tests {
         let mut times = Histogram::new_with_bounds(1, 600_000_000, 3).unwrap();
         times.record_n(5_000, 1_000).unwrap();
         for _ in 0..1_000 {
-            figures.add_times(Metric::PublishDuration, Labels::none(), &times, 0);
+            figures.add_times(Metric::PublishDuration, Labels::none(), &(&times).into(), 0);
             total.refresh(&figures);
             window.step(1, &total);
         }

@@ -25,7 +25,7 @@ impl ShardFigures {
     pub(super) fn line(&mut self, shard: u32, stats: &Stats) {
         let Decoded { stats, times, lag, .. } = stats.clone().into();
         for times in times {
-            let new = Distribution::of_histogram(&times.values);
+            let new = Distribution::of(times.values.iter());
             self.times.entry((times.phase, times.group)).or_default().merge(&new);
         }
         if let Some(lag) = lag {

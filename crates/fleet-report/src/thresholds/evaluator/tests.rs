@@ -85,7 +85,7 @@ fn histogram(millis: &[u64]) -> Histogram<u64> {
 }
 
 fn published(millis: &'static [u64]) -> impl Fn(&mut Figures) {
-    move |figures| figures.add_times(PublishDuration, Labels::none(), &histogram(millis), 0)
+    move |figures| figures.add_times(PublishDuration, Labels::none(), &(&histogram(millis)).into(), 0)
 }
 
 fn events(metric: Metric, count: u64) -> impl Fn(&mut Figures) {
@@ -581,8 +581,8 @@ fn a_gauge_of_a_stage_is_judged_in_it() {
 fn a_group_is_judged_by_its_own_figures() {
     let both = |figures: &mut Figures| {
         let of = |group| Labels::none().with(Label::Group, group).with(Label::Shard, "1");
-        figures.add_times(PublishDuration, of("a"), &histogram(&[100]), 0);
-        figures.add_times(PublishDuration, of("b"), &histogram(&[900]), 0);
+        figures.add_times(PublishDuration, of("a"), &(&histogram(&[100])).into(), 0);
+        figures.add_times(PublishDuration, of("b"), &(&histogram(&[900])).into(), 0);
     };
     for (selector, verdict) in [
         ("publish_duration", Verdict::Failed),
@@ -604,7 +604,7 @@ fn a_clipped_time_is_beyond_every_bound_and_is_said() {
         let mut times = histogram(&[100]);
         times.record_n(100_000, 97).unwrap();
         times.saturating_record_n(700_000_000, 2);
-        figures.add_times(PublishDuration, Labels::none(), &times, 2);
+        figures.add_times(PublishDuration, Labels::none(), &(&times).into(), 2);
     };
     for (expression, over_s, verdict) in [
         ("p(98) < 500ms", None, Verdict::Passed),
@@ -676,7 +676,7 @@ fn a_result_is_read_back_from_json_as_it_was() {
         figures.add_times(
             PublishDuration,
             Labels::none().with(Label::Group, "a"),
-            &histogram(&[250]),
+            &(&histogram(&[250])).into(),
             0,
         );
     });
@@ -726,7 +726,7 @@ proptest! {
     ) {
         let mut run = Run::new(over("publish_duration", &format!("p({percentile}) < 1s"), length));
         for millis in &seconds {
-            run.second(HOLD, |figures| figures.add_times(PublishDuration, Labels::none(), &histogram(millis), 0));
+            run.second(HOLD, |figures| figures.add_times(PublishDuration, Labels::none(), &(&histogram(millis)).into(), 0));
         }
         let result = run.finish();
         let length = usize::try_from(length).unwrap();
