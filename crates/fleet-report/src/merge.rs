@@ -18,7 +18,7 @@ use crate::generator::Generator;
 use crate::measurements::Measurements;
 use crate::record::Record;
 use crate::report::{Circumstances, DeviceCounts, GroupCounts, Losses, Merged, PROCESS_DIED, Report, Run};
-use crate::words::counted;
+use crate::words::{counted, stretches};
 
 /// Why records make no report together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -156,17 +156,16 @@ pub fn merge(mut records: Vec<Record>) -> Result<Report, MergeError> {
     report.take_devices(devices, failed_by_reason);
     report.generator = Generator::of_all(records.iter().filter_map(|record| record.generator.as_ref()));
     let missing: Vec<u32> = (0..count).filter(|index| !shards.contains_key(index)).collect();
-    let named = |shards: &[u32]| shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {
         report
             .run
             .failures
-            .push(format!("there is nothing of shard {}", named(&missing)));
+            .push(format!("there is nothing of shard {}", stretches(&missing)));
     }
     if !open.is_empty() {
         let sentence = format!(
             "the last process of shard {} is still there or was killed",
-            named(&open)
+            stretches(&open)
         );
         report.run.failures.push(sentence);
     }

@@ -9,7 +9,7 @@ use crate::exit::{INTERRUPTED, PASSED};
 use crate::phases::meaning;
 use crate::report::{Latency, PhaseLatency, Report};
 use crate::thresholds::{Marks, headline, lines};
-use crate::words::{clock, counted, listed, readable};
+use crate::words::{clock, counted, readable, stretches};
 
 /// The report in words and figures.
 #[must_use]
@@ -97,10 +97,10 @@ fn run(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(text, "  shards          {:>9}", merged.shards)?;
     writeln!(text, "  processes       {:>9}", merged.processes)?;
     if !merged.missing.is_empty() {
-        writeln!(text, "  nothing of shard {}", listed(&merged.missing))?;
+        writeln!(text, "  nothing of shard {}", stretches(&merged.missing))?;
     }
     if !merged.open.is_empty() {
-        writeln!(text, "  no end of shard {}", listed(&merged.open))?;
+        writeln!(text, "  no end of shard {}", stretches(&merged.open))?;
     }
     writeln!(text)
 }

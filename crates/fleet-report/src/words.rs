@@ -62,6 +62,16 @@ pub(crate) fn listed(values: impl IntoIterator<Item = impl ToString>) -> String 
     words.join(", ")
 }
 
+/// `1, 2, 5 to 9`, of numbers in their order: there may be a million of them.
+pub(crate) fn stretches(numbers: &[u32]) -> String {
+    let follow = |one: &u32, next: &u32| one.checked_add(1) == Some(*next);
+    let words = numbers.chunk_by(follow).map(|stretch| match stretch {
+        [first, _, .., last] => format!("{first} to {last}"),
+        few => listed(few),
+    });
+    listed(words)
+}
+
 /// Microseconds as seconds.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "the values are far below 2^53")]
@@ -82,6 +92,20 @@ mod tests {
         let is = |count: usize| agreeing(count, "is", "are");
         assert_eq!([is(0), is(1), is(2)], ["are", "is", "are"]);
     }
+
+    #[test]
+    fn numbers_that_follow_each_other_are_named_by_the_first_and_the_last() {
+        for (numbers, words) in [
+            (&[][..], ""),
+            (&[3], "3"),
+            (&[1, 2], "1, 2"),
+            (&[1, 2, 5, 6, 7, 8, u32::MAX], "1, 2, 5 to 8, 4294967295"),
+            (&[0, 1, 2], "0 to 2"),
+        ] {
+            assert_eq!(stretches(numbers), words);
+        }
+    }
+
     #[test]
     fn times_are_readable() {
         for (seconds, text) in [

@@ -132,6 +132,12 @@ fn what_is_missing_or_has_no_end_is_named_and_the_exit_code_says_so() {
     assert_eq!(report.exit, 1);
     let words = summary(&report, Marks::Ascii);
     assert!(words.contains("nothing of shard 1\n  no end of shard 2\n"), "{words}");
+    // However many are missing, they take no more than a line.
+    let mut first = record(0, 1, Some(EndReason::Stopped), &telemetry(1, 1, 0));
+    first.count = NonZeroU32::new(1_000_000).unwrap();
+    let words = summary(&merge(vec![first]).unwrap(), Marks::Ascii);
+    assert!(words.contains("nothing of shard 1 to 999999\n"), "{}", words.len());
+    assert!(words.len() < 10_000, "{}", words.len());
     // Only that nothing is missing makes it well.
     let whole = (0..3).map(|index| record(index, 1, Some(EndReason::Stopped), &telemetry(1, 1, 0)));
     assert_eq!(merge(whole.collect()).unwrap().exit, 0);

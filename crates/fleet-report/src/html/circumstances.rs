@@ -94,8 +94,8 @@ pub(super) fn generator(report: &Report) -> Option<Markup> {
             p {
                 "Merged from the records of " (crate::words::counted(merged.processes, "process", "processes")) ", "
                 (crate::words::counted(merged.shards, "shard", "shards")) "."
-                @if !merged.missing.is_empty() { strong.bad { " Nothing of shard " (crate::words::listed(&merged.missing)) "." } }
-                @if !merged.open.is_empty() { strong.bad { " No end of shard " (crate::words::listed(&merged.open)) "." } }
+                @if !merged.missing.is_empty() { strong.bad { " Nothing of shard " (crate::words::stretches(&merged.missing)) "." } }
+                @if !merged.open.is_empty() { strong.bad { " No end of shard " (crate::words::stretches(&merged.open)) "." } }
             }
         }
         @if let Some(generator) = generator {
