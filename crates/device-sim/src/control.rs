@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_protocol::lines::{self, Action, Control, Line, Selection, ShareOf};
+use fleet_protocol::lines::{self, Action, Control, Line, Order, Selection, ShareOf};
 use fleet_protocol::plan::Shard;
 use iot_protocol::id::RegistrationId;
 use rand::RngExt;
@@ -99,37 +99,15 @@ impl Roster {
     }
 }
 
-/// What a control line asks of its devices.
-#[derive(Debug)]
-enum Order {
-    /// One thing of each, spread over a time.
-    Each(Action, Duration),
-    Churn(lines::Churn),
-}
-
-impl Order {
-    fn of(control: &Control) -> Result<Self, String> {
-        if let Some(churn) = control.churn()? {
-            return Ok(Self::Churn(churn));
-        }
-        let over = control.over.map_or(Ok(Duration::ZERO), Duration::try_from);
-        let over = over.map_err(|_| "`over` must not be negative")?;
-        match control.action {
-            Action::Storm if !over.is_zero() => {
-                Err("a storm is of one moment: `over` belongs to `reconnect`, which spreads it".to_owned())
-            }
-            action => Ok(Self::Each(action, over)),
-        }
-    }
-}
-
 /// Gives the order of a control line to its devices, and confirms it when all have it.
 pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Context>, churns: &Churns) {
     let id = control.id;
-    let order = Order::of(control).and_then(|order| Ok((order, roster.select(control.devices.as_ref())?)));
+    let order = control
+        .order()
+        .and_then(|order| Ok((order, roster.select(control.devices.as_ref())?)));
     match order {
         Err(message) => context.send(Line::Refused { id: Some(id), message }),
-        Ok((Order::Each(action, over), indices)) => {
+        Ok((Order::Each { action, over }, indices)) => {
             // A line that is spread over some time must not delay the next one.
             let devices = roster.chosen(&indices);
             tokio::spawn(give_to_each(
@@ -250,23 +228,6 @@ mod tests {
             Roster::new(7, Shard::WHOLE, names, &devices).share(&share).unwrap(),
             [0, 2]
         );
-    }
-
-    fn control(text: &str) -> Control {
-        serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn an_order_that_can_not_be_carried_out_is_refused() {
-        for (line, words) in [
-            (r#"{"id":1,"do":"storm","over":"5s"}"#, "a storm is of one moment"),
-            (r#"{"id":1,"do":"reboot","over":"-5s"}"#, "`over` must not be negative"),
-            (r#"{"id":1,"do":"churn","share_per_minute":0.1}"#, "`churn` needs `for`"),
-            (r#"{"id":1,"do":"retry","away":"5s"}"#, "`away` belongs to `churn`"),
-        ] {
-            let refused = Order::of(&control(line)).unwrap_err();
-            assert!(refused.contains(words), "{line}: {refused}");
-        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -241,6 +241,7 @@ mod tests {
         assert!(!mailbox.take_reconnect());
         assert!(!mailbox.ends_session());
     }
+
     #[test]
     fn an_absence_hides_what_the_stages_want_and_ends_with_it() {
         let mailbox = Mailbox::default();

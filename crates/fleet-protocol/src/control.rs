@@ -56,6 +56,25 @@ impl Control {
         }
     }
 
+    /// What is asked of the selected devices.
+    ///
+    /// # Errors
+    ///
+    /// A key is missing or wrong, or belongs to another action than this one.
+    pub fn order(&self) -> Result<Order, String> {
+        if let Some(churn) = self.churn()? {
+            return Ok(Order::Churn(churn));
+        }
+        let over = self.over.map_or(Ok(Duration::ZERO), Duration::try_from);
+        let over = over.map_err(|_| "`over` must not be negative")?;
+        match self.action {
+            Action::Storm if !over.is_zero() => {
+                Err("a storm is of one moment: `over` belongs to `reconnect`, which spreads it".to_owned())
+            }
+            action => Ok(Order::Each { action, over }),
+        }
+    }
+
     /// The churn of a line that asks for one; `None` for every other action.
     ///
     /// # Errors
@@ -89,6 +108,20 @@ impl Control {
             .map(Some)
             .map_err(|error| error.to_string())
     }
+}
+
+/// What a control line asks of its devices.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Order {
+    /// One thing of each.
+    Each {
+        /// What.
+        action: Action,
+        /// The time over which they get the order, one after the other.
+        over: Duration,
+    },
+    /// To leave and come back, for a time.
+    Churn(Churn),
 }
 
 /// What a control line can ask for.
@@ -308,6 +341,19 @@ mod tests {
         assert_eq!(other, "`for` belongs to `churn`, not to `reboot`");
         let none = Churn::new(f64::NAN, Churn::AWAY, Churn::AWAY).unwrap_err();
         assert!(matches!(none, ChurnError::Share(_)), "{none}");
+    }
+
+    #[test]
+    fn an_order_that_can_not_be_carried_out_is_refused() {
+        for (text, words) in [
+            (r#"{"id":1,"do":"storm","over":"5s"}"#, "a storm is of one moment"),
+            (r#"{"id":1,"do":"reboot","over":"-5s"}"#, "`over` must not be negative"),
+            (r#"{"id":1,"do":"churn","share_per_minute":0.1}"#, "`churn` needs `for`"),
+            (r#"{"id":1,"do":"retry","away":"5s"}"#, "`away` belongs to `churn`"),
+        ] {
+            let refused = line(text).order().unwrap_err();
+            assert!(refused.contains(words), "{text}: {refused}");
+        }
     }
 
     #[test]
