@@ -166,12 +166,8 @@ impl Options {
             return Err(Failure::refused(error.hint("`reconnect --over` spreads it")));
         }
         let churn = self.churn()?;
-        if let Some(group) = &self.group
-            && !manifest.group.iter().any(|known| known.id.as_str() == group)
-            && group != manifest::thresholds::INDIVIDUAL
-        {
-            let groups = manifest.group.iter().map(|group| group.id.as_str());
-            let groups = groups.chain([manifest::thresholds::INDIVIDUAL]).collect::<Vec<_>>();
+        let groups = manifest.group_names();
+        if let Some(group) = self.group.as_deref().filter(|group| !groups.contains(group)) {
             let error = anyhow!("--group: there is no group `{group}` in the manifest");
             return Err(Failure::refused(
                 error.hint(format!("there are: {}", groups.join(", "))),

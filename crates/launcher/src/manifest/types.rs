@@ -14,7 +14,7 @@ use serde::Serialize;
 use settings::{Rate, Span};
 
 use super::events::Event;
-use super::thresholds::Thresholds;
+use super::thresholds::{INDIVIDUAL, Thresholds};
 use super::values::{Stage, ValidityPeriod};
 
 /// A fleet of simulated thermostats, where it registers, and how much it does.
@@ -42,6 +42,15 @@ pub struct Manifest {
     #[serde(skip_serializing_if = "Thresholds::is_empty")]
     #[schemars(default)]
     pub thresholds: Thresholds,
+}
+
+impl Manifest {
+    /// What an event or an order may name as a group: each enrollment group, and the devices with enrollments of their own.
+    #[must_use]
+    pub fn group_names(&self) -> Vec<&str> {
+        let groups = self.group.iter().map(|group| group.id.as_str());
+        groups.chain([INDIVIDUAL]).collect()
+    }
 }
 
 /// What the fleet is called and where its files are.

@@ -161,8 +161,6 @@ pub(super) fn check(events: &[Placed], manifest: &Manifest, document: &Document<
 
 /// Why a group can't be meant, if it can't.
 fn unknown(group: &str, manifest: &Manifest) -> Option<String> {
-    let names = manifest.group.iter().map(|group| group.id.as_str());
-    let names: Vec<_> = names.chain(["individual"]).collect();
-    let accepted = names.join(", ");
-    (!names.contains(&group)).then(|| format!("there is no group `{group}`\naccepted: {accepted}"))
+    let names = manifest.group_names();
+    (!names.contains(&group)).then(|| format!("there is no group `{group}`\naccepted: {}", names.join(", ")))
 }
