@@ -17,6 +17,7 @@ use iot_protocol::shown;
 
 use crate::exit::Failure;
 use crate::keep::{self, deliver, marks};
+use crate::sim::record;
 
 /// What stands for stdin among folders.
 const STDIN: &str = "-";
@@ -52,18 +53,15 @@ fn read_all(results: &[PathBuf]) -> anyhow::Result<Vec<Record>> {
         if folder == Path::new(STDIN) {
             log::records(io::stdin().lock(), |line, text| {
                 let place = format!("line {line} of stdin");
-                reading.take(&place, parsed(&place, text).hint(log::CUT)?)
+                reading.take(&place, record::parse(&place, text).hint(log::CUT)?)
             })?;
             continue;
         }
         let mut files = BTreeSet::new();
         find(folder, 2, &mut files)?;
         for path in files {
-            let text = fs::read(&path).with_context(|| format!("can't read `{}`", shown::path(&path)))?;
-            // A process that has just begun, or that never got ready.
-            if !text.is_empty() {
-                let place = format!("`{}`", shown::path(&path));
-                reading.take(&place, parsed(&place, &text)?)?;
+            if let Some(record) = record::read(&path)? {
+                reading.take(&format!("`{}`", shown::path(&path)), record)?;
             }
         }
     }
@@ -80,10 +78,6 @@ fn read_all(results: &[PathBuf]) -> anyhow::Result<Vec<Record>> {
         false => "give the folder that `fleet sim --results` writes to",
     };
     Err(anyhow!("there is nothing of a run {}", names.join(", ")).hint(hint))
-}
-
-fn parsed(place: &str, text: &[u8]) -> anyhow::Result<Record> {
-    serde_json::from_slice(text).with_context(|| format!("{place} is not what a shard of a run writes"))
 }
 
 /// The records that were read.

@@ -65,18 +65,13 @@ async fn to_stdout(record: &Record, within: Duration) -> anyhow::Result<()> {
 fn in_words(record: &Record) -> String {
     let counters = &record.stats.counters;
     let count = |name| counter::count(counters, name);
-    let of_reasons = |prefix| {
-        counter::by_reason(counters, prefix)
-            .map(|(_, count)| count)
-            .sum::<u64>()
-    };
     let end = match record.ended {
         Some(EndReason::StagesOver) => "its stages are over",
         Some(EndReason::Stopped) => "stopped",
         None => "ended without a last word",
     };
     let (offered, acked) = (count(counter::TELEMETRY_OFFERED), count(counter::TELEMETRY_ACKED));
-    let dropped = of_reasons(counter::TELEMETRY_DROPPED);
+    let dropped = count(counter::TELEMETRY_DROPPED);
     format!(
         "shard {}/{}, incarnation {}: {end}; {}: {} registered, {} connected, {} failed; telemetry: {offered} offered, {acked} \
          acknowledged, {dropped} dropped, {} outstanding",
@@ -86,7 +81,7 @@ fn in_words(record: &Record) -> String {
         words::devices(count(counter::DEVICES_WANTED)),
         count(counter::DEVICES_REGISTERED),
         count(counter::DEVICES_CONNECTED),
-        of_reasons(counter::DEVICES_FAILED),
+        count(counter::DEVICES_FAILED),
         offered.saturating_sub(acked).saturating_sub(dropped),
     )
 }

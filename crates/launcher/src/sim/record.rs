@@ -176,15 +176,29 @@ pub(crate) fn left_behind(results: &Path, run_id: &str, shard: Shard) -> anyhow:
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let text = fs::read(&path).with_context(|| format!("can't read `{}`", shown::path(&path)))?;
-        // A process that never got ready.
-        if text.is_empty() {
-            continue;
-        }
-        let record = serde_json::from_slice(&text);
-        records.push(record.with_context(|| format!("`{}` is not what a shard of a run writes", shown::path(&path)))?);
+        records.extend(read(&path)?);
     }
     Ok(records)
+}
+
+/// The record in a file; `None` where its process has just begun, or never got ready.
+///
+/// # Errors
+///
+/// It can't be read.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Record>> {
+    let place = format!("`{}`", shown::path(path));
+    let text = fs::read(path).with_context(|| format!("can't read {place}"))?;
+    (!text.is_empty()).then(|| parse(&place, &text)).transpose()
+}
+
+/// A record that stands in `place`.
+///
+/// # Errors
+///
+/// It isn't one.
+pub(crate) fn parse(place: &str, text: &[u8]) -> anyhow::Result<Record> {
+    serde_json::from_slice(text).with_context(|| format!("{place} is not what a shard of a run writes"))
 }
 
 /// The name of the file that marks a shard with nothing left to do.
