@@ -1,0 +1,444 @@
+//! The shards of one process: which it takes and gives back, what it makes of their ends, and when it has nothing left to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use device_sim::lease::Lease;
+use device_sim::shard::host_name;
+use fleet_protocol::lines::EndReason;
+use fleet_protocol::plan::Plan;
+use fleet_report::words;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+
+use super::coordination::{Member, SharedFolder};
+use super::delivery::{Carrier, Delivery};
+use super::lateness::{self, Lateness};
+use super::record;
+use super::share::{Seen, Share, Step};
+use super::stages::Stages;
+use super::termination::LastWords;
+use super::worker::{How, Order, Start, Update};
+use super::{LOOK, Options};
+use crate::ending::{self, Ending};
+use crate::exit::{FAILED, Failure, PASSED};
+use crate::interrupts::Interrupts;
+use crate::metrics::LiveShards;
+use crate::progress::ProgressLog;
+
+/// A shard whose process died is left alone for so long, and twice as long each further time, or a mistake in the plan or a
+/// full disk would keep the machine busy.
+const BREATH: Duration = Duration::from_secs(2);
+/// A process that lived so long ends a row of deaths.
+const LIVED: Duration = Duration::from_secs(60);
+/// After so many deaths in a row there is no use in another process.
+const DEATHS: u32 = 5;
+/// After so many processes in a row that did not even get ready, something is wrong that will not pass.
+const FALSE_STARTS: u32 = 5;
+
+/// The shards of this process.
+pub(super) struct Workers<'a> {
+    pub(super) options: &'a Options,
+    pub(super) plan: &'a Plan,
+    pub(super) shared: &'a SharedFolder,
+    pub(super) member: Member,
+    pub(super) shards: NonZeroU32,
+    pub(super) only: Option<u32>,
+    /// The stages, where they begin at an instant.
+    pub(super) stages: Option<Stages>,
+    pub(super) carrier: Carrier,
+    pub(super) last_words: &'a mut LastWords,
+    /// Why a record can't be read.
+    pub(super) undelivered: Option<anyhow::Error>,
+    pub(super) progress: ProgressLog,
+    pub(super) update: mpsc::UnboundedSender<(u32, Update)>,
+    pub(super) running: BTreeMap<u32, Running>,
+    /// Shards whose process died, and until when they are left alone.
+    pub(super) tired: BTreeMap<u32, Instant>,
+    /// How many processes of a shard died in a row, each soon.
+    pub(super) deaths: BTreeMap<u32, u32>,
+    /// Why no shard is taken any more.
+    pub(super) given_up: Option<anyhow::Error>,
+    /// The last line about this process could not be written.
+    pub(super) unwritten: bool,
+    pub(super) false_starts: u32,
+    /// Devices that never came online, of the shards that this process has finished.
+    pub(super) failed: u64,
+    /// Shards whose process did not end when it should have, and was killed. They are not taken again: all of the stages
+    /// would begin anew.
+    pub(super) late: BTreeSet<u32>,
+    pub(super) ending: Option<Ending>,
+    /// Where the lines of shards go, if they are served.
+    pub(super) figures: LiveShards,
+}
+
+pub(super) struct Running {
+    orders: mpsc::UnboundedSender<Order>,
+    /// It was asked to stop.
+    leaving: bool,
+    since: Instant,
+    lateness: Lateness,
+}
+
+impl Workers<'_> {
+    /// Delivers what earlier processes of its shard have recorded here. They may have been killed before they could, as in a
+    /// container that was started again with the same folder.
+    pub(super) async fn deliver_left_behind(&mut self) -> anyhow::Result<()> {
+        let Some(index) = self.only else {
+            return Ok(());
+        };
+        let shard = self.shared.shard(index);
+        // The record of one that is still there is not its last.
+        if !Lease::is_free(&self.shared.lease(shard))? {
+            return Ok(());
+        }
+        for record in record::left_behind(&self.options.results, &self.plan.run_id, shard)? {
+            let delivery = self.carrier.deliver(&record).await;
+            self.handle(index, Update::Recorded(delivery));
+        }
+        Ok(())
+    }
+
+    /// Until all shards are finished, or a stop that was asked for is over.
+    pub(super) async fn work(
+        &mut self,
+        mut updates: mpsc::UnboundedReceiver<(u32, Update)>,
+        interrupts: &mut Interrupts,
+    ) -> Result<u8, Failure> {
+        let taste = self.taste();
+        let mut share = Share::new(Instant::now(), taste);
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut idle_told = false;
+        loop {
+            tokio::select! {
+                Some((index, update)) = updates.recv() => self.handle(index, update),
+                _ = ticks.tick() => {
+                    let mine: Vec<u32> = self.running.keys().copied().collect();
+                    self.beat(&mine);
+                    if self.ending.is_none() {
+                        let seen = self.look()?;
+                        self.end_late(&seen);
+                        if seen.open == 0 && self.running.is_empty() {
+                            return self.finished();
+                        }
+                        self.step(share.next(Instant::now(), &seen));
+                        let idle = self.running.is_empty() && self.tired.is_empty();
+                        if idle && !idle_told {
+                            self.progress.report("standing by: all shards have their processes");
+                        }
+                        idle_told = idle;
+                    }
+                }
+                () = interrupts.next() => {
+                    if self.ending.is_some() {
+                        self.order_all(Order::Kill);
+                        return Err(Failure::Interrupted);
+                    }
+                    self.progress.report("stopping: devices drain and disconnect; once more leaves at once");
+                    self.ending = Some(Ending::begin(Instant::now(), self.options.stop_within));
+                    self.order_all(Order::Stop);
+                }
+                () = at(self.ending.map(|ending| ending.stopped())) => {
+                    let left: Vec<_> = self.running.keys().map(u32::to_string).collect();
+                    self.order_all(Order::Kill);
+                    self.reap(&mut updates).await;
+                    return Err(anyhow!(
+                        "{} {} of {} {} not stopped within {:?} and {} killed; the last figures are missing",
+                        words::agreeing(left.len(), "shard", "shards"),
+                        left.join(", "),
+                        self.shards,
+                        words::agreeing(left.len(), "has", "have"),
+                        self.options.stop_within,
+                        words::agreeing(left.len(), "is", "are"),
+                    )
+                    .into());
+                }
+            }
+            if self.ending.is_some() && self.running.is_empty() {
+                self.progress.report("stopped");
+                let failure = self.given_up.take().or(self.undelivered.take());
+                return failure.map_or(Ok(PASSED), |reason| Err(reason.into()));
+            }
+        }
+    }
+
+    /// Takes the records of processes that were killed, in the little time that is left.
+    async fn reap(&mut self, updates: &mut mpsc::UnboundedReceiver<(u32, Update)>) {
+        let over = self.ending.map_or_else(Instant::now, |ending| ending.over());
+        while !self.running.is_empty() {
+            let Ok(Some((index, update))) = timeout_at(over, updates.recv()).await else {
+                return;
+            };
+            self.handle(index, update);
+        }
+    }
+
+    /// Ends the processes that should have ended by themselves.
+    fn end_late(&mut self, seen: &Seen) {
+        let (now, shards) = (Instant::now(), self.shards);
+        let within = self.options.stop_within * 2 / 3;
+        let alone = usize::try_from(seen.open).is_ok_and(|open| open == self.running.len());
+        for (index, running) in &mut self.running {
+            if running.lateness.is_late(now, within, alone) && self.late.insert(*index) {
+                self.progress.report(format!(
+                    "shard {index}/{shards} has not ended within {within:.0?} of its stages and is killed; its last figures are \
+                     missing"
+                ));
+                running.order(Order::Kill);
+            }
+        }
+    }
+
+    /// No shard is left to be simulated.
+    fn finished(&mut self) -> Result<u8, Failure> {
+        let late: Vec<_> = self.late.iter().map(u32::to_string).collect();
+        if !late.is_empty() {
+            let late = late.join(", ");
+            return Err(anyhow!("shard {late} of {} did not end by itself and was killed", self.shards).into());
+        }
+        if let Some(error) = self.undelivered.take() {
+            return Err(error.into());
+        }
+        if self.only.is_some() {
+            // Its scheduler would start it again, and it has nothing left to do: `report merge` judges the whole fleet.
+            return Ok(PASSED);
+        }
+        self.progress.report("all shards are finished");
+        Ok(if self.failed == 0 { PASSED } else { FAILED })
+    }
+
+    fn handle(&mut self, index: u32, update: Update) {
+        let shards = self.shards;
+        let how = match update {
+            Update::Reported => {
+                if let Some(running) = self.running.get_mut(&index) {
+                    running.lateness.reported(Instant::now());
+                }
+                return;
+            }
+            Update::RegistrationBarrier => {
+                self.settled(index);
+                return;
+            }
+            Update::Recorded(Delivery { words, done }) => {
+                self.last_words.process(words);
+                if let Err(error) = done {
+                    self.progress.report(format!("{error:#}"));
+                    self.undelivered.get_or_insert(error);
+                }
+                return;
+            }
+            Update::Ready { devices } => {
+                self.false_starts = 0;
+                self.progress
+                    .report(format!("shard {index}/{shards}: {}", words::devices(devices)));
+                return;
+            }
+            Update::Ended(how) => how,
+        };
+        let lived = self
+            .running
+            .remove(&index)
+            .map_or(Duration::ZERO, |running| running.since.elapsed());
+        match how {
+            How::Well {
+                reason: EndReason::StagesOver,
+                failed,
+            } => {
+                self.progress
+                    .report(format!("shard {index}/{shards} is finished{}", never_online(&failed)));
+                self.failed += failed.values().sum::<u64>();
+            }
+            How::Well { .. } => self.progress.report(format!("shard {index}/{shards} given back")),
+            // Another process was quicker.
+            How::Taken => {}
+            // It was killed for it, and named.
+            How::Badly { .. } if self.late.contains(&index) => {}
+            How::Badly { started, words } => {
+                self.died(index, started, lived, &words);
+            }
+        }
+    }
+
+    /// The devices of a shard have finished their first registration.
+    fn settled(&mut self, index: u32) {
+        let now = Instant::now();
+        let stages = match self.stages {
+            None => lateness::stages(self.plan, self.shared.shard(index)),
+            Some(stages) => stages.left(now),
+        };
+        if let Some(late) = self.stages.and_then(|stages| stages.late(now)) {
+            self.progress.report(format!("shard {index}/{}: {late}", self.shards));
+        }
+        if let Some(running) = self.running.get_mut(&index) {
+            running.lateness.settled(now, stages);
+        }
+    }
+
+    fn died(&mut self, index: u32, started: bool, lived: Duration, words: &str) {
+        let shards = self.shards;
+        self.progress
+            .report(format!("device-sim {index}/{shards} died: {words}"));
+        let deaths = self.deaths.entry(index).or_insert(0);
+        *deaths = if lived < LIVED { *deaths + 1 } else { 1 };
+        let deaths = *deaths;
+        self.tired.insert(
+            index,
+            Instant::now() + BREATH * 2_u32.saturating_pow(deaths.min(DEATHS) - 1),
+        );
+        self.false_starts += u32::from(!started);
+        if self.false_starts >= FALSE_STARTS {
+            self.give_up(anyhow!(
+                "device-sim does not start: {FALSE_STARTS} tries in a row failed; at last: {words}"
+            ));
+        } else if deaths >= DEATHS {
+            self.give_up(anyhow!(
+                "shard {index}/{shards} is given up: {DEATHS} processes in a row died soon after their start; at last: {words}"
+            ));
+        }
+    }
+
+    /// The other shards drain, and are free for others.
+    fn give_up(&mut self, reason: anyhow::Error) {
+        self.given_up.get_or_insert(reason);
+        self.ending
+            .get_or_insert_with(|| Ending::begin(Instant::now(), self.options.stop_within));
+        self.order_all(Order::Stop);
+    }
+
+    /// Says that this process is well. Where that can't be written, `fleet health` finds it silent, which is true.
+    fn beat(&mut self, mine: &[u32]) {
+        match self.member.beat(mine) {
+            Ok(()) => self.unwritten = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.unwritten, true) {
+                    self.progress.report(format!("{error:#}"));
+                }
+            }
+        }
+    }
+
+    fn look(&mut self) -> anyhow::Result<Seen> {
+        let now = Instant::now();
+        self.tired.retain(|_, until| *until > now);
+        let mut seen = Seen {
+            // A process for one shard has no part in the others'.
+            members: if self.only.is_some() { 1 } else { self.shared.members()? },
+            mine: u32::try_from(self.running.len()).unwrap_or(u32::MAX),
+            ..Seen::default()
+        };
+        let indices = match self.only {
+            Some(index) => index..index + 1,
+            None => 0..self.shards.get(),
+        };
+        for index in indices {
+            let shard = self.shared.shard(index);
+            if self.late.contains(&index) && !self.running.contains_key(&index) {
+                continue;
+            }
+            if self.running.contains_key(&index) {
+                seen.open += 1;
+            } else if !self.shared.is_finished(shard) {
+                seen.open += 1;
+                if !self.tired.contains_key(&index) && Lease::is_free(&self.shared.lease(shard))? {
+                    seen.free.push(index);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Take(index) if self.stages.is_some_and(|stages| stages.left(Instant::now()).is_zero()) => {
+                let shards = self.shards;
+                self.give_up(anyhow!(
+                    "the stages are over, and shard {index}/{shards} has not finished them"
+                ));
+            }
+            Step::Take(index) => {
+                let (orders, ordered) = mpsc::unbounded_channel();
+                let shard = self.shared.shard(index);
+                let start = Start {
+                    executable: self.options.executable.clone(),
+                    plan_file: self.options.plan.clone(),
+                    shard,
+                    lease: self.shared.lease(shard),
+                    drain: ending::drain(self.options.stop_within),
+                    figures: self.figures.clone(),
+                    carrier: self.carrier,
+                    start_at: self.options.start_at,
+                };
+                if let Err(error) = start.run(&self.options.results, self.plan, ordered, self.update.clone()) {
+                    self.died(index, false, Duration::ZERO, &format!("{error:#}"));
+                    return;
+                }
+                let leaving = false;
+                let since = Instant::now();
+                let lateness = Lateness::begin(since);
+                let running = Running {
+                    orders,
+                    leaving,
+                    since,
+                    lateness,
+                };
+                self.running.insert(index, running);
+            }
+            Step::GiveBack => {
+                // One at a time: the others may be gone before it is.
+                if let Some(last) = self.running.values_mut().next_back()
+                    && !last.leaving
+                {
+                    last.order(Order::Stop);
+                }
+            }
+            Step::Stay => {}
+        }
+    }
+
+    fn order_all(&mut self, order: Order) {
+        for running in self.running.values_mut() {
+            running.order(order);
+        }
+    }
+
+    /// Something that differs from process to process on one host and from host to host.
+    fn taste(&self) -> u32 {
+        let name = host_name().unwrap_or_default();
+        name.bytes().fold(std::process::id(), |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u32::from(byte))
+        })
+    }
+}
+
+impl Running {
+    fn order(&mut self, order: Order) {
+        self.leaving = true;
+        // A process that has ended takes no orders.
+        let _ = self.orders.send(order);
+    }
+}
+
+/// Waits for an instant that may not be there; without one, for ever.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The devices that failed in words, to be put behind others.
+fn never_online(failed: &BTreeMap<String, u64>) -> String {
+    let count: u64 = failed.values().sum();
+    if count == 0 {
+        return String::new();
+    }
+    let reasons: Vec<_> = failed
+        .iter()
+        .map(|(reason, count)| format!("{reason} {count}"))
+        .collect();
+    format!(", {} never came online ({})", words::devices(count), reasons.join(", "))
+}
