@@ -4,6 +4,7 @@
 //! and gives back what is more than its part.
 
 pub(crate) mod coordination;
+mod deaths;
 mod delivery;
 mod lateness;
 pub(crate) mod record;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use coordination::SharedFolder;
+use deaths::Deaths;
 use delivery::Carrier;
 use device_sim::limits::ensure_file_handles;
 use device_sim::shard::{Numbered, ShardChoice};
@@ -140,11 +142,9 @@ async fn simulate(options: &Options, mut interrupts: Interrupts, last_words: &mu
         progress,
         update,
         running: BTreeMap::new(),
-        tired: BTreeMap::new(),
-        deaths: BTreeMap::new(),
+        deaths: Deaths::default(),
         given_up: None,
         unwritten: false,
-        false_starts: 0,
         failed: 0,
         late: BTreeSet::new(),
         ending: None,

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 
 use super::coordination::{Member, SharedFolder};
+use super::deaths::{Deaths, NoUse};
 use super::delivery::{Carrier, Delivery};
 use super::lateness::{self, Lateness};
 use super::record;
@@ -27,16 +28,6 @@ use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::metrics::LiveShards;
 use crate::progress::ProgressLog;
-
-/// A shard whose process died is left alone for so long, and twice as long each further time, or a mistake in the plan or a
-/// full disk would keep the machine busy.
-const BREATH: Duration = Duration::from_secs(2);
-/// A process that lived so long ends a row of deaths.
-const LIVED: Duration = Duration::from_secs(60);
-/// After so many deaths in a row there is no use in another process.
-const DEATHS: u32 = 5;
-/// After so many processes in a row that did not even get ready, something is wrong that will not pass.
-const FALSE_STARTS: u32 = 5;
 
 /// The shards of this process.
 pub(super) struct Workers<'a> {
@@ -55,15 +46,11 @@ pub(super) struct Workers<'a> {
     pub(super) progress: ProgressLog,
     pub(super) update: mpsc::UnboundedSender<(u32, Update)>,
     pub(super) running: BTreeMap<u32, Running>,
-    /// Shards whose process died, and until when they are left alone.
-    pub(super) tired: BTreeMap<u32, Instant>,
-    /// How many processes of a shard died in a row, each soon.
-    pub(super) deaths: BTreeMap<u32, u32>,
+    pub(super) deaths: Deaths,
     /// Why no shard is taken any more.
     pub(super) given_up: Option<anyhow::Error>,
     /// The last line about this process could not be written.
     pub(super) unwritten: bool,
-    pub(super) false_starts: u32,
     /// Devices that never came online, of the shards that this process has finished.
     pub(super) failed: u64,
     /// Shards whose process did not end when it should have, and was killed. They are not taken again: all of the stages
@@ -125,7 +112,7 @@ impl Workers<'_> {
                             return self.finished();
                         }
                         self.step(share.next(Instant::now(), &seen));
-                        let idle = self.running.is_empty() && self.tired.is_empty();
+                        let idle = self.running.is_empty() && !self.deaths.is_any_tired();
                         if idle && !idle_told {
                             self.progress.report("standing by: all shards have their processes");
                         }
@@ -232,7 +219,7 @@ impl Workers<'_> {
                 return;
             }
             Update::Ready { devices } => {
-                self.false_starts = 0;
+                self.deaths.ready();
                 self.progress
                     .report(format!("shard {index}/{shards}: {}", words::devices(devices)));
                 return;
@@ -282,23 +269,13 @@ impl Workers<'_> {
         let shards = self.shards;
         self.progress
             .report(format!("device-sim {index}/{shards} died: {words}"));
-        let deaths = self.deaths.entry(index).or_insert(0);
-        *deaths = if lived < LIVED { *deaths + 1 } else { 1 };
-        let deaths = *deaths;
-        self.tired.insert(
-            index,
-            Instant::now() + BREATH * 2_u32.saturating_pow(deaths.min(DEATHS) - 1),
-        );
-        self.false_starts += u32::from(!started);
-        if self.false_starts >= FALSE_STARTS {
-            self.give_up(anyhow!(
-                "device-sim does not start: {FALSE_STARTS} tries in a row failed; at last: {words}"
-            ));
-        } else if deaths >= DEATHS {
-            self.give_up(anyhow!(
-                "shard {index}/{shards} is given up: {DEATHS} processes in a row died soon after their start; at last: {words}"
-            ));
-        }
+        let Some(why) = self.deaths.died(index, started, lived, Instant::now()) else {
+            return;
+        };
+        self.give_up(match why {
+            NoUse::NoStart => anyhow!("device-sim does not start: {why}; at last: {words}"),
+            NoUse::Shard => anyhow!("shard {index}/{shards} is given up: {why}; at last: {words}"),
+        });
     }
 
     /// The other shards drain, and are free for others.
@@ -323,7 +300,7 @@ impl Workers<'_> {
 
     fn look(&mut self) -> anyhow::Result<Seen> {
         let now = Instant::now();
-        self.tired.retain(|_, until| *until > now);
+        self.deaths.pass(now);
         let mut seen = Seen {
             // A process for one shard has no part in the others'.
             members: if self.only.is_some() { 1 } else { self.shared.members()? },
@@ -343,7 +320,7 @@ impl Workers<'_> {
                 seen.open += 1;
             } else if !self.shared.is_finished(shard) {
                 seen.open += 1;
-                if !self.tired.contains_key(&index) && Lease::is_free(&self.shared.lease(shard))? {
+                if !self.deaths.is_tired(index) && Lease::is_free(&self.shared.lease(shard))? {
                     seen.free.push(index);
                 }
             }
