@@ -53,6 +53,13 @@ pub fn number(value: &DeValue<'_>) -> Result<f64, Unreadable> {
     }
 }
 
+/// A share that is written in percent: `10%` is 0.1. It may be any number, or none at all, as `NaN%` is.
+#[must_use]
+pub fn from_percent(text: &str) -> Option<f64> {
+    let number: f64 = text.strip_suffix('%')?.trim().parse().ok()?;
+    Some(number / 100.0)
+}
+
 /// One of some words.
 ///
 /// # Errors

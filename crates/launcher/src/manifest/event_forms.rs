@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use fleet_protocol::lines::Churn;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use settings::reading::{number, text, word};
+use settings::reading::{from_percent, number, text, word};
 use settings::{DeValue, Unreadable};
 
 use super::forms::Value;
@@ -85,9 +85,8 @@ fn share(value: &DeValue<'_>) -> Result<f64, Unreadable> {
     let Ok(written) = text(value) else {
         return number(value);
     };
-    let percent = written.trim().strip_suffix('%').map(str::trim_end);
-    match percent.and_then(|percent| percent.parse::<f64>().ok()) {
-        Some(percent) if percent.is_finite() => Ok(percent / 100.0),
+    match from_percent(written.trim()) {
+        Some(share) if share.is_finite() => Ok(share),
         _ => Err(Unreadable::Value(format!("`{written}` is not a share in percent"))),
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use fleet_protocol::plan;
 use jiff::{SignedDuration, SpanRelativeTo};
+use settings::reading::from_percent;
 use settings::{Span, written_as_text};
 
 /// How long a certificate is valid, such as `365d` or `12h`.
@@ -82,16 +83,13 @@ impl FromStr for Stage {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (share, over) = text.split_once('@').ok_or_else(|| format!("`{text}` is not a stage"))?;
-        let percent: f64 = share
-            .trim()
-            .strip_suffix('%')
-            .and_then(|number| number.trim().parse().ok())
-            .ok_or_else(|| format!("`{}` is not a share in percent", share.trim()))?;
-        if !(0.0..=100.0).contains(&percent) {
-            return Err(format!("`{}` is not from 0% to 100%", share.trim()));
+        let written = share.trim();
+        let share = from_percent(written).ok_or_else(|| format!("`{written}` is not a share in percent"))?;
+        if !(0.0..=1.0).contains(&share) {
+            return Err(format!("`{written}` is not from 0% to 100%"));
         }
         Ok(Self {
-            share: percent / 100.0,
+            share,
             over: over.trim().parse()?,
         })
     }

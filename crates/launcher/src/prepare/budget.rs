@@ -13,6 +13,7 @@ use fleet_report::plan::text::{amounts, percent};
 use fleet_report::plan::traffic::{CONTROLLER_UPDATES, THERMOSTAT_UPDATES};
 use fleet_report::plan::{Demand, GroupDemand, PlanSummary, QuotaShare, StageDemand};
 use jiff::Timestamp;
+use settings::reading::from_percent;
 
 use super::load::peak;
 use super::plan::{device_count, first_device, groups, processes};
@@ -38,10 +39,8 @@ impl FromStr for MaxQuota {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let percent = text.trim().strip_suffix('%').map(str::trim);
-        let percent: Option<f64> = percent.and_then(|number| number.parse().ok());
-        match percent {
-            Some(percent) if percent > 0.0 && percent.is_finite() => Ok(Self(percent / 100.0)),
+        match from_percent(text.trim()) {
+            Some(share) if share > 0.0 && share.is_finite() => Ok(Self(share)),
             Some(_) => Err(format!("`{text}` is not above 0%")),
             None => Err(format!("`{text}` is not a share in percent, such as 100%")),
         }

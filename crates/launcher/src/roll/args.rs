@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use provisioning::identities::Slot;
 use settings::Span;
+use settings::reading::from_percent;
 
 use super::{Case, Options, Request};
 
@@ -91,11 +92,8 @@ impl From<RollArgs> for Options {
 
 /// A share such as `10%`.
 fn share(text: &str) -> Result<f64, String> {
-    let percent = text
-        .strip_suffix('%')
-        .and_then(|number| number.trim().parse::<f64>().ok());
-    match percent {
-        Some(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),
+    match from_percent(text) {
+        Some(share) if share > 0.0 && share <= 1.0 => Ok(share),
         _ => Err("expected a share above 0% and up to 100%, such as 10%".to_owned()),
     }
 }
