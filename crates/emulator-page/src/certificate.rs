@@ -1,6 +1,6 @@
-//! A certificate as a person reads it.
+//! An enrolled certificate as a person reads it.
 
-use iot_emulator::view::{Application, Certificate};
+use iot_emulator::view::{self, Application, Certificate};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -22,8 +22,30 @@ pub(crate) fn facts(certificate: Certificate<'_>, now: Timestamp) -> Markup {
     }
 }
 
+/// The same in three cells of a table.
+pub(crate) fn cells(certificate: Certificate<'_>, now: Timestamp) -> Markup {
+    html! {
+        td data-label="Subject" { (certificate.subject()) }
+        td.thumbprint data-label="SHA-1 thumbprint" { code { (certificate.sha1_thumbprint()) } }
+        td data-label="Expires" {
+            @match certificate.not_after() {
+                Some(end) => (format::expiry(end, now)),
+                None => "never",
+            }
+        }
+    }
+}
+
+/// The certificate of a group, and by whom it is signed.
+pub(crate) fn of_group(application: &Application<'_>, certificate: Certificate<'_>) -> Markup {
+    html! {
+        (facts(certificate, view::now()))
+        div.chain { p.label { "Chain" } (chain(application, certificate)) }
+    }
+}
+
 /// The certificates above one, as far as they are enrolled here.
-pub(crate) fn chain(application: &Application<'_>, certificate: Certificate<'_>) -> Markup {
+fn chain(application: &Application<'_>, certificate: Certificate<'_>) -> Markup {
     let mut links = vec![html! { (certificate.subject()) }];
     let mut last = certificate;
     while links.len() < LONGEST_CHAIN && !last.is_self_signed() {

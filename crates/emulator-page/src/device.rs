@@ -21,9 +21,7 @@ use frame::{EVENTS, Tab};
 
 use crate::device_view::DeviceView;
 use crate::forms::{self, Done, Problem};
-use crate::{
-    Page, certificate, certificates, chart, commands, format, groups, journal, live, properties, refused, telemetry,
-};
+use crate::{Page, certificate, chart, commands, format, journal, live, presented, properties, refused, telemetry};
 
 pub(crate) const TARGET: &str = "targetTemperature";
 pub(crate) const REPORT: &str = "getMaxMinReport";
@@ -142,7 +140,7 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
         part(
             "facts",
             html! {
-                (facts(&view, &device)) (certificates::of_device(&device))
+                (facts(&view, &device)) (presented::of_device(&device))
                 @if let Some(refusal) = page.view.refused_device(id) { (refused::link(&refusal)) }
             },
         ),
@@ -220,7 +218,7 @@ fn facts(view: &DeviceView, device: &Device<'_>) -> Markup {
         }
         @if device.is_individual() {
             table.facts-certificates { tbody {
-                @for certificate in device.certificates() { tr { (groups::certificate(certificate, now)) } }
+                @for certificate in device.certificates() { tr { (certificate::cells(certificate, now)) } }
             } }
             @for (place, shown) in ["primary", "secondary"].into_iter().zip(device.certificates()) {
                 @if !shown.is_named(&view.id) { (certificate::misnamed(place, shown)) }

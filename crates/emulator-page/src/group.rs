@@ -2,6 +2,8 @@
 
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use iot_emulator::view::{Group, GroupCertificate};
+use maud::{Markup, html};
 
 use crate::{Page, format};
 
@@ -43,7 +45,7 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    const ALL: [Self; 2] = [Self::Primary, Self::Secondary];
+    pub(crate) const ALL: [Self; 2] = [Self::Primary, Self::Secondary];
 
     /// As the interface and addresses call it.
     fn key(self) -> &'static str {
@@ -53,15 +55,39 @@ impl Slot {
         }
     }
 
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Primary => "Primary",
             Self::Secondary => "Secondary",
         }
     }
 
+    /// The certificate of a group in this place, if there is one.
+    pub(crate) fn of<'a>(self, group: &Group<'a>) -> Option<GroupCertificate<'a>> {
+        let mut certificates = group.certificates();
+        certificates.find(|signing| signing.is_primary == (self == Self::Primary))
+    }
+
     fn path(self, group: &str) -> String {
         format!("{}/{}", format::group_path(group), self.key())
+    }
+}
+
+/// Whether a group admits devices at all.
+pub(crate) fn enabled(group: &Group<'_>) -> Markup {
+    html! {
+        @if group.is_enabled() { span.badge.good { "enabled" } } @else { span.badge.bad { "disabled" } }
+    }
+}
+
+/// Whether a certificate is there, and whether it counts.
+pub(crate) fn proof(group: &Group<'_>, slot: Slot) -> Markup {
+    html! {
+        @match slot.of(group) {
+            Some(signing) if signing.is_verified => span.badge.good { "verified" },
+            Some(_) => span.badge.wait { "not verified" },
+            None => span.quiet { "none" },
+        }
     }
 }
 

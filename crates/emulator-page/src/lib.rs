@@ -16,12 +16,15 @@
 //! | `group` | device connection groups: the list, a new one, one with its certificates, and each certificate |
 //! | `forms` | forms that lead to another view, and what is wrong with their fields |
 //! | `missing` | what is not there |
-//! | `actions`, `api_client` | what a person asks of a device, and how it reaches the REST interface |
+//! | `actions`, `retry` | what a person asks of a device |
+//! | `api_client` | how what a person does reaches the REST interface |
 //! | `live` | the stream of what has changed |
+//! | `device_view`, `counts` | what is read of one device, and of all |
+//! | `history`, `samples` | what is kept of the few devices that are looked at, and of the totals |
 //! | `latest` | what is put together once a second for all who look |
-//! | `device_view`, `counts`, `history`, `samples` | what is read of a device, of all devices, kept of the few that are looked at, and of the last minutes |
 //! | `layout`, `assets` | what is around every view |
-//! | `groups`, `fleet`, `chart`, `certificate`, `certificates`, `properties`, `telemetry`, `commands` | parts of views |
+//! | `fleet`, `enrollments`, `chart`, `properties`, `telemetry`, `commands` | parts of views |
+//! | `certificate`, `presented` | certificates that are enrolled, and those that devices came in with |
 //! | `format`, `rule_text` | values and rules as people read them |
 //!
 //! # Example
@@ -67,19 +70,18 @@ mod api_client;
 mod assets;
 mod auth;
 mod certificate;
-mod certificates;
 mod chart;
 mod commands;
 mod counts;
 mod device;
 mod device_view;
 mod devices;
+mod enrollments;
 mod faults;
 mod fleet;
 mod format;
 mod forms;
 mod group;
-mod groups;
 mod history;
 mod journal;
 mod latest;
@@ -87,6 +89,7 @@ mod layout;
 mod live;
 mod missing;
 mod overview;
+mod presented;
 mod properties;
 mod refused;
 mod retry;

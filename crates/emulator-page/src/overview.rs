@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use crate::counts::Counts;
 use crate::device_view::Status;
 use crate::samples::{Sample, rate};
-use crate::{Page, chart, format, groups, journal, layout, live};
+use crate::{Page, chart, enrollments, format, journal, layout, live};
 
 const EVENTS: usize = 12;
 
@@ -55,7 +55,7 @@ fn fragments(page: &Page) -> [Fragment; 8] {
         fleet.legend.clone(),
         fleet.dots.clone(),
         fleet.states.clone(),
-        Fragment::new("groups", groups::all(page, &counts)),
+        Fragment::new("groups", enrollments::all(page, &counts)),
         Fragment::new("events", journal::list(&events, true)),
     ]
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use live_page::Fragment;
 use maud::{Markup, html};
 
-use crate::{Page, certificates, format, layout, live};
+use crate::{Page, format, layout, live, presented};
 
 mod now;
 
@@ -129,7 +129,7 @@ fn one(page: &Page, id: &str) -> Option<Fragment> {
                 h2 { "What it sent" }
                 @match &leaf {
                     None => p.quiet { "No certificate." },
-                    Some(leaf) => { (certificates::facts(leaf, now, html! {})) (certificates::chain(&above, now)) },
+                    Some(leaf) => { (presented::facts(leaf, now, html! {})) (presented::chain(&above, now)) },
                 }
             } }
         }

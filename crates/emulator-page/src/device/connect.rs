@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::frame::{self, Tab};
 use crate::device_view::DeviceView;
 use crate::forms::{Done, Draft, Problem, Sent, ask, copyable, done};
-use crate::{Page, certificate, format, live, refused};
+use crate::refused::{self, Refusals};
+use crate::{Page, certificate, format, live};
 
 /// The fields of the two certificates.
 const PRIMARY: &str = "primary";
@@ -110,16 +111,14 @@ fn finish(page: &Page, id: &str, outcome: Result<&str, Problem>) -> Response {
 }
 
 fn view(page: &Page, id: &str, notice: &Markup, problem: Option<&Problem>) -> Response {
-    let Some([standing, admission, certificates]) = fragments(page, id) else {
+    let refusals = page.refusals();
+    let application = page.view.application();
+    let Some(device) = application.device(id) else {
         return frame::unknown(page, id);
     };
+    let [standing, admission, certificates] = parts(&device, &refusals);
     let draft = Draft::without_content(problem);
-    let (is_individual, has_secondary) = {
-        let application = page.view.application();
-        let device = application.device(id);
-        let count = device.map_or(0, |device| device.certificates().count());
-        (count > 0, count > 1)
-    };
+    let (is_individual, has_secondary) = (device.is_individual(), device.certificates().count() > 1);
     let content = html! {
         (notice)
         (draft.problem_of(""))
@@ -143,20 +142,24 @@ fn view(page: &Page, id: &str, notice: &Markup, problem: Option<&Problem>) -> Re
 fn fragments(page: &Page, id: &str) -> Option<[Fragment; 3]> {
     let refusals = page.refusals();
     let application = page.view.application();
-    let device = application.device(id)?;
-    let view = DeviceView::at(&device);
+    Some(parts(&application.device(id)?, &refusals))
+}
+
+/// What changes in the view.
+fn parts(device: &Device<'_>, refusals: &Refusals) -> [Fragment; 3] {
+    let view = DeviceView::at(device);
     let admission = html! {
         dl.facts {
             dt { "Authentication" } dd { (authentication(&view)) }
             dt { "Hub" } dd { (view.hub.as_deref().unwrap_or("not assigned yet")) }
         }
-        @if let Some(refusal) = refusals.of(&device) { (refused::reason(refusal, view::now())) }
+        @if let Some(refusal) = refusals.of(device) { (refused::reason(refusal, view::now())) }
     };
-    Some([
+    [
         frame::standing(&view),
         Fragment::new("admission", admission),
-        Fragment::new("certificates", certificates(&device, &view.id)),
-    ])
+        Fragment::new("certificates", certificates(device, &view.id)),
+    ]
 }
 
 fn authentication(view: &DeviceView) -> Markup {

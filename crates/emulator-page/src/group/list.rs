@@ -8,7 +8,7 @@ use iot_emulator::view::Group;
 use live_page::Fragment;
 use maud::{Markup, html};
 
-use super::Slot;
+use super::{Slot, enabled, proof};
 use crate::counts::Members;
 use crate::forms::Done;
 use crate::{Page, format, layout, live};
@@ -75,24 +75,5 @@ pub(super) fn kind(group: &Group<'_>) -> &'static str {
         "IoT Edge devices"
     } else {
         "IoT devices"
-    }
-}
-
-pub(crate) fn enabled(group: &Group<'_>) -> Markup {
-    html! {
-        @if group.is_enabled() { span.badge.good { "enabled" } } @else { span.badge.bad { "disabled" } }
-    }
-}
-
-/// Whether a certificate is there, and whether it counts.
-pub(super) fn proof(group: &Group<'_>, slot: Slot) -> Markup {
-    let mut certificates = group.certificates();
-    let signing = certificates.find(|signing| signing.is_primary == (slot == Slot::Primary));
-    html! {
-        @match signing {
-            Some(signing) if signing.is_verified => span.badge.good { "verified" },
-            Some(_) => span.badge.wait { "not verified" },
-            None => span.quiet { "none" },
-        }
     }
 }

@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
-use iot_emulator::view::{self, Application, GroupCertificate};
+use iot_emulator::view::{Application, GroupCertificate};
 use maud::{Markup, html};
 use serde_json::json;
 
@@ -109,17 +109,15 @@ fn view(page: &Page, id: &str, slot: Slot, notice: &Markup, problem: Option<&Pro
         return missing::thing(page, "group", id, "/groups", "All groups");
     };
     let title = format!("{} certificate", slot.word());
-    let mut certificates = group.certificates();
-    let known = certificates.find(|signing| signing.is_primary == (slot == Slot::Primary));
     let content = html! {
         p.trail {
             a href="/groups" { "Device connection groups" } " / "
             a href=(format::group_path(id)) { (group.display_name()) } " /"
         }
-        div.title { h1 { (title) } span #proof-status { (super::list::proof(&group, slot)) } }
+        div.title { h1 { (title) } span #proof-status { (super::proof(&group, slot)) } }
         (notice)
         (draft.problem_of(""))
-        @match known {
+        @match slot.of(&group) {
             None => section.narrow { h2 { "Add a certificate" } (upload_form(draft, id, slot, "Save")) },
             Some(signing) => (present(&application, id, slot, signing, draft)),
         }
@@ -140,8 +138,7 @@ fn present(
     html! {
         section.narrow {
             h2 { "The certificate" }
-            (certificate::facts(signing.certificate, view::now()))
-            div.chain { p.label { "Chain" } (certificate::chain(application, signing.certificate)) }
+            (certificate::of_group(application, signing.certificate))
         }
         @if !signing.is_verified { (proof(id, slot, signing.verification_code, draft)) }
         section.narrow {

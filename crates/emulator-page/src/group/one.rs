@@ -4,7 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
-use iot_emulator::view::{self, Application, Group};
+use iot_emulator::view::{Application, Group};
 use live_page::Fragment;
 use maud::{Markup, html};
 use serde_json::json;
@@ -55,16 +55,14 @@ fn refused(page: &Page, id: &str, problem: &Problem) -> Response {
 }
 
 fn view(page: &Page, id: &str, notice: &Markup) -> Response {
-    let Some([standing, certificates, members]) = fragments(page, id) else {
+    let counts = page.counts();
+    let application = page.view.application();
+    let Some(group) = application.group(id) else {
         return missing::thing(page, "group", id, "/groups", "All groups");
     };
+    let [standing, certificates, members] = parts(&application, &group, counts.members(id));
     let path = format::group_path(id);
-    let (name, facts) = {
-        let application = page.view.application();
-        let group = application.group(id);
-        let name = group.map_or(id, |group| group.display_name()).to_owned();
-        (name, group.map(|group| facts(page, &group)))
-    };
+    let name = group.display_name();
     let words = html! {
         "The devices that came through it stay, and are refused when they register again: none of its certificates counts any more."
     };
@@ -78,30 +76,35 @@ fn view(page: &Page, id: &str, notice: &Markup) -> Response {
                 section { h2 { "Devices" } (members) }
             }
             div {
-                section.second { h2 { "About it" } @if let Some(facts) = facts { (facts) } }
+                section.second { h2 { "About it" } (facts(page, &group)) }
                 section { (ask("delete", "Delete the group", &format!("{path}/delete"), &words)) }
             }
         }
     };
-    layout::inside(page, &name, "/groups", Some(&format!("/live{path}")), content).into_response()
+    layout::inside(page, name, "/groups", Some(&format!("/live{path}")), content).into_response()
 }
 
 fn fragments(page: &Page, id: &str) -> Option<[Fragment; 3]> {
     let counts = page.counts();
     let application = page.view.application();
     let group = application.group(id)?;
-    Some([
-        Fragment::new("standing", standing(&group)),
-        Fragment::new("certificates", certificates(&application, &group)),
-        Fragment::new("members", members(id, counts.members(id))),
-    ])
+    Some(parts(&application, &group, counts.members(id)))
+}
+
+/// What changes in the view.
+fn parts(application: &Application<'_>, group: &Group<'_>, came: Members) -> [Fragment; 3] {
+    [
+        Fragment::new("standing", standing(group)),
+        Fragment::new("certificates", certificates(application, group)),
+        Fragment::new("members", members(group.id(), came)),
+    ]
 }
 
 fn standing(group: &Group<'_>) -> Markup {
     let word = if group.is_enabled() { "Disable" } else { "Enable" };
     html! {
         div.standing {
-            (list::enabled(group))
+            (super::enabled(group))
             form method="post" action={ (format::group_path(group.id())) "/enabled" } {
                 button #enabled.plain name="enabled" value=(!group.is_enabled()) { (word) }
             }
@@ -111,18 +114,12 @@ fn standing(group: &Group<'_>) -> Markup {
 
 /// Both places, of which one may be empty.
 fn certificates(application: &Application<'_>, group: &Group<'_>) -> Markup {
-    let now = view::now();
     html! {
         div.slots {
             @for slot in Slot::ALL {
                 div {
-                    h3 { (slot.word()) " " (list::proof(group, slot)) }
-                    @for signing in group.certificates() {
-                        @if signing.is_primary == (slot == Slot::Primary) {
-                            (certificate::facts(signing.certificate, now))
-                            div.chain { p.label { "Chain" } (certificate::chain(application, signing.certificate)) }
-                        }
-                    }
+                    h3 { (slot.word()) " " (super::proof(group, slot)) }
+                    @if let Some(signing) = slot.of(group) { (certificate::of_group(application, signing.certificate)) }
                     p { a.button.plain id={ "manage-" (slot.key()) } href=(slot.path(group.id())) { "Manage " (slot.key()) } }
                 }
             }

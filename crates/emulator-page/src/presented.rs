@@ -1,4 +1,4 @@
-//! The certificates that devices came in with, and by which CA: parts of the views of a device and of the groups.
+//! The certificates that devices came in with, and by which CA: parts of the views of a device and of the overview.
 
 use std::sync::Arc;
 

@@ -1,11 +1,12 @@
-//! Connection groups and individual enrollments, with their certificates.
+//! What is enrolled: connection groups and individual enrollments with their certificates, a part of the overview.
 
-use iot_emulator::view::{self, Certificate, Device, Group};
+use iot_emulator::view::{self, Device, Group};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::counts::Counts;
-use crate::{Page, certificates, format};
+use crate::group::{self, Slot};
+use crate::{Page, certificate, format, presented};
 
 /// Individual enrollments that are shown here. The others can be found among the devices.
 const SHOWN: usize = 3;
@@ -20,7 +21,7 @@ pub(crate) fn all(page: &Page, counts: &Counts) -> Markup {
         section {
             h2 { "Connection groups" }
             @if application.groups().next().is_none() { p.quiet { "None yet." } }
-            @for group in application.groups() { (one(&group, now)) (certificates::of_group(&arrivals, &group)) }
+            @for group in application.groups() { (one(&group, now)) (presented::of_group(&arrivals, &group)) }
         }
         @if counts.individuals > 0 {
             section {
@@ -38,17 +39,12 @@ pub(crate) fn all(page: &Page, counts: &Counts) -> Markup {
 }
 
 fn one(group: &Group<'_>, now: Timestamp) -> Markup {
-    let (word, class) = if group.is_enabled() {
-        ("enabled", "badge good")
-    } else {
-        ("disabled", "badge bad")
-    };
     html! {
         article.group {
             h3 {
                 a href=(format::group_path(group.id())) { (group.display_name()) }
                 @if group.display_name() != group.id() { " " span.quiet { (group.id()) } }
-                " " span class=(class) { (word) }
+                " " (group::enabled(group))
                 @if group.is_edge() { " " span.badge { "IoT Edge" } }
             }
             @if group.certificates().next().is_none() { p.quiet { "It has no certificate, so it admits no device." } }
@@ -56,13 +52,12 @@ fn one(group: &Group<'_>, now: Timestamp) -> Markup {
                 table {
                     (head("Certificate"))
                     tbody {
-                        @for signing in group.certificates() {
-                            tr {
-                                th scope="row" { (if signing.is_primary { "Primary" } else { "Secondary" }) }
-                                (certificate(signing.certificate, now))
-                                td data-label="Proof" {
-                                    @if signing.is_verified { span.badge.good { "verified" } }
-                                    @else { span.badge.wait { "not verified" } }
+                        @for slot in Slot::ALL {
+                            @if let Some(signing) = slot.of(group) {
+                                tr {
+                                    th scope="row" { (slot.word()) }
+                                    (certificate::cells(signing.certificate, now))
+                                    td data-label="Proof" { (group::proof(group, slot)) }
                                 }
                             }
                         }
@@ -90,21 +85,8 @@ fn individual(device: &Device<'_>, now: Timestamp) -> Markup {
         @for shown in device.certificates() {
             tr {
                 th scope="row" { a href=(format::device_path(id)) { (id) } @if !std::mem::take(&mut first) { " (secondary)" } }
-                (certificate(shown, now))
+                (certificate::cells(shown, now))
                 td data-label="Proof" { span.quiet { "its own key" } }
-            }
-        }
-    }
-}
-
-pub(crate) fn certificate(certificate: Certificate<'_>, now: Timestamp) -> Markup {
-    html! {
-        td data-label="Subject" { (certificate.subject()) }
-        td.thumbprint data-label="SHA-1 thumbprint" { code { (certificate.sha1_thumbprint()) } }
-        td data-label="Expires" {
-            @match certificate.not_after() {
-                Some(end) => (format::expiry(end, now)),
-                None => "never",
             }
         }
     }
