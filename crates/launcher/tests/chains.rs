@@ -251,10 +251,7 @@ fn openssl_agrees_where_it_has_an_opinion() {
         .output()
         .is_ok_and(|output| output.status.success());
     if !is_there {
-        let required = std::env::var_os("FLEET_REQUIRE_REFEREES").is_some();
-        assert!(!required, "FLEET_REQUIRE_REFEREES is set, and there is no openssl");
-        eprintln!("no openssl here, nothing compared");
-        return;
+        return testing::skip("there is no openssl: nothing is compared");
     }
     let mut wrong = Vec::new();
     for case in Case::all() {

@@ -22,6 +22,17 @@ use std::time::Duration;
 /// Longer than anything takes on a busy machine; a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Prints that a test, or a part of it, is skipped because a program is missing here.
+///
+/// # Panics
+///
+/// `FLEET_REQUIRE_REFEREES` is set, as in CI: there, what is missing is a failure.
+#[track_caller]
+pub fn skip(missing: &str) {
+    assert!(std::env::var_os("FLEET_REQUIRE_REFEREES").is_none(), "{missing}");
+    eprintln!("skipped: {missing}");
+}
+
 /// Waits, not for ever, for what has to come.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {

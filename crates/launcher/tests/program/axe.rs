@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use testing::skip;
+
 use crate::browser::Browser;
 
 /// As `scripts/check` has it from npm.
@@ -13,9 +15,10 @@ pub(crate) fn violations(browser: &Browser) -> Vec<String> {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("..");
     let file = target.join(format!("axe-core-{VERSION}/package/axe.min.js"));
     let Ok(axe) = std::fs::read_to_string(&file) else {
-        let missing = format!("there is no {}, which scripts/check has from npm", file.display());
-        assert!(std::env::var_os("FLEET_REQUIRE_REFEREES").is_none(), "{missing}");
-        eprintln!("skipped: {missing}");
+        skip(&format!(
+            "there is no {}, which scripts/check has from npm",
+            file.display()
+        ));
         return Vec::new();
     };
     browser.run(&axe);

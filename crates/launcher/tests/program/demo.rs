@@ -7,6 +7,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use testing::skip;
 
 use crate::pty::Terminal;
 use crate::support::{Fleet, Running, signal};
@@ -56,8 +57,7 @@ impl Demo {
 fn does_the_same_again(shown: &str) {
     let version = Command::new("curl").arg("--help").arg("all").output();
     if !version.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--json")) {
-        println!("note: there is no curl with --json here, so no printed request is tried");
-        return;
+        return skip("there is no curl with --json: no printed request is tried");
     }
     let (_, command) = shown.split_once("$ curl ").unwrap();
     let (command, _) = command.split_once("\n✓").unwrap();

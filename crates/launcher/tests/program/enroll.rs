@@ -6,19 +6,7 @@ use serde_json::{Value, json};
 use testing::emulator::Place;
 use testing::rest::plain_client;
 
-use crate::support::{EMULATOR, Fleet, Running, SHORT, central, dps, manifest};
-
-const RUNNING: &[&str] = &[
-    "emulator",
-    "--state",
-    "emulator",
-    "--mqtt",
-    "127.0.0.1:0",
-    "--https",
-    "127.0.0.1:0",
-    "--http",
-    "127.0.0.1:0",
-];
+use crate::support::{EMULATOR, Fleet, ON_FREE_PORTS, Running, SHORT, central, dps, manifest};
 
 /// A fleet whose target is an emulator that runs already.
 struct World {
@@ -31,7 +19,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let fleet = Fleet::new("");
-        let (emulator, ready) = fleet.start_emulator(RUNNING);
+        let (emulator, ready) = fleet.start_emulator(ON_FREE_PORTS);
         let central = format!("{}\nconnect_host = \"localhost\"", central(&ready));
         let dps = format!(
             "kind = \"dps\"\nid_scope = {}\n{}\nconnect_host = \"localhost\"",

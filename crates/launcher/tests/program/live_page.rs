@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::axe::violations;
 use crate::browser::Browser;
-use crate::support::Fleet;
+use crate::support::{Fleet, link};
 
 const MANIFEST: &str = r#"
 [fleet]
@@ -39,10 +39,7 @@ fn a_live_run_is_watched_until_its_report_takes_its_place() {
     let fleet = Fleet::new(MANIFEST);
     let mut running = fleet.start(&["run", "fleet.toml"]);
     let line = running.wait_for("watch the run: ");
-    let page = line
-        .split_whitespace()
-        .find(|word| word.starts_with("http://"))
-        .unwrap();
+    let page = link(&line);
 
     browser.go(page);
     assert_eq!(browser.value("document.title"), "Running · live");

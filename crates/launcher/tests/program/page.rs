@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::browser::Browser;
-use crate::support::Fleet;
+use crate::support::{Fleet, link};
 
 const MANIFEST: &str = r#"
 [fleet]
@@ -47,10 +47,7 @@ fn a_person_signs_in_sees_the_fleet_arrive_and_speaks_with_a_device() {
     let fleet = Fleet::new(MANIFEST);
     let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
     let line = running.wait_for("look at it: ");
-    let link = line
-        .split_whitespace()
-        .find(|word| word.starts_with("http://"))
-        .unwrap();
+    let link = link(&line);
     let base = link.split("/sign-in").next().unwrap();
 
     // The link is good once. A second time it takes the token, which is in a file.
@@ -176,9 +173,9 @@ fn a_device_that_was_let_in_again_comes_back_at_a_click() {
     let fleet = Fleet::new(&MANIFEST.replace("count = 99", "count = 2"));
     let mut running = fleet.start(&["run", "fleet.toml", "--web", "off", "--keep-going"]);
     let line = running.wait_for("look at it: ");
-    let link = line.split_whitespace().find(|word| word.starts_with("http://"));
-    let base = link.unwrap().split("/sign-in").next().unwrap();
-    browser.go(link.unwrap());
+    let link = link(&line);
+    let base = link.split("/sign-in").next().unwrap();
+    browser.go(link);
     running.wait_for("all 3 devices online");
     browser.go(&format!("{base}/devices/thermo-0002"));
     browser.wait_for("document.querySelector('#standing .dot.on')");

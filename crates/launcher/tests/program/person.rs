@@ -3,19 +3,7 @@
 use testing::emulator::{Place, Ready};
 
 use crate::browser::Browser;
-use crate::support::{Fleet, Running};
-
-const EMULATOR: &[&str] = &[
-    "emulator",
-    "--state",
-    "emulator",
-    "--mqtt",
-    "127.0.0.1:0",
-    "--https",
-    "127.0.0.1:0",
-    "--http",
-    "127.0.0.1:0",
-];
+use crate::support::{Fleet, ON_FREE_PORTS, Running};
 
 /// A person with a browser, a folder for certificates, and an emulator.
 pub(crate) struct Person {
@@ -32,7 +20,7 @@ impl Person {
         let browser = Browser::start()?;
         browser.screen(1280, 860, "light");
         let fleet = Fleet::new("");
-        let (emulator, ready) = fleet.start_emulator(EMULATOR);
+        let (emulator, ready) = fleet.start_emulator(ON_FREE_PORTS);
         let base = format!("http://{}", ready.http());
         browser.go(&base);
         browser.write("#token", ready.token().trim());
@@ -70,6 +58,26 @@ impl Person {
     pub(crate) fn is_online(&self) {
         let standing = "document.getElementById('standing').textContent";
         self.browser.wait_for(&format!("{standing}.startsWith('online')"));
+    }
+
+    /// Makes a group of this name; its view is there then.
+    pub(crate) fn make_group(&self, name: &str) {
+        self.go("/new/group");
+        self.browser.write("#name", name);
+        self.click("#make", "The group is made");
+    }
+
+    /// Uploads a CA of a group, where one can be added, without a proof.
+    pub(crate) fn add_certificate(&self, file: &str) {
+        self.upload("#certificate", file);
+        self.click("#upload", "It is not verified yet");
+    }
+
+    /// The same, and it counts as verified.
+    pub(crate) fn add_verified(&self, file: &str) {
+        self.upload("#certificate", file);
+        self.browser.click("#verified");
+        self.click("#upload", "it admits devices");
     }
 
     pub(crate) fn upload(&self, field: &str, file: &str) {

@@ -16,8 +16,7 @@ fn the_how_to_can_be_walked_by_hand_on_the_page() {
     person.browser.write("#name", "MyX509Group");
     person.click("#make", "The group is made");
     person.click("#manage-primary", "Add a certificate");
-    person.upload("#certificate", "mytestrootcert_cert.pem");
-    person.click("#upload", "It is not verified yet");
+    person.add_certificate("mytestrootcert_cert.pem");
     person.prove("mytestrootcert");
 
     // The device code.
@@ -71,13 +70,9 @@ fn the_how_to_can_be_walked_by_hand_on_the_page() {
 /// A group whose primary CA has signed the certificate that the device uses.
 fn group(person: &Person) -> Running {
     person.authority("first", "room-1");
-    person.go("/new/group");
-    person.browser.write("#name", "rolled");
-    person.click("#make", "The group is made");
+    person.make_group("rolled");
     person.click("#manage-primary", "Add a certificate");
-    person.upload("#certificate", "first/first_cert.pem");
-    person.browser.click("#verified");
-    person.click("#upload", "it admits devices");
+    person.add_verified("first/first_cert.pem");
     let device = person.device_of("first", "room1");
     person.go("/groups/rolled");
     person.sees("1 came through it, 1 of them online.");
@@ -90,8 +85,7 @@ fn a_ca_that_expires_is_rolled_by_hand_without_a_refusal() {
     let old = group(&person);
     person.authority("second", "room-1");
     person.click("#manage-secondary", "Add a certificate");
-    person.upload("#certificate", "second/second_cert.pem");
-    person.click("#upload", "It is not verified yet");
+    person.add_certificate("second/second_cert.pem");
     person.prove("second/second");
 
     // Both are good, so the device moves when it likes. Then the old CA goes.
@@ -119,9 +113,7 @@ fn a_ca_whose_key_was_stolen_is_replaced_by_hand_and_its_devices_blocked_until_t
     person.authority("clean", "room-1");
     person.go("/groups/rolled/primary");
     person.click("#replace", "Certificate of the CA");
-    person.upload("#certificate", "clean/clean_cert.pem");
-    person.browser.click("#verified");
-    person.click("#upload", "it admits devices");
+    person.add_verified("clean/clean_cert.pem");
     person.sees("CN=clean");
     person.go("/devices/room-1");
     person.click("#enabled", "Provisioned");

@@ -52,12 +52,9 @@ fn every_view_is_labelled_readable_and_has_room_on_a_phone() {
     let Some(person) = Person::sign_in() else { return };
     let browser = &person.browser;
     person.authority("root", "room-1");
-    person.go("/new/group");
-    browser.write("#name", "views");
-    person.click("#make", "The group is made");
+    person.make_group("views");
     person.click("#manage-primary", "Add a certificate");
-    person.upload("#certificate", "root/root_cert.pem");
-    person.click("#upload", "It is not verified yet");
+    person.add_certificate("root/root_cert.pem");
     person.prove("root/root");
     let _device = person.device_of("root", "room1");
     person.go("/groups/views");
@@ -69,8 +66,7 @@ fn every_view_is_labelled_readable_and_has_room_on_a_phone() {
     person.click("#make", "it is not shown again");
     person.authority("other", "room-2");
     person.go("/groups/views/secondary");
-    person.upload("#certificate", "other/other_cert.pem");
-    person.click("#upload", "It is not verified yet");
+    person.add_certificate("other/other_cert.pem");
     person.click("#generate-code", "Verification code");
     person.upload("#proof", "other/other_cert.pem");
     person.click("#verify", "That was refused");

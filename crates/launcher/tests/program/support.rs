@@ -43,6 +43,19 @@ pub(crate) const EMULATOR: &str = "kind = \"emulator\"";
 pub(crate) const SHORT: &str = r#""100%@1s", "100%@2s", "0%@500ms""#;
 pub(crate) const LONG: &str = r#""100%@1s", "100%@5m""#;
 
+/// The arguments of an emulator on ports that are free, with its state in `emulator`.
+pub(crate) const ON_FREE_PORTS: &[&str] = &[
+    "emulator",
+    "--state",
+    "emulator",
+    "--mqtt",
+    "127.0.0.1:0",
+    "--https",
+    "127.0.0.1:0",
+    "--http",
+    "127.0.0.1:0",
+];
+
 /// A target that is this emulator, which has its state in `emulator`, by way of IoT Central's REST API.
 pub(crate) fn central(ready: &Ready) -> String {
     format!(
@@ -56,6 +69,14 @@ pub(crate) fn central(ready: &Ready) -> String {
 pub(crate) fn dps(ready: &Ready) -> String {
     let port = ready.mqtt().port();
     format!("dps_endpoint = \"localhost\"\nport = {port}\nca = \"emulator/ca_cert.pem\"")
+}
+
+/// The link in a line.
+#[track_caller]
+pub(crate) fn link(line: &str) -> &str {
+    let mut words = line.split_whitespace();
+    let link = words.find(|word| word.starts_with("http://"));
+    link.unwrap_or_else(|| panic!("no link in {line}"))
 }
 
 /// How often an operation failed in a report: for one reason, or for any.
