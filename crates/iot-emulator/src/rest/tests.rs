@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::surface::Surface;
 use super::*;
-use crate::central::{Role, Token};
+use crate::central::{Resource, Role, Token};
 use crate::{Config, Emulator, clock};
 
 const METHODS: [Method; 7] = [
@@ -40,9 +41,9 @@ fn everything() -> Vec<(String, Resource)> {
             )
         })
     };
-    named("/api", api())
-        .chain(named("/system", system()))
-        .chain(named("/emulator", operator()))
+    named("/api", routes::api())
+        .chain(named("/system", routes::system()))
+        .chain(named("/emulator", routes::operator()))
         .collect()
 }
 
