@@ -3,6 +3,7 @@
 //! As `iot-protocol` is what a device sends to Azure, this is what a launcher, device-sim processes and a collector write to
 //! each other. Pure: no files, no sockets, no clock.
 
+pub mod collect;
 mod control;
 pub mod histogram;
 pub mod lines;
