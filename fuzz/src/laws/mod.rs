@@ -7,6 +7,7 @@ pub mod connection;
 pub mod device;
 pub mod manifest;
 pub mod pem;
+pub mod record;
 pub mod rest;
 pub mod server;
 pub mod topic;
@@ -16,7 +17,7 @@ pub mod twin;
 pub type Law = fn(&[u8]);
 
 /// All laws by the names of their targets.
-pub const ALL: [(&str, Law); 11] = [
+pub const ALL: [(&str, Law); 12] = [
     ("bag", bag::law),
     ("certificate", certificate::law),
     ("chains", chains::law),
@@ -24,6 +25,7 @@ pub const ALL: [(&str, Law); 11] = [
     ("device", device::law),
     ("manifest", manifest::law),
     ("pem", pem::law),
+    ("record", record::law),
     ("rest", rest::law),
     ("server", server::law),
     ("topic", topic::law),
