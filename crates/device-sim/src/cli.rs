@@ -45,7 +45,7 @@ pub struct Args {
     /// number from the scheduler: from the first that is set of JOB_COMPLETION_INDEX (Kubernetes), FLEET_SLOT (Swarm),
     /// NOMAD_ALLOC_INDEX, AWS_BATCH_JOB_ARRAY_INDEX, CLOUD_RUN_TASK_INDEX and SLURM_ARRAY_TASK_ID, or from the end of
     /// the host's name (sim-0, sim-1, …)
-    #[arg(long, value_name = "I/N", default_value_t = ShardChoice::Fixed(Shard::WHOLE))]
+    #[arg(long, value_name = "I/N", default_value_t = ShardChoice::Fixed(Shard::WHOLE), requires = "plan")]
     pub shard: ShardChoice,
     /// Simulate only while holding the lock on this file; another process that holds it is a reason not to start
     #[arg(long, value_name = "FILE", requires = "plan")]
@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", requires = "plan")]
     pub start_at: Option<StartAt>,
     /// Where control lines come from
-    #[arg(long, value_name = "WHERE", default_value = "none")]
+    #[arg(long, value_name = "WHERE", default_value = "none", requires = "plan")]
     pub control: ControlSource,
     /// How long a device that stops waits for the acknowledgements of what it has sent, e.g. 3s
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = |text: &str| text.parse::<Span>())]

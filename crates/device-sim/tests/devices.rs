@@ -67,7 +67,7 @@ async fn one_device_registers_connects_reports_and_leaves_in_order() {
         "publish_sent",
     ] {
         assert!(
-            phases.contains(&format!("{phase}/thermostats")),
+            phases.contains_key(&format!("{phase}/thermostats")),
             "{phase} in {phases:?}"
         );
     }
@@ -208,7 +208,8 @@ async fn a_new_target_is_acknowledged_and_commands_are_answered() {
         ),
         (1, 1)
     );
-    assert!(phases.contains("command/thermostats"));
+    // Only what ended well is timed.
+    assert_eq!(phases.get("command/thermostats"), Some(&1));
 }
 
 #[tokio::test]
@@ -238,7 +239,7 @@ async fn a_second_run_uses_the_assignment_of_the_first() {
             counter(&second, "devices_asked")
         );
         assert_eq!(counter(&second, "devices_connected"), counter(&second, "devices_asked"));
-        assert!(!phases.contains("register/thermostats"));
+        assert!(!phases.contains_key("register/thermostats"));
     }
     assert_eq!(world.emulator.stats().registrations, 3);
 }

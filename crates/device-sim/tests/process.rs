@@ -452,6 +452,20 @@ async fn a_single_device_reports_everything_that_is_missing_at_once() {
     );
 }
 
+/// They would be ignored, without a word.
+#[tokio::test]
+async fn flags_of_a_fleet_are_refused_with_a_single_device() {
+    let world = World::new().await;
+    for flags in [["--control", "stdin"], ["--shard", "0/2"], ["--incarnation", "2"]] {
+        let mut command = single(&world, &[]);
+        command.args(flags);
+        let refused = soon("the exit", command.output()).await.unwrap();
+        let printed = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{printed}");
+        assert!(printed.contains("--plan <FILE>"), "{printed}");
+    }
+}
+
 /// What a single device prints until a line with `words`; then it is ended.
 async fn printed_until(mut command: Command, words: &str) -> String {
     let mut child = command.spawn().unwrap();

@@ -125,9 +125,10 @@ impl Device {
         metrics.count(self.group, Counter::Commands);
         match session.link.publish(topic.to_string(), body, Qos::AtMostOnce) {
             Ok(_) => {
-                metrics.record(self.group, Phase::Command, arrived.elapsed());
                 info!(device_id = %self.id, command = name, "answered with {}", response.status);
-                if response.status >= 400 {
+                if response.status < 400 {
+                    metrics.record(self.group, Phase::Command, arrived.elapsed());
+                } else {
                     metrics.count_reason(self.group, counter::COMMAND_FAILED, &response.status.to_string());
                 }
             }

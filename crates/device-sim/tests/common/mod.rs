@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use device_sim::fleet::{Fleet, Input, Settings};
+use fleet_protocol::histogram::decode;
 use fleet_protocol::lines::{Control, DeviceLine, EndReason, Line, State, Stats};
 use fleet_protocol::plan::{
     CredentialSource, Devices, Group, Model, PLAN_VERSION, Plan, Range, Rates, Shard, Stage, Target, Telemetry,
@@ -237,8 +238,8 @@ pub(crate) struct Running {
     lines: mpsc::UnboundedReceiver<Line>,
     input: mpsc::UnboundedSender<Input>,
     task: JoinHandle<EndReason>,
-    /// `<phase>/<group>` of every histogram so far.
-    phases: BTreeSet<String>,
+    /// `<phase>/<group>` → how often it was timed so far.
+    phases: BTreeMap<String, u64>,
     /// How often each device has come back online.
     returns: BTreeMap<String, usize>,
 }
@@ -257,7 +258,7 @@ impl Running {
             lines,
             input,
             task: tokio::spawn(fleet.run(receiver)),
-            phases: BTreeSet::new(),
+            phases: BTreeMap::new(),
             returns: BTreeMap::new(),
         }
     }
@@ -277,7 +278,12 @@ impl Running {
                     .await
                     .unwrap_or_else(|| panic!("the fleet ended without {what}"));
                 match &line {
-                    Line::Stats(stats) => self.phases.extend(stats.histograms.keys().cloned()),
+                    Line::Stats(stats) => {
+                        for (name, encoded) in &stats.histograms {
+                            let timed = decode(encoded).expect("a histogram can be read").len();
+                            *self.phases.entry(name.clone()).or_default() += timed;
+                        }
+                    }
                     Line::Device(device) if device.state == State::Online && device.offline_ms.is_some() => {
                         *self.returns.entry(device.id.clone()).or_default() += 1;
                     }
@@ -337,8 +343,8 @@ impl Running {
         self.input.send(Input::Stop).unwrap();
     }
 
-    /// Waits for the end. Returns the last stats, all histograms' names, and why it ended.
-    pub(crate) async fn end(mut self) -> (Stats, BTreeSet<String>, EndReason) {
+    /// Waits for the end. Returns the last stats, how often each phase was timed, and why it ended.
+    pub(crate) async fn end(mut self) -> (Stats, BTreeMap<String, u64>, EndReason) {
         let mut last = None;
         let reason = self
             .line("the end", |line| match line {
