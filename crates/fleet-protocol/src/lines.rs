@@ -392,13 +392,18 @@ impl Phase {
         Self::ALL.into_iter().find(|phase| phase.word() == word)
     }
 
-    /// The longest time that a histogram distinguishes from longer ones: 10 min, in microseconds.
+    /// The shortest time that a histogram distinguishes from none, in microseconds.
+    pub const SHORTEST_US: u64 = 1;
+    /// The longest time that a histogram is made for: 10 min, in microseconds. Its last bucket reaches some minutes beyond.
     pub const LONGEST_US: u64 = 600_000_000;
+    /// To how many significant digits a histogram distinguishes times.
+    pub const DIGITS: u8 = 3;
 
-    /// An empty histogram of the range and precision that all sides use: 1 µs to 10 min, 3 digits.
+    /// An empty histogram of the range and precision that all sides use.
     #[must_use]
     pub fn histogram() -> hdrhistogram::Histogram<u64> {
-        hdrhistogram::Histogram::new_with_bounds(1, Self::LONGEST_US, 3).expect("the bounds are valid")
+        hdrhistogram::Histogram::new_with_bounds(Self::SHORTEST_US, Self::LONGEST_US, Self::DIGITS)
+            .expect("the bounds are valid")
     }
 }
 
