@@ -26,6 +26,7 @@ use crate::keep::{self, write_whole};
 use crate::plan::preview;
 use crate::prepare::budget::{self, Bound, MaxQuota};
 use crate::prepare::edge_config;
+use crate::process::orphan;
 use crate::report::{self, Form};
 use crate::roll::{self, RollArgs};
 use crate::terminal::Ui;
@@ -490,6 +491,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    orphan::watch();
     let code = obey(cli.command);
     console::flush(LAST_WORDS);
     code

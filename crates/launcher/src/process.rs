@@ -2,5 +2,6 @@
 
 pub(crate) mod child;
 pub(crate) mod emulator;
+pub(crate) mod orphan;
 pub(crate) mod settled;
 pub(crate) mod shards;

@@ -197,6 +197,17 @@ fn ctrl_c_in_the_middle_of_a_step_stops_everything() {
 }
 
 #[test]
+fn what_a_demonstration_has_started_ends_with_it_even_where_it_is_killed() {
+    let demo = Demo::new();
+    let mut running = demo.start();
+    // The emulator, a device and a run go on, and a command is under way.
+    running.wait_for("$ fleet roll ");
+    signal(demo.fleet.process(" demo --folder"), Signal::KILL);
+    assert_eq!(running.end().0, None);
+    demo.fleet.wait_until_nothing_runs();
+}
+
+#[test]
 fn a_step_that_does_not_come_out_as_told_ends_the_story() {
     let demo = Demo::new();
     let mut running = demo.start();

@@ -36,7 +36,7 @@ impl Program {
             .with_context(|| format!("can't write `{}`", shown::path(log)))?;
         let heard = Heard::new(file);
         let stderr = heard.clone();
-        let environment = Environment::plain();
+        let environment = Environment::of_dependent();
         let on_line = move |line: &str| stderr.line(line);
         let started = Child::start_heard(executable, name, command.arguments(), &environment, on_line);
         let (child, mut lines) = started?;

@@ -8,6 +8,8 @@ use std::ffi::{OsStr, OsString};
 
 use fleet_protocol::plan::Plan;
 
+use crate::process::orphan;
+
 /// Variables that every child may have, each with the reason.
 const ALLOWED: [&str; 26] = [
     // What to log, and how.
@@ -51,6 +53,8 @@ const ALLOWED: [&str; 26] = [
 pub(crate) struct Environment {
     /// Names beyond those that every child has.
     more: BTreeSet<String>,
+    /// It ends when this process does.
+    ends_with_us: bool,
 }
 
 impl Environment {
@@ -65,6 +69,16 @@ impl Environment {
     pub(crate) fn of_devices(plan: &Plan) -> Self {
         Self {
             more: plan.password_variables().map(str::to_owned).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// For a program that takes no orders from its stdin, and is to end with this process even if that is killed.
+    #[must_use]
+    pub(crate) fn of_dependent() -> Self {
+        Self {
+            ends_with_us: true,
+            ..Self::default()
         }
     }
 
@@ -73,7 +87,8 @@ impl Environment {
         &self,
         all: impl Iterator<Item = (OsString, OsString)>,
     ) -> impl Iterator<Item = (OsString, OsString)> {
-        all.filter(|(name, _)| self.has(name))
+        let added = self.ends_with_us.then(|| (orphan::VARIABLE.into(), "1".into()));
+        all.filter(|(name, _)| self.has(name)).chain(added)
     }
 
     fn has(&self, name: &OsStr) -> bool {
@@ -105,8 +120,15 @@ mod tests {
         assert_eq!(names(Environment::plain()), ["RUST_LOG", "HTTPS_PROXY"]);
         let more = BTreeSet::from(["OWN_PFX_PASSWORD".to_owned()]);
         assert_eq!(
-            names(Environment { more }),
+            names(Environment {
+                more,
+                ..Environment::default()
+            }),
             ["RUST_LOG", "OWN_PFX_PASSWORD", "HTTPS_PROXY"]
+        );
+        assert_eq!(
+            names(Environment::of_dependent()),
+            ["RUST_LOG", "HTTPS_PROXY", "FLEET_ENDS_WITH_STDIN"]
         );
     }
 }
