@@ -26,6 +26,7 @@ use crate::proxies::Proxies;
 use crate::ramp::Ramp;
 use crate::retry;
 use crate::shard::{Numbered, ShardChoice, draw_incarnation};
+use crate::source_addresses::ensure_ours;
 use crate::start_at::{StartAt, StartError};
 use crate::{console, output, single};
 
@@ -171,6 +172,8 @@ async fn run_plan(
     ensure_file_handles(devices as u64)
         .map_err(anyhow::Error::from)
         .hint("raise the limit before starting, e.g. `ulimit -n 65536`, or use more processes")?;
+
+    ensure_ours(&plan.source_addresses).map_err(anyhow::Error::from)?;
 
     let (lines, received) = mpsc::unbounded_channel();
     let enter = settings.enter_retries;

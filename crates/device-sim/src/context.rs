@@ -1,5 +1,6 @@
 //! What all devices of a process share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fleet_protocol::lines::Line;
@@ -7,7 +8,7 @@ use fleet_protocol::plan::{self, CredentialSource, Files, Group, Target, Telemet
 use fleet_protocol::room::Overrides;
 use iot_protocol::id::{DeviceId, HubHost, ModelId, RegistrationId};
 use jiff::Timestamp;
-use mqtt_link::{Endpoint, InvalidProxy, InvalidServerName, Tls};
+use mqtt_link::{Endpoint, InvalidProxy, InvalidServerName, SourceAddresses, Tls};
 use provisioning::assignment::AssignmentCache;
 use provisioning::certificate::load::{Identity, LoadOptions};
 use provisioning::certificate::{CertificateError, Password};
@@ -76,6 +77,8 @@ pub(crate) struct Connector {
     pub(crate) port: u16,
     pub(crate) transport: plan::Transport,
     pub(crate) proxies: Proxies,
+    /// Where connections begin; without any, the system chooses.
+    pub(crate) sources: Option<Arc<SourceAddresses>>,
 }
 
 /// A host that can't be reached in this way.
@@ -94,6 +97,7 @@ impl Connector {
         let proxy = self.proxies.to(host, self.port)?;
         Ok(Endpoint::new(host, self.port, self.tls.clone())?
             .over(transport::of(self.transport))
+            .leaving_from(self.sources.clone())
             .through(proxy))
     }
 }
@@ -113,7 +117,10 @@ impl Connector {
         let endpoint = Endpoint::new(&gateway.server_name, gateway.port, tls)?;
         Ok(Gateway {
             device: gateway.device.clone(),
-            endpoint: endpoint.via(&gateway.connect_host).through(proxy),
+            endpoint: endpoint
+                .via(&gateway.connect_host)
+                .leaving_from(self.sources.clone())
+                .through(proxy),
         })
     }
 }

@@ -130,11 +130,13 @@ impl Fleet {
             ignores_dates,
             schedule,
         } = settings;
+        let sources = &plan.source_addresses;
         let way = Connector {
             tls: tls(plan.target.ca.as_deref())?,
             port,
             transport,
             proxies,
+            sources: (!sources.is_empty()).then(|| Arc::new(sources.iter().copied().collect())),
         };
         let dps = way.to(&plan.target.dps_endpoint)?;
         let cached = assignment::Shard {

@@ -86,6 +86,7 @@ mod room;
 pub mod shard;
 mod signal;
 mod single;
+pub mod source_addresses;
 pub mod start_at;
 mod ticks;
 pub mod transport;

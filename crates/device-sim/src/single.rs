@@ -254,6 +254,7 @@ pub(crate) fn plan(
             register_per_s: 1.0,
             connect_per_s: 1.0,
         },
+        source_addresses: Vec::new(),
         stages: vec![
             Stage { share: 1.0, over_ms: 0 },
             Stage {

@@ -7,6 +7,7 @@
 mod check;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -51,6 +52,9 @@ pub struct Plan {
     pub rates: Rates,
     /// Share of the fleet online over time; the stages start when every device has finished its first registration.
     pub stages: Vec<Stage>,
+    /// Addresses of the machine at which connections begin, in turns; the system chooses where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_addresses: Vec<IpAddr>,
 }
 
 /// Where devices register and connect.

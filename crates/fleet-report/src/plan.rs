@@ -173,10 +173,12 @@ fn warnings(demand: &Demand, summary: &PlanSummary) -> Vec<String> {
             Span::seconds(summary.all_online_s)
         ));
     }
-    if wanted > PORTS && !demand.several_hubs {
+    let ports = PORTS.saturating_mul(demand.source_addresses);
+    if wanted > ports && !demand.several_hubs {
         warnings.push(format!(
-            "{wanted} devices need as many local ports, and Linux has {PORTS} for one destination: let other machines \
-             simulate a part of them"
+            "{wanted} devices need as many local ports, and Linux has {PORTS} for each pair of an address of this machine \
+             and a server: name {} of them as `load.source_addresses`, or let other machines simulate a part",
+            wanted.div_ceil(PORTS)
         ));
     }
     warnings

@@ -12,6 +12,7 @@
 //! | [`problem`] | why there is no manifest: all that is wrong with it, drawn with its places |
 //! | [`schema`] | the JSON Schema |
 
+pub mod addresses;
 pub mod allowance;
 pub mod case;
 pub mod edge;

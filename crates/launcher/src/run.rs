@@ -42,7 +42,7 @@ use crate::paths::absolute;
 use crate::prepare::application::Application;
 use crate::prepare::budget::{self, Bound};
 use crate::prepare::target::Ready;
-use crate::prepare::{load, plan, reach};
+use crate::prepare::{load, plan, pre_flight, reach};
 use crate::process::shards::Shards;
 use crate::progress::ProgressLog;
 use crate::roll;
@@ -110,6 +110,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     budget::refuse_above(&plan, options.bound)?;
     let form = options.ui.form().map_err(Failure::Refused)?;
     let (start, token) = Start::check(manifest, plan)?;
+    pre_flight::source_addresses(&plan::source_addresses(&start.manifest))?;
     if let Some(folder) = &options.report {
         keep::try_folder("--report", folder)?;
     }

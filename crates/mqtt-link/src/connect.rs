@@ -168,7 +168,7 @@ async fn open_transport(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result
 
 async fn open_tcp(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
     let (host, port) = endpoint.first_hop();
-    race::first_to_answer(host, addresses)
+    race::first_to_answer(host, addresses, endpoint.sources.as_deref())
         .await
         .map_err(|source| ConnectError::Tcp {
             host: host.to_owned(),

@@ -1,10 +1,11 @@
 //! Where to connect, and which server to expect there.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
 
-use crate::{Proxy, Tls};
+use crate::{Proxy, SourceAddresses, Tls};
 
 /// A server to connect to.
 ///
@@ -36,6 +37,8 @@ pub struct Endpoint {
     pub(crate) transport: Transport,
     /// The proxy that opens the TCP connection; none for a direct one.
     pub proxy: Option<Proxy>,
+    /// Where connections begin; without any, the system chooses.
+    pub(crate) sources: Option<Arc<SourceAddresses>>,
 }
 
 /// How MQTT travels inside TLS.
@@ -69,6 +72,7 @@ impl Endpoint {
             tls,
             transport: Transport::default(),
             proxy: None,
+            sources: None,
         })
     }
 
@@ -92,6 +96,12 @@ impl Endpoint {
     #[must_use]
     pub fn through(self, proxy: Option<Proxy>) -> Self {
         Self { proxy, ..self }
+    }
+
+    /// The same server, reached by connections that begin at these addresses.
+    #[must_use]
+    pub fn leaving_from(self, sources: Option<Arc<SourceAddresses>>) -> Self {
+        Self { sources, ..self }
     }
 
     /// Where our own socket goes.

@@ -223,6 +223,7 @@ pub(crate) fn plan(folder: &Path, id_scope: IdScope, port: u16, count: u32) -> P
             register_per_s: 1_000.0,
             connect_per_s: 1_000.0,
         },
+        source_addresses: Vec::new(),
         stages: vec![
             Stage { share: 1.0, over_ms: 0 },
             Stage {

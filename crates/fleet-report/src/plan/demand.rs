@@ -24,6 +24,8 @@ pub struct Demand {
     pub several_hubs: bool,
     /// File handles that a process needs besides those of its devices.
     pub spare_file_handles: u64,
+    /// Addresses of this machine at which connections begin.
+    pub source_addresses: u32,
     /// Enrollment groups, and CAs enrolled in them.
     pub enrollment_groups: u32,
     /// CAs that are enrolled.

@@ -25,6 +25,7 @@ fn demand(devices: u32, interval_s: f64, quota: Option<(&str, u32)>) -> Demand {
         processes: 2,
         with_emulator: false,
         several_hubs: true,
+        source_addresses: 1,
         spare_file_handles: 64,
         enrollment_groups: 1,
         authorities: 1,

@@ -12,6 +12,7 @@ use settings::reading::{number, text, whole, word};
 use settings::span::SPAN_FORM;
 use settings::{At, DeValue, Rate, Span, Table, Unreadable};
 
+use super::addresses::{ADDRESSES_FORM, Addresses};
 use super::case::Case;
 use super::values::{STAGE_FORM, Stage, VALIDITY_PERIOD_FORM, ValidityPeriod};
 
@@ -349,6 +350,13 @@ impl Value for TimeConstant {
 
 impl Value for Rate {
     const FORM: &'static str = RATE_FORM;
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        Ok(text(value)?.parse()?)
+    }
+}
+
+impl Value for Addresses {
+    const FORM: &'static str = ADDRESSES_FORM;
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         Ok(text(value)?.parse()?)
     }

@@ -14,6 +14,7 @@ use devices::Taken;
 use fleet_protocol::plan::Model;
 use settings::{At, Document, Problem, Rate, Span, Table};
 
+use super::addresses::Addresses;
 use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant, Typed};
 use super::labels;
 use super::thresholds::{self, Thresholds};
@@ -338,6 +339,12 @@ impl Walk<'_> {
         if let Some(stages) = table.list::<Stage>("stages", "a list of stages, such as [\"100%@10s\", \"100%@30s\"]") {
             load.stages = stages.value.into_iter().map(|stage| stage.value).collect();
         }
+        if let Some(sources) = table.list::<Addresses>(
+            "source_addresses",
+            "a list of addresses, such as [\"10.0.0.4\", \"10.0.0.16/28\"]",
+        ) {
+            load.source_addresses = sources.value.into_iter().map(|one| one.value).collect();
+        }
         if let Some(processes) = table.optional::<Processes>("processes") {
             load.processes = processes.value.0;
         }
@@ -355,6 +362,7 @@ struct LoadKeys {
     connect_rate: Rate,
     stages: Vec<Stage>,
     processes: u32,
+    source_addresses: Vec<Addresses>,
 }
 
 impl Default for LoadKeys {
@@ -368,6 +376,7 @@ impl Default for LoadKeys {
             connect_rate: CONNECT_RATE,
             stages: vec![stage(1.0, 5), stage(1.0, 30), stage(0.0, 5)],
             processes: PROCESSES,
+            source_addresses: Vec::new(),
         }
     }
 }
@@ -381,6 +390,7 @@ impl LoadKeys {
             connect_rate: self.connect_rate,
             stages: self.stages,
             processes: self.processes,
+            source_addresses: self.source_addresses,
         }
     }
 }

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use settings::{Rate, Span};
 
+use super::addresses::Addresses;
 use super::events::Event;
 use super::thresholds::{INDIVIDUAL, Thresholds};
 use super::values::{Stage, ValidityPeriod};
@@ -479,6 +480,11 @@ pub struct Load {
     /// How many device-sim processes share the fleet; 2 when left out. One per core suits a fleet of thousands.
     #[schemars(with = "Option<u32>", range(min = 1, max = 256))]
     pub processes: u32,
+    /// Addresses of this machine at which the devices' connections begin, in turns; the system chooses when left out. A
+    /// fleet that connects to one server needs one for each 28,000 devices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub source_addresses: Vec<Addresses>,
 }
 
 /// Numbered devices: the prefix and a number padded with zeros.

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use settings::reading::from_percent;
 
 use super::load::peak;
-use super::plan::{device_count, first_device, groups, processes};
+use super::plan::{device_count, first_device, groups, processes, source_addresses};
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::allowance::quota;
@@ -74,6 +74,7 @@ pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
         with_emulator: matches!(manifest.target, Target::Emulator(_)),
         several_hubs: matches!(manifest.target, Target::IotCentral(_)),
         spare_file_handles: SPARE_FILE_HANDLES,
+        source_addresses: number(source_addresses(manifest).len()).max(1),
         enrollment_groups: number(manifest.group.len()),
         authorities: number(manifest.group.len() + secondary),
         individual_enrollments: individual.fold(0, u32::saturating_add),

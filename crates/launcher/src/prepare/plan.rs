@@ -1,5 +1,7 @@
 //! The devices of the fleet, and the plan that device-sim processes read.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Context;
@@ -11,6 +13,7 @@ use jiff::Timestamp;
 use provisioning::identities::GroupFolder;
 
 use crate::manifest::Manifest;
+use crate::manifest::addresses::Addresses;
 use crate::manifest::thresholds::INDIVIDUAL;
 use crate::manifest::types::{GroupKind, Individual};
 use crate::paths::absolute;
@@ -166,7 +169,19 @@ pub(crate) fn plan(manifest: &Manifest, target: Target, gateways: &Gateways, now
             connect_per_s: manifest.load.connect_rate.hertz(),
         },
         stages: manifest.load.stages.iter().copied().map(Stage::from).collect(),
+        source_addresses: source_addresses(manifest),
     })
+}
+
+/// Where the devices' connections begin, each address once.
+pub(crate) fn source_addresses(manifest: &Manifest) -> Vec<IpAddr> {
+    let all: BTreeSet<_> = manifest
+        .load
+        .source_addresses
+        .iter()
+        .flat_map(Addresses::each)
+        .collect();
+    all.into_iter().collect()
 }
 
 fn telemetry(written: &crate::manifest::types::Telemetry) -> Telemetry {

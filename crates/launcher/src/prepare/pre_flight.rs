@@ -1,10 +1,11 @@
 //! What is checked before anything is started.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 
 use anyhow::{Context, anyhow};
 use device_sim::hint::Hint;
 use device_sim::limits::{TooFewFileHandles, ensure_file_handles};
+use device_sim::source_addresses::ensure_ours;
 use fleet_report::words::{self, counted};
 
 use crate::exit::Failure;
@@ -42,6 +43,19 @@ fn explained(too_few: TooFewFileHandles, devices: u32, connections: u32, whose: 
         return error.hint("or let more processes share the fleet: `--set load.processes=N`");
     }
     error
+}
+
+/// Makes sure that connections can begin at all addresses that the manifest names.
+///
+/// # Errors
+///
+/// At some they can't.
+pub(crate) fn source_addresses(addresses: &[IpAddr]) -> Result<(), Failure> {
+    ensure_ours(addresses)
+        .map_err(anyhow::Error::from)
+        .context("not all of `load.source_addresses` can be used")
+        .hint("`ip addr` lists the addresses of this machine, and `ip addr add 10.0.0.5/24 dev eth0` adds one")
+        .map_err(Failure::Refused)
 }
 
 /// Makes sure that a port which was asked for by number is free.

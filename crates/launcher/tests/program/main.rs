@@ -7,6 +7,7 @@
     reason = "a helper of a test that can't go on has no other way to say so"
 )]
 
+mod addresses;
 mod axe;
 mod brought;
 mod browser;

@@ -14,16 +14,22 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
+use crate::SourceAddresses;
+
 /// What RFC 8305 recommends as the connection attempt delay.
 const NEXT_AFTER: Duration = Duration::from_millis(250);
 /// At most this many silent addresses are logged, once each per process: all its devices meet the same ones.
 const NAMED: usize = 16;
 
 /// The first socket that opens. Attempts still under way then are dropped, and their sockets closed.
-pub(super) async fn first_to_answer(host: &str, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+pub(super) async fn first_to_answer(
+    host: &str,
+    addresses: &[SocketAddr],
+    sources: Option<&SourceAddresses>,
+) -> io::Result<TcpStream> {
     // One address is the usual case, and needs none of this.
     if let [only] = addresses {
-        return open(*only).await.1;
+        return open(*only, sources).await.1;
     }
     let mut waiting = alternating(addresses).into_iter();
     let mut silent: Vec<SocketAddr> = Vec::new();
@@ -55,7 +61,7 @@ pub(super) async fn first_to_answer(host: &str, addresses: &[SocketAddr]) -> io:
             () = at(next) => match waiting.next() {
                 Some(address) => {
                     silent.push(address);
-                    attempts.push(open(address));
+                    attempts.push(open(address, sources));
                     next = Some(Instant::now() + NEXT_AFTER);
                 }
                 None => next = None,
@@ -64,9 +70,12 @@ pub(super) async fn first_to_answer(host: &str, addresses: &[SocketAddr]) -> io:
     }
 }
 
-async fn open(address: SocketAddr) -> (SocketAddr, io::Result<TcpStream>) {
+async fn open(address: SocketAddr, sources: Option<&SourceAddresses>) -> (SocketAddr, io::Result<TcpStream>) {
     let opened = async {
-        let tcp = TcpStream::connect(address).await?;
+        let tcp = match sources {
+            None => TcpStream::connect(address).await,
+            Some(sources) => sources.connect(address).await,
+        }?;
         tcp.set_nodelay(true)?;
         Ok(tcp)
     };
@@ -145,7 +154,7 @@ mod tests {
         let answering = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = answering.local_addr().unwrap();
         let begun = Instant::now();
-        let tcp = first_to_answer("two.example", &[silent, address]).await.unwrap();
+        let tcp = first_to_answer("two.example", &[silent, address], None).await.unwrap();
         assert_eq!(tcp.peer_addr().unwrap(), address);
         assert!(begun.elapsed() >= NEXT_AFTER, "the first address was given its chance");
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
@@ -158,10 +167,12 @@ mod tests {
         drop(gone);
         let answering = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = answering.local_addr().unwrap();
-        let tcp = first_to_answer("two.example", &[refusing, address]).await.unwrap();
+        let tcp = first_to_answer("two.example", &[refusing, address], None)
+            .await
+            .unwrap();
         assert_eq!(tcp.peer_addr().unwrap(), address);
         for addresses in [&[refusing][..], &[refusing, refusing]] {
-            let error = first_to_answer("one.example", addresses).await.unwrap_err();
+            let error = first_to_answer("one.example", addresses, None).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         }
     }
