@@ -43,7 +43,7 @@ use crate::prepare::application::Application;
 use crate::prepare::budget::{self, Bound};
 use crate::prepare::target::Ready;
 use crate::prepare::{load, plan, pre_flight, reach};
-use crate::process::shards::Shards;
+use crate::process::device_sims;
 use crate::progress::ProgressLog;
 use crate::roll;
 use crate::standing::Viewer;
@@ -157,7 +157,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let (live, questions) = RunHandle::pair();
     let (viewer, looks) = Viewer::pair();
     let _serving = listen(&state, live.clone(), progress);
-    let (shards, events) = Shards::start(
+    let (shards, events) = device_sims::start(
         &options.executable,
         &plan,
         start.processes,

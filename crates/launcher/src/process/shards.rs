@@ -1,105 +1,60 @@
-//! The device-sim processes of a run, and their lines.
+//! The shards of a run as its supervisor sees them: orders go out, and events come in. What carries both is a device-sim
+//! process with its pipes, or a connection of a sim on another machine.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
-
-use device_sim::plan_file;
 use fleet_protocol::lines::{Control, Line, State};
-use tokio::io::{BufReader, Lines};
-use tokio::process::ChildStdout;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
-use crate::process::child::{Child, Ended, Environment};
-
-/// A process reads its orders as they come.
-const TAKEN_WITHIN: Duration = Duration::from_secs(10);
-
-/// A line of a process, or something that happened to it.
+/// A line of a shard's process, or something that happened to it.
 #[derive(Debug)]
 pub(crate) struct Event {
-    /// Which process, from 0.
-    pub process: usize,
+    /// Which shard, from 0.
+    pub shard: usize,
     /// What.
     pub update: Update,
 }
 
-/// A line of a process, or what happened to it.
+/// A line of a shard's process, or what happened to it.
 #[derive(Debug)]
 pub(crate) enum Update {
     Line(Line),
     /// Something that is no line.
     Garbled(String),
-    /// It has ended. `finished` when it had announced that before.
+    /// It has ended.
     Ended {
-        name: String,
-        /// Whether its last line was the one that ends a run.
-        finished: bool,
-        /// How, or why that is not known.
-        how: anyhow::Result<Ended>,
+        /// How it died, in a sentence; nothing where it ended as it should.
+        died: Option<String>,
     },
 }
 
-/// The processes that share a fleet.
+/// The shards that share a fleet.
 #[derive(Debug)]
 pub(crate) struct Shards {
     orders: Vec<mpsc::UnboundedSender<Order>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// An order to shards.
 #[derive(Debug, Clone)]
-enum Order {
-    Write(Arc<str>),
+pub(crate) enum Order {
+    /// A control line.
+    Control(Control),
+    /// Drain and stop.
     Stop,
+    /// End at once.
     Kill,
 }
 
 impl Shards {
-    /// Starts `count` processes on the plan. Their events arrive in the second value, which ends after the last.
-    ///
-    /// # Errors
-    ///
-    /// One of them can't be started; then none is left.
-    pub(crate) fn start(
-        executable: &Path,
-        plan: &Path,
-        count: u32,
-        drain: Duration,
-    ) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<Event>)> {
-        let environment = Environment::of_devices(&plan_file::read(plan)?);
-        let mut started = Vec::new();
-        for index in 0..count {
-            let shard = format!("{index}/{count}");
-            let arguments = [
-                "device-sim".into(),
-                "--plan".into(),
-                plan.into(),
-                "--shard".into(),
-                shard.clone().into(),
-                "--control".into(),
-                "stdin".into(),
-                "--drain-within".into(),
-                format!("{}ms", drain.as_millis()).into(),
-            ];
-            let name = format!("device-sim {shard}");
-            started.push(Child::start(executable, name, arguments, &environment)?);
-        }
-        let (events, received) = mpsc::unbounded_channel();
-        let (mut orders, mut tasks) = (Vec::new(), Vec::new());
-        for (process, (child, stdout)) in started.into_iter().enumerate() {
-            let (order, ordered) = mpsc::unbounded_channel();
-            orders.push(order);
-            tasks.push(tokio::spawn(follow(process, child, stdout, ordered, events.clone())));
-        }
-        Ok((Self { orders, tasks }, received))
+    /// Shards to which tasks carry orders: each order goes to every one of `orders`. The tasks end when all shards of theirs
+    /// have ended.
+    pub(crate) fn new(orders: Vec<mpsc::UnboundedSender<Order>>, tasks: Vec<JoinHandle<()>>) -> Self {
+        Self { orders, tasks }
     }
 
     /// Sends a control line to all of them.
     pub(crate) fn send(&self, control: &Control) {
-        let line = serde_json::to_string(control).expect("a control line can be written");
-        self.order(&Order::Write(line.into()));
+        self.order(&Order::Control(control.clone()));
     }
 
     /// Lets all of them drain and stop.
@@ -123,65 +78,10 @@ impl Shards {
 
     fn order(&self, order: &Order) {
         for one in &self.orders {
-            // A process that has ended takes no orders.
+            // A shard that has ended takes no orders.
             let _ = one.send(order.clone());
         }
     }
-}
-
-/// Reads the lines of a process until it has ended, and carries out orders meanwhile.
-async fn follow(
-    process: usize,
-    mut child: Child,
-    mut stdout: Lines<BufReader<ChildStdout>>,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-    events: mpsc::UnboundedSender<Event>,
-) {
-    let send = |update| {
-        // There is no listener any more when the launcher leaves at once.
-        let _ = events.send(Event { process, update });
-    };
-    let mut finished = false;
-    let mut obeying = true;
-    loop {
-        tokio::select! {
-            line = stdout.next_line() => match line {
-                Ok(Some(line)) => match serde_json::from_str(&line) {
-                    Ok(line) => {
-                        finished |= matches!(line, Line::End { .. });
-                        send(Update::Line(line));
-                    }
-                    Err(_) => send(Update::Garbled(line)),
-                },
-                Ok(None) | Err(_) => break,
-            },
-            order = orders.recv(), if obeying => match order {
-                Some(Order::Write(line)) => if timeout(TAKEN_WITHIN, child.write_line(&line)).await.is_err() {
-                    // Its pipe is full: it has not read for long, and would not read that it is to stop either.
-                    child.kill();
-                },
-                Some(Order::Stop) => child.stop(),
-                Some(Order::Kill) => child.kill(),
-                None => obeying = false,
-            },
-        }
-    }
-    // Its stdout is closed; now it has to end, or be made to.
-    let how = loop {
-        tokio::select! {
-            how = child.ended() => break how,
-            order = orders.recv(), if obeying => match order {
-                Some(Order::Kill) => child.kill(),
-                Some(Order::Stop | Order::Write(_)) => child.stop(),
-                None => obeying = false,
-            },
-        }
-    };
-    send(Update::Ended {
-        name: child.name().to_owned(),
-        finished,
-        how,
-    });
 }
 
 /// The states of a fleet in a line, without those in which there is no device.

@@ -26,7 +26,6 @@ use crate::control::Request;
 use crate::control::broker::Broker;
 use crate::ending::Ending;
 use crate::interrupts::Interrupts;
-use crate::process::child::Ended;
 use crate::process::emulator::EmulatorChild;
 use crate::process::settled::RegistrationBarrier;
 use crate::process::shards::{Event, Shards, Update, states};
@@ -472,18 +471,18 @@ impl Supervisor {
     }
 
     fn handle(&mut self, event: Event, shards: &Shards) {
-        if let Some(last) = self.last_line.get_mut(event.process) {
+        if let Some(last) = self.last_line.get_mut(event.shard) {
             *last = (!matches!(event.update, Update::Ended { .. })).then(Instant::now);
         }
         match event.update {
             Update::Line(Line::Stats(stats)) => {
-                self.figures(event.process, stats.into());
+                self.figures(event.shard, stats.into());
                 let (acked, outstanding) = (
                     self.measurements.totals.counter(counter::TELEMETRY_ACKED),
                     self.measurements.totals.outstanding(),
                 );
                 self.silence
-                    .reported(event.process, acked, outstanding, self.progress.elapsed());
+                    .reported(event.shard, acked, outstanding, self.progress.elapsed());
                 self.report_all_online();
                 let throttled = self.measurements.totals.counter(counter::DPS_THROTTLED);
                 let registered = self.measurements.totals.counter(counter::DEVICES_REGISTERED);
@@ -496,34 +495,29 @@ impl Supervisor {
             }
             Update::Line(Line::Done { id, devices }) => {
                 self.log.done(id, devices);
-                self.broker.done(event.process, id, devices);
+                self.broker.done(event.shard, id, devices);
             }
             Update::Line(Line::Refused { id, message }) => {
-                if !self.broker.refused(event.process, id, &message) {
+                if !self.broker.refused(event.shard, id, &message) {
                     self.progress.report(format!("a control line was refused: {message}"));
                 }
             }
             Update::Line(Line::Ready { .. } | Line::End { .. }) => {}
             Update::Garbled(line) => self.progress.report(format!(
                 "process {}/{} wrote a line that isn't part of the protocol: {line}",
-                event.process, self.processes
+                event.shard, self.processes
             )),
-            Update::Ended { name, finished, how } => {
-                self.broker.ended(event.process);
-                self.silence.ended(event.process);
-                let died = match how {
-                    Ok(Ended { status, .. }) if finished && status.success() => return,
-                    Ok(ended) => ended.to_string(),
-                    Err(error) => format!("{error:#}"),
-                };
+            Update::Ended { died } => {
+                self.broker.ended(event.shard);
+                self.silence.ended(event.shard);
+                let Some(died) = died else { return };
                 if !self.killed {
-                    let died = format!("{name} died: {died}");
                     self.outcome.failures.push(first_line(&died));
                     self.mark("process_died", first_line(&died));
                     self.outcome.ends(EndReason::ProcessDied);
                     self.progress.fault(died);
                 }
-                self.lose(event.process);
+                self.lose(event.shard);
                 // Half a fleet proves nothing.
                 self.stop(shards);
             }
