@@ -45,9 +45,14 @@ impl Measurements {
             self.quotas.line(before, &line);
             self.occurrences.line(before, &line.stats, at_s);
         }
-        if let (Some(stats), Ok(shard)) = (&line.stats.process, u32::try_from(process)) {
-            self.generator.line(shard, line.stats.t, stats, line.lag.as_ref());
-        }
+        self.meter(process, &line);
+        self.totals.add(process, line);
+    }
+
+    /// Takes what a process has counted and timed until now, from before this program was started: it is in the totals, and in
+    /// no second of the timeline or of the limits.
+    pub fn earlier(&mut self, process: usize, line: Decoded) {
+        self.meter(process, &line);
         self.totals.add(process, line);
     }
 
@@ -60,6 +65,12 @@ impl Measurements {
     /// How late each process was with what was due, in microseconds, by shard.
     pub fn lag(&self) -> impl Iterator<Item = (u32, &Histogram<u64>)> {
         self.generator.lag()
+    }
+
+    fn meter(&mut self, process: usize, line: &Decoded) {
+        if let (Some(stats), Ok(shard)) = (&line.stats.process, u32::try_from(process)) {
+            self.generator.line(shard, line.stats.t, stats, line.lag.as_ref());
+        }
     }
 
     /// How the processes fared.

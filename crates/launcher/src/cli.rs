@@ -114,6 +114,17 @@ struct ManifestArgs {
 struct RunArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
+    #[command(flatten)]
+    conduct: ConductArgs,
+    #[command(flatten)]
+    bound: BoundArgs,
+    #[command(flatten)]
+    stop: StopArgs,
+}
+
+/// How a run is shown and reported.
+#[derive(Debug, Args)]
+struct ConductArgs {
     /// Write the report into this folder: report.json, report.html, summary.txt, summary.md and junit.xml
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -133,10 +144,20 @@ struct RunArgs {
     ui: Ui,
     #[command(flatten)]
     metrics: metrics::Options,
-    #[command(flatten)]
-    bound: BoundArgs,
-    #[command(flatten)]
-    stop: StopArgs,
+}
+
+impl ConductArgs {
+    fn with(self, stop: &StopArgs) -> run::Conduct {
+        run::Conduct {
+            report: self.report,
+            formats: self.formats,
+            web: self.web,
+            keep_going: self.keep_going,
+            metrics: self.metrics,
+            ui: self.ui,
+            stop_within: stop.stop_within.0,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -549,12 +570,7 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
     let interrupts = Interrupts::listen().context("can't listen to signals")?;
     let RunArgs {
         manifest,
-        report,
-        formats,
-        web,
-        keep_going,
-        metrics,
-        ui,
+        conduct,
         bound,
         stop,
     } = args;
@@ -562,14 +578,8 @@ async fn fleet_run(args: RunArgs) -> Result<u8, Failure> {
         manifest: manifest.file.manifest,
         set: manifest.file.set,
         duration: manifest.duration,
-        report,
-        formats,
-        web,
-        keep_going,
-        metrics,
-        ui,
+        conduct: conduct.with(&stop),
         bound: bound.into(),
-        stop_within: stop.stop_within.0,
         executable: executable()?,
     };
     run::run(options, interrupts).await

@@ -127,6 +127,11 @@ impl Broker {
         }
     }
 
+    /// A process that was away, or another in its place, answers again what is asked from now on.
+    pub(crate) fn back(&mut self, process: usize) {
+        self.alive.insert(process);
+    }
+
     fn answered(&mut self, process: usize, id: u64, note: impl FnOnce(&mut Order)) {
         let Some(order) = self.orders.get_mut(&id) else { return };
         if order.missing.remove(&process) {
@@ -209,6 +214,13 @@ mod tests {
         broker.done(1, id, 2);
         broker.ended(0);
         assert_eq!(answered.try_recv().unwrap(), Ok(2));
+        broker.back(0);
+        let (id, mut answered) = order(&mut broker);
+        broker.done(1, id, 2);
+        assert!(answered.try_recv().is_err(), "it is asked again once it is back");
+        broker.done(0, id, 1);
+        assert_eq!(answered.try_recv().unwrap(), Ok(3));
+        broker.ended(0);
         broker.ended(1);
         let (answer, mut answered) = oneshot::channel();
         let control = Control::new(Action::Stop);

@@ -2,6 +2,7 @@
 //! process with its pipes, or a connection of a sim on another machine.
 
 use fleet_protocol::lines::{Control, Line, State};
+use fleet_report::totals::Decoded;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -15,16 +16,35 @@ pub(crate) struct Event {
 }
 
 /// A line of a shard's process, or what happened to it.
+#[expect(dead_code, reason = "connections come and go, and processes do not")]
 #[derive(Debug)]
 pub(crate) enum Update {
     Line(Line),
+    /// Figures, as a line has them.
+    Figures(Box<Decoded>, Since),
     /// Something that is no line.
     Garbled(String),
+    /// Its connection is lost, in a sentence. It may come back.
+    Away(String),
+    /// It is back.
+    Back(String),
+    /// Another process has taken its place, and its figures count on.
+    Replaced(String),
     /// It has ended.
     Ended {
         /// How it died, in a sentence; nothing where it ended as it should.
         died: Option<String>,
     },
+}
+
+/// Since when figures that are not cumulative were counted.
+#[expect(dead_code, reason = "a collector can be started again, and a launcher can't")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// Since the line before.
+    LastLine,
+    /// Since the process began, which was long before this one did: they belong to no second of this run's timeline.
+    Before,
 }
 
 /// The shards that share a fleet.

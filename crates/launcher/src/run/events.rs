@@ -17,6 +17,9 @@ use crate::roll;
 /// What an event still does when the devices have gone is soon over: it notices that the run has ended.
 const OVER_WITHIN: Duration = Duration::from_secs(10);
 
+/// A timer is that late on a busy machine; an event whose time has passed for longer is one of an earlier supervisor.
+const LATE: Duration = Duration::from_secs(5);
+
 /// The events of a run.
 #[derive(Debug)]
 pub(super) struct EventSchedule {
@@ -55,16 +58,20 @@ impl EventSchedule {
         }
     }
 
-    /// The stages begin now, and the events count from here. Returns how long the stages take.
-    pub(super) fn begin(&mut self) -> Duration {
+    /// The stages begin, or began then, and the events count from there: those whose time has passed have happened before
+    /// this program was started. Returns how long the stages take.
+    pub(super) fn begin(&mut self, begun: Instant) -> Duration {
         let stages = self.manifest.load.stages.iter().map(|stage| stage.over.0).sum();
         if std::mem::replace(&mut self.begun, true) {
             return stages;
         }
-        let now = Instant::now();
+        let passed = begun.elapsed().saturating_sub(LATE);
         for (index, event) in self.manifest.event.iter().enumerate() {
+            if event.at().0 < passed {
+                continue;
+            }
             let (manifest, live, progress) = (Arc::clone(&self.manifest), self.live.clone(), self.progress);
-            let at = now + event.at().0;
+            let at = begun + event.at().0;
             self.tasks.spawn(async move {
                 tokio::select! {
                     () = sleep_until(at) => happen(&manifest, index, live, progress).await,

@@ -12,10 +12,11 @@ use fleet_report::thresholds::ThresholdResult;
 use fleet_report::totals::Received;
 use jiff::Timestamp;
 
+use super::conduct::Conduct;
+use super::devices;
 use super::events::Results;
+use super::outcome::Outcome;
 use super::start::Start;
-use super::supervise::Outcome;
-use super::{Options, devices};
 use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED, THRESHOLDS};
 use crate::keep::{self, Format, deliver, marks};
 use crate::progress::ProgressLog;
@@ -56,7 +57,7 @@ pub(super) fn finish(
     start: &Start,
     outcome: &Outcome,
     found: Found,
-    options: &Options,
+    conduct: &Conduct,
     progress: ProgressLog,
 ) -> Result<Report, Failure> {
     let Found {
@@ -99,9 +100,9 @@ pub(super) fn finish(
         PASSED
     };
     let mut text = summary(&report, marks());
-    let folder = options.report.as_deref();
+    let folder = conduct.report.as_deref();
     let mut written: Vec<_> = folder.map(|folder| keep::write(&report, folder)).unwrap_or_default();
-    if let Some(folder) = folder.filter(|_| options.formats.contains(&Format::Csv)) {
+    if let Some(folder) = folder.filter(|_| conduct.formats.contains(&Format::Csv)) {
         written.push(devices::write(&start.manifest, &devices, folder));
     }
     for (index, roll) in results.rolls.iter().enumerate() {

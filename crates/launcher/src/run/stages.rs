@@ -36,9 +36,13 @@ impl StageClock {
         }
     }
 
-    /// The stages begin; they begin only once.
-    pub(super) fn begin(&mut self, now: Instant) {
-        self.ramp.get_or_insert_with(|| RampClock::begin(now));
+    /// The stages begin, or began then; they begin only once.
+    pub(super) fn begin(&mut self, begun: Instant) {
+        self.ramp.get_or_insert_with(|| RampClock::begin(begun));
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.ramp.is_some()
     }
 
     /// The time of the stages, once they have begun.

@@ -33,36 +33,56 @@ pub(super) struct Start {
     pub(super) first_device: String,
     /// What it will ask of its target.
     pub(super) plan: PlanSummary,
+    /// Message ids begin with it.
+    pub(super) run_id: String,
     pub(super) now: Timestamp,
 }
 
 impl Start {
+    /// A run that this machine begins now.
     pub(super) fn check(manifest: Manifest, summary: PlanSummary) -> Result<(Self, Option<Token>), Failure> {
-        let groups = plan::groups(&manifest).map_err(Failure::Refused)?;
-        let (devices, processes) = (plan::device_count(&groups), plan::processes(&manifest, &groups));
-        let first_device = plan::first_device(&groups)
-            .ok_or_else(|| Failure::refused(anyhow!("there is no device in the manifest")))?;
-        let with_emulator = matches!(manifest.target, Target::Emulator(_));
-        pre_flight::file_handles(devices, processes, with_emulator)?;
-        if let Target::Emulator(target) = &manifest.target
+        let now = Timestamp::now();
+        let start = Self::of(manifest, summary, plan::run_id(now), now)?;
+        let with_emulator = matches!(start.manifest.target, Target::Emulator(_));
+        pre_flight::file_handles(start.devices, start.processes, with_emulator)?;
+        if let Target::Emulator(target) = &start.manifest.target
             && let Some(port) = target.port
         {
             pre_flight::port(port)?;
         }
-        let token = target::token(&manifest.target, |name| std::env::var(name).ok())?;
+        let token = start.token()?;
+        Ok((start, token))
+    }
+
+    /// The run of this id, which was begun then.
+    pub(super) fn of(
+        manifest: Manifest,
+        summary: PlanSummary,
+        run_id: String,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        let groups = plan::groups(&manifest).map_err(Failure::Refused)?;
+        let (devices, processes) = (plan::device_count(&groups), plan::processes(&manifest, &groups));
+        let first_device = plan::first_device(&groups)
+            .ok_or_else(|| Failure::refused(anyhow!("there is no device in the manifest")))?;
         let resolved = serde_json::to_value(&manifest)
             .context("the manifest can't be put into JSON")
             .map_err(Failure::Refused)?;
-        let start = Self {
+        Ok(Self {
             resolved,
-            now: Timestamp::now(),
+            run_id,
+            now,
             manifest,
             devices,
             processes,
             first_device,
             plan: summary,
-        };
-        Ok((start, token))
+        })
+    }
+
+    /// The API token, where the target has one.
+    pub(super) fn token(&self) -> Result<Option<Token>, Failure> {
+        target::token(&self.manifest.target, |name| std::env::var(name).ok())
     }
 
     /// Whether the manifest itself asks for things to go wrong.
@@ -85,7 +105,7 @@ impl Start {
     pub(super) fn circumstances(&self, t0: Option<Timestamp>) -> Circumstances {
         Circumstances {
             run: Run {
-                id: plan::run_id(self.now),
+                id: self.run_id.clone(),
                 started: Some(self.now),
                 command: Some(command_line(
                     std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
@@ -131,7 +151,7 @@ impl Start {
         &self,
         target: fleet_protocol::plan::Target,
         gateways: &Gateways,
-    ) -> anyhow::Result<(PathBuf, String)> {
+    ) -> anyhow::Result<PathBuf> {
         let plan = plan::plan(&self.manifest, target, gateways, self.now)?;
         let state = absolute(&self.manifest.fleet.state)?;
         let path = state.join("plan.json");
@@ -139,7 +159,7 @@ impl Start {
         // The folder is there: the run holds it.
         files::write_whole(&path, &text, Access::Owner, Durability::Synced)
             .with_context(|| format!("can't write `{}`", shown::path(&path)))?;
-        Ok((path, plan.run_id))
+        Ok(path)
     }
 }
 

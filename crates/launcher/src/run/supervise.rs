@@ -7,7 +7,7 @@ use device_sim::ramp;
 use fleet_protocol::lines::{Action, DeviceLine, Line, State, counter};
 use fleet_protocol::reason::Reason;
 use fleet_report::measurements::Measurements;
-use fleet_report::report::{EndReason, EventMark, Losses};
+use fleet_report::report::{EndReason, EventMark};
 use fleet_report::thresholds::Second;
 use fleet_report::totals::Decoded;
 use fleet_report::words;
@@ -18,6 +18,8 @@ use super::event_log::EventLog;
 use super::events::EventSchedule;
 use super::futile::Futile;
 use super::judge::Judge;
+use super::outcome::Outcome;
+use super::presence::Presence;
 use super::silence::Silence;
 use super::stages::StageClock;
 use super::throttling::Throttling;
@@ -28,7 +30,7 @@ use crate::ending::Ending;
 use crate::interrupts::Interrupts;
 use crate::process::emulator::EmulatorChild;
 use crate::process::settled::RegistrationBarrier;
-use crate::process::shards::{Event, Shards, Update, states};
+use crate::process::shards::{Event, Shards, Since, Update, states};
 use crate::progress::ProgressLog;
 use crate::standing::{Look, Position, Standing};
 
@@ -36,45 +38,8 @@ use crate::standing::{Look, Position, Standing};
 const PROGRESS: Duration = Duration::from_secs(3);
 /// As often as the processes write their figures.
 const SECOND: Duration = Duration::from_secs(1);
-/// Processes report their figures every second.
-const SILENT_FOR: Duration = Duration::from_secs(15);
 /// So many troubled devices are reported one by one; the summary counts them all.
 const TROUBLES_REPORTED: u32 = 5;
-
-/// How the processes ended.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Outcome {
-    /// Why the run failed, whatever its devices did; empty when it did not.
-    pub(super) failures: Vec<String>,
-    /// What came before the end of the stages.
-    pub(super) end_reason: Option<EndReason>,
-    /// The end was asked for.
-    pub(super) interrupted: bool,
-    /// The end was asked for again.
-    pub(super) left_at_once: bool,
-    /// The application counts what it receives, and has not reported the number.
-    pub(super) received_unknown: bool,
-    /// All devices failed for the same reason, and the run ended early.
-    pub(super) hopeless: Option<String>,
-    /// What went with processes that died.
-    pub(super) losses: Losses,
-}
-
-impl Outcome {
-    /// The end was asked for before any process was started.
-    pub(super) fn interrupted_early() -> Self {
-        Self {
-            interrupted: true,
-            end_reason: Some(EndReason::Interrupted),
-            ..Self::default()
-        }
-    }
-
-    /// Notes why the run is over before its stages are. The first reason counts: others follow from it.
-    fn ends(&mut self, reason: EndReason) {
-        self.end_reason.get_or_insert(reason);
-    }
-}
 
 /// Without the last lines of output, which the progress has.
 fn first_line(words: &str) -> String {
@@ -109,8 +74,20 @@ async fn death_of(emulator: &mut Option<EmulatorChild>) -> String {
 pub(super) struct Extent {
     pub(super) devices: u32,
     pub(super) processes: u32,
+    /// What each of them is called in messages, before its number.
+    pub(super) called: &'static str,
     /// The largest share of the fleet that the stages want online.
     pub(super) peak: f64,
+}
+
+/// When the stages of a run begin.
+#[expect(dead_code, reason = "a collector gives an instant")]
+#[derive(Debug)]
+pub(super) enum Begin {
+    /// When each device has registered once or failed to.
+    Settled(RegistrationBarrier),
+    /// At an instant that the processes were given; one that has passed where this program was started later.
+    At(Instant),
 }
 
 /// What a run is measured with.
@@ -121,12 +98,19 @@ pub(super) struct Instruments {
     pub(super) judge: Option<Judge>,
 }
 
+/// What comes to a run from outside.
+pub(super) struct Asked {
+    pub(super) questions: UnboundedReceiver<Request>,
+    pub(super) looks: UnboundedReceiver<Look>,
+}
+
 pub(super) struct Supervisor {
     measurements: Measurements,
     clock: StageClock,
     log: EventLog,
     devices: u32,
     processes: u32,
+    called: &'static str,
     progress: ProgressLog,
     outcome: Outcome,
     first_device: String,
@@ -143,11 +127,10 @@ pub(super) struct Supervisor {
     stages_over: Option<Instant>,
     /// When the devices were started.
     begun: Instant,
-    /// By process: when it wrote its last line, until it has ended.
-    last_line: Vec<Option<Instant>>,
+    presence: Presence,
     /// The processes that were left have been killed.
     killed: bool,
-    settled: RegistrationBarrier,
+    begin: Begin,
     silence: Silence,
     throttling: Throttling,
     futile: Futile,
@@ -177,6 +160,7 @@ impl Supervisor {
         Extent {
             devices,
             processes,
+            called,
             peak,
         }: Extent,
         first_device: String,
@@ -196,6 +180,7 @@ impl Supervisor {
             log: EventLog::default(),
             devices,
             processes,
+            called,
             progress,
             outcome: Outcome::default(),
             first_device,
@@ -210,9 +195,9 @@ impl Supervisor {
             ending: None,
             stages_over: None,
             begun: Instant::now(),
-            last_line: vec![Some(Instant::now()); processes as usize],
+            presence: Presence::new(processes, Instant::now()),
             killed: false,
-            settled: RegistrationBarrier::new(devices),
+            begin: Begin::Settled(RegistrationBarrier::new(devices)),
             silence: Silence::new(processes, progress.elapsed()),
             throttling: Throttling::default(),
             futile: Futile::new(ramp::wanted(peak, devices)),
@@ -252,9 +237,7 @@ impl Supervisor {
 
     /// Where some processes have ended and the others write nothing any more, the run is over.
     fn look_for_silence(&mut self) {
-        let now = Instant::now();
-        let silent = |last: &Instant| now.duration_since(*last) > SILENT_FOR;
-        if self.last_line.iter().any(Option::is_none) && self.last_line.iter().flatten().all(silent) {
+        if self.presence.is_silent(Instant::now()) {
             self.begin_end();
         }
     }
@@ -263,11 +246,8 @@ impl Supervisor {
     fn give_up(&mut self, shards: &Shards) {
         self.killed = true;
         let within = self.stop_within * 2 / 3;
-        for (process, _) in self.last_line.iter().enumerate().filter(|(_, last)| last.is_some()) {
-            let words = format!(
-                "device-sim {process}/{} has not stopped within {within:.0?}",
-                self.processes
-            );
+        for process in self.presence.left() {
+            let words = format!("{} has not stopped within {within:.0?}", self.name(process));
             self.progress
                 .fault(format!("{words} and is killed; its last figures are missing"));
             self.outcome.failures.push(format!("{words} and was killed"));
@@ -275,13 +255,37 @@ impl Supervisor {
         shards.end();
     }
 
+    /// A process in messages.
+    fn name(&self, process: usize) -> String {
+        format!("{} {process}/{}", self.called, self.processes)
+    }
+
     /// Notes that a device has registered once or failed to.
     fn settle(&mut self, device: &DeviceLine) {
-        if self.settled.handle(device) {
-            let now = Instant::now();
-            self.stages_over = Some(now + self.schedule.begin());
-            self.clock.begin(now);
+        if let Begin::Settled(barrier) = &mut self.begin
+            && barrier.handle(device)
+        {
+            self.begin_stages(Instant::now());
         }
+    }
+
+    /// The instant that the processes were given, until it has come.
+    fn begins_at(&self) -> Option<Instant> {
+        match self.begin {
+            Begin::At(instant) if !self.clock.has_begun() => Some(instant),
+            Begin::At(_) | Begin::Settled(_) => None,
+        }
+    }
+
+    /// The stages begin, or began then.
+    fn begin_stages(&mut self, begun: Instant) {
+        self.stages_over = Some(begun + self.schedule.begin(begun));
+        self.clock.begin(begun);
+    }
+
+    /// When the stages begin, where that is not to depend on registrations.
+    pub(super) fn begin(&mut self, begin: Begin) {
+        self.begin = begin;
     }
 
     /// The whole plan is wanted, however it goes.
@@ -320,8 +324,10 @@ impl Supervisor {
         &mut self,
         shards: Shards,
         mut events: UnboundedReceiver<Event>,
-        mut questions: UnboundedReceiver<Request>,
-        mut looks: UnboundedReceiver<Look>,
+        Asked {
+            mut questions,
+            mut looks,
+        }: Asked,
         emulator: &mut Option<EmulatorChild>,
         interrupts: &mut Interrupts,
     ) -> Outcome {
@@ -344,6 +350,7 @@ impl Supervisor {
                     self.stop(&shards);
                 }
                 () = at(self.ending.map(|ending| ending.drained())), if !self.killed => self.give_up(&shards),
+                () = at(self.begins_at()) => self.begins_at().into_iter().for_each(|begun| self.begin_stages(begun)),
                 () = at(self.stages_over), if self.ending.is_none() => self.begin_end(),
                 Some(question) = questions.recv() => {
                     let is_last = matches!(question, Request::Leave { .. });
@@ -470,24 +477,15 @@ impl Supervisor {
         }
     }
 
-    fn handle(&mut self, event: Event, shards: &Shards) {
-        if let Some(last) = self.last_line.get_mut(event.shard) {
-            *last = (!matches!(event.update, Update::Ended { .. })).then(Instant::now);
+    fn handle(&mut self, Event { shard, update }: Event, shards: &Shards) {
+        match &update {
+            Update::Ended { .. } => self.presence.ended(shard),
+            Update::Away(_) => self.presence.away(shard),
+            _ => self.presence.here(shard, Instant::now()),
         }
-        match event.update {
-            Update::Line(Line::Stats(stats)) => {
-                self.figures(event.shard, stats.into());
-                let (acked, outstanding) = (
-                    self.measurements.totals.counter(counter::TELEMETRY_ACKED),
-                    self.measurements.totals.outstanding(),
-                );
-                self.silence
-                    .reported(event.shard, acked, outstanding, self.progress.elapsed());
-                self.report_all_online();
-                let throttled = self.measurements.totals.counter(counter::DPS_THROTTLED);
-                let registered = self.measurements.totals.counter(counter::DEVICES_REGISTERED);
-                self.throttling.reported(throttled, registered, self.progress.elapsed());
-            }
+        match update {
+            Update::Line(Line::Stats(stats)) => self.figures(shard, stats.into(), Since::LastLine),
+            Update::Figures(line, since) => self.figures(shard, *line, since),
             Update::Line(Line::Device(device)) => {
                 self.broker.device(&device);
                 self.settle(&device);
@@ -495,41 +493,88 @@ impl Supervisor {
             }
             Update::Line(Line::Done { id, devices }) => {
                 self.log.done(id, devices);
-                self.broker.done(event.shard, id, devices);
+                self.broker.done(shard, id, devices);
             }
             Update::Line(Line::Refused { id, message }) => {
-                if !self.broker.refused(event.shard, id, &message) {
+                if !self.broker.refused(shard, id, &message) {
                     self.progress.report(format!("a control line was refused: {message}"));
                 }
             }
             Update::Line(Line::Ready { .. } | Line::End { .. }) => {}
             Update::Garbled(line) => self.progress.report(format!(
-                "process {}/{} wrote a line that isn't part of the protocol: {line}",
-                event.shard, self.processes
+                "{} wrote a line that isn't part of the protocol: {line}",
+                self.name(shard)
             )),
+            Update::Away(words) => {
+                self.broker.ended(shard);
+                self.silence.ended(shard);
+                self.note("shard_lost", words);
+            }
+            Update::Back(words) => {
+                self.broker.back(shard);
+                self.note("shard_back", words);
+            }
+            Update::Replaced(words) => {
+                self.outcome.losses.unreported += self.measurements.totals.last_second_of(shard);
+                self.broker.back(shard);
+                self.note("shard_replaced", words);
+            }
             Update::Ended { died } => {
-                self.broker.ended(event.shard);
-                self.silence.ended(event.shard);
-                let Some(died) = died else { return };
-                if !self.killed {
-                    self.outcome.failures.push(first_line(&died));
-                    self.mark("process_died", first_line(&died));
-                    self.outcome.ends(EndReason::ProcessDied);
-                    self.progress.fault(died);
+                self.broker.ended(shard);
+                self.silence.ended(shard);
+                if let Some(died) = died {
+                    self.died(shard, died, shards);
                 }
-                self.lose(event.shard);
-                // Half a fleet proves nothing.
-                self.stop(shards);
             }
         }
     }
 
-    fn figures(&mut self, process: usize, line: Decoded) {
+    /// Half a fleet proves nothing.
+    fn died(&mut self, shard: usize, died: String, shards: &Shards) {
+        if !self.killed {
+            self.outcome.failures.push(first_line(&died));
+            self.mark("process_died", first_line(&died));
+            self.outcome.ends(EndReason::ProcessDied);
+            self.progress.fault(died);
+        }
+        self.lose(shard);
+        self.stop(shards);
+    }
+
+    /// Something that is worth a line and a mark.
+    pub(super) fn note(&mut self, kind: &str, words: String) {
+        self.progress.report(&words);
+        self.mark(kind, words);
+    }
+
+    /// Takes a line of figures.
+    fn figures(&mut self, shard: usize, line: Decoded, since: Since) {
+        self.measure(shard, line, since);
+        let now = self.progress.elapsed();
+        let totals = &self.measurements.totals;
+        self.silence.reported(
+            shard,
+            totals.counter(counter::TELEMETRY_ACKED),
+            totals.outstanding(),
+            now,
+        );
+        self.throttling.reported(
+            totals.counter(counter::DPS_THROTTLED),
+            totals.counter(counter::DEVICES_REGISTERED),
+            now,
+        );
+        self.report_all_online();
+    }
+
+    fn measure(&mut self, shard: usize, line: Decoded, since: Since) {
         let now = Instant::now();
         if let Some(judge) = &mut self.judge {
-            judge.line(process, &line);
+            judge.line(shard, &line);
         }
-        self.measurements.line(process, line, self.clock.at_s(now));
+        match since {
+            Since::LastLine => self.measurements.line(shard, line, self.clock.at_s(now)),
+            Since::Before => self.measurements.earlier(shard, line),
+        }
         let online = self.measurements.totals.state(State::Online);
         if let Some((took, judge)) = self.clock.online(online, now).zip(self.judge.as_mut()) {
             judge.time_to_online(took);
@@ -538,10 +583,10 @@ impl Supervisor {
 
     /// The processes that were there until now have been killed.
     fn lose_all(&mut self) {
-        for process in 0..self.last_line.len() {
-            if self.last_line[process].take().is_some() {
-                self.lose(process);
-            }
+        let left: Vec<usize> = self.presence.left().collect();
+        for shard in left {
+            self.presence.ended(shard);
+            self.lose(shard);
         }
     }
 
@@ -627,9 +672,8 @@ impl Supervisor {
                 .status(format_args!("{states}; telemetry {acknowledged} acknowledged"), &notes);
         }
         for (process, since) in self.silence.no_word_since(now) {
-            let (of, since) = (self.processes, since.as_secs_f64());
-            self.progress
-                .report(format!("no word from device-sim {process}/{of} since {since:.1}s"));
+            let (name, since) = (self.name(process), since.as_secs_f64());
+            self.progress.report(format!("no word from {name} since {since:.1}s"));
         }
     }
 }

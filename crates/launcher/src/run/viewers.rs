@@ -3,7 +3,7 @@
 use fleet_report::report::Report;
 use jiff::Timestamp;
 
-use super::Options;
+use super::conduct::Conduct;
 use super::start::Start;
 use crate::control::RunHandle;
 use crate::ending::Ending;
@@ -43,7 +43,7 @@ impl Doors {
     /// One can't be taken.
     pub(super) async fn open(
         start: &Start,
-        options: &Options,
+        conduct: &Conduct,
         form: Form,
         progress: ProgressLog,
     ) -> Result<Self, Failure> {
@@ -52,10 +52,10 @@ impl Doors {
             Target::Emulator(_) => Place::At(Address::any()),
             Target::IotCentral(_) | Target::Dps(_) => Place::Off,
         };
-        let page = options.web.unwrap_or(unasked).listen().await?;
+        let page = conduct.web.unwrap_or(unasked).listen().await?;
         let groups = plan::groups(&start.manifest).map_err(Failure::Refused)?;
-        let run = (plan::run_id(start.now), start.manifest.target.kind(), groups);
-        let exporter = Exporter::begin(&options.metrics, options.stop_within, run, progress).await?;
+        let run = (start.run_id.clone(), start.manifest.target.kind(), groups);
+        let exporter = Exporter::begin(&conduct.metrics, conduct.stop_within, run, progress).await?;
         Ok(Self { page, exporter, form })
     }
 
@@ -87,7 +87,7 @@ impl Doors {
 #[cfg(unix)]
 fn view(start: &Start, viewer: Viewer, live: RunHandle, progress: ProgressLog) -> Option<View> {
     let groups = plan::groups(&start.manifest).ok()?;
-    let subject = Subject::of(&start.manifest, &groups, &plan::run_id(start.now));
+    let subject = Subject::of(&start.manifest, &groups, &start.run_id);
     View::open(subject, viewer, live, progress)
         .inspect_err(|error| progress.report(format!("no live view: {error}")))
         .ok()
