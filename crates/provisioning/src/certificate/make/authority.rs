@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair};
 use rustls_pki_types::CertificateDer;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -52,6 +52,24 @@ impl CertificateAuthority {
     /// A new leaf for a device: its common name is the registration id.
     pub fn leaf(&self, registration_id: &str, key_type: KeyType, validity: Validity) -> Result<Made, CertificateError> {
         self.leaf_over(&key_type.generate(registration_id)?, registration_id, validity)
+    }
+
+    /// A new leaf for a server that is reached under `names`: DNS names and IP addresses, without ports and brackets.
+    pub fn server(
+        &self,
+        common_name: &str,
+        names: &[String],
+        key_type: KeyType,
+        validity: Validity,
+    ) -> Result<Made, CertificateError> {
+        let key = key_type.generate(common_name)?;
+        let mut params = leaf_params(common_name, self.clamp(validity)?)?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // It takes addresses and names apart, and refuses what a certificate can't hold.
+        params.subject_alt_names = CertificateParams::new(names)
+            .map_err(failed(common_name))?
+            .subject_alt_names;
+        self.made_leaf(&params, &key, common_name)
     }
 
     /// The proof that this CA's key is at hand: a certificate whose common name is the verification code
@@ -169,7 +187,15 @@ impl CertificateAuthority {
         common_name: &str,
         validity: Validity,
     ) -> Result<Made, CertificateError> {
-        let params = leaf_params(common_name, self.clamp(validity)?)?;
+        self.made_leaf(&leaf_params(common_name, self.clamp(validity)?)?, key, common_name)
+    }
+
+    fn made_leaf(
+        &self,
+        params: &CertificateParams,
+        key: &KeyPair,
+        common_name: &str,
+    ) -> Result<Made, CertificateError> {
         let certificate = params.signed_by(key, &self.issuer).map_err(failed(common_name))?;
         Made::new(
             &certificate,

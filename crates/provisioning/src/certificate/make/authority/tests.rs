@@ -106,3 +106,32 @@ fn no_key_is_ever_printed() {
     let leaf = root.leaf("a", KeyType::P256, Validity::leaf(now())).unwrap();
     assert!(!format!("{root:?}{leaf:?}").contains("PRIVATE"));
 }
+
+#[test]
+fn a_servers_certificate_is_for_its_names_and_addresses_and_for_servers_only() {
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let server = root()
+        .server("a server", &names, KeyType::P256, Validity::leaf(now()))
+        .unwrap();
+    let der = certificates_of(&server);
+    let parsed = inspect::parse(&der, "it").unwrap();
+    let held = &parsed.subject_alternative_name().unwrap().unwrap().value.general_names;
+    let held: Vec<_> = held.iter().map(ToString::to_string).collect();
+    assert_eq!(held.len(), 3, "{held:?}");
+    assert!(
+        held[0].contains("localhost") && held[1].contains("7f:00:00:01"),
+        "{held:?}"
+    );
+    let usage = parsed.extended_key_usage().unwrap().unwrap().value;
+    assert!(usage.server_auth && !usage.client_auth);
+    let error = root()
+        .server("a server", &["ümlaut".to_owned()], KeyType::P256, Validity::leaf(now()))
+        .unwrap_err();
+    assert!(matches!(error, CertificateError::Make { .. }), "{error}");
+}
+
+fn certificates_of(made: &Made) -> CertificateDer<'static> {
+    pem::certificates(made.cert_pem().as_bytes(), "it")
+        .unwrap()
+        .swap_remove(0)
+}
