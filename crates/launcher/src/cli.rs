@@ -18,6 +18,8 @@ use settings::Span;
 use tracing_subscriber::EnvFilter;
 
 use crate::cert::{self, CertArgs};
+use crate::collect::address::Host;
+use crate::collect::credentials;
 use crate::demo::{self, DemoArgs};
 use crate::enroll::unenroll;
 use crate::exit::{Failure, PASSED, print};
@@ -216,6 +218,16 @@ struct PrepareArgs {
     /// Where the plan goes
     #[arg(long, value_name = "FILE")]
     plan: PathBuf,
+    /// Make the certificates of a collector that is reached under these names, host names or IP addresses, and of the
+    /// sims that report to it
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "shards")]
+    collector: Vec<Host>,
+    /// Into how many shards the fleet is cut; each has a certificate of its own
+    #[arg(long, value_name = "N", requires = "collector")]
+    shards: Option<NonZeroU32>,
+    /// The folder for those certificates; `collector` in the folder of the plan when left out
+    #[arg(long, value_name = "DIR", requires = "collector")]
+    collector_credentials: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -617,6 +629,14 @@ async fn fleet_demo(args: DemoArgs) -> Result<u8, Failure> {
 
 async fn fleet_prepare(args: PrepareArgs) -> Result<u8, Failure> {
     let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    let beside_plan = || args.plan.with_file_name("collector");
+    let folder = args.collector_credentials.unwrap_or_else(beside_plan);
+    let request = args.shards.map(|shards| credentials::Request {
+        folder,
+        names: args.collector,
+        shards,
+    });
+    request.as_ref().map_or(Ok(()), credentials::Request::check)?;
     let options = run::prepare::Options {
         manifest: args.manifest.file.manifest,
         set: args.manifest.file.set,
@@ -624,7 +644,11 @@ async fn fleet_prepare(args: PrepareArgs) -> Result<u8, Failure> {
         plan: args.plan,
         executable: executable()?,
     };
-    run::prepare::prepare(options, interrupts).await
+    let done = run::prepare::prepare(options, interrupts).await?;
+    if let Some(request) = request {
+        console::note(request.make(jiff::Timestamp::now())?);
+    }
+    Ok(done)
 }
 
 async fn fleet_sim(args: SimArgs) -> Result<u8, Failure> {

@@ -13,6 +13,7 @@
 //! | `prepare` | certificates, enrollments, the target and the plan, before the first device starts |
 //! | [`plan`] | `fleet plan`: what a manifest asks for; a simulated day of one device |
 //! | [`run`] | `fleet run`: the life of a run, from the manifest to the report; `fleet prepare`: its first part |
+//! | `collect` | what a collector and the sims that report to it have in common |
 //! | `sim`, [`merge`] | `fleet sim`: shards shared with other processes; `fleet report merge`: one report of all |
 //! | `metrics` | the figures of a live run, as Prometheus reads them |
 //! | `enroll` | `fleet enroll` and `fleet unenroll`: what a target trusts, without running anything |
@@ -61,6 +62,7 @@
 mod advice;
 mod cert;
 pub mod cli;
+mod collect;
 mod control;
 mod ctl;
 mod demo;

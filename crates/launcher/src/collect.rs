@@ -1,0 +1,5 @@
+//! What a collector and the sims that report to it have in common; what they write to each other stands in
+//! [`fleet_protocol::collect`].
+
+pub(crate) mod address;
+pub(crate) mod credentials;
