@@ -29,6 +29,7 @@ use jiff::Timestamp;
 use super::files::{check_name, create_folder, exists};
 use super::on_every_core::{Progress, Report};
 use super::{Generation, GroupFolder, IdentityError, Issuer, Lifetime, Problems, Warnings};
+use crate::certificate::load;
 use crate::certificate::make::{CertificateAuthority, KeyType};
 
 pub use authorities::GroupAuthorities;
@@ -143,6 +144,33 @@ impl GroupSpec {
             leaves,
             warnings: Warnings::default(),
         })
+    }
+
+    /// The same with a CA that is kept elsewhere, in `certificate`, and that stays there: nothing but leaves is written
+    /// into the group's folder. So a part of a group's devices gets its leaves where the group's own CAs are not.
+    ///
+    /// Leaves that are there are checked, and have to be of this CA.
+    pub fn open_or_create_below(
+        &self,
+        authority: CertificateAuthority,
+        certificate: PathBuf,
+        ids: impl IntoIterator<Item = impl Into<String>>,
+        now: Timestamp,
+        progress: Progress<'_>,
+    ) -> Result<Report, Problems> {
+        let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
+        authority
+            .facts()
+            .check_validity(now, &load::named(&certificate))
+            .map_err(IdentityError::from)?;
+        let folder = self.create()?;
+        let _lock = folder.lock()?;
+        let ca = GroupAuthorities::elsewhere(self.issuer, authority, certificate);
+        let leaves = self.fill(Generation::FIRST, &ca, &ids, now, progress)?;
+        if folder.current_generation()?.is_none() {
+            folder.make_current(Generation::FIRST)?;
+        }
+        Ok(leaves)
     }
 
     /// Opens a generation of CAs that is there.

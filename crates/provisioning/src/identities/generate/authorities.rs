@@ -73,8 +73,24 @@ impl GroupAuthorities {
         }
     }
 
+    /// A CA whose certificate and key are kept elsewhere.
+    pub(super) fn elsewhere(which: Issuer, authority: CertificateAuthority, certificate: PathBuf) -> Self {
+        let (root, intermediate) = match which {
+            Issuer::Root => (Some(authority), None),
+            Issuer::Intermediate => (None, Some(authority)),
+        };
+        Self {
+            generation: Generation::FIRST,
+            root,
+            intermediate,
+            made: false,
+            place: CaPlace::Brought(Some(certificate)),
+        }
+    }
+
     pub(super) fn signing<'a>(&'a self, folder: &GroupFolder, issuer: Issuer) -> Result<Signing<'a>, IdentityError> {
-        let (certificate, key) = folder.ca_paths(self.generation, issuer);
+        let (made_here, key) = folder.ca_paths(self.generation, issuer);
+        let certificate = self.cert_path(issuer).unwrap_or(made_here);
         let Some(authority) = self.authority(issuer) else {
             return Err(IdentityError::WithoutKey { certificate, key });
         };
