@@ -23,8 +23,10 @@ use crate::collect::credentials;
 use crate::demo::{self, DemoArgs};
 use crate::enroll::unenroll;
 use crate::exit::{Failure, PASSED, print};
+use crate::export::{self, ExportArgs};
 use crate::interrupts::Interrupts;
 use crate::keep::{self, write_whole};
+use crate::leaves::{self, LeavesArgs};
 use crate::plan::preview;
 use crate::prepare::budget::{self, Bound, MaxQuota};
 use crate::prepare::edge_config;
@@ -68,6 +70,10 @@ enum Command {
     Prepare(PrepareArgs),
     /// Simulate a part of a plan, with other processes that share a folder with this one
     Sim(SimArgs),
+    /// Write a fleet for an engine that runs containers on many machines: Kubernetes, Docker Compose
+    Export(ExportArgs),
+    /// Make the leaves of one shard's devices from its authority, as the containers of an export do before `sim`
+    Leaves(LeavesArgs),
     /// Read reports: judge, print and merge them
     #[command(subcommand)]
     Report(ReportCommand),
@@ -542,6 +548,8 @@ fn obey(command: Command) -> ExitCode {
         Command::Cert(args) => code(cert::run(&args)),
         Command::Prepare(args) => code(in_runtime(fleet_prepare(args))),
         Command::Sim(args) => code(in_runtime(fleet_sim(args))),
+        Command::Export(args) => code(in_runtime(fleet_export(args))),
+        Command::Leaves(args) => code(in_runtime(fleet_leaves(args))),
         Command::Report(command) => code(fleet_report(command)),
         Command::Health(HealthCommand::Emulator { state, app }) => {
             code(in_runtime(async move { health::emulator(&state, &app).await }))
@@ -669,6 +677,16 @@ async fn fleet_sim(args: SimArgs) -> Result<u8, Failure> {
         executable: executable()?,
     };
     sim::run(options, interrupts).await
+}
+
+async fn fleet_export(args: ExportArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    export::run(args, executable()?, interrupts).await
+}
+
+async fn fleet_leaves(args: LeavesArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    leaves::run(args, interrupts).await
 }
 
 async fn fleet_enroll(args: EnrollArgs) -> Result<u8, Failure> {

@@ -18,7 +18,7 @@ use crate::interrupts::Interrupts;
 use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::prepare::enrollment::{self, Enrollments, How};
-use crate::prepare::identities::{self, Identities};
+use crate::prepare::identities::{self, Identities, Leaves};
 use crate::prepare::reach;
 use crate::prepare::target::{self, Opened, Token, emulator_state};
 use crate::progress::ProgressLog;
@@ -204,7 +204,7 @@ pub(crate) async fn close(opened: Opened) -> anyhow::Result<()> {
 /// Signing is work for all cores, and must not keep Ctrl-C from being handled.
 async fn certificates(manifest: &Manifest, now: Timestamp, progress: ProgressLog) -> Result<Identities, Failure> {
     let manifest = manifest.clone();
-    tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, now, progress))
+    tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, Leaves::Here, now, progress))
         .await
         .context("making certificates failed")?
 }

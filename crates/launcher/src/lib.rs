@@ -15,6 +15,7 @@
 //! | [`run`] | `fleet run`: the life of a run, from the manifest to the report; `fleet prepare`: its first part |
 //! | `collect` | what a collector and the sims that report to it have in common |
 //! | `sim`, [`merge`] | `fleet sim`: shards shared with other processes; `fleet report merge`: one report of all |
+//! | `export`, `leaves` | `fleet export`: a fleet for an engine of many machines; `fleet leaves`: what its containers do first |
 //! | `metrics` | the figures of a live run, as Prometheus reads them |
 //! | `enroll` | `fleet enroll` and `fleet unenroll`: what a target trusts, without running anything |
 //! | `roll` | `fleet roll`: new certificates for devices that run, in the how-to's four cases |
@@ -69,10 +70,12 @@ mod demo;
 pub mod ending;
 mod enroll;
 mod exit;
+mod export;
 mod health;
 mod http;
 mod interrupts;
 pub mod keep;
+mod leaves;
 pub mod manifest;
 pub mod merge;
 mod metrics;

@@ -39,6 +39,15 @@ pub(crate) struct Identities {
     pub individuals: Vec<(String, IndividualIdentities)>,
 }
 
+/// Where the leaves of enrollment groups are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// Here, for each device.
+    Here,
+    /// Where the devices are simulated, below the roots that are made here.
+    Elsewhere,
+}
+
 /// Opens or makes all of them. Blocks: ten thousand leaves take seconds, on every core.
 ///
 /// # Errors
@@ -46,6 +55,7 @@ pub(crate) struct Identities {
 /// Something on disk can't be used, or can't be written; then all that is wrong is reported.
 pub(crate) fn open_or_create(
     manifest: &Manifest,
+    leaves: Leaves,
     now: Timestamp,
     progress: ProgressLog,
 ) -> Result<Identities, Failure> {
@@ -58,7 +68,7 @@ pub(crate) fn open_or_create(
             if group.root.is_some() != shares_root {
                 continue;
             }
-            match open_group(certs, group, now, progress) {
+            match open_group(certs, group, leaves, now, progress) {
                 Ok(identities) => {
                     match open_edge_cas(group, &identities, now) {
                         Ok(0) => {}
@@ -161,8 +171,18 @@ fn report_warnings(warnings: &Warnings, progress: ProgressLog) {
     }
 }
 
-fn open_group(certs: &Path, group: &Group, now: Timestamp, progress: ProgressLog) -> Result<GroupIdentities, Problems> {
-    let ids = (0..group.devices.count).map(|index| group.devices.id(index));
+fn open_group(
+    certs: &Path,
+    group: &Group,
+    leaves: Leaves,
+    now: Timestamp,
+    progress: ProgressLog,
+) -> Result<GroupIdentities, Problems> {
+    let count = match leaves {
+        Leaves::Here => group.devices.count,
+        Leaves::Elsewhere => 0,
+    };
+    let ids = (0..count).map(|index| group.devices.id(index));
     // On a terminal only; elsewhere the line at the end is enough.
     let bar = match progress.is_quiet() {
         true => ProgressBar::hidden(),
@@ -188,6 +208,9 @@ fn open_group(certs: &Path, group: &Group, now: Timestamp, progress: ProgressLog
     }
     for ca in std::iter::once(&identities.ca).chain(&identities.secondary) {
         report_ca(ca, group, progress);
+    }
+    if leaves == Leaves::Elsewhere {
+        return Ok(identities);
     }
     let leaves = identities.leaves;
     progress.report(format!(

@@ -16,7 +16,7 @@ use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::paths::absolute;
 use crate::prepare::edge::Gateways;
-use crate::prepare::identities::{self, Identities};
+use crate::prepare::identities::{self, Identities, Leaves};
 use crate::prepare::target::{self, Preparation, Ready, Token};
 use crate::prepare::{plan, pre_flight};
 use crate::progress::ProgressLog;
@@ -142,7 +142,7 @@ impl Start {
     /// under it is taken up by the next run.
     pub(super) async fn identities(&self, progress: ProgressLog) -> Result<Identities, Failure> {
         let (manifest, now) = (self.manifest.clone(), self.now);
-        tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, now, progress))
+        tokio::task::spawn_blocking(move || identities::open_or_create(&manifest, Leaves::Here, now, progress))
             .await
             .context("making certificates failed")?
     }
