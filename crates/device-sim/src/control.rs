@@ -1,24 +1,27 @@
 //! Control lines: which devices they apply to, and how they reach them.
 
-mod churns;
+mod absences;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_protocol::lines::{self, Action, Control, Line, Order, Selection, ShareOf};
+use fleet_protocol::lines::{self, AbsenceBy, Action, Control, Line, Order, Selection, ShareOf};
 use fleet_protocol::plan::Shard;
 use iot_protocol::id::RegistrationId;
 use rand::RngExt;
 use tokio::time::sleep;
 
+use crate::absence;
 use crate::churn::Churn;
 use crate::context::Context;
 use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 use crate::random::{Purpose, stream};
 
-pub(crate) use churns::Churns;
+use absences::Leave;
+
+pub(crate) use absences::Absences;
 
 /// The mailboxes of a process's devices, by index and by id.
 #[derive(Debug)]
@@ -71,6 +74,11 @@ impl Roster {
         indices.iter().map(one).collect()
     }
 
+    fn by_index(&self, indices: &[usize]) -> BTreeMap<usize, Arc<Mailbox>> {
+        let one = |&index: &usize| (index, Arc::clone(&self.mailboxes[index]));
+        indices.iter().map(one).collect()
+    }
+
     /// The steps of a churn among these devices.
     fn churn(&self, of: lines::Churn, indices: &[usize]) -> Churn {
         let chosen: BTreeSet<usize> = indices.iter().copied().collect();
@@ -100,7 +108,7 @@ impl Roster {
 }
 
 /// Gives the order of a control line to its devices, and confirms it when all have it.
-pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Context>, churns: &Churns) {
+pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Context>, absences: &Absences) {
     let id = control.id;
     let order = control
         .order()
@@ -121,24 +129,37 @@ pub(crate) fn carry_out(control: &Control, roster: &Roster, context: &Arc<Contex
         }
         Ok((Order::Churn(of), indices)) => {
             let churn = roster.churn(of, &indices);
-            let mailboxes = roster.chosen(&indices).into_iter().map(|(_, mailbox)| mailbox);
-            churns.begin(
-                id,
-                churn,
-                indices.into_iter().zip(mailboxes).collect(),
-                Arc::clone(context),
-            );
+            let leaving = (Mailbox::leave as Leave, roster.by_index(&indices));
+            absences.begin(id, churn, leaving, Arc::clone(context));
+        }
+        Ok((Order::Absence { how, over, lasts }, indices)) => {
+            let (begin, pause) = turns(over, indices.len(), roster.shard);
+            let steps = absence::steps(&indices, begin, pause, lasts);
+            let leave: Leave = match how {
+                AbsenceBy::Disconnect => Mailbox::stay_away,
+                AbsenceBy::Reboot => Mailbox::lose_power,
+            };
+            let leaving = (leave, roster.by_index(&indices));
+            absences.begin(id, steps.into_iter(), leaving, Arc::clone(context));
         }
     }
+}
+
+/// When the first of so many devices of a shard has its turn, and the time from one to the next. The shards get the same
+/// line, and must not carry it out in step.
+fn turns(over: Duration, devices: usize, shard: Shard) -> (Duration, Duration) {
+    let pause = over / u32::try_from(devices).unwrap_or(u32::MAX).max(1);
+    (
+        pause.mul_f64(f64::from(shard.index) / f64::from(shard.count.get())),
+        pause,
+    )
 }
 
 /// Of each device, the group and the mailbox.
 type Chosen = Vec<(usize, Arc<Mailbox>)>;
 
 async fn give_to_each(id: u64, action: Action, over: Duration, chosen: Chosen, shard: Shard, context: Arc<Context>) {
-    let pause = over / u32::try_from(chosen.len()).unwrap_or(u32::MAX).max(1);
-    // The shards get the same line and must not carry it out in step.
-    let offset = pause.mul_f64(f64::from(shard.index) / f64::from(shard.count.get()));
+    let (offset, pause) = turns(over, chosen.len(), shard);
     if !offset.is_zero() {
         sleep(offset).await;
     }
@@ -185,7 +206,7 @@ mod tests {
     use tokio::time::{Instant, sleep_until};
     use tokio_util::sync::CancellationToken;
 
-    use super::churns::carry_out as carry_out_churn;
+    use super::absences::carry_out as carry_out_steps;
     use super::*;
 
     fn roster() -> Roster {
@@ -246,7 +267,12 @@ mod tests {
         let of = lines::Churn::new(0.5, Duration::from_secs(60), Duration::from_secs(10)).unwrap();
         let all: Vec<usize> = (0..1_000).collect();
         let mailboxes = all.iter().copied().zip(roster.mailboxes().iter().cloned()).collect();
-        let churning = carry_out_churn(roster.churn(of, &all), &mailboxes, CancellationToken::new());
+        let churning = carry_out_steps(
+            roster.churn(of, &all),
+            Mailbox::leave,
+            &mailboxes,
+            CancellationToken::new(),
+        );
         tokio::pin!(churning);
         let begun = Instant::now();
         let middle = begun + Duration::from_secs(40);
@@ -285,10 +311,51 @@ mod tests {
             sleep(Duration::from_secs(30)).await;
             over.cancel();
         };
-        let (devices, ()) = tokio::join!(carry_out_churn(roster.churn(of, &all), &mailboxes, over.clone()), ends);
+        let (devices, ()) = tokio::join!(
+            carry_out_steps(roster.churn(of, &all), Mailbox::leave, &mailboxes, over.clone()),
+            ends
+        );
         assert!(
             (430..570).contains(&devices),
             "half a minute of all in a minute: {devices}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_absence_takes_all_of_its_devices_away_and_brings_back_those_that_are_wanted_then() {
+        let roster = roster();
+        let wanted = || {
+            roster
+                .mailboxes()
+                .iter()
+                .filter(|mailbox| mailbox.wants_online())
+                .count()
+        };
+        for mailbox in &roster.mailboxes()[..500] {
+            mailbox.want_online();
+        }
+        let (all, minute) = ((0..1_000).collect::<Vec<_>>(), Duration::from_secs(60));
+        let (begin, pause) = turns(Duration::from_secs(10), all.len(), roster.shard);
+        let steps = absence::steps(&all, begin, pause, minute).into_iter();
+        let mailboxes = roster.by_index(&all);
+        let absence = carry_out_steps(steps, Mailbox::lose_power, &mailboxes, CancellationToken::new());
+        tokio::pin!(absence);
+        let begun = Instant::now();
+        tokio::select! {
+            _ = &mut absence => panic!("it is not over"),
+            () = sleep_until(begun + minute / 2) => {}
+        }
+        assert_eq!(wanted(), 0);
+        // What the stages come to want during the cut comes online after it.
+        roster.mailboxes()[900].want_online();
+        assert_eq!(wanted(), 0);
+        assert_eq!(absence.await, 500, "those that were to be online have been reached");
+        assert_eq!(wanted(), 501);
+        assert!(roster.mailboxes().iter().all(|mailbox| mailbox.take_reboot()));
+        assert!(
+            begun.elapsed() <= minute + Duration::from_secs(10),
+            "{:?}",
+            begun.elapsed()
         );
     }
 

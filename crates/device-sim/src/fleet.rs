@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::context::{Connector, Context, GroupContext, RegistrationBarrier, WayError};
-use crate::control::{self, Churns, Roster};
+use crate::control::{self, Absences, Roster};
 use crate::device::Device;
 use crate::lag::Lag;
 use crate::metrics::{Counter, Metrics};
@@ -233,7 +233,7 @@ impl Fleet {
             ramp,
             schedule,
             roster,
-            churns: Churns::default(),
+            absences: Absences::default(),
             input,
         };
         let mut reporting = Reporting {
@@ -277,7 +277,7 @@ struct Conductor {
     ramp: Ramp,
     schedule: Option<Schedule>,
     roster: Roster,
-    churns: Churns,
+    absences: Absences,
     input: mpsc::UnboundedReceiver<Input>,
 }
 
@@ -285,7 +285,7 @@ impl Conductor {
     /// Until every device has stopped.
     async fn conduct(mut self, tasks: &mut JoinSet<Outcome>) -> (EndReason, Vec<Outcome>) {
         let reason = self.follow_stages().await;
-        self.churns.end().await;
+        self.absences.end().await;
         for mailbox in self.roster.mailboxes() {
             mailbox.stop();
         }
@@ -389,7 +389,7 @@ impl Conductor {
                     devices: 0,
                 });
             }
-            _ => control::carry_out(&control, &self.roster, &self.context, &self.churns),
+            _ => control::carry_out(&control, &self.roster, &self.context, &self.absences),
         }
         false
     }

@@ -52,6 +52,7 @@
     reason = "either may be closed or full, and these panic then; use `console`"
 )]
 
+mod absence;
 pub mod advice;
 mod churn;
 pub mod cli;

@@ -20,6 +20,15 @@ const AWAY: u16 = 128;
 /// Not an order: the device itself notes that it waits after a failure.
 const WAITS: u16 = 256;
 
+/// What an order to leave has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// The device is absent now, and was not before.
+    pub(crate) is_away: bool,
+    /// The stages, or an order, had wanted it online.
+    pub(crate) was_wanted: bool,
+}
+
 /// The orders of one device. One task reads them, any may give them.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
@@ -77,15 +86,35 @@ impl Mailbox {
         waits
     }
 
-    /// Wants the device to be absent until [`Mailbox::come_back`]. `false` where it is not wanted online, or is absent
-    /// already: then it has nothing to leave.
-    pub(crate) fn leave(&self) -> bool {
-        let leave = |orders: u16| (orders & (ONLINE | AWAY) == ONLINE).then_some(orders | AWAY);
-        let left = self.orders.fetch_update(Ordering::AcqRel, Ordering::Acquire, leave);
-        if left.is_ok() {
-            self.notify();
+    /// Wants the device to be absent until [`Mailbox::come_back`]. Nothing happens where it is not wanted online, or is
+    /// absent already: then it has nothing to leave.
+    pub(crate) fn leave(&self) -> Left {
+        self.leave_if(|orders| orders & (ONLINE | AWAY) == ONLINE, 0)
+    }
+
+    /// Wants the device to be absent until [`Mailbox::come_back`], also where the stages come to want it meanwhile.
+    /// Nothing happens where it is absent already.
+    pub(crate) fn stay_away(&self) -> Left {
+        self.leave_if(|orders| orders & AWAY == 0, 0)
+    }
+
+    /// The same where its power is cut.
+    pub(crate) fn lose_power(&self) -> Left {
+        self.leave_if(|orders| orders & AWAY == 0, REBOOT)
+    }
+
+    fn leave_if(&self, leaves: fn(u16) -> bool, how: u16) -> Left {
+        let leave = |orders: u16| leaves(orders).then_some(orders | AWAY | how);
+        match self.orders.fetch_update(Ordering::AcqRel, Ordering::Acquire, leave) {
+            Err(_) => Left::default(),
+            Ok(before) => {
+                self.notify();
+                Left {
+                    is_away: true,
+                    was_wanted: before & ONLINE != 0,
+                }
+            }
         }
-        left.is_ok()
     }
 
     /// The device's absence is over. Whether it is online then is for the stages to say.
@@ -245,10 +274,10 @@ mod tests {
     #[test]
     fn an_absence_hides_what_the_stages_want_and_ends_with_it() {
         let mailbox = Mailbox::default();
-        assert!(!mailbox.leave(), "it is not online");
+        assert!(!mailbox.leave().is_away, "it is not online");
         mailbox.want_online();
-        assert!(mailbox.leave());
-        assert!(!mailbox.leave(), "it is away already");
+        assert!(mailbox.leave().is_away);
+        assert!(!mailbox.leave().is_away, "it is away already");
         assert!(!mailbox.wants_online() && mailbox.ends_even_online());
         mailbox.want_online();
         assert!(!mailbox.wants_online(), "the stages don't end it");
@@ -256,9 +285,25 @@ mod tests {
         mailbox.come_back();
         assert!(!mailbox.wants_online(), "the stages want it offline");
         mailbox.want_online();
-        assert!(mailbox.leave());
+        assert!(mailbox.leave().is_away);
         mailbox.storm();
         assert!(mailbox.wants_online(), "an order to connect ends it");
+    }
+
+    #[test]
+    fn a_power_cut_keeps_even_a_device_away_that_the_stages_want_meanwhile() {
+        let mailbox = Mailbox::default();
+        let left = |is_away, was_wanted| Left { is_away, was_wanted };
+        assert_eq!(mailbox.stay_away(), left(true, false));
+        mailbox.want_online();
+        assert!(!mailbox.wants_online());
+        assert_eq!(mailbox.lose_power(), Left::default(), "it is away already");
+        mailbox.come_back();
+        assert!(mailbox.wants_online() && !mailbox.take_reboot());
+        assert_eq!(mailbox.lose_power(), left(true, true));
+        assert!(mailbox.breaks_off() && !mailbox.wants_online());
+        mailbox.come_back();
+        assert!(mailbox.wants_online() && mailbox.take_reboot());
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Ramp {
 }
 
 /// The time that counts for the stages, which stands still while they are paused.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct RampClock {
     counted: Duration,
     running_since: Option<Instant>,
@@ -89,6 +89,19 @@ impl RampClock {
     pub fn elapsed(&self, now: Instant) -> Duration {
         let running = self.running_since.map(|since| now.duration_since(since));
         self.counted + running.unwrap_or_default()
+    }
+
+    /// When so much of their time will have passed, which may be in the past; `None` while they are held before it.
+    #[must_use]
+    pub fn reaches(&self, elapsed: Duration, now: Instant) -> Option<Instant> {
+        let left = elapsed.saturating_sub(self.elapsed(now));
+        // What is far beyond the end of a run is never reached.
+        let at = || now.checked_add(left);
+        if left.is_zero() || !self.is_paused() {
+            at()
+        } else {
+            None
+        }
     }
 
     /// Holds the stages where they are.
@@ -206,5 +219,12 @@ mod tests {
         clock.resume(at(60));
         clock.resume(at(61));
         assert_eq!(clock.elapsed(at(62)), Duration::from_secs(5));
+        let ten = Duration::from_secs(10);
+        assert_eq!(clock.reaches(ten, at(62)), Some(at(67)));
+        clock.pause(at(63));
+        assert_eq!(clock.reaches(ten, at(64)), None, "they stand still before it");
+        assert_eq!(clock.reaches(Duration::from_secs(4), at(64)), Some(at(64)));
+        clock.resume(at(64));
+        assert_eq!(clock.reaches(Duration::MAX, at(64)), None);
     }
 }

@@ -22,7 +22,8 @@ pub struct Control {
     /// Of a churn: the share of the devices that leaves in each minute, where 1 is all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share_per_minute: Option<f64>,
-    /// Of a churn: for how long devices leave, e.g. `"5m"`.
+    /// Of a churn: for how long devices leave, e.g. `"5m"`. Of a disconnect and a reboot: for how long each device stays
+    /// offline.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<jiff::SignedDuration>,
     /// Of a churn: how long a device stays away; [`Churn::AWAY`], when left out.
@@ -66,12 +67,24 @@ impl Control {
             return Ok(Order::Churn(churn));
         }
         let over = self.over.map_or(Ok(Duration::ZERO), Duration::try_from);
-        let over = over.map_err(|_| "`over` must not be negative")?;
-        match self.action {
-            Action::Storm if !over.is_zero() => {
+        let over = over.map_err(|_| "`over` must not be negative")?.min(LONGEST);
+        let lasts = time("for", self.lasts)?.map(|lasts| lasts.min(LONGEST));
+        match (self.action, lasts) {
+            (Action::Storm, _) if !over.is_zero() => {
                 Err("a storm is of one moment: `over` belongs to `reconnect`, which spreads it".to_owned())
             }
-            action => Ok(Order::Each { action, over }),
+            (_, Some(Duration::ZERO)) => Err("`for` must not be 0".to_owned()),
+            (Action::Disconnect, Some(lasts)) => Ok(Order::Absence {
+                how: AbsenceBy::Disconnect,
+                over,
+                lasts,
+            }),
+            (Action::Reboot, Some(lasts)) => Ok(Order::Absence {
+                how: AbsenceBy::Reboot,
+                over,
+                lasts,
+            }),
+            (action, _) => Ok(Order::Each { action, over }),
         }
     }
 
@@ -81,18 +94,19 @@ impl Control {
     ///
     /// A key is missing or wrong, or belongs to another action than this one.
     pub fn churn(&self) -> Result<Option<Churn>, String> {
-        let time = |key: &str, time: Option<jiff::SignedDuration>| {
-            time.map(|time| Duration::try_from(time).map_err(|_| format!("`{key}` must not be negative")))
-                .transpose()
-        };
         if self.action != Action::Churn {
+            let lasts = matches!(self.action, Action::Disconnect | Action::Reboot);
             let keys = [
-                ("share_per_minute", self.share_per_minute.is_some()),
-                ("for", self.lasts.is_some()),
-                ("away", self.away.is_some()),
+                ("share_per_minute", "`churn`", self.share_per_minute.is_some()),
+                (
+                    "for",
+                    "`churn`, `disconnect` and `reboot`",
+                    self.lasts.is_some() && !lasts,
+                ),
+                ("away", "`churn`", self.away.is_some()),
             ];
-            return match keys.iter().find(|(_, given)| *given) {
-                Some((key, _)) => Err(format!("`{key}` belongs to `churn`, not to `{}`", self.action.word())),
+            return match keys.iter().find(|(_, _, given)| *given) {
+                Some((key, of, _)) => Err(format!("`{key}` belongs to {of}, not to `{}`", self.action.word())),
                 None => Ok(None),
             };
         }
@@ -110,6 +124,15 @@ impl Control {
     }
 }
 
+/// A century: longer than any run, and far from where clocks overflow.
+const LONGEST: Duration = Duration::from_millis(crate::plan::LONGEST_MS);
+
+/// The time at a key of a line.
+fn time(key: &str, time: Option<jiff::SignedDuration>) -> Result<Option<Duration>, String> {
+    time.map(|time| Duration::try_from(time).map_err(|_| format!("`{key}` must not be negative")))
+        .transpose()
+}
+
 /// What a control line asks of its devices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Order {
@@ -120,8 +143,26 @@ pub enum Order {
         /// The time over which they get the order, one after the other.
         over: Duration,
     },
+    /// To stay offline for a time.
+    Absence {
+        /// How they go offline.
+        how: AbsenceBy,
+        /// The time over which they get the order, one after the other.
+        over: Duration,
+        /// How long each of them stays offline.
+        lasts: Duration,
+    },
     /// To leave and come back, for a time.
     Churn(Churn),
+}
+
+/// How devices go offline for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbsenceBy {
+    /// They drain and disconnect.
+    Disconnect,
+    /// Their power is cut.
+    Reboot,
 }
 
 /// What a control line can ask for.
@@ -219,9 +260,6 @@ impl Churn {
     pub const AWAY: Duration = Duration::from_secs(30);
     /// The largest share in a minute: each device leaves every second.
     pub const MOST: f64 = 60.0;
-    /// A century: longer than any run, and far from where clocks overflow.
-    const LONGEST: Duration = Duration::from_millis(crate::plan::LONGEST_MS);
-
     /// A churn that can be carried out. Times beyond a century are a century.
     ///
     /// # Errors
@@ -239,8 +277,8 @@ impl Churn {
         }
         let churn = Self {
             share_per_minute,
-            lasts: lasts.min(Self::LONGEST),
-            away: away.min(Self::LONGEST),
+            lasts: lasts.min(LONGEST),
+            away: away.min(LONGEST),
         };
         let period = churn.period();
         match away < period {
@@ -252,8 +290,7 @@ impl Churn {
     /// How often each device leaves.
     #[must_use]
     pub fn period(&self) -> Duration {
-        Duration::try_from_secs_f64(60.0 / self.share_per_minute)
-            .map_or(Self::LONGEST, |period| period.min(Self::LONGEST))
+        Duration::try_from_secs_f64(60.0 / self.share_per_minute).map_or(LONGEST, |period| period.min(LONGEST))
     }
 }
 
@@ -337,8 +374,11 @@ mod tests {
             let refused = line(&format!(r#"{{"id":1,"do":"churn",{keys}}}"#)).churn().unwrap_err();
             assert!(refused.contains(words), "{keys}: {refused}");
         }
-        let other = line(r#"{"id":1,"do":"reboot","for":"5m"}"#).churn().unwrap_err();
-        assert_eq!(other, "`for` belongs to `churn`, not to `reboot`");
+        let other = line(r#"{"id":1,"do":"storm","for":"5m"}"#).churn().unwrap_err();
+        assert_eq!(
+            other,
+            "`for` belongs to `churn`, `disconnect` and `reboot`, not to `storm`"
+        );
         let none = Churn::new(f64::NAN, Churn::AWAY, Churn::AWAY).unwrap_err();
         assert!(matches!(none, ChurnError::Share(_)), "{none}");
     }
@@ -350,6 +390,11 @@ mod tests {
             (r#"{"id":1,"do":"reboot","over":"-5s"}"#, "`over` must not be negative"),
             (r#"{"id":1,"do":"churn","share_per_minute":0.1}"#, "`churn` needs `for`"),
             (r#"{"id":1,"do":"retry","away":"5s"}"#, "`away` belongs to `churn`"),
+            (r#"{"id":1,"do":"reboot","for":"0s"}"#, "`for` must not be 0"),
+            (
+                r#"{"id":1,"do":"disconnect","for":"-1s"}"#,
+                "`for` must not be negative",
+            ),
         ] {
             let refused = line(text).order().unwrap_err();
             assert!(refused.contains(words), "{text}: {refused}");
@@ -357,8 +402,19 @@ mod tests {
     }
 
     #[test]
+    fn a_disconnect_and_a_reboot_can_be_for_a_time() {
+        for (word, how) in [("disconnect", AbsenceBy::Disconnect), ("reboot", AbsenceBy::Reboot)] {
+            let order = line(&format!(r#"{{"id":1,"do":"{word}","over":"5s","for":"1m"}}"#)).order();
+            let (over, lasts) = (Duration::from_secs(5), Duration::from_secs(60));
+            assert_eq!(order, Ok(Order::Absence { how, over, lasts }));
+            let order = line(&format!(r#"{{"id":1,"do":"{word}"}}"#)).order();
+            assert!(matches!(order, Ok(Order::Each { .. })), "{order:?}");
+        }
+    }
+
+    #[test]
     fn absurd_times_are_a_century() {
         let churn = Churn::new(f64::MIN_POSITIVE, Duration::MAX, Duration::from_secs(1)).unwrap();
-        assert_eq!((churn.lasts, churn.period()), (Churn::LONGEST, Churn::LONGEST));
+        assert_eq!((churn.lasts, churn.period()), (LONGEST, LONGEST));
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::control::{Action, Churn, ChurnError, Control, Order, Selection, ShareOf};
+pub use crate::control::{AbsenceBy, Action, Churn, ChurnError, Control, Order, Selection, ShareOf};
 use crate::reason::Reason;
 
 /// The version of the lines, in [`Line::Ready`].

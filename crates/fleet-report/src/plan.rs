@@ -7,12 +7,14 @@
 //! | [`demand`] | what comes in: groups, stages, rates |
 //! | [`profile`] | how many devices are online when, as fast as they may connect |
 //! | [`traffic`] | messages, property updates and connections that follow from it |
+//! | `events` | the connections that events add, and the messages that they take away |
 //! | [`judge`] | the limits, each with what is asked of it |
 //! | [`cost`] | what a month of it costs, by a person's own prices |
 //! | [`text`] | all of it for a person |
 
 pub mod cost;
 pub mod demand;
+mod events;
 pub mod judge;
 pub mod profile;
 pub mod text;
@@ -23,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use settings::Span;
 
 pub use cost::{Cost, Prices};
-pub use demand::{Demand, GroupDemand, Quota, StageDemand};
+pub use demand::{Demand, EventDemand, EventEffect, GroupDemand, Quota, StageDemand};
 pub use judge::{QuotaShare, Verdict};
 pub use traffic::Traffic;
 
@@ -102,7 +104,7 @@ pub fn plan(demand: &Demand) -> PlanSummary {
     let traffic = Traffic::of(demand, &profile);
     let quotas = judge::quotas(demand, &traffic);
     let register_s = demand.register_s();
-    let stages_s: f64 = demand.stages.iter().map(|stage| stage.over_s).sum();
+    let stages_s = demand.stages_s();
     let hub_per = demand.quota.as_ref().and_then(Quota::devices_per_hub);
     let mut summary = PlanSummary {
         devices,
@@ -179,6 +181,7 @@ fn warnings(demand: &Demand, summary: &PlanSummary) -> Vec<String> {
         ));
     }
     let ports = PORTS.saturating_mul(demand.source_addresses);
+    warnings.extend(events::warnings(demand));
     if wanted > ports && !demand.several_hubs {
         warnings.push(format!(
             "{wanted} devices need as many local ports, and Linux has {PORTS} for each pair of an address of this machine \

@@ -290,7 +290,7 @@ struct CtlArgs {
     /// Of a churn: the share of the devices that leaves in each minute
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     share_per_minute: Option<f64>,
-    /// Of a churn: for how long devices leave, e.g. 5m
+    /// Of a churn: for how long devices leave, e.g. 5m. Of a disconnect and a reboot: how long each device stays offline
     #[arg(long = "for", value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
     lasts: Option<Span>,
     /// Of a churn: how long a device stays away; 30s when left out

@@ -1,6 +1,7 @@
 //! `fleet ctl`: orders to a live run, from another terminal.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
@@ -57,7 +58,7 @@ pub(crate) struct Options {
     pub(crate) over: Option<Span>,
     /// Of a churn: the share that leaves in each minute, where 1 is all.
     pub(crate) share_per_minute: Option<f64>,
-    /// Of a churn: for how long devices leave.
+    /// Of a churn: for how long devices leave. Of a disconnect and a reboot: how long each stays offline.
     pub(crate) lasts: Option<Span>,
     /// Of a churn: how long a device stays away.
     pub(crate) away: Option<Span>,
@@ -92,10 +93,14 @@ pub(crate) async fn run(options: Options) -> Result<u8, Failure> {
                 console::note(format_args!(
                     "devices leave for {lasts}, each for {away}; Ctrl-C leaves this command and not the churn"
                 ));
+            } else if let Some(lasts) = options.lasts {
+                console::note(format_args!(
+                    "devices stay offline for {lasts}; Ctrl-C leaves this command and not the order"
+                ));
             }
             match live.order(control).await {
                 Ok(devices) => {
-                    console::note(carried_out(order, devices));
+                    console::note(carried_out(order, options.lasts.is_some(), devices));
                     Ok(PASSED)
                 }
                 Err(error) => {
@@ -108,7 +113,7 @@ pub(crate) async fn run(options: Options) -> Result<u8, Failure> {
 }
 
 /// What an order has done to so many devices.
-fn carried_out(order: Order, devices: u32) -> String {
+fn carried_out(order: Order, for_a_time: bool, devices: u32) -> String {
     let did = |one: &str, several: &str| match devices {
         1 => format!("1 device reached: it {one}"),
         _ => format!("{} reached: they {several}", words::devices(devices)),
@@ -122,6 +127,7 @@ fn carried_out(order: Order, devices: u32) -> String {
             "connects again at once, past connect_rate",
             "connect again at once, past connect_rate",
         ),
+        Order::Disconnect | Order::Reboot if for_a_time => did("was offline", "were offline"),
         Order::Reboot => did(
             "lost its connection, and starts again",
             "lost their connections, and start again",
@@ -181,14 +187,28 @@ impl Options {
                 share,
             })),
         };
-        let over = self.over.map(|over| over.0.try_into());
-        Ok(Some(Control {
-            devices,
-            over: over
-                .transpose()
-                .map_err(|_| Failure::refused(anyhow!("--over is too long")))?,
-            ..churn.map_or(Control::new(action), Control::of_churn)
+        let time = |name: &str, span: Option<Span>| {
+            let time = span.map(|span| span.0.try_into()).transpose();
+            time.map_err(|_| Failure::refused(anyhow!("{name} is too long")))
+        };
+        let over = time("--over", self.over)?;
+        Ok(Some(match churn {
+            Some(churn) => Control {
+                devices,
+                ..Control::of_churn(churn)
+            },
+            None => Control {
+                devices,
+                over,
+                lasts: time("--for", self.lasts)?,
+                ..Control::new(action)
+            },
         }))
+    }
+
+    /// Whether --for is how long its devices stay offline.
+    fn lasts_for_a_time(&self) -> bool {
+        matches!(self.order, Order::Disconnect | Order::Reboot)
     }
 
     /// The churn that is ordered, if one is.
@@ -196,10 +216,18 @@ impl Options {
         const EXAMPLE: &str = "for example `churn --share-per-minute 10% --for 5m --away 30s`";
         let refused = |error: anyhow::Error, hint: String| Err(Failure::refused(error.hint(hint)));
         if self.order != Order::Churn {
-            return match (self.share_per_minute, self.lasts, self.away) {
+            let lasts = self.lasts.filter(|lasts| !self.lasts_for_a_time() || lasts.0.is_zero());
+            return match (self.share_per_minute, lasts, self.away) {
                 (None, None, None) => Ok(None),
+                (None, Some(Span(Duration::ZERO)), None) => refused(
+                    anyhow!("--for must not be 0"),
+                    "for example `disconnect --for 1m`".to_owned(),
+                ),
                 _ => refused(
-                    anyhow!("--share-per-minute, --for and --away are of use with `churn` only"),
+                    anyhow!(
+                        "--share-per-minute and --away are of use with `churn` only, and --for with `churn`, \
+                         `disconnect` and `reboot`"
+                    ),
                     EXAMPLE.to_owned(),
                 ),
             };

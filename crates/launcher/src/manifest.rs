@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`types`] | the manifest itself; the JSON Schema and the resolved manifest of a report are generated from it |
 //! | [`values`] | validities and stages, written as people write them |
-//! | [`events`] | what happens during a run |
+//! | [`events`], [`when`] | what happens during a run, and when |
 //! | [`edge`] | gateways, and who is behind them |
 //! | [`thresholds`] | what a run must reach, and which values labels can have |
 //! | `forms`, `event_forms` | each kind of value and the form in which it is written |
@@ -28,6 +28,7 @@ pub mod scope;
 pub mod thresholds;
 pub mod types;
 pub mod values;
+pub mod when;
 
 use std::path::Path;
 

@@ -136,6 +136,10 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
     )?;
     writeln!(text, "  connect   at {}", load.connect_rate)?;
     writeln!(text, "  stages    {}", stages.join(", "))?;
+    for (index, event) in manifest.event.iter().enumerate() {
+        let lasts = event.lasts().map(|lasts| format!(" for {lasts}")).unwrap_or_default();
+        writeln!(text, "  event.{index}   {}{lasts} {}", event.word(), event.when())?;
+    }
     text.push_str(&plan_text::lengths(summary));
     text.push_str(&plan_text::sections(summary));
     writeln!(text, "\nFiles")?;

@@ -110,7 +110,7 @@ over = "5s"
 at = "5s"
 action = "reboot"
 share = "120%"
-for = "1m"
+away = "1m"
 
 [[event]]
 at = "6s"
@@ -120,6 +120,56 @@ group = "strangers"
 [[event]]
 at = "7s"
 action = "rebot"
+"#);
+    times_at_which_no_event_can_happen_are_refused: with_group(r#"
+[[event]]
+action = "storm"
+
+[[event]]
+stage = 0
+action = "storm"
+
+[[event]]
+stage = 4
+at = "0s"
+action = "reconnect"
+
+[[event]]
+at = "1s"
+every = "500ms"
+action = "retry"
+
+[[event]]
+at = "1s"
+for = "5m"
+action = "storm"
+
+[[event]]
+at = "1s"
+every = "30s"
+over = "10s"
+for = "20s"
+action = "disconnect"
+
+[[event]]
+at = "1s"
+every = "2m"
+share_per_minute = "10%"
+for = "90s"
+action = "churn"
+
+[[event]]
+at = "1s"
+every = "1s"
+for = "3h"
+action = "reregister"
+
+[[event]]
+at = "1s"
+every = "1h"
+for = "soon"
+action = "roll"
+case = "group-expiry"
 "#);
     thresholds_that_make_no_sense_are_refused: with_group(
         "\n[thresholds]\npublish_duraton = [\"p(95) < 1s\"]\npublish_duration = [\"p(95) < 500\", { threshold = \"rate < 1/s\", over = \"1ms\" }]\n\"connect_failed{group:thermostat}\" = [\"rate == 0\"]\n\"connect_failed{reason:mqtt_not_authorised}\" = [\"count == 0\"]\nscheduler_lag = [\"p(99) < 50ms\"]\ntelemetry_lost = \"rate == 0\"\n");
@@ -310,6 +360,31 @@ away = "10s"
 [[event]]
 at = "8s"
 action = "retry"
+
+[[event]]
+stage = 2
+action = "reboot"
+for = "1m"
+
+[[event]]
+stage = 2
+at = "9s"
+every = "1m"
+for = "5m"
+action = "storm"
+
+[[event]]
+at = "10s"
+every = "2m"
+action = "disconnect"
+over = "10s"
+for = "1m"
+
+[[event]]
+at = "11s"
+every = "1h"
+action = "roll"
+case = "group-expiry"
 "#,
     );
     insta::assert_json_snapshot!(read(&text, &[]).unwrap().event);

@@ -10,6 +10,8 @@ pub struct Demand {
     pub groups: Vec<GroupDemand>,
     /// The load profile.
     pub stages: Vec<StageDemand>,
+    /// What happens meanwhile.
+    pub events: Vec<EventDemand>,
     /// The most devices that the stages want online at the same time.
     pub wanted_peak: u32,
     /// Registrations begun.
@@ -60,6 +62,48 @@ pub struct StageDemand {
     pub over_s: f64,
 }
 
+/// An event of a manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventDemand {
+    /// Its key, such as `event.0`.
+    pub name: String,
+    /// The group that it is for; every group when there is none.
+    pub group: Option<String>,
+    /// The share of those devices, 0 to 1.
+    pub share: f64,
+    /// What it does to them.
+    pub effect: EventEffect,
+    /// Its times, in seconds from the beginning of the stages.
+    pub times_s: Vec<f64>,
+}
+
+/// What an event does to its devices, as far as it costs connections or messages.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum EventEffect {
+    /// Those that are online connect again.
+    Reconnect {
+        /// They leave one after the other, in so many seconds.
+        over_s: f64,
+        /// Each is offline for so many seconds.
+        offline_s: f64,
+        /// They report their properties as if they were new.
+        starts_up: bool,
+    },
+    /// All connect at once, past the rate of connections.
+    Storm,
+    /// They leave and come back.
+    Churn {
+        /// The share of them that leaves in each minute.
+        share_per_minute: f64,
+        /// For how many seconds they do.
+        lasts_s: f64,
+        /// How many seconds each is away.
+        away_s: f64,
+    },
+    /// Nothing that can be counted.
+    Nothing,
+}
+
 /// The limits of a target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quota {
@@ -75,6 +119,12 @@ impl Demand {
     pub fn devices(&self) -> u32 {
         let count = |sum: u32, group: &GroupDemand| sum.saturating_add(group.devices);
         self.groups.iter().fold(0, count)
+    }
+
+    /// Seconds that the stages take together.
+    #[must_use]
+    pub fn stages_s(&self) -> f64 {
+        self.stages.iter().map(|stage| stage.over_s).sum()
     }
 
     /// What the target lets register, as far as that is known.

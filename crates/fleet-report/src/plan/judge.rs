@@ -130,7 +130,7 @@ fn asked(demand: &Demand, traffic: &Traffic) -> Vec<(&'static str, &'static str,
         let each = ids.iter().map(|id| (*id, what, Asked::Whole(number)));
         each.collect()
     };
-    let stages_s: f64 = demand.stages.iter().map(|stage| stage.over_s).sum();
+    let stages_s = demand.stages_s();
     [
         rate(
             &["central.registrations", "dps.registrations"],

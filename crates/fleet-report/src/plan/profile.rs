@@ -4,7 +4,7 @@
 use super::demand::StageDemand;
 
 /// What the stages come to.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     /// The most devices online at the same time.
     pub most: f64,
@@ -16,10 +16,11 @@ pub struct Profile {
     pub connects: f64,
     /// Seconds from the beginning of the stages until the largest wanted number would be online.
     pub all_online_s: f64,
+    pieces: Vec<Piece>,
 }
 
 /// A time in which the number of connected devices moves evenly.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Piece {
     seconds: f64,
     from: f64,
@@ -37,6 +38,7 @@ impl Profile {
             connects_per_s: 0.0,
             connects: 0.0,
             all_online_s: 0.0,
+            pieces: Vec::new(),
         };
         let (mut wanted, mut connected, mut elapsed, mut peak_seen) = (0.0_f64, 0.0_f64, 0.0_f64, false);
         for stage in stages {
@@ -57,8 +59,22 @@ impl Profile {
         profile
     }
 
+    /// How many devices are online so many seconds after the stages have begun.
+    #[must_use]
+    pub fn online_at(&self, seconds: f64) -> f64 {
+        let mut begin = 0.0;
+        for piece in &self.pieces {
+            if seconds < begin + piece.seconds {
+                return piece.from + (piece.to - piece.from) * (seconds - begin) / piece.seconds;
+            }
+            begin += piece.seconds;
+        }
+        self.pieces.last().map_or(0.0, |last| last.to)
+    }
+
     fn add(&mut self, piece: Piece) {
         let Piece { seconds, from, to } = piece;
+        self.pieces.push(piece);
         self.most = self.most.max(from).max(to);
         self.device_seconds += (from + to) / 2.0 * seconds;
         if to > from {
@@ -156,6 +172,21 @@ mod tests {
             for (found, expected) in found.iter().zip(expected) {
                 assert!((found - expected).abs() < 1e-9, "{stages:?}: {found} and {expected}");
             }
+        }
+    }
+
+    #[test]
+    fn at_each_moment_so_many_are_online() {
+        let profile = profile(&[(1.0, 10.0), (1.0, 30.0), (0.0, 10.0)], 40.0, 50.0);
+        for (seconds, online) in [
+            (0.0, 0.0),
+            (5.0, 20.0),
+            (10.0, 40.0),
+            (39.0, 40.0),
+            (45.0, 20.0),
+            (60.0, 0.0),
+        ] {
+            assert!((profile.online_at(seconds) - online).abs() < 1e-9, "{seconds}");
         }
     }
 

@@ -19,6 +19,7 @@ fn demand(devices: u32, interval_s: f64, quota: Option<(&str, u32)>) -> Demand {
     Demand {
         groups: vec![thermostats(devices, interval_s)],
         stages: vec![stage(1.0, 10.0), stage(1.0, 50.0), stage(0.0, 10.0)],
+        events: Vec::new(),
         wanted_peak: devices,
         register_rate: Rate::per_minute(200.0),
         connect_rate: Rate::per_second(50.0),
@@ -235,5 +236,75 @@ fn a_month_costs_what_its_devices_units_and_messages_do() {
         text::sections(&summary).contains("  1,234,606.00 EUR: devices 1,234,567.80 EUR"),
         "{}",
         text::sections(&summary)
+    );
+}
+
+#[test]
+fn events_cost_the_connections_that_they_cause_and_save_the_messages_of_those_that_are_away() {
+    let event = |effect, times_s: &[f64]| EventDemand {
+        name: "event.0".into(),
+        group: None,
+        share: 0.5,
+        effect,
+        times_s: times_s.to_vec(),
+    };
+    let of = |events: Vec<EventDemand>| {
+        let mut demand = demand(100, 5.0, Some(("hub-s1", 1)));
+        demand.events = events;
+        let traffic = plan(&demand).traffic;
+        (
+            traffic.run_connects,
+            traffic.connects_per_s,
+            traffic.run_messages,
+            traffic.run_billed,
+        )
+    };
+    // A hundred connect in ten seconds; 1,200 messages, a hundred twin reads and 250 updates.
+    assert_eq!(of(Vec::new()), (100, 10.0, 1200, 1550));
+    assert_eq!(of(vec![event(EventEffect::Nothing, &[20.0])]), (100, 10.0, 1200, 1550));
+    // Twice half of them, all at once, and each reads its twin.
+    assert_eq!(
+        of(vec![event(EventEffect::Storm, &[20.0, 30.0])]),
+        (200, 50.0, 1200, 1650)
+    );
+    // Fifty are without power for ten seconds: a hundred messages fewer, and they report as new devices do.
+    let cut = |over_s| EventEffect::Reconnect {
+        over_s,
+        offline_s: 10.0,
+        starts_up: true,
+    };
+    assert_eq!(of(vec![event(cut(0.0), &[20.0])]), (150, 50.0, 1100, 1100 + 150 + 375));
+    assert_eq!(of(vec![event(cut(10.0), &[20.0])]).1, 10.0);
+    // Halfway through the ramp, only half of them are online.
+    assert_eq!(of(vec![event(cut(0.0), &[5.0])]).0, 125);
+    // Half of fifty in each minute, for 24 s, are ten departures of five seconds.
+    let churn = EventEffect::Churn {
+        share_per_minute: 0.5,
+        lasts_s: 24.0,
+        away_s: 5.0,
+    };
+    assert_eq!(of(vec![event(churn, &[20.0])]), (110, 10.0, 1190, 1550));
+}
+
+#[test]
+fn an_event_of_one_group_is_counted_for_its_devices_and_one_after_the_stages_is_named() {
+    let mut demand = demand(100, 5.0, None);
+    let mut others = thermostats(300, 5.0);
+    others.name = "others".into();
+    demand.groups.push(others);
+    demand.wanted_peak = 400;
+    let event = |name: &str, at| EventDemand {
+        name: name.into(),
+        group: Some("others".into()),
+        share: 1.0,
+        effect: EventEffect::Storm,
+        times_s: vec![at],
+    };
+    demand.events = vec![event("event.0", 20.0), event("event.1", 70.0)];
+    let plan = plan(&demand);
+    assert_eq!(plan.traffic.run_connects, 700);
+    assert_eq!(
+        plan.warnings,
+        ["event.1 comes 1m10s after the stages begin, and they take 1m10s: it does not happen"]
     );
 }

@@ -43,7 +43,12 @@ pub fn sections(plan: &PlanSummary) -> String {
 
 fn traffic(traffic: &Traffic) -> String {
     let mut text = "\nTraffic, at most\n".to_owned();
-    let _ = writeln!(text, "  connects          {}/s", figure(traffic.connects_per_s));
+    let _ = writeln!(
+        text,
+        "  connects          {}/s: {} in this run",
+        figure(traffic.connects_per_s),
+        grouped(traffic.run_connects as f64)
+    );
     let _ = writeln!(
         text,
         "  property updates  {}/s while devices come online",

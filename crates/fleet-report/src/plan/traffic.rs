@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::demand::{Demand, GroupDemand};
+use super::events::EventTraffic;
 use super::profile::Profile;
 
 /// Property updates of a thermostat that comes online for the first time: its target, its first maximum, and every second
@@ -21,6 +22,9 @@ const MONTH_S: f64 = 30.0 * DAY_S;
 pub struct Traffic {
     /// Connections to hubs.
     pub connects_per_s: f64,
+    /// Connections of this run, those after events included.
+    #[serde(default)]
+    pub run_connects: u64,
     /// Messages of all devices that are wanted online.
     pub messages_per_s: f64,
     /// Messages of the device that sends most.
@@ -60,24 +64,33 @@ impl Traffic {
         let messages = all(&|group| f64::from(group.devices) * group.messages_per_s());
         let billed = all(&|group| f64::from(group.devices) * group.billed_per_s(unit));
         let updates = all(&|group| f64::from(group.devices) * group.property_updates) / devices;
+        let events = EventTraffic::of(demand, profile);
+        let lost = |of: &dyn Fn(&GroupDemand) -> f64| {
+            let groups = demand.groups.iter().zip(&events.offline_s);
+            groups.map(|(group, seconds)| seconds * of(group)).sum::<f64>()
+        };
+        let connects = profile.connects + events.connects;
         let twins = match demand.bills_twins() {
-            true => profile.connects * (1.0 + updates),
+            true => connects + (profile.connects + events.starts) * updates,
             false => 0.0,
         };
+        let run_messages = (messages * online - lost(&GroupDemand::messages_per_s)).max(0.0);
+        let run_billed = (billed * online - lost(&|group| group.billed_per_s(unit))).max(0.0);
         let fastest = demand.groups.iter().map(GroupDemand::messages_per_s);
         let largest = demand.groups.iter().flat_map(|group| &group.bodies).max();
         Self {
-            connects_per_s: tidy(profile.connects_per_s),
+            connects_per_s: tidy(profile.connects_per_s.max(events.connects_per_s)),
+            run_connects: connects.round() as u64,
             messages_per_s: tidy(messages * peak),
             device_messages_per_s: tidy(fastest.fold(0.0, f64::max)),
             messages_per_day: (messages * peak * DAY_S).round() as u64,
             messages_per_month: (messages * peak * MONTH_S).round() as u64,
-            run_messages: (messages * online).round() as u64,
+            run_messages: run_messages.round() as u64,
             payload_bytes: largest.copied().unwrap_or(0),
             billed_unit_bytes: unit as u32,
-            run_billed: (billed * online + twins).round() as u64,
+            run_billed: (run_billed + twins).round() as u64,
             billed_per_month: (billed * peak * MONTH_S).round() as u64,
-            property_updates_per_s: tidy(profile.connects_per_s * updates),
+            property_updates_per_s: tidy(profile.connects_per_s.max(events.starts_per_s) * updates),
             commands_per_s: 0.0,
         }
     }

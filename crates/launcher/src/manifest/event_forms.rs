@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use fleet_protocol::lines::Churn;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use settings::reading::{from_percent, number, text, word};
-use settings::{DeValue, Unreadable};
+use settings::reading::{from_percent, number, text, whole, word};
+use settings::{DeValue, Span, Unreadable};
 
 use super::forms::Value;
 
@@ -48,6 +48,31 @@ impl Value for EventGroup {
     const FORM: &'static str = "the id of a group, or \"individual\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
         text(value).map(|id| Self(id.to_owned()))
+    }
+}
+
+/// The number of a stage. That it is there is checked beside the stages.
+pub(super) struct StageNumber(pub(super) u32);
+
+impl Value for StageNumber {
+    const FORM: &'static str = "the number of a stage, from 1";
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        let number = whole(value, 1, i128::from(u32::MAX))?;
+        Ok(Self(u32::try_from(number).expect("the number was just bounded")))
+    }
+}
+
+/// The time after which an event happens again.
+pub(super) struct Every(pub(super) Span);
+
+impl Value for Every {
+    const FORM: &'static str = "a time of at least 1s, such as \"5m\"";
+    fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
+        let span: Span = text(value)?.parse()?;
+        match span < Span::seconds(1) {
+            true => Err(Unreadable::Value(format!("{span} is shorter than 1s"))),
+            false => Ok(Self(span)),
+        }
     }
 }
 

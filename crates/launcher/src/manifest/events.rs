@@ -2,6 +2,8 @@
 //!
 //! The doc comments are the descriptions in the JSON Schema, as those of the other types are.
 
+use std::time::Duration;
+
 use fleet_protocol::lines::{Action, Churn, Control, Selection, ShareOf};
 use iot_protocol::id::RegistrationId;
 use provisioning::identities::Slot;
@@ -12,11 +14,12 @@ use settings::Span;
 use super::case::Case;
 use super::event_forms::{ShareForm, SharePerMinuteForm};
 use super::roll::Request;
+use super::when::When;
 
 /// Something that happens during a run.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "kebab-case")]
-#[schemars(extend("unevaluatedProperties" = false))]
+#[schemars(extend("unevaluatedProperties" = false, "anyOf" = [{ "required": ["at"] }, { "required": ["stage"] }]))]
 pub enum Event {
     /// Certificates are rolled, as `fleet roll` does.
     Roll(RollEvent),
@@ -39,8 +42,9 @@ pub enum Event {
 /// A roll of certificates.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RollEvent {
-    /// When, counted from the moment at which the stages begin.
-    pub at: Span,
+    /// When it happens.
+    #[serde(flatten)]
+    pub when: When,
     /// Which certificates are replaced, and why.
     pub case: Case,
     /// The enrollment group whose CA is rolled; may be left out where there is only one.
@@ -75,13 +79,17 @@ pub struct RollEvent {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schemars(with = "Option<bool>")]
     pub leave_behind: bool,
+    /// For how long it repeats, beside `every`; until the stages are over when left out.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Span>,
 }
 
 /// Something that devices do.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DevicesEvent {
-    /// When, counted from the moment at which the stages begin.
-    pub at: Span,
+    /// When it happens.
+    #[serde(flatten)]
+    pub when: When,
     /// Which group, or `individual`; all devices when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -91,26 +99,35 @@ pub struct DevicesEvent {
     /// Over which time; at once when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over: Option<Span>,
+    /// Of a disconnect and a reboot: for how long each device stays offline. Of the others: for how long the event
+    /// repeats, beside `every`; until the stages are over when left out.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Span>,
 }
 
 /// Something that devices do all at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StormEvent {
-    /// When, counted from the moment at which the stages begin.
-    pub at: Span,
+    /// When it happens.
+    #[serde(flatten)]
+    pub when: When,
     /// Which group, or `individual`; all devices when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Which share of them: the same devices every time; all when left out.
     #[schemars(with = "Option<ShareForm>")]
     pub share: f64,
+    /// For how long it repeats, beside `every`; until the stages are over when left out.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Span>,
 }
 
 /// Devices leave and come back for a time.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ChurnEvent {
-    /// When it begins, counted from the moment at which the stages begin.
-    pub at: Span,
+    /// When it begins.
+    #[serde(flatten)]
+    pub when: When,
     /// Which group, or `individual`; all devices when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -130,18 +147,64 @@ pub struct ChurnEvent {
 }
 
 impl Event {
-    /// When it happens, counted from the moment at which the stages begin.
+    /// When it happens.
     #[must_use]
-    pub fn at(&self) -> Span {
+    pub fn when(&self) -> When {
         match self {
-            Self::Roll(event) => event.at,
+            Self::Roll(event) => event.when,
             Self::Disconnect(event)
             | Self::Reconnect(event)
             | Self::Reregister(event)
             | Self::Reboot(event)
-            | Self::Retry(event) => event.at,
-            Self::Storm(event) => event.at,
-            Self::Churn(event) => event.at,
+            | Self::Retry(event) => event.when,
+            Self::Storm(event) => event.when,
+            Self::Churn(event) => event.when,
+        }
+    }
+
+    /// The word for its action.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self.effect() {
+            Effect::Roll(_) => "roll",
+            Effect::Order(control) => control.action.word(),
+        }
+    }
+
+    /// The times at which it happens, counted from its origin ([`When::origin`]).
+    pub(crate) fn times(&self) -> impl Iterator<Item = Duration> + use<> {
+        self.when().times(self.repeats_for().map(|lasts| lasts.0))
+    }
+
+    /// How long one time of it lasts, where `for` says so.
+    pub(crate) fn lasts(&self) -> Option<Span> {
+        match self {
+            Self::Disconnect(event) | Self::Reboot(event) => event.lasts,
+            Self::Churn(event) => Some(event.lasts),
+            Self::Reconnect(_) | Self::Reregister(_) | Self::Retry(_) | Self::Storm(_) | Self::Roll(_) => None,
+        }
+    }
+
+    /// For how long it repeats; `None` for as long as there are stages.
+    pub(crate) fn repeats_for(&self) -> Option<Span> {
+        match self {
+            // Of these, `for` is how long each time lasts.
+            Self::Disconnect(_) | Self::Reboot(_) | Self::Churn(_) => None,
+            Self::Reconnect(event) | Self::Reregister(event) | Self::Retry(event) => event.lasts,
+            Self::Storm(event) => event.lasts,
+            Self::Roll(event) => event.lasts,
+        }
+    }
+
+    /// How long one time of it takes, as far as the manifest has it: `every` has to be longer.
+    #[must_use]
+    pub(crate) fn takes(&self) -> Duration {
+        let time = |span: Option<Span>| span.map_or(Duration::ZERO, |span| span.0);
+        match self {
+            Self::Disconnect(event) | Self::Reboot(event) => time(event.over).saturating_add(time(event.lasts)),
+            Self::Reconnect(event) | Self::Reregister(event) | Self::Retry(event) => time(event.over),
+            Self::Churn(event) => event.lasts.0.saturating_add(event.away.0),
+            Self::Storm(_) | Self::Roll(_) => Duration::ZERO,
         }
     }
 
@@ -150,10 +213,10 @@ impl Event {
     pub(crate) fn effect(&self) -> Effect<'_> {
         Effect::Order(match self {
             Self::Roll(event) => return Effect::Roll(event),
-            Self::Disconnect(event) => event.order(Action::Disconnect),
+            Self::Disconnect(event) => event.absence(Action::Disconnect),
             Self::Reconnect(event) => event.order(Action::Reconnect),
             Self::Reregister(event) => event.order(Action::Reregister),
-            Self::Reboot(event) => event.order(Action::Reboot),
+            Self::Reboot(event) => event.absence(Action::Reboot),
             Self::Retry(event) => event.order(Action::Retry),
             Self::Storm(event) => Control {
                 devices: share_of(event.group.as_ref(), event.share),
@@ -189,6 +252,14 @@ impl DevicesEvent {
             devices: share_of(self.group.as_ref(), self.share),
             over: self.over.and_then(|over| over.0.try_into().ok()),
             ..Control::new(action)
+        }
+    }
+
+    /// The same for an action of which `for` is how long devices stay offline.
+    fn absence(&self, action: Action) -> Control {
+        Control {
+            lasts: self.lasts.and_then(|lasts| lasts.0.try_into().ok()),
+            ..self.order(action)
         }
     }
 }

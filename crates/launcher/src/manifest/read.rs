@@ -70,13 +70,14 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
         Some(table) => walk.load(table),
         None => Some(LoadKeys::default()),
     };
-    let events: Vec<_> = root.tables("event").into_iter().filter_map(events::event).collect();
     if root.has("individual") {
         group_ids.push(thresholds::INDIVIDUAL.to_owned());
     }
     let (stages, processes) = load
         .as_ref()
         .map_or((MANY, 256), |load| (load.stages.len(), load.processes));
+    let events = root.tables("event").into_iter();
+    let events: Vec<_> = events.filter_map(|table| events::event(table, stages)).collect();
     let thresholds = Thresholds(fleet_report::thresholds::read(
         &root,
         &document.problems,

@@ -1,5 +1,7 @@
 //! What a manifest will ask of its target and of this machine, and whether a run may be begun. Starts nothing.
 
+mod events;
+
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -67,6 +69,7 @@ pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
     let secondary = manifest.group.iter().filter(|group| group.secondary).count();
     let demand = Demand {
         stages: stages.collect(),
+        events: events::demands(manifest),
         wanted_peak: device_sim::ramp::wanted(peak(&load.stages), devices),
         register_rate: load.register_rate,
         connect_rate: load.connect_rate,
@@ -224,6 +227,24 @@ mod tests {
             (18..=24).contains(&plan.traffic.payload_bytes),
             "{}",
             plan.traffic.payload_bytes
+        );
+    }
+
+    #[test]
+    fn events_cost_connections_at_each_of_their_times() {
+        let events = "stages = [\"100%@10s\", \"100%@50s\"]\n[[event]]\nstage = 2\nat = \"5s\"\nevery = \"10s\"\naction = \
+                      \"storm\"\nshare = \"50%\"\n[[event]]\nat = \"20s\"\naction = \"reboot\"\nfor = \"10s\"\n[[event]]\n\
+                      at = \"2m\"\naction = \"retry\"";
+        let plan = plan(&manifest("", events)).unwrap();
+        // Sixty, thirty at 15, 25, 35, 45 and 55 s, and sixty after the power cut.
+        assert_eq!(plan.traffic.run_connects, 60 + 5 * 30 + 60);
+        // A ramp of 10 s and 50 s, and ten seconds without power, each five seconds a message.
+        assert_eq!(plan.traffic.run_messages, 60 * (5 + 50 - 10) / 5);
+        assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
+        assert!(
+            plan.warnings[0].starts_with("event.2 comes 2m after the stages begin"),
+            "{:?}",
+            plan.warnings
         );
     }
 

@@ -87,7 +87,10 @@ fn words(control: &Control) -> String {
         let (share, lasts, away) = (percent(churn.share_per_minute), Span(churn.lasts), Span(churn.away));
         format!(", {share} a minute for {lasts}, each away for {away}")
     });
-    format!("{what} {of}{over}{}", churn.unwrap_or_default())
+    let lasts = control.lasts.filter(|_| control.action != Action::Churn);
+    let lasts = lasts.and_then(|lasts| lasts.try_into().ok());
+    let lasts = lasts.map(|lasts| format!(" for {}", Span(lasts))).unwrap_or_default();
+    format!("{what} {of}{over}{lasts}{}", churn.unwrap_or_default())
 }
 
 fn percent(share: f64) -> String {
@@ -134,6 +137,10 @@ mod tests {
                 "reboot 10 % of the fleet over 5s",
             ),
             (r#"{"id":1,"do":"retry","devices":["a"]}"#, "retry a"),
+            (
+                r#"{"id":1,"do":"disconnect","over":"5s","for":"1m"}"#,
+                "disconnect all devices over 5s for 1m",
+            ),
             (
                 r#"{"id":1,"do":"churn","devices":{"group":"a"},"share_per_minute":0.1,"for":"5m"}"#,
                 "churn all of a, 10 % a minute for 5m, each away for 30s",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use device_sim::ramp;
+use device_sim::ramp::{self, RampClock};
 use fleet_protocol::lines::{Action, DeviceLine, Line, State, counter};
 use fleet_protocol::reason::Reason;
 use fleet_report::measurements::Measurements;
@@ -443,11 +443,14 @@ impl Supervisor {
     }
 
     fn pause_or_resume(&mut self, action: Action) {
-        let ramp = self.clock.ramp();
-        match action {
-            Action::PauseRamp => ramp.into_iter().for_each(|ramp| ramp.pause(Instant::now())),
-            Action::ResumeRamp => ramp.into_iter().for_each(|ramp| ramp.resume(Instant::now())),
+        let change: fn(&mut RampClock, Instant) = match action {
+            Action::PauseRamp => RampClock::pause,
+            Action::ResumeRamp => RampClock::resume,
             _ => return,
+        };
+        if let Some(ramp) = self.clock.ramp() {
+            change(ramp, Instant::now());
+            self.schedule.pause_or_resume(*ramp);
         }
         // When the stages end, only the processes can decide from now on.
         self.stages_over = None;

@@ -39,6 +39,11 @@ fn a_live_run_obeys_orders_and_marks_them_in_its_report() {
         "devices leave for 1s, each for 200ms; Ctrl-C leaves this command and not the churn\n\
          2 devices reached: they left and came back\n"
     );
+    let absent = ctl(&["reboot", "--device", "lab-0001", "--for", "500ms"]).expect(0);
+    assert_eq!(
+        absent.stderr,
+        "devices stay offline for 500ms; Ctrl-C leaves this command and not the order\n1 device reached: it was offline\n"
+    );
     assert_eq!(ctl(&["pause"]).expect(0).stderr, "the stages stand still\n");
     assert_eq!(ctl(&["resume"]).expect(0).stderr, "the stages go on\n");
     for (arguments, words) in [
@@ -70,7 +75,16 @@ fn a_live_run_obeys_orders_and_marks_them_in_its_report() {
             &["churn", "--share-per-minute", "1%", "--for", "5m", "--over", "1s"],
             "--over is of no use with a churn",
         ),
-        (&["reboot", "--for", "5m"], "are of use with `churn` only"),
+        (
+            &["storm", "--for", "5m"],
+            "--for with `churn`, `disconnect` and `reboot`",
+        ),
+        (&["reboot", "--for", "0s"], "--for must not be 0"),
+        (&["reboot", "--away", "5s"], "are of use with `churn` only"),
+        (
+            &["pause", "--for", "5s"],
+            "--for with `churn`, `disconnect` and `reboot`",
+        ),
         (&["pause", "--away", "5s"], "are of use with `churn` only"),
     ] {
         let refused = ctl(arguments).expect(2);
@@ -94,6 +108,7 @@ fn a_live_run_obeys_orders_and_marks_them_in_its_report() {
         "churn 2 devices, 6000 % a minute for 1s, each away for 200ms",
         "disconnect 50 % of thermostats",
         "reconnect lab-0001 over 1s",
+        "reboot lab-0001 for 500ms",
         "the stages pause",
         "the stages go on",
     ] {
@@ -166,5 +181,63 @@ action = "retry"
     for kind in ["storm", "churn", "reboot", "retry"] {
         assert!(kinds.iter().any(|mark| *mark == kind), "{kind} in {kinds:?}");
     }
+    fleet.wait_until_nothing_runs();
+}
+
+/// The second stage begins when all are online. A pause before it delays it, and with it the events that count from it.
+#[test]
+fn events_count_from_their_stage_and_repeat_and_last_as_long_as_asked() {
+    let events = r#"
+[[event]]
+stage = 2
+at = "1s"
+every = "1s"
+for = "3s"
+action = "storm"
+group = "individual"
+
+[[event]]
+stage = 2
+action = "reboot"
+group = "thermostats"
+for = "2s"
+
+[[event]]
+stage = 3
+action = "retry"
+
+[[event]]
+at = "10h"
+action = "storm"
+"#;
+    let stages = r#""100%@2s", "100%@8s", "0%@1s""#;
+    let fleet = Fleet::new(&(manifest(EMULATOR, stages) + events));
+    let mut running = fleet.start(&["run", "fleet.toml", "--report", "report"]);
+    running.wait_for("all 6 devices online");
+    for words in [
+        "event.0 (1), storm, reached 2 devices",
+        "event.0 (2), storm, reached 2 devices",
+        "event.0 (3), storm, reached 2 devices",
+        "event.2, retry, reached 0 devices",
+        "event.3 did not happen: the run was over before",
+    ] {
+        running.wait_for(words);
+    }
+    let (code, progress) = running.end();
+    assert_eq!(code, Some(0), "{progress}");
+    assert!(progress.contains("event.1, reboot, reached 4 devices"), "{progress}");
+    assert!(!progress.contains("event.0 (4)"), "{progress}");
+    let report = fleet.report();
+    let marks = report["events"].as_array().unwrap();
+    let of = |kind: &str| marks.iter().filter(|mark| mark["kind"] == kind).collect::<Vec<_>>();
+    assert_eq!((of("storm").len(), of("reboot").len(), of("retry").len()), (3, 1, 1));
+    assert_eq!(of("reboot")[0]["what"], "reboot 100 % of thermostats for 2s");
+    assert_eq!(of("reboot")[0]["devices"], 4);
+    let at = |mark: &serde_json::Value| mark["at_s"].as_f64().unwrap();
+    // The stage itself is noticed in the second after it has begun.
+    let gap = at(of("storm")[1]) - at(of("storm")[0]);
+    assert!((0.9..2.0).contains(&gap), "{gap}");
+    let telemetry = |name: &str| report["telemetry"][name].as_u64().unwrap();
+    assert_eq!(telemetry("offered"), telemetry("acked") + telemetry("dropped"));
     fleet.wait_until_nothing_runs();
 }

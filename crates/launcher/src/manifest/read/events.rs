@@ -6,16 +6,19 @@ use provisioning::identities::Slot;
 use settings::{Document, Span, Table};
 
 use crate::manifest::case::Case;
-use crate::manifest::event_forms::{EventAction, EventGroup, EventShare, SharePerMinute};
+use crate::manifest::event_forms::{EventAction, EventGroup, EventShare, Every, SharePerMinute, StageNumber};
 use crate::manifest::events::{ChurnEvent, DevicesEvent, Event, RollEvent, StormEvent};
-use crate::manifest::forms::{GroupId, Interval, Share, Typed};
+use crate::manifest::forms::{GroupId, Interval, Share, Typed, Value};
 use crate::manifest::roll::RETURN_WITHIN;
 use crate::manifest::scope;
 use crate::manifest::types::Manifest;
+use crate::manifest::when::{MOST_TIMES, When};
 
 /// The keys that only a churn has.
-const OF_CHURN: [&str; 3] = ["share_per_minute", "for", "away"];
+const OF_CHURN: [&str; 2] = ["share_per_minute", "away"];
 const BELONGS_TO_CHURN: &str = "goes with `action = \"churn\"` only";
+
+const AT_FORM: &str = "a time such as \"30s\", or `stage` for the beginning of a stage";
 
 /// An event, and where it stands.
 pub(super) struct Placed {
@@ -24,22 +27,26 @@ pub(super) struct Placed {
     path: String,
 }
 
-pub(super) fn event(table: Table<'_>) -> Option<Placed> {
+/// `stages` is how many stages there are.
+pub(super) fn event(table: Table<'_>, stages: usize) -> Option<Placed> {
     let (span, path) = (table.span(), table.path().to_owned());
-    let at = table.required::<Interval>("at").map(|at| at.value.0);
+    let when = when(&table, stages);
     let action = table.required::<EventAction>("action").map(|action| action.value);
     let event = match action {
-        Some(EventAction::Roll) => roll(&table, at).map(Event::Roll),
-        Some(EventAction::Disconnect) => devices(&table, at).map(Event::Disconnect),
-        Some(EventAction::Reconnect) => devices(&table, at).map(Event::Reconnect),
-        Some(EventAction::Reregister) => devices(&table, at).map(Event::Reregister),
-        Some(EventAction::Reboot) => devices(&table, at).map(Event::Reboot),
-        Some(EventAction::Retry) => devices(&table, at).map(Event::Retry),
-        Some(EventAction::Storm) => storm(&table, at).map(Event::Storm),
-        Some(EventAction::Churn) => churn(&table, at).map(Event::Churn),
+        Some(EventAction::Roll) => roll(&table, when).map(Event::Roll),
+        Some(EventAction::Disconnect) => devices(&table, when, For::Lasts).map(Event::Disconnect),
+        Some(EventAction::Reconnect) => devices(&table, when, For::Repeats).map(Event::Reconnect),
+        Some(EventAction::Reregister) => devices(&table, when, For::Repeats).map(Event::Reregister),
+        Some(EventAction::Reboot) => devices(&table, when, For::Lasts).map(Event::Reboot),
+        Some(EventAction::Retry) => devices(&table, when, For::Repeats).map(Event::Retry),
+        Some(EventAction::Storm) => storm(&table, when).map(Event::Storm),
+        Some(EventAction::Churn) => churn(&table, when).map(Event::Churn),
         // Which other keys it may have is not known.
         None => return None,
     };
+    if let Some(event) = &event {
+        repetition(&table, event);
+    }
     table.finish();
     Some(Placed {
         event: event?,
@@ -48,7 +55,79 @@ pub(super) fn event(table: Table<'_>) -> Option<Placed> {
     })
 }
 
-fn roll(table: &Table<'_>, at: Option<Span>) -> Option<RollEvent> {
+/// `None` where something of it is missing or wrong.
+fn when(table: &Table<'_>, stages: usize) -> Option<When> {
+    let (has_at, has_stage) = (table.has("at"), table.has("stage"));
+    let at = match has_stage {
+        true => table.optional::<Interval>("at"),
+        false => table.read_required("at", AT_FORM, Interval::read),
+    };
+    let stage = table.optional::<StageNumber>("stage");
+    let every = table.optional::<Every>("every");
+    let stage = stage.filter(|stage| {
+        let is_there = stage.value.0 as usize <= stages;
+        if !is_there && let Some(item) = table.entry("stage") {
+            let count = fleet_report::words::counted(stages, "stage", "stages");
+            item.problem(
+                format!("`{}`: {} is more than the {count} of [load]", stage.key, stage.value.0),
+                vec![format!("accepted: a stage from 1 to {stages}")],
+            );
+        }
+        is_there
+    });
+    let is_whole = has_at == at.is_some() && has_stage == stage.is_some() && table.has("every") == every.is_some();
+    (is_whole && (has_at || has_stage)).then_some(When {
+        at: at.map(|at| at.value.0),
+        stage: stage.map(|stage| stage.value.0),
+        every: every.map(|every| every.value.0),
+    })
+}
+
+/// What `for` says of an action other than a churn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// How long one time of it lasts.
+    Lasts,
+    /// How long it repeats.
+    Repeats,
+}
+
+/// The value of `for`; the outer option is `None` where it is wrong.
+fn lasts(table: &Table<'_>, of: For) -> Option<Option<Span>> {
+    if of == For::Repeats && !table.has("every") {
+        table.out_of_place(
+            &["for"],
+            "goes with `every` here, and is for how long the event repeats",
+        );
+        return Some(None);
+    }
+    let lasts = table.optional::<Interval>("for").map(|lasts| lasts.value.0);
+    (table.has("for") == lasts.is_some()).then_some(lasts)
+}
+
+/// One time of an event has to be over before the next, and there can't be too many of them.
+fn repetition(table: &Table<'_>, event: &Event) {
+    let Some((every, item)) = event.when().every.zip(table.entry("every")) else {
+        return;
+    };
+    let takes = Span(event.takes());
+    if every <= takes {
+        item.problem(
+            format!(
+                "`{}`: {every} is not longer than the event itself, which takes {takes}",
+                item.path()
+            ),
+            vec![format!("accepted: a time above {takes}")],
+        );
+    } else if event.repeats_for().is_some() && event.times().nth(MOST_TIMES - 1).is_some() {
+        item.problem(
+            format!("`{}`: the event would happen {MOST_TIMES} times or more", item.path()),
+            vec!["accepted: a longer time, or a shorter `for`".to_owned()],
+        );
+    }
+}
+
+fn roll(table: &Table<'_>, when: Option<When>) -> Option<RollEvent> {
     let case = table.required::<Case>("case").map(|case| case.value);
     let group = table.optional::<GroupId>("group").map(|group| group.value.0);
     let form = "a list of device ids, such as [\"lab-thermostat\"]";
@@ -61,8 +140,9 @@ fn roll(table: &Table<'_>, at: Option<Span>) -> Option<RollEvent> {
     );
     let (keep_old, remove_old, leave_behind) = (flag("keep_old"), flag("remove_old"), flag("leave_behind"));
     let devices = devices.map(|devices| devices.value.into_iter().map(|id| id.value).collect());
+    let lasts = lasts(table, For::Repeats);
     Some(RollEvent {
-        at: at?,
+        when: when?,
         case: case?,
         group,
         devices: devices.unwrap_or_default(),
@@ -73,39 +153,48 @@ fn roll(table: &Table<'_>, at: Option<Span>) -> Option<RollEvent> {
         keep_old,
         remove_old,
         leave_behind,
+        lasts: lasts?,
     })
 }
 
-fn devices(table: &Table<'_>, at: Option<Span>) -> Option<DevicesEvent> {
+fn devices(table: &Table<'_>, when: Option<When>, of: For) -> Option<DevicesEvent> {
     let (group, share) = selection(table);
     let over = table.optional::<Interval>("over").map(|over| over.value.0);
     table.out_of_place(&OF_CHURN, BELONGS_TO_CHURN);
+    let lasts = lasts(table, of);
     Some(DevicesEvent {
-        at: at?,
+        when: when?,
         group,
         share,
         over,
+        lasts: lasts?,
     })
 }
 
-fn storm(table: &Table<'_>, at: Option<Span>) -> Option<StormEvent> {
+fn storm(table: &Table<'_>, when: Option<When>) -> Option<StormEvent> {
     let (group, share) = selection(table);
     table.out_of_place(
         &["over"],
         "does not go with a storm, which is of one moment; a `reconnect` can be spread",
     );
     table.out_of_place(&OF_CHURN, BELONGS_TO_CHURN);
-    Some(StormEvent { at: at?, group, share })
+    let lasts = lasts(table, For::Repeats);
+    Some(StormEvent {
+        when: when?,
+        group,
+        share,
+        lasts: lasts?,
+    })
 }
 
-fn churn(table: &Table<'_>, at: Option<Span>) -> Option<ChurnEvent> {
+fn churn(table: &Table<'_>, when: Option<When>) -> Option<ChurnEvent> {
     let (group, share) = selection(table);
     let share_per_minute = table.required::<SharePerMinute>("share_per_minute");
     let lasts = table.required::<Interval>("for");
     let away = table.optional::<Interval>("away");
     table.out_of_place(&["over"], "does not go with a churn, which has `for`");
     let event = ChurnEvent {
-        at: at?,
+        when: when?,
         group,
         share,
         share_per_minute: share_per_minute?.value.0,

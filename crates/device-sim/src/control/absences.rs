@@ -1,30 +1,40 @@
-//! Carries churns out: the steps of each, at their times.
+//! Carries out what takes devices away for a time: the steps of each churn and each absence, at their times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleet_protocol::lines::Line;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::churn::{Churn, Step};
+use crate::churn::Step;
 use crate::context::Context;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Left, Mailbox};
 
-/// The churns that go on.
+/// The churns and the absences that go on.
 #[derive(Debug, Default)]
-pub(crate) struct Churns {
+pub(crate) struct Absences {
     tasks: TaskTracker,
     over: CancellationToken,
 }
 
-impl Churns {
+/// How a device leaves.
+pub(super) type Leave = fn(&Mailbox) -> Left;
+
+impl Absences {
     /// Begins one, and confirms its line when it is over.
-    pub(super) fn begin(&self, id: u64, churn: Churn, mailboxes: BTreeMap<usize, Arc<Mailbox>>, context: Arc<Context>) {
+    pub(super) fn begin(
+        &self,
+        id: u64,
+        steps: impl Iterator<Item = (Duration, Step)> + Send + 'static,
+        (leave, mailboxes): (Leave, BTreeMap<usize, Arc<Mailbox>>),
+        context: Arc<Context>,
+    ) {
         let over = self.over.clone();
         self.tasks.spawn(async move {
-            let devices = carry_out(churn, &mailboxes, over).await;
+            let devices = carry_out(steps, leave, &mailboxes, over).await;
             context.send(Line::Done { id, devices });
         });
     }
@@ -38,21 +48,24 @@ impl Churns {
 }
 
 /// Until the last device is back, or everything is over. Returns how many devices have left.
-pub(super) async fn carry_out(churn: Churn, mailboxes: &BTreeMap<usize, Arc<Mailbox>>, over: CancellationToken) -> u32 {
+pub(super) async fn carry_out(
+    steps: impl Iterator<Item = (Duration, Step)>,
+    leave: Leave,
+    mailboxes: &BTreeMap<usize, Arc<Mailbox>>,
+    over: CancellationToken,
+) -> u32 {
     let begun = Instant::now();
-    // A device that is offline anyway has nothing to leave, and nothing to come back from.
     let (mut away, mut reached) = (BTreeSet::new(), BTreeSet::new());
-    for (at, step) in churn {
+    for (at, step) in steps {
         tokio::select! {
             () = sleep_until(begun + at) => {}
             () = over.cancelled() => break,
         }
         match step {
             Step::Leaves(device) => {
-                if mailboxes.get(&device).is_some_and(|mailbox| mailbox.leave()) {
-                    away.insert(device);
-                    reached.insert(device);
-                }
+                let left = mailboxes.get(&device).map_or(Left::default(), |mailbox| leave(mailbox));
+                away.extend(left.is_away.then_some(device));
+                reached.extend(left.was_wanted.then_some(device));
             }
             Step::ComesBack(device) => {
                 if away.remove(&device) {
