@@ -36,6 +36,7 @@ mod report_page;
 mod reports;
 mod roll;
 mod run;
+mod scenarios;
 mod sims;
 mod support;
 mod terminal;
