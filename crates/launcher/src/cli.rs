@@ -486,7 +486,8 @@ the next run finds everything enrolled. With kind \"dps\", a script for the Azur
 struct UnenrollArgs {
     #[command(flatten)]
     manifest: ManifestFile,
-    /// Remove the devices of the manifest's groups as well, with what the application knows of them
+    /// Remove the devices of the manifest's groups as well, with what the application has of them: as fast as it accepts
+    /// requests, 20 a second with IoT Central
     #[arg(long)]
     devices: bool,
     /// Only look, and print what would be removed

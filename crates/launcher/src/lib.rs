@@ -26,7 +26,7 @@
 //! | [`cli`], `exit`, `advice` | the command line, the exit codes, and what a failure likely means |
 //! | `interrupts`, [`ending`] | Ctrl-C: the first asks, the second insists; how long an end may take |
 //! | `shell` | words of a command line, quoted |
-//! | `progress`, [`keep`] | the lines that a person reads while a command works; places for files, tried before anything starts |
+//! | `progress`, `countdown`, [`keep`] | the lines that a person reads while a command works, and how long the rest takes; places for files, tried before anything starts |
 //!
 //! # Not covered
 //!
@@ -65,6 +65,7 @@ mod cert;
 pub mod cli;
 mod collect;
 mod control;
+mod countdown;
 mod ctl;
 mod demo;
 pub mod ending;

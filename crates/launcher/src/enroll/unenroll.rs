@@ -3,16 +3,20 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
 use device_sim::hint::Hint;
 use iot_protocol::shown;
-use provisioning::central::Central;
+use provisioning::central::{Central, Pace};
 use provisioning::enroll::{Step, remove_device, remove_group};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use crate::countdown::Countdown;
 use crate::enroll::close;
 use crate::enroll::ownership::Removals;
 use crate::exit::{FAILED, Failure, PASSED, print};
@@ -25,6 +29,8 @@ use crate::run;
 
 /// So many devices are removed at once; the application's quota decides how fast.
 const AT_ONCE: usize = 8;
+/// Time between two lines on how far it is.
+const PROGRESS: Duration = Duration::from_secs(3);
 /// So many removed devices are reported one by one.
 const TOLD: usize = 3;
 
@@ -135,6 +141,36 @@ async fn remove(central: &Central, removals: &Removals, progress: ProgressLog) -
     for group in &removals.groups {
         remove_group(central, group, &report).await?;
     }
+    let countdown = Countdown {
+        of: removals.devices().count() as u64,
+        per_second: Pace::IOT_CENTRAL.per_second.into(),
+    };
+    let removed = AtomicU64::new(0);
+    let begun = Instant::now();
+    let reporting = async {
+        let mut ticks = interval_at(begun + PROGRESS, PROGRESS);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let removed = removed.load(Ordering::Relaxed);
+            progress.report(format!(
+                "devices removed: {}",
+                countdown.words(removed, removed, begun.elapsed())
+            ));
+        }
+    };
+    tokio::select! {
+        done = remove_devices(central, removals, &removed, progress) => done,
+        never = reporting => never,
+    }
+}
+
+async fn remove_devices(
+    central: &Central,
+    removals: &Removals,
+    removed: &AtomicU64,
+    progress: ProgressLog,
+) -> anyhow::Result<()> {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut work = JoinSet::new();
     for (index, device) in removals.devices().cloned().enumerate() {
@@ -151,10 +187,12 @@ async fn remove(central: &Central, removals: &Removals, progress: ProgressLog) -
         });
         while let Some(done) = work.try_join_next() {
             done??;
+            removed.fetch_add(1, Ordering::Relaxed);
         }
     }
     while let Some(done) = work.join_next().await {
         done??;
+        removed.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
 }
