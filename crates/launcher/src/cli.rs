@@ -68,6 +68,8 @@ enum Command {
     Cert(CertArgs),
     /// Do what `run` does before its devices start, and write the plan for `sim`: make certificates, enroll
     Prepare(PrepareArgs),
+    /// Register the devices of a manifest ahead of a run, so that its stages begin at once; connects none of them
+    Register(RegisterArgs),
     /// Simulate a part of a plan, with other processes that share a folder with this one
     Sim(SimArgs),
     /// Write a fleet for an engine that runs containers on many machines: Kubernetes, Docker Compose
@@ -235,6 +237,30 @@ struct PrepareArgs {
     #[arg(long, value_name = "DIR", requires = "collector")]
     collector_credentials: Option<PathBuf>,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = REGISTER)]
+struct RegisterArgs {
+    #[command(flatten)]
+    manifest: ManifestFile,
+    /// How the summary is printed on stdout
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Try all devices, even where all that were tried failed for a reason that only a person can mend; without it, it
+    /// stops after half a minute
+    #[arg(long)]
+    keep_going: bool,
+    #[command(flatten)]
+    stop: StopArgs,
+}
+
+const REGISTER: &str = "\
+Makes certificates and enrolls as `run` does, then registers each device that has no assignment in the state folder, at \
+`load.register_rate`, which is the quota's when left out. What is registered stays registered: after Ctrl-C, a kill or a \
+failure, the same command goes on with the rest. A run then takes the assignments from the state folder and asks DPS \
+nothing, as long as the certificates, the id scope and the DPS host are the same.
+
+Exit codes: 0 all devices are registered, 1 some are not, 2 nothing was started, 130 interrupted.";
 
 #[derive(Debug, Args)]
 struct SimArgs {
@@ -548,6 +574,7 @@ fn obey(command: Command) -> ExitCode {
         Command::Unenroll(args) => code(in_runtime(fleet_unenroll(args))),
         Command::Cert(args) => code(cert::run(&args)),
         Command::Prepare(args) => code(in_runtime(fleet_prepare(args))),
+        Command::Register(args) => code(in_runtime(fleet_register(args))),
         Command::Sim(args) => code(in_runtime(fleet_sim(args))),
         Command::Export(args) => code(in_runtime(fleet_export(args))),
         Command::Leaves(args) => code(in_runtime(fleet_leaves(args))),
@@ -658,6 +685,19 @@ async fn fleet_prepare(args: PrepareArgs) -> Result<u8, Failure> {
         console::note(request.make(jiff::Timestamp::now())?);
     }
     Ok(done)
+}
+
+async fn fleet_register(args: RegisterArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    let options = run::register::Options {
+        manifest: args.manifest.manifest,
+        set: args.manifest.set,
+        json: args.format == Format::Json,
+        keep_going: args.keep_going,
+        stop_within: args.stop.stop_within.0,
+        executable: executable()?,
+    };
+    run::register::register(options, interrupts).await
 }
 
 async fn fleet_sim(args: SimArgs) -> Result<u8, Failure> {

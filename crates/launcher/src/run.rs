@@ -13,6 +13,7 @@ mod life;
 mod outcome;
 pub mod prepare;
 mod presence;
+pub mod register;
 mod silence;
 mod stages;
 mod start;

@@ -32,6 +32,7 @@ mod portal_views;
 mod pty;
 mod reach;
 mod refusals;
+mod register;
 mod report_page;
 mod reports;
 mod roll;

@@ -146,6 +146,17 @@ impl Fleet {
         one.unwrap_or_else(|| panic!("no `{words}` in {found:?}")).0
     }
 
+    /// Waits until no device of this folder is simulated any more.
+    pub(crate) fn wait_until_no_device_runs(&self) {
+        let devices = || {
+            let mut found = self.processes().into_iter();
+            found.find(|(_, arguments)| arguments.contains(" device-sim "))
+        };
+        while let Some((pid, arguments)) = devices() {
+            assert!(process::ends(pid), "still running: {arguments}");
+        }
+    }
+
     /// Waits until no process of this folder is left.
     pub(crate) fn wait_until_nothing_runs(&self) {
         while let Some((pid, arguments)) = self.processes().pop() {
