@@ -7,6 +7,7 @@
 //! a command is repeated only where it certainly was not executed. A pace, where one is set, keeps it from being
 //! throttled at all. The token goes into one header and nowhere else.
 
+mod counts;
 mod devices;
 mod emulator;
 mod enrollment_groups;
@@ -27,6 +28,7 @@ use mqtt_link::{TrustRoots, client_config};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
+pub use counts::RequestCounts;
 pub use devices::NewDevice;
 pub use enrollment_groups::GroupType;
 pub use error::CentralError;
@@ -46,6 +48,7 @@ pub struct Central {
     /// Shared by all clones: the service counts what comes from all of them.
     limiter: Option<Arc<Mutex<RateLimiter>>>,
     reporter: Option<Reporter>,
+    counts: Option<Arc<RequestCounts>>,
 }
 
 /// What reports trouble that may pass.
@@ -95,6 +98,7 @@ impl Central {
             retry: RetryPolicy::default(),
             limiter: None,
             reporter: None,
+            counts: None,
         })
     }
 
@@ -109,6 +113,14 @@ impl Central {
     #[must_use]
     pub fn on_trouble(mut self, report: impl Fn(String) + Send + Sync + 'static) -> Self {
         self.reporter = Some(Reporter(Arc::new(report)));
+        self
+    }
+
+    /// The same client, whose requests are counted, and which reports no trouble: its caller counts that too.
+    #[must_use]
+    pub fn counted(mut self, counts: Arc<RequestCounts>) -> Self {
+        self.counts = Some(counts);
+        self.reporter = None;
         self
     }
 

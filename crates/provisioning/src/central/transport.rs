@@ -236,8 +236,14 @@ impl Request<'_> {
         if let Some(timeout) = self.timeout {
             request = request.timeout(timeout);
         }
+        if let Some(counts) = &self.central.counts {
+            counts.sent();
+        }
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         if !response.status().is_success() {
+            if let Some(counts) = self.central.counts.as_ref().filter(|_| response.status() == 429) {
+                counts.was_throttled();
+            }
             return Err(self.refused(response).await);
         }
         let (body, is_whole) = beginning(response, LONGEST)
