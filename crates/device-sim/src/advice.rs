@@ -27,10 +27,12 @@ pub const fn on(reason: &Reason) -> Option<Advice> {
         | Reason::Endpoint | Reason::GatewayRefused | Reason::HubThrottled | Reason::Identity | Reason::InvalidFilter
         | Reason::InvalidTopic | Reason::Io | Reason::MqttBadCredentials | Reason::MqttClientId | Reason::MqttClosed
         | Reason::MqttIo | Reason::MqttOptions | Reason::MqttProtocol | Reason::MqttProtocolVersion
-        | Reason::MqttServerUnavailable | Reason::NoPacketId | Reason::NotAcknowledged | Reason::OutboxFull
+        | Reason::MqttServerUnavailable | Reason::NoDeviceOnline | Reason::NoPacketId | Reason::NotAcknowledged
+        | Reason::OnlineTooBriefly | Reason::OutboxFull
         | Reason::PeerNotReading | Reason::PeerSilent | Reason::PingTimeout | Reason::ProcessDied | Reason::Protocol
         | Reason::ProxyAuthentication | Reason::ProxyClosed | Reason::ProxyIo | Reason::ProxyMalformed
-        | Reason::ProxyRefused | Reason::Rebooted | Reason::Replaced | Reason::Reset | Reason::StillConnecting
+        | Reason::ProxyRefused | Reason::Rebooted | Reason::Replaced | Reason::Reset | Reason::RestUnexpectedAnswer
+        | Reason::RestUnreachable | Reason::RestUntrusted | Reason::StillConnecting
         | Reason::StillRegistering | Reason::SubscribeRefused | Reason::Tcp | Reason::TcpNoLocalPort
         | Reason::TcpRefused | Reason::TcpReset | Reason::TcpUnreachable | Reason::Timeout | Reason::TimeoutDns
         | Reason::TimeoutMqtt | Reason::TimeoutSubscribe | Reason::TimeoutTcp | Reason::TimeoutTls | Reason::TimeoutTwin
@@ -42,7 +44,8 @@ pub const fn on(reason: &Reason) -> Option<Advice> {
         | Reason::TlsIncompatible | Reason::TlsIo | Reason::TlsMisbehaved | Reason::TlsReset
         | Reason::TlsServerBadSignature | Reason::TlsServerCertificate | Reason::TlsServerExpired
         | Reason::TlsServerNotValidYet | Reason::TlsServerRevoked | Reason::TlsServerUnknownIssuer
-        | Reason::TlsServerWrongName | Reason::TooLarge | Reason::TooOld | Reason::TwinRefused | Reason::TwinUnreadable
+        | Reason::TlsServerWrongName | Reason::TooLarge | Reason::TooManyUnderWay | Reason::TooOld
+        | Reason::TwinRefused | Reason::TwinUnreadable
         | Reason::WaitingForConnectRate | Reason::WaitingForRegisterRate | Reason::WindowFull | Reason::WsProtocol
         | Reason::WsRefused | Reason::WsSubprotocol | Reason::Other(_) => None,
     }

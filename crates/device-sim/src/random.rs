@@ -22,6 +22,8 @@ pub enum Purpose {
     Selection,
     /// When a device leaves in a churn.
     Churn,
+    /// Which device an operator turns to, and what is asked of it.
+    Operator,
 }
 
 /// The stream of a device for a purpose.
@@ -32,6 +34,7 @@ pub fn stream(seed: u64, device_id: &str, purpose: Purpose) -> DeviceRng {
         Purpose::Decisions => b"decisions",
         Purpose::Selection => b"selection",
         Purpose::Churn => b"churn",
+        Purpose::Operator => b"operator",
     };
     let digest = Sha256::new()
         .chain_update(seed.to_le_bytes())

@@ -315,6 +315,16 @@ pub mod counter {
     pub const REPORT_FAILED: &str = "report_failed/";
     /// Commands answered with an error, by status.
     pub const COMMAND_FAILED: &str = "command_failed/";
+    /// An operator's commands that were not answered well, by reason.
+    pub const COMMAND_ROUNDTRIP_FAILED: &str = "command_roundtrip_failed/";
+    /// An operator's desired properties that the device did not acknowledge well, by reason.
+    pub const PROPERTY_ROUNDTRIP_FAILED: &str = "property_roundtrip_failed/";
+    /// Requests of the operator to the application's REST API, repeated ones included.
+    pub const REST_REQUESTS: &str = "rest_requests";
+    /// Number of times that the REST API answered the operator 429.
+    pub const REST_THROTTLED: &str = "rest_throttled";
+    /// What an operator left out although it was due, by reason.
+    pub const OPERATOR_SKIPPED: &str = "operator_skipped/";
 }
 
 /// The timed parts of a device's life. In histograms: `<phase>/<group>`.
@@ -346,11 +356,15 @@ pub enum Phase {
     Report,
     /// A command's arrival to its answer.
     Command,
+    /// The instant at which an operator's command was due to the response that the REST API returned.
+    CommandRoundtrip,
+    /// The instant at which an operator's desired property was due to its acknowledgement, as the REST API shows it.
+    PropertyRoundtrip,
 }
 
 impl Phase {
     /// All phases in the order of a device's life.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Register,
         Self::DpsWait,
         Self::Connect,
@@ -364,6 +378,8 @@ impl Phase {
         Self::PublishSent,
         Self::Report,
         Self::Command,
+        Self::CommandRoundtrip,
+        Self::PropertyRoundtrip,
     ];
 
     /// The word for it in lines, reports, thresholds and metrics.
@@ -383,6 +399,8 @@ impl Phase {
             Self::PublishSent => "publish_sent",
             Self::Report => "report",
             Self::Command => "command",
+            Self::CommandRoundtrip => "command_roundtrip",
+            Self::PropertyRoundtrip => "property_roundtrip",
         }
     }
 

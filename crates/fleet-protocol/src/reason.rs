@@ -10,7 +10,7 @@ macro_rules! reasons {
         /// Why a device failed, in one word.
         ///
         /// Twin requests, reports and commands fail with a status instead, such as `404`. The words come from the errors of
-        /// mqtt-link and provisioning and from the life of a device; a test reads them there.
+        /// mqtt-link and provisioning, from the life of a device and from the launcher's operator; a test reads them there.
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(from = "String", into = "String")]
         pub enum Reason {
@@ -81,8 +81,10 @@ reasons! {
     MqttProtocol = "mqtt_protocol",
     MqttProtocolVersion = "mqtt_protocol_version",
     MqttServerUnavailable = "mqtt_server_unavailable",
+    NoDeviceOnline = "no_device_online",
     NoPacketId = "no_packet_id",
     NotAcknowledged = "not_acknowledged",
+    OnlineTooBriefly = "online_too_briefly",
     OutboxFull = "outbox_full",
     PeerNotReading = "peer_not_reading",
     PeerSilent = "peer_silent",
@@ -97,6 +99,9 @@ reasons! {
     Rebooted = "rebooted",
     Replaced = "replaced",
     Reset = "reset",
+    RestUnexpectedAnswer = "rest_unexpected_answer",
+    RestUnreachable = "rest_unreachable",
+    RestUntrusted = "rest_untrusted",
     StillConnecting = "still_connecting",
     StillRegistering = "still_registering",
     SubscribeRefused = "subscribe_refused",
@@ -140,6 +145,7 @@ reasons! {
     TlsServerUnknownIssuer = "tls_server_unknown_issuer",
     TlsServerWrongName = "tls_server_wrong_name",
     TooLarge = "too_large",
+    TooManyUnderWay = "too_many_under_way",
     TooOld = "too_old",
     TwinRefused = "twin_refused",
     TwinUnreadable = "twin_unreadable",

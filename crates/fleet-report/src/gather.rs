@@ -15,9 +15,6 @@ use crate::report::Losses;
 use crate::thresholds::{Selector, Threshold};
 use crate::totals::{Decoded, Times};
 
-/// Metrics that no process measures yet, so that a threshold on them would never see a sample.
-pub const NOT_MEASURED: [Metric; 2] = [Metric::CommandRoundtripDuration, Metric::PropertyRoundtripDuration];
-
 /// The figures of a run, as far as its thresholds ask for them.
 #[derive(Debug)]
 pub struct Gather {
@@ -30,7 +27,7 @@ pub struct Gather {
 }
 
 /// Counters of events, by the metric that they are.
-const EVENTS: [(&str, Metric); 7] = [
+const EVENTS: [(&str, Metric); 8] = [
     (counter::TELEMETRY_OFFERED, Metric::TelemetryOffered),
     (counter::TELEMETRY_SENT, Metric::TelemetrySent),
     (counter::TELEMETRY_ACKED, Metric::TelemetryAcked),
@@ -38,6 +35,7 @@ const EVENTS: [(&str, Metric); 7] = [
     (counter::TICKS_MISSED, Metric::TicksMissed),
     (counter::DPS_THROTTLED, Metric::DpsThrottled),
     (counter::COMMANDS, Metric::Commands),
+    (counter::REST_THROTTLED, Metric::RestThrottled),
 ];
 
 /// Counters of events with a reason.
@@ -225,6 +223,8 @@ const fn metric_of(phase: Phase) -> Metric {
         Phase::PublishSent => Metric::PublishSentDuration,
         Phase::Report => Metric::ReportDuration,
         Phase::Command => Metric::CommandDuration,
+        Phase::CommandRoundtrip => Metric::CommandRoundtripDuration,
+        Phase::PropertyRoundtrip => Metric::PropertyRoundtripDuration,
     }
 }
 

@@ -94,7 +94,7 @@ pub struct KnownLabels {
     /// The ids of the limits that the target has.
     pub limits: Vec<String>,
     /// Metrics that exist, but that this run does not measure.
-    pub not_measured: &'static [Metric],
+    pub not_measured: Vec<Metric>,
 }
 
 impl KnownLabels {

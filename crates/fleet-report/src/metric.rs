@@ -199,9 +199,9 @@ metrics! {
     CommandDuration "command_duration" Trend Seconds EachSecond [Group Stage Shard]
         "From a command's arrival at its device to the response: the device's own time.";
     CommandRoundtripDuration "command_roundtrip_duration" Trend Seconds EachSecond [Group Stage]
-        "From an operator's command to its response.";
+        "From when an operator's command was due to its response.";
     PropertyRoundtripDuration "property_roundtrip_duration" Trend Seconds EachSecond [Group Stage]
-        "From an operator's desired property to the device's acknowledgement.";
+        "From when an operator's desired property was due to the device's acknowledgement.";
     TimeToOnlineDuration "time_to_online_duration" Trend Seconds EachSecond [Group Stage Shard]
         "From when a device was wanted to when it was online.";
     SchedulerLag "scheduler_lag" Trend Seconds EachSecond [Stage Shard]
@@ -217,6 +217,10 @@ metrics! {
         "Reports of properties that failed, of all.";
     CommandFailed "command_failed" Ratio Ratio EachSecond [Group Reason Stage Shard]
         "Commands that failed, of all.";
+    CommandRoundtripFailed "command_roundtrip_failed" Ratio Ratio EachSecond [Group Reason Stage]
+        "An operator's commands that failed, of all.";
+    PropertyRoundtripFailed "property_roundtrip_failed" Ratio Ratio EachSecond [Group Reason Stage]
+        "An operator's desired properties that were not acknowledged well, of all.";
     TelemetryLost "telemetry_lost" Ratio Ratio AfterDrain [Group Shard]
         "Messages that were offered but never acknowledged, of those offered.";
     DevicesFailed "devices_failed" Ratio Ratio AfterDrain [Group Shard]
@@ -242,6 +246,8 @@ metrics! {
         "Reports of properties.";
     Commands "commands" Counter Count EachSecond [Group Stage Shard]
         "Commands that reached a device.";
+    RestThrottled "rest_throttled" Counter Count EachSecond [Group Stage]
+        "Answers of the REST API to an operator with status 429.";
 
     DevicesOnline "devices_online" Gauge Count WhileHeld [Group Stage Shard]
         "Devices that are online, or their share of the devices wanted now.";

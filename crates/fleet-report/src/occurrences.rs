@@ -12,12 +12,14 @@ pub struct Occurrences(BTreeMap<String, (f64, f64)>);
 
 /// Counters that are failures, or that a person looks for among them, beside attempts that failed. Those that end in `/`
 /// are followed by a reason.
-const FAILURES: [&str; 5] = [
+const FAILURES: [&str; 7] = [
     counter::DEVICES_FAILED,
     counter::RECONNECTS,
     counter::TELEMETRY_DROPPED,
     counter::DPS_THROTTLED,
     counter::TICKS_MISSED,
+    counter::REST_THROTTLED,
+    counter::OPERATOR_SKIPPED,
 ];
 
 /// The failure that a counter is, and its reason.

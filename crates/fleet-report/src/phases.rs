@@ -13,7 +13,9 @@ pub(crate) fn is_part(phase: Phase) -> bool {
         | Phase::Publish
         | Phase::PublishSent
         | Phase::Report
-        | Phase::Command => false,
+        | Phase::Command
+        | Phase::CommandRoundtrip
+        | Phase::PropertyRoundtrip => false,
     }
 }
 
@@ -33,5 +35,7 @@ pub(crate) fn meaning(phase: Phase) -> &'static str {
         Phase::PublishSent => "the first writing of a message to its acknowledgement",
         Phase::Report => "reported properties written to their answer",
         Phase::Command => "a command's arrival to its answer",
+        Phase::CommandRoundtrip => "an operator's command due to its response",
+        Phase::PropertyRoundtrip => "an operator's desired property due to its acknowledgement",
     }
 }

@@ -82,6 +82,7 @@ fn asks(id: &str) -> Option<Asks> {
         "central.property_updates" | "hub.twin_updates" => of(&[Phase::Report], &[counter::REPORT_FAILED]),
         "hub.twin_reads" => of(&[Phase::TwinGet], &[counter::TWIN_GET_FAILED]),
         "central.commands" => of(&[], &[counter::COMMANDS]),
+        "central.rest" => of(&[], &[counter::REST_REQUESTS]),
         "hub.daily" => of(&[Phase::TwinGet, Phase::Report], &[counter::TELEMETRY_SENT]),
         _ => None,
     }

@@ -167,10 +167,18 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
     if report.phases().next().is_none() {
         return Ok(());
     }
+    let width = report.phases().map(|(phase, _)| phase.word().len());
+    let width = width.max().unwrap_or(0).max(14);
     writeln!(
         text,
-        "\n{:<16} {:>10} {:>9} {:>9} {:>9} {:>9}",
-        "Latency", "count", "p50", "p90", "p99", "max"
+        "\n{:<wide$} {:>10} {:>9} {:>9} {:>9} {:>9}",
+        "Latency",
+        "count",
+        "p50",
+        "p90",
+        "p99",
+        "max",
+        wide = width + 2
     )?;
     for (phase, PhaseLatency { all: latency, .. }) in report.phases() {
         let Latency {
@@ -185,14 +193,14 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
         let phase_word = phase.word();
         writeln!(
             text,
-            "  {phase_word:<14} {count:>10} {p50:>9} {p90:>9} {p99:>9} {max:>9}"
+            "  {phase_word:<width$} {count:>10} {p50:>9} {p90:>9} {p99:>9} {max:>9}"
         )?;
         let beside = beside(phase, latency);
         if !beside.is_empty() {
             writeln!(text, "    beside these: {beside}")?;
         }
     }
-    legend(text, report.phases().map(|(phase, _)| phase))
+    legend(text, width, report.phases().map(|(phase, _)| phase))
 }
 
 /// What the percentiles of a row leave out.
@@ -221,7 +229,7 @@ fn beside(phase: Phase, latency: &Latency) -> String {
     parts.join("; ")
 }
 
-fn legend(text: &mut String, phases: impl Iterator<Item = Phase>) -> std::fmt::Result {
+fn legend(text: &mut String, width: usize, phases: impl Iterator<Item = Phase>) -> std::fmt::Result {
     writeln!(text, "\nWhat a row times, where it ended well")?;
     for phase in phases {
         // The parts of connecting are one row.
@@ -230,7 +238,7 @@ fn legend(text: &mut String, phases: impl Iterator<Item = Phase>) -> std::fmt::R
             Phase::ConnectTcp | Phase::ConnectTls | Phase::ConnectMqtt => continue,
             phase => (phase.word(), meaning(phase)),
         };
-        writeln!(text, "  {row:<15} {words}")?;
+        writeln!(text, "  {row:<wide$} {words}", wide = width + 1)?;
     }
     Ok(())
 }

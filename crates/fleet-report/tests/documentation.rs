@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use fleet_report::gather::NOT_MEASURED;
 use fleet_report::metric::{Kind, Metric};
 
 #[test]
@@ -33,11 +32,6 @@ fn row(metric: &Metric) -> String {
     } else {
         labels.join(", ")
     };
-    let not_yet = if NOT_MEASURED.contains(metric) {
-        " Not measured yet."
-    } else {
-        ""
-    };
     let (name, about) = (metric.name(), metric.about());
-    format!("| `{name}` | {kind} | {labels} | {about}{not_yet} |")
+    format!("| `{name}` | {kind} | {labels} | {about} |")
 }

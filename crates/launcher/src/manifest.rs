@@ -5,6 +5,7 @@
 //! | [`types`] | the manifest itself; the JSON Schema and the resolved manifest of a report are generated from it |
 //! | [`values`] | validities and stages, written as people write them |
 //! | [`events`], [`when`] | what happens during a run, and when |
+//! | [`operator`] | what is sent to devices while it lasts |
 //! | [`edge`] | gateways, and who is behind them |
 //! | [`thresholds`] | what a run must reach, and which values labels can have |
 //! | `forms`, `event_forms` | each kind of value and the form in which it is written |
@@ -20,6 +21,7 @@ mod event_forms;
 pub mod events;
 mod forms;
 mod labels;
+pub mod operator;
 pub mod problem;
 mod read;
 pub mod roll;

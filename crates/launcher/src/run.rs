@@ -10,6 +10,7 @@ mod finish;
 mod futile;
 mod judge;
 mod life;
+mod operator;
 mod outcome;
 pub mod prepare;
 mod presence;

@@ -173,6 +173,15 @@ case = "group-expiry"
 "#);
     thresholds_that_make_no_sense_are_refused: with_group(
         "\n[thresholds]\npublish_duraton = [\"p(95) < 1s\"]\npublish_duration = [\"p(95) < 500\", { threshold = \"rate < 1/s\", over = \"1ms\" }]\n\"connect_failed{group:thermostat}\" = [\"rate == 0\"]\n\"connect_failed{reason:mqtt_not_authorised}\" = [\"count == 0\"]\nscheduler_lag = [\"p(99) < 50ms\"]\ntelemetry_lost = \"rate == 0\"\n");
+    an_operator_that_makes_no_sense_is_refused: with_group(
+        "\n[operator]\ncommand = \"reboot\"\ncommand_rat = \"5\"\nvalues = [1, 2]\nshare = 2\n\n[thresholds]\ncommand_roundtrip_duration = [\"p(95) < 1s\"]\n");
+    an_operator_without_what_it_works_with_is_refused: with_group(
+        "\n[operator]\ncommand_rate = \"5/s\"\ncommand = \"reboot\"\nproperty_rate = \"1/s\"\nvalues = [24, 18]\n\n[thresholds]\nrest_throttled = [\"count == 0\"]\nproperty_roundtrip_duration = [\"p(95) < 1s\"]\n");
+    an_operator_of_devices_that_lack_its_command_is_refused: with_group("\n[operator]\ncommand_rate = \"5/s\"\ncommand = \"reboot\"\n");
+    an_operator_of_no_group_is_refused: with_group("\n[operator]\nproperty_rate = \"5/s\"\ngroup = \"individual\"\n");
+    an_operator_without_an_application_is_refused: with_group("\n[operator]\nproperty_rate = \"5/s\"\n"), set "target.kind=dps", set "target.id_scope=0ne00ABCDEF";
+    what_an_operator_does_not_do_is_not_measured: with_group(
+        "\n[operator]\nproperty_rate = \"5/s\"\n\n[thresholds]\nproperty_roundtrip_duration = [\"p(95) < 1s\"]\ncommand_roundtrip_failed = [\"rate == 0\"]\n");
     a_gateway_that_is_none_is_refused: with_group(
         "via = \"gw-001\"\n\n[[group]]\nid = \"edge\"\nkind = \"edge\"\nvia = \"gw-0001\"\nmodel = \"thermostat\"\ngateway_address = \"lan:8883\"\ndevices = { prefix = \"gw-\", count = 2 }\n\n[[individual]]\nkind = \"edge\"\ndevice_id = \"a\"\nvia = \"thermo-0001\"\n\n[[individual]]\ndevice_id = \"b\"\nvia = \"something-else\"\n");
     what_a_gateway_can_not_be_called_is_refused: with_group(

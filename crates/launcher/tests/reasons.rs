@@ -87,6 +87,7 @@ fn every_reason_that_a_device_gives_is_in_the_list() {
         "mqtt-link/src/error",
         "provisioning/src/register",
         "device-sim/src/device",
+        "launcher/src/run/operator",
     ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
         let inner = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());

@@ -18,6 +18,10 @@ pub struct Demand {
     pub register_rate: Rate,
     /// Connections begun.
     pub connect_rate: Rate,
+    /// An operator's commands in a second.
+    pub commands_per_s: f64,
+    /// Properties that an operator changes in a second.
+    pub properties_per_s: f64,
     /// Processes that simulate the devices.
     pub processes: u32,
     /// Whether the emulator runs on the same machine.

@@ -62,6 +62,14 @@ fn traffic(traffic: &Traffic) -> String {
         grouped(traffic.messages_per_day as f64),
         grouped(traffic.messages_per_month as f64)
     );
+    if traffic.rest_requests_per_s > 0.0 {
+        let _ = writeln!(
+            text,
+            "  operator          {} commands/s, {} REST requests/s",
+            figure(traffic.commands_per_s),
+            figure(traffic.rest_requests_per_s)
+        );
+    }
     let unit = size(f64::from(traffic.billed_unit_bytes));
     let _ = writeln!(
         text,

@@ -13,6 +13,10 @@ pub const THERMOSTAT_UPDATES: f64 = 2.5;
 /// The same for a temperature controller: its two thermostats update together, and one of them is more often higher.
 pub const CONTROLLER_UPDATES: f64 = 2.75;
 
+/// Requests for a property that an operator changes: the change, and reading it until it is acknowledged, which takes a
+/// device that is online one or two.
+const REQUESTS_PER_PROPERTY: f64 = 3.0;
+
 const DAY_S: f64 = 86_400.0;
 /// Of thirty days.
 const MONTH_S: f64 = 30.0 * DAY_S;
@@ -45,8 +49,11 @@ pub struct Traffic {
     pub billed_per_month: u64,
     /// Property updates while devices come online.
     pub property_updates_per_s: f64,
-    /// Commands; no manifest sends any yet.
+    /// Commands of the operator.
     pub commands_per_s: f64,
+    /// Requests of the operator to the application's REST API: one for a command, three for a property.
+    #[serde(default)]
+    pub rest_requests_per_s: f64,
 }
 
 /// Where no limit says otherwise.
@@ -90,8 +97,12 @@ impl Traffic {
             billed_unit_bytes: unit as u32,
             run_billed: (run_billed + twins).round() as u64,
             billed_per_month: (billed * peak * MONTH_S).round() as u64,
-            property_updates_per_s: tidy(profile.connects_per_s.max(events.starts_per_s) * updates),
-            commands_per_s: 0.0,
+            // A device reports each property that it acknowledges.
+            property_updates_per_s: tidy(
+                profile.connects_per_s.max(events.starts_per_s) * updates + demand.properties_per_s,
+            ),
+            commands_per_s: tidy(demand.commands_per_s),
+            rest_requests_per_s: tidy(demand.commands_per_s + demand.properties_per_s * REQUESTS_PER_PROPERTY),
         }
     }
 

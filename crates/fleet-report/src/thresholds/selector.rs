@@ -19,6 +19,7 @@ pub struct Selector {
 }
 
 const LABELS_FORM: &str = "labels such as {group:thermostats,stage:2}";
+const NOT_MEASURED: &str = "another metric, or in [operator] the rate of what it measures";
 
 impl Selector {
     /// Reads a selector; `{a=b}` is taken as `{a:b}`.
@@ -31,8 +32,8 @@ impl Selector {
         let (name, braces) = text.find('{').map_or((text, None), |at| (&text[..at], Some(at)));
         let metric = metric(name).map_err(|error| vec![error])?;
         if known.not_measured.contains(&metric) {
-            let message = format!("`{}` is planned, but not measured yet", metric.name());
-            return Err(vec![ThresholdError::new(0..name.len(), message, "another metric")]);
+            let message = format!("`{}` is not measured in this run", metric.name());
+            return Err(vec![ThresholdError::new(0..name.len(), message, NOT_MEASURED)]);
         }
         let Some(open) = braces else {
             return Ok(Self {
@@ -288,10 +289,13 @@ mod tests {
     #[test]
     fn a_metric_that_the_run_does_not_measure_is_refused_as_such() {
         let known = KnownLabels {
-            not_measured: &[Metric::SchedulerLag],
+            not_measured: vec![Metric::CommandRoundtripDuration],
             ..known()
         };
-        let errors = Selector::parse("scheduler_lag", &known).unwrap_err();
-        assert_eq!(errors[0].message, "`scheduler_lag` is planned, but not measured yet");
+        let errors = Selector::parse("command_roundtrip_duration", &known).unwrap_err();
+        assert_eq!(
+            errors[0].message,
+            "`command_roundtrip_duration` is not measured in this run"
+        );
     }
 }

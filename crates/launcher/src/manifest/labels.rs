@@ -1,16 +1,24 @@
 //! Which values the labels of a threshold can have: one on another value would never see a sample.
 
 use fleet_protocol::reason::{REASONS, STATUSES};
-use fleet_report::gather::NOT_MEASURED;
 use fleet_report::labels::KnownLabels;
+use fleet_report::metric::Metric;
 use fleet_report::plan::Quota;
 use fleet_report::quota_use::is_measured;
 
 use super::allowance::quota;
+use super::operator::Operator;
 use super::types::Target;
 
-/// Which values labels can have in a run of `groups` with so many stages and processes against `target`.
-pub(super) fn known(groups: Vec<String>, stages: usize, processes: u32, target: Option<&Target>) -> KnownLabels {
+/// Which values labels can have in a run of `groups` with so many stages and processes against `target`, and what of an
+/// operator's work is not measured in it.
+pub(super) fn known(
+    groups: Vec<String>,
+    stages: usize,
+    processes: u32,
+    target: Option<&Target>,
+    not_measured: Vec<Metric>,
+) -> KnownLabels {
     let statuses = STATUSES.map(|status| status.to_string());
     KnownLabels {
         groups,
@@ -22,8 +30,30 @@ pub(super) fn known(groups: Vec<String>, stages: usize, processes: u32, target: 
         stages,
         shards: (0..processes).map(|process| process.to_string()).collect(),
         limits: target.and_then(quota).map(measured).unwrap_or_default(),
-        not_measured: &NOT_MEASURED,
+        not_measured,
     }
+}
+
+/// What a run does not measure with this operator, or without one.
+pub(super) fn not_measured(operator: Option<&Operator>) -> Vec<Metric> {
+    let commands = operator.is_some_and(|operator| operator.command_rate.is_some());
+    let properties = operator.is_some_and(|operator| operator.property_rate.is_some());
+    let of = |is_measured: bool, metrics: &[Metric]| match is_measured {
+        true => Vec::new(),
+        false => metrics.to_vec(),
+    };
+    [
+        of(
+            commands,
+            &[Metric::CommandRoundtripDuration, Metric::CommandRoundtripFailed],
+        ),
+        of(
+            properties,
+            &[Metric::PropertyRoundtripDuration, Metric::PropertyRoundtripFailed],
+        ),
+        of(operator.is_some(), &[Metric::RestThrottled]),
+    ]
+    .concat()
 }
 
 /// The limits of which a run measures what is used.

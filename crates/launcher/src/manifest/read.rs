@@ -5,6 +5,7 @@ mod certificates;
 mod devices;
 mod edge;
 mod events;
+mod operator;
 mod target;
 
 use std::collections::HashMap;
@@ -70,6 +71,7 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
         Some(table) => walk.load(table),
         None => Some(LoadKeys::default()),
     };
+    let operator = root.table("operator").map(|table| operator::operator(table, document));
     if root.has("individual") {
         group_ids.push(thresholds::INDIVIDUAL.to_owned());
     }
@@ -81,7 +83,17 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
     let thresholds = Thresholds(fleet_report::thresholds::read(
         &root,
         &document.problems,
-        &labels::known(group_ids, stages, processes, target.as_ref()),
+        &labels::known(
+            group_ids,
+            stages,
+            processes,
+            target.as_ref(),
+            match operator {
+                // What it would have been is not known.
+                Some(None) => Vec::new(),
+                ref placed => labels::not_measured(placed.iter().flatten().next().map(|placed| &placed.operator)),
+            },
+        ),
     ));
     root.finish();
 
@@ -94,12 +106,19 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
             group: groups?,
             individual: individuals.into_iter().collect::<Option<_>>()?,
             event: events.iter().map(|placed| placed.event.clone()).collect(),
+            operator: match &operator {
+                Some(placed) => Some(placed.as_ref()?.operator.clone()),
+                None => None,
+            },
             thresholds,
         })
     };
     let manifest = whole();
     if let Some(manifest) = &manifest {
         events::check(&events, manifest, document);
+        if let Some(placed) = operator.iter().flatten().next() {
+            operator::check(placed, manifest, document);
+        }
     }
     let problems = document.problems.take();
     match manifest {

@@ -15,6 +15,7 @@ use settings::{Rate, Span};
 
 use super::addresses::Addresses;
 use super::events::Event;
+use super::operator::Operator;
 use super::thresholds::{INDIVIDUAL, Thresholds};
 use super::values::{Stage, ValidityPeriod};
 
@@ -39,6 +40,9 @@ pub struct Manifest {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub event: Vec<Event>,
+    /// What is sent to devices through the application's REST API while the run lasts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Operator>,
     /// What the run must reach, by metric: `publish_duration = ["p(95) < 500ms"]`.
     #[serde(skip_serializing_if = "Thresholds::is_empty")]
     #[schemars(default)]

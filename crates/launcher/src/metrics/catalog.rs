@@ -77,6 +77,8 @@ catalog! {
         "Reports of properties that the hub answered, by result: ok, failed.";
     COMMANDS "fleet_commands_total" Counter ["group" "result"]
         "Commands that reached a device, by result: ok, failed.";
+    REST_THROTTLED "fleet_rest_throttled_total" Counter ["group"]
+        "Answers of the REST API to an operator with status 429.";
     FAILURES "fleet_failures_total" Counter ["group" "operation" "reason"]
         "Attempts that failed, by operation and reason. A series is there from its first failure on.";
     PHASE_DURATION "fleet_phase_duration_seconds" Histogram ["group" "phase"]

@@ -146,7 +146,9 @@ fn groups(about: &About, snapshot: &Snapshot) -> Vec<Family> {
     families.push(counted(&catalog::DPS_THROTTLED, counter::DPS_THROTTLED));
     families.extend([connects, reconnects]);
     families.extend(MESSAGES.map(|(entry, counter)| counted(entry, counter)));
-    families.extend([dropped, updates, commands, failures, phases]);
+    families.extend([dropped, updates, commands]);
+    families.push(counted(&catalog::REST_THROTTLED, counter::REST_THROTTLED));
+    families.extend([failures, phases]);
     families
 }
 

@@ -22,6 +22,7 @@ use super::plan::{device_count, first_device, groups, processes, source_addresse
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::allowance::quota;
+use crate::manifest::operator::Operator;
 use crate::manifest::types::Target;
 
 /// How much of a limit a run may ask for before it is refused.
@@ -73,6 +74,8 @@ pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
         wanted_peak: device_sim::ramp::wanted(peak(&load.stages), devices),
         register_rate: load.register_rate,
         connect_rate: load.connect_rate,
+        commands_per_s: manifest.operator.as_ref().map_or(0.0, Operator::commands_per_s),
+        properties_per_s: manifest.operator.as_ref().map_or(0.0, Operator::properties_per_s),
         processes: processes(manifest, &groups),
         with_emulator: matches!(manifest.target, Target::Emulator(_)),
         several_hubs: matches!(manifest.target, Target::IotCentral(_)),

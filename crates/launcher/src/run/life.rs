@@ -12,6 +12,7 @@ use super::account::Account;
 use super::conduct::Conduct;
 use super::events::EventSchedule;
 use super::judge::Judge;
+use super::operator::Operator;
 use super::stages::StageClock;
 use super::start::Start;
 use super::supervise::{Asked, Begin, Extent, Instruments, Supervisor};
@@ -117,7 +118,11 @@ impl Life<'_> {
         };
         let instruments = Instruments {
             clock: StageClock::new(&manifest.load.stages, start.devices, Instant::now()),
-            measurements: Measurements::new(start.processes as usize, &start.plan.quotas),
+            // An operator writes figures as a process of its own.
+            measurements: Measurements::new(
+                start.processes as usize + usize::from(manifest.operator.is_some()),
+                &start.plan.quotas,
+            ),
             judge: Judge::new(&manifest.thresholds.0),
         };
         let extent = Extent {
@@ -135,6 +140,9 @@ impl Life<'_> {
             self.progress,
             instruments,
         );
+        if let Some(application) = &self.application {
+            supervisor.play_operator(Operator::start(manifest, &application.central)?);
+        }
         supervisor.advise(Advisor::new(manifest.clone()));
         if conduct.keep_going || start.fails_on_purpose() {
             supervisor.keep_going();

@@ -51,6 +51,9 @@ pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8,
     keep::try_file("--plan", &options.plan)?;
     let progress = ProgressLog::begin();
     progress.report(start.words());
+    if start.manifest.operator.is_some() {
+        progress.report("warning: [operator] is not part of a plan: only `fleet run` plays it");
+    }
     let prepared = async {
         reach::application(&start.manifest.target, progress).await?;
         let identities = start.identities(progress).await?;

@@ -94,6 +94,12 @@ impl StageClock {
         }
     }
 
+    /// Whether the stages hold or raise the share of devices that is online.
+    pub(super) fn rises(&self, now: Instant) -> bool {
+        let elapsed = self.ramp.as_ref().map(|ramp| ramp.elapsed(now));
+        elapsed.is_some_and(|elapsed| rises_at(&self.stages, elapsed))
+    }
+
     /// Seconds since the processes were started.
     pub(super) fn at_s(&self, now: Instant) -> f64 {
         now.duration_since(self.begun).as_secs_f64()
@@ -123,6 +129,19 @@ fn stage_at(stages: &[values::Stage], elapsed: Duration) -> Option<Stage> {
     None
 }
 
+/// Whether the stage after so much of their time holds or raises the share; there is none after the last.
+fn rises_at(stages: &[values::Stage], elapsed: Duration) -> bool {
+    let (mut end, mut share) = (Duration::ZERO, 0.0);
+    for stage in stages {
+        end += stage.over.0;
+        if elapsed < end {
+            return stage.share >= share;
+        }
+        share = stage.share;
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +167,22 @@ mod tests {
             );
         }
         assert_eq!(stage_at(&stages, Duration::from_secs(40)), None);
+    }
+
+    #[test]
+    fn an_operator_rests_while_the_stages_take_devices_offline() {
+        let stages = stages(&["100%@5s", "100%@30s", "50%@5s", "80%@5s", "0%@5s"]);
+        for (seconds, rises) in [
+            (0, true),
+            (5, true),
+            (34, true),
+            (35, false),
+            (40, true),
+            (45, false),
+            (50, false),
+        ] {
+            assert_eq!(rises_at(&stages, Duration::from_secs(seconds)), rises, "{seconds}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use device_sim::ramp::{self, RampClock};
-use fleet_protocol::lines::{Action, DeviceLine, Line, State, counter};
+use fleet_protocol::lines::{Action, DeviceLine, Line, State, Stats, counter};
 use fleet_protocol::reason::Reason;
 use fleet_report::measurements::Measurements;
 use fleet_report::report::{EndReason, EventMark};
@@ -18,6 +18,7 @@ use super::event_log::EventLog;
 use super::events::EventSchedule;
 use super::futile::Futile;
 use super::judge::Judge;
+use super::operator::Operator;
 use super::outcome::Outcome;
 use super::presence::Presence;
 use super::silence::Silence;
@@ -58,6 +59,14 @@ fn wanted_of(process: usize, processes: u32, devices: u32, peak: f64) -> u64 {
 async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next line of an operator; without one, never.
+async fn line_of(operator: &mut Option<Operator>) -> Option<Stats> {
+    match operator {
+        Some(operator) => operator.line().await,
         None => std::future::pending().await,
     }
 }
@@ -138,6 +147,8 @@ pub(super) struct Supervisor {
     peak: f64,
     /// Where the manifest has thresholds.
     judge: Option<Judge>,
+    /// Where the manifest has one, until it has ended.
+    operator: Option<Operator>,
 }
 
 /// What is left of a run when no device is.
@@ -203,7 +214,13 @@ impl Supervisor {
             futile: Futile::new(ramp::wanted(peak, devices)),
             peak,
             judge,
+            operator: None,
         }
+    }
+
+    /// Something is sent to the devices while the run lasts.
+    pub(super) fn play_operator(&mut self, operator: Option<Operator>) {
+        self.operator = operator;
     }
 
     /// What is left when no device is: the last second is over.
@@ -225,8 +242,10 @@ impl Supervisor {
 
     /// The end begins; it has begun only once.
     fn begin_end(&mut self) {
-        self.ending
-            .get_or_insert_with(|| Ending::begin(Instant::now(), self.stop_within));
+        if self.ending.is_none() {
+            self.ending = Some(Ending::begin(Instant::now(), self.stop_within));
+            self.operator.iter().for_each(Operator::drain);
+        }
     }
 
     /// Asks all processes to drain and stop.
@@ -339,8 +358,12 @@ impl Supervisor {
             tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.handle(event, &shards),
-                    None => return self.outcome.clone(),
+                    None => {
+                        self.end_operator().await;
+                        return self.outcome.clone();
+                    }
                 },
+                Some(stats) = line_of(&mut self.operator) => self.operator_figures(stats),
                 death = death_of(emulator) => {
                     self.outcome.failures.push(first_line(&death));
                     self.mark("emulator_died", first_line(&death));
@@ -374,6 +397,22 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// There is no device any more. What an operator waits for has little time left.
+    async fn end_operator(&mut self) {
+        let Some(mut operator) = self.operator.take() else {
+            return;
+        };
+        operator.end();
+        while let Some(stats) = operator.line().await {
+            self.operator_figures(stats);
+        }
+    }
+
+    /// The operator writes figures as a process after all others.
+    fn operator_figures(&mut self, stats: Stats) {
+        self.figures(self.processes as usize, stats.into());
     }
 
     /// Something is asked of the run, by its own events or over its socket.
@@ -465,6 +504,9 @@ impl Supervisor {
             return self.judge.iter_mut().for_each(|judge| judge.drain(second));
         }
         let second = self.clock.second(now);
+        if let Some(operator) = &self.operator {
+            operator.work(self.clock.rises(now));
+        }
         self.measurements.second(second);
         self.log.stage(self.clock.at_s(now), second, &self.clock);
         if let Some(judge) = &mut self.judge {
@@ -607,6 +649,9 @@ impl Supervisor {
     }
 
     fn handle_device(&mut self, device: DeviceLine) {
+        if let Some(operator) = &self.operator {
+            operator.device(&device);
+        }
         if let (false, Some(hub)) = (self.assigned, &device.hub) {
             self.assigned = true;
             self.progress

@@ -25,6 +25,7 @@ mod grafana;
 mod howto;
 mod live_page;
 mod metrics;
+mod operator;
 mod page;
 mod person;
 mod portal;
