@@ -31,6 +31,7 @@ use crate::manifest::types::Target;
 use crate::manifest::values::Stage;
 use crate::paths::absolute;
 use crate::prepare::{budget, reach};
+use crate::process::device_sims;
 use crate::process::shards::{Event, Shards, Update};
 use crate::progress::ProgressLog;
 use summary::{End, Summary};
@@ -104,13 +105,9 @@ pub async fn register(options: Options, mut interrupts: Interrupts) -> Result<u8
         prepared = prepared => prepared?,
         () = interrupts.next() => return Err(Failure::Interrupted),
     };
-    let (plan, _) = start.write_plan(ready.plan, &ready.gateways)?;
-    let (shards, events) = Shards::start(
-        &options.executable,
-        &plan,
-        start.processes,
-        ending::drain(options.stop_within),
-    )?;
+    let plan = start.write_plan(ready.plan, &ready.gateways)?;
+    let drain = ending::drain(options.stop_within);
+    let (shards, events) = device_sims::start(&options.executable, &plan, start.processes, drain)?;
     let summary = Registering::new(&start, &options, progress)
         .follow(shards, events, &mut interrupts)
         .await;
@@ -233,7 +230,7 @@ impl Registering {
     }
 
     fn handle(&mut self, event: Event, shards: &Shards) {
-        let process = event.process;
+        let process = event.shard;
         match event.update {
             Update::Line(Line::Stats(stats)) => {
                 self.totals.add(process, stats);
@@ -242,18 +239,16 @@ impl Registering {
                     .reported(throttled, self.tally.registered(), self.progress.elapsed());
             }
             Update::Line(Line::Device(device)) => self.handle_device(&device),
-            Update::Line(_) => {}
+            // Connections of a collector alone come and go, or send figures that are decoded.
+            Update::Line(_) | Update::Figures(..) | Update::Away(_) | Update::Back(_) | Update::Replaced(_) => {}
             Update::Garbled(line) => self.progress.report(format!(
                 "process {process}/{} wrote a line that isn't part of the protocol: {line}",
                 self.processes
             )),
-            Update::Ended { name, finished, how } => {
-                let died = match how {
-                    Ok(ended) if finished && ended.status.success() => return,
-                    Ok(ended) => ended.to_string(),
-                    Err(error) => format!("{error:#}"),
-                };
-                self.progress.fault(format!("{name} died: {died}"));
+            Update::Ended { died: None } => {}
+            Update::Ended { died: Some(died) } => {
+                let (name, of) = (device_sims::NAME, self.processes);
+                self.progress.fault(format!("{name} {process}/{of} died: {died}"));
                 if self.end != End::Interrupted {
                     self.stop(End::ProcessDied, shards);
                 }

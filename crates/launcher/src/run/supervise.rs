@@ -355,6 +355,7 @@ impl Supervisor {
         let mut seconds = interval_at(Instant::now() + SECOND, SECOND);
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
+            let begins_at = self.begins_at();
             tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.handle(event, &shards),
@@ -373,7 +374,7 @@ impl Supervisor {
                     self.stop(&shards);
                 }
                 () = at(self.ending.map(|ending| ending.drained())), if !self.killed => self.give_up(&shards),
-                () = at(self.begins_at()) => self.begins_at().into_iter().for_each(|begun| self.begin_stages(begun)),
+                () = at(begins_at) => begins_at.into_iter().for_each(|begun| self.begin_stages(begun)),
                 () = at(self.stages_over), if self.ending.is_none() => self.begin_end(),
                 Some(question) = questions.recv() => {
                     let is_last = matches!(question, Request::Leave { .. });
@@ -412,7 +413,7 @@ impl Supervisor {
 
     /// The operator writes figures as a process after all others.
     fn operator_figures(&mut self, stats: Stats) {
-        self.figures(self.processes as usize, stats.into());
+        self.measure(self.processes as usize, stats.into(), Since::LastLine);
     }
 
     /// Something is asked of the run, by its own events or over its socket.
