@@ -31,6 +31,7 @@
 //! | [`labels`] | which part of the fleet a figure is about, and which values of a label can occur |
 //! | [`figures`] | everything counted and timed since a run began, merged over its processes |
 //! | [`totals`] | the lines of all processes, put together |
+//! | [`continued`] | the lines of a shard that several processes have had, as one process would report them |
 //! | [`timeline`], [`occurrences`] | the same over time: series of at most 600 points, first and last failures |
 //! | [`quota_use`] | what is used of the documented limits |
 //! | [`generator`] | whether the processes that made the load were fit for it |
@@ -50,6 +51,7 @@
 pub mod attempts;
 pub mod check;
 pub mod compare;
+pub mod continued;
 pub mod exit;
 pub mod figures;
 pub mod gather;

@@ -63,7 +63,8 @@ pub(crate) fn listed(values: impl IntoIterator<Item = impl ToString>) -> String 
 }
 
 /// `1, 2, 5 to 9`, of numbers in their order: there may be a million of them.
-pub(crate) fn stretches(numbers: &[u32]) -> String {
+#[must_use]
+pub fn stretches(numbers: &[u32]) -> String {
     let follow = |one: &u32, next: &u32| one.checked_add(1) == Some(*next);
     let words = numbers.chunk_by(follow).map(|stretch| match stretch {
         [first, _, .., last] => format!("{first} to {last}"),

@@ -227,6 +227,7 @@ fn ended(reason: EndReason) -> &'static str {
         EndReason::StagesOver => "the stages were over",
         EndReason::Interrupted => "a signal asked for it",
         EndReason::ProcessDied => "a device-sim process died",
+        EndReason::ShardsMissing => "not all shards came in time",
         EndReason::EmulatorDied => "the emulator died",
         EndReason::AllFailed => "all devices had failed for the same reason",
         EndReason::ThresholdCrossed => "a threshold that ends the run was crossed",

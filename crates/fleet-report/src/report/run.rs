@@ -38,8 +38,10 @@ pub enum EndReason {
     StagesOver,
     /// A signal asked for it.
     Interrupted,
-    /// A device-sim process died.
+    /// A device-sim process died, or a collector lost its shard for good.
     ProcessDied,
+    /// Not all shards came to their collector in time.
+    ShardsMissing,
     /// The emulator of the run died.
     EmulatorDied,
     /// All devices had failed for the same reason, which a person has to mend.
@@ -81,7 +83,8 @@ pub struct Merged {
 pub struct EventMark {
     /// Seconds since the processes were started.
     pub at_s: f64,
-    /// What kind: `stage`, an order such as `reconnect`, `roll`, `process_died`, `interrupted`, `threshold_crossed`.
+    /// What kind: `stage`, an order such as `reconnect`, `roll`, `process_died`, `interrupted`, `threshold_crossed`;
+    /// of a collector also `shard_lost`, `shard_back`, `shard_replaced`, `collector_restarted`.
     pub kind: String,
     /// In words.
     pub what: String,
