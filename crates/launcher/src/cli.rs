@@ -24,6 +24,7 @@ use crate::demo::{self, DemoArgs};
 use crate::enroll::unenroll;
 use crate::exit::{Failure, PASSED, print};
 use crate::export::{self, ExportArgs};
+use crate::http::Address;
 use crate::interrupts::Interrupts;
 use crate::keep::{self, write_whole};
 use crate::leaves::{self, LeavesArgs};
@@ -76,6 +77,8 @@ enum Command {
     Export(ExportArgs),
     /// Make the leaves of one shard's devices from its authority, as the containers of an export do before `sim`
     Leaves(LeavesArgs),
+    /// Conduct a run whose devices are simulated by `sim` on other machines: wait for all shards, judge, report
+    Collect(CollectArgs),
     /// Read reports: judge, print and merge them
     #[command(subcommand)]
     Report(ReportCommand),
@@ -291,6 +294,52 @@ struct SimArgs {
     metrics: metrics::Options,
     #[command(flatten)]
     stop: StopArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = COLLECT)]
+struct CollectArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// The plan that the sims have, from `prepare` with this manifest
+    #[arg(long, value_name = "FILE")]
+    plan: PathBuf,
+    /// Into how many shards the fleet is cut
+    #[arg(long, value_name = "N", env = "FLEET_SHARDS", value_parser = shards)]
+    shards: NonZeroU32,
+    /// Where sims connect. A port alone is one that only this machine reaches, and port 0 means any free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Address,
+    /// The folder of the collector's certificates; `collector` in the folder of the plan when left out
+    #[arg(long, value_name = "DIR")]
+    credentials: Option<PathBuf>,
+    /// How long all shards may take to come. After that, those that are there are told to stop, and the missing ones are
+    /// named
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = |text: &str| text.parse::<Span>())]
+    ready_within: Span,
+    /// How long a shard may be away: its sim comes back, or another one takes its place. After that, the run ends as when
+    /// a process dies
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = |text: &str| text.parse::<Span>())]
+    lost_after: Span,
+    #[command(flatten)]
+    conduct: ConductArgs,
+    #[command(flatten)]
+    stop: StopArgs,
+}
+
+const COLLECT: &str = "\
+Sims connect over TLS, each with the certificate of its shard. When all are there, the stages of the devices begin at one \
+instant, and the rest is as in `run`. A sim that loses its collector goes on, and delivers what it has when it is back; a \
+collector that is started again goes on, too.
+
+  fleet prepare fleet.toml --plan plan.json --collector collector.example.net --shards 8
+  fleet collect fleet.toml --plan plan.json --shards 8 --listen 0.0.0.0:9470 --report report
+  fleet sim --plan plan.json --results results --shard 0/8 --collector collector.example.net:9470";
+
+/// Into how many shards a fleet can be cut for a collector.
+fn shards(text: &str) -> Result<NonZeroU32, String> {
+    let shards = text.parse().ok().filter(|shards: &NonZeroU32| shards.get() <= 256);
+    shards.ok_or_else(|| "accepted: a number from 1 to 256".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -578,6 +627,7 @@ fn obey(command: Command) -> ExitCode {
         Command::Sim(args) => code(in_runtime(fleet_sim(args))),
         Command::Export(args) => code(in_runtime(fleet_export(args))),
         Command::Leaves(args) => code(in_runtime(fleet_leaves(args))),
+        Command::Collect(args) => code(in_runtime(fleet_collect(args))),
         Command::Report(command) => code(fleet_report(command)),
         Command::Health(HealthCommand::Emulator { state, app }) => {
             code(in_runtime(async move { health::emulator(&state, &app).await }))
@@ -728,6 +778,24 @@ async fn fleet_export(args: ExportArgs) -> Result<u8, Failure> {
 async fn fleet_leaves(args: LeavesArgs) -> Result<u8, Failure> {
     let interrupts = Interrupts::listen().context("can't listen to signals")?;
     leaves::run(args, interrupts).await
+}
+
+async fn fleet_collect(args: CollectArgs) -> Result<u8, Failure> {
+    let interrupts = Interrupts::listen().context("can't listen to signals")?;
+    let options = run::collect::Options {
+        manifest: args.manifest.file.manifest,
+        set: args.manifest.file.set,
+        duration: args.manifest.duration,
+        plan: args.plan,
+        shards: args.shards,
+        listen: args.listen,
+        credentials: args.credentials,
+        ready_within: args.ready_within.0,
+        lost_after: args.lost_after.0,
+        conduct: args.conduct.with(&args.stop),
+        executable: executable()?,
+    };
+    run::collect::collect(options, interrupts).await
 }
 
 async fn fleet_enroll(args: EnrollArgs) -> Result<u8, Failure> {

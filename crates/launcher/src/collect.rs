@@ -2,4 +2,8 @@
 //! [`fleet_protocol::collect`].
 
 pub(crate) mod address;
+pub(crate) mod collector;
+mod connection;
 pub(crate) mod credentials;
+mod lines;
+pub(crate) mod roster;

@@ -62,6 +62,11 @@ impl Listener {
         self.address
     }
 
+    /// The port, for another protocol than HTTP.
+    pub(crate) fn into_inner(self) -> TcpListener {
+        self.listener
+    }
+
     /// Answers with `router` from now on.
     pub(crate) fn serve(self, router: Router, bounds: Bounds) -> Server {
         let router = if self.address.ip().is_loopback() {

@@ -1,6 +1,7 @@
 //! The life of a run, from the manifest to the report.
 
 mod account;
+pub mod collect;
 mod conduct;
 mod devices;
 mod environment;
@@ -135,7 +136,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         doors,
         shards,
         events,
-        called: device_sims::NAME,
+        called: device_sims::CALLED,
         begin: Begin::Settled(RegistrationBarrier::new(start.devices)),
         restarted: None,
         application,

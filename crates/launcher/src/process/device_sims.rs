@@ -11,13 +11,16 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::process::child::{Child, Ended, Environment};
-use crate::process::shards::{Event, Order, Shards, Update};
+use crate::process::shards::{Called, Event, Order, Shards, Update};
 
 /// A process reads its orders as they come.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
-/// What such a process is called in messages, before the number of its shard.
-pub(crate) const NAME: &str = "device-sim";
+/// What such processes are called in messages.
+pub(crate) const CALLED: Called = Called {
+    name: "device-sim",
+    killed: "killed",
+};
 
 /// Starts `count` processes on the plan. Their events arrive in the second value, which ends after the last.
 ///
@@ -45,7 +48,7 @@ pub(crate) fn start(
             "--drain-within".into(),
             format!("{}ms", drain.as_millis()).into(),
         ];
-        let name = format!("{NAME} {shard}");
+        let name = format!("{} {shard}", CALLED.name);
         started.push(Child::start(executable, name, arguments, &environment)?);
     }
     let (events, received) = mpsc::unbounded_channel();

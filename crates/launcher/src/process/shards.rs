@@ -16,7 +16,6 @@ pub(crate) struct Event {
 }
 
 /// A line of a shard's process, or what happened to it.
-#[expect(dead_code, reason = "connections come and go, and processes do not")]
 #[derive(Debug)]
 pub(crate) enum Update {
     Line(Line),
@@ -38,13 +37,21 @@ pub(crate) enum Update {
 }
 
 /// Since when figures that are not cumulative were counted.
-#[expect(dead_code, reason = "a collector can be started again, and a launcher can't")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Since {
     /// Since the line before.
     LastLine,
     /// Since the process began, which was long before this one did: they belong to no second of this run's timeline.
     Before,
+}
+
+/// What shards are called in messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Called {
+    /// What stands before the number of one.
+    pub(crate) name: &'static str,
+    /// The end of one that does not stop: it *is killed*.
+    pub(crate) killed: &'static str,
 }
 
 /// The shards that share a fleet.

@@ -25,7 +25,7 @@ use crate::interrupts::Interrupts;
 use crate::prepare::application::Application;
 use crate::prepare::load;
 use crate::process::emulator::EmulatorChild;
-use crate::process::shards::{Event, Shards};
+use crate::process::shards::{Called, Event, Shards};
 use crate::progress::ProgressLog;
 use crate::roll;
 use crate::standing::Viewer;
@@ -43,8 +43,7 @@ pub(super) struct Life<'a> {
     pub(super) doors: Doors,
     pub(super) shards: Shards,
     pub(super) events: UnboundedReceiver<Event>,
-    /// What a shard is called in messages, before its number.
-    pub(super) called: &'static str,
+    pub(super) called: Called,
     pub(super) begin: Begin,
     /// That it began before this program did, in a sentence.
     pub(super) restarted: Option<String>,

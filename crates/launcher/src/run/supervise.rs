@@ -31,7 +31,7 @@ use crate::ending::Ending;
 use crate::interrupts::Interrupts;
 use crate::process::emulator::EmulatorChild;
 use crate::process::settled::RegistrationBarrier;
-use crate::process::shards::{Event, Shards, Since, Update, states};
+use crate::process::shards::{Called, Event, Shards, Since, Update, states};
 use crate::progress::ProgressLog;
 use crate::standing::{Look, Position, Standing};
 
@@ -83,14 +83,12 @@ async fn death_of(emulator: &mut Option<EmulatorChild>) -> String {
 pub(super) struct Extent {
     pub(super) devices: u32,
     pub(super) processes: u32,
-    /// What each of them is called in messages, before its number.
-    pub(super) called: &'static str,
+    pub(super) called: Called,
     /// The largest share of the fleet that the stages want online.
     pub(super) peak: f64,
 }
 
 /// When the stages of a run begin.
-#[expect(dead_code, reason = "a collector gives an instant")]
 #[derive(Debug)]
 pub(super) enum Begin {
     /// When each device has registered once or failed to.
@@ -119,7 +117,7 @@ pub(super) struct Supervisor {
     log: EventLog,
     devices: u32,
     processes: u32,
-    called: &'static str,
+    called: Called,
     progress: ProgressLog,
     outcome: Outcome,
     first_device: String,
@@ -264,19 +262,19 @@ impl Supervisor {
     /// A process that has not stopped until now is stopped, and its devices are counted as they were last seen.
     fn give_up(&mut self, shards: &Shards) {
         self.killed = true;
-        let within = self.stop_within * 2 / 3;
+        let (within, killed) = (self.stop_within * 2 / 3, self.called.killed);
         for process in self.presence.left() {
             let words = format!("{} has not stopped within {within:.0?}", self.name(process));
             self.progress
-                .fault(format!("{words} and is killed; its last figures are missing"));
-            self.outcome.failures.push(format!("{words} and was killed"));
+                .fault(format!("{words} and is {killed}; its last figures are missing"));
+            self.outcome.failures.push(format!("{words} and was {killed}"));
         }
         shards.end();
     }
 
     /// A process in messages.
     fn name(&self, process: usize) -> String {
-        format!("{} {process}/{}", self.called, self.processes)
+        format!("{} {process}/{}", self.called.name, self.processes)
     }
 
     /// Notes that a device has registered once or failed to.

@@ -13,6 +13,7 @@ mod brought;
 mod browser;
 mod certificates;
 mod cluster;
+mod collect;
 mod configs;
 mod ctl;
 mod demo;

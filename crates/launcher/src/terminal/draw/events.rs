@@ -13,7 +13,16 @@ use super::theme::Tone;
 use crate::terminal::screen::Screen;
 
 /// Of these there is a line of progress, too.
-const SAID_TWICE: [&str; 4] = ["interrupted", "process_died", "emulator_died", "threshold_crossed"];
+const SAID_TWICE: [&str; 8] = [
+    "interrupted",
+    "process_died",
+    "emulator_died",
+    "threshold_crossed",
+    "shard_lost",
+    "shard_back",
+    "shard_replaced",
+    "collector_restarted",
+];
 
 pub(super) fn draw(screen: &Screen, area: Rect, sheet: &mut Sheet<'_>) {
     let theme = sheet.theme;
