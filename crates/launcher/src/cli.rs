@@ -18,7 +18,7 @@ use settings::Span;
 use tracing_subscriber::EnvFilter;
 
 use crate::cert::{self, CertArgs};
-use crate::collect::address::Host;
+use crate::collect::address::{CollectorAddress, Host};
 use crate::collect::credentials;
 use crate::demo::{self, DemoArgs};
 use crate::enroll::unenroll;
@@ -286,6 +286,18 @@ struct SimArgs {
     /// their turns to register
     #[arg(long, value_name = "TIME", env = "FLEET_START_AT")]
     start_at: Option<StartAt>,
+    /// Report to this collector, which decides when the stages begin; sims that lose it go on and come back
+    #[arg(long, value_name = "HOST:PORT", env = "FLEET_COLLECTOR", conflicts_with = "start_at")]
+    collector: Option<CollectorAddress>,
+    /// The folder with ca.crt, sim.crt and sim.key of the shard, or with those of all shards, as `fleet prepare
+    /// --collector` makes it; `collector` in the folder of the plan when left out
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "FLEET_COLLECTOR_CREDENTIALS",
+        requires = "collector"
+    )]
+    collector_credentials: Option<PathBuf>,
     /// Leave a few words about the end in this file, at most 4096 bytes; when left out, in /dev/termination-log, if
     /// Kubernetes has made it
     #[arg(long, value_name = "FILE", env = "FLEET_TERMINATION_LOG")]
@@ -715,8 +727,9 @@ async fn fleet_demo(args: DemoArgs) -> Result<u8, Failure> {
 
 async fn fleet_prepare(args: PrepareArgs) -> Result<u8, Failure> {
     let interrupts = Interrupts::listen().context("can't listen to signals")?;
-    let beside_plan = || args.plan.with_file_name("collector");
-    let folder = args.collector_credentials.unwrap_or_else(beside_plan);
+    let folder = args
+        .collector_credentials
+        .unwrap_or_else(|| credentials::beside(&args.plan));
     let request = args.shards.map(|shards| credentials::Request {
         folder,
         names: args.collector,
@@ -762,6 +775,8 @@ async fn fleet_sim(args: SimArgs) -> Result<u8, Failure> {
         part,
         results: args.results,
         start_at: args.start_at,
+        collector: args.collector,
+        credentials: args.collector_credentials,
         termination_log: args.termination_log,
         metrics: args.metrics,
         stop_within: args.stop.stop_within.0,

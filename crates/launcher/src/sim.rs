@@ -7,16 +7,19 @@ pub(crate) mod coordination;
 mod deaths;
 mod delivery;
 mod lateness;
+mod reach;
 pub(crate) mod record;
 pub(crate) mod share;
 mod stages;
 mod termination;
+mod uplink;
 mod worker;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use coordination::SharedFolder;
@@ -26,14 +29,20 @@ use device_sim::limits::ensure_file_handles;
 use device_sim::shard::{Numbered, ShardChoice};
 use device_sim::start_at::StartAt;
 use device_sim::{console, plan_file};
+use fleet_protocol::plan::Shard;
 use fleet_report::words;
 use jiff::Timestamp;
+use reach::Reach;
+use rustls::ClientConfig;
 use stages::Stages;
 use termination::{LastWords, TERMINATION_LOG, TerminationLog};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval, sleep_until};
+use uplink::Collector;
 use workers::Workers;
 
+use crate::collect::address::CollectorAddress;
+use crate::collect::credentials;
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::metrics::{self, Exporter};
@@ -53,6 +62,10 @@ pub(crate) struct Options {
     pub results: PathBuf,
     /// When the stages begin, if that is not to depend on when devices have registered.
     pub start_at: Option<StartAt>,
+    /// Where its shards report to, which then decides when the stages begin.
+    pub collector: Option<CollectorAddress>,
+    /// The credentials for that; beside the plan when left out.
+    pub credentials: Option<PathBuf>,
     /// The file for its last words.
     pub termination_log: Option<PathBuf>,
     /// Where the figures of its shards are served.
@@ -61,6 +74,33 @@ pub(crate) struct Options {
     pub executable: PathBuf,
     /// How long the end may take.
     pub stop_within: Duration,
+}
+
+/// The collector, with the certificate of each shard that this process may have.
+struct Reporting {
+    address: CollectorAddress,
+    tls: BTreeMap<u32, Arc<ClientConfig>>,
+}
+
+impl Reporting {
+    /// Loads the certificates of the shard `only`, or of all.
+    fn load(options: &Options, shards: NonZeroU32, only: Option<u32>) -> Result<Option<Self>, Failure> {
+        let Some(address) = options.collector.clone() else {
+            return Ok(None);
+        };
+        let folder = options.credentials.clone();
+        let folder = folder.unwrap_or_else(|| credentials::beside(&options.plan));
+        let indices = only.map_or(0..shards.get(), |index| index..index + 1);
+        let wanted = indices.map(|index| Shard { index, count: shards });
+        let tls = credentials::clients(&folder, wanted, Timestamp::now()).map_err(Failure::Refused)?;
+        Ok(Some(Self { address, tls }))
+    }
+
+    fn of(&self, index: u32) -> Option<Collector> {
+        let (address, tls) = (self.address.clone(), self.tls.get(&index)?);
+        let tls = Arc::clone(tls);
+        Some(Collector { address, tls })
+    }
 }
 
 /// Which shards a process wants.
@@ -107,6 +147,7 @@ async fn simulate(options: &Options, mut interrupts: Interrupts, last_words: &mu
         .start_at
         .map(|start| Stages::new(&plan, start, Timestamp::now(), Instant::now()));
     let stages = stages.transpose().map_err(|error| Failure::Refused(error.hinted()))?;
+    let collector = Reporting::load(options, shards, only)?;
     // Children inherit the limit, and one of them has at most so many devices.
     let devices = u64::from(plan.device_count().div_ceil(shards.get()));
     ensure_file_handles(devices).map_err(Failure::refused)?;
@@ -127,6 +168,11 @@ async fn simulate(options: &Options, mut interrupts: Interrupts, last_words: &mu
     if let Some(stages) = stages {
         progress.report(stages.when(Instant::now()));
     }
+    let collector = collector.map(|reporting| {
+        let address = reporting.address.to_string();
+        progress.report(format!("waiting for the collector at {address}"));
+        (reporting, Reach::new(address, shards))
+    });
     let (update, updates) = mpsc::unbounded_channel();
     let mut workers = Workers {
         options,
@@ -136,6 +182,7 @@ async fn simulate(options: &Options, mut interrupts: Interrupts, last_words: &mu
         shards,
         only,
         stages,
+        collector,
         carrier: Carrier::of_stdout(options.stop_within),
         last_words,
         undelivered: None,
@@ -144,10 +191,13 @@ async fn simulate(options: &Options, mut interrupts: Interrupts, last_words: &mu
         running: BTreeMap::new(),
         deaths: Deaths::default(),
         given_up: None,
+        has_begun: false,
         unwritten: false,
         failed: 0,
         late: BTreeSet::new(),
+        superseded: BTreeSet::new(),
         ending: None,
+        is_asked: false,
         figures: exporter.shards(),
     };
     let done = match workers.deliver_left_behind().await {
@@ -160,6 +210,14 @@ async fn simulate(options: &Options, mut interrupts: Interrupts, last_words: &mu
         exporter.linger(ending, &mut interrupts, progress).await;
     }
     done
+}
+
+/// Waits for an instant that may not be there; without one, for ever.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn join(shared: &SharedFolder, progress: ProgressLog) -> anyhow::Result<coordination::Joined> {

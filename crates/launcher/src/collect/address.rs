@@ -20,7 +20,6 @@ impl Host {
     }
 
     /// What the certificate has to be of.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a sim follows"))]
     pub(crate) fn name(&self) -> ServerName<'static> {
         self.name.clone()
     }
@@ -48,7 +47,6 @@ impl FromStr for Host {
 }
 
 /// A host and a port.
-#[cfg_attr(not(test), expect(dead_code, reason = "a sim follows"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CollectorAddress {
     /// The machine.

@@ -9,7 +9,7 @@
 //! ```
 //! The devices' authorities are no part of it: those state who a device is, not who may report figures.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "a sim and a collector follow"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "a collector follows"))]
 mod load;
 mod make;
 
@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 
 use fleet_protocol::plan::Shard;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "a sim and a collector follow"))]
-pub(crate) use load::{client, clients, server, shard_of};
+pub(crate) use load::clients;
+#[cfg_attr(not(test), expect(unused_imports, reason = "a collector follows"))]
+pub(crate) use load::{server, shard_of};
 pub(crate) use make::Request;
 #[cfg(test)]
 use make::{MOST_SHARDS, make};
@@ -50,6 +51,11 @@ impl Pair {
     fn of_sim(folder: &Path) -> Self {
         Self::in_folder(folder, "sim")
     }
+}
+
+/// The folder for those of a plan, where none is named.
+pub(crate) fn beside(plan: &Path) -> PathBuf {
+    plan.with_file_name("collector")
 }
 
 /// The folder of one sim among those of all.

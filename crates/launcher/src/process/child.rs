@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 pub(crate) use environment::Environment;
 
@@ -26,6 +27,9 @@ pub(crate) use environment::Environment;
 const LAST_WORDS: usize = 20;
 /// Reading what a process has left in its pipe takes no longer.
 const STDERR_WITHIN: Duration = Duration::from_secs(1);
+
+/// A process reads its orders as they come.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]
@@ -131,6 +135,14 @@ impl Child {
         }
     }
 
+    /// Writes an order to its stdin. A process that does not read it in time has not read for long, and would not read that
+    /// it is to stop either: it is killed.
+    pub(crate) async fn order(&mut self, line: &str) {
+        if timeout(TAKEN_WITHIN, self.write_line(line)).await.is_err() {
+            self.kill();
+        }
+    }
+
     /// Asks it to stop, by the end of its stdin.
     pub(crate) fn stop(&mut self) {
         self.stdin = None;
@@ -177,7 +189,7 @@ impl Child {
             .with_context(|| format!("can't wait for {}", self.name))?;
         // Its stderr is closed now, unless a child of its own still holds it; then what was read has to do.
         if let Some(mut stderr) = self.stderr.take()
-            && tokio::time::timeout(STDERR_WITHIN, &mut stderr).await.is_err()
+            && timeout(STDERR_WITHIN, &mut stderr).await.is_err()
         {
             stderr.abort();
         }

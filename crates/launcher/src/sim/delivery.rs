@@ -29,6 +29,29 @@ pub(super) struct Delivery {
     pub(super) words: String,
     /// Whether it can be read.
     pub(super) done: anyhow::Result<()>,
+    /// What a person should read at once.
+    pub(super) note: Option<String>,
+}
+
+impl Delivery {
+    /// The same of a record whose figures were reported to a collector, too, which has taken all of them or has not.
+    pub(super) fn reported(self, is_taken: bool, carrier: Carrier) -> Self {
+        let (words, place) = match (is_taken, carrier) {
+            (true, _) => ("the collector has taken all of it", None),
+            (false, Carrier::Stdout(_)) => ("the collector has not taken all of it", Some("on stdout")),
+            (false, Carrier::Nowhere) => (
+                "the collector has not taken all of it",
+                Some("in the folder of results"),
+            ),
+        };
+        let place = place.filter(|_| self.done.is_ok());
+        Self {
+            note: place.map(|place| format!("{words}; its record is {place}")),
+            words: format!("{}; {words}", self.words),
+            // It can be read there.
+            done: if is_taken { Ok(()) } else { self.done },
+        }
+    }
 }
 
 impl Carrier {
@@ -50,6 +73,7 @@ impl Carrier {
         Delivery {
             words: in_words(record),
             done: done.with_context(|| format!("the record of shard {index}/{count} can't be written to stdout")),
+            note: None,
         }
     }
 }

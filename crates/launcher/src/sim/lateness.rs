@@ -12,21 +12,24 @@ const SILENT_FOR: Duration = Duration::from_secs(15);
 /// What is known of the end of one process.
 #[derive(Debug)]
 pub(super) struct Lateness {
-    reported: Instant,
+    /// When it has reported last; nothing while its process has not started, as it waits for a collector.
+    reported: Option<Instant>,
     /// When its stages are over at the latest, once they have begun.
     over: Option<Instant>,
 }
 
 impl Lateness {
-    pub(super) fn begin(now: Instant) -> Self {
+    /// Of a process that has not started.
+    pub(super) fn waiting() -> Self {
         Self {
-            reported: now,
+            reported: None,
             over: None,
         }
     }
 
+    /// It has started, or has written figures.
     pub(super) fn reported(&mut self, now: Instant) {
-        self.reported = now;
+        self.reported = Some(now);
     }
 
     /// Its devices have finished their first registration.
@@ -36,7 +39,8 @@ impl Lateness {
 
     /// Whether it is late. `alone`: the other shards of the fleet are finished, so one that is silent is waited for in vain.
     pub(super) fn is_late(&self, now: Instant, within: Duration, alone: bool) -> bool {
-        let silent = now.saturating_duration_since(self.reported) >= SILENT_FOR + within;
+        let silent_since = |reported| now.saturating_duration_since(reported) >= SILENT_FOR + within;
+        let silent = self.reported.is_some_and(silent_since);
         self.over.is_some_and(|over| now >= over + within) || (alone && silent)
     }
 }
@@ -62,7 +66,12 @@ mod tests {
     async fn a_process_is_late_after_its_stages_or_in_a_silence_that_keeps_all_others_waiting() {
         let begin = Instant::now();
         let within = seconds(30);
-        let mut one = Lateness::begin(begin);
+        let mut one = Lateness::waiting();
+        assert!(
+            !one.is_late(begin + seconds(10_000), within, true),
+            "it has not started"
+        );
+        one.reported(begin);
         assert!(
             !one.is_late(begin + seconds(1_000), within, false),
             "its devices may wait to register"

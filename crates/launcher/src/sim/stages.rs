@@ -32,6 +32,11 @@ impl Stages {
         })
     }
 
+    /// When they begin or began.
+    pub(super) fn start(&self) -> StartAt {
+        self.start
+    }
+
     /// How long it is until they are over; zero once they are.
     pub(super) fn left(&self, now: Instant) -> Duration {
         let left = self.length.saturating_sub(self.schedule.elapsed(now));

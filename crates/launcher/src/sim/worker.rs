@@ -1,27 +1,42 @@
-//! One shard of this process: a device-sim process under a lease, and the file with its figures.
+//! One shard of this process: a device-sim process under a lease, the file with its figures, and its reports to a collector
+//! where there is one, which then decides when the process starts.
+
+mod keeper;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use device_sim::lease::Lease;
-use device_sim::start_at::StartAt;
-use fleet_protocol::lines::{EndReason, Line};
+use device_sim::shard::host_name;
+use fleet_protocol::collect::{COLLECT_VERSION, Hello, Refusal};
+use fleet_protocol::lines::EndReason;
 use fleet_protocol::plan::{Plan, Shard};
-use tokio::io::{BufReader, Lines};
-use tokio::process::ChildStdout;
+use keeper::Keeper;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
+use waiting::Outcome;
 
+use super::delivery::{Carrier, Delivery};
+use super::record::Recorder;
+use super::stages::Stages;
+use super::uplink::{Collector, LinkNews, Uplink};
+use crate::ending;
 use crate::metrics::LiveShards;
-use crate::process::child::{Child, Ended, Environment};
-use crate::process::settled::RegistrationBarrier;
-use crate::sim::delivery::{Carrier, Delivery};
-use crate::sim::record::Recorder;
+use crate::process::child::{Child, Environment};
 
 /// What happened to a shard.
 #[derive(Debug)]
 pub(super) enum Update {
+    /// Its process has started; its stages begin at an instant, or have begun, if there is one.
+    Started(Option<Stages>),
+    /// What has become of its connection to the collector.
+    Link(LinkNews),
+    /// The collector ends the run.
+    CollectorStops,
+    /// The collector takes nothing more of its process, which stops.
+    Superseded(String),
     /// Its devices are there.
     Ready {
         /// How many.
@@ -49,6 +64,17 @@ pub(super) enum How {
     },
     /// Another process has the lease; nothing was started.
     Taken,
+    /// It was given back before the collector let it start.
+    NotStarted,
+    /// The collector has not let it in, and would not later; nothing was started.
+    NotLetIn {
+        /// In one word.
+        why: Refusal,
+        /// In a sentence.
+        message: String,
+    },
+    /// Its stages are over; nothing was started.
+    StagesOver(String),
     /// Otherwise, in words. `started` when its devices had been there.
     Badly {
         /// Whether it had reported that it is ready.
@@ -56,6 +82,16 @@ pub(super) enum How {
         /// What happened.
         words: String,
     },
+}
+
+impl How {
+    /// How its process died, if it did.
+    fn died(&self) -> Option<String> {
+        match self {
+            Self::Badly { words, .. } => Some(words.clone()),
+            _ => None,
+        }
+    }
 }
 
 /// An order to a shard.
@@ -77,19 +113,22 @@ pub(super) struct Start {
     /// Which shard.
     pub(super) shard: Shard,
     pub(super) lease: PathBuf,
-    /// How long its devices wait for acknowledgements when they stop.
-    pub(super) drain: Duration,
+    /// How long the end may take.
+    pub(super) stop_within: Duration,
     pub(super) figures: LiveShards,
     pub(super) carrier: Carrier,
-    pub(super) start_at: Option<StartAt>,
+    pub(super) stages: Option<Stages>,
+    /// Who decides when the stages begin, in the place of `stages`.
+    pub(super) collector: Option<Collector>,
 }
 
 impl Start {
-    /// Starts the process. It obeys `orders` and sends updates, the last of which is its end.
+    /// Starts the process, or waits until the collector lets it start. It obeys `orders` and sends updates, the last of which
+    /// is its end.
     ///
     /// # Errors
     ///
-    /// It can't be started, or its figures can't be written.
+    /// Its figures can't be written.
     pub(super) fn run(
         self,
         results: &Path,
@@ -98,10 +137,80 @@ impl Start {
         update: mpsc::UnboundedSender<(u32, Update)>,
     ) -> anyhow::Result<()> {
         let recorder = Recorder::begin(results, plan, self.shard)?;
+        let collector = self.collector.clone();
+        let uplink = collector.map(|collector| Uplink::begin(collector, self.hello(plan, &recorder)));
+        let environment = Environment::of_devices(plan);
+        let plan = plan.clone();
+        tokio::spawn(async move {
+            let (index, figures) = (self.shard.index, self.figures.clone());
+            let how = self
+                .simulate(&plan, &environment, recorder, uplink, orders, &update)
+                .await;
+            figures.ended(index);
+            // There is no listener any more when the process leaves at once.
+            let _ = update.send((index, Update::Ended(how)));
+        });
+        Ok(())
+    }
+
+    async fn simulate(
+        self,
+        plan: &Plan,
+        environment: &Environment,
+        recorder: Recorder,
+        mut uplink: Option<Uplink>,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+        update: &mpsc::UnboundedSender<(u32, Update)>,
+    ) -> How {
+        let report = |what| {
+            let _ = update.send((self.shard.index, what));
+        };
+        let stages = match &mut uplink {
+            None => self.stages,
+            Some(uplink) => match waiting::for_go(uplink, &self.lease, plan, &mut orders, report).await {
+                Outcome::Go(stages) => Some(stages),
+                Outcome::Ended(how) => {
+                    recorder.discard();
+                    return how;
+                }
+            },
+        };
+        let arguments = self.arguments(&recorder, stages.as_ref());
+        let name = format!("device-sim {}", self.shard);
+        let started = Child::start(&self.executable, name, arguments, environment);
+        let (child, stdout) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                recorder.discard();
+                return How::Badly {
+                    started: false,
+                    words: format!("{error:#}"),
+                };
+            }
+        };
+        report(Update::Started(stages));
+        let keeper = Keeper::new(self, child, recorder, uplink, orders, update.clone());
+        keeper.keep(stdout).await
+    }
+
+    fn hello(&self, plan: &Plan, recorder: &Recorder) -> Hello {
+        Hello {
+            version: COLLECT_VERSION,
+            run_id: plan.run_id.clone(),
+            index: self.shard.index,
+            count: self.shard.count,
+            incarnation: recorder.incarnation(),
+            devices: self.shard.part_of_number(plan.device_count()),
+            host: host_name().unwrap_or_default(),
+            stages_in_ms: None,
+        }
+    }
+
+    fn arguments(&self, recorder: &Recorder, stages: Option<&Stages>) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec![
             "device-sim".into(),
             "--plan".into(),
-            self.plan_file.into(),
+            self.plan_file.clone().into(),
             "--shard".into(),
             self.shard.to_string().into(),
             "--lease".into(),
@@ -112,147 +221,16 @@ impl Start {
             "--control".into(),
             "stdin".into(),
             "--drain-within".into(),
-            format!("{}ms", self.drain.as_millis()).into(),
+            format!("{}ms", ending::drain(self.stop_within).as_millis()).into(),
         ];
-        if let Some(start) = self.start_at {
-            arguments.extend(["--start-at".into(), start.to_string().into()]);
+        if let Some(stages) = stages {
+            arguments.extend(["--start-at".into(), stages.start().to_string().into()]);
         }
-        let name = format!("device-sim {}", self.shard);
-        let started = Child::start(&self.executable, name, arguments, &Environment::of_devices(plan));
-        let (child, stdout) = match started {
-            Ok(started) => started,
-            Err(error) => {
-                recorder.discard();
-                return Err(error);
-            }
-        };
-        let mut keeper = Keeper {
-            index: self.shard.index,
-            lease: self.lease,
-            child,
-            recorder,
-            figures: self.figures,
-            carrier: self.carrier,
-            orders,
-            update,
-            started: false,
-            settled: RegistrationBarrier::default(),
-            ended: None,
-            unwritten: None,
-        };
-        tokio::spawn(async move {
-            keeper.listen(stdout).await;
-            let how = keeper.end().await;
-            if matches!(how, How::Taken | How::Badly { started: false, .. }) {
-                keeper.recorder.discard();
-            } else {
-                let delivery = keeper.carrier.deliver(keeper.recorder.record()).await;
-                keeper.report(Update::Recorded(delivery));
-            }
-            keeper.figures.ended(keeper.index);
-            keeper.report(Update::Ended(how));
-        });
-        Ok(())
-    }
-}
-
-struct Keeper {
-    index: u32,
-    lease: PathBuf,
-    child: Child,
-    recorder: Recorder,
-    figures: LiveShards,
-    carrier: Carrier,
-    orders: mpsc::UnboundedReceiver<Order>,
-    update: mpsc::UnboundedSender<(u32, Update)>,
-    started: bool,
-    settled: RegistrationBarrier,
-    ended: Option<EndReason>,
-    unwritten: Option<String>,
-}
-
-impl Keeper {
-    /// Until its stdout ends.
-    async fn listen(&mut self, mut stdout: Lines<BufReader<ChildStdout>>) {
-        loop {
-            tokio::select! {
-                line = stdout.next_line() => match line {
-                    Ok(Some(line)) => self.handle(&line),
-                    Ok(None) | Err(_) => return,
-                },
-                Some(order) = self.orders.recv() => self.obey(order),
-            }
-        }
+        arguments
     }
 
-    fn handle(&mut self, line: &str) {
-        let written = match serde_json::from_str(line) {
-            Ok(Line::Ready { devices, .. }) => {
-                self.started = true;
-                self.settled = RegistrationBarrier::new(devices);
-                self.report(Update::Ready { devices });
-                Ok(())
-            }
-            Ok(Line::Stats(stats)) => {
-                self.report(Update::Reported);
-                self.figures.line(self.index, &stats);
-                self.recorder.add(stats)
-            }
-            Ok(Line::End { reason }) => {
-                self.ended = Some(reason);
-                self.recorder.end(reason)
-            }
-            Ok(Line::Device(device)) => {
-                if self.settled.handle(&device) {
-                    self.report(Update::RegistrationBarrier);
-                }
-                Ok(())
-            }
-            Ok(Line::Done { .. } | Line::Refused { .. }) => Ok(()),
-            Err(_) => Err(anyhow::anyhow!(
-                "it wrote a line that isn't part of the protocol: {line}"
-            )),
-        };
-        if let Err(error) = written {
-            // Devices whose figures are lost are of no use: another process may be able to write them.
-            self.unwritten.get_or_insert(format!("{error:#}"));
-            self.child.stop();
-        }
-    }
-
-    /// Until the process is gone, and with it the lease.
-    async fn end(&mut self) -> How {
-        let ended = loop {
-            tokio::select! {
-                ended = self.child.ended() => break ended,
-                Some(order) = self.orders.recv() => self.obey(order),
-            }
-        };
-        let badly = |words| How::Badly {
-            started: self.started,
-            words,
-        };
-        match (ended, self.ended, self.unwritten.take()) {
-            (_, _, Some(unwritten)) => badly(unwritten),
-            (Ok(Ended { status, .. }), Some(reason), None) if status.success() => How::Well {
-                reason,
-                failed: self.recorder.failed_by_reason(),
-            },
-            (Ok(_), None, None) if !self.started && Lease::is_free(&self.lease).is_ok_and(|free| !free) => How::Taken,
-            (Ok(ended), ..) => badly(ended.to_string()),
-            (Err(error), ..) => badly(format!("{error:#}")),
-        }
-    }
-
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Stop => self.child.stop(),
-            Order::Kill => self.child.kill(),
-        }
-    }
-
-    fn report(&self, update: Update) {
-        // There is no listener any more when the process leaves at once.
-        let _ = self.update.send((self.index, update));
+    /// How long the collector may take for what was reported to it, from when the end begins.
+    fn reported_by(&self, begun: Instant) -> Instant {
+        begun + self.stop_within * 5 / 6
     }
 }

@@ -1,4 +1,6 @@
-//! The shards of one process: which it takes and gives back, what it makes of their ends, and when it has nothing left to do.
+//! The shards of one process: which it takes and gives back, and when it has nothing left to do.
+
+mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -7,23 +9,23 @@ use std::time::Duration;
 use anyhow::anyhow;
 use device_sim::lease::Lease;
 use device_sim::shard::host_name;
-use fleet_protocol::lines::EndReason;
 use fleet_protocol::plan::Plan;
 use fleet_report::words;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::coordination::{Member, SharedFolder};
-use super::deaths::{Deaths, NoUse};
-use super::delivery::{Carrier, Delivery};
-use super::lateness::{self, Lateness};
+use super::deaths::Deaths;
+use super::delivery::Carrier;
+use super::lateness::Lateness;
+use super::reach::Reach;
 use super::record;
 use super::share::{Seen, Share, Step};
 use super::stages::Stages;
 use super::termination::LastWords;
-use super::worker::{How, Order, Start, Update};
-use super::{LOOK, Options};
-use crate::ending::{self, Ending};
+use super::worker::{Order, Start, Update};
+use super::{LOOK, Options, Reporting};
+use crate::ending::Ending;
 use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::metrics::LiveShards;
@@ -39,6 +41,8 @@ pub(super) struct Workers<'a> {
     pub(super) only: Option<u32>,
     /// The stages, where they begin at an instant.
     pub(super) stages: Option<Stages>,
+    /// Where the shards report to, if anywhere.
+    pub(super) collector: Option<(Reporting, Reach)>,
     pub(super) carrier: Carrier,
     pub(super) last_words: &'a mut LastWords,
     /// Why a record can't be read.
@@ -48,7 +52,9 @@ pub(super) struct Workers<'a> {
     pub(super) running: BTreeMap<u32, Running>,
     pub(super) deaths: Deaths,
     /// Why no shard is taken any more.
-    pub(super) given_up: Option<anyhow::Error>,
+    pub(super) given_up: Option<Failure>,
+    /// Devices were there.
+    pub(super) has_begun: bool,
     /// The last line about this process could not be written.
     pub(super) unwritten: bool,
     /// Devices that never came online, of the shards that this process has finished.
@@ -56,7 +62,11 @@ pub(super) struct Workers<'a> {
     /// Shards whose process did not end when it should have, and was killed. They are not taken again: all of the stages
     /// would begin anew.
     pub(super) late: BTreeSet<u32>,
+    /// Shards of which the collector takes nothing more from this process: others have them, or they are given up.
+    pub(super) superseded: BTreeSet<u32>,
     pub(super) ending: Option<Ending>,
+    /// The end was asked for here, so that asking once more insists.
+    pub(super) is_asked: bool,
     /// Where the lines of shards go, if they are served.
     pub(super) figures: LiveShards,
 }
@@ -65,7 +75,10 @@ pub(super) struct Running {
     orders: mpsc::UnboundedSender<Order>,
     /// It was asked to stop.
     leaving: bool,
-    since: Instant,
+    /// When its process started; nothing while it waits for the collector.
+    since: Option<Instant>,
+    /// Its stages, where they begin at an instant.
+    stages: Option<Stages>,
     lateness: Lateness,
 }
 
@@ -120,15 +133,13 @@ impl Workers<'_> {
                     }
                 }
                 () = interrupts.next() => {
-                    if self.ending.is_some() {
+                    if std::mem::replace(&mut self.is_asked, true) {
                         self.order_all(Order::Kill);
                         return Err(Failure::Interrupted);
                     }
-                    self.progress.report("stopping: devices drain and disconnect; once more leaves at once");
-                    self.ending = Some(Ending::begin(Instant::now(), self.options.stop_within));
-                    self.order_all(Order::Stop);
+                    self.stop("stopping: devices drain and disconnect; once more leaves at once");
                 }
-                () = at(self.ending.map(|ending| ending.stopped())) => {
+                () = super::at(self.ending.map(|ending| ending.stopped())) => {
                     let left: Vec<_> = self.running.keys().map(u32::to_string).collect();
                     self.order_all(Order::Kill);
                     self.reap(&mut updates).await;
@@ -146,8 +157,8 @@ impl Workers<'_> {
             }
             if self.ending.is_some() && self.running.is_empty() {
                 self.progress.report("stopped");
-                let failure = self.given_up.take().or(self.undelivered.take());
-                return failure.map_or(Ok(PASSED), |reason| Err(reason.into()));
+                let failure = self.given_up.take().or(self.undelivered.take().map(Failure::Failed));
+                return failure.map_or(Ok(PASSED), Err);
             }
         }
     }
@@ -193,97 +204,11 @@ impl Workers<'_> {
             // Its scheduler would start it again, and it has nothing left to do: `report merge` judges the whole fleet.
             return Ok(PASSED);
         }
-        self.progress.report("all shards are finished");
-        Ok(if self.failed == 0 { PASSED } else { FAILED })
-    }
-
-    fn handle(&mut self, index: u32, update: Update) {
-        let shards = self.shards;
-        let how = match update {
-            Update::Reported => {
-                if let Some(running) = self.running.get_mut(&index) {
-                    running.lateness.reported(Instant::now());
-                }
-                return;
-            }
-            Update::RegistrationBarrier => {
-                self.settled(index);
-                return;
-            }
-            Update::Recorded(Delivery { words, done }) => {
-                self.last_words.process(words);
-                if let Err(error) = done {
-                    self.progress.report(format!("{error:#}"));
-                    self.undelivered.get_or_insert(error);
-                }
-                return;
-            }
-            Update::Ready { devices } => {
-                self.deaths.ready();
-                self.progress
-                    .report(format!("shard {index}/{shards}: {}", words::devices(devices)));
-                return;
-            }
-            Update::Ended(how) => how,
-        };
-        let lived = self
-            .running
-            .remove(&index)
-            .map_or(Duration::ZERO, |running| running.since.elapsed());
-        match how {
-            How::Well {
-                reason: EndReason::StagesOver,
-                failed,
-            } => {
-                self.progress
-                    .report(format!("shard {index}/{shards} is finished{}", never_online(&failed)));
-                self.failed += failed.values().sum::<u64>();
-            }
-            How::Well { .. } => self.progress.report(format!("shard {index}/{shards} given back")),
-            // Another process was quicker.
-            How::Taken => {}
-            // It was killed for it, and named.
-            How::Badly { .. } if self.late.contains(&index) => {}
-            How::Badly { started, words } => {
-                self.died(index, started, lived, &words);
-            }
-        }
-    }
-
-    /// The devices of a shard have finished their first registration.
-    fn settled(&mut self, index: u32) {
-        let now = Instant::now();
-        let stages = match self.stages {
-            None => lateness::stages(self.plan, self.shared.shard(index)),
-            Some(stages) => stages.left(now),
-        };
-        if let Some(late) = self.stages.and_then(|stages| stages.late(now)) {
-            self.progress.report(format!("shard {index}/{}: {late}", self.shards));
-        }
-        if let Some(running) = self.running.get_mut(&index) {
-            running.lateness.settled(now, stages);
-        }
-    }
-
-    fn died(&mut self, index: u32, started: bool, lived: Duration, words: &str) {
-        let shards = self.shards;
-        self.progress
-            .report(format!("device-sim {index}/{shards} died: {words}"));
-        let Some(why) = self.deaths.died(index, started, lived, Instant::now()) else {
-            return;
-        };
-        self.give_up(match why {
-            NoUse::NoStart => anyhow!("device-sim does not start: {why}; at last: {words}"),
-            NoUse::Shard => anyhow!("shard {index}/{shards} is given up: {why}; at last: {words}"),
+        self.progress.report(match self.superseded.is_empty() {
+            true => "all shards are finished",
+            false => "no shard is left for this process",
         });
-    }
-
-    /// The other shards drain, and are free for others.
-    fn give_up(&mut self, reason: anyhow::Error) {
-        self.given_up.get_or_insert(reason);
-        self.ending
-            .get_or_insert_with(|| Ending::begin(Instant::now(), self.options.stop_within));
-        self.order_all(Order::Stop);
+        Ok(if self.failed == 0 { PASSED } else { FAILED })
     }
 
     /// Says that this process is well. Where that can't be written, `fleet health` finds it silent, which is true.
@@ -313,7 +238,8 @@ impl Workers<'_> {
         };
         for index in indices {
             let shard = self.shared.shard(index);
-            if self.late.contains(&index) && !self.running.contains_key(&index) {
+            let is_over = self.late.contains(&index) || self.superseded.contains(&index);
+            if is_over && !self.running.contains_key(&index) {
                 continue;
             }
             if self.running.contains_key(&index) {
@@ -332,9 +258,8 @@ impl Workers<'_> {
         match step {
             Step::Take(index) if self.stages.is_some_and(|stages| stages.left(Instant::now()).is_zero()) => {
                 let shards = self.shards;
-                self.give_up(anyhow!(
-                    "the stages are over, and shard {index}/{shards} has not finished them"
-                ));
+                let words = anyhow!("the stages are over, and shard {index}/{shards} has not finished them");
+                self.give_up(words.into());
             }
             Step::Take(index) => {
                 let (orders, ordered) = mpsc::unbounded_channel();
@@ -344,35 +269,49 @@ impl Workers<'_> {
                     plan_file: self.options.plan.clone(),
                     shard,
                     lease: self.shared.lease(shard),
-                    drain: ending::drain(self.options.stop_within),
+                    stop_within: self.options.stop_within,
                     figures: self.figures.clone(),
                     carrier: self.carrier,
-                    start_at: self.options.start_at,
+                    stages: self.stages,
+                    collector: self.collector.as_ref().and_then(|(reporting, _)| reporting.of(index)),
                 };
                 if let Err(error) = start.run(&self.options.results, self.plan, ordered, self.update.clone()) {
                     self.died(index, false, Duration::ZERO, &format!("{error:#}"));
                     return;
                 }
-                let leaving = false;
-                let since = Instant::now();
-                let lateness = Lateness::begin(since);
                 let running = Running {
                     orders,
-                    leaving,
-                    since,
-                    lateness,
+                    leaving: false,
+                    since: None,
+                    stages: None,
+                    lateness: Lateness::waiting(),
                 };
                 self.running.insert(index, running);
             }
-            Step::GiveBack => {
-                // One at a time: the others may be gone before it is.
-                if let Some(last) = self.running.values_mut().next_back()
-                    && !last.leaving
-                {
-                    last.order(Order::Stop);
-                }
-            }
+            Step::GiveBack => self.give_back(),
             Step::Stay => {}
+        }
+    }
+
+    fn give_back(&mut self) {
+        // One at a time: the others may be gone before it is.
+        if self.running.values().any(|running| running.leaving) {
+            return;
+        }
+        // For a collector, a shard whose process has ended well is done; but one that has not started can change hands.
+        let is_bound = self.collector.is_some();
+        let mut last = self.running.values_mut().rev();
+        if let Some(last) = last.find(|running| !is_bound || running.since.is_none()) {
+            last.order(Order::Stop);
+        }
+    }
+
+    /// All shards drain and stop, unless they do already.
+    fn stop(&mut self, why: &str) {
+        if self.ending.is_none() {
+            self.progress.report(why);
+            self.ending = Some(Ending::begin(Instant::now(), self.options.stop_within));
+            self.order_all(Order::Stop);
         }
     }
 
@@ -397,25 +336,4 @@ impl Running {
         // A process that has ended takes no orders.
         let _ = self.orders.send(order);
     }
-}
-
-/// Waits for an instant that may not be there; without one, for ever.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The devices that failed in words, to be put behind others.
-fn never_online(failed: &BTreeMap<String, u64>) -> String {
-    let count: u64 = failed.values().sum();
-    if count == 0 {
-        return String::new();
-    }
-    let reasons: Vec<_> = failed
-        .iter()
-        .map(|(reason, count)| format!("{reason} {count}"))
-        .collect();
-    format!(", {} never came online ({})", words::devices(count), reasons.join(", "))
 }

@@ -27,22 +27,12 @@ use super::{CA, NAME_OF_SIM, Pair, folder_of_sim};
 /// As many problems are shown.
 const SHOWN: usize = 8;
 
-/// TLS for the sim that has a shard. `folder` holds `ca.crt`, `sim.crt` and `sim.key`, or the credentials of all.
+/// TLS for the sims of the shards that a process may have. `folder` holds the credentials of all, or of one: `ca.crt`,
+/// `sim.crt` and `sim.key`.
 ///
 /// # Errors
 ///
 /// A file is missing, damaged, out of date, of another shard or of another CA; all of it is in the message.
-pub(crate) fn client(folder: &Path, shard: Shard, now: Timestamp) -> anyhow::Result<Arc<ClientConfig>> {
-    let trust = Trust::load(folder).map_err(|problem| refused(folder, &[problem], shard.count.get()))?;
-    let config = sim(folder, shard, &trust, now);
-    config.map_err(|problems| refused(folder, &problems, shard.count.get()))
-}
-
-/// TLS for the sims of several shards, of which a process may have any. `folder` holds the credentials of all.
-///
-/// # Errors
-///
-/// As of one.
 pub(crate) fn clients(
     folder: &Path,
     shards: impl IntoIterator<Item = Shard>,

@@ -30,6 +30,10 @@ fn made(names: &[&str]) -> TempDir {
     folder
 }
 
+fn client(folder: &Path, shard: Shard, now: Timestamp) -> anyhow::Result<std::sync::Arc<rustls::ClientConfig>> {
+    clients(folder, [shard], now).map(|mut all| all.remove(&shard.index).unwrap())
+}
+
 /// What both sides make of a handshake over a real socket: the client sends a byte once it is through.
 async fn handshake(
     client: std::sync::Arc<rustls::ClientConfig>,
