@@ -5,7 +5,6 @@
 //! slows one down slows its neighbours too; so the interval of a single run comes from blocks of its time
 //! ([`interval`]), and the interval of several runs from the runs.
 
-pub mod interval;
 mod likeness;
 mod quantiles;
 mod ratios;

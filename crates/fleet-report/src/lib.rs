@@ -33,6 +33,7 @@
 //! | [`totals`] | the lines of all processes, put together |
 //! | [`continued`] | the lines of a shard that several processes have had, as one process would report them |
 //! | [`timeline`], [`occurrences`] | the same over time: series of at most 600 points, first and last failures |
+//! | [`interval`] | how sure an estimate is |
 //! | [`quota_use`] | what is used of the documented limits |
 //! | [`generator`] | whether the processes that made the load were fit for it |
 //! | [`measurements`] | all of these together, fed by lines and seconds |
@@ -57,6 +58,7 @@ pub mod figures;
 pub mod gather;
 pub mod generator;
 pub mod html;
+pub mod interval;
 pub mod junit;
 pub mod labels;
 pub mod markdown;

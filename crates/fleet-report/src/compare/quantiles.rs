@@ -6,8 +6,8 @@ use fleet_protocol::histogram::decode;
 use fleet_protocol::lines::Phase;
 use serde::Serialize;
 
-use super::interval::{Interval, of_blocks, of_runs};
 use super::{Bounds, Change};
+use crate::interval::{Interval, of_blocks, of_runs};
 use crate::report::{Latency, Report};
 use crate::sparse::SparseHistogram;
 

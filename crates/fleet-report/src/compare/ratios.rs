@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use fleet_protocol::lines::{Phase, counter};
 use serde::Serialize;
 
-use super::interval::{Interval, of_runs, wilson};
 use super::{Bounds, Change};
 use crate::attempts::ATTEMPTS;
+use crate::interval::{Interval, of_runs, wilson};
 use crate::metric::Metric;
 use crate::report::Report;
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use iot_protocol::shown;
 
-use super::interval::Interval;
 use super::{Change, Comparison};
+use crate::interval::Interval;
 use crate::words::{counted, listed, readable};
 
 /// Which rows are shown.
