@@ -323,6 +323,12 @@ pub mod counter {
     pub const REST_REQUESTS: &str = "rest_requests";
     /// Number of times that the REST API answered the operator 429.
     pub const REST_THROTTLED: &str = "rest_throttled";
+    /// Looks of an operator at the last telemetry that the application has of a device.
+    pub const ARRIVAL_LOOKS: &str = "arrival_looks";
+    /// Those of them at which it was older than two of the device's intervals, or there was none.
+    pub const ARRIVAL_STALE: &str = "arrival_stale";
+    /// Looks that failed, by reason; they are not among the others.
+    pub const ARRIVAL_FAILED: &str = "arrival_failed/";
     /// What an operator left out although it was due, by reason.
     pub const OPERATOR_SKIPPED: &str = "operator_skipped/";
 }

@@ -107,6 +107,8 @@ impl Gather {
             figures.add_events(metric, labels.clone(), added(name));
         }
         figures.add_attempts(Metric::CommandFailed, labels.clone(), added(counter::COMMANDS));
+        figures.add_attempts(Metric::ArrivalStale, labels.clone(), added(counter::ARRIVAL_LOOKS));
+        figures.add_failures(Metric::ArrivalStale, labels.clone(), added(counter::ARRIVAL_STALE));
         figures.add_events(Metric::PropertyUpdates, labels.clone(), 0);
         for (prefix, metric) in EVENTS_BY_REASON {
             figures.add_events(metric, labels.clone(), 0);

@@ -159,8 +159,9 @@ pub fn wilson(part: u64, whole: u64) -> Option<Interval> {
     let half = Z / (1.0 + z2) * (share * (1.0 - share) / n + z2 / (4.0 * n)).sqrt();
     Some(Interval {
         value: share,
-        low: (middle - half).max(0.0),
-        high: (middle + half).min(1.0),
+        // Rounding leaves an end a hair on the wrong side of its value, where all or nothing is counted.
+        low: (middle - half).max(0.0).min(share),
+        high: (middle + half).min(1.0).max(share),
     })
 }
 

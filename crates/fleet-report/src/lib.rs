@@ -33,7 +33,7 @@
 //! | [`totals`] | the lines of all processes, put together |
 //! | [`continued`] | the lines of a shard that several processes have had, as one process would report them |
 //! | [`timeline`], [`occurrences`] | the same over time: series of at most 600 points, first and last failures |
-//! | [`interval`] | how sure an estimate is |
+//! | [`arrival`], [`interval`] | how much arrived, as a sample shows; how sure an estimate is |
 //! | [`quota_use`] | what is used of the documented limits |
 //! | [`generator`] | whether the processes that made the load were fit for it |
 //! | [`measurements`] | all of these together, fed by lines and seconds |
@@ -49,6 +49,7 @@
 //! | [`gather`] | the lines of processes as figures |
 //! | [`thresholds`] | what a run must reach: read from `[thresholds]`, evaluated each second, written as lines |
 
+pub mod arrival;
 pub mod attempts;
 pub mod check;
 pub mod compare;

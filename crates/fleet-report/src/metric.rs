@@ -221,6 +221,8 @@ metrics! {
         "An operator's commands that failed, of all.";
     PropertyRoundtripFailed "property_roundtrip_failed" Ratio Ratio EachSecond [Group Reason Stage]
         "An operator's desired properties that were not acknowledged well, of all.";
+    ArrivalStale "arrival_stale" Ratio Ratio EachSecond [Group Stage]
+        "Looks at a device's last telemetry at the application that found it older than two intervals, of all.";
     TelemetryLost "telemetry_lost" Ratio Ratio AfterDrain [Group Shard]
         "Messages that were offered but never acknowledged, of those offered.";
     DevicesFailed "devices_failed" Ratio Ratio AfterDrain [Group Shard]

@@ -12,7 +12,7 @@ pub struct Occurrences(BTreeMap<String, (f64, f64)>);
 
 /// Counters that are failures, or that a person looks for among them, beside attempts that failed. Those that end in `/`
 /// are followed by a reason.
-const FAILURES: [&str; 7] = [
+const FAILURES: [&str; 8] = [
     counter::DEVICES_FAILED,
     counter::RECONNECTS,
     counter::TELEMETRY_DROPPED,
@@ -20,6 +20,7 @@ const FAILURES: [&str; 7] = [
     counter::TICKS_MISSED,
     counter::REST_THROTTLED,
     counter::OPERATOR_SKIPPED,
+    counter::ARRIVAL_FAILED,
 ];
 
 /// The failure that a counter is, and its reason.

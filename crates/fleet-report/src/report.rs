@@ -22,6 +22,7 @@ pub use latency::{Latencies, Latency, PhaseLatency, Waiting};
 pub use read::ReadError;
 pub use run::{EndReason, EventMark, Losses, Merged, Run};
 
+use crate::arrival::Arrival;
 use crate::generator::Generator;
 use crate::measurements::Measurements;
 use crate::metric::Metric;
@@ -70,6 +71,9 @@ pub struct Report {
     /// The target counts what it receives, and did not answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub target_unknown: bool,
+    /// How much of the telemetry arrived, as a sample of devices shows, where an operator looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrival: Option<Arrival>,
     /// How long things took, in seconds, by phase.
     pub latency: Latencies,
     /// What failed, and how often.
@@ -188,6 +192,7 @@ impl Report {
             },
             target,
             target_unknown,
+            arrival: Arrival::of(totals),
             latency: latency::latencies(totals, &groups, timeline),
             errors,
             counters: groups.into_iter().map(|(name, group)| (name, group.counters)).collect(),

@@ -7,6 +7,7 @@ use iot_protocol::shown;
 
 use crate::exit::{INTERRUPTED, PASSED};
 use crate::phases::meaning;
+use crate::plan::text::percent;
 use crate::report::{Latency, PhaseLatency, Report};
 use crate::thresholds::{Marks, headline, lines};
 use crate::words::{clock, counted, readable, stretches};
@@ -159,6 +160,14 @@ fn telemetry(text: &mut String, report: &Report) -> std::fmt::Result {
         )?;
     } else if report.target_unknown {
         writeln!(text, "  received          unknown  (the emulator did not answer)")?;
+    }
+    if let Some(arrival) = report.arrival {
+        writeln!(
+            text,
+            "  arrived         {:>9}  ({})",
+            percent(arrival.share),
+            arrival.words()
+        )?;
     }
     Ok(())
 }

@@ -120,6 +120,9 @@ fn account(report: &Report) -> Markup {
                 }
             }
         }
+        @if let Some(arrival) = report.arrival {
+            p { "Arrived: " strong { (percent(arrival.share)) } ", " (arrival.words()) "." }
+        }
         @if report.target_unknown { p.quiet { "The target counts what it receives, and did not answer." } }
     }
 }

@@ -24,6 +24,7 @@ fn demand(devices: u32, interval_s: f64, quota: Option<(&str, u32)>) -> Demand {
         register_rate: Rate::per_minute(200.0),
         commands_per_s: 0.0,
         properties_per_s: 0.0,
+        looks_per_s: 0.0,
         connect_rate: Rate::per_second(50.0),
         processes: 2,
         with_emulator: false,

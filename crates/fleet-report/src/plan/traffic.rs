@@ -51,7 +51,8 @@ pub struct Traffic {
     pub property_updates_per_s: f64,
     /// Commands of the operator.
     pub commands_per_s: f64,
-    /// Requests of the operator to the application's REST API: one for a command, three for a property.
+    /// Requests of the operator to the application's REST API: one for a command or a look at a
+    /// device's last telemetry, three for a property.
     #[serde(default)]
     pub rest_requests_per_s: f64,
 }
@@ -102,7 +103,9 @@ impl Traffic {
                 profile.connects_per_s.max(events.starts_per_s) * updates + demand.properties_per_s,
             ),
             commands_per_s: tidy(demand.commands_per_s),
-            rest_requests_per_s: tidy(demand.commands_per_s + demand.properties_per_s * REQUESTS_PER_PROPERTY),
+            rest_requests_per_s: tidy(
+                demand.commands_per_s + demand.properties_per_s * REQUESTS_PER_PROPERTY + demand.looks_per_s,
+            ),
         }
     }
 

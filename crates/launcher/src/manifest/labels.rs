@@ -38,6 +38,7 @@ pub(super) fn known(
 pub(super) fn not_measured(operator: Option<&Operator>) -> Vec<Metric> {
     let commands = operator.is_some_and(|operator| operator.command_rate.is_some());
     let properties = operator.is_some_and(|operator| operator.property_rate.is_some());
+    let looks = operator.is_some_and(|operator| operator.arrival_rate.is_some());
     let of = |is_measured: bool, metrics: &[Metric]| match is_measured {
         true => Vec::new(),
         false => metrics.to_vec(),
@@ -51,6 +52,7 @@ pub(super) fn not_measured(operator: Option<&Operator>) -> Vec<Metric> {
             properties,
             &[Metric::PropertyRoundtripDuration, Metric::PropertyRoundtripFailed],
         ),
+        of(looks, &[Metric::ArrivalStale]),
         of(operator.is_some(), &[Metric::RestThrottled]),
     ]
     .concat()

@@ -23,6 +23,10 @@ pub struct Operator {
     /// 60.
     #[schemars(with = "Option<[f64; 2]>")]
     pub values: [f64; 2],
+    /// Looks at the last telemetry that the application has of a device; none when left out. How many find it no older than
+    /// two intervals is an estimate of what arrives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrival_rate: Option<Rate>,
     /// The devices of this group only, `individual` for those with enrollments of their own; all devices when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -78,5 +82,11 @@ impl Operator {
     #[must_use]
     pub fn properties_per_s(&self) -> f64 {
         self.property_rate.map_or(0.0, Rate::hertz)
+    }
+
+    /// Looks at a device's last telemetry in a second.
+    #[must_use]
+    pub fn looks_per_s(&self) -> f64 {
+        self.arrival_rate.map_or(0.0, Rate::hertz)
     }
 }

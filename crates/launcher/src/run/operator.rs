@@ -76,7 +76,11 @@ impl Operator {
         let work = Work {
             centrals,
             devices: Devices::new(groups, manifest.fleet.seed, settings.share),
-            turns: Turns::new(settings.commands_per_s(), settings.properties_per_s()),
+            turns: Turns::new(
+                settings.commands_per_s(),
+                settings.properties_per_s(),
+                settings.looks_per_s(),
+            ),
             settings: settings.clone(),
             figures,
             tasks: JoinSet::new(),
@@ -152,7 +156,16 @@ struct Operation {
 struct Done {
     number: u64,
     at: Instant,
-    result: Result<(), Refusal>,
+    result: Result<Ended, Refusal>,
+}
+
+/// What became of an operation that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The device did what it was asked for.
+    Obeyed,
+    /// Its last telemetry was fresh, or not.
+    Looked { is_fresh: bool },
 }
 
 /// Waits for an instant that may not be there; without one, for ever.
@@ -210,8 +223,11 @@ impl Work {
         let Some((kind, due)) = self.turns.take(now) else {
             return;
         };
-        // There is no report of what was not measured.
-        let has_measured = kind == Kind::Command && self.settings.command == OperatorCommand::GetMaxMinReport;
+        let has_measured = match kind {
+            Kind::Command => self.settings.command == OperatorCommand::GetMaxMinReport,
+            Kind::Property => false,
+            Kind::Look => true,
+        };
         let device = match self.under_way.len() < UNDER_WAY {
             true => self.devices.draw(has_measured, now),
             false => Err(Skip::TooManyUnderWay),
@@ -226,16 +242,31 @@ impl Work {
     fn begin(&mut self, operation: Operation) {
         let Operation { kind, device, .. } = &operation;
         let (kind, id, group) = (*kind, device.id.clone(), device.group);
-        let component = self.devices.groups()[group].component;
+        let Served {
+            component,
+            two_intervals,
+            ..
+        } = self.devices.groups()[group];
         let central = self.centrals[group].clone();
         let (command, value) = (self.settings.command, self.devices.value(self.settings.values));
         let number = self.next;
         self.next += 1;
         self.under_way.insert(number, operation);
         self.tasks.spawn(async move {
+            let now = Timestamp::now();
             let result = match kind {
-                Kind::Command => roundtrip::command(&central, &id, component, command, Timestamp::now()).await,
-                Kind::Property => roundtrip::property(&central, &id, component, value).await,
+                Kind::Command => {
+                    let done = roundtrip::command(&central, &id, component, command, now).await;
+                    done.map(|()| Ended::Obeyed)
+                }
+                Kind::Property => {
+                    let done = roundtrip::property(&central, &id, component, value).await;
+                    done.map(|()| Ended::Obeyed)
+                }
+                Kind::Look => {
+                    let looked = roundtrip::is_fresh(&central, &id, component, two_intervals, now).await;
+                    looked.map(|is_fresh| Ended::Looked { is_fresh })
+                }
             };
             let at = Instant::now();
             Done { number, at, result }
@@ -248,7 +279,8 @@ impl Work {
         };
         let group = &self.devices.groups()[operation.device.group].name;
         match result {
-            Ok(()) => {
+            Ok(Ended::Looked { is_fresh }) => self.figures.looked(group, is_fresh),
+            Ok(Ended::Obeyed) => {
                 let took = at.duration_since(operation.due);
                 self.figures.succeeded(operation.kind, group, took);
             }

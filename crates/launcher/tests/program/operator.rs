@@ -73,6 +73,27 @@ fn round_trips_are_measured_like_every_other_phase() {
 }
 
 #[test]
+fn what_arrived_is_estimated_from_looks_at_last_values() {
+    let (fleet, summary) = run_until(
+        EMULATOR,
+        "arrival_rate = \"20/s\"",
+        r#"arrival_stale = ["rate <= 100%"]
+           telemetry_acked = [{ threshold = "count < 100", abort_on_fail = true }]"#,
+    );
+    let report = fleet.report();
+    let arrival = &report["arrival"];
+    let (looks, fresh) = (arrival["looks"].as_u64().unwrap(), arrival["fresh"].as_u64().unwrap());
+    assert!(looks > 0 && fresh > 0 && fresh <= looks, "{arrival}");
+    let [low, share, high] = ["low", "share", "high"].map(|end| arrival[end].as_f64().unwrap());
+    assert!(0.0 < low && low <= share && share <= high && high <= 1.0, "{arrival}");
+    assert!(
+        summary.contains("looks at a device's last value found it fresh"),
+        "{summary}"
+    );
+    assert_eq!(report["latency"]["command_roundtrip"], Value::Null);
+}
+
+#[test]
 fn what_is_refused_is_counted_by_its_status_and_by_group() {
     let target = format!("{EMULATOR}\nfaults = \"faults.toml\"");
     let (fleet, summary) = run_until(

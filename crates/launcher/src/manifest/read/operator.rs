@@ -43,14 +43,15 @@ pub(super) struct Placed {
 pub(super) fn operator(table: Table<'_>, document: &Document<'_>) -> Option<Placed> {
     let span = table.span();
     let (commands, properties) = (table.has("command_rate"), table.has("property_rate"));
-    if !commands && !properties {
+    if !commands && !properties && !table.has("arrival_rate") {
         table.problem(
             "the operator has nothing to do".into(),
-            "accepted: command_rate = \"2/s\", property_rate = \"1/s\", or both",
+            "accepted: at least one of command_rate = \"2/s\", property_rate = \"1/s\", arrival_rate = \"1/s\"",
         );
     }
     let command_rate = table.optional::<Rate>("command_rate");
     let property_rate = table.optional::<Rate>("property_rate");
+    let arrival_rate = table.optional::<Rate>("arrival_rate").map(|at| at.value);
     let (mut command, mut values) = (OperatorCommand::default(), Some(VALUES));
     match commands {
         true => command = table.optional("command").map_or(command, |at| at.value),
@@ -70,6 +71,7 @@ pub(super) fn operator(table: Table<'_>, document: &Document<'_>) -> Option<Plac
             command,
             property_rate: property_rate.map(|at| at.value),
             values: values?,
+            arrival_rate,
             group,
             share,
         },

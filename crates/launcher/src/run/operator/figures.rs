@@ -11,11 +11,12 @@ use provisioning::central::RequestCounts;
 
 use super::turns::Kind;
 
-/// What times an operation of this kind, and what counts those that failed.
-const fn operation(kind: Kind) -> (Phase, &'static str) {
+/// What times an operation of this kind, if anything does, and what counts those that failed.
+const fn operation(kind: Kind) -> (Option<Phase>, &'static str) {
     match kind {
-        Kind::Command => (Phase::CommandRoundtrip, counter::COMMAND_ROUNDTRIP_FAILED),
-        Kind::Property => (Phase::PropertyRoundtrip, counter::PROPERTY_ROUNDTRIP_FAILED),
+        Kind::Command => (Some(Phase::CommandRoundtrip), counter::COMMAND_ROUNDTRIP_FAILED),
+        Kind::Property => (Some(Phase::PropertyRoundtrip), counter::PROPERTY_ROUNDTRIP_FAILED),
+        Kind::Look => (None, counter::ARRIVAL_FAILED),
     }
 }
 
@@ -59,9 +60,17 @@ impl Figures {
         Arc::clone(self.requests.entry(group.to_owned()).or_default())
     }
 
+    /// A device's last telemetry was looked at, and was fresh or not.
+    pub(super) fn looked(&mut self, group: &str, is_fresh: bool) {
+        self.count(group, counter::ARRIVAL_LOOKS.to_owned());
+        if !is_fresh {
+            self.count(group, counter::ARRIVAL_STALE.to_owned());
+        }
+    }
+
     /// It ended well.
     pub(super) fn succeeded(&mut self, kind: Kind, group: &str, took: Duration) {
-        let (phase, _) = operation(kind);
+        let Some(phase) = operation(kind).0 else { return };
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if micros > Phase::LONGEST_US {
             self.count(group, format!("{}{}", counter::CLIPPED, phase.word()));
@@ -82,7 +91,8 @@ impl Figures {
 
     /// Its end did not come in time.
     pub(super) fn unfinished(&mut self, kind: Kind, group: &str, waited: Duration) {
-        let name = format!("{}/{group}", operation(kind).0.word());
+        let Some(phase) = operation(kind).0 else { return };
+        let name = format!("{}/{group}", phase.word());
         let more = Unfinished {
             count: 1,
             oldest_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),

@@ -13,6 +13,8 @@ use crate::manifest::operator::OperatorCommand;
 
 /// The property that an operator changes.
 const PROPERTY: &str = "targetTemperature";
+/// The telemetry that each model has.
+const TELEMETRY: &str = "temperature";
 /// How far back a report goes: beyond the interval of any device.
 const SINCE: SignedDuration = SignedDuration::from_hours(24);
 /// Seconds until a device restarts that is told to.
@@ -110,6 +112,30 @@ pub(super) async fn property(
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Looks at the last telemetry that the application has of a device. Whether it is no older than `fresh`.
+///
+/// # Errors
+///
+/// The application does not answer, or not as described.
+pub(super) async fn is_fresh(
+    central: &Central,
+    device: &str,
+    component: Option<&str>,
+    fresh: Duration,
+    now: Timestamp,
+) -> Result<bool, Refusal> {
+    let last = match central.telemetry(device, component, TELEMETRY).await {
+        Ok(last) => last,
+        // It has none.
+        Err(error) if error.is_not_found() => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let at = last.timestamp.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+    let at = at.ok_or(Refusal::UnexpectedAnswer)?;
+    // A clock of the service that is ahead makes nothing older.
+    Ok(now.duration_since(at) <= SignedDuration::try_from(fresh).unwrap_or(SignedDuration::MAX))
 }
 
 /// The code with which the device has acknowledged this value, as
