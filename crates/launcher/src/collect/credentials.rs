@@ -9,7 +9,6 @@
 //! ```
 //! The devices' authorities are no part of it: those state who a device is, not who may report figures.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "a collector follows"))]
 mod load;
 mod make;
 
@@ -18,7 +17,6 @@ use std::path::{Path, PathBuf};
 use fleet_protocol::plan::Shard;
 
 pub(crate) use load::clients;
-#[cfg_attr(not(test), expect(unused_imports, reason = "a collector follows"))]
 pub(crate) use load::{server, shard_of};
 pub(crate) use make::Request;
 #[cfg(test)]

@@ -247,7 +247,7 @@ impl Registering {
             )),
             Update::Ended { died: None } => {}
             Update::Ended { died: Some(died) } => {
-                let (name, of) = (device_sims::NAME, self.processes);
+                let (name, of) = (device_sims::CALLED.name, self.processes);
                 self.progress.fault(format!("{name} {process}/{of} died: {died}"));
                 if self.end != End::Interrupted {
                     self.stop(End::ProcessDied, shards);
