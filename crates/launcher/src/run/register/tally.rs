@@ -15,6 +15,8 @@ pub(super) struct Tally {
     registered: BTreeSet<String>,
     /// How often a device that has not registered has failed, and why at last.
     failed: BTreeMap<String, (u32, Option<Reason>)>,
+    /// How many of those are not waited for.
+    given_up: u64,
 }
 
 impl Tally {
@@ -24,13 +26,17 @@ impl Tally {
             devices: devices.into(),
             registered: BTreeSet::new(),
             failed: BTreeMap::new(),
+            given_up: 0,
         }
     }
 
     /// Takes a change of a device's state.
     pub(super) fn handle(&mut self, device: &DeviceLine) {
         if device.hub.is_some() {
-            self.failed.remove(&device.id);
+            let failed = self.failed.remove(&device.id);
+            if failed.is_some_and(|(attempts, _)| attempts >= ATTEMPTS) {
+                self.given_up -= 1;
+            }
             self.registered.insert(device.id.clone());
             return;
         }
@@ -41,7 +47,11 @@ impl Tally {
             _ => return,
         };
         let (failures, reason) = self.failed.entry(device.id.clone()).or_default();
+        let before = *failures;
         *failures = failures.saturating_add(attempts);
+        if before < ATTEMPTS && *failures >= ATTEMPTS {
+            self.given_up += 1;
+        }
         reason.clone_from(&device.reason);
     }
 
@@ -52,10 +62,7 @@ impl Tally {
 
     /// How many have failed and are not waited for.
     pub(super) fn given_up(&self) -> u64 {
-        self.failed
-            .values()
-            .filter(|(attempts, _)| *attempts >= ATTEMPTS)
-            .count() as u64
+        self.given_up
     }
 
     /// Whether every device has registered or is not waited for.
