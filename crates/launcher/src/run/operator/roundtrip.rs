@@ -17,7 +17,7 @@ const PROPERTY: &str = "targetTemperature";
 const TELEMETRY: &str = "temperature";
 /// How far back a report goes: beyond the interval of any device.
 const SINCE: SignedDuration = SignedDuration::from_hours(24);
-/// Seconds until a device restarts that is told to.
+/// Seconds between the command to restart and the restart.
 const REBOOT_DELAY_S: u32 = 1;
 /// The pauses between two looks at a property: from the first to the longest, each twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -103,8 +103,8 @@ pub(super) async fn property(
     let mut pause = FIRST_PAUSE;
     loop {
         let shown = central.properties(device, component).await?;
-        if let Some(code) = acknowledged(&shown, value) {
-            return accepted(Some(code));
+        if let Some(answer) = acknowledged(&shown, value) {
+            return answer;
         }
         if begun.elapsed() + pause > ACKNOWLEDGED_WITHIN {
             return Err(Refusal::NotAcknowledged);
@@ -138,14 +138,14 @@ pub(super) async fn is_fresh(
     Ok(now.duration_since(at) <= SignedDuration::try_from(fresh).unwrap_or(SignedDuration::MAX))
 }
 
-/// The code with which the device has acknowledged this value, as
+/// How the device has acknowledged this value, as
 /// <https://learn.microsoft.com/azure/iot-central/core/howto-control-devices-with-rest-api> shows it; none as long as what
-/// is shown is older.
-fn acknowledged(shown: &Value, value: f64) -> Option<i64> {
+/// is shown is older. A device may leave its code out.
+fn acknowledged(shown: &Value, value: f64) -> Option<Result<(), Refusal>> {
     let about = &shown["$metadata"][PROPERTY];
     let is_it = about["desiredValue"].as_f64() == Some(value);
     let (asked, acknowledged) = (about["desiredVersion"].as_i64()?, about["ackVersion"].as_i64()?);
-    about["ackCode"].as_i64().filter(|_| is_it && acknowledged >= asked)
+    (is_it && acknowledged >= asked).then(|| accepted(about["ackCode"].as_i64()))
 }
 
 /// A device that gives no status has done what it was asked for.
@@ -170,9 +170,13 @@ mod tests {
                 "desiredValue": desired, "desiredVersion": versions[0], "ackVersion": versions[1], "ackCode": code,
             } } })
         };
-        for (shown, code) in [
-            (shown(21.5, [3, 3], 200), Some(200)),
-            (shown(21.5, [3, 4], 400), Some(400)),
+        let without_code = json!({ "$metadata": { PROPERTY: {
+            "desiredValue": 21.5, "desiredVersion": 3, "ackVersion": 3,
+        } } });
+        for (shown, answer) in [
+            (shown(21.5, [3, 3], 200), Some(Ok(()))),
+            (shown(21.5, [3, 4], 400), Some(Err(Refusal::Status(400)))),
+            (without_code, Some(Ok(()))),
             (shown(21.5, [3, 2], 200), None),
             // What is shown is from before the change.
             (shown(19.0, [2, 2], 200), None),
@@ -182,7 +186,7 @@ mod tests {
             ),
             (json!({}), None),
         ] {
-            assert_eq!(acknowledged(&shown, 21.5), code, "{shown}");
+            assert_eq!(acknowledged(&shown, 21.5), answer, "{shown}");
         }
     }
 
