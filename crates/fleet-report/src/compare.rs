@@ -3,7 +3,7 @@
 //! A difference counts when three things hold: the intervals of both sides are apart, the ratio is beyond a bound, and
 //! the difference is beyond one that a person would care about. Messages of one run are not independent, since what
 //! slows one down slows its neighbours too; so the interval of a single run comes from blocks of its time
-//! ([`interval`]), and the interval of several runs from the runs.
+//! ([`interval`](crate::interval)), and the interval of several runs from the runs.
 
 mod likeness;
 mod quantiles;
