@@ -181,7 +181,7 @@ case = "group-expiry"
     an_operator_of_no_group_is_refused: with_group("\n[operator]\nproperty_rate = \"5/s\"\ngroup = \"individual\"\n");
     an_operator_without_an_application_is_refused: with_group("\n[operator]\nproperty_rate = \"5/s\"\n"), set "target.kind=dps", set "target.id_scope=0ne00ABCDEF";
     what_an_operator_does_not_do_is_not_measured: with_group(
-        "\n[operator]\nproperty_rate = \"5/s\"\n\n[thresholds]\nproperty_roundtrip_duration = [\"p(95) < 1s\"]\ncommand_roundtrip_failed = [\"rate == 0\"]\n");
+        "\n[operator]\nproperty_rate = \"5/s\"\n\n[thresholds]\narrival_stale = [\"rate < 1%\"]\nproperty_roundtrip_duration = [\"p(95) < 1s\"]\ncommand_roundtrip_failed = [\"rate == 0\"]\n");
     a_gateway_that_is_none_is_refused: with_group(
         "via = \"gw-001\"\n\n[[group]]\nid = \"edge\"\nkind = \"edge\"\nvia = \"gw-0001\"\nmodel = \"thermostat\"\ngateway_address = \"lan:8883\"\ndevices = { prefix = \"gw-\", count = 2 }\n\n[[individual]]\nkind = \"edge\"\ndevice_id = \"a\"\nvia = \"thermo-0001\"\n\n[[individual]]\ndevice_id = \"b\"\nvia = \"something-else\"\n");
     what_a_gateway_can_not_be_called_is_refused: with_group(

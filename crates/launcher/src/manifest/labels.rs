@@ -29,7 +29,10 @@ pub(super) fn known(
             .collect(),
         stages,
         shards: (0..processes).map(|process| process.to_string()).collect(),
-        limits: target.and_then(quota).map(measured).unwrap_or_default(),
+        limits: target
+            .and_then(quota)
+            .map(|quota| measured(quota, !not_measured.contains(&Metric::RestThrottled)))
+            .unwrap_or_default(),
         not_measured,
     }
 }
@@ -58,8 +61,9 @@ pub(super) fn not_measured(operator: Option<&Operator>) -> Vec<Metric> {
     .concat()
 }
 
-/// The limits of which a run measures what is used.
-fn measured(quota: Quota) -> Vec<String> {
+/// The limits of which a run measures what is used: of that on REST requests, what an operator uses.
+fn measured(quota: Quota, with_operator: bool) -> Vec<String> {
     let ids = quota.limits.limits.into_iter().map(|limit| limit.id);
-    ids.filter(|id| is_measured(id)).collect()
+    ids.filter(|id| is_measured(id) && (with_operator || id != "central.rest"))
+        .collect()
 }

@@ -219,6 +219,31 @@ mod tests {
     }
 
     #[test]
+    fn an_operator_that_asks_for_more_than_the_rest_api_accepts_is_refused() {
+        let plan_of = |rates: &str| {
+            let text = format!("quota = \"iot-central\"\n[operator]\n{rates}\n");
+            plan(&manifest(&text, "")).unwrap()
+        };
+        // One request a second for commands and looks each, three for properties.
+        let within = plan_of("command_rate = \"5/s\"\nproperty_rate = \"4/s\"\narrival_rate = \"3/s\"");
+        refuse_above(&within, bound("100%")).unwrap();
+        let asked = |plan: &PlanSummary, id: &str| {
+            let quota = plan.quotas.iter().find(|quota| quota.id == id);
+            quota.map(|quota| quota.asked)
+        };
+        assert_eq!(asked(&within, "central.rest"), Some(20.0));
+        assert_eq!(asked(&within, "central.commands"), Some(5.0));
+        let above = plan_of("property_rate = \"7/s\"");
+        let words = refuse_above(&above, bound("100%")).unwrap_err().to_string();
+        assert!(
+            words.contains("REST requests: 21 of 20/s, 105 % (central.rest)"),
+            "{words}"
+        );
+        let without = plan(&manifest("quota = \"iot-central\"", "")).unwrap();
+        assert_eq!(asked(&without, "central.rest"), None);
+    }
+
+    #[test]
     fn a_controller_sends_three_messages_of_a_measurement() {
         let text = "[[individual]]\ndevice_id = \"c\"\nmodel = \"temperature-controller\"";
         let plan = plan(&manifest(text, "")).unwrap();

@@ -41,7 +41,7 @@ pub(super) struct Operator {
     lines: UnboundedReceiver<Stats>,
 }
 
-/// What an operator is told of the run.
+/// What in the run concerns an operator.
 #[derive(Debug)]
 enum Notice {
     Online(String),
@@ -55,7 +55,7 @@ enum Notice {
 }
 
 impl Operator {
-    /// An operator as the manifest has it, if it has one. It rests until it is told to work.
+    /// An operator as the manifest has it, if it has one. It rests until [`Operator::work`].
     ///
     /// # Errors
     ///
