@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{EMULATOR, Fleet, LONG, manifest};
+use crate::support::{EMULATOR, Fleet, LONG, ON_FREE_PORTS, central, manifest};
 
 /// A run that ends as soon as a threshold is crossed, which is what each test waits for.
 fn run_until(target: &str, operator: &str, threshold: &str) -> (Fleet, String) {
@@ -91,6 +91,46 @@ fn what_arrived_is_estimated_from_looks_at_last_values() {
         "{summary}"
     );
     assert_eq!(report["latency"]["command_roundtrip"], Value::Null);
+}
+
+/// With a token, at the pace that an application accepts, and against the limits that one has.
+#[test]
+fn an_application_is_served_by_the_same_requests() {
+    let fleet = Fleet::new("");
+    let (_emulator, ready) = fleet.start_emulator(&[ON_FREE_PORTS, &["--quota", "iot-central"]].concat());
+    let target = format!("{}\nconnect_host = \"localhost\"", central(&ready));
+    let operator = "command_rate = \"2/s\"\nproperty_rate = \"2/s\"\narrival_rate = \"2/s\"\ngroup = \"individual\"";
+    let threshold = "property_roundtrip_duration = [{ threshold = \"count < 3\", abort_on_fail = true }]";
+    let manifest = manifest(&target, LONG);
+    let text = format!(
+        "{manifest}\n[operator]\n{operator}\n[thresholds]\n{threshold}\nproperty_roundtrip_failed = [\"rate == 0\"]\n"
+    );
+    std::fs::write(fleet.path("fleet.toml"), text).unwrap();
+    let plan = fleet.fleet(&["plan", "fleet.toml"]).expect(0);
+    assert!(
+        plan.stdout
+            .contains("REST requests                          10 of 20/s"),
+        "{}",
+        plan.stdout
+    );
+    fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(99);
+    let report = fleet.report();
+    assert!(
+        count(&report, "property_roundtrip", "individual") >= 3,
+        "{}",
+        report["latency"]
+    );
+    assert_eq!(count(&report, "property_roundtrip", "thermostats"), 0);
+    let used = report["quotas"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|used| used["id"] == "central.rest");
+    assert!(
+        used.is_some_and(|used| used["peak"].as_f64() > Some(0.0)),
+        "{}",
+        report["quotas"]
+    );
 }
 
 #[test]
