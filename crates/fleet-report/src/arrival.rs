@@ -1,4 +1,5 @@
-//! Whether telemetry arrived, as the application shows it: an estimate from looks at the last values of a sample of devices.
+//! Whether telemetry arrived, as the application shows it: an estimate from looks at the last values of a sample of
+//! devices.
 //!
 //! IoT Central counts nothing that could be asked for. What it shows is the last value of each device, and asking for
 //! those of all devices would take more requests than it accepts.
