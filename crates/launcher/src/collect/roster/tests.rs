@@ -220,7 +220,7 @@ async fn the_run_goes_when_the_last_shard_is_there() {
     assert_eq!(world.roster.missing().unwrap(), "3 of 3 are missing: shards 0 to 2");
     world.hello(7, &hello(1, 5));
     world.hello(8, &hello(0, 5));
-    assert_eq!(world.roster.missing().unwrap(), "1 of 3 are missing: shard 2");
+    assert_eq!(world.roster.missing().unwrap(), "1 of 3 is missing: shard 2");
     // One that leaves before is missing again, and another process may come.
     world.close(7);
     world.hello(9, &hello(1, 6));

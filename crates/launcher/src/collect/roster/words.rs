@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleet_protocol::collect::Hello;
 use fleet_protocol::plan::Shard as Number;
-use fleet_report::words::{devices, stretches};
+use fleet_report::words::{agreeing, devices, stretches};
 use iot_protocol::shown;
 use settings::Span;
 
@@ -18,9 +18,9 @@ pub(crate) const CALLED: Called = Called {
 const NAME: &str = "shard";
 
 pub(super) fn missing(missing: &[u32], count: u32) -> String {
-    let what = if missing.len() == 1 { "shard" } else { "shards" };
     let (those, counted) = (stretches(missing), missing.len());
-    format!("{counted} of {count} are missing: {what} {those}")
+    let (is, what) = (agreeing(counted, "is", "are"), agreeing(counted, NAME, "shards"));
+    format!("{counted} of {count} {is} missing: {what} {those}")
 }
 
 pub(super) fn there(number: Number, hello: &Hello) -> String {
