@@ -325,8 +325,7 @@ struct CollectArgs {
     /// The folder of the collector's certificates; `collector` in the folder of the plan when left out
     #[arg(long, value_name = "DIR")]
     credentials: Option<PathBuf>,
-    /// How long all shards may take to come. After that, those that are there are told to stop, and the missing ones are
-    /// named
+    /// How long all shards may take to come. After that, those that are there are stopped, and the missing ones are named
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = |text: &str| text.parse::<Span>())]
     ready_within: Span,
     /// How long a shard may be away: its sim comes back, or another one takes its place. After that, the run ends as when

@@ -24,9 +24,9 @@ use crate::progress::ProgressLog;
 const CONNECTIONS: usize = 512;
 /// So many messages wait to be taken; then connections are not read from.
 const WAITING: usize = 1_024;
-/// How often it is said which shards are missing.
+/// How often the missing shards are reported.
 const MISSING_EVERY: Duration = Duration::from_secs(10);
-/// So many peers that are none of ours are named; a scanner of ports could fill a disk.
+/// So many strangers are named; a scanner of ports could fill a disk.
 const STRANGERS: u32 = 20;
 /// When the program leaves at once, sims still read that.
 const CLOSED_WITHIN: Duration = Duration::from_secs(2);
@@ -136,7 +136,7 @@ impl Collector {
                     None => obeying = false,
                 },
                 () = at(self.roster.deadline()) => self.roster.tick(Instant::now()),
-                _ = missing.tick() => self.say_missing(),
+                _ = missing.tick() => self.report_missing(),
             }
             self.act();
         }
@@ -211,9 +211,9 @@ impl Collector {
                     let _ = events.send(event);
                 }
             }
-            Action::Say(words) => {
+            Action::Report(words) => {
                 self.progress.report(words);
-                self.say_missing();
+                self.report_missing();
             }
             Action::Go { begin, restarted } => self.decided(Gathered::Go { begin, restarted }),
             Action::NotReady(missing) => self.decided(Gathered::NotReady(missing)),
@@ -244,7 +244,7 @@ impl Collector {
         }
     }
 
-    fn say_missing(&self) {
+    fn report_missing(&self) {
         if let Some(missing) = self.roster.missing() {
             self.progress.report(missing);
         }

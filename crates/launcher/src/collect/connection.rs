@@ -17,7 +17,7 @@ use super::credentials::shard_of;
 use super::lines::LineReader;
 use super::roster::Connection;
 
-/// A handshake, and then a hello, come soon, or the peer is none of ours.
+/// A handshake, and then a hello, come soon, or the peer is a stranger.
 const INTRODUCED_WITHIN: Duration = Duration::from_secs(10);
 /// What is written is read as soon: a peer that does not read is given up.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -101,7 +101,7 @@ pub(super) async fn serve(
     let _ = incoming.send(Incoming { connection, what }).await;
 }
 
-/// A peer that has a certificate of this run, and has said who it is.
+/// A peer that has a certificate of this run, and has introduced itself.
 struct Introduced {
     hello: Hello,
     certificate: Shard,

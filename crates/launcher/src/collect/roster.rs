@@ -2,10 +2,11 @@
 //! and what follows from them is handed out.
 //!
 //! A shard is had by one process at a time, its *incarnation*. What the process writes is numbered, and its numbers decide
-//! what is new: a number that came before is not taken again, and one that skips another is none of ours. So it does not
+//! what is new: a number that came before is not taken again, and one that skips another is a mistake. So it does not
 //! matter how often a connection ends, nor where.
 
 mod admission;
+mod plausible;
 mod shard;
 mod words;
 
@@ -67,7 +68,7 @@ pub(crate) enum Action {
     /// For the run's supervisor.
     Event(Event),
     /// For a person.
-    Say(String),
+    Report(String),
     /// The stages begin, or have begun, at this instant.
     Go {
         /// When.
@@ -196,7 +197,7 @@ impl Roster {
         match self.phase {
             Phase::Waiting => {
                 shard.place = Place::Missing;
-                self.say(words::left(number, why));
+                self.report(words::left(number, why));
             }
             Phase::Going(_) => {
                 let words = words::lost(number, self.terms.named(index), &shard.host, why, self.terms.lost_after);
@@ -204,7 +205,7 @@ impl Roster {
                     since: now,
                     may_return: true,
                 };
-                self.event(index, Update::Away(words));
+                self.away(index, words);
             }
             Phase::Over => shard.place = Place::Missing,
         }
@@ -291,7 +292,7 @@ impl Roster {
         let shard = &mut self.shards[hello.index as usize];
         let is_first = shard.incarnation.is_none() || shard.place == Place::Missing;
         let was_lost = matches!(shard.place, Place::Lost { .. });
-        // One that has ended only wants to hear that all was taken.
+        // One that has ended only asks whether all was taken.
         if shard.place != Place::Done {
             shard.place = Place::Here(connection);
         }
@@ -300,12 +301,16 @@ impl Roster {
         }
         let taken = shard.taken;
         self.actions.push(Action::Send(connection, ToSim::Welcome { taken }));
+        if was_lost {
+            self.event(index, Update::Back);
+        }
         if is_first {
-            self.say(words::there(number, hello));
+            self.report(words::there(number, hello));
         } else if is_new {
-            self.event(hello.index, Update::Replaced(words::replaced(number, hello)));
+            self.event(index, Update::Replaced);
+            self.event(index, Update::Note("shard_replaced", words::replaced(number, hello)));
         } else if was_lost {
-            self.event(hello.index, Update::Back(words::back(number)));
+            self.event(index, Update::Note("shard_back", words::back(number)));
         }
         self.send_on(connection, hello, now);
     }
@@ -328,12 +333,14 @@ impl Roster {
 
     /// The run has been going on: another collector has let it begin. What is not there yet is lost, until it comes.
     fn restart(&mut self, begin: Instant, now: Instant) {
-        for shard in &mut self.shards {
-            if shard.place == Place::Missing {
-                shard.place = Place::Lost {
+        for index in 0..self.terms.count.get() {
+            let place = &mut self.shards[index as usize].place;
+            if *place == Place::Missing {
+                *place = Place::Lost {
                     since: now,
                     may_return: true,
                 };
+                self.event(index, Update::Away);
             }
         }
         self.go(begin, true, now);
@@ -365,8 +372,7 @@ impl Roster {
             since: now,
             may_return: false,
         };
-        let words = words::waits(words, self.terms.lost_after);
-        self.event(index, Update::Away(words));
+        self.away(index, words::waits(words, self.terms.lost_after));
     }
 
     /// A shard has ended; `died` is how, unless well.
@@ -402,13 +408,19 @@ impl Roster {
         Number { index, count }
     }
 
+    /// A shard is lost, and may come back.
+    fn away(&mut self, index: u32, words: String) {
+        self.event(index, Update::Note("shard_lost", words));
+        self.event(index, Update::Away);
+    }
+
     fn event(&mut self, index: u32, update: Update) {
         let shard = index as usize;
         self.actions.push(Action::Event(Event { shard, update }));
     }
 
-    fn say(&mut self, words: String) {
-        self.actions.push(Action::Say(words));
+    fn report(&mut self, words: String) {
+        self.actions.push(Action::Report(words));
     }
 }
 

@@ -101,6 +101,10 @@ impl Broker {
     }
 
     pub(crate) fn device(&mut self, device: &DeviceLine) {
+        // A fleet has no more devices than its plan.
+        if self.devices.len() >= self.status.devices as usize && !self.devices.contains_key(&device.id) {
+            return;
+        }
         self.watchers.retain(|lines| lines.send(device.clone()).is_ok());
         let known = self.devices.entry(device.id.clone()).or_insert_with(|| device.clone());
         // Which certificate a device uses and which hub it is assigned to stay true until it reports another.
@@ -226,6 +230,17 @@ mod tests {
         let control = Control::new(Action::Stop);
         assert_eq!(broker.ask(Request::Order { control, answer }), None);
         assert!(answered.try_recv().unwrap().is_err());
+    }
+
+    #[test]
+    fn no_more_devices_are_kept_than_a_fleet_has() {
+        let mut broker = broker(1);
+        for number in 0..9 {
+            broker.device(&line(&number.to_string(), State::Online, None));
+        }
+        broker.device(&line("0", State::Parked, None));
+        let devices = broker.into_devices();
+        assert_eq!((devices.len(), devices["0"].state), (4, State::Parked));
     }
 
     #[test]

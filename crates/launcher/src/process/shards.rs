@@ -23,12 +23,14 @@ pub(crate) enum Update {
     Figures(Box<Decoded>, Since),
     /// Something that is no line.
     Garbled(String),
-    /// Its connection is lost, in a sentence. It may come back.
-    Away(String),
-    /// It is back.
-    Back(String),
-    /// Another process has taken its place, and its figures count on.
-    Replaced(String),
+    /// Something that is worth a mark in the timeline: its kind, and a sentence.
+    Note(&'static str, String),
+    /// It can't be reached for a time.
+    Away,
+    /// It can be reached again.
+    Back,
+    /// Another process takes its place, and its figures count on.
+    Replaced,
     /// It has ended.
     Ended {
         /// How it died, in a sentence; nothing where it ended as it should.

@@ -10,7 +10,7 @@ const SILENT_FOR: Duration = Duration::from_secs(15);
 /// Where a shard is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// There, and so it has been heard then.
+    /// There, and it has written its last line then.
     Here(Instant),
     /// Its connection is lost, and it may come back.
     Away,

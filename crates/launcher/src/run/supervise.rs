@@ -524,7 +524,8 @@ impl Supervisor {
     fn handle(&mut self, Event { shard, update }: Event, shards: &Shards) {
         match &update {
             Update::Ended { .. } => self.presence.ended(shard),
-            Update::Away(_) => self.presence.away(shard),
+            Update::Away => self.presence.away(shard),
+            Update::Note(..) => {}
             _ => self.presence.here(shard, Instant::now()),
         }
         match update {
@@ -549,19 +550,14 @@ impl Supervisor {
                 "{} wrote a line that isn't part of the protocol: {line}",
                 self.name(shard)
             )),
-            Update::Away(words) => {
+            Update::Note(kind, words) => self.note(kind, words),
+            Update::Away => {
                 self.broker.ended(shard);
                 self.silence.ended(shard);
-                self.note("shard_lost", words);
             }
-            Update::Back(words) => {
-                self.broker.back(shard);
-                self.note("shard_back", words);
-            }
-            Update::Replaced(words) => {
+            Update::Back => self.broker.back(shard),
+            Update::Replaced => {
                 self.outcome.losses.unreported += self.measurements.totals.last_second_of(shard);
-                self.broker.back(shard);
-                self.note("shard_replaced", words);
             }
             Update::Ended { died } => {
                 self.broker.ended(shard);

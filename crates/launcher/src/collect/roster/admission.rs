@@ -3,9 +3,9 @@
 use fleet_protocol::collect::{COLLECT_VERSION, Hello, Refusal};
 use fleet_protocol::plan::Shard as Number;
 use fleet_report::words::{counted, devices};
-use iot_protocol::shown;
 
 use super::shard::Place;
+use super::words::short;
 use super::{Phase, Roster};
 
 /// What follows from a hello.
@@ -42,7 +42,7 @@ impl Roster {
             let message = format!(
                 "this collector is of run {}, and the sim's plan of run {}: give both the same plan",
                 terms.run_id,
-                shown::text(&hello.run_id)
+                short(&hello.run_id)
             );
             return Some((Refusal::OtherRun, message));
         }

@@ -11,9 +11,11 @@ use fleet_report::totals::Decoded;
 use tokio::time::Instant;
 
 use super::Connection;
+use super::plausible::implausible;
+use super::words::short;
 use crate::process::shards::{Since, Update};
 
-/// A sim hears at least after so many lines that they were taken, so that it need not keep them.
+/// A sim gets an answer after so many lines at the latest, since it keeps them until then.
 const REPLY_AFTER: u64 = 256;
 
 /// Where a shard is.
@@ -42,12 +44,14 @@ pub(super) struct Shard {
     pub(super) earlier: BTreeSet<NonZeroU32>,
     /// The last number that was taken of its process.
     pub(super) taken: u64,
-    /// Its process has been told when the stages begin.
+    /// Its process has got the instant at which the stages begin.
     pub(super) has_go: bool,
     /// Its process has ended as it should, and all of it was taken.
     pub(super) has_ended: bool,
     /// The name of its process's machine.
     pub(super) host: String,
+    /// How many devices it has.
+    devices: u32,
     /// Its process began under another collector.
     began_before: bool,
     /// The line that ends a process's output has come.
@@ -70,7 +74,7 @@ pub(super) enum Taken {
 }
 
 impl Taken {
-    /// Whether the sim is to hear of it at once.
+    /// Whether the sim is to get an answer at once.
     pub(super) fn is_reply_due(&self) -> bool {
         match self {
             Self::Nothing | Self::Counted | Self::Ended(_) => true,
@@ -89,7 +93,7 @@ impl Shard {
         }
         self.began_before = hello.stages_in_ms.is_some();
         self.has_go = self.began_before;
-        self.host.clone_from(&hello.host);
+        (self.host, self.devices) = (short(&hello.host), hello.devices);
         (self.taken, self.is_finished, self.is_over) = (0, false, false);
     }
 
@@ -114,6 +118,7 @@ impl Shard {
 
     /// Takes a message. An error is a breach of the protocol.
     pub(super) fn take(&mut self, message: ToCollector) -> Result<Vec<Taken>, String> {
+        self.check(&message)?;
         match message {
             ToCollector::Hello(_) => Err("a second hello".to_owned()),
             ToCollector::Line { n, line } => Ok(match self.is_new(n)? {
@@ -131,6 +136,28 @@ impl Shard {
                 true => vec![self.ended(died)],
                 false => vec![Taken::Nothing],
             }),
+        }
+    }
+
+    /// Whether what it holds can be.
+    fn check(&self, message: &ToCollector) -> Result<(), String> {
+        let stats = match message {
+            ToCollector::Line {
+                line: Line::Done { devices, .. },
+                ..
+            } if *devices > self.devices => {
+                return Err(format!("an order reached {devices} of {} devices", self.devices));
+            }
+            ToCollector::Line {
+                line: Line::Stats(stats),
+                ..
+            }
+            | ToCollector::Snapshot(Snapshot { stats, .. }) => stats,
+            _ => return Ok(()),
+        };
+        match implausible(stats) {
+            None => Ok(()),
+            Some(name) => Err(format!("a figure that can't be: {}", short(&name))),
         }
     }
 

@@ -106,7 +106,7 @@ impl World {
                 Action::Send(connection, message) => self.sent.push((connection, message)),
                 Action::Close(connection) => self.closed.push(connection),
                 Action::Event(event) => self.events.push(event),
-                Action::Say(words) => self.said.push(words),
+                Action::Report(words) => self.said.push(words),
                 Action::Go { begin, restarted } => {
                     let begin = begin.saturating_duration_since(self.begun);
                     assert!(self.go.replace((begin, restarted)).is_none(), "go comes once");
@@ -192,7 +192,7 @@ impl World {
     fn fates(&mut self) -> Vec<String> {
         let events = std::mem::take(&mut self.events);
         let fate = |event: Event| match event.update {
-            Update::Away(words) | Update::Back(words) | Update::Replaced(words) => Some(words),
+            Update::Note(_, words) => Some(words),
             Update::Ended { died } => Some(died.unwrap_or_else(|| format!("shard {}/3 has ended", event.shard))),
             _ => None,
         };
@@ -267,7 +267,7 @@ async fn sims_are_stopped_and_the_missing_named_when_it_takes_too_long() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_of_this_run_is_refused_and_hears_why() {
+async fn a_sim_that_is_not_of_this_run_is_refused_with_the_reason() {
     let third = |index| Number {
         index,
         count: NonZeroU32::new(3).unwrap(),
@@ -287,10 +287,10 @@ async fn whoever_is_not_of_this_run_is_refused_and_hears_why() {
             "this collector speaks version 1 of its protocol, and the sim version 2: use the same program",
         ),
         (
-            changed(|hello| hello.run_id = "r\n2".to_owned()),
+            changed(|hello| hello.run_id = "r\u{1b}2".to_owned()),
             third(1),
             Refusal::OtherRun,
-            "this collector is of run r1, and the sim's plan of run r\\n2: give both the same plan",
+            "this collector is of run r1, and the sim's plan of run r\\u{1b}2: give both the same plan",
         ),
         (
             changed(|hello| hello.count = NonZeroU32::new(4).unwrap()),
@@ -341,10 +341,20 @@ async fn a_shard_that_comes_back_goes_on_where_it_was() {
           run waits 2m for it"
         ]
     );
-    // Its old connection has nothing to say any more.
+    // What still comes on its old connection is nothing.
     world.takes(1, [line(9, 99)]);
     world.now += SECOND * 119;
     world.hello(5, &later(1, 2, -100_000));
+    assert!(matches!(
+        world.events[..],
+        [
+            Event {
+                shard: 1,
+                update: Update::Back
+            },
+            _
+        ]
+    ));
     assert_eq!(world.sent_on(5), [r#"{"type":"welcome","taken":2}"#], "it has its go");
     assert_eq!(world.fates(), ["shard 1/3 is back"]);
     world.takes(5, [line(1, 10), line(2, 20), line(3, 30)]);
@@ -452,7 +462,7 @@ async fn a_shard_whose_process_died_is_waited_for_until_the_run_ends() {
 }
 
 #[tokio::test]
-async fn a_run_is_over_when_all_have_ended_and_those_who_missed_it_hear_that_all_was_taken() {
+async fn a_run_is_over_when_all_have_ended_and_a_sim_that_missed_it_can_ask_whether_all_was_taken() {
     let mut world = World::going();
     for connection in 0..3 {
         assert!(!world.is_over);
@@ -553,7 +563,20 @@ async fn a_shard_that_was_not_seen_since_a_restart_is_there_when_it_comes() {
 }
 
 #[tokio::test]
-async fn lines_of_devices_are_taken_too_and_a_sim_hears_of_it_now_and_then() {
+async fn figures_that_can_not_be_are_refused_and_change_nothing() {
+    let mut world = World::going();
+    world.takes(1, [line(1, 10)]);
+    let refused = world.message(1, line(2, u64::MAX));
+    assert_eq!(refused, Err("a figure that can't be: telemetry_offered".to_owned()));
+    let done = Line::Done { id: 1, devices: 3 };
+    let refused = world.message(1, ToCollector::Line { n: 2, line: done });
+    assert_eq!(refused, Err("an order reached 3 of 2 devices".to_owned()));
+    world.takes(1, [line(2, 20)]);
+    assert_eq!(world.offered(), (20, 2));
+}
+
+#[tokio::test]
+async fn lines_of_devices_are_taken_too_and_answered_now_and_then() {
     let mut world = World::going();
     let device = |n| {
         let device: DeviceLine = serde_json::from_value(serde_json::json!({"id": "a", "state": "online"})).unwrap();

@@ -17,6 +17,15 @@ pub(crate) const CALLED: Called = Called {
 };
 const NAME: &str = "shard";
 
+/// The beginning of a text of a sim, for one line.
+pub(super) fn short(text: &str) -> String {
+    let first: String = text.lines().next().unwrap_or_default().chars().take(SHORT).collect();
+    shown::text(&first).to_string()
+}
+
+/// As long as the name of a machine may be.
+const SHORT: usize = 64;
+
 pub(super) fn missing(missing: &[u32], count: u32) -> String {
     let (those, counted) = (stretches(missing), missing.len());
     let (is, what) = (agreeing(counted, "is", "are"), agreeing(counted, NAME, "shards"));
@@ -27,7 +36,7 @@ pub(super) fn there(number: Number, hello: &Hello) -> String {
     format!(
         "{NAME} {number} is there: {} on {}",
         devices(hello.devices),
-        shown::text(&hello.host)
+        short(&hello.host)
     )
 }
 
@@ -36,7 +45,7 @@ pub(super) fn left(number: Number, why: &str) -> String {
 }
 
 pub(super) fn lost(number: Number, devices: &str, host: &str, why: &str, after: Duration) -> String {
-    let (host, after) = (shown::text(host), Span(after));
+    let after = Span(after);
     format!(
         "{NAME} {number} is lost, with {devices} on {host}: {why}; its devices may go on, and the run waits {after} for it"
     )
@@ -47,21 +56,18 @@ pub(super) fn back(number: Number) -> String {
 }
 
 pub(super) fn replaced(number: Number, hello: &Hello) -> String {
-    format!(
-        "{NAME} {number} goes on in another process, on {}",
-        shown::text(&hello.host)
-    )
+    format!("{NAME} {number} goes on in another process, on {}", short(&hello.host))
 }
 
-/// How a process died, by its sim: the first line is enough here, as the sim has printed all of it.
+/// How a process died, by its sim, which has printed all of it: the first line is enough here.
 pub(super) fn died(number: Number, how: &str) -> String {
-    let first = how
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches("; its last words:");
-    format!("{NAME} {number} died: {}", shown::text(first))
+    let first = how.lines().next().unwrap_or_default();
+    let first: String = first.trim_end_matches("; its last words:").chars().take(LONG).collect();
+    format!("{NAME} {number} died: {}", shown::text(&first))
 }
+
+/// An exit status has room in it.
+const LONG: usize = 200;
 
 pub(super) fn waits(died: &str, after: Duration) -> String {
     format!("{died}; the run waits {} for another process", Span(after))
