@@ -163,7 +163,7 @@ fn a_shard_that_is_lost_and_comes_back_is_counted_once() {
     assert!((1..=2).contains(&taken), "{taken}");
     for n in 1..=2 {
         let line = Line::Stats(stats(n * 10, if n == 1 { &[1_000] } else { &[2_000, 2_000] }));
-        one.say(&ToCollector::Line { n, line });
+        one.send(&ToCollector::Line { n, line });
     }
     one.taken(2);
     // A shard whose machine has forgotten all but the sum sends that.
@@ -177,7 +177,7 @@ fn a_shard_that_is_lost_and_comes_back_is_counted_once() {
         devices: vec![device("thermo-0003")],
         finished: false,
     };
-    two.say(&ToCollector::Snapshot(snapshot));
+    two.send(&ToCollector::Snapshot(snapshot));
     two.taken(7);
     drop(two);
     let mut two = world.again(address, 2, 12);
@@ -246,7 +246,7 @@ fn a_collector_that_is_killed_and_started_again_has_exact_figures_in_the_end() {
             devices: Vec::new(),
             finished: false,
         };
-        sim.say(&ToCollector::Snapshot(snapshot));
+        sim.send(&ToCollector::Snapshot(snapshot));
         sim.taken(4);
         sim.goes_on_after(4);
         sim.stats(index * 10, &[index; 2]);

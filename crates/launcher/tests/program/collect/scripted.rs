@@ -110,11 +110,11 @@ impl Sim {
     /// Introduces itself. The answer is the next message.
     pub(super) fn connect(address: SocketAddr, folder: &Path, hello: Hello) -> Self {
         let mut sim = Self::reach(address, folder);
-        sim.say(&ToCollector::Hello(hello));
+        sim.send(&ToCollector::Hello(hello));
         sim
     }
 
-    pub(super) fn say(&mut self, message: &ToCollector) {
+    pub(super) fn send(&mut self, message: &ToCollector) {
         let mut line = serde_json::to_vec(message).unwrap();
         line.push(b'\n');
         self.write(&line).unwrap();
@@ -199,7 +199,7 @@ impl Sim {
     pub(super) fn line(&mut self, line: Line) {
         self.n += 1;
         let n = self.n;
-        self.say(&ToCollector::Line { n, line });
+        self.send(&ToCollector::Line { n, line });
     }
 
     /// Figures, and waits until they are taken.
@@ -219,7 +219,7 @@ impl Sim {
     #[track_caller]
     pub(super) fn ended(&mut self, died: Option<&str>) {
         self.n += 1;
-        self.say(&ToCollector::Ended {
+        self.send(&ToCollector::Ended {
             n: self.n,
             died: died.map(str::to_owned),
         });

@@ -35,7 +35,18 @@ fn sims_of_another_run_or_split_or_shard_are_refused_with_the_reason() {
             Refusal::OtherShards,
             "shard 1/3 has 2 devices here, and 3 in the sim's plan",
         ),
+<<<<<<< ours
         (Hello { version: 2, ..own }, Refusal::Version, "use the same program"),
+=======
+        (
+            Hello {
+                version: 2,
+                ..own
+            },
+            Refusal::Version,
+            "use the same program",
+        ),
+>>>>>>> theirs
         (
             hello(&world.run_id, 2, 5),
             Refusal::NotItsShard,
@@ -144,7 +155,7 @@ fn peers_without_a_certificate_of_the_run_or_that_speak_otherwise_are_named_and_
     );
     let mut one = world.again(address, 1, 11);
     assert_eq!(one.welcome(), 1);
-    one.say(&ToCollector::Ended { n: 7, died: None });
+    one.send(&ToCollector::Ended { n: 7, died: None });
     assert!(one.message().is_none());
     collector.wait_for("number 7 after number 1 at 127.0.0.1:");
     let mut one = world.again(address, 1, 11);
