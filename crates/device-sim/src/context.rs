@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fleet_protocol::lines::Line;
-use fleet_protocol::plan::{self, CredentialSource, Files, Group, Target, Telemetry};
+use fleet_protocol::plan::{self, CredentialSource, Files, Group, Target};
 use fleet_protocol::room::Overrides;
 use iot_protocol::id::{DeviceId, HubHost, ModelId, RegistrationId};
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use provisioning::identities::{BroughtFiles, GroupFolder, IdentityError, Individ
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
+use crate::load::{Load, loads};
 use crate::metrics::Metrics;
 use crate::model::{Model, components};
 use crate::patience::Patience;
@@ -41,7 +42,10 @@ pub(crate) struct Context {
     pub(crate) assignments: Option<AssignmentCache>,
     pub(crate) metrics: Metrics,
     pub(crate) lines: mpsc::UnboundedSender<Line>,
-    pub(crate) settled: RegistrationBarrier,
+    /// Which devices have finished their first registration, in whatever way.
+    pub(crate) settled: Barrier,
+    /// Which devices have sent all of their messages, where the plan has a number.
+    pub(crate) messages_sent: Barrier,
     /// Since when every device has to be registered.
     pub(crate) begun: Instant,
     /// How many identities are read at the same time.
@@ -62,6 +66,11 @@ impl Context {
             true => identity.check_name(id.as_str()),
             false => identity.check(id.as_str(), now),
         }
+    }
+
+    /// What a device of a group sends, by its profile.
+    pub(crate) fn load(&self, group: usize, profile: u16) -> &Load {
+        &self.groups[group].loads[usize::from(profile)]
     }
 
     /// Writes a line. A missing listener means that the process is about to end, and is noticed elsewhere.
@@ -129,7 +138,8 @@ impl Connector {
 #[derive(Debug)]
 pub(crate) struct GroupContext {
     pub(crate) model_id: Option<ModelId>,
-    pub(crate) telemetry: Telemetry,
+    /// What its devices send: one load for all, or one for each profile.
+    pub(crate) loads: Vec<Load>,
     /// The components that send telemetry.
     pub(crate) components: &'static [Option<&'static str>],
     /// The hub, where it is given without DPS.
@@ -145,7 +155,7 @@ impl GroupContext {
     pub(crate) fn new(group: &Group, gateway: Option<Gateway>) -> Self {
         Self {
             model_id: group.model.id(),
-            telemetry: group.telemetry,
+            loads: loads(group),
             components: components(group.model),
             hub: group.hub.clone(),
             gateway,
@@ -206,20 +216,20 @@ fn of_each_device(files: &Files) -> BroughtFiles {
     }
 }
 
-/// How many devices have finished their first registration, in whatever way.
+/// How many devices have come to some point, each once.
 #[derive(Debug, Default)]
-pub(crate) struct RegistrationBarrier {
+pub(crate) struct Barrier {
     devices: AtomicU32,
     changed: Notify,
 }
 
-impl RegistrationBarrier {
+impl Barrier {
     pub(crate) fn one_more(&self) {
         self.devices.fetch_add(1, Ordering::AcqRel);
         self.changed.notify_one();
     }
 
-    /// Waits until `devices` have settled. Only one task may wait.
+    /// Waits until so many `devices` have. Only one task may wait.
     pub(crate) async fn all(&self, devices: u32) {
         while self.devices.load(Ordering::Acquire) < devices {
             self.changed.notified().await;

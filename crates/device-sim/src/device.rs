@@ -36,6 +36,8 @@ use crate::outcome::{Outcome, Step};
 use crate::random::{DeviceRng, Purpose, stream};
 use crate::recovery::{Next, Recovery};
 use crate::reporter::Reporter;
+use crate::sending::Sending;
+use crate::spread::Part;
 use crate::ticks::Ticks;
 
 /// A session that lasted this long ends a series of failures.
@@ -50,6 +52,8 @@ pub(crate) struct Device {
     mailbox: Arc<Mailbox>,
     id: RegistrationId,
     group: usize,
+    /// The index of its profile, or 0.
+    profile: u16,
 
     state: State,
     assigned: Option<Assigned>,
@@ -79,6 +83,8 @@ pub(crate) struct Device {
     reboot_at: Option<Instant>,
     reporter: Reporter,
     outbox: Outbox,
+    /// What it remembers of what it has sent, where its profile or the plan asks for it.
+    sending: Option<Box<Sending>>,
     /// While the device is or should be online, it measures; a broken connection does not stop it.
     ticks: Option<Ticks>,
     timer: Pin<Box<Sleep>>,
@@ -93,8 +99,14 @@ struct Loaded {
 
 impl Device {
     /// On the heap from the start: a future that took it by value would hold it twice.
-    pub(crate) fn new(context: Arc<Context>, mailbox: Arc<Mailbox>, id: RegistrationId, group: usize) -> Box<Self> {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        mailbox: Arc<Mailbox>,
+        id: RegistrationId,
+        (group, part): (usize, Part),
+    ) -> Box<Self> {
         let seed = context.seed;
+        let remembers = part.messages.is_some() || context.load(group, part.profile).remembers();
         Box::new(Self {
             state: State::Pending,
             assigned: None,
@@ -114,6 +126,7 @@ impl Device {
             reboot_at: None,
             reporter: Reporter::default(),
             outbox: Outbox::default(),
+            sending: remembers.then(|| Box::new(Sending::new(part.messages))),
             ticks: None,
             timer: Box::pin(sleep_until(Instant::now())),
             random: stream(seed, id.as_str(), Purpose::Decisions),
@@ -121,6 +134,7 @@ impl Device {
             mailbox,
             id,
             group,
+            profile: part.profile,
         })
     }
 
@@ -250,8 +264,10 @@ impl Device {
     }
 
     fn begin_ticks(&mut self) {
-        if self.ticks.is_none() {
-            let ticks = Ticks::begin(self.group().telemetry, Instant::now(), &mut self.random);
+        let has_more = self.sending.as_ref().is_none_or(|sending| sending.has_more());
+        if self.ticks.is_none() && has_more {
+            let telemetry = self.context.load(self.group, self.profile).telemetry;
+            let ticks = Ticks::begin(telemetry, Instant::now(), &mut self.random);
             self.timer.as_mut().reset(ticks.due());
             self.ticks = Some(ticks);
         }
@@ -263,21 +279,41 @@ impl Device {
         let tick = ticks.take(Instant::now(), &mut self.random);
         self.timer.as_mut().reset(ticks.due());
 
-        // The room advances by the nominal interval, so that its temperatures don't depend on jitter or load.
-        let seconds = self.group().telemetry.interval_ms as f64 / 1000.0;
-        let measured = self.model.measure(seconds, Timestamp::now());
-        self.reporter.report(&measured.report);
         let metrics = &self.context.metrics;
         if tick.missed > 0 {
             metrics.add(self.group, Counter::TicksMissed, tick.missed);
         }
         let expired = self.outbox.expire(Instant::now());
         self.give_up(expired, "too_old");
-        for (component, body) in measured.telemetry {
-            debug!(device_id = %self.id, "telemetry {}", String::from_utf8_lossy(&body));
-            self.context.metrics.count(self.group, Counter::TelemetryOffered);
-            let dropped = self.outbox.offer(tick.due, component, body);
-            self.give_up(dropped, "outbox_full");
+        let load = self.context.load(self.group, self.profile);
+        // The room advances by the nominal interval, so that its temperatures don't depend on jitter or load.
+        let seconds = load.telemetry.interval_ms as f64 / 1000.0 / f64::from(load.burst);
+        for _ in 0..load.burst {
+            let measured = self.model.measure(seconds, Timestamp::now());
+            self.reporter.report(&measured.report);
+            for (component, body) in measured.telemetry {
+                let sends = |sending: &mut Sending| sending.sends(load.on_change, component, &body, tick.due);
+                if !self.sending.as_deref_mut().is_none_or(sends) {
+                    continue;
+                }
+                let body = match &load.extras {
+                    Some(extras) => extras.body(&body),
+                    None => body,
+                };
+                debug!(device_id = %self.id, "telemetry {}", String::from_utf8_lossy(&body));
+                self.context.metrics.count(self.group, Counter::TelemetryOffered);
+                let dropped = self.outbox.offer(tick.due, component, body);
+                self.give_up(dropped, "outbox_full");
+            }
+        }
+        if let Some(sending) = &mut self.sending {
+            if sending.reports(load.reports) {
+                self.reporter.report(&self.model.properties());
+            }
+            if !sending.has_more() {
+                self.ticks = None;
+                self.context.messages_sent.one_more();
+            }
         }
     }
 

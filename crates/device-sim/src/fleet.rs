@@ -18,8 +18,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::context::{Connector, Context, GroupContext, RegistrationBarrier, WayError};
+use crate::context::{Barrier, Connector, Context, GroupContext, WayError};
 use crate::control::{self, Absences, Roster};
+use crate::day::{Change, Days};
 use crate::device::Device;
 use crate::lag::Lag;
 use crate::metrics::{Counter, Metrics};
@@ -28,6 +29,7 @@ use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::ramp::{Ramp, RampClock};
 use crate::rate_limiter::{Epoch, RateLimiter};
+use crate::spread::{self, Part};
 use crate::start_at::Schedule;
 use crate::usage::Usage;
 
@@ -80,6 +82,11 @@ pub struct Fleet {
     schedule: Option<Schedule>,
     roster: Roster,
     devices: Vec<(usize, RegistrationId)>,
+    /// Of each device.
+    parts: Vec<Part>,
+    days: Days,
+    /// How many devices have messages to send, where the plan has a number of them.
+    senders: Option<u32>,
     /// How many devices the whole fleet has.
     of: u32,
 }
@@ -161,7 +168,25 @@ impl Fleet {
             });
             Ok::<_, FleetError>(GroupContext::new(group, gateway.transpose()?))
         });
-        let groups = groups.collect::<Result<_, _>>()?;
+        let groups: Vec<GroupContext> = groups.collect::<Result<_, _>>()?;
+        let parts = spread::parts(&plan, shard);
+        let days = Days::new(
+            plan.seed,
+            devices
+                .iter()
+                .zip(&parts)
+                .enumerate()
+                .map(|(index, ((group, id), part))| {
+                    let load = groups[*group].loads.get(usize::from(part.profile));
+                    (index, load.and_then(|load| load.day.as_ref()), id.as_str())
+                }),
+        );
+        let senders = parts
+            .iter()
+            .filter(|part| part.messages.is_some_and(|messages| messages > 0));
+        let senders = plan
+            .messages
+            .map(|_| u32::try_from(senders.count()).unwrap_or(u32::MAX));
         let names = plan.groups.iter().map(|group| group.name.clone());
         let roster = Roster::new(plan.seed, shard, names.clone().collect(), &devices);
         let mut sizes = vec![0; plan.groups.len()];
@@ -180,7 +205,8 @@ impl Fleet {
             register_limiter: RateLimiter::new(plan.rates.register_per_s, shard, epoch),
             connect_limiter: RateLimiter::new(plan.rates.connect_per_s, shard, epoch),
             metrics: Metrics::new(names.zip(sizes)),
-            settled: RegistrationBarrier::default(),
+            settled: Barrier::default(),
+            messages_sent: Barrier::default(),
             loading: Semaphore::new(LOADING),
             run_id: plan.run_id,
             seed: plan.seed,
@@ -201,6 +227,9 @@ impl Fleet {
             schedule,
             roster,
             devices,
+            parts,
+            days,
+            senders,
             of,
         })
     }
@@ -214,6 +243,9 @@ impl Fleet {
             schedule,
             roster,
             devices,
+            parts,
+            days,
+            senders,
             of,
         } = self;
         context.send(Line::Ready {
@@ -223,8 +255,8 @@ impl Fleet {
             pid: std::process::id(),
         });
         let mut tasks = JoinSet::new();
-        for ((group, id), mailbox) in devices.into_iter().zip(roster.mailboxes()) {
-            tasks.spawn(Device::new(Arc::clone(&context), Arc::clone(mailbox), id, group).live());
+        for (((group, id), part), mailbox) in devices.into_iter().zip(parts).zip(roster.mailboxes()) {
+            tasks.spawn(Device::new(Arc::clone(&context), Arc::clone(mailbox), id, (group, part)).live());
         }
         let conductor = Conductor {
             context: Arc::clone(&context),
@@ -233,6 +265,8 @@ impl Fleet {
             ramp,
             schedule,
             roster,
+            days,
+            senders,
             absences: Absences::default(),
             input,
         };
@@ -277,6 +311,9 @@ struct Conductor {
     ramp: Ramp,
     schedule: Option<Schedule>,
     roster: Roster,
+    days: Days,
+    /// How many devices have messages to send, where the plan has a number of them.
+    senders: Option<u32>,
     absences: Absences,
     input: mpsc::UnboundedReceiver<Input>,
 }
@@ -320,6 +357,10 @@ impl Conductor {
         let mut reached = schedule.map_or(Duration::ZERO, |schedule| schedule.elapsed(now));
         let mut clock = Some(RampClock::join(reached, now));
         let mut online = 0;
+        let changes = self.days.begin(reached);
+        self.change_duties(changes);
+        let sent = messages_sent(Arc::clone(&self.context), self.senders);
+        tokio::pin!(sent);
         loop {
             let elapsed = clock
                 .as_ref()
@@ -327,6 +368,8 @@ impl Conductor {
             // The end of a stage is a separate moment: a share that is reached only there would otherwise be missed.
             let end = self.ramp.next_end(reached);
             reached = end.map_or(elapsed, |end| end.min(elapsed));
+            let changes = self.days.until(reached);
+            self.change_duties(changes);
             let wanted = self.shard.part_of_number(self.ramp.online_at(reached, self.of));
             online = self.bring_online(online, wanted as usize);
             if reached >= self.ramp.length() {
@@ -336,7 +379,27 @@ impl Conductor {
             let step = end.saturating_sub(elapsed).min(RAMP_STEP);
             tokio::select! {
                 () = sleep(step) => {}
+                () = &mut sent => return EndReason::MessagesSent,
                 input = self.input.recv() => if self.obey(input, &mut clock) { return EndReason::Stopped },
+            }
+        }
+    }
+
+    /// Takes devices offline whose part of the day ends, and lets those come online whose part begins.
+    fn change_duties(&self, changes: Vec<Change>) {
+        let metrics = &self.context.metrics;
+        for Change { device, is_on } in changes {
+            let (mailbox, group) = (&self.roster.mailboxes()[device], self.roster.group_of(device));
+            if is_on {
+                let (is_wanted, first) = mailbox.begin_duty();
+                if is_wanted {
+                    metrics.wants(group, true);
+                }
+                if first {
+                    metrics.count(group, Counter::DevicesWanted);
+                }
+            } else if mailbox.end_duty() {
+                metrics.wants(group, false);
             }
         }
     }
@@ -346,13 +409,17 @@ impl Conductor {
         let metrics = &self.context.metrics;
         for (device, mailbox) in self.roster.mailboxes().iter().enumerate().take(wanted).skip(now) {
             let group = self.roster.group_of(device);
-            metrics.wants(group, true);
+            if !mailbox.is_off_duty() {
+                metrics.wants(group, true);
+            }
             if mailbox.want_online() {
                 metrics.count(group, Counter::DevicesWanted);
             }
         }
         for (device, mailbox) in self.roster.mailboxes().iter().enumerate().take(now).skip(wanted) {
-            metrics.wants(self.roster.group_of(device), false);
+            if !mailbox.is_off_duty() {
+                metrics.wants(self.roster.group_of(device), false);
+            }
             mailbox.want_offline();
         }
         wanted
@@ -392,6 +459,14 @@ impl Conductor {
             _ => control::carry_out(&control, &self.roster, &self.context, &self.absences),
         }
         false
+    }
+}
+
+/// Waits until all devices that have messages to send have sent them; forever, where there is no number of them.
+async fn messages_sent(context: Arc<Context>, senders: Option<u32>) {
+    match senders {
+        Some(senders) => context.messages_sent.all(senders).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -14,8 +14,9 @@
 //! | [`model`] | what a device measures, reports, accepts and answers. Pure |
 //! | `room`, [`weather`], `history` | the surroundings that it measures, and its record of readings. Pure |
 //! | [`outbox`], `reporter` | what waits to be acknowledged. Pure |
+//! | [`load`], [`sending`], [`spread`] | what a device sends by its profile, and which profile it has. Pure |
 //! | `outcome` | whether a device failed the run, and why. Pure |
-//! | `recovery`, `ticks`, [`ramp`], `rate_limiter`, `churn` | when things happen. Pure; the time is handed in |
+//! | `recovery`, `ticks`, [`ramp`], `rate_limiter`, `churn`, `absence`, [`day`] | when things happen. Pure; the time is handed in |
 //! | [`random`] | seed + device id decide every random choice |
 //! | [`metrics`], `mailbox` | the figures that devices report, and the orders that they get |
 //! | [`shard`], [`lease`] | which part of the fleet a process has, and the right to have it |
@@ -61,6 +62,7 @@ pub mod command_line;
 pub mod console;
 mod context;
 mod control;
+pub mod day;
 mod device;
 pub mod fleet;
 pub mod hint;
@@ -68,6 +70,7 @@ mod history;
 mod lag;
 pub mod lease;
 pub mod limits;
+pub mod load;
 mod mailbox;
 pub mod metrics;
 pub mod model;
@@ -84,10 +87,12 @@ mod recovery;
 mod reporter;
 mod retry;
 mod room;
+pub mod sending;
 pub mod shard;
 mod signal;
 mod single;
 pub mod source_addresses;
+pub mod spread;
 pub mod start_at;
 mod ticks;
 pub mod transport;

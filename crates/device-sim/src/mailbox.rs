@@ -17,6 +17,8 @@ const STORM: u16 = 32;
 const RETRY: u16 = 64;
 /// Absent for a while, whatever the stages want meanwhile.
 const AWAY: u16 = 128;
+/// Offline for a part of each day, by its profile.
+const OFF_DUTY: u16 = 512;
 /// Not an order: the device itself notes that it waits after a failure.
 const WAITS: u16 = 256;
 
@@ -89,7 +91,7 @@ impl Mailbox {
     /// Wants the device to be absent until [`Mailbox::come_back`]. Nothing happens where it is not wanted online, or is
     /// absent already: then it has nothing to leave.
     pub(crate) fn leave(&self) -> Left {
-        self.leave_if(|orders| orders & (ONLINE | AWAY) == ONLINE, 0)
+        self.leave_if(|orders| orders & (ONLINE | AWAY | OFF_DUTY) == ONLINE, 0)
     }
 
     /// Wants the device to be absent until [`Mailbox::come_back`], also where the stages come to want it meanwhile.
@@ -137,7 +139,31 @@ impl Mailbox {
 
     /// Whether the device is to be online.
     pub(crate) fn wants_online(&self) -> bool {
-        self.orders.load(Ordering::Acquire) & (ONLINE | AWAY) == ONLINE
+        self.orders.load(Ordering::Acquire) & (ONLINE | AWAY | OFF_DUTY) == ONLINE
+    }
+
+    /// The part of the day begins in which the device is online. Whether it is wanted now, and was not before; and
+    /// whether that is the first time.
+    pub(crate) fn begin_duty(&self) -> (bool, bool) {
+        if !self.is_off_duty() {
+            return (false, false);
+        }
+        let is_wanted = self.has(ONLINE);
+        let first = is_wanted && self.wanted_since.set(Instant::now()).is_ok();
+        self.withdraw(OFF_DUTY);
+        (is_wanted, first)
+    }
+
+    /// It ends. Whether the device is no longer wanted because of that.
+    pub(crate) fn end_duty(&self) -> bool {
+        let was_on = !self.is_off_duty();
+        self.give(OFF_DUTY);
+        was_on && self.has(ONLINE)
+    }
+
+    /// Whether the device is offline by its profile, whatever the stages want.
+    pub(crate) fn is_off_duty(&self) -> bool {
+        self.has(OFF_DUTY)
     }
 
     /// Whether the device is to stop for good.
@@ -214,7 +240,8 @@ impl Mailbox {
     }
 
     fn want(&self, orders: u16) -> bool {
-        let first = self.wanted_since.set(Instant::now()).is_ok();
+        // One that is off duty is not waited for.
+        let first = !self.is_off_duty() && self.wanted_since.set(Instant::now()).is_ok();
         self.give(orders);
         first
     }
@@ -304,6 +331,22 @@ mod tests {
         assert!(mailbox.breaks_off() && !mailbox.wants_online());
         mailbox.come_back();
         assert!(mailbox.wants_online() && mailbox.take_reboot());
+    }
+
+    #[test]
+    fn a_device_that_is_off_duty_is_wanted_when_its_part_of_the_day_begins() {
+        let mailbox = Mailbox::default();
+        assert!(!mailbox.end_duty(), "nothing has wanted it");
+        assert!(!mailbox.want_online() && !mailbox.wants_online() && !mailbox.leave().is_away);
+        assert_eq!(mailbox.wanted_since(), None, "it is not waited for");
+        assert_eq!(mailbox.begin_duty(), (true, true));
+        assert!(mailbox.wants_online() && mailbox.wanted_since().is_some());
+        assert_eq!(mailbox.begin_duty(), (false, false), "it has begun");
+        assert!(mailbox.end_duty() && !mailbox.end_duty() && !mailbox.wants_online());
+        mailbox.want_offline();
+        assert_eq!(mailbox.begin_duty(), (false, false));
+        mailbox.storm();
+        assert!(mailbox.wants_online());
     }
 
     #[test]

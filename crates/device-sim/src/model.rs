@@ -193,6 +193,16 @@ impl Model {
         response.unwrap_or_else(|| CommandResponse::error(404, &format!("command {command} is not in the model")))
     }
 
+    /// The properties that it measures, as they are now.
+    #[must_use]
+    pub fn properties(&self) -> Map<String, Value> {
+        match &self.kind {
+            Kind::Thermostat(thermostat) => thermostat.properties(),
+            Kind::TemperatureController(controller) => controller.properties(),
+            Kind::EdgeIdentity => Map::new(),
+        }
+    }
+
     /// The device has restarted: it has lost what it kept in memory, and counts from now.
     pub fn restarted(&mut self) {
         match &mut self.kind {

@@ -24,6 +24,10 @@ pub enum Purpose {
     Churn,
     /// Which device an operator turns to, and what is asked of it.
     Operator,
+    /// Which profile a device has.
+    Profile,
+    /// When in a day a device is online.
+    Day,
 }
 
 /// The stream of a device for a purpose.
@@ -35,6 +39,8 @@ pub fn stream(seed: u64, device_id: &str, purpose: Purpose) -> DeviceRng {
         Purpose::Selection => b"selection",
         Purpose::Churn => b"churn",
         Purpose::Operator => b"operator",
+        Purpose::Profile => b"profile",
+        Purpose::Day => b"day",
     };
     let digest = Sha256::new()
         .chain_update(seed.to_le_bytes())

@@ -246,6 +246,7 @@ pub(crate) fn plan(
                 interval_ms,
                 jitter: 0.0,
             },
+            profiles: Vec::new(),
             credentials: CredentialSource::Files(files),
             hub,
             gateway: None,
@@ -262,6 +263,7 @@ pub(crate) fn plan(
                 over_ms: LONGEST_MS,
             },
         ],
+        messages: None,
     })
 }
 

@@ -64,6 +64,8 @@ pub enum EndReason {
     StagesOver,
     /// Asked to stop, by a signal or over the control lines.
     Stopped,
+    /// Every device has sent all of its messages, of which the plan has a number.
+    MessagesSent,
 }
 
 /// Figures of one process.

@@ -5,6 +5,7 @@
 //! of the fields. The same file serves local processes, containers and cluster jobs.
 
 mod check;
+pub mod profile;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::room::Overrides;
 
 pub use check::MAX_DEVICES;
+pub use profile::{Day, MessageProperties, OnChange, Payload, Profile, Shape};
 
 /// The version of the format that this build reads and writes.
 pub const PLAN_VERSION: u32 = 1;
@@ -55,6 +57,9 @@ pub struct Plan {
     /// Addresses of the machine at which connections begin, in turns; the system chooses where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_addresses: Vec<IpAddr>,
+    /// How many messages the whole fleet sends; without a number, as many as are due while the stages last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<u64>,
 }
 
 /// Where devices register and connect.
@@ -118,6 +123,9 @@ pub struct Group {
     pub room: Overrides,
     /// What they send.
     pub telemetry: Telemetry,
+    /// Where they differ in that: profiles, each with a part of the devices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<Profile>,
     /// Where their certificates are.
     pub credentials: CredentialSource,
     /// Their hub, where it is given without DPS.

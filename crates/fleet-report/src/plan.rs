@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use settings::Span;
 
 pub use cost::{Cost, Prices};
-pub use demand::{Demand, EventDemand, EventEffect, GroupDemand, Quota, StageDemand};
+pub use demand::{Demand, EventDemand, EventEffect, GroupDemand, Habits, Quota, StageDemand};
 pub use judge::{QuotaShare, Verdict};
 pub use traffic::Traffic;
 
@@ -182,6 +182,15 @@ fn warnings(demand: &Demand, summary: &PlanSummary) -> Vec<String> {
     }
     let ports = PORTS.saturating_mul(demand.source_addresses);
     warnings.extend(events::warnings(demand));
+    if let Some(messages) = demand
+        .messages
+        .filter(|messages| summary.traffic.run_messages < *messages)
+    {
+        warnings.push(format!(
+            "load.messages is {messages}, and about {} will be due before the stages are over",
+            summary.traffic.run_messages
+        ));
+    }
     if wanted > ports && !demand.several_hubs {
         warnings.push(format!(
             "{wanted} devices need as many local ports, and Linux has {PORTS} for each pair of an address of this machine \

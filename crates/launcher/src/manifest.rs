@@ -6,9 +6,10 @@
 //! | [`values`] | validities and stages, written as people write them |
 //! | [`events`], [`when`] | what happens during a run, and when |
 //! | [`operator`] | what is sent to devices while it lasts |
+//! | [`profile`] | how the devices of a group differ |
 //! | [`edge`] | gateways, and who is behind them |
 //! | [`thresholds`] | what a run must reach, and which values labels can have |
-//! | `forms`, `event_forms` | each kind of value and the form in which it is written |
+//! | `forms`, `event_forms`, `profile_forms` | each kind of value and the form in which it is written |
 //! | `read` | the walk over the document, with the readers of [`settings`] |
 //! | [`problem`] | why there is no manifest: all that is wrong with it, drawn with its places |
 //! | [`schema`] | the JSON Schema |
@@ -23,6 +24,8 @@ mod forms;
 mod labels;
 pub mod operator;
 pub mod problem;
+pub mod profile;
+mod profile_forms;
 mod read;
 pub mod roll;
 pub mod schema;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use device_sim::hint::Hint;
+use fleet_protocol::plan::profile::ends;
 use fleet_protocol::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
 use fleet_report::plan::{PlanSummary, Prices, text as plan_text};
 use fleet_report::words::counted;
@@ -99,6 +100,7 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
         let telemetry = Span(std::time::Duration::from_millis(group.telemetry.interval_ms));
         let does = match group.model {
             Model::EdgeIdentity => "IoT Edge, no telemetry".to_owned(),
+            _ if !group.profiles.is_empty() => counted(group.profiles.len(), "profile", "profiles"),
             Model::Thermostat | Model::TemperatureController => format!("telemetry every {telemetry}"),
         };
         let behind = group.gateway.as_ref();
@@ -111,6 +113,7 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
             ids(&group.devices),
             behind.unwrap_or_default()
         )?;
+        profiles(text, group)?;
     }
     writeln!(
         text,
@@ -136,6 +139,9 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
     )?;
     writeln!(text, "  connect   at {}", load.connect_rate)?;
     writeln!(text, "  stages    {}", stages.join(", "))?;
+    if let Some(messages) = load.messages {
+        writeln!(text, "  messages  {messages}, and then the run ends")?;
+    }
     for (index, event) in manifest.event.iter().enumerate() {
         let lasts = event.lasts().map(|lasts| format!(" for {lasts}")).unwrap_or_default();
         writeln!(text, "  event.{index}   {}{lasts} {}", event.word(), event.when())?;
@@ -145,6 +151,20 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
     writeln!(text, "\nFiles")?;
     writeln!(text, "  certificates  {}", shown::path(&manifest.fleet.certs))?;
     writeln!(text, "  state         {}", shown::path(&manifest.fleet.state))
+}
+
+fn profiles(text: &mut String, group: &Group) -> std::fmt::Result {
+    let mut begin = 0;
+    for (profile, end) in group.profiles.iter().zip(ends(&group.profiles, group.devices.count())) {
+        let every = Span(std::time::Duration::from_millis(profile.telemetry.interval_ms));
+        let does = match profile.burst {
+            1 => format!("telemetry every {every}"),
+            burst => format!("{burst} messages at once every {every}"),
+        };
+        writeln!(text, "    {:<14} {:>8}  {does}", profile.name, end - begin)?;
+        begin = end;
+    }
+    Ok(())
 }
 
 fn target_words(target: &Target) -> String {

@@ -121,6 +121,42 @@ group = "strangers"
 at = "7s"
 action = "rebot"
 "#);
+    profiles_that_no_group_can_have_are_refused: with_group(r#"
+[[group.profile]]
+weight = 0
+
+[[group.profile]]
+name = "a b"
+interval = "0s"
+jitter = 2
+burst = { messages = 100, every = "10m" }
+on_change = { by = 0.5 }
+
+[[group.profile]]
+name = "a"
+on_change = { by = -1, heartbeat = "1m", often = true }
+properties_per_minute = 30
+payload = { bytes = 300000, fields = { temperature = 1, at = 2026-01-01, ok = true } }
+
+[[group.profile]]
+name = "a"
+shape = "flat"
+day = "1s"
+
+[[group.profile]]
+name = "b"
+shape = "ofice"
+online = "0%"
+day = "1s"
+message = { content_type = "text/ü", properties = { "$.ct" = "x", size = 5 } }
+weigth = 1
+
+[load]
+messages = 0
+"#);
+    a_burst_that_a_device_can_not_keep_is_refused: with_group(
+        "model = \"temperature-controller\"\n[[group.profile]]\nname = \"a\"\nburst = { messages = 22, every = \"1m\" }\n");
+    a_group_of_gateways_has_no_profiles: with_group("kind = \"edge\"\n[[group.profile]]\nname = \"a\"\n");
     times_at_which_no_event_can_happen_are_refused: with_group(r#"
 [[event]]
 action = "storm"
@@ -400,6 +436,42 @@ case = "group-expiry"
 }
 
 #[test]
+fn profiles_are_understood() {
+    let text = with_group(
+        r#"
+[[group.profile]]
+name = "usual"
+weight = 70
+
+[[group.profile]]
+name = "loggers"
+weight = 20
+burst = { messages = 20, every = "10m" }
+payload = { bytes = 4096, fields = { building = "A", floor = 3, area = 20.5, leased = false } }
+
+[[group.profile]]
+name = "offices"
+weight = 10
+interval = "1m"
+jitter = 0
+on_change = { by = 0.5, heartbeat = "10m" }
+properties_per_minute = 0.5
+message = { content_type = "application/json", properties = { alert = "true" } }
+shape = "office"
+online = "40%"
+day = "4m"
+
+[load]
+messages = 100000
+"#,
+    );
+    let manifest = read(&text, &["group.thermostats.profile.usual.weight=60"]).unwrap();
+    assert_eq!(manifest.load.messages, Some(100_000));
+    insta::assert_json_snapshot!(manifest.group[0].profile);
+    assert_eq!(read(&with_group(""), &[]).unwrap().group[0].profile, []);
+}
+
+#[test]
 fn arguments_override_any_key() {
     let manifest = read(
         &with_group("\n[[individual]]\ndevice_id = \"lab\"\n"),
@@ -446,6 +518,10 @@ fn the_schema_names_the_keys_that_are_read() {
     let own = with_group(
         "certificates = { pfx = \"{device_id}\", ca = \"ca\", ca_key = \"key\", secondary = { ca = \"b\", ca_key = \"k\" } }\n\n[[individual]]\ndevice_id = \"lab\"\ncertificates = { cert = \"a\", secondary = { pfx = \"b\" } }\n",
     );
+    let profiles = with_group(
+        "[[group.profile]]\nname = \"a\"\nburst = { messages = 2, every = \"1m\" }\n[[group.profile]]\nname = \"b\"\n\
+         online = 0.5\non_change = { by = 1, heartbeat = \"1m\" }\npayload = {}\nmessage = {}\n",
+    );
     let dps = full.replace("\"emulator\"", "\"dps\"\nid_scope = \"0ne1\"");
     for (definition, text, table) in [
         ("Fleet", &full, "fleet"),
@@ -461,6 +537,11 @@ fn the_schema_names_the_keys_that_are_read() {
         ("AuthorityFiles", &own, "group.0.certificates.secondary"),
         ("IndividualCertificates", &own, "individual.0.certificates"),
         ("PairFiles", &own, "individual.0.certificates.secondary"),
+        ("Profile", &profiles, "group.0.profile.1"),
+        ("Burst", &profiles, "group.0.profile.0.burst"),
+        ("Change", &profiles, "group.0.profile.1.on_change"),
+        ("Payload", &profiles, "group.0.profile.1.payload"),
+        ("Message", &profiles, "group.0.profile.1.message"),
     ] {
         let ManifestError::Invalid(problems) = read(text, &[&format!("{table}.qqqqqqqqqqqqqq=1")]).unwrap_err() else {
             panic!("the text can be read");

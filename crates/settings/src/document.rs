@@ -157,7 +157,7 @@ fn insert<'a>(
     }
 }
 
-/// An element of an array is named by its number from 0, a table in it also by its `id` or `device_id`.
+/// An element of an array is named by its number from 0, a table in it also by its `id`, `device_id` or `name`.
 fn insert_into_element<'a>(
     array: &mut DeArray<'a>,
     name: &str,
@@ -169,7 +169,7 @@ fn insert_into_element<'a>(
         return Err("a part of the path is empty".into());
     };
     let named = |element: &Spanned<DeValue<'_>>| {
-        ["id", "device_id"]
+        ["id", "device_id", "name"]
             .iter()
             .any(|id| element.get_ref().get(*id).and_then(|id| id.get_ref().as_str()) == Some(key))
     };

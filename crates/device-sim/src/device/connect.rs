@@ -65,7 +65,8 @@ impl Device {
             Ok((link, timings)) => {
                 self.measure_connection(timings);
                 let components = context.groups[self.group].components;
-                Some(Session::new(link, assigned.device_id, components))
+                let properties = &context.load(self.group, self.profile).properties;
+                Some(Session::new(link, assigned.device_id, components, properties))
             }
             Err(error) => {
                 self.connect_failed(error);

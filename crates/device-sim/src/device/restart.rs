@@ -32,6 +32,7 @@ impl Device {
         self.unfinished(Phase::Report, self.reporter.unanswered_since());
         self.reporter = Reporter::default();
         self.model.restarted();
+        self.sending.iter_mut().for_each(|sending| sending.forget());
         self.recovery = Recovery::default();
         self.assigned = None;
         self.identity = None;

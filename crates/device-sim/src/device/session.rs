@@ -44,10 +44,15 @@ pub(super) enum Ended {
 
 impl Session {
     /// On the heap, or the future of a connection would hold it more than once.
-    pub(super) fn new(link: Link, device_id: DeviceId, components: &[Option<&str>]) -> Box<Self> {
+    pub(super) fn new(
+        link: Link,
+        device_id: DeviceId,
+        components: &[Option<&str>],
+        of_each: &PropertyBag,
+    ) -> Box<Self> {
         let properties = |component: &Option<&str>| match component {
-            None => PropertyBag::json(),
-            Some(component) => PropertyBag::json().with(COMPONENT, component),
+            None => of_each.clone(),
+            Some(component) => of_each.clone().with(COMPONENT, component),
         };
         let topic = |component| TelemetryTopic::new(&device_id, &properties(component));
         Box::new(Self {

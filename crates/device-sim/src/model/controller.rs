@@ -115,6 +115,13 @@ impl TemperatureController {
         }
     }
 
+    pub(super) fn properties(&self) -> Map<String, Value> {
+        let parts = THERMOSTATS.iter().zip(&self.thermostats);
+        parts
+            .flat_map(|(name, thermostat)| wrapped(name, thermostat.properties()))
+            .collect()
+    }
+
     pub(super) fn restarted(&mut self) {
         for thermostat in &mut self.thermostats {
             thermostat.reset();

@@ -66,6 +66,11 @@ impl Thermostat {
         (format!(r#"{{"temperature":{temperature:.1}}}"#).into(), report)
     }
 
+    /// Its maximum, once it has measured.
+    pub(super) fn properties(&self) -> Map<String, Value> {
+        Map::from_iter(self.maximum.map(|maximum| (MAXIMUM.to_owned(), json!(maximum))))
+    }
+
     /// Handles the twin at the beginning of a session. `desired` and `reported` are this thermostat's part of the twin.
     /// `anew` reports also what the twin has already.
     pub(super) fn take_up(

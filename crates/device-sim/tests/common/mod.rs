@@ -215,6 +215,7 @@ pub(crate) fn plan(folder: &Path, id_scope: IdScope, port: u16, count: u32) -> P
                 interval_ms: 100,
                 jitter: 0.1,
             },
+            profiles: Vec::new(),
             credentials: CredentialSource::Group(folder.join("certs").join(GROUP)),
             hub: None,
             gateway: None,
@@ -231,6 +232,7 @@ pub(crate) fn plan(folder: &Path, id_scope: IdScope, port: u16, count: u32) -> P
                 over_ms: 600_000,
             },
         ],
+        messages: None,
     }
 }
 
@@ -329,6 +331,12 @@ impl Running {
             };
             self.line(&what, back).await;
         }
+    }
+
+    /// Waits until `count` devices have come back online once more.
+    pub(crate) async fn returned_again(&mut self, count: usize) {
+        self.returns.clear();
+        self.returned(count).await;
     }
 
     /// The next stats for which `is_it` holds.

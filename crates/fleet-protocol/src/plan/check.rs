@@ -6,14 +6,20 @@ use std::collections::HashMap;
 use iot_protocol::id::{MAX_COMMON_NAME, RegistrationId};
 use iot_protocol::shown;
 
-use super::{CredentialSource, Devices, Gateway, Group, LONGEST_MS, Plan, Range, Target};
+use super::{CredentialSource, Devices, Gateway, Group, LONGEST_MS, Payload, Plan, Profile, Range, Target};
 
 /// As many as one DPS instance holds. <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
 pub const MAX_DEVICES: u32 = 1_000_000;
 /// The most digits that the number in a device id can be padded to.
 const MAX_WIDTH: usize = 20;
+/// Up to here, a number is exact in every arithmetic.
+const MOST_MESSAGES: u64 = 1 << 52;
 /// One per hour. Anything slower is a typing error: a run would not get beyond its first device.
 const LEAST_RATE: f64 = 1.0 / 3600.0;
+/// More than a person can keep apart, and few enough for any number of devices.
+const MOST_PROFILES: usize = 100;
+/// A topic holds 65,535 bytes, and escapes can make three of one.
+const MOST_PROPERTY_BYTES: usize = 16 * 1024;
 /// Names that are part of folders, topics or user names are no longer than this.
 const LONGEST_NAME: usize = 255;
 
@@ -33,6 +39,9 @@ pub(super) fn problems(plan: &Plan) -> Vec<String> {
     for (index, stage) in plan.stages.iter().enumerate() {
         problems.fraction(&format!("stages[{index}].share"), stage.share);
         problems.millis(&format!("stages[{index}].over_ms"), stage.over_ms, 0);
+    }
+    if plan.messages.is_some_and(|messages| messages > MOST_MESSAGES) {
+        problems.push("messages", format!("it must be at most {MOST_MESSAGES}"));
     }
     if plan.groups.is_empty() {
         problems.push("groups", "it is empty, and there must be at least one group of devices");
@@ -133,6 +142,15 @@ fn group(key: &str, group: &Group, problems: &mut Problems) {
     }
     problems.millis(&format!("{key}.telemetry.interval_ms"), group.telemetry.interval_ms, 1);
     problems.fraction(&format!("{key}.telemetry.jitter"), group.telemetry.jitter);
+    if group.profiles.len() > MOST_PROFILES {
+        problems.push(
+            &format!("{key}.profiles"),
+            format!("there are {}, it must be at most {MOST_PROFILES}", group.profiles.len()),
+        );
+    }
+    for (index, one) in group.profiles.iter().enumerate() {
+        profile(&format!("{key}.profiles[{index}]"), one, problems);
+    }
     credentials(&format!("{key}.credentials"), &group.credentials, problems);
     if let Some(gateway) = &group.gateway {
         behind(key, gateway, problems);
@@ -142,6 +160,58 @@ fn group(key: &str, group: &Group, problems: &mut Problems) {
                 "it is missing, and devices behind a gateway have to name their hub there",
             );
         }
+    }
+}
+
+fn profile(key: &str, profile: &Profile, problems: &mut Problems) {
+    let mut number = |name: &str, value: f64, from: f64, to: f64| {
+        if !(from..=to).contains(&value) {
+            problems.push(
+                &format!("{key}.{name}"),
+                format!("{value}, it must be from {from} to {to}"),
+            );
+        }
+    };
+    number("weight", profile.weight, 1e-6, 1e6);
+    number("burst", f64::from(profile.burst), 1.0, 64.0);
+    number("properties_per_minute", profile.properties_per_minute, 0.0, 60_000.0);
+    if let Some(change) = &profile.on_change {
+        number("on_change.by", change.by, 0.0, 1e6);
+    }
+    if let Some(day) = &profile.day {
+        number("day.online", day.online, 1e-6, 1.0);
+    }
+    problems.millis(
+        &format!("{key}.telemetry.interval_ms"),
+        profile.telemetry.interval_ms,
+        1,
+    );
+    problems.fraction(&format!("{key}.telemetry.jitter"), profile.telemetry.jitter);
+    if let Some(change) = &profile.on_change {
+        problems.millis(&format!("{key}.on_change.heartbeat_ms"), change.heartbeat_ms, 1);
+    }
+    if let Some(day) = &profile.day {
+        problems.millis(&format!("{key}.day.length_ms"), day.length_ms, 1000);
+    }
+    let fields = serde_json::Value::from(profile.payload.fields.clone())
+        .to_string()
+        .len();
+    let bytes = profile.payload.bytes.unwrap_or(0) as usize;
+    if bytes.max(fields + 64) > Payload::MOST_BYTES as usize {
+        problems.push(
+            &format!("{key}.payload"),
+            format!("a message has more than {} bytes", Payload::MOST_BYTES),
+        );
+    }
+    let message = &profile.message;
+    let said = [&message.content_type, &message.content_encoding];
+    let properties = message.properties.iter().flat_map(|(key, value)| [key, value]);
+    let size: usize = said.into_iter().chain(properties).map(String::len).sum();
+    if size > MOST_PROPERTY_BYTES {
+        problems.push(
+            &format!("{key}.message"),
+            format!("its properties have {size} bytes, it must be at most {MOST_PROPERTY_BYTES}"),
+        );
     }
 }
 
@@ -302,6 +372,17 @@ mod tests {
         }
     }
 
+    /// A good profile with some of its keys replaced.
+    fn profile(keys: serde_json::Value) -> Profile {
+        let mut profile = serde_json::json!({
+            "name": "p", "weight": 1.0, "telemetry": { "interval_ms": 5000, "jitter": 0.1 },
+        });
+        for (key, value) in keys.as_object().unwrap() {
+            profile[key] = value.clone();
+        }
+        serde_json::from_value(profile).unwrap()
+    }
+
     #[test]
     fn a_good_plan_has_no_problem() {
         assert_eq!(problems(&plan()), [""; 0]);
@@ -309,6 +390,8 @@ mod tests {
         range(&mut most).count = MAX_DEVICES - 2;
         range(&mut most).width = MAX_WIDTH;
         most.groups[0].telemetry.interval_ms = LONGEST_MS;
+        most.groups[0].profiles = vec![profile(serde_json::json!({})); MOST_PROFILES];
+        most.messages = Some(MOST_MESSAGES);
         most.rates.register_per_s = LEAST_RATE;
         most.rates.connect_per_s = f64::MAX;
         most.stages.clear();
@@ -318,7 +401,7 @@ mod tests {
     #[test]
     fn each_value_that_no_fleet_can_have_is_named_by_its_key() {
         type Spoil = fn(&mut Plan);
-        let cases: [(&str, Spoil); 34] = [
+        let cases: [(&str, Spoil); 40] = [
             ("run_id", |plan| plan.run_id.clear()),
             ("run_id", |plan| plan.run_id = "../r1".into()),
             ("run_id", |plan| plan.run_id = "..".into()),
@@ -373,6 +456,25 @@ mod tests {
             }),
             ("groups[0].telemetry.jitter", |plan| {
                 plan.groups[0].telemetry.jitter = -0.1
+            }),
+            ("messages", |plan| plan.messages = Some(u64::MAX)),
+            ("groups[0].profiles[0].weight", |plan| {
+                plan.groups[0].profiles = vec![profile(serde_json::json!({ "weight": 0.0 }))]
+            }),
+            ("groups[0].profiles[0].burst", |plan| {
+                plan.groups[0].profiles = vec![profile(serde_json::json!({ "burst": 1000 }))]
+            }),
+            ("groups[0].profiles[1].day.online", |plan| {
+                let day = serde_json::json!({ "shape": "office", "online": 2.0, "length_ms": 86_400_000 });
+                let office = profile(serde_json::json!({ "day": day }));
+                plan.groups[0].profiles = vec![profile(serde_json::json!({})), office];
+            }),
+            ("groups[0].profiles[0].payload", |plan| {
+                plan.groups[0].profiles = vec![profile(serde_json::json!({ "payload": { "bytes": 300_000 } }))]
+            }),
+            ("groups[0].profiles[0].telemetry.interval_ms", |plan| {
+                let never = serde_json::json!({ "telemetry": { "interval_ms": 0, "jitter": 0.1 } });
+                plan.groups[0].profiles = vec![profile(never)]
             }),
             ("groups[0].credentials.group", |plan| {
                 plan.groups[0].credentials = CredentialSource::Group("".into());

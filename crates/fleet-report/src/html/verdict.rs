@@ -231,5 +231,6 @@ fn ended(reason: EndReason) -> &'static str {
         EndReason::EmulatorDied => "the emulator died",
         EndReason::AllFailed => "all devices had failed for the same reason",
         EndReason::ThresholdCrossed => "a threshold that ends the run was crossed",
+        EndReason::MessagesSent => "all of its messages had been sent",
     }
 }

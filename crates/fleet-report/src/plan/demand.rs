@@ -10,6 +10,8 @@ pub struct Demand {
     pub groups: Vec<GroupDemand>,
     /// The load profile.
     pub stages: Vec<StageDemand>,
+    /// How many messages the whole fleet sends, where there is such a number.
+    pub messages: Option<u64>,
     /// What happens meanwhile.
     pub events: Vec<EventDemand>,
     /// The most devices that the stages want online at the same time.
@@ -57,6 +59,39 @@ pub struct GroupDemand {
     pub bodies: Vec<u32>,
     /// Property updates of a device that comes online for the first time.
     pub property_updates: f64,
+    /// What their profile makes of that.
+    pub habits: Habits,
+}
+
+/// What the profile of some devices makes of their messages and connections.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Habits {
+    /// Measurements that go out together.
+    pub burst: u32,
+    /// The share of the measurements that become messages.
+    pub sent: f64,
+    /// Reports of unchanged properties in a second.
+    pub reports_per_s: f64,
+    /// The share of the time of this run that a device is online, as far as its day decides.
+    pub online: f64,
+    /// The same of a whole day.
+    pub online_in_a_day: f64,
+    /// How often a device comes online in this run.
+    pub sessions: f64,
+}
+
+impl Default for Habits {
+    /// Of devices that send each measurement and are always online.
+    fn default() -> Self {
+        Self {
+            burst: 1,
+            sent: 1.0,
+            reports_per_s: 0.0,
+            online: 1.0,
+            online_in_a_day: 1.0,
+            sessions: 1.0,
+        }
+    }
 }
 
 /// A piece of the load profile.

@@ -10,6 +10,7 @@ fn thermostats(devices: u32, interval_s: f64) -> GroupDemand {
         interval_s,
         bodies: vec![20],
         property_updates: traffic::THERMOSTAT_UPDATES,
+        habits: Habits::default(),
     }
 }
 
@@ -19,6 +20,7 @@ fn demand(devices: u32, interval_s: f64, quota: Option<(&str, u32)>) -> Demand {
     Demand {
         groups: vec![thermostats(devices, interval_s)],
         stages: vec![stage(1.0, 10.0), stage(1.0, 50.0), stage(0.0, 10.0)],
+        messages: None,
         events: Vec::new(),
         wanted_peak: devices,
         register_rate: Rate::per_minute(200.0),
@@ -309,5 +311,62 @@ fn an_event_of_one_group_is_counted_for_its_devices_and_one_after_the_stages_is_
     assert_eq!(
         plan.warnings,
         ["event.1 comes 1m10s after the stages begin, and they take 1m10s: it does not happen"]
+    );
+}
+
+#[test]
+fn profiles_are_counted_by_what_they_send_and_when() {
+    let of = |habits: Habits, bodies: Vec<u32>| {
+        let mut demand = demand(100, 5.0, Some(("iot-central", 1)));
+        demand.groups[0].habits = habits;
+        demand.groups[0].bodies = bodies;
+        plan(&demand).traffic
+    };
+    let usual = Habits::default();
+    let of_usual = of(usual, vec![20]);
+    assert_eq!((of_usual.run_messages, of_usual.device_messages_per_s), (1200, 0.2));
+    // Twenty at once each five seconds, of 5,000 bytes, which is two units of 4 KB.
+    let bursts = of(Habits { burst: 20, ..usual }, vec![5_000]);
+    assert_eq!((bursts.run_messages, bursts.run_billed), (24_000, 48_000));
+    assert_eq!((bursts.device_messages_per_s, bursts.messages_per_s), (20.0, 400.0));
+    // A quarter of the measurements is news.
+    assert_eq!(of(Habits { sent: 0.25, ..usual }, vec![20]).run_messages, 300);
+    // Online for half of the run and a tenth of a day, and twice.
+    let habits = Habits {
+        online: 0.5,
+        online_in_a_day: 0.1,
+        sessions: 2.0,
+        ..usual
+    };
+    let parts = of(habits, vec![20]);
+    assert_eq!(
+        (parts.run_messages, parts.run_connects, parts.messages_per_day),
+        (600, 200, 172_800)
+    );
+    // Each once in ten seconds, besides those of devices that come online.
+    let reports = of(
+        Habits {
+            reports_per_s: 0.1,
+            ..usual
+        },
+        vec![20],
+    );
+    assert_eq!(reports.property_updates_per_s, of_usual.property_updates_per_s + 10.0);
+}
+
+#[test]
+fn a_number_of_messages_ends_the_run_or_is_said_to_be_out_of_reach() {
+    let of = |messages| {
+        let mut demand = demand(100, 5.0, None);
+        demand.messages = Some(messages);
+        let plan = plan(&demand);
+        (plan.traffic.run_messages, plan.traffic.run_billed, plan.warnings)
+    };
+    assert_eq!(of(1000), (1000, 1000, Vec::new()));
+    let (messages, _, warnings) = of(2000);
+    assert_eq!(messages, 1200);
+    assert_eq!(
+        warnings,
+        ["load.messages is 2000, and about 1200 will be due before the stages are over"]
     );
 }

@@ -70,37 +70,53 @@ impl Traffic {
         let peak = f64::from(demand.wanted_peak) / devices;
         let online = profile.device_seconds / devices;
         let messages = all(&|group| f64::from(group.devices) * group.messages_per_s());
-        let billed = all(&|group| f64::from(group.devices) * group.billed_per_s(unit));
+        let in_a_day = |of: &dyn Fn(&GroupDemand) -> f64| {
+            all(&|group| f64::from(group.devices) * of(group) * group.habits.online_in_a_day) * peak
+        };
+        let in_run = |of: &dyn Fn(&GroupDemand) -> f64| {
+            all(&|group| f64::from(group.devices) * of(group) * group.habits.online) * online
+        };
         let updates = all(&|group| f64::from(group.devices) * group.property_updates) / devices;
+        let reports = all(&|group| f64::from(group.devices) * group.habits.reports_per_s);
         let events = EventTraffic::of(demand, profile);
         let lost = |of: &dyn Fn(&GroupDemand) -> f64| {
             let groups = demand.groups.iter().zip(&events.offline_s);
-            groups.map(|(group, seconds)| seconds * of(group)).sum::<f64>()
+            groups
+                .map(|(group, seconds)| seconds * of(group) * group.habits.online)
+                .sum::<f64>()
         };
-        let connects = profile.connects + events.connects;
+        let again = all(&|group| f64::from(group.devices) * (group.habits.sessions - 1.0)) * peak;
+        let connects = (profile.connects + again).max(0.0) + events.connects;
         let twins = match demand.bills_twins() {
-            true => connects + (profile.connects + events.starts) * updates,
+            true => {
+                let reports = in_run(&|group| group.habits.reports_per_s);
+                connects + (profile.connects + events.starts) * updates + reports
+            }
             false => 0.0,
         };
-        let run_messages = (messages * online - lost(&GroupDemand::messages_per_s)).max(0.0);
-        let run_billed = (billed * online - lost(&|group| group.billed_per_s(unit))).max(0.0);
-        let fastest = demand.groups.iter().map(GroupDemand::messages_per_s);
+        let due = (in_run(&GroupDemand::messages_per_s) - lost(&GroupDemand::messages_per_s)).max(0.0);
+        let billed = |group: &GroupDemand| group.billed_per_s(unit);
+        let run_billed = (in_run(&billed) - lost(&billed)).max(0.0);
+        // The run ends with the last of its messages, where there is a number of them.
+        let limited = demand.messages.map_or(due, |messages| due.min(messages as f64));
+        let part = if due > 0.0 { limited / due } else { 1.0 };
+        let fastest = demand.groups.iter().map(GroupDemand::device_messages_per_s);
         let largest = demand.groups.iter().flat_map(|group| &group.bodies).max();
         Self {
             connects_per_s: tidy(profile.connects_per_s.max(events.connects_per_s)),
             run_connects: connects.round() as u64,
             messages_per_s: tidy(messages * peak),
             device_messages_per_s: tidy(fastest.fold(0.0, f64::max)),
-            messages_per_day: (messages * peak * DAY_S).round() as u64,
-            messages_per_month: (messages * peak * MONTH_S).round() as u64,
-            run_messages: run_messages.round() as u64,
+            messages_per_day: (in_a_day(&GroupDemand::messages_per_s) * DAY_S).round() as u64,
+            messages_per_month: (in_a_day(&GroupDemand::messages_per_s) * MONTH_S).round() as u64,
+            run_messages: limited.round() as u64,
             payload_bytes: largest.copied().unwrap_or(0),
             billed_unit_bytes: unit as u32,
-            run_billed: (run_billed + twins).round() as u64,
-            billed_per_month: (billed * peak * MONTH_S).round() as u64,
+            run_billed: (run_billed * part + twins).round() as u64,
+            billed_per_month: (in_a_day(&billed) * MONTH_S).round() as u64,
             // A device reports each property that it acknowledges.
             property_updates_per_s: tidy(
-                profile.connects_per_s.max(events.starts_per_s) * updates + demand.properties_per_s,
+                profile.connects_per_s.max(events.starts_per_s) * updates + reports * peak + demand.properties_per_s,
             ),
             commands_per_s: tidy(demand.commands_per_s),
             rest_requests_per_s: tidy(
@@ -121,7 +137,21 @@ impl Traffic {
 
 impl GroupDemand {
     fn messages_per_s(&self) -> f64 {
-        self.bodies.len() as f64 / self.interval_s
+        self.bodies.len() as f64 * self.of_each()
+    }
+
+    /// Those of one device in its busiest second.
+    fn device_messages_per_s(&self) -> f64 {
+        let at_once = match self.habits.burst {
+            0 | 1 => 0.0,
+            burst => self.bodies.len() as f64 * f64::from(burst),
+        };
+        self.messages_per_s().max(at_once)
+    }
+
+    /// Messages of one component in a second.
+    fn of_each(&self) -> f64 {
+        f64::from(self.habits.burst) * self.habits.sent / self.interval_s
     }
 
     fn billed_per_s(&self, unit: f64) -> f64 {
@@ -129,7 +159,7 @@ impl GroupDemand {
             .bodies
             .iter()
             .map(|bytes| (f64::from(*bytes) / unit).ceil().max(1.0));
-        units.sum::<f64>() / self.interval_s
+        units.sum::<f64>() * self.of_each()
     }
 }
 

@@ -48,6 +48,8 @@ pub enum EndReason {
     AllFailed,
     /// A threshold with `abort_on_fail` was crossed.
     ThresholdCrossed,
+    /// All messages of `[load] messages` had been sent.
+    MessagesSent,
 }
 
 /// What went with processes that died, as far as they had not reported it.

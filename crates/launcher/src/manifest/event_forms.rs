@@ -106,7 +106,7 @@ impl Value for SharePerMinute {
 }
 
 /// `0.1`, or the same as `"10%"`.
-fn share(value: &DeValue<'_>) -> Result<f64, Unreadable> {
+pub(super) fn share(value: &DeValue<'_>) -> Result<f64, Unreadable> {
     let Ok(written) = text(value) else {
         return number(value);
     };

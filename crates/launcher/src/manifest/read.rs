@@ -6,6 +6,7 @@ mod devices;
 mod edge;
 mod events;
 mod operator;
+mod profiles;
 mod target;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use settings::{At, Document, Problem, Rate, Span, Table};
 use super::addresses::Addresses;
 use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant, Typed};
 use super::labels;
+use super::profile_forms::MessageCount;
 use super::thresholds::{self, Thresholds};
 use super::types::{Fleet, Group, Individual, Load, Manifest, Room, Target, Telemetry};
 use super::values::Stage;
@@ -230,6 +232,7 @@ impl Walk<'_> {
             .optional::<Model>("model")
             .map_or(Model::Thermostat, |at| at.value);
         let telemetry = self.telemetry(&table);
+        let profile = profiles::profiles(&table, telemetry.interval, model);
         let room = self.room(&table);
         let edge = edge::keys(&table, taken, document);
         if let Some(devices) = &devices {
@@ -254,6 +257,7 @@ impl Walk<'_> {
             devices: devices?,
             model,
             telemetry,
+            profile: profile?,
             room,
             kind: edge.kind,
             hostname: edge.hostname,
@@ -365,6 +369,7 @@ impl Walk<'_> {
         ) {
             load.source_addresses = sources.value.into_iter().map(|one| one.value).collect();
         }
+        load.messages = table.optional::<MessageCount>("messages").map(|at| at.value.0);
         if let Some(processes) = table.optional::<Processes>("processes") {
             load.processes = processes.value.0;
         }
@@ -381,6 +386,7 @@ struct LoadKeys {
     register_rate: Option<Rate>,
     connect_rate: Rate,
     stages: Vec<Stage>,
+    messages: Option<u64>,
     processes: u32,
     source_addresses: Vec<Addresses>,
 }
@@ -395,6 +401,7 @@ impl Default for LoadKeys {
             register_rate: None,
             connect_rate: CONNECT_RATE,
             stages: vec![stage(1.0, 5), stage(1.0, 30), stage(0.0, 5)],
+            messages: None,
             processes: PROCESSES,
             source_addresses: Vec::new(),
         }
@@ -409,6 +416,7 @@ impl LoadKeys {
                 .unwrap_or_else(|| allowed_registrations(target).unwrap_or(REGISTER_RATE)),
             connect_rate: self.connect_rate,
             stages: self.stages,
+            messages: self.messages,
             processes: self.processes,
             source_addresses: self.source_addresses,
         }

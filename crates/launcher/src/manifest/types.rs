@@ -16,6 +16,7 @@ use settings::{Rate, Span};
 use super::addresses::Addresses;
 use super::events::Event;
 use super::operator::Operator;
+use super::profile::Profile;
 use super::thresholds::{INDIVIDUAL, Thresholds};
 use super::values::{Stage, ValidityPeriod};
 
@@ -232,6 +233,10 @@ pub struct Group {
     /// What they send.
     #[schemars(with = "Option<Telemetry>")]
     pub telemetry: Telemetry,
+    /// How they differ in that: profiles, over which the devices are spread by weight. Seed and device id decide.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub profile: Vec<Profile>,
     /// What their rooms are like, where it is not to be drawn by lot.
     #[serde(skip_serializing_if = "Room::is_drawn")]
     #[schemars(with = "Option<Room>")]
@@ -481,6 +486,11 @@ pub struct Load {
     /// Share of the fleet online, each reached over a time. They start when every device has registered once.
     #[schemars(with = "Option<Vec<Stage>>")]
     pub stages: Vec<Stage>,
+    /// How many messages the whole fleet sends: the run ends when they have been sent, or with its stages. As many as are
+    /// due when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
+    pub messages: Option<u64>,
     /// How many device-sim processes share the fleet; 2 when left out. One per core suits a fleet of thousands.
     #[schemars(with = "Option<u32>", range(min = 1, max = 256))]
     pub processes: u32,

@@ -1,24 +1,20 @@
 //! What a manifest will ask of its target and of this machine, and whether a run may be begun. Starts nothing.
 
 mod events;
+mod groups;
 
 use std::fmt::Write as _;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use device_sim::limits::SPARE_FILE_HANDLES;
-use device_sim::model::Model;
-use device_sim::random::{Purpose, stream};
-use device_sim::weather::Weather;
-use fleet_protocol::plan::{self, Group};
 use fleet_report::plan::text::{amounts, percent};
-use fleet_report::plan::traffic::{CONTROLLER_UPDATES, THERMOSTAT_UPDATES};
-use fleet_report::plan::{Demand, GroupDemand, PlanSummary, QuotaShare, StageDemand};
-use jiff::Timestamp;
+use fleet_report::plan::{Demand, PlanSummary, QuotaShare, StageDemand};
 use settings::reading::from_percent;
 
 use super::load::peak;
-use super::plan::{device_count, first_device, groups, processes, source_addresses};
+use super::plan::{device_count, processes, source_addresses};
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::allowance::quota;
@@ -56,7 +52,7 @@ impl FromStr for MaxQuota {
 ///
 /// The current folder can't be read, so that no path can be made absolute.
 pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
-    let groups = groups(manifest)?;
+    let groups = super::plan::groups(manifest)?;
     let devices = device_count(&groups);
     let load = &manifest.load;
     let stages = load.stages.iter().map(|stage| StageDemand {
@@ -67,9 +63,11 @@ pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
         Some(range) => range.count,
         None => 1,
     });
+    let length: Duration = load.stages.iter().map(|stage| stage.over.0).sum();
     let secondary = manifest.group.iter().filter(|group| group.secondary).count();
     let demand = Demand {
         stages: stages.collect(),
+        messages: load.messages,
         events: events::demands(manifest),
         wanted_peak: device_sim::ramp::wanted(peak(&load.stages), devices),
         register_rate: load.register_rate,
@@ -88,34 +86,15 @@ pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
         quota: quota(&manifest.target),
         groups: groups
             .iter()
-            .map(|group| demand_of(group, manifest.fleet.seed))
+            .flat_map(|group| groups::demands(group, manifest.fleet.seed, length))
             .collect(),
     };
     Ok(fleet_report::plan::plan(&demand))
 }
 
+/// A count that does not fit is more than any limit.
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// The bodies are those of a first measurement, so that they are what the model sends.
-fn demand_of(group: &Group, seed: u64) -> GroupDemand {
-    let interval_s = group.telemetry.interval_ms as f64 / 1000.0;
-    let device = first_device(std::slice::from_ref(group)).unwrap_or_default();
-    let random = stream(seed, &device, Purpose::Physics);
-    let mut model = Model::new(group.model, &group.room, Weather::new(seed), random);
-    let measured = model.measure(interval_s, Timestamp::UNIX_EPOCH);
-    GroupDemand {
-        name: group.name.clone(),
-        devices: group.devices.count(),
-        interval_s,
-        bodies: measured.telemetry.iter().map(|(_, body)| number(body.len())).collect(),
-        property_updates: match group.model {
-            plan::Model::Thermostat => THERMOSTAT_UPDATES,
-            plan::Model::TemperatureController => CONTROLLER_UPDATES,
-            plan::Model::EdgeIdentity => 0.0,
-        },
-    }
 }
 
 /// Refuses a plan that asks for more of a limit than the bound, where the limit is one beyond which everything fails.

@@ -42,6 +42,11 @@ pub(crate) fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
                 },
                 room: group.room.overrides(),
                 telemetry: telemetry(&group.telemetry),
+                profiles: group
+                    .profile
+                    .iter()
+                    .map(|profile| profile.in_plan((group.telemetry.interval, group.telemetry.jitter)))
+                    .collect(),
                 credentials: match &group.certificates {
                     Some(own) => CredentialSource::Pattern(own_certificates::group_source(own)?),
                     None => CredentialSource::Group(certs.join(&group.id)),
@@ -101,6 +106,7 @@ fn add_individuals(
             model: individual.model,
             room,
             telemetry,
+            profiles: Vec::new(),
             credentials,
             hub: None,
             gateway,
@@ -170,6 +176,7 @@ pub(crate) fn plan(manifest: &Manifest, target: Target, gateways: &Gateways, now
         },
         stages: manifest.load.stages.iter().copied().map(Stage::from).collect(),
         source_addresses: source_addresses(manifest),
+        messages: manifest.load.messages,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use device_sim::ramp::{self, RampClock};
-use fleet_protocol::lines::{Action, DeviceLine, Line, State, Stats, counter};
+use fleet_protocol::lines::{self, Action, DeviceLine, Line, State, Stats, counter};
 use fleet_protocol::reason::Reason;
 use fleet_report::measurements::Measurements;
 use fleet_report::report::{EndReason, EventMark};
@@ -545,6 +545,9 @@ impl Supervisor {
                     self.progress.report(format!("a control line was refused: {message}"));
                 }
             }
+            Update::Line(Line::End {
+                reason: lines::EndReason::MessagesSent,
+            }) => self.outcome.ends(EndReason::MessagesSent),
             Update::Line(Line::Ready { .. } | Line::End { .. }) => {}
             Update::Garbled(line) => self.progress.report(format!(
                 "{} wrote a line that isn't part of the protocol: {line}",

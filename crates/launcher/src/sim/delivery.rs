@@ -92,6 +92,7 @@ fn in_words(record: &Record) -> String {
     let end = match record.ended {
         Some(EndReason::StagesOver) => "its stages are over",
         Some(EndReason::Stopped) => "stopped",
+        Some(EndReason::MessagesSent) => "all of its messages have been sent",
         None => "ended without a last word",
     };
     let (offered, acked) = (count(counter::TELEMETRY_OFFERED), count(counter::TELEMETRY_ACKED));

@@ -122,7 +122,7 @@ impl Recorder {
     pub(crate) fn end(&mut self, reason: EndReason) -> anyhow::Result<()> {
         self.record.ended = Some(reason);
         self.write()?;
-        if reason == EndReason::StagesOver {
+        if reason != EndReason::Stopped {
             let path = self.path.with_file_name(FINISHED);
             write_whole(&path, &[], Access::Folder, Durability::Synced)
                 .with_context(|| format!("can't write `{}`", shown::path(&path)))?;

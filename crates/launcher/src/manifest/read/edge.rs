@@ -118,7 +118,7 @@ pub(super) fn keys(table: &Table<'_>, taken: &mut Taken, document: &Document<'_>
     }
     let via = if is_edge {
         table.out_of_place(
-            &["model", "telemetry", "room"],
+            &["model", "telemetry", "profile", "room"],
             "is of no use here: of an IoT Edge device only the identity is simulated, which measures nothing",
         );
         table.out_of_place(

@@ -25,28 +25,20 @@ fn sims_of_another_run_or_split_or_shard_are_refused_with_the_reason() {
         (
             Hello {
                 count: NonZeroU32::new(4).unwrap(),
-                ..own
+                ..own.clone()
             },
             Refusal::OtherShards,
             "the fleet is cut into 3 shards here, and the sim has shard 1 of 4",
         ),
         (
-            Hello { devices: 3, ..own },
+            Hello {
+                devices: 3,
+                ..own.clone()
+            },
             Refusal::OtherShards,
             "shard 1/3 has 2 devices here, and 3 in the sim's plan",
         ),
-<<<<<<< ours
         (Hello { version: 2, ..own }, Refusal::Version, "use the same program"),
-=======
-        (
-            Hello {
-                version: 2,
-                ..own
-            },
-            Refusal::Version,
-            "use the same program",
-        ),
->>>>>>> theirs
         (
             hello(&world.run_id, 2, 5),
             Refusal::NotItsShard,
