@@ -7,7 +7,14 @@ use serde_json::Value;
 use crate::support::{Fleet, failures};
 
 /// Those with a test here. Their runs are longer than a test may be, or are no plain success.
-pub(crate) const SCENARIOS: [&str; 2] = ["morning-rush.toml", "power-cut.toml"];
+pub(crate) const SCENARIOS: [&str; 6] = [
+    "certificate-expiry.toml",
+    "hub-failover.toml",
+    "morning-rush.toml",
+    "power-cut.toml",
+    "slow-network.toml",
+    "throttled.toml",
+];
 
 /// Runs a shipped scenario with some of its keys replaced, and returns the report; all of its thresholds hold.
 fn run(name: &str, set: &[&str]) -> Value {
@@ -85,4 +92,65 @@ fn offices_fill_in_the_morning_and_empty_in_the_afternoon() {
     let noon = wanted.iter().position(|wanted| *wanted == Some(20));
     let (morning, afternoon) = wanted.split_at(noon.unwrap_or_else(|| panic!("no noon in {wanted:?}")));
     assert!(morning.contains(&Some(6)) && afternoon.contains(&Some(6)), "{wanted:?}");
+}
+
+#[test]
+fn a_slow_network_makes_a_fleet_slow_and_nothing_else() {
+    let report = run(
+        "slow-network.toml",
+        &[
+            "group.cellars.devices.count=10",
+            "group.cellars.telemetry.interval=1s",
+            r#"load.stages=["100%@2s", "100%@6s", "0%@1s"]"#,
+        ],
+    );
+    assert_eq!(failures(&report, "connect", None), 0);
+    assert_eq!(report["latency"]["connect"]["all"]["count"], 10);
+}
+
+#[test]
+fn a_throttled_fleet_waits_and_comes_online() {
+    let report = run(
+        "throttled.toml",
+        &[
+            "group.newcomers.devices.count=10",
+            "group.newcomers.telemetry.interval=1s",
+            r#"load.stages=["100%@1s", "100%@4s", "0%@1s"]"#,
+        ],
+    );
+    assert!(count(&report, "dps_throttled") >= 10);
+    assert_eq!(report["latency"]["connect"]["all"]["count"], 10);
+}
+
+#[test]
+fn devices_that_are_moved_to_another_hub_find_it() {
+    let report = run(
+        "hub-failover.toml",
+        &[
+            "group.thermostats.devices.count=10",
+            "group.thermostats.telemetry.interval=1s",
+            r#"load.stages=["100%@1s", "100%@40s", "0%@1s"]"#,
+        ],
+    );
+    let connects = report["latency"]["connect"]["all"]["count"].as_u64().unwrap();
+    assert!(connects > 10, "{connects}");
+}
+
+#[test]
+fn a_fleet_whose_certificates_are_rolled_in_time_survives_their_expiry() {
+    let report = run(
+        "certificate-expiry.toml",
+        &[
+            "group.thermostats.devices.count=6",
+            "group.thermostats.validity=1m",
+            r#"load.stages=["100%@1s", "100%@75s", "0%@1s"]"#,
+            "event.0.at=25s",
+            "event.1.at=65s",
+        ],
+    );
+    let storm = marks(&report, "storm");
+    assert!(matches!(storm[..], [mark] if mark["devices"] == 6), "{storm:?}");
+    // At first, with new leaves, and after the storm.
+    let connects = report["latency"]["connect"]["all"]["count"].as_u64().unwrap();
+    assert!(connects >= 18, "{connects}");
 }
