@@ -1,12 +1,14 @@
 //! The check of a plan's values. A launcher has checked its manifest already, with better messages; a plan that was
 //! made by hand has only this check, which finds all of its problems together. Pure.
 
+mod profile;
+
 use std::collections::HashMap;
 
 use iot_protocol::id::{MAX_COMMON_NAME, RegistrationId};
 use iot_protocol::shown;
 
-use super::{CredentialSource, Devices, Gateway, Group, LONGEST_MS, Payload, Plan, Profile, Range, Target};
+use super::{CredentialSource, Devices, Gateway, Group, LONGEST_MS, Plan, Range, Target};
 
 /// As many as one DPS instance holds. <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
 pub const MAX_DEVICES: u32 = 1_000_000;
@@ -18,8 +20,6 @@ const MOST_MESSAGES: u64 = 1 << 52;
 const LEAST_RATE: f64 = 1.0 / 3600.0;
 /// More than a person can keep apart, and few enough for any number of devices.
 const MOST_PROFILES: usize = 100;
-/// A topic holds 65,535 bytes, and escapes can make three of one.
-const MOST_PROPERTY_BYTES: usize = 16 * 1024;
 /// Names that are part of folders, topics or user names are no longer than this.
 const LONGEST_NAME: usize = 255;
 
@@ -149,7 +149,7 @@ fn group(key: &str, group: &Group, problems: &mut Problems) {
         );
     }
     for (index, one) in group.profiles.iter().enumerate() {
-        profile(&format!("{key}.profiles[{index}]"), one, problems);
+        profile::problems_of(&format!("{key}.profiles[{index}]"), one, problems);
     }
     credentials(&format!("{key}.credentials"), &group.credentials, problems);
     if let Some(gateway) = &group.gateway {
@@ -160,58 +160,6 @@ fn group(key: &str, group: &Group, problems: &mut Problems) {
                 "it is missing, and devices behind a gateway have to name their hub there",
             );
         }
-    }
-}
-
-fn profile(key: &str, profile: &Profile, problems: &mut Problems) {
-    let mut number = |name: &str, value: f64, from: f64, to: f64| {
-        if !(from..=to).contains(&value) {
-            problems.push(
-                &format!("{key}.{name}"),
-                format!("{value}, it must be from {from} to {to}"),
-            );
-        }
-    };
-    number("weight", profile.weight, 1e-6, 1e6);
-    number("burst", f64::from(profile.burst), 1.0, 64.0);
-    number("properties_per_minute", profile.properties_per_minute, 0.0, 60_000.0);
-    if let Some(change) = &profile.on_change {
-        number("on_change.by", change.by, 0.0, 1e6);
-    }
-    if let Some(day) = &profile.day {
-        number("day.online", day.online, 1e-6, 1.0);
-    }
-    problems.millis(
-        &format!("{key}.telemetry.interval_ms"),
-        profile.telemetry.interval_ms,
-        1,
-    );
-    problems.fraction(&format!("{key}.telemetry.jitter"), profile.telemetry.jitter);
-    if let Some(change) = &profile.on_change {
-        problems.millis(&format!("{key}.on_change.heartbeat_ms"), change.heartbeat_ms, 1);
-    }
-    if let Some(day) = &profile.day {
-        problems.millis(&format!("{key}.day.length_ms"), day.length_ms, 1000);
-    }
-    let fields = serde_json::Value::from(profile.payload.fields.clone())
-        .to_string()
-        .len();
-    let bytes = profile.payload.bytes.unwrap_or(0) as usize;
-    if bytes.max(fields + 64) > Payload::MOST_BYTES as usize {
-        problems.push(
-            &format!("{key}.payload"),
-            format!("a message has more than {} bytes", Payload::MOST_BYTES),
-        );
-    }
-    let message = &profile.message;
-    let said = [&message.content_type, &message.content_encoding];
-    let properties = message.properties.iter().flat_map(|(key, value)| [key, value]);
-    let size: usize = said.into_iter().chain(properties).map(String::len).sum();
-    if size > MOST_PROPERTY_BYTES {
-        problems.push(
-            &format!("{key}.message"),
-            format!("its properties have {size} bytes, it must be at most {MOST_PROPERTY_BYTES}"),
-        );
     }
 }
 
@@ -359,7 +307,7 @@ fn shared(one: &Range, other: &Range) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Stage, Telemetry};
+    use crate::plan::{Profile, Stage, Telemetry};
 
     fn plan() -> Plan {
         serde_json::from_str(include_str!("../../tests/data/plan.json")).unwrap()
