@@ -240,7 +240,12 @@ impl Registering {
             }
             Update::Line(Line::Device(device)) => self.handle_device(&device),
             // Connections of a collector alone come and go, or send figures that are decoded.
-            Update::Line(_) | Update::Figures(..) | Update::Away(_) | Update::Back(_) | Update::Replaced(_) => {}
+            Update::Line(_)
+            | Update::Figures(..)
+            | Update::Note(..)
+            | Update::Away
+            | Update::Back
+            | Update::Replaced => {}
             Update::Garbled(line) => self.progress.report(format!(
                 "process {process}/{} wrote a line that isn't part of the protocol: {line}",
                 self.processes
