@@ -21,7 +21,7 @@ use waiting::Outcome;
 use super::delivery::{Carrier, Delivery};
 use super::record::Recorder;
 use super::stages::Stages;
-use super::uplink::{Collector, LinkNews, Uplink};
+use super::uplink::{Collector, LinkNews};
 use crate::ending;
 use crate::metrics::LiveShards;
 use crate::process::child::{Child, Environment};
@@ -137,15 +137,11 @@ impl Start {
         update: mpsc::UnboundedSender<(u32, Update)>,
     ) -> anyhow::Result<()> {
         let recorder = Recorder::begin(results, plan, self.shard)?;
-        let collector = self.collector.clone();
-        let uplink = collector.map(|collector| Uplink::begin(collector, self.hello(plan, &recorder)));
         let environment = Environment::of_devices(plan);
         let plan = plan.clone();
         tokio::spawn(async move {
             let (index, figures) = (self.shard.index, self.figures.clone());
-            let how = self
-                .simulate(&plan, &environment, recorder, uplink, orders, &update)
-                .await;
+            let how = self.simulate(&plan, &environment, recorder, orders, &update).await;
             figures.ended(index);
             // There is no listener any more when the process leaves at once.
             let _ = update.send((index, Update::Ended(how)));
@@ -158,22 +154,24 @@ impl Start {
         plan: &Plan,
         environment: &Environment,
         recorder: Recorder,
-        mut uplink: Option<Uplink>,
         mut orders: mpsc::UnboundedReceiver<Order>,
         update: &mpsc::UnboundedSender<(u32, Update)>,
     ) -> How {
         let report = |what| {
             let _ = update.send((self.shard.index, what));
         };
-        let stages = match &mut uplink {
-            None => self.stages,
-            Some(uplink) => match waiting::for_go(uplink, &self.lease, plan, &mut orders, report).await {
-                Outcome::Go(stages) => Some(stages),
-                Outcome::Ended(how) => {
-                    recorder.discard();
-                    return how;
+        let (stages, uplink) = match self.collector.clone() {
+            None => (self.stages, None),
+            Some(collector) => {
+                let hello = self.hello(plan, &recorder);
+                match waiting::for_go(collector, hello, &self.lease, plan, &mut orders, report).await {
+                    Outcome::Go(stages, uplink) => (Some(stages), Some(uplink)),
+                    Outcome::Ended(how) => {
+                        recorder.discard();
+                        return how;
+                    }
                 }
-            },
+            }
         };
         let arguments = self.arguments(&recorder, stages.as_ref());
         let name = format!("device-sim {}", self.shard);

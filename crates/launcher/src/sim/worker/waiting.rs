@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use device_sim::lease::{Lease, LeaseError};
 use device_sim::start_at::StartAt;
-use fleet_protocol::collect::Refusal;
+use fleet_protocol::collect::{Hello, Refusal};
 use fleet_protocol::plan::Plan;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
@@ -14,25 +14,27 @@ use tokio::time::Instant;
 
 use super::{How, Order, Update};
 use crate::sim::stages::Stages;
-use crate::sim::uplink::{News, Uplink};
+use crate::sim::uplink::{Collector, News, Uplink};
 
 /// What comes of waiting.
 pub(super) enum Outcome {
     /// The process may start: its stages begin, or have begun.
-    Go(Stages),
+    Go(Stages, Uplink),
     /// It does not.
     Ended(How),
 }
 
-/// Waits for go, or for an order to end.
+/// Connects and waits for go, or for an order to end.
 pub(super) async fn for_go(
-    uplink: &mut Uplink,
+    collector: Collector,
+    hello: Hello,
     lease: &Path,
     plan: &Plan,
     orders: &mut mpsc::UnboundedReceiver<Order>,
     report: impl Fn(Update),
 ) -> Outcome {
-    // The process itself takes it when it starts. If another one is quicker then, it ends as without a collector.
+    // Before the hello, with which the shard would be this process's for the collector. The process itself takes it when it
+    // starts; if another one is quicker then, it ends as without a collector.
     let _lease = match Lease::take(lease) {
         Ok(lease) => lease,
         Err(LeaseError::Held { .. }) => return Outcome::Ended(How::Taken),
@@ -43,13 +45,19 @@ pub(super) async fn for_go(
             });
         }
     };
+    let mut uplink = Uplink::begin(collector, hello);
     loop {
         let news = tokio::select! {
             news = uplink.news() => news,
             _ = orders.recv() => return Outcome::Ended(How::NotStarted),
         };
         match news {
-            Some(News::Go { stages_in_ms }) => return stages(plan, stages_in_ms),
+            Some(News::Go { stages_in_ms }) => {
+                return match stages(plan, stages_in_ms) {
+                    Ok(stages) => Outcome::Go(stages, uplink),
+                    Err(words) => Outcome::Ended(How::StagesOver(words)),
+                };
+            }
             Some(News::Link(news)) => report(Update::Link(news)),
             Some(News::Stop) => {
                 report(Update::CollectorStops);
@@ -68,8 +76,8 @@ pub(super) async fn for_go(
     }
 }
 
-/// The stages by this machine's clock.
-fn stages(plan: &Plan, in_ms: i64) -> Outcome {
+/// The stages by this machine's clock, or why they can't be.
+fn stages(plan: &Plan, in_ms: i64) -> Result<Stages, String> {
     let now = Timestamp::now();
     let start = now
         .checked_add(SignedDuration::from_millis(in_ms))
@@ -77,14 +85,11 @@ fn stages(plan: &Plan, in_ms: i64) -> Outcome {
             ..0 => Timestamp::MIN,
             0.. => Timestamp::MAX,
         });
-    match Stages::new(plan, StartAt(start), now, Instant::now()) {
-        Ok(stages) => Outcome::Go(stages),
-        Err(_) => {
-            let seconds = Duration::from_millis(in_ms.unsigned_abs()).as_secs_f64();
-            Outcome::Ended(How::StagesOver(match in_ms {
-                ..0 => format!("the stages began {seconds:.1}s ago and are over"),
-                0.. => format!("the collector has the stages begin only in {seconds:.1}s, which can't be right"),
-            }))
+    Stages::new(plan, StartAt(start), now, Instant::now()).map_err(|_| {
+        let seconds = Duration::from_millis(in_ms.unsigned_abs()).as_secs_f64();
+        match in_ms {
+            ..0 => format!("the stages began {seconds:.1}s ago and are over"),
+            0.. => format!("the collector has the stages begin only in {seconds:.1}s, which can't be right"),
         }
-    }
+    })
 }
