@@ -50,7 +50,7 @@ impl World {
         self.emulator.kill();
     }
 
-    fn sim(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn sim(&self, arguments: &[&str]) -> Running {
         let (plan, results) = (self.fleet.path("plan.json"), self.fleet.path("results"));
         let (plan, results) = (plan.to_str().unwrap(), results.to_str().unwrap());
         let fixed = ["sim", "--plan", plan, "--results", results];
