@@ -145,11 +145,11 @@ day = "1s"
 
 [[group.profile]]
 name = "b"
-shape = "ofice"
+shape = "offices"
 online = "0%"
 day = "1s"
 message = { content_type = "text/ü", properties = { "$.ct" = "x", size = 5 } }
-weigth = 1
+weights = 1
 
 [load]
 messages = 0

@@ -394,3 +394,37 @@ fn a_second_run_on_the_same_state_is_refused_and_leaves_the_first_alone_and_a_ki
     fleet.fleet(&["run", "fleet.toml", "--duration=3s"]).expect(0);
     assert!(!fleet.path("state/small/control.sock").exists());
 }
+
+/// Two processes share the fleet, and neither knows what the other has sent.
+#[test]
+fn a_run_ends_when_exactly_its_messages_have_been_sent() {
+    let profiles = r#"
+messages = 250
+
+[[group]]
+id = "loggers"
+devices = { prefix = "log-", count = 5 }
+
+[[group.profile]]
+name = "bursts"
+weight = 3
+burst = { messages = 7, every = "1s" }
+payload = { bytes = 5000 }
+
+[[group.profile]]
+name = "others"
+weight = 2
+interval = "700ms"
+message = { properties = { alert = "true" } }
+"#;
+    let fleet = Fleet::new(&(manifest(EMULATOR, LONG) + profiles));
+    let run = fleet.fleet(&["run", "fleet.toml", "--report", "report"]).expect(0);
+    for word in ["offered", "acknowledged", "received"] {
+        assert_eq!(run.figure(word), 250, "{}", run.stdout);
+    }
+    let report = fleet.report();
+    assert_eq!(report["run"]["end_reason"], "messages_sent");
+    assert_eq!(report["plan"]["traffic"]["run_messages"], 250);
+    assert_eq!(report["plan"]["traffic"]["payload_bytes"], 5000);
+    fleet.wait_until_nothing_runs();
+}

@@ -82,6 +82,10 @@ fn offices_fill_in_the_morning_and_empty_in_the_afternoon() {
     // The rooms are wanted when their part of the day begins, and the others with the stages.
     assert_eq!(count(&report, "devices_wanted"), 20);
     assert_eq!(report["latency"]["connect"]["all"]["count"], 20);
+    // A busy machine connects late and misses a tick now and then, and a plan that forgets a profile is further off.
+    let planned = report["plan"]["traffic"]["run_messages"].as_u64().unwrap();
+    let offered = report["telemetry"]["offered"].as_u64().unwrap();
+    assert!(offered.abs_diff(planned) <= planned / 2, "{offered} of {planned}");
     // At night only six are, and around noon all of them.
     let timeline = |name: &str| report["timeline"][name].as_array().unwrap().clone();
     let seconds = timeline("wanted").into_iter().zip(timeline("stage"));
