@@ -518,3 +518,41 @@ fn a_truncated_leaf_file_is_noticed_though_devices_read_the_chain() {
         );
     }
 }
+
+#[test]
+fn leaves_below_an_authority_that_is_kept_elsewhere_are_all_that_is_written() {
+    let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let group = GroupSpec::new(home.path(), "thermostats", Issuer::Root)
+        .open_or_create(Vec::<String>::new(), now(), &|_, _| {})
+        .unwrap();
+    let root = group.authority(Issuer::Root).unwrap();
+    let authority = |name: &str| {
+        let made = root
+            .intermediate(name, KeyType::P256, Validity::intermediate(now()))
+            .unwrap();
+        let at = |ending: &str| home.path().join(format!("{name}.{ending}"));
+        fs::write(at("crt"), made.cert_pem()).unwrap();
+        fs::write(at("key"), made.key_pem()).unwrap();
+        (CertificateAuthority::load(&at("crt"), &at("key")).unwrap(), at("crt"))
+    };
+    let spec = GroupSpec::new(elsewhere.path(), "thermostats", Issuer::Intermediate);
+    let make = |name: &str, ids: &[&str]| {
+        let (authority, certificate) = authority(name);
+        spec.open_or_create_below(authority, certificate, ids.iter().copied(), now(), &|_, _| {})
+    };
+    let report = make("shard-0", &["thermo-0001", "thermo-0003"]).unwrap();
+    assert_eq!((report.made, report.reused), (2, 0));
+    let leaf = spec.folder().load_current("thermo-0003").unwrap();
+    assert_eq!(leaf.leaf.issuer_common_name.as_deref(), Some("shard-0"));
+    assert_eq!(leaf.chain().len(), 2, "the leaf and its authority, without the root");
+    assert!(spec.folder().ca_generations().unwrap().is_empty(), "no CA is there");
+
+    // What was made before is of an authority that signs no more here.
+    let Problems(problems) = make("shard-1", &["thermo-0001"]).unwrap_err();
+    assert!(
+        matches!(&*problems, [IdentityError::NotIssuedBy { .. }]),
+        "{problems:?}"
+    );
+    let report = make("shard-1", &["thermo-0002"]).unwrap();
+    assert_eq!((report.made, report.reused), (1, 0));
+}
