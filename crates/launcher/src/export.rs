@@ -5,17 +5,19 @@
 //! manifest ─► refuse ─► prepare ─► model::Export ─► kubernetes | compose ─► folder
 //!                       keys ──────┘   (container: paths and commands, the same for every engine)
 //! ```
-//! Only `prepare`, `keys` and `folder` touch a disk or a network. The renderers are pure: the same [`model::Export`] gives
-//! the same files.
+//! Only `prepare`, `keys` and `folder` touch a disk or a network. The renderers are pure: the same [`model::Export`]
+//! gives the same files.
 
 mod args;
+mod collector;
 mod compose;
-#[expect(dead_code, reason = "the collector and compose use the rest")]
 mod container;
+mod enroll;
 mod folder;
+#[cfg(test)]
+mod golden;
 mod keys;
 mod kubernetes;
-#[expect(dead_code, reason = "the collector and compose use the rest")]
 mod model;
 mod prepare;
 mod refuse;
@@ -72,6 +74,9 @@ pub(crate) async fn run(args: ExportArgs, executable: PathBuf, mut interrupts: I
         count,
         shown::path(&args.out)
     ));
+    if !args.collect && !manifest.event.is_empty() {
+        progress.report("the manifest's events are left out: they need a collector, --collect");
+    }
     progress.report(format!("next: {}", args.engine.next(&args.out)));
     Ok(PASSED)
 }

@@ -1,4 +1,5 @@
-//! `fleet leaves`: the leaves of one shard's devices, made where the shard runs from an authority that signs for it alone.
+//! `fleet leaves`: the leaves of one shard's devices, made where the shard runs from an authority that signs for it
+//! alone.
 //!
 //! `fleet export` makes that authority, below the root of the devices' enrollment group. So the root, which could sign
 //! for every device there is, stays where it was made.
@@ -104,7 +105,8 @@ pub(crate) async fn run(args: LeavesArgs, mut interrupts: Interrupts) -> Result<
     let progress = ProgressLog::begin();
     let by = from.map(|from| format!(", by {from}")).unwrap_or_default();
     progress.report(format!("run {}: leaves of shard {shard}{by}", plan.run_id));
-    // Signing is work for all cores, and must not keep Ctrl-C from being handled. What it leaves is taken up by the next.
+    // Signing is work for all cores, and must not keep Ctrl-C from being handled. What it leaves is taken up by the
+    // next.
     let made = tokio::task::spawn_blocking(move || {
         work.into_iter()
             .try_for_each(|group| group.make(Timestamp::now(), progress))

@@ -16,11 +16,10 @@ use std::path::{Path, PathBuf};
 
 use fleet_protocol::plan::Shard;
 
-pub(crate) use load::clients;
-pub(crate) use load::{server, shard_of};
-pub(crate) use make::Request;
+pub(crate) use load::{clients, server, shard_of};
 #[cfg(test)]
 use make::{MOST_SHARDS, make};
+pub(crate) use make::{Request, files};
 
 /// What is in front of the shard in the name of its certificate.
 const NAME_OF_SIM: &str = "sim ";

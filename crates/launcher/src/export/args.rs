@@ -27,6 +27,10 @@ pub(crate) struct ExportArgs {
     /// Add a collector: one report, one verdict and one beginning of the stages for all shards
     #[arg(long)]
     pub(super) collect: bool,
+    /// Leave the application as it is: its id scope is in the manifest, and the collector's pod enrolls before the
+    /// collector starts, with the CAs' certificates and without their keys
+    #[arg(long, requires = "collect")]
+    pub(super) enroll_later: bool,
     /// The image of the containers, where the engine finds it
     #[arg(long, value_name = "IMAGE", default_value = "fleet:latest")]
     pub(super) image: String,

@@ -18,10 +18,14 @@ pub(crate) const AUTHORITIES: &str = "/etc/fleet-authorities";
 pub(crate) const CERTIFICATES: &str = "/etc/fleet-certificates";
 /// What the container needs to speak to the collector, or the collector to speak to the sims.
 pub(crate) const COLLECTOR: &str = "/etc/fleet-collector";
+/// The certificates of CAs and of individual enrollments, without a key.
+pub(crate) const ENROLLED: &str = "/etc/fleet-enrolled";
 /// The leaves, which the container makes.
 pub(crate) const LEAVES: &str = "/var/lib/fleet/certs";
 /// The figures, and the state.
 pub(crate) const WORK: &str = "/var/lib/fleet/work";
+/// What the collector is called where the containers are.
+pub(crate) const COLLECTOR_HOST: &str = "fleet-collect";
 /// The API token of the application, as a file, where the manifest has it in one.
 pub(crate) const TOKEN_FOLDER: &str = "/run/secrets/fleet";
 /// The token's file, in [`TOKEN_FOLDER`].
@@ -30,7 +34,7 @@ pub(crate) const TOKEN: &str = "api_token";
 /// Figures for Prometheus.
 pub(crate) const METRICS_PORT: u16 = 9464;
 /// Where the collector listens.
-pub(crate) const COLLECTOR_PORT: u16 = 9465;
+pub(crate) const COLLECTOR_PORT: u16 = 9470;
 /// How long a sim may take to its end: the drain of its devices, and the delivery of its record.
 pub(crate) const STOP_WITHIN_S: u32 = 80;
 /// The engine waits longer before it kills.
@@ -38,34 +42,41 @@ pub(crate) const GRACE_S: u32 = 90;
 /// The user of the image.
 pub(crate) const USER: u32 = 10001;
 
-pub(super) fn leaves_arguments(shards: NonZeroU32) -> Vec<String> {
+/// `shard` is `auto/N`, or one by its number.
+pub(super) fn leaves_arguments(shard: &str) -> Vec<String> {
     words(&[
         "leaves",
         &format!("--plan={CONFIG}/{PLAN}"),
-        &format!("--shard=auto/{shards}"),
+        &format!("--shard={shard}"),
         &format!("--authority={AUTHORITIES}"),
     ])
 }
 
-pub(super) fn sim_arguments(shards: NonZeroU32) -> Vec<String> {
+pub(super) fn sim_arguments(shard: &str) -> Vec<String> {
     words(&[
         "sim",
         &format!("--plan={CONFIG}/{PLAN}"),
-        &format!("--shard=auto/{shards}"),
+        &format!("--shard={shard}"),
         &format!("--results={WORK}/results"),
         &format!("--metrics=0.0.0.0:{METRICS_PORT}"),
         &format!("--stop-within={STOP_WITHIN_S}s"),
     ])
 }
 
-pub(super) fn collector_arguments(host: &str) -> Vec<String> {
+pub(super) fn collector_arguments() -> Vec<String> {
     words(&[
-        &format!("--collector={host}:{COLLECTOR_PORT}"),
+        &format!("--collector={COLLECTOR_HOST}:{COLLECTOR_PORT}"),
         &format!("--collector-credentials={COLLECTOR}"),
     ])
 }
 
-pub(super) fn collect_arguments(shards: NonZeroU32, set: &[String]) -> Vec<String> {
+pub(super) fn enroll_arguments(flags: &[String]) -> Vec<String> {
+    let mut arguments = words(&["enroll", &format!("{CONFIG}/{MANIFEST}"), "--verified"]);
+    arguments.extend(flags.iter().cloned());
+    arguments
+}
+
+pub(super) fn collect_arguments(shards: NonZeroU32, flags: &[String]) -> Vec<String> {
     let mut arguments = words(&[
         "collect",
         &format!("{CONFIG}/{MANIFEST}"),
@@ -77,7 +88,7 @@ pub(super) fn collect_arguments(shards: NonZeroU32, set: &[String]) -> Vec<Strin
         &format!("--metrics=0.0.0.0:{METRICS_PORT}"),
         &format!("--stop-within={STOP_WITHIN_S}s"),
     ]);
-    arguments.extend(set.iter().map(|one| format!("--set={one}")));
+    arguments.extend(flags.iter().cloned());
     arguments
 }
 

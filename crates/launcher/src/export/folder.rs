@@ -47,6 +47,9 @@ impl OutFolder {
             ));
         }
         keep::try_folder("--out", path)?;
+        set_mode(path, 0o700)
+            .with_context(|| format!("--out: can't make the folder `{}` private", shown::path(path)))
+            .map_err(Failure::Refused)?;
         Ok(Self { path: path.to_owned() })
     }
 
@@ -72,6 +75,11 @@ impl OutFolder {
         create_folder(parent, file.access)
             .with_context(|| format!("can't make the folder `{}`", shown::path(parent)))?;
         write_whole(&path, &file.content, file.access, Durability::Cached)
+            .and_then(|()| match file.access {
+                Access::Owner => Ok(()),
+                // Whatever the umask: a container may have another user. The folder above keeps others out.
+                Access::Folder => set_mode(&path, 0o644),
+            })
             .with_context(|| format!("can't write `{}`", shown::path(&path)))
     }
 
@@ -98,16 +106,25 @@ impl OutFolder {
 
 /// Folders of secrets are for their owner alone, too.
 fn create_folder(path: &Path, access: Access) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    if access == Access::Owner {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
+    if path.is_dir() {
+        return Ok(());
     }
-    #[cfg(not(unix))]
-    let _ = access;
-    builder.create(path)
+    if let Some(parent) = path.parent() {
+        create_folder(parent, access)?;
+    }
+    fs::create_dir(path)?;
+    set_mode(path, if access == Access::Owner { 0o700 } else { 0o755 })
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &Path, _: u32) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]
@@ -159,12 +176,15 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn secrets_are_for_their_owner_alone() {
+    fn secrets_are_for_their_owner_alone_and_containers_have_a_private_folder_above_theirs() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let out = OutFolder::check(folder.path(), false).unwrap();
-        out.write(vec![ExportFile::secret("keys/ca.key", "secret")]).unwrap();
+        let shared = ExportFile::secret("shared/ca.key", "secret").for_containers();
+        out.write(vec![ExportFile::secret("keys/ca.key", "secret"), shared])
+            .unwrap();
         let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode("keys"), mode("keys/ca.key")), (0o700, 0o600));
+        assert_eq!((mode("."), mode("keys"), mode("keys/ca.key")), (0o700, 0o700, 0o600));
+        assert_eq!((mode("shared"), mode("shared/ca.key")), (0o755, 0o644));
     }
 }

@@ -1,5 +1,5 @@
-//! What each shard may see of keys: an authority of its own for each group whose leaves it makes, and the certificates of
-//! its own devices where those are there already.
+//! What each shard may see of keys: an authority of its own for each group whose leaves it makes, and the certificates
+//! of its own devices where those are there already.
 
 use std::collections::BTreeMap;
 use std::fs;

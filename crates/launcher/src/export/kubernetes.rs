@@ -11,6 +11,7 @@ mod job;
 mod kustomization;
 mod network;
 mod overlays;
+mod patch;
 mod secrets;
 mod types;
 
@@ -44,7 +45,7 @@ struct Keys {
 pub(super) fn render(export: &Export) -> Result<Vec<ExportFile>, Failure> {
     let keys = keys(export)?;
     let mut files = base(export, &keys)?;
-    let overlays = overlays::render(export)?;
+    let overlays = overlays::render(export, &keys)?;
     let mut all = Kustomization::base();
     all.resources = vec!["base".to_owned()];
     all.components = overlays

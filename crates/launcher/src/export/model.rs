@@ -12,8 +12,6 @@ use super::container;
 /// A fleet, cut into shards for containers.
 #[derive(Debug)]
 pub(crate) struct Export {
-    /// The manifest's name for it.
-    pub(crate) fleet: String,
     pub(crate) run_id: String,
     /// The image of all containers.
     pub(crate) image: String,
@@ -34,6 +32,8 @@ pub(crate) struct Export {
     pub(crate) device_port: u16,
     /// The application, where there is one.
     pub(crate) application: Option<Application>,
+    /// What is enrolled from the cluster, where that was left for later.
+    pub(crate) enroll: Option<Enroll>,
     /// What gathers the shards' figures, where it is wanted.
     pub(crate) collector: Option<Collector>,
 }
@@ -58,12 +58,21 @@ pub(crate) struct Application {
     pub(crate) token_variable: Option<String>,
 }
 
+/// What `fleet enroll` needs where no key is.
+#[derive(Debug)]
+pub(crate) struct Enroll {
+    /// The certificates that the enrollments are to hold, as the folder of certificates has them.
+    pub(crate) certificates: Vec<ExportFile>,
+    /// As of the collector.
+    pub(crate) flags: Vec<String>,
+}
+
 /// The collector of an export.
 #[derive(Debug)]
 pub(crate) struct Collector {
     pub(crate) needs: Needs,
-    /// Its overrides of the manifest, `PATH=VALUE`: paths as they are in the container, and the user's own.
-    pub(crate) set: Vec<String>,
+    /// What it has to be given of the export's command line, and the paths of the manifest as they are in the container.
+    pub(crate) flags: Vec<String>,
     /// Its credentials: `ca.crt`, `collector.crt`, `collector.key`.
     pub(crate) credentials: Vec<ExportFile>,
     /// Those of each sim, by shard: `ca.crt`, `sim.crt`, `sim.key`.
@@ -110,6 +119,14 @@ impl ExportFile {
         }
     }
 
+    /// The same for a container of another user; the folder of the export keeps it from others on this machine.
+    pub(crate) fn for_containers(self) -> Self {
+        Self {
+            access: Access::Folder,
+            ..self
+        }
+    }
+
     /// The same in a folder.
     pub(crate) fn below(&self, folder: &str) -> Self {
         Self {
@@ -143,25 +160,37 @@ impl Export {
         self.shard_files.iter().any(|files| !files.certificates.is_empty())
     }
 
-    /// The arguments of the container that makes a shard's leaves.
-    pub(crate) fn leaves_arguments(&self) -> Vec<String> {
-        let mut arguments = container::leaves_arguments(self.shards);
+    /// The arguments of the container that makes a shard's leaves: of the shard of this number, or else of that which
+    /// the engine gives the container.
+    pub(crate) fn leaves_arguments(&self, shard: Option<u32>) -> Vec<String> {
+        let mut arguments = container::leaves_arguments(&self.shard(shard));
         arguments.extend(self.leaf_flags.iter().cloned());
         arguments
     }
 
-    /// The arguments of the container that simulates a shard. `collector` is the host of the collector.
-    pub(crate) fn sim_arguments(&self, collector: Option<&str>) -> Vec<String> {
-        let mut arguments = container::sim_arguments(self.shards);
-        if let Some(host) = collector {
-            arguments.extend(container::collector_arguments(host));
-        }
-        arguments
+    /// The same of the container that simulates a shard; [`Export::collector_arguments`] come after them.
+    pub(crate) fn sim_arguments(&self, shard: Option<u32>) -> Vec<String> {
+        container::sim_arguments(&self.shard(shard))
     }
 
-    /// The arguments of the collector, where there is one.
-    pub(crate) fn collect_arguments(&self) -> Option<Vec<String>> {
-        let collector = self.collector.as_ref()?;
-        Some(container::collect_arguments(self.shards, &collector.set))
+    fn shard(&self, shard: Option<u32>) -> String {
+        let shard = shard.map_or("auto".to_owned(), |index| index.to_string());
+        format!("{shard}/{}", self.shards)
+    }
+
+    /// The arguments with which a sim reports to the collector; nothing where there is none.
+    pub(crate) fn collector_arguments(&self) -> Vec<String> {
+        let arguments = self.collector.as_ref().map(|_| container::collector_arguments());
+        arguments.unwrap_or_default()
+    }
+
+    /// The arguments of what enrolls.
+    pub(crate) fn enroll_arguments(&self, enroll: &Enroll) -> Vec<String> {
+        container::enroll_arguments(&enroll.flags)
+    }
+
+    /// The arguments of the collector.
+    pub(crate) fn collect_arguments(&self, collector: &Collector) -> Vec<String> {
+        container::collect_arguments(self.shards, &collector.flags)
     }
 }

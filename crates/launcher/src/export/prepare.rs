@@ -1,5 +1,5 @@
-//! From a manifest to what is exported: CAs, enrollments and the id scope as `fleet prepare` has them, and the figures of
-//! a container.
+//! From a manifest to what is exported: CAs, enrollments and the id scope as `fleet prepare` has them, and the figures
+//! of a container.
 
 use std::fs;
 use std::num::NonZeroU32;
@@ -13,12 +13,15 @@ use jiff::Timestamp;
 use provisioning::certificate::make::KeyType;
 
 use super::args::ExportArgs;
+use super::collector;
 use super::container;
+use super::enroll;
 use super::keys::{Keys, in_container};
 use super::model::{Application, Export, ExportFile, Needs, ShardFiles};
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::types::{Secret, Target};
+use crate::prepare::edge::Gateways;
 use crate::prepare::identities::{self, Identities, Leaves};
 use crate::prepare::target::{self, Preparation};
 use crate::prepare::{plan, reach};
@@ -43,19 +46,41 @@ impl Request<'_> {
     /// Certificates can't be used or made, or the target does not agree.
     pub(super) async fn prepare(self) -> Result<Export, Failure> {
         let (manifest, now) = (self.manifest, Timestamp::now());
-        let token = target::token(&manifest.target, |name| std::env::var(name).ok())?;
-        reach::application(&manifest.target, self.progress).await?;
-        let identities = self.identities(now).await?;
-        let preparation = Preparation {
-            manifest,
-            identities: &identities,
-            executable: self.executable,
-            now,
-            progress: self.progress,
+        let token = match self.args.enroll_later {
+            true => None,
+            false => {
+                let token = target::token(&manifest.target, |name| std::env::var(name).ok())?;
+                reach::application(&manifest.target, self.progress).await?;
+                token
+            }
         };
-        let ready = preparation.run(token).await?;
-        let plan = plan::plan(manifest, ready.plan, &ready.gateways, now)?;
+        let identities = self.identities(now).await?;
+        let target = match self.known_target()? {
+            Some(target) => target,
+            None => {
+                let preparation = Preparation {
+                    manifest,
+                    identities: &identities,
+                    executable: self.executable,
+                    now,
+                    progress: self.progress,
+                };
+                preparation.run(token).await?.plan
+            }
+        };
+        let plan = plan::plan(manifest, target, &Gateways::default(), now)?;
         self.export(plan, identities, now).await
+    }
+
+    /// The target, where the application is not to be asked.
+    fn known_target(&self) -> anyhow::Result<Option<fleet_protocol::plan::Target>> {
+        match &self.manifest.target {
+            Target::IotCentral(target) if self.args.enroll_later => {
+                let id_scope = target.id_scope.clone().context("the manifest has no id scope")?;
+                target::plan_target(id_scope, &target.endpoint).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn identities(&self, now: Timestamp) -> Result<Identities, Failure> {
@@ -68,6 +93,10 @@ impl Request<'_> {
     async fn export(self, plan: Plan, identities: Identities, now: Timestamp) -> Result<Export, Failure> {
         let Self { args, manifest, .. } = self;
         let mut config = self.config()?;
+        let enroll = match args.enroll_later {
+            true => Some(enroll::enroll(args, manifest, &identities)?),
+            false => None,
+        };
         let (plan, shard_files) = {
             let (manifest, shards) = (manifest.clone(), args.shards);
             // An authority for each shard is work for the CPU, and must not keep Ctrl-C from being handled.
@@ -88,7 +117,6 @@ impl Request<'_> {
         config.insert(0, ExportFile::open(container::PLAN, text));
         let largest = shard_files.iter().map(|files| files.devices).max().unwrap_or(0);
         Ok(Export {
-            fleet: manifest.fleet.name.clone(),
             run_id: plan.run_id.clone(),
             image: args.image.clone(),
             shards: args.shards,
@@ -98,9 +126,13 @@ impl Request<'_> {
             leaf_flags: leaf_flags(manifest, &shard_files),
             device_port: plan.target.port,
             application: application(&manifest.target),
+            enroll,
             config,
             shard_files,
-            collector: None,
+            collector: args
+                .collect
+                .then(|| collector::collector(args, manifest, now))
+                .transpose()?,
         })
     }
 
@@ -186,7 +218,6 @@ fn application(target: &Target) -> Option<Application> {
     })
 }
 
-/// The devices of a shard, for tests of the arithmetic.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,10 +5,14 @@ use anyhow::anyhow;
 use super::args::ExportArgs;
 use crate::exit::Failure;
 use crate::manifest::Manifest;
+use crate::manifest::events::Effect;
 use crate::manifest::types::{Group, GroupKind, Individual, Secret, Target};
 use crate::prepare::plan::{device_count, groups};
 use fleet_report::words;
 use provisioning::identities::Issuer;
+
+/// The most shards of one collector.
+const MOST_COLLECTED: u32 = 256;
 
 /// A reason, and what helps.
 struct Problem {
@@ -41,6 +45,10 @@ pub(super) fn check(manifest: &Manifest, args: &ExportArgs) -> Result<(), Failur
             hint: "a shard may have ten thousand devices and more",
         });
     }
+    problems.extend(enroll_later(manifest, args));
+    if args.collect {
+        problems.extend(collector(manifest, args));
+    }
     if args.image.is_empty() || args.image.chars().any(|c| c.is_whitespace() || c.is_control()) {
         problems.push(Problem {
             reason: "--image: accepted: the name of an image, such as registry.example/fleet:1.0".to_owned(),
@@ -55,6 +63,55 @@ pub(super) fn check(manifest: &Manifest, args: &ExportArgs) -> Result<(), Failur
         lines.push(format!("  {reason}\n    hint: {hint}"));
     }
     Err(Failure::refused(anyhow!(lines.join("\n"))))
+}
+
+/// What a collector can't do.
+fn collector(manifest: &Manifest, args: &ExportArgs) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if args.shards.get() > MOST_COLLECTED {
+        problems.push(Problem {
+            reason: format!("--shards {}: a collector takes {MOST_COLLECTED} at most", args.shards),
+            hint: "give fewer shards with more devices each",
+        });
+    }
+    let rolls = manifest.event.iter().enumerate();
+    for (index, _) in rolls.filter(|(_, event)| matches!(event.effect(), Effect::Roll(_))) {
+        problems.push(Problem {
+            reason: format!("event.{index}: a roll needs the CAs' keys, which stay here"),
+            hint: "`fleet run` rolls certificates on one machine",
+        });
+    }
+    problems
+}
+
+/// Enrolling without a key is for what is made here, and needs an application.
+fn enroll_later(manifest: &Manifest, args: &ExportArgs) -> Option<Problem> {
+    if !args.enroll_later {
+        return None;
+    }
+    let problem = |reason: &str, hint| {
+        Some(Problem {
+            reason: format!("--enroll-later: {reason}"),
+            hint,
+        })
+    };
+    let own = manifest.group.iter().any(|group| group.certificates.is_some())
+        || manifest.individual.iter().any(|one| one.certificates.is_some());
+    match &manifest.target {
+        Target::IotCentral(target) if target.id_scope.is_none() => problem(
+            "the id scope is not in the manifest, and the application is not asked",
+            "target.id_scope = \"0ne…\" (IoT Central: Permissions, Device connection groups)",
+        ),
+        Target::IotCentral(_) if own => problem(
+            "certificates of your own are enrolled from where they are",
+            "leave --enroll-later out",
+        ),
+        Target::IotCentral(_) => None,
+        Target::Dps(_) | Target::Emulator(_) => problem(
+            "only an application is enrolled with by way of REST",
+            "leave --enroll-later out; enrolling with a DPS instance is up to you",
+        ),
+    }
 }
 
 fn target(target: &Target) -> Option<Problem> {

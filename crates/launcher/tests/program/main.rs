@@ -21,6 +21,7 @@ mod disks;
 mod edge;
 mod ends;
 mod enroll;
+mod export;
 mod figures;
 mod grafana;
 mod howto;

@@ -11,6 +11,7 @@ use fleet_report::words::counted;
 use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Made, Validity};
+use zeroize::Zeroizing;
 
 use super::{CA, Pair, folder_of_sim, name_of_sim};
 use crate::collect::address::Host;
@@ -66,6 +67,25 @@ impl Request {
 ///
 /// They can't be made or written.
 pub(super) fn make(folder: &Path, names: &[Host], shards: NonZeroU32, now: Timestamp) -> anyhow::Result<()> {
+    files(names, shards, now)?
+        .iter()
+        .try_for_each(|file| file.write(folder))
+}
+
+/// A file of the credentials.
+pub(crate) struct CredentialFile {
+    /// Below the folder of the credentials.
+    pub(crate) path: PathBuf,
+    pub(crate) text: Zeroizing<String>,
+    pub(crate) access: Access,
+}
+
+/// The same in memory, in the order in which they have to be written.
+///
+/// # Errors
+///
+/// They can't be made.
+pub(crate) fn files(names: &[Host], shards: NonZeroU32, now: Timestamp) -> anyhow::Result<Vec<CredentialFile>> {
     few_enough(shards)?;
     let (key_type, validity) = (KeyType::P256, Validity::leaf(now));
     let ca = CertificateAuthority::root("fleet collector CA", key_type, validity)?;
@@ -74,17 +94,19 @@ pub(super) fn make(folder: &Path, names: &[Host], shards: NonZeroU32, now: Times
     all.sort_unstable();
     all.dedup();
     let collector = ca.server("fleet collector", &all, key_type, validity)?;
-    write_pair(&Pair::of_collector(folder), &collector)?;
+    let mut files = pair(Pair::of_collector(Path::new("")), &collector)
+        .into_iter()
+        .collect::<Vec<_>>();
     for index in 0..shards.get() {
         let shard = Shard { index, count: shards };
-        let own = folder_of_sim(folder, shard);
+        let own = folder_of_sim(Path::new(""), shard);
         let sim = ca.leaf(&name_of_sim(shard), key_type, validity)?;
-        std::fs::create_dir_all(&own).with_context(|| format!("can't make the folder `{}`", shown::path(&own)))?;
-        write_pair(&Pair::of_sim(&own), &sim)?;
-        write(&own.join(CA), ca.cert_pem(), Access::Folder)?;
+        files.extend(pair(Pair::of_sim(&own), &sim));
+        files.push(CredentialFile::new(own.join(CA), ca.cert_pem(), Access::Folder));
     }
     // Last: until it is there, none of them is trusted.
-    write(&folder.join(CA), ca.cert_pem(), Access::Folder)
+    files.push(CredentialFile::new(CA.into(), ca.cert_pem(), Access::Folder));
+    Ok(files)
 }
 
 fn few_enough(shards: NonZeroU32) -> anyhow::Result<()> {
@@ -95,14 +117,29 @@ fn few_enough(shards: NonZeroU32) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write_pair(pair: &Pair, made: &Made) -> anyhow::Result<()> {
-    write(&pair.key, made.key_pem(), Access::Owner)?;
-    write(&pair.certificate, made.cert_pem(), Access::Folder)
+fn pair(pair: Pair, made: &Made) -> [CredentialFile; 2] {
+    [
+        CredentialFile::new(pair.key, made.key_pem(), Access::Owner),
+        CredentialFile::new(pair.certificate, made.cert_pem(), Access::Folder),
+    ]
 }
 
-fn write(path: &Path, text: &str, access: Access) -> anyhow::Result<()> {
-    // They can be made again.
-    write_whole(path, text.as_bytes(), access, Durability::Cached)
-        .with_context(|| format!("can't write `{}`", shown::path(path)))
-        .hint("`--collector-credentials DIR` names another folder")
+impl CredentialFile {
+    fn new(path: PathBuf, text: &str, access: Access) -> Self {
+        Self {
+            path,
+            text: Zeroizing::new(text.to_owned()),
+            access,
+        }
+    }
+
+    fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let path = folder.join(&self.path);
+        let parent = path.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent).with_context(|| format!("can't make the folder `{}`", shown::path(parent)))?;
+        // They can be made again.
+        write_whole(&path, self.text.as_bytes(), self.access, Durability::Cached)
+            .with_context(|| format!("can't write `{}`", shown::path(&path)))
+            .hint("`--collector-credentials DIR` names another folder")
+    }
 }

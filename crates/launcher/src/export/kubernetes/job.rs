@@ -17,7 +17,7 @@ use crate::export::yaml::{Commented, commented};
 /// The name of the container that simulates.
 pub(super) const CONTAINER: &str = "sim";
 /// A day, in which logs can be read.
-const KEPT_S: u32 = 86_400;
+pub(super) const KEPT_S: u32 = 86_400;
 
 /// Of everything that an export renders.
 pub(super) fn labels(component: &str, export: &Export) -> Labels {
@@ -172,7 +172,7 @@ fn leaves(export: &Export) -> Container {
     Container {
         name: "leaves",
         image: export.image.clone(),
-        args: export.leaves_arguments(),
+        args: export.leaves_arguments(None),
         env: Vec::new(),
         ports: Vec::new(),
         resources: resources(export.sim),
@@ -232,16 +232,16 @@ pub(super) fn resources(needs: Needs) -> Resources {
     }
 }
 
-pub(super) fn read_only(name: &'static str, mount_path: &'static str) -> Mount {
+pub(super) fn read_only(name: impl Into<String>, mount_path: &str) -> Mount {
     Mount {
-        name,
-        mount_path,
+        name: name.into(),
+        mount_path: mount_path.to_owned(),
         sub_path_expr: None,
         read_only: true,
     }
 }
 
-pub(super) fn writable(name: &'static str, mount_path: &'static str) -> Mount {
+pub(super) fn writable(name: impl Into<String>, mount_path: &str) -> Mount {
     Mount {
         read_only: false,
         ..read_only(name, mount_path)
@@ -249,7 +249,7 @@ pub(super) fn writable(name: &'static str, mount_path: &'static str) -> Mount {
 }
 
 /// The folder of the pod's own shard.
-pub(super) fn of_shard(name: &'static str, mount_path: &'static str) -> Mount {
+pub(super) fn of_shard(name: impl Into<String>, mount_path: &str) -> Mount {
     Mount {
         sub_path_expr: Some(commented(
             "shard-$(JOB_COMPLETION_INDEX)",
@@ -274,14 +274,17 @@ fn volumes(export: &Export, keys: &Keys) -> Vec<Volume> {
 
 pub(super) fn config() -> Volume {
     Volume {
-        name: "config",
-        source: Source::ConfigMap(ConfigMapSource { name: CONFIG }),
+        name: "config".to_owned(),
+        source: Source::ConfigMap(ConfigMapSource {
+            name: CONFIG,
+            items: Vec::new(),
+        }),
     }
 }
 
 pub(super) fn secret(name: &'static str, secret_name: &'static str, items: &[super::types::Item]) -> Volume {
     Volume {
-        name,
+        name: name.to_owned(),
         source: Source::Secret(SecretSource {
             secret_name,
             default_mode: commented(0o440, "0440: for the group of the pod alone"),
@@ -292,7 +295,7 @@ pub(super) fn secret(name: &'static str, secret_name: &'static str, items: &[sup
 
 pub(super) fn empty(name: &'static str, mib: u64) -> Volume {
     Volume {
-        name,
+        name: name.to_owned(),
         source: Source::EmptyDir(EmptyDir {
             size_limit: format!("{mib}Mi"),
         }),

@@ -39,7 +39,30 @@ pub(super) struct GeneratorOptions {
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Patch {
-    pub(super) path: String,
+    path: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Target {
+    kind: &'static str,
+    name: &'static str,
+}
+
+impl Patch {
+    /// Operations on the Job of that name.
+    pub(super) fn of_job(name: &'static str, path: &'static str) -> Self {
+        Self {
+            path,
+            target: Some(Target { kind: "Job", name }),
+        }
+    }
+
+    /// A part of an object, which names it.
+    pub(super) fn of_file(path: &'static str) -> Self {
+        Self { path, target: None }
+    }
 }
 
 impl Kustomization {

@@ -11,7 +11,6 @@ use crate::export::yaml::commented;
 const DNS: u16 = 53;
 
 pub(super) fn policy(export: &Export) -> Object<NetworkPolicy> {
-    let all = Labels::from([("app.kubernetes.io/name".to_owned(), "fleet".to_owned())]);
     let mut outside = BTreeSet::from([export.device_port]);
     outside.extend(export.application.as_ref().map(|application| application.port));
     let outside = outside.into_iter().map(|out| {
@@ -27,7 +26,7 @@ pub(super) fn policy(export: &Export) -> Object<NetworkPolicy> {
         kind: "NetworkPolicy",
         metadata: metadata(Some("fleet"), labels("network", export), &[]),
         spec: NetworkPolicy {
-            pod_selector: Selector { match_labels: all },
+            pod_selector: Selector { match_labels: all() },
             policy_types: vec!["Ingress", "Egress"],
             ingress: vec![Ingress {
                 from: Vec::new(),
@@ -45,6 +44,11 @@ pub(super) fn policy(export: &Export) -> Object<NetworkPolicy> {
             ],
         },
     }
+}
+
+/// What all pods of an export have.
+pub(super) fn all() -> Labels {
+    Labels::from([("app.kubernetes.io/name".to_owned(), "fleet".to_owned())])
 }
 
 pub(super) fn port(protocol: &'static str, number: u16, about: &str) -> PolicyPort {

@@ -29,7 +29,8 @@ pub(super) struct ShardSecret {
 }
 
 impl ShardSecret {
-    /// `shards` holds the files of each shard; `folder` is where they are written, and `name` what the Secret is called.
+    /// `shards` holds the files of each shard; `folder` is where they are written, and `name` what the Secret is
+    /// called.
     ///
     /// # Errors
     ///
@@ -66,6 +67,31 @@ impl ShardSecret {
             files: Vec::new(),
         }
     }
+}
+
+/// Files that every pod may see: the keys of a ConfigMap, below `folder`, and which of them is which file.
+///
+/// # Errors
+///
+/// They are more than a ConfigMap holds.
+pub(super) fn config_map(
+    name: &'static str,
+    folder: &str,
+    files: &[ExportFile],
+) -> Result<(Generator, Vec<Item>, Vec<ExportFile>), Failure> {
+    fits(name, std::slice::from_ref(&files.to_vec()))?;
+    let (mut used, mut generator) = (BTreeSet::new(), ShardSecret::empty(name).generator);
+    let mut items = Vec::new();
+    for file in files {
+        let key = key(&file.path, &used);
+        generator.files.push(format!("{key}={folder}/{}", file.path));
+        items.push(Item {
+            key: key.clone(),
+            path: file.path.clone(),
+        });
+        used.insert(key);
+    }
+    Ok((generator, items, files.iter().map(|file| file.below(folder)).collect()))
 }
 
 /// The key for a path: what a key may not have becomes a dot, and no two are alike.

@@ -1,8 +1,9 @@
-//! The parts of Kubernetes' API that an export uses, and nothing else: https://kubernetes.io/docs/reference/kubernetes-api/.
+//! The parts of Kubernetes' API that an export uses, and nothing else:
+//! https://kubernetes.io/docs/reference/kubernetes-api/.
 //!
 //! What a server would refuse can't be said here: an Indexed Job is the only one with limits per index; a pod that
-//! belongs to a Job is never restarted in place, since podFailurePolicy looks at pods; and with podFailurePolicy a pod is
-//! replaced only once it has failed.
+//! belongs to a Job is never restarted in place, since podFailurePolicy looks at pods; and with podFailurePolicy a pod
+//! is replaced only once it has failed.
 
 use std::collections::BTreeMap;
 
@@ -248,8 +249,8 @@ pub(super) struct Capabilities {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Mount {
-    pub(super) name: &'static str,
-    pub(super) mount_path: &'static str,
+    pub(super) name: String,
+    pub(super) mount_path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sub_path_expr: Option<Commented<&'static str>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -258,7 +259,7 @@ pub(super) struct Mount {
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Volume {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     #[serde(flatten)]
     pub(super) source: Source,
 }
@@ -269,11 +270,14 @@ pub(super) enum Source {
     ConfigMap(ConfigMapSource),
     Secret(SecretSource),
     EmptyDir(EmptyDir),
+    Csi(CsiSource),
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct ConfigMapSource {
     pub(super) name: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) items: Vec<Item>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -296,6 +300,14 @@ pub(super) struct Item {
 #[serde(rename_all = "camelCase")]
 pub(super) struct EmptyDir {
     pub(super) size_limit: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CsiSource {
+    pub(super) driver: &'static str,
+    pub(super) read_only: bool,
+    pub(super) volume_attributes: Labels,
 }
 
 // ── Network ──

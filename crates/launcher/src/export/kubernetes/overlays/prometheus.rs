@@ -3,7 +3,8 @@
 use super::Overlay;
 use crate::export::kubernetes::job::{labels, metadata};
 use crate::export::kubernetes::kustomization::Kustomization;
-use crate::export::kubernetes::types::{Endpoint, Labels, Object, PodMonitor, Selector};
+use crate::export::kubernetes::network;
+use crate::export::kubernetes::types::{Endpoint, Object, PodMonitor, Selector};
 use crate::export::kubernetes::yaml;
 use crate::export::model::Export;
 
@@ -16,7 +17,7 @@ pub(super) fn overlay(export: &Export) -> anyhow::Result<Overlay> {
         metadata: metadata(Some("fleet"), labels("metrics", export), &[]),
         spec: PodMonitor {
             selector: Selector {
-                match_labels: Labels::from([("app.kubernetes.io/name".to_owned(), "fleet".to_owned())]),
+                match_labels: network::all(),
             },
             pod_metrics_endpoints: vec![Endpoint {
                 port: "metrics",
@@ -24,13 +25,10 @@ pub(super) fn overlay(export: &Export) -> anyhow::Result<Overlay> {
             }],
         },
     };
-    Ok(Overlay {
-        name: "prometheus",
-        about: "a PodMonitor; needs the Prometheus operator",
-        applied: false,
-        files: vec![
-            yaml("overlays/prometheus/kustomization.yaml", &kustomization)?,
-            yaml("overlays/prometheus/pod-monitor.yaml", &monitor)?,
-        ],
-    })
+    let about = "a PodMonitor; needs the Prometheus operator";
+    Overlay::new(
+        ("prometheus", about),
+        &kustomization,
+        vec![yaml("pod-monitor.yaml", &monitor)?],
+    )
 }
