@@ -202,6 +202,10 @@ fn what_is_no_collector_is_named_and_waited_for_and_no_device_starts() {
     let _socket = collector.accept_socket();
     running.wait_for("it has not answered within 10s");
     assert_eq!(reporting.world.figures(|_| true)["connected"], 0);
+    // It waits, and is well.
+    let pid = running.pid().to_string();
+    let health = ["health", "sim", "--results", "results", "--pid", &pid];
+    reporting.world.fleet.fleet(&health).expect(0);
     running.interrupt();
     let words = ended(running, 0);
     assert!(words.ends_with("stopped"), "{words}");
@@ -283,6 +287,22 @@ fn a_collector_that_takes_nothing_holds_no_end_up() {
     );
     sim.wait_for_close();
     reporting.wait_until_connected(0);
+}
+
+#[test]
+fn a_collector_that_reads_late_has_everything_in_the_end() {
+    let reporting = Reporting::new();
+    let (mut running, mut sim, _) = reporting.going(&[]);
+    let many = |figures: &Value| figures["telemetry_received_unique"].as_u64().unwrap() > 40;
+    reporting.world.figures(many);
+    assert_eq!(sim.next()["line"]["type"], "ready");
+    sim.read_until_online(3);
+    running.interrupt();
+    running.wait_for("stopping: devices drain and disconnect");
+    let figures = sim.read_to_the_end();
+    ended(running, 0);
+    assert_eq!(offered(&figures), offered(&reporting.record()["stats"]));
+    assert!(reporting.last_words().contains("; the collector has taken all of it"));
 }
 
 #[test]
