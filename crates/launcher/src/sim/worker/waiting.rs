@@ -8,7 +8,7 @@ use device_sim::lease::{Lease, LeaseError};
 use device_sim::start_at::StartAt;
 use fleet_protocol::collect::{Hello, Refusal};
 use fleet_protocol::plan::Plan;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -79,12 +79,11 @@ pub(super) async fn for_go(
 /// The stages by this machine's clock, or why they can't be.
 fn stages(plan: &Plan, in_ms: i64) -> Result<Stages, String> {
     let now = Timestamp::now();
-    let start = now
-        .checked_add(SignedDuration::from_millis(in_ms))
-        .unwrap_or(match in_ms {
-            ..0 => Timestamp::MIN,
-            0.. => Timestamp::MAX,
-        });
+    let start = now.as_millisecond().saturating_add(in_ms);
+    let start = Timestamp::from_millisecond(start).unwrap_or(match in_ms {
+        ..0 => Timestamp::MIN,
+        0.. => Timestamp::MAX,
+    });
     Stages::new(plan, StartAt(start), now, Instant::now()).map_err(|_| {
         let seconds = Duration::from_millis(in_ms.unsigned_abs()).as_secs_f64();
         match in_ms {
