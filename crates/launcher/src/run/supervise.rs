@@ -358,6 +358,7 @@ impl Supervisor {
                 event = events.recv() => match event {
                     Some(event) => self.handle(event, &shards),
                     None => {
+                        self.lose_silent();
                         self.end_operator().await;
                         return self.outcome.clone();
                     }
@@ -622,6 +623,16 @@ impl Supervisor {
         if let Some((took, judge)) = self.clock.online(online, now).zip(self.judge.as_mut()) {
             judge.time_to_online(took);
         }
+    }
+
+    /// Nothing will come any more: a shard that has not reported its end by now has failed.
+    fn lose_silent(&mut self) {
+        for shard in self.presence.left() {
+            let words = format!("{} has ended without a word", self.name(shard));
+            self.progress.fault(&words);
+            self.outcome.failures.push(words);
+        }
+        self.lose_all();
     }
 
     /// The processes that were there until now have been killed.
