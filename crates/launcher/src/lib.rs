@@ -12,7 +12,7 @@
 //! | `process` | the programs that a run starts, and their lines |
 //! | `prepare` | certificates, enrollments, the target and the plan, before the first device starts |
 //! | [`plan`] | `fleet plan`: what a manifest asks for; a simulated day of one device |
-//! | [`run`] | `fleet run`: the life of a run, from the manifest to the report; `fleet prepare`: its first part; `fleet register`: its registrations alone |
+//! | [`run`] | `fleet run`: the life of a run, from the manifest to the report; `fleet prepare`: its first part; `fleet register`: its registrations alone; `fleet collect`: the same with shards on other machines |
 //! | `collect` | what a collector and the sims that report to it have in common |
 //! | `sim`, [`merge`] | `fleet sim`: shards shared with other processes; `fleet report merge`: one report of all |
 //! | `export`, `leaves` | `fleet export`: a fleet for an engine of many machines; `fleet leaves`: what its containers do first |

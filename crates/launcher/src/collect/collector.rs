@@ -26,6 +26,8 @@ const CONNECTIONS: usize = 512;
 const WAITING: usize = 1_024;
 /// How often the missing shards are reported.
 const MISSING_EVERY: Duration = Duration::from_secs(10);
+/// A sim that has no answer for half a minute gives up its connection.
+const ANSWER_EVERY: Duration = Duration::from_secs(5);
 /// So many strangers are named; a scanner of ports could fill a disk.
 const STRANGERS: u32 = 20;
 /// When the program leaves at once, sims still read that.
@@ -114,6 +116,8 @@ impl Collector {
     ) {
         let mut missing = interval_at(Instant::now(), MISSING_EVERY);
         missing.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut answers = interval_at(Instant::now(), ANSWER_EVERY);
+        answers.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut obeying = true;
         loop {
             tokio::select! {
@@ -137,6 +141,7 @@ impl Collector {
                 },
                 () = at(self.roster.deadline()) => self.roster.tick(Instant::now()),
                 _ = missing.tick() => self.report_missing(),
+                _ = answers.tick() => self.roster.answer_all(),
             }
             self.act();
         }

@@ -178,10 +178,25 @@ impl Roster {
             }
         }
         if is_reply_due {
-            self.actions.push(Action::Send(connection, ToSim::Taken { n: last }));
+            self.answer(index, connection, last);
         }
         self.look_whether_over();
         Ok(())
+    }
+
+    /// Answers what was taken and not answered yet: a sim whose lines are not taken for long gives up its connection.
+    pub(crate) fn answer_all(&mut self) {
+        for index in 0..self.terms.count.get() {
+            let shard = &self.shards[index as usize];
+            if let Some(connection) = shard.connection().filter(|_| shard.taken > shard.answered) {
+                self.answer(index, connection, shard.taken);
+            }
+        }
+    }
+
+    fn answer(&mut self, index: u32, connection: Connection, n: u64) {
+        self.shards[index as usize].answered = n;
+        self.actions.push(Action::Send(connection, ToSim::Taken { n }));
     }
 
     /// A connection has ended, and why.
@@ -299,6 +314,7 @@ impl Roster {
         if is_new {
             shard.begin(hello);
         }
+        shard.answered = shard.taken;
         let taken = shard.taken;
         self.actions.push(Action::Send(connection, ToSim::Welcome { taken }));
         if was_lost {

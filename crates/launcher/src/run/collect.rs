@@ -81,7 +81,7 @@ pub async fn collect(options: Options, mut interrupts: Interrupts) -> Result<u8,
     let form = conduct.ui.form().map_err(Failure::Refused)?;
     let state = conduct.try_places(&start)?;
     let folder = options.credentials.clone();
-    let folder = folder.unwrap_or_else(|| options.plan.with_file_name("collector"));
+    let folder = folder.unwrap_or_else(|| credentials::beside(&options.plan));
     let tls = credentials::server(&folder, options.shards.get(), Timestamp::now()).map_err(Failure::Refused)?;
     let listener = Listener::bind("--listen", options.listen).await?;
     let progress = conduct.progress(form);

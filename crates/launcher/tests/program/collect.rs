@@ -1,5 +1,7 @@
-//! `fleet collect` with sims that a test has in its hand, over real TLS; with real ones, in `cluster.rs`.
+//! `fleet collect` with sims that a test has in its hand, over real TLS, and with real ones.
 
+mod real;
+mod scale;
 mod scripted;
 mod strangers;
 

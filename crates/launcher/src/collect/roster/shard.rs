@@ -44,6 +44,8 @@ pub(super) struct Shard {
     pub(super) earlier: BTreeSet<NonZeroU32>,
     /// The last number that was taken of its process.
     pub(super) taken: u64,
+    /// Up to which number its sim has an answer.
+    pub(super) answered: u64,
     /// Its process has got the instant at which the stages begin.
     pub(super) has_go: bool,
     /// Its process has ended as it should, and all of it was taken.
@@ -94,7 +96,7 @@ impl Shard {
         self.began_before = hello.stages_in_ms.is_some();
         self.has_go = self.began_before;
         (self.host, self.devices) = (short(&hello.host), hello.devices);
-        (self.taken, self.is_finished, self.is_over) = (0, false, false);
+        (self.taken, self.answered, self.is_finished, self.is_over) = (0, 0, false, false);
     }
 
     pub(super) fn is_here(&self) -> bool {
