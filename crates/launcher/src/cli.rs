@@ -73,7 +73,7 @@ enum Command {
     Register(RegisterArgs),
     /// Simulate a part of a plan, with other processes that share a folder with this one
     Sim(SimArgs),
-    /// Write a fleet for an engine that runs containers on many machines: Kubernetes, Docker Compose
+    /// Write a fleet for an engine that runs containers on many machines: Kubernetes, Docker Swarm, Docker Compose
     Export(ExportArgs),
     /// Make the leaves of one shard's devices from its authority, as the containers of an export do before `sim`
     Leaves(LeavesArgs),

@@ -2,7 +2,7 @@
 //! and applies. The engine schedules; each container simulates the shard of its number.
 //!
 //! ```text
-//! manifest ─► refuse ─► prepare ─► model::Export ─► kubernetes | compose ─► folder
+//! manifest ─► refuse ─► prepare ─► model::Export ─► kubernetes | swarm | compose ─► folder
 //!                       keys ──────┘   (container: paths and commands, the same for every engine)
 //! ```
 //! Only `prepare`, `keys` and `folder` touch a disk or a network. The renderers are pure: the same [`model::Export`]
@@ -21,6 +21,7 @@ mod kubernetes;
 mod model;
 mod prepare;
 mod refuse;
+mod swarm;
 mod yaml;
 
 use std::path::PathBuf;
@@ -61,6 +62,7 @@ pub(crate) async fn run(args: ExportArgs, executable: PathBuf, mut interrupts: I
     };
     let files = match args.engine {
         Engine::Kubernetes => kubernetes::render(&export)?,
+        Engine::Swarm => swarm::render(&export)?,
         Engine::Compose => compose::render(&export)?,
     };
     let count = files.len();

@@ -52,6 +52,7 @@ The folder holds keys: treat it as a secret.
 
   fleet export kubernetes fleet.toml --shards 8 --out fleet-k8s
   fleet export kubernetes fleet.toml --shards 8 --collect --image registry.example/fleet:1 --out fleet-k8s
+  fleet export swarm fleet.toml --shards 8 --collect --image registry.example/fleet:1 --out fleet-swarm
   fleet export compose fleet.toml --shards 4 --out fleet-compose";
 
 /// What runs the containers.
@@ -59,6 +60,8 @@ The folder holds keys: treat it as a secret.
 pub(super) enum Engine {
     /// An Indexed Job, as a kustomize base with overlays
     Kubernetes,
+    /// A replicated job in Docker Swarm, as the scripts that create and remove it
+    Swarm,
     /// A compose file, for one machine
     Compose,
 }
@@ -67,6 +70,7 @@ impl Engine {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Kubernetes => "Kubernetes",
+            Self::Swarm => "Docker Swarm",
             Self::Compose => "Docker Compose",
         }
     }
@@ -76,6 +80,7 @@ impl Engine {
         let out = |name: &str| quoted(&out.join(name).to_string_lossy());
         match self {
             Self::Kubernetes => format!("kubectl apply -k {}", out("")),
+            Self::Swarm => format!("sh {}", out("deploy.sh")),
             Self::Compose => format!("docker compose -f {} up", out("compose.yaml")),
         }
     }
