@@ -30,18 +30,7 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts one; `None` where Chromium or its driver is missing, unless it must not be.
     pub(crate) fn start() -> Option<Self> {
-        let driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(mut driver) = driver else {
-            skip("there is no chromedriver (Debian: chromium-driver)");
-            return None;
-        };
-        let mut stdout = BufReader::new(driver.stdout.take().unwrap());
-        let port = port(&mut stdout);
+        let (driver, stdout, port) = driver()?;
         let profile = TempDir::new().unwrap();
         let mut browser = Self {
             runtime: Runtime::new().unwrap(),
@@ -248,12 +237,34 @@ impl Drop for Browser {
     }
 }
 
+/// A driver that listens, and where; `None` where there is none. It takes a free port for IPv4 and then the same for IPv6,
+/// which a server of another test may have: then it ends, and another is started.
+fn driver() -> Option<(Child, BufReader<ChildStdout>, u16)> {
+    for _ in 0..5 {
+        let driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(mut driver) = driver else {
+            skip("there is no chromedriver (Debian: chromium-driver)");
+            return None;
+        };
+        let mut stdout = BufReader::new(driver.stdout.take().unwrap());
+        if let Some(port) = port(&mut stdout) {
+            return Some((driver, stdout, port));
+        }
+        driver.wait().unwrap();
+    }
+    panic!("chromedriver does not say its port");
+}
+
 /// The driver says which port it was told, and then which it has taken.
-fn port(stdout: &mut BufReader<ChildStdout>) -> u16 {
+fn port(stdout: &mut BufReader<ChildStdout>) -> Option<u16> {
     let mut lines = stdout.lines().map_while(Result::ok);
-    let port = lines.find_map(|line| {
+    lines.find_map(|line| {
         let (_, port) = line.rsplit_once("successfully on port ")?;
         port.trim_end_matches('.').parse().ok()
-    });
-    port.expect("chromedriver says its port")
+    })
 }
