@@ -241,7 +241,7 @@ metrics! {
     TicksMissed "ticks_missed" Counter Count EachSecond [Group Stage Shard]
         "Telemetry messages that were not even made, because their device was late.";
     Reconnects "reconnects" Counter Count EachSecond [Group Reason Stage Shard]
-        "Connections after the first of a device.";
+        "Sessions that ended unasked and were begun again; those that an order or an event ended are not in it.";
     DpsThrottled "dps_throttled" Counter Count EachSecond [Group Stage Shard]
         "Answers of DPS with status 429.";
     PropertyUpdates "property_updates" Counter Count EachSecond [Group Stage Shard]
