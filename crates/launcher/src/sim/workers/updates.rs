@@ -90,7 +90,7 @@ impl Workers<'_> {
         }
         match how {
             How::Well {
-                reason: EndReason::StagesOver,
+                reason: EndReason::StagesOver | EndReason::MessagesSent,
                 failed,
             } => {
                 self.progress
