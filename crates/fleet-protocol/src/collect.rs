@@ -20,7 +20,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lines::{Control, DeviceLine, Line, Stats};
+use crate::lines::{Control, DeviceLine, EndReason, Line, Stats};
 
 /// The version of these messages, in [`Hello`].
 pub const COLLECT_VERSION: u32 = 1;
@@ -84,9 +84,9 @@ pub struct Snapshot {
     pub stats: Stats,
     /// The last line of each device.
     pub devices: Vec<DeviceLine>,
-    /// The line that ends the process's output has come.
-    #[serde(default)]
-    pub finished: bool,
+    /// Why the process ends, where the line that ends its output has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<EndReason>,
 }
 
 /// A message of the collector.
@@ -153,7 +153,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lines::{Action, EndReason};
+    use crate::lines::Action;
 
     #[test]
     fn messages_of_a_sim_look_as_documented() {
@@ -185,7 +185,7 @@ mod tests {
             ),
             (
                 ToCollector::Snapshot(snapshot),
-                r#"{"type":"snapshot","n":9,"stats":{"seq":0,"t":0.0,"counters":{},"states":{},"histograms":{}},"devices":[],"finished":false}"#,
+                r#"{"type":"snapshot","n":9,"stats":{"seq":0,"t":0.0,"counters":{},"states":{},"histograms":{}},"devices":[]}"#,
             ),
             (ToCollector::Ended { n: 8, died: None }, r#"{"type":"ended","n":8}"#),
         ] {

@@ -173,6 +173,10 @@ impl Roster {
             match taken {
                 Taken::Update(update) => self.event(index, *update),
                 Taken::Nothing | Taken::Counted => {}
+                // Its scheduler has moved it, as where a machine is drained: the fleet would be smaller from here on.
+                Taken::Ended(None) if !self.stopping && self.shards[index as usize].was_stopped() => {
+                    self.process_died(index, &words::stopped(number), now);
+                }
                 Taken::Ended(None) => self.end(index, None),
                 Taken::Ended(Some(how)) => self.process_died(index, &words::died(number, &how), now),
             }

@@ -177,7 +177,7 @@ fn a_shard_that_is_lost_and_comes_back_is_counted_once() {
         n: 7,
         stats: stats(70, &[500; 7]),
         devices: vec![device("thermo-0003")],
-        finished: false,
+        end: None,
     };
     two.send(&ToCollector::Snapshot(snapshot));
     two.taken(7);
@@ -246,7 +246,7 @@ fn a_collector_that_is_killed_and_started_again_has_exact_figures_in_the_end() {
             n: 4,
             stats: stats(index * 5, &[index; 5]),
             devices: Vec::new(),
-            finished: false,
+            end: None,
         };
         sim.send(&ToCollector::Snapshot(snapshot));
         sim.taken(4);

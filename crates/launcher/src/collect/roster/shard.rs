@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use fleet_protocol::collect::{Hello, Snapshot, ToCollector};
-use fleet_protocol::lines::Line;
+use fleet_protocol::lines::{EndReason, Line};
 use fleet_report::continued::Continued;
 use fleet_report::totals::Decoded;
 use tokio::time::Instant;
@@ -56,8 +56,8 @@ pub(super) struct Shard {
     devices: u32,
     /// Its process began under another collector.
     began_before: bool,
-    /// The line that ends a process's output has come.
-    is_finished: bool,
+    /// Why its process ends, where the line that ends its output has come.
+    end: Option<EndReason>,
     /// The message that its process has ended has come: nothing follows it.
     is_over: bool,
     figures: Continued,
@@ -96,7 +96,7 @@ impl Shard {
         self.began_before = hello.stages_in_ms.is_some();
         self.has_go = self.began_before;
         (self.host, self.devices) = (short(&hello.host), hello.devices);
-        (self.taken, self.answered, self.is_finished, self.is_over) = (0, 0, false, false);
+        (self.taken, self.answered, self.end, self.is_over) = (0, 0, None, false);
     }
 
     pub(super) fn is_here(&self) -> bool {
@@ -169,6 +169,11 @@ impl Shard {
         Some(Update::Figures(Box::new(line), Since::LastLine))
     }
 
+    /// Whether its process ended because it was asked to, before its stages were over.
+    pub(super) fn was_stopped(&self) -> bool {
+        self.end == Some(EndReason::Stopped)
+    }
+
     /// Whether a number is the next one; it is not where it was taken before.
     fn is_new(&mut self, n: u64) -> Result<bool, String> {
         match n.checked_sub(self.taken) {
@@ -183,7 +188,9 @@ impl Shard {
     }
 
     fn line(&mut self, line: Line) -> Vec<Taken> {
-        self.is_finished |= matches!(line, Line::End { .. });
+        if let Line::End { reason } = line {
+            self.end = Some(reason);
+        }
         let update = match line {
             Line::Stats(stats) => Update::Figures(Box::new(self.figures.line(stats.into())), Since::LastLine),
             line => Update::Line(line),
@@ -200,14 +207,9 @@ impl Shard {
             true => Since::Before,
             false => Since::LastLine,
         };
-        let Snapshot {
-            n,
-            stats,
-            devices,
-            finished,
-        } = snapshot;
+        let Snapshot { n, stats, devices, end } = snapshot;
         self.taken = n;
-        self.is_finished |= finished;
+        self.end = self.end.or(end);
         let line = self.figures.snapshot(Decoded::from(stats));
         let figures = Update::Figures(Box::new(line), since);
         let devices = devices.into_iter().map(|device| Update::Line(Line::Device(device)));
@@ -216,7 +218,7 @@ impl Shard {
     }
 
     fn ended(&mut self, died: Option<String>) -> Taken {
-        let died = died.or_else(|| (!self.is_finished).then(|| "it ended without a last line".to_owned()));
+        let died = died.or_else(|| self.end.is_none().then(|| "it ended without a last line".to_owned()));
         (self.is_over, self.has_ended) = (true, died.is_none());
         Taken::Ended(died)
     }

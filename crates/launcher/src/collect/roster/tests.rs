@@ -90,6 +90,12 @@ fn end(n: u64) -> ToCollector {
     ToCollector::Line { n, line }
 }
 
+fn stopped(n: u64) -> ToCollector {
+    let reason = EndReason::Stopped;
+    let line = Line::End { reason };
+    ToCollector::Line { n, line }
+}
+
 fn ended(n: u64) -> ToCollector {
     ToCollector::Ended { n, died: None }
 }
@@ -462,6 +468,26 @@ async fn a_shard_whose_process_died_is_waited_for_until_the_run_ends() {
 }
 
 #[tokio::test]
+async fn a_shard_that_its_scheduler_has_stopped_is_waited_for_as_if_it_had_died() {
+    let mut world = World::going();
+    world.takes(1, [line(1, 10), stopped(2), ended(3)]);
+    assert_eq!(
+        world.fates(),
+        ["shard 1/3 was stopped before its stages were over; the run waits 2m for another process"]
+    );
+    world.hello(5, &hello(1, 9));
+    world.takes(5, [line(1, 1), end(2), ended(3)]);
+    assert_eq!(
+        world.fates(),
+        ["shard 1/3 goes on in another process, on host-1", "shard 1/3 has ended"]
+    );
+    // Where the run ends, it is what a shard is asked to do.
+    world.stop();
+    world.takes(0, [stopped(1), ended(2)]);
+    assert_eq!(world.fates(), ["shard 0/3 has ended"]);
+}
+
+#[tokio::test]
 async fn a_run_is_over_when_all_have_ended_and_a_sim_that_missed_it_can_ask_whether_all_was_taken() {
     let mut world = World::going();
     for connection in 0..3 {
@@ -531,7 +557,7 @@ async fn a_collector_that_is_started_again_goes_on_with_the_first_that_had_its_g
         n: 40,
         stats: stats(400),
         devices: Vec::new(),
-        finished: false,
+        end: None,
     };
     world.takes(1, [ToCollector::Snapshot(offered.clone())]);
     let since = |world: &World| match &world.events.last().unwrap().update {

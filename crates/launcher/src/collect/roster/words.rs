@@ -44,6 +44,10 @@ pub(super) fn left(number: Number, why: &str) -> String {
     format!("{NAME} {number} has left: {why}")
 }
 
+pub(super) fn stopped(number: Number) -> String {
+    format!("{NAME} {number} was stopped before its stages were over")
+}
+
 pub(super) fn lost(number: Number, devices: &str, host: &str, why: &str, after: Duration) -> String {
     let after = Span(after);
     format!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fleet_protocol::collect::{Snapshot, ToCollector};
 use fleet_protocol::histogram::{Encoder, decode};
-use fleet_protocol::lines::{DeviceLine, Line, Stats};
+use fleet_protocol::lines::{DeviceLine, EndReason, Line, Stats};
 use fleet_report::sparse::SparseHistogram;
 
 /// No collector takes a longer snapshot.
@@ -18,7 +18,7 @@ pub(super) struct Cumulative {
     times: BTreeMap<String, SparseHistogram>,
     lag: SparseHistogram,
     devices: BTreeMap<String, DeviceLine>,
-    finished: bool,
+    end: Option<EndReason>,
 }
 
 impl Cumulative {
@@ -27,7 +27,7 @@ impl Cumulative {
         match line {
             Line::Stats(stats) => self.add_figures(stats.clone()),
             Line::Device(device) => drop(self.devices.insert(device.id.clone(), device.clone())),
-            Line::End { .. } => self.finished = true,
+            Line::End { reason } => self.end = Some(*reason),
             // They answer an order, which is over, or say what the hello says.
             Line::Ready { .. } | Line::Done { .. } | Line::Refused { .. } => {}
         }
@@ -78,7 +78,7 @@ impl Cumulative {
             n,
             stats,
             devices: self.devices.values().cloned().collect(),
-            finished: self.finished,
+            end: self.end,
         }
     }
 }
@@ -137,7 +137,7 @@ mod tests {
         all.add(&device("b", State::Online, None));
         all.add(&device("a", State::Stopped, None));
         let snapshot = parsed(&all.message(5));
-        assert_eq!((snapshot.n, snapshot.stats.seq, snapshot.finished), (5, 1, false));
+        assert_eq!((snapshot.n, snapshot.stats.seq, snapshot.end), (5, 1, None));
         assert_eq!(snapshot.stats.counters["telemetry_offered"], 11);
         let lag = snapshot.stats.process.unwrap().lag.unwrap();
         for text in [&snapshot.stats.histograms["publish/g"], &lag] {
@@ -149,7 +149,7 @@ mod tests {
         all.add(&Line::End {
             reason: EndReason::Stopped,
         });
-        assert!(parsed(&all.message(6)).finished);
+        assert_eq!(parsed(&all.message(6)).end, Some(EndReason::StagesOver));
     }
 
     #[test]

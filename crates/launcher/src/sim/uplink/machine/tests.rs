@@ -97,7 +97,7 @@ impl Collector {
                     offered: snapshot.stats.counters.get("telemetry_offered").copied().unwrap_or(0),
                     timed: timed(&snapshot.stats),
                     states: devices.map(|device| (device.id.clone(), device.state)).collect(),
-                    is_finished: snapshot.finished,
+                    is_finished: snapshot.end.is_some(),
                 };
             }
             ToCollector::Line { .. } | ToCollector::Ended { .. } | ToCollector::Snapshot(_) => {}
