@@ -149,7 +149,7 @@ mod tests {
         all.add(&Line::End {
             reason: EndReason::Stopped,
         });
-        assert_eq!(parsed(&all.message(6)).end, Some(EndReason::StagesOver));
+        assert_eq!(parsed(&all.message(6)).end, Some(EndReason::Stopped));
     }
 
     #[test]
