@@ -26,7 +26,7 @@ use super::termination::LastWords;
 use super::worker::{Order, Start, Update};
 use super::{LOOK, Options, Reporting};
 use crate::ending::Ending;
-use crate::exit::{FAILED, Failure, INTERRUPTED, PASSED};
+use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::metrics::LiveShards;
 use crate::progress::ProgressLog;
@@ -158,18 +158,8 @@ impl Workers<'_> {
             if self.ending.is_some() && self.running.is_empty() {
                 self.progress.report("stopped");
                 let failure = self.given_up.take().or(self.undelivered.take().map(Failure::Failed));
-                return failure.map_or_else(|| Ok(self.stopped()), Err);
+                return failure.map_or(Ok(PASSED), Err);
             }
-        }
-    }
-
-    /// The exit code where the end was asked for. A scheduler that has a shard to itself and moves it, as from a machine that
-    /// is drained, has to start it again elsewhere.
-    fn stopped(&self) -> u8 {
-        let is_left = |index| !self.shared.is_finished(self.shared.shard(index));
-        match self.is_asked && self.only.is_some_and(is_left) {
-            true => INTERRUPTED,
-            false => PASSED,
         }
     }
 
