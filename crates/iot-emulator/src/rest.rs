@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::dps::https;
-use crate::extension::{self, Extend, Listener};
+use crate::extension::{Extend, Listener};
 use crate::http::{HEAD_WITHIN, MAX_HEAD};
 use crate::services::Services;
 
@@ -135,7 +135,7 @@ pub(crate) fn in_memory(services: Arc<Services>) -> Router {
         services,
         scheme: "http",
     };
-    router(rest, 80, &extension::nothing, &CancellationToken::new())
+    router(rest, 80, &crate::extension::nothing, &CancellationToken::new())
 }
 
 /// The interface behind its token; and an extension and DPS, each of which checks its clients itself.

@@ -1,4 +1,4 @@
-//! `kustomization.yaml`: https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/.
+//! `kustomization.yaml`: <https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/>.
 
 use serde::Serialize;
 

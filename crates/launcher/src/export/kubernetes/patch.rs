@@ -1,4 +1,4 @@
-//! Patches of a Job's pods: https://datatracker.ietf.org/doc/html/rfc6902.
+//! Patches of a Job's pods: <https://datatracker.ietf.org/doc/html/rfc6902>.
 
 use serde::Serialize;
 

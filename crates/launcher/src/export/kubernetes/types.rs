@@ -1,5 +1,5 @@
 //! The parts of Kubernetes' API that an export uses, and nothing else:
-//! https://kubernetes.io/docs/reference/kubernetes-api/.
+//! <https://kubernetes.io/docs/reference/kubernetes-api/>.
 //!
 //! What a server would refuse can't be said here: an Indexed Job is the only one with limits per index; a pod that
 //! belongs to a Job is never restarted in place, since podFailurePolicy looks at pods; and with podFailurePolicy a pod

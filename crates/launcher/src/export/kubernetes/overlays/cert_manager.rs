@@ -1,7 +1,7 @@
 //! Authorities from cert-manager in the place of those that were exported: the key of each is made on its node, and
 //! never leaves it.
 //!
-//! Attributes of the volume: https://cert-manager.io/docs/usage/csi-driver/.
+//! Attributes of the volume: <https://cert-manager.io/docs/usage/csi-driver/>.
 
 use std::collections::BTreeSet;
 
