@@ -251,16 +251,16 @@ mod tests {
         );
     }
 
+    /// How many devices are wanted online.
+    fn wanted(roster: &Roster) -> usize {
+        let mailboxes = roster.mailboxes().iter();
+        mailboxes.filter(|mailbox| mailbox.wants_online()).count()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_churn_takes_each_device_away_for_its_time_and_leaves_all_as_the_stages_want_them() {
         let roster = roster();
-        let wanted = || {
-            roster
-                .mailboxes()
-                .iter()
-                .filter(|mailbox| mailbox.wants_online())
-                .count()
-        };
+        let wanted = || wanted(&roster);
         for mailbox in &roster.mailboxes()[..900] {
             mailbox.want_online();
         }
@@ -324,13 +324,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_absence_takes_all_of_its_devices_away_and_brings_back_those_that_are_wanted_then() {
         let roster = roster();
-        let wanted = || {
-            roster
-                .mailboxes()
-                .iter()
-                .filter(|mailbox| mailbox.wants_online())
-                .count()
-        };
+        let wanted = || wanted(&roster);
         for mailbox in &roster.mailboxes()[..500] {
             mailbox.want_online();
         }

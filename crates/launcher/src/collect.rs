@@ -5,5 +5,6 @@ pub(crate) mod address;
 pub(crate) mod collector;
 mod connection;
 pub(crate) mod credentials;
+pub(crate) mod keepalive;
 mod lines;
 pub(crate) mod roster;

@@ -92,4 +92,5 @@ mod shell;
 mod sim;
 mod standing;
 pub mod terminal;
+mod timer;
 mod web;

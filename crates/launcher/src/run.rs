@@ -21,6 +21,7 @@ mod stages;
 mod start;
 mod supervise;
 mod throttling;
+mod troubles;
 mod viewers;
 
 use std::path::{Path, PathBuf};

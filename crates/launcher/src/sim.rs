@@ -37,7 +37,7 @@ use rustls::ClientConfig;
 use stages::Stages;
 use termination::{LastWords, TERMINATION_LOG, TerminationLog};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, interval};
 use uplink::Collector;
 use workers::Workers;
 
@@ -210,14 +210,6 @@ async fn simulate(options: &Options, mut interrupts: Interrupts, last_words: &mu
         exporter.linger(ending, &mut interrupts, progress).await;
     }
     done
-}
-
-/// Waits for an instant that may not be there; without one, for ever.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn join(shared: &SharedFolder, progress: ProgressLog) -> anyhow::Result<coordination::Joined> {

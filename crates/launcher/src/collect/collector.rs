@@ -2,6 +2,7 @@
 //! it decides stands in [`super::roster`].
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use iot_protocol::shown;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +20,7 @@ use super::connection::{Incoming, What, serve};
 use super::roster::{Action, Connection, Roster, Terms};
 use crate::process::shards::{Event, Order, Shards};
 use crate::progress::ProgressLog;
+use crate::timer::at;
 
 /// As many as a fleet can have shards, and as many again that try.
 const CONNECTIONS: usize = 512;
@@ -119,13 +121,14 @@ impl Collector {
         let mut answers = interval_at(Instant::now(), ANSWER_EVERY);
         answers.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut obeying = true;
+        let mut accepts_at = Instant::now();
         loop {
             tokio::select! {
-                accepted = listener.accept() => match accepted {
+                accepted = accept(&listener, accepts_at) => match accepted {
                     Ok((tcp, peer)) => self.accept(tcp, peer),
                     Err(error) => {
                         self.stranger(format!("no connection can be accepted: {error}"));
-                        sleep(BREATH).await;
+                        accepts_at = Instant::now() + BREATH;
                     }
                 },
                 Some(Incoming { connection, what }) = incoming.recv() => self.handle(connection, what),
@@ -227,17 +230,16 @@ impl Collector {
     }
 
     fn send(&mut self, connection: Connection, message: ToSim) {
-        let Some(peer) = self.peers.get(&connection) else {
+        let Some(Peer { address, outgoing }) = self.peers.get(&connection) else {
             return;
         };
-        if let ToSim::Refused { message, .. } = &message {
-            let line = format!("{} is refused: {message}", peer.address);
-            self.stranger(line);
-        }
-        let Some(peer) = self.peers.get(&connection) else {
-            return;
+        let refused = match &message {
+            ToSim::Refused { message, .. } => Some(format!("{address} is refused: {message}")),
+            _ => None,
         };
-        if peer.outgoing.try_send(message).is_err() {
+        let is_unread = outgoing.try_send(message).is_err();
+        refused.into_iter().for_each(|words| self.stranger(words));
+        if is_unread {
             self.close(connection, "the sim does not read what it is sent");
         }
     }
@@ -267,10 +269,8 @@ impl Collector {
     }
 }
 
-/// Waits for an instant that may not be there; without one, for ever.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
+/// Accepts a connection, not before an instant: the sims that are there are served meanwhile.
+async fn accept(listener: &TcpListener, from: Instant) -> io::Result<(TcpStream, SocketAddr)> {
+    sleep_until(from).await;
+    listener.accept().await
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use fleet_protocol::collect::{Hello, ToCollector, ToSim};
 use fleet_protocol::plan::Shard;
 use iot_protocol::shown;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -14,6 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::credentials::shard_of;
+use super::keepalive;
 use super::lines::LineReader;
 use super::roster::Connection;
 
@@ -31,8 +31,6 @@ const LONGEST_SNAPSHOT: usize = 4 << 20;
 const LONGEST: usize = 256 << 10;
 /// A line that is no message is shown up to here.
 const SHOWN: usize = 80;
-/// A machine that is gone sends no end: the system asks after so long a silence, so often, and gives it up.
-const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 4);
 
 /// What comes in.
 #[derive(Debug)]
@@ -111,7 +109,7 @@ struct Introduced {
 
 async fn introduce(tcp: TcpStream, acceptor: TlsAcceptor) -> Result<Introduced, String> {
     let within = INTRODUCED_WITHIN.as_secs();
-    prepare(&tcp).map_err(|error| error.to_string())?;
+    keepalive::watch(&tcp).map_err(|error| error.to_string())?;
     let tls = match timeout(INTRODUCED_WITHIN, acceptor.accept(tcp)).await {
         Ok(accepted) => accepted.map_err(|error| format!("no TLS handshake: {error}"))?,
         Err(_) => return Err(format!("no TLS handshake within {within} s")),
@@ -134,21 +132,6 @@ async fn introduce(tcp: TcpStream, acceptor: TlsAcceptor) -> Result<Introduced, 
         Some(Ok(_)) => Err("its first message is no hello".to_owned()),
         Some(Err(why)) => Err(why),
     }
-}
-
-fn prepare(tcp: &TcpStream) -> std::io::Result<()> {
-    let (time, interval, retries) = KEEPALIVE;
-    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval);
-    #[cfg(not(windows))]
-    let keepalive = keepalive.with_retries(retries);
-    #[cfg(windows)]
-    let _ = retries;
-    let socket = SockRef::from(tcp);
-    socket.set_tcp_keepalive(&keepalive)?;
-    // Where something is on its way, the system does not ask, and would try for a quarter of an hour.
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(time + interval * retries))?;
-    tcp.set_nodelay(true)
 }
 
 /// Passes on messages until the connection ends. Returns why.

@@ -8,13 +8,14 @@ use fleet_protocol::lines::Control;
 use fleet_report::words;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::control::RunHandle;
 use crate::manifest::Manifest;
 use crate::manifest::events::{Effect, Event};
 use crate::progress::ProgressLog;
 use crate::roll;
+use crate::timer::at;
 
 /// What an event still does when the devices have gone is soon over: it notices that the run has ended.
 const OVER_WITHIN: Duration = Duration::from_secs(10);
@@ -196,9 +197,9 @@ impl Occurring {
     /// Waits until so much of the time of the stages has passed; `None` where the run is over before.
     async fn reached(&mut self, elapsed: Duration) -> Option<Instant> {
         loop {
-            let at = self.ramp.borrow_and_update().reaches(elapsed, Instant::now());
+            let then = self.ramp.borrow_and_update().reaches(elapsed, Instant::now());
             tokio::select! {
-                () = wait(at) => return at,
+                () = at(then) => return then,
                 () = self.live.gone() => return None,
                 // Without a sender, the run is over too.
                 changed = self.ramp.changed() => changed.ok()?,
@@ -207,19 +208,11 @@ impl Occurring {
     }
 
     /// Whether the run still goes on at that instant.
-    async fn waits_until(&self, at: Option<Instant>) -> bool {
+    async fn waits_until(&self, then: Option<Instant>) -> bool {
         tokio::select! {
-            () = wait(at) => true,
+            () = at(then) => true,
             () = self.live.gone() => false,
         }
-    }
-}
-
-/// Waits for an instant, if there is one; without one, forever.
-async fn wait(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -16,6 +16,7 @@ use super::operator::Operator;
 use super::stages::StageClock;
 use super::start::Start;
 use super::supervise::{Asked, Begin, Extent, Instruments, Supervisor};
+use super::troubles::Troubles;
 use super::viewers::Doors;
 use crate::advice::Advisor;
 use crate::control::broker::Broker;
@@ -123,6 +124,7 @@ impl Life<'_> {
                 &start.plan.quotas,
             ),
             judge: Judge::new(&manifest.thresholds.0),
+            troubles: Troubles::new(Advisor::new(manifest.clone()), self.progress),
         };
         let extent = Extent {
             devices: start.devices,
@@ -142,7 +144,6 @@ impl Life<'_> {
         if let Some(application) = &self.application {
             supervisor.play_operator(Operator::start(manifest, &application.central)?);
         }
-        supervisor.advise(Advisor::new(manifest.clone()));
         if conduct.keep_going || start.fails_on_purpose() {
             supervisor.keep_going();
         }

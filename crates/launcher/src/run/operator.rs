@@ -17,11 +17,12 @@ use jiff::Timestamp;
 use provisioning::central::Central;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::manifest::Manifest;
 use crate::manifest::operator::{Operator as Settings, OperatorCommand};
 use crate::prepare::plan;
+use crate::timer::at;
 use devices::{Device, Devices, Served};
 use figures::{Figures, Skip};
 use roundtrip::Refusal;
@@ -166,14 +167,6 @@ enum Ended {
     Obeyed,
     /// Its last telemetry was fresh, or not.
     Looked { is_fresh: bool },
-}
-
-/// Waits for an instant that may not be there; without one, for ever.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
 }
 
 impl Work {

@@ -11,16 +11,16 @@ use anyhow::anyhow;
 use device_sim::hint::Hint;
 use fleet_protocol::lines::{DeviceLine, Line, State, counter};
 use fleet_protocol::plan::LONGEST_MS;
-use fleet_protocol::reason::Reason;
 use fleet_report::totals::Totals;
 use settings::Span;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::futile::Futile;
 use super::resolve;
 use super::start::Start;
 use super::throttling::Throttling;
+use super::troubles::Troubles;
 use crate::advice::Advisor;
 use crate::control::state_lock::StateLock;
 use crate::countdown::Countdown;
@@ -34,13 +34,12 @@ use crate::prepare::{budget, reach};
 use crate::process::device_sims;
 use crate::process::shards::{Event, Shards, Update};
 use crate::progress::ProgressLog;
+use crate::timer::at;
 use summary::{End, Summary};
 use tally::Tally;
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
-/// So many troubled devices are reported one by one; the summary counts them all.
-const TROUBLES_REPORTED: u32 = 5;
 
 /// Which devices register, and how that is reported.
 #[derive(Debug, Clone)]
@@ -123,14 +122,6 @@ pub async fn register(options: Options, mut interrupts: Interrupts) -> Result<u8
     })
 }
 
-/// Waits for an instant that may not be there; without one, for ever.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// The registrations while they go on.
 struct Registering {
     tally: Tally,
@@ -138,8 +129,7 @@ struct Registering {
     countdown: Countdown,
     throttling: Throttling,
     futile: Futile,
-    advisor: Advisor,
-    troubles: u32,
+    troubles: Troubles,
     processes: u32,
     devices: u32,
     progress: ProgressLog,
@@ -165,8 +155,7 @@ impl Registering {
             },
             throttling: Throttling::default(),
             futile,
-            advisor: Advisor::new(start.manifest.clone()),
-            troubles: 0,
+            troubles: Troubles::new(Advisor::new(start.manifest.clone()), progress),
             processes: start.processes,
             devices: start.devices,
             progress,
@@ -270,19 +259,7 @@ impl Registering {
             return;
         };
         self.futile.failed(&device.id, reason, device.state == State::Parked);
-        self.troubles += 1;
-        if self.troubles > TROUBLES_REPORTED {
-            return;
-        }
-        let why = device.message.as_deref().unwrap_or(Reason::as_str(reason));
-        let state = device.state.word().replace('_', " ");
-        self.progress.report(format!("{} is {state}: {why}", device.id));
-        for line in self.advisor.on(device) {
-            self.progress.report(line);
-        }
-        if self.troubles == TROUBLES_REPORTED {
-            self.progress.report("further devices in trouble are only counted");
-        }
+        self.troubles.report(device);
     }
 
     fn report_progress(&self) {

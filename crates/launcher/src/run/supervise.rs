@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use device_sim::ramp::{self, RampClock};
 use fleet_protocol::lines::{self, Action, DeviceLine, Line, State, Stats, counter};
-use fleet_protocol::reason::Reason;
 use fleet_report::measurements::Measurements;
 use fleet_report::report::{EndReason, EventMark};
 use fleet_report::thresholds::Second;
 use fleet_report::totals::Decoded;
 use fleet_report::words;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::event_log::EventLog;
 use super::events::EventSchedule;
@@ -24,7 +23,7 @@ use super::presence::Presence;
 use super::silence::Silence;
 use super::stages::StageClock;
 use super::throttling::Throttling;
-use crate::advice::Advisor;
+use super::troubles::Troubles;
 use crate::control::Request;
 use crate::control::broker::Broker;
 use crate::ending::Ending;
@@ -34,13 +33,12 @@ use crate::process::settled::RegistrationBarrier;
 use crate::process::shards::{Called, Event, Shards, Since, Update, states};
 use crate::progress::ProgressLog;
 use crate::standing::{Look, Position, Standing};
+use crate::timer::at;
 
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(3);
 /// As often as the processes write their figures.
 const SECOND: Duration = Duration::from_secs(1);
-/// So many troubled devices are reported one by one; the summary counts them all.
-const TROUBLES_REPORTED: u32 = 5;
 
 /// Without the last lines of output, which the progress has.
 fn first_line(words: &str) -> String {
@@ -53,14 +51,6 @@ fn wanted_of(process: usize, processes: u32, devices: u32, peak: f64) -> u64 {
     // As the ramp of each process counts.
     let wanted = ramp::wanted(peak, devices);
     (process..wanted as usize).step_by(processes.max(1) as usize).count() as u64
-}
-
-/// Waits for an instant that may not be there; without one, for ever.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// The next line of an operator; without one, never.
@@ -103,6 +93,7 @@ pub(super) struct Instruments {
     pub(super) measurements: Measurements,
     /// Where the manifest has thresholds.
     pub(super) judge: Option<Judge>,
+    pub(super) troubles: Troubles,
 }
 
 /// What comes to a run from outside.
@@ -124,8 +115,7 @@ pub(super) struct Supervisor {
     shown: Option<String>,
     assigned: bool,
     all_online: bool,
-    troubles: u32,
-    advisor: Option<Advisor>,
+    troubles: Troubles,
     broker: Broker,
     schedule: EventSchedule,
     stop_within: Duration,
@@ -181,6 +171,7 @@ impl Supervisor {
             clock,
             measurements,
             judge,
+            troubles,
         }: Instruments,
     ) -> Self {
         Self {
@@ -196,8 +187,7 @@ impl Supervisor {
             shown: None,
             assigned: false,
             all_online: false,
-            troubles: 0,
-            advisor: None,
+            troubles,
             broker,
             schedule,
             stop_within,
@@ -324,11 +314,6 @@ impl Supervisor {
             self.outcome.ends(EndReason::AllFailed);
             self.stop(shards);
         }
-    }
-
-    /// Troubles are to be explained, not only reported.
-    pub(super) fn advise(&mut self, advisor: Advisor) {
-        self.advisor = Some(advisor);
     }
 
     /// A device that has been online, the fleet's first if possible.
@@ -679,28 +664,9 @@ impl Supervisor {
                     Some(reason) => self.futile.failed(&device.id, reason, parked),
                     None => self.futile.hope(),
                 }
-                self.report_trouble(&device);
+                self.troubles.report(&device);
             }
             State::Pending | State::Registering | State::Connecting | State::Stopped => {}
-        }
-    }
-
-    fn report_trouble(&mut self, device: &DeviceLine) {
-        self.troubles += 1;
-        if self.troubles <= TROUBLES_REPORTED {
-            let why = device
-                .message
-                .as_deref()
-                .or(device.reason.as_ref().map(Reason::as_str))
-                .unwrap_or("no reason given");
-            let state = device.state.word().replace('_', " ");
-            self.progress.report(format!("{} is {state}: {why}", device.id));
-            for line in self.advisor.iter_mut().flat_map(|advisor| advisor.on(device)) {
-                self.progress.report(line);
-            }
-        }
-        if self.troubles == TROUBLES_REPORTED {
-            self.progress.report("further devices in trouble are only counted");
         }
     }
 

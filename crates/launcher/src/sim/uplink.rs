@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::timer::at;
 pub(super) use connection::Collector;
 use connection::{Reader, Stream, Writer};
 use machine::Machine;
@@ -168,7 +169,7 @@ impl Driver {
                     Err(error) => return Ok(connection::why_broken(&error)),
                 },
                 () = self.shared.changed.notified() => {}
-                () = super::at(deadline) => {
+                () = at(deadline) => {
                     let overdue = self.shared.machine().overdue(Instant::now());
                     if let Some(why) = overdue {
                         return Ok(why);

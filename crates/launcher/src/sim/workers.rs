@@ -30,6 +30,7 @@ use crate::exit::{FAILED, Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::metrics::LiveShards;
 use crate::progress::ProgressLog;
+use crate::timer::at;
 
 /// The shards of this process.
 pub(super) struct Workers<'a> {
@@ -139,7 +140,7 @@ impl Workers<'_> {
                     }
                     self.stop("stopping: devices drain and disconnect; once more leaves at once");
                 }
-                () = super::at(self.ending.map(|ending| ending.stopped())) => {
+                () = at(self.ending.map(|ending| ending.stopped())) => {
                     let left: Vec<_> = self.running.keys().map(u32::to_string).collect();
                     self.order_all(Order::Kill);
                     self.reap(&mut updates).await;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use fleet_protocol::collect::{ALPN, ToSim};
 use iot_protocol::shown;
 use rustls::{CertificateError, ClientConfig};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -16,14 +15,12 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 use crate::collect::address::CollectorAddress;
+use crate::collect::keepalive;
 
 /// Looking up the name, TCP and TLS together.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// A collector's messages are short; the longest is an order that names devices.
 const LONGEST_LINE: usize = 64 << 10;
-/// While both sides have nothing to write, as before go, only the system notices that the other machine is gone.
-const ASKED_AFTER: Duration = Duration::from_secs(15);
-const ASKED_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) type Stream = TlsStream<TcpStream>;
 pub(super) type Reader = FramedRead<ReadHalf<Stream>, LinesCodec>;
@@ -53,8 +50,7 @@ impl Collector {
         let socket = TcpStream::connect((host.text(), *port)).await?;
         // Lines are small, and what is written together is together already.
         socket.set_nodelay(true)?;
-        let keepalive = TcpKeepalive::new().with_time(ASKED_AFTER).with_interval(ASKED_EVERY);
-        SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
+        keepalive::watch(&socket)?;
         let stream = TlsConnector::from(Arc::clone(&self.tls))
             .connect(host.name(), socket)
             .await?;
