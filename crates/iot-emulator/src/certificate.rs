@@ -20,6 +20,9 @@ pub(crate) mod usage;
 /// How PEM calls a certificate.
 pub(crate) const CERTIFICATE: &str = "CERTIFICATE";
 
+/// The first byte of a certificate: a SEQUENCE, constructed.
+const SEQUENCE: u8 = 0x30;
+
 /// SHA-256 over the DER, the emulator's own way to recognize a certificate.
 pub(crate) type Thumbprint = [u8; 32];
 
@@ -55,6 +58,10 @@ impl Certificate {
     }
 
     pub(crate) fn from_der(der: &[u8]) -> Result<Self, NotACertificate> {
+        // The parser takes a SEQUENCE that is tagged as primitive too, which is no DER (X.690, 8.9.1).
+        if der.first() != Some(&SEQUENCE) {
+            return Err(NotACertificate);
+        }
         let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| NotACertificate)?;
         if !rest.is_empty() {
             return Err(NotACertificate);
@@ -87,7 +94,7 @@ impl Certificate {
             let packed: String = text.split_whitespace().collect();
             BASE64_STANDARD.decode(packed).map_err(|_| NotACertificate)?
         };
-        if bytes.first() == Some(&0x30) {
+        if bytes.first() == Some(&SEQUENCE) {
             return Self::from_der(&bytes);
         }
         let sections = pem::sections(&bytes).map_err(|_| NotACertificate)?;
@@ -247,6 +254,9 @@ mod tests {
         ] {
             assert_eq!(Certificate::from_text(&text).unwrap(), expected, "{text}");
         }
+        let mut primitive = certificate.der().to_vec();
+        primitive[0] = 0x10;
+        assert!(Certificate::from_der(&primitive).is_err());
         // Of two certificates the second is not taken for the first when that can't be read.
         for text in [pem[..pem.len() / 2].to_owned(), format!(" {pem}{}", other.pem())] {
             assert!(Certificate::from_text(&text).is_err(), "{text}");

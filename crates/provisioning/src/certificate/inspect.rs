@@ -5,7 +5,9 @@ use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::CertificateDer;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use x509_parser::error::X509Error;
 use x509_parser::nom;
+use x509_parser::nom::error::ErrorKind;
 use x509_parser::prelude::{ASN1Time, FromDer, SubjectPublicKeyInfo, X509Certificate, X509Name};
 
 use super::CertificateError;
@@ -98,18 +100,27 @@ pub fn end(not_after: Timestamp) -> String {
     }
 }
 
+/// The first byte of a certificate: a SEQUENCE, constructed.
+const SEQUENCE: u8 = 0x30;
+
 /// Parses one certificate and nothing after it.
 pub(crate) fn parse<'a>(der: &'a CertificateDer<'_>, file: &str) -> Result<X509Certificate<'a>, CertificateError> {
+    let malformed = |reason: String| CertificateError::Malformed {
+        file: file.to_owned(),
+        reason,
+    };
+    // The parser takes a SEQUENCE that is tagged as primitive too, which is no DER (X.690, 8.9.1).
+    if der.first().is_some_and(|first| *first != SEQUENCE) {
+        return Err(malformed("it does not begin with a SEQUENCE".to_owned()));
+    }
     match X509Certificate::from_der(der) {
-        Ok((_, certificate)) => Ok(certificate),
-        Err(reason) => Err(CertificateError::Malformed {
-            file: file.to_owned(),
-            reason: match reason {
-                // The parser's own text is the structure of its error.
-                nom::Err::Error(reason) | nom::Err::Failure(reason) => reason.to_string(),
-                nom::Err::Incomplete(_) => "it ends too early".to_owned(),
-            },
-        }),
+        Ok(([], certificate)) => Ok(certificate),
+        Ok((rest, _)) => Err(malformed(format!("it is followed by {} bytes more", rest.len()))),
+        Err(nom::Err::Incomplete(_) | nom::Err::Error(X509Error::NomError(ErrorKind::Eof))) => {
+            Err(malformed("it ends too early".to_owned()))
+        }
+        // The parser's own text is the structure of its error.
+        Err(nom::Err::Error(reason) | nom::Err::Failure(reason)) => Err(malformed(reason.to_string())),
     }
 }
 
@@ -176,4 +187,28 @@ pub(crate) fn is_signed(certificate: &X509Certificate<'_>, key: &SubjectPublicKe
             .verify_signature(bits, signed, &certificate.signature_value.data)
             .is_ok()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_openssl_and_webpki_take_for_no_certificate_is_none_here() {
+        let whole = rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap().cert;
+        let whole = whole.der().to_vec();
+        let mut primitive = whole.clone();
+        primitive[0] = 0x10;
+        let longer = [whole.as_slice(), b"\r\n"].concat();
+        for (der, expected) in [
+            (&[][..], "x can't be decoded: it ends too early"),
+            (&primitive, "x can't be decoded: it does not begin with a SEQUENCE"),
+            (&longer, "x can't be decoded: it is followed by 2 bytes more"),
+            (&whole[..whole.len() - 1], "x can't be decoded: it ends too early"),
+        ] {
+            let refusal = parse(&CertificateDer::from(der), "x").map(drop).unwrap_err();
+            assert_eq!(refusal.to_string(), expected);
+        }
+        parse(&CertificateDer::from(whole), "x").unwrap();
+    }
 }
