@@ -1,0 +1,45 @@
+//! How a verb is carried out: its runtime, its signals, its logs.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use device_sim::console;
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::Failure;
+use crate::interrupts::Interrupts;
+
+pub(super) fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("can't start the runtime")?;
+    let done = runtime.block_on(work);
+    // A read of stdin, or the making of certificates after Ctrl-C, must not keep the process from ending.
+    runtime.shutdown_background();
+    done
+}
+
+/// The same for work that Ctrl-C ends.
+pub(super) fn interruptible<T>(work: impl AsyncFnOnce(Interrupts) -> Result<T, Failure>) -> Result<T, Failure> {
+    in_runtime(async {
+        let interrupts = Interrupts::listen().context("can't listen to signals")?;
+        work(interrupts).await
+    })
+}
+
+pub(super) fn executable() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("can't find out where this program is")
+}
+
+/// Logs of the two programs that `fleet` carries; `RUST_LOG` selects them, otherwise `usually`.
+pub(super) fn log_to_stderr(usually: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usually));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(|| console::Log)
+        .with_ansi(console::has_colours(&std::io::stderr()))
+        .init();
+}

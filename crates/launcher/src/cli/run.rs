@@ -1,0 +1,40 @@
+//! `fleet run`
+
+use clap::Args;
+
+use super::drive::{executable, interruptible};
+use super::shared::{BoundArgs, ConductArgs, ManifestArgs, StopArgs};
+use crate::exit::Failure;
+use crate::run;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    #[command(flatten)]
+    conduct: ConductArgs,
+    #[command(flatten)]
+    bound: BoundArgs,
+    #[command(flatten)]
+    stop: StopArgs,
+}
+
+pub(super) fn run(args: RunArgs) -> Result<u8, Failure> {
+    interruptible(async |interrupts| {
+        let RunArgs {
+            manifest,
+            conduct,
+            bound,
+            stop,
+        } = args;
+        let options = run::Options {
+            manifest: manifest.file.manifest,
+            set: manifest.file.set,
+            duration: manifest.duration,
+            conduct: conduct.with(&stop),
+            bound: bound.into(),
+            executable: executable()?,
+        };
+        run::run(options, interrupts).await
+    })
+}
