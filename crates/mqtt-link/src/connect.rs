@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::client::TlsStream;
 use tokio_util::codec::Framed;
 use tracing::debug;
@@ -155,6 +155,10 @@ async fn look_up(endpoint: &Endpoint) -> Result<(Vec<SocketAddr>, Duration), Con
 /// Opens the socket, and through a proxy the tunnel.
 async fn open_transport(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
     let mut tcp = open_tcp(endpoint, addresses).await?;
+    if let Some(impairment) = &endpoint.impairment {
+        // A slow network's handshake is a round trip as well.
+        sleep(2 * impairment.latency).await;
+    }
     if let Some(proxy) = &endpoint.proxy {
         open_tunnel(&mut tcp, proxy, &endpoint.connect_host, endpoint.port)
             .await
@@ -184,7 +188,11 @@ async fn tls_handshake(
 ) -> Result<TlsStream<Socket>, ConnectError> {
     endpoint
         .tls
-        .handshake(credentials, endpoint.server_name.clone(), Socket::new(tcp))
+        .handshake(
+            credentials,
+            endpoint.server_name.clone(),
+            Socket::new(tcp, endpoint.impairment),
+        )
         .await
         .map_err(|failure| tls_error(endpoint, failure))
 }

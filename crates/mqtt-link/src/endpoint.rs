@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
 
-use crate::{Proxy, SourceAddresses, Tls};
+use crate::{Impairment, Proxy, SourceAddresses, Tls};
 
 /// A server to connect to.
 ///
@@ -39,6 +39,8 @@ pub struct Endpoint {
     pub proxy: Option<Proxy>,
     /// Where connections begin; without any, the system chooses.
     pub(crate) sources: Option<Arc<SourceAddresses>>,
+    /// How connections are worse than the network is, on purpose.
+    pub(crate) impairment: Option<Impairment>,
 }
 
 /// How MQTT travels inside TLS.
@@ -73,6 +75,7 @@ impl Endpoint {
             transport: Transport::default(),
             proxy: None,
             sources: None,
+            impairment: None,
         })
     }
 
@@ -102,6 +105,12 @@ impl Endpoint {
     #[must_use]
     pub fn leaving_from(self, sources: Option<Arc<SourceAddresses>>) -> Self {
         Self { sources, ..self }
+    }
+
+    /// The same server, reached over a network that is worse than the real one, or over the real one.
+    #[must_use]
+    pub fn impaired(self, impairment: Option<Impairment>) -> Self {
+        Self { impairment, ..self }
     }
 
     /// Where our own socket goes.

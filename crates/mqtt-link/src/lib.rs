@@ -18,7 +18,7 @@
 //! | `connect` | DNS, TCP (a proxy's tunnel), TLS, MQTT (its WebSocket), each timed: [`ConnectTimings`], [`Phase`] |
 //! | `link` | the driver: [`Link`], [`Event`] |
 //! | `session` | the pure core: packet ids, in flight, keepalive, dead peers; no I/O and no clock |
-//! | `stream` | TLS over TCP, with WebSocket frames in between or without |
+//! | `stream` | TLS over TCP, with WebSocket frames in between or without; a worse network on purpose: [`Impairment`] |
 //! | `wire` | the codec, its limits and its guard against malformed packets |
 //! | `error` | what can go wrong, each with a stable word for counting: [`ConnectError`], [`LinkError`] |
 //! | `testing` | a scripted TLS server, a proxy and a test CA (feature `testing`) |
@@ -83,6 +83,6 @@ pub use phase::Phase;
 pub use proxy::{InvalidProxy, Proxy};
 pub use session::PacketId;
 pub use source::SourceAddresses;
-pub use stream::WebSocketFault;
+pub use stream::{Impairment, Stalls, WebSocketFault};
 pub use tls::{Tls, TlsSetupError, TrustRoots, client_config};
 pub use wire::{MalformedPacket, Qos};

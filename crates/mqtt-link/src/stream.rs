@@ -1,5 +1,6 @@
 //! What carries the packets: TLS over TCP, with WebSocket frames in between or without.
 
+mod impaired;
 mod socket;
 mod web_socket;
 
@@ -10,6 +11,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
+pub use self::impaired::{Impairment, Stalls};
 pub(crate) use self::socket::Socket;
 pub use self::web_socket::WebSocketFault;
 pub(crate) use self::web_socket::{PATH, SUBPROTOCOL, WebSocket, websocket_config};

@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
@@ -84,6 +86,21 @@ impl Tls {
         })
     }
 
+    /// The same for a client whose clock is `ahead` seconds ahead of this machine's, or behind it when below 0: it judges
+    /// the dates of servers' certificates by that clock.
+    #[must_use]
+    pub fn with_clock_ahead(&self, ahead: i64) -> Self {
+        let with_clock = |config: &Arc<ClientConfig>| {
+            let mut config = ClientConfig::clone(config);
+            config.time_provider = Arc::new(ClockAhead(ahead));
+            Arc::new(config)
+        };
+        Self {
+            with_certificate: with_clock(&self.with_certificate),
+            without_certificate: with_clock(&self.without_certificate),
+        }
+    }
+
     /// Performs the handshake with `server_name` as the device that has these `credentials`.
     pub(crate) async fn handshake(
         &self,
@@ -154,6 +171,17 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
+    }
+}
+
+/// A clock that is so many seconds ahead of this machine's.
+#[derive(Debug)]
+struct ClockAhead(i64);
+
+impl TimeProvider for ClockAhead {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = UnixTime::now().as_secs().saturating_add_signed(self.0);
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
     }
 }
 

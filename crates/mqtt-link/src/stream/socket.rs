@@ -7,16 +7,24 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::impaired::{Impaired, Impairment};
+
 /// TCP under TLS. TLS has its own buffer, so only this level shows whether bytes are still being sent.
 #[derive(Debug)]
 pub(crate) struct Socket {
     tcp: TcpStream,
     written: u64,
+    /// On the heap: hardly any connection has one.
+    impaired: Option<Box<Impaired>>,
 }
 
 impl Socket {
-    pub(crate) fn new(tcp: TcpStream) -> Self {
-        Self { tcp, written: 0 }
+    pub(crate) fn new(tcp: TcpStream, impairment: Option<Impairment>) -> Self {
+        Self {
+            tcp,
+            written: 0,
+            impaired: impairment.map(|impairment| Box::new(Impaired::new(impairment))),
+        }
     }
 
     /// How many bytes the system has accepted.
@@ -33,35 +41,56 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match &mut this.impaired {
+            None => Pin::new(&mut this.tcp).poll_read(cx, buf),
+            Some(impaired) => impaired.poll_read((&mut this.tcp, &mut this.written), cx, buf),
+        }
     }
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
-        self.count(written)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let Some(impaired) = &mut this.impaired {
+            return impaired.poll_write((&mut this.tcp, &mut this.written), cx, buf);
+        }
+        let written = Pin::new(&mut this.tcp).poll_write(cx, buf);
+        this.count(written)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
-        self.count(written)
+        let this = self.get_mut();
+        if let Some(impaired) = &mut this.impaired {
+            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+            return impaired.poll_write((&mut this.tcp, &mut this.written), cx, first);
+        }
+        let written = Pin::new(&mut this.tcp).poll_write_vectored(cx, bufs);
+        this.count(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.impaired.is_none() && self.tcp.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match &mut this.impaired {
+            None => Pin::new(&mut this.tcp).poll_flush(cx),
+            Some(impaired) => impaired.poll_flush((&mut this.tcp, &mut this.written), cx),
+        }
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match &mut this.impaired {
+            None => Pin::new(&mut this.tcp).poll_shutdown(cx),
+            Some(impaired) => impaired.poll_shutdown((&mut this.tcp, &mut this.written), cx),
+        }
     }
 }
