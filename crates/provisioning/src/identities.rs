@@ -48,6 +48,6 @@ pub use generation::Generation;
 pub use group::{GroupFolder, LeafPaths};
 pub use individual::{IndividualFolder, IndividualIdentities, IndividualSpec, PairPaths, Slot};
 pub use issuer::Issuer;
-pub use lifetime::Lifetime;
+pub use lifetime::{Dates, Lifetime};
 pub use on_every_core::{Progress, Report};
 pub use warnings::{Warning, Warnings};

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::make::{CertificateAuthority, KeyType, Validity};
 use provisioning::identities::{
-    Generation, GroupFolder, GroupIdentities, GroupSpec, IdentityError, Issuer, Lifetime, Problems,
+    Dates, Generation, GroupFolder, GroupIdentities, GroupSpec, IdentityError, IndividualSpec, Issuer, Lifetime,
+    Problems,
 };
 
 fn now() -> Timestamp {
@@ -555,4 +556,47 @@ fn leaves_below_an_authority_that_is_kept_elsewhere_are_all_that_is_written() {
     );
     let report = make("shard-1", &["thermo-0002"]).unwrap();
     assert_eq!((report.made, report.reused), (1, 0));
+}
+
+#[test]
+fn leaves_can_have_wrong_dates_on_purpose_and_are_taken_for_what_they_are() {
+    let certs = tempfile::tempdir().unwrap();
+    let made = now();
+    for (group, dates) in [("expired", Dates::Expired), ("early", Dates::NotYetValid)] {
+        let spec = |dates| GroupSpec {
+            lifetime: Lifetime::default().dated(dates),
+            ..GroupSpec::new(certs.path(), group, Issuer::Intermediate)
+        };
+        let identities = spec(dates).open_or_create(["a-1"], made, &|_, _| {}).unwrap();
+        let leaf = identities.folder.load_current("a-1").unwrap().leaf;
+        match dates {
+            Dates::Expired => assert!(leaf.not_after < made, "{leaf:?}"),
+            _ => assert!(leaf.not_before > made, "{leaf:?}"),
+        }
+        // Another day they still are, and more of them can be made.
+        let later = made + SignedDuration::from_hours(24);
+        let again = spec(dates).open_or_create(["a-1", "a-2"], later, &|_, _| {}).unwrap();
+        assert_eq!((again.leaves.made, again.leaves.reused), (1, 1));
+        // Who wants others does not get these.
+        let problems = spec(Dates::Valid)
+            .open_or_create(["a-1"], later, &|_, _| {})
+            .unwrap_err();
+        assert_eq!(problems.0.len(), 1, "{problems}");
+    }
+    let valid = GroupSpec::new(certs.path(), "valid", Issuer::Intermediate);
+    valid.open_or_create(["a-1"], made, &|_, _| {}).unwrap();
+    let expired = GroupSpec {
+        lifetime: Lifetime::default().dated(Dates::Expired),
+        ..valid
+    };
+    let problems = expired.open_or_create(["a-1"], made, &|_, _| {}).unwrap_err();
+    assert!(
+        problems
+            .to_string()
+            .contains("has not expired, which it was to have done on purpose"),
+        "{problems}"
+    );
+    let mut individual = IndividualSpec::new(certs.path(), "lab");
+    individual.lifetime = Lifetime::default().dated(Dates::Expired);
+    assert!(individual.open_or_create(made).unwrap().primary.leaf.not_after < made);
 }

@@ -152,6 +152,11 @@ impl Identity {
         self.leaf.check_validity(now, &self.certificate)
     }
 
+    /// The file of its certificate, for messages.
+    pub(crate) fn certificate_name(&self) -> &str {
+        &self.certificate
+    }
+
     /// Whether its common name is `registration_id`: what no waiting changes.
     pub fn check_name(&self, registration_id: &str) -> Result<(), CertificateError> {
         if self.registration_id()? != Some(registration_id) {

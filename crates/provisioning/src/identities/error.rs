@@ -58,6 +58,14 @@ pub enum IdentityError {
         /// The CA's certificate.
         ca: PathBuf,
     },
+    /// A certificate whose dates are to be wrong on purpose has others.
+    #[error("`{}` {wanted}", shown::text(certificate))]
+    OtherDates {
+        /// The certificate.
+        certificate: String,
+        /// What it was to be.
+        wanted: &'static str,
+    },
     /// The chain a device would send does not hold the intermediate CAs between its leaf and the root.
     #[error(
         "`{}` lacks the intermediate CA `{}` after its leaf",

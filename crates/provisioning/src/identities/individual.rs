@@ -271,7 +271,7 @@ impl IndividualSpec {
             write(&paths.cert, certificate.cert_pem().as_bytes(), Access::Folder)?;
         }
         let identity = Identity::load(&paths.cert, &paths.key)?;
-        identity.check(&self.device_id, now)?;
+        self.lifetime.check(&identity, &self.device_id, now)?;
         Ok((identity, !cert))
     }
 }

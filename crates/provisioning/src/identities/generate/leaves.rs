@@ -99,7 +99,7 @@ impl Work<'_> {
 
     fn check(&self, id: &str, paths: &LeafPaths) -> Result<(), IdentityError> {
         let identity = Identity::load(&paths.fullchain, &paths.key)?;
-        identity.check(id, self.now)?;
+        self.spec.lifetime.check(&identity, id, self.now)?;
         if identity.leaf.key_type != Some(self.spec.key_type) {
             self.other_key.fetch_add(1, Ordering::Relaxed);
         }
