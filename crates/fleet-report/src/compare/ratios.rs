@@ -34,7 +34,7 @@ pub(super) fn rows(base: &[Report], new: &[Report], bounds: Bounds) -> Vec<Ratio
     let groups: BTreeSet<String> = groups.collect();
     let ratios = ATTEMPTS.iter().map(|attempt| attempt.ratio);
     let mut rows = Vec::new();
-    for metric in ratios.chain([Metric::TelemetryLost, Metric::DevicesFailed]) {
+    for metric in ratios.chain([Metric::TelemetryLost, Metric::DevicesFailed, Metric::ArrivalStale]) {
         for group in &groups {
             let (old, fresh) = (ratio(base, metric, group), ratio(new, metric, group));
             // Nothing was attempted on either side.
@@ -101,6 +101,9 @@ fn counts(report: &Report, metric: Metric, group: &str) -> Option<(u64, u64)> {
     if metric == Metric::DevicesFailed {
         let devices = report.devices.by_group.get(group)?;
         return Some((devices.failed, devices.wanted));
+    }
+    if metric == Metric::ArrivalStale {
+        return Some((count(counter::ARRIVAL_STALE), count(counter::ARRIVAL_LOOKS)));
     }
     let attempt = ATTEMPTS.iter().find(|attempt| attempt.ratio == metric)?;
     let failed = count(attempt.failed);
