@@ -37,7 +37,7 @@ impl EventTraffic {
         // The stages take the same share of every group.
         let online = profile.online_at(at) / f64::from(demand.devices()).max(1.0);
         let rate = demand.connect_rate.hertz();
-        let mut devices = 0.0;
+        let (mut devices, mut stormed) = (0.0, 0.0);
         let offline = match event.effect {
             EventEffect::Reconnect { offline_s, .. } => offline_s.min(end - at),
             EventEffect::Churn {
@@ -52,15 +52,17 @@ impl EventTraffic {
                 let some = f64::from(group.devices) * event.share;
                 devices += some;
                 *sum += some * online * offline;
+                stormed += f64::from(group.devices) * demand.stormed_meanwhile(event, &group.name, at);
             }
         }
         match event.effect {
             EventEffect::Reconnect { over_s, starts_up, .. } => {
-                let connects = devices * online;
-                let per_s = (connects / over_s.max(1.0)).min(rate);
-                self.connect(connects, per_s);
+                let returns = devices * online;
+                let per_s = (returns / over_s.max(1.0)).min(rate);
+                // Those that a storm brings back meanwhile connect once, and are counted there.
+                self.connect((devices - stormed) * online, per_s);
                 if starts_up {
-                    self.starts += connects;
+                    self.starts += returns;
                     self.starts_per_s = self.starts_per_s.max(per_s);
                 }
             }
@@ -80,6 +82,25 @@ impl EventTraffic {
     fn connect(&mut self, connects: f64, per_s: f64) {
         self.connects += connects;
         self.connects_per_s = self.connects_per_s.max(per_s);
+    }
+}
+
+impl Demand {
+    /// The share of a group's devices that are away because of an event at `at`, and that a storm brings back before or just
+    /// as that is over. Of two shares, the devices of the smaller one are among those of the larger.
+    fn stormed_meanwhile(&self, event: &EventDemand, group: &str, at: f64) -> f64 {
+        let EventEffect::Reconnect { offline_s, .. } = event.effect else {
+            return 0.0;
+        };
+        let storms = self.events.iter().filter(|other| {
+            other.effect == EventEffect::Storm
+                && other.group.as_ref().is_none_or(|name| name == group)
+                && other
+                    .times_s
+                    .iter()
+                    .any(|time| (at..=at + offline_s).contains(time) && offline_s > 0.0)
+        });
+        storms.map(|storm| storm.share.min(event.share)).fold(0.0, f64::max)
     }
 }
 

@@ -244,8 +244,8 @@ mod tests {
                       \"storm\"\nshare = \"50%\"\n[[event]]\nat = \"20s\"\naction = \"reboot\"\nfor = \"10s\"\n[[event]]\n\
                       at = \"2m\"\naction = \"retry\"";
         let plan = plan(&manifest("", events)).unwrap();
-        // Sixty, thirty at 15, 25, 35, 45 and 55 s, and sixty after the power cut.
-        assert_eq!(plan.traffic.run_connects, 60 + 5 * 30 + 60);
+        // Sixty, thirty at 15, 25, 35, 45 and 55 s, and after the power cut the thirty that the storm at 25 s has left.
+        assert_eq!(plan.traffic.run_connects, 60 + 5 * 30 + 30);
         // A ramp of 10 s and 50 s, and ten seconds without power, each five seconds a message.
         assert_eq!(plan.traffic.run_messages, 60 * (5 + 50 - 10) / 5);
         assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
