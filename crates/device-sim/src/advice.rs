@@ -21,7 +21,8 @@ pub const fn on(reason: &Reason) -> Option<Advice> {
         }),
         // One name per line, as rustfmt has it, would be a hundred lines.
         #[rustfmt::skip]
-        Reason::BufferFull | Reason::CertificateNotYetValid | Reason::CertificateUnfit | Reason::Closed | Reason::Dns
+        Reason::BufferFull | Reason::CertificateNotYetValid | Reason::CertificateUnfit | Reason::Closed
+        | Reason::CutOnPurpose | Reason::Dns
         | Reason::DpsAssignmentFailed | Reason::DpsBadRequest | Reason::DpsDeadline | Reason::DpsError
         | Reason::DpsProtocol | Reason::DpsThrottled | Reason::DpsUnanswered | Reason::DpsUnavailable | Reason::Ended
         | Reason::Endpoint | Reason::GatewayRefused | Reason::HubThrottled | Reason::Identity | Reason::InvalidFilter

@@ -8,7 +8,9 @@
 mod ahead;
 mod connect;
 mod error;
+mod faults;
 mod messages;
+mod negative;
 mod register;
 mod restart;
 mod session;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use error::DeviceError;
+use faults::Faults;
 use fleet_protocol::lines::{DeviceLine, Line, Phase, State, counter};
 use iot_protocol::id::RegistrationId;
 use iot_protocol::shown;
@@ -61,6 +64,8 @@ pub(crate) struct Device {
     identity: Option<Box<Loaded>>,
     /// The cached assignment must not be used: the hub refused the device, or a registration was requested.
     ask_dps: bool,
+    /// It is a negative device that was judged, and has nothing more to do.
+    is_over: bool,
     /// The first registration is over, whether it succeeded or not.
     settled: bool,
     registered: bool,
@@ -89,6 +94,8 @@ pub(crate) struct Device {
     ticks: Option<Ticks>,
     timer: Pin<Box<Sleep>>,
     random: DeviceRng,
+    /// What is wrong with it on purpose.
+    faults: Option<Box<Faults>>,
 }
 
 /// An identity, and when it was read.
@@ -112,6 +119,7 @@ impl Device {
             assigned: None,
             identity: None,
             ask_dps: false,
+            is_over: false,
             settled: false,
             registered: false,
             connected: false,
@@ -130,6 +138,7 @@ impl Device {
             ticks: None,
             timer: Box::pin(sleep_until(Instant::now())),
             random: stream(seed, id.as_str(), Purpose::Decisions),
+            faults: Faults::of(&context.groups[group].faults, part.faults, seed, &id),
             context,
             mailbox,
             id,
@@ -140,7 +149,7 @@ impl Device {
 
     /// Runs until it gets the order to stop.
     pub(crate) async fn live(mut self: Box<Self>) -> Outcome {
-        while !self.mailbox.wants_stop() {
+        while !self.mailbox.wants_stop() && !self.is_over {
             self.take_orders();
             if self.settled && !self.mailbox.wants_online() && !self.ask_dps {
                 self.rest().await;
@@ -202,6 +211,9 @@ impl Device {
     }
 
     fn stop(&mut self) -> Outcome {
+        if self.is_negative() {
+            return self.stop_negative();
+        }
         self.drop_outstanding("not_acknowledged");
         let wanted_since = self.mailbox.wanted_since();
         let waited = [
@@ -230,7 +242,9 @@ impl Device {
     async fn identity(&mut self) -> Result<Identity, DeviceError> {
         match self.identity.take() {
             Some(loaded) if loaded.at.elapsed() < IDENTITY_KEPT => {
-                let checked = self.context.check(&loaded.identity, &self.id, Timestamp::now());
+                let checked = self
+                    .context
+                    .check((self.group, &self.id), &loaded.identity, Timestamp::now());
                 checked.map_err(|error| DeviceError::identity(&error.into()))?;
                 Ok(loaded.identity)
             }
@@ -288,8 +302,9 @@ impl Device {
         let load = self.context.load(self.group, self.profile);
         // The room advances by the nominal interval, so that its temperatures don't depend on jitter or load.
         let seconds = load.telemetry.interval_ms as f64 / 1000.0 / f64::from(load.burst);
+        let clock = self.clock();
         for _ in 0..load.burst {
-            let measured = self.model.measure(seconds, Timestamp::now());
+            let measured = self.model.measure(seconds, clock);
             self.reporter.report(&measured.report);
             for (component, body) in measured.telemetry {
                 let sends = |sending: &mut Sending| sending.sends(load.on_change, component, &body, tick.due);
@@ -341,7 +356,8 @@ impl Device {
     }
 
     fn settle(&mut self) {
-        if !self.settled {
+        // The stages don't wait for a negative device, and it goes on until it is judged.
+        if !self.settled && !self.is_negative() {
             self.settled = true;
             self.context.settled.one_more();
         }
@@ -349,6 +365,9 @@ impl Device {
 
     /// Decides what follows a failure, and reports it.
     fn failed(&mut self, mut error: DeviceError) {
+        if self.is_judged(&error) {
+            return;
+        }
         let next = self.recovery.failed(error.failure, &mut self.random);
         let (state, wait) = match next {
             Next::Reconnect(wait) | Next::Register(wait) => (State::BackingOff, wait),
@@ -402,6 +421,7 @@ impl Device {
             offline_ms: None,
             reason: None,
             message: None,
+            negative: self.is_negative(),
         };
         details(&mut line);
         self.context.send(Line::Device(line));
@@ -415,7 +435,7 @@ async fn load_identity(context: &Arc<Context>, group: usize, id: &RegistrationId
         move || {
             let identity = context.groups[group].load(&id)?;
             let now = Timestamp::now();
-            context.check(&identity, &id, now)?;
+            context.check((group, &id), &identity, now)?;
             identity.check_form(now)?;
             Ok(identity)
         }

@@ -26,7 +26,8 @@ use crate::control::{Absences, Roster};
 use crate::day::Days;
 use crate::device::Device;
 use crate::lag::Lag;
-use crate::metrics::Metrics;
+use crate::mailbox::Mailbox;
+use crate::metrics::{Counter, Metrics};
 use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::ramp::Ramp;
@@ -84,10 +85,12 @@ pub struct Fleet {
     devices: Vec<(usize, RegistrationId)>,
     /// Of each device.
     parts: Vec<Part>,
+    /// Those that must be refused.
+    negative: Vec<((usize, RegistrationId), Part)>,
     days: Days,
     /// How many devices have messages to send, where the plan has a number of them.
     senders: Option<u32>,
-    /// How many devices the whole fleet has.
+    /// How many devices of the whole fleet the stages move.
     of: u32,
 }
 
@@ -154,7 +157,7 @@ impl Fleet {
             AssignmentCache::open(&path, cached).map_err(|source| FleetError::Assignments { path, source })
         };
         let assignments = plan.state.clone().map(open).transpose()?;
-        let devices = plan.devices(shard)?;
+        let mut devices = plan.devices(shard)?;
         let groups = plan.groups.iter().map(|group| {
             let gateway = group.gateway.as_ref().map(|gateway| {
                 let tls = match &gateway.ca {
@@ -169,7 +172,14 @@ impl Fleet {
             Ok::<_, FleetError>(GroupContext::new(group, gateway.transpose()?))
         });
         let groups: Vec<GroupContext> = groups.collect::<Result<_, _>>()?;
-        let parts = spread::parts(&plan, shard);
+        let mut parts = spread::parts(&plan, shard);
+        // Those that must be refused are the last ones; what moves the fleet does not move them.
+        let positive = devices.partition_point(|(group, _)| groups[*group].expect.is_none());
+        let negative: Vec<_> = devices
+            .split_off(positive)
+            .into_iter()
+            .zip(parts.split_off(positive))
+            .collect();
         let days = Days::new(
             plan.seed,
             devices
@@ -190,10 +200,10 @@ impl Fleet {
         let names = plan.groups.iter().map(|group| group.name.clone());
         let roster = Roster::new(plan.seed, shard, names.clone().collect(), &devices);
         let mut sizes = vec![0; plan.groups.len()];
-        for (group, _) in &devices {
+        for (group, _) in devices.iter().chain(negative.iter().map(|(device, _)| device)) {
             sizes[*group] += 1;
         }
-        let of = plan.device_count();
+        let of = plan.positive_count();
         // Where the clock of a machine is before the start of the plan, only the start itself is in common.
         let age = Timestamp::now()
             .duration_since(plan.start)
@@ -220,6 +230,17 @@ impl Fleet {
             begun: Instant::now(),
             enter_retries,
         });
+        let all = devices.iter().zip(&parts);
+        for ((group, _), part) in all.chain(negative.iter().map(|(device, part)| (device, part))) {
+            for fault in part.faults.of(&context.groups[*group].faults) {
+                context
+                    .metrics
+                    .count_reason(*group, counter::DEVICES_FAULTY, fault.word());
+            }
+        }
+        for ((group, _), _) in &negative {
+            context.metrics.count(*group, Counter::DevicesNegative);
+        }
         Ok(Self {
             context,
             shard,
@@ -228,6 +249,7 @@ impl Fleet {
             roster,
             devices,
             parts,
+            negative,
             days,
             senders,
             of,
@@ -244,6 +266,7 @@ impl Fleet {
             roster,
             devices,
             parts,
+            negative,
             days,
             senders,
             of,
@@ -251,14 +274,24 @@ impl Fleet {
         context.send(Line::Ready {
             version: LINES_VERSION,
             shard: shard.to_string(),
-            devices: u32::try_from(devices.len()).unwrap_or(u32::MAX),
+            devices: u32::try_from(devices.len() + negative.len()).unwrap_or(u32::MAX),
             pid: std::process::id(),
         });
         let mut tasks = JoinSet::new();
         for (((group, id), part), mailbox) in devices.into_iter().zip(parts).zip(roster.mailboxes()) {
             tasks.spawn(Device::new(Arc::clone(&context), Arc::clone(mailbox), id, (group, part)).live());
         }
+        let negative: Vec<_> = negative
+            .into_iter()
+            .map(|((group, id), part)| {
+                let mailbox = Arc::new(Mailbox::default());
+                mailbox.want_online();
+                tasks.spawn(Device::new(Arc::clone(&context), Arc::clone(&mailbox), id, (group, part)).live());
+                mailbox
+            })
+            .collect();
         let conductor = Conductor {
+            negative,
             context: Arc::clone(&context),
             shard,
             of,

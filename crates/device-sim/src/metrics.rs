@@ -22,6 +22,10 @@ pub enum Counter {
     RegistrationsBegun,
     /// [`counter::DEVICES_CONNECTED`]
     DevicesConnected,
+    /// [`counter::DEVICES_NEGATIVE`]
+    DevicesNegative,
+    /// [`counter::DEVICES_LET_IN`]
+    DevicesLetIn,
     /// [`counter::TELEMETRY_OFFERED`]
     TelemetryOffered,
     /// [`counter::TELEMETRY_SENT`]
@@ -38,12 +42,14 @@ pub enum Counter {
     Commands,
 }
 
-const COUNTERS: [(Counter, &str); 12] = [
+const COUNTERS: [(Counter, &str); 14] = [
     (Counter::DevicesRegistered, counter::DEVICES_REGISTERED),
     (Counter::DevicesAssignmentReused, counter::DEVICES_ASSIGNMENT_REUSED),
     (Counter::DevicesWanted, counter::DEVICES_WANTED),
     (Counter::RegistrationsBegun, counter::REGISTRATIONS_BEGUN),
     (Counter::DevicesConnected, counter::DEVICES_CONNECTED),
+    (Counter::DevicesNegative, counter::DEVICES_NEGATIVE),
+    (Counter::DevicesLetIn, counter::DEVICES_LET_IN),
     (Counter::TelemetryOffered, counter::TELEMETRY_OFFERED),
     (Counter::TelemetrySent, counter::TELEMETRY_SENT),
     (Counter::TelemetryAcked, counter::TELEMETRY_ACKED),

@@ -28,12 +28,16 @@ pub enum Purpose {
     Profile,
     /// When in a day a device is online.
     Day,
+    /// Whether a device has a fault of this kind.
+    Fault(usize),
+    /// When a device's faults show.
+    FaultTimes,
 }
 
 /// The stream of a device for a purpose.
 #[must_use]
 pub fn stream(seed: u64, device_id: &str, purpose: Purpose) -> DeviceRng {
-    let purpose = match purpose {
+    let label = match purpose {
         Purpose::Physics => b"physics".as_slice(),
         Purpose::Decisions => b"decisions",
         Purpose::Selection => b"selection",
@@ -41,13 +45,19 @@ pub fn stream(seed: u64, device_id: &str, purpose: Purpose) -> DeviceRng {
         Purpose::Operator => b"operator",
         Purpose::Profile => b"profile",
         Purpose::Day => b"day",
+        Purpose::Fault(_) => b"fault",
+        Purpose::FaultTimes => b"fault times",
     };
     let digest = Sha256::new()
         .chain_update(seed.to_le_bytes())
-        .chain_update(purpose)
+        .chain_update(label)
         .chain_update([0])
-        .chain_update(device_id)
-        .finalize();
+        .chain_update(device_id);
+    let digest = match purpose {
+        Purpose::Fault(kind) => digest.chain_update([0]).chain_update(kind.to_le_bytes()),
+        _ => digest,
+    };
+    let digest = digest.finalize();
     DeviceRng::from_seed(digest.into())
 }
 

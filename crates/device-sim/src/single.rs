@@ -250,6 +250,8 @@ pub(crate) fn plan(
             credentials: CredentialSource::Files(files),
             hub,
             gateway: None,
+            expect: None,
+            faults: Vec::new(),
         }],
         rates: Rates {
             register_per_s: 1.0,

@@ -1,8 +1,8 @@
-//! Which profile each device has, and how many messages it may send. Pure: the plan decides, so that all processes agree.
+//! Which profile and which faults each device has, and how many messages it may send. Pure: the plan decides, so that all processes agree.
 
 use std::iter::zip;
 
-use fleet_protocol::plan::{Devices, Group, Plan, Shard, profile};
+use fleet_protocol::plan::{DeviceFault, Devices, Fault, Group, Plan, Shard, fault, profile};
 use rand::Rng;
 
 use crate::model::components;
@@ -13,8 +13,32 @@ use crate::random::{Purpose, stream};
 pub(crate) struct Part {
     /// The index of its profile in the group; 0 also where the group has none.
     pub(crate) profile: u16,
+    /// Its faults.
+    pub(crate) faults: Faults,
     /// How many messages it sends; without a number, as many as are due.
     pub(crate) messages: Option<u64>,
+}
+
+/// Which of its group's faults a device has: at most one of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults([Option<u8>; Fault::KINDS]);
+
+impl Faults {
+    /// The faults themselves, which are some of those of the group.
+    pub(crate) fn of(self, group: &[DeviceFault]) -> impl Iterator<Item = &Fault> {
+        let places = self.0.into_iter().flatten();
+        places.filter_map(|place| group.get(usize::from(place)).map(|fault| &fault.fault))
+    }
+
+    /// All of them, where no two are of one kind.
+    #[cfg(test)]
+    pub(crate) fn all(group: &[DeviceFault]) -> Self {
+        let mut all = Self::default();
+        for (place, fault) in zip(0.., group) {
+            all.0[fault.fault.kind()] = Some(place);
+        }
+        all
+    }
 }
 
 /// The parts of a shard's devices, in the order of [`Plan::devices`].
@@ -23,12 +47,17 @@ pub(crate) fn parts(plan: &Plan, shard: Shard) -> Vec<Part> {
     let mut messages = plan.messages.map(|all| Split::new(plan, all));
     let mut index = 0_u32;
     for group in &plan.groups {
-        let profiles = profiles(plan.seed, group);
+        let (profiles, faults) = (profiles(plan.seed, group), faults(plan.seed, group));
         for place in 0..group.devices.count() {
             let profile = profiles.get(place as usize).copied().unwrap_or(0);
+            let faults = faults.get(place as usize).copied().unwrap_or_default();
             let messages = messages.as_mut().map(|split| split.next(rate(group, profile)));
             if shard.holds(index) {
-                parts.push(Part { profile, messages });
+                parts.push(Part {
+                    profile,
+                    faults,
+                    messages,
+                });
             }
             index = index.wrapping_add(1);
         }
@@ -42,19 +71,12 @@ pub fn profiles(seed: u64, group: &Group) -> Vec<u16> {
     if group.profiles.is_empty() {
         return Vec::new();
     }
-    let drawn = |id: &str| stream(seed, id, Purpose::Profile).next_u64();
-    let mut order: Vec<(u64, usize)> = match &group.devices {
-        Devices::Range(range) => zip(0.., 0..range.count)
-            .map(|(place, number)| (drawn(&range.id(number)), place))
-            .collect(),
-        Devices::Ids(ids) => zip(ids, 0..).map(|(id, place)| (drawn(id.as_str()), place)).collect(),
-    };
-    order.sort_unstable();
+    let order = order(seed, group, Purpose::Profile);
     let mut profiles = vec![0; order.len()];
     let mut begin = 0;
     for (profile, end) in zip(0.., profile::ends(&group.profiles, group.devices.count())) {
         let end = end as usize;
-        for (_, place) in &order[begin..end] {
+        for place in &order[begin..end] {
             profiles[*place] = profile;
         }
         begin = end;
@@ -62,8 +84,48 @@ pub fn profiles(seed: u64, group: &Group) -> Vec<u16> {
     profiles
 }
 
+/// The faults of each device of a group, in order; empty where it has none.
+pub fn faults(seed: u64, group: &Group) -> Vec<Faults> {
+    if group.faults.is_empty() {
+        return Vec::new();
+    }
+    let orders: [Option<Vec<usize>>; Fault::KINDS] = std::array::from_fn(|kind| {
+        let is_there = group.faults.iter().any(|fault| fault.fault.kind() == kind);
+        is_there.then(|| order(seed, group, Purpose::Fault(kind)))
+    });
+    let mut all = vec![Faults::default(); group.devices.count() as usize];
+    let places = fault::places(&group.faults, group.devices.count());
+    for ((index, fault), places) in zip(0.., &group.faults).zip(places) {
+        let kind = fault.fault.kind();
+        let having = orders[kind]
+            .as_ref()
+            .and_then(|order| order.get(places.start as usize..places.end as usize));
+        for place in having.unwrap_or_default() {
+            all[*place].0[kind] = Some(index);
+        }
+    }
+    all
+}
+
+/// The places of a group's devices in an order that seed and device id decide.
+fn order(seed: u64, group: &Group, purpose: Purpose) -> Vec<usize> {
+    let drawn = |id: &str| stream(seed, id, purpose).next_u64();
+    let mut order: Vec<(u64, usize)> = match &group.devices {
+        Devices::Range(range) => zip(0.., 0..range.count)
+            .map(|(place, number)| (drawn(&range.id(number)), place))
+            .collect(),
+        Devices::Ids(ids) => zip(ids, 0..).map(|(id, place)| (drawn(id.as_str()), place)).collect(),
+    };
+    order.sort_unstable();
+    order.into_iter().map(|(_, place)| place).collect()
+}
+
 /// Messages in a second of a device that is always on time, as far as the plan says.
 fn rate(group: &Group, profile: u16) -> f64 {
+    if group.expect.is_some() {
+        // They don't get as far as that.
+        return 0.0;
+    }
     let components = components(group.model).len() as f64;
     let (telemetry, factor) = match group.profiles.get(usize::from(profile)) {
         None => (group.telemetry, 1.0),
@@ -154,6 +216,30 @@ mod tests {
         for (index, part) in whole.iter().enumerate() {
             assert_eq!(shards[index % 3][index / 3], *part);
         }
+    }
+
+    #[test]
+    fn faults_have_their_shares_whatever_shard_a_device_is_in() {
+        let mut plan = plan();
+        let faults = r#"[{"share":0.1,"fault":{"slow":{"latency_ms":10}}},{"share":0.2,"fault":{"slow":{"latency_ms":20}}},
+                         {"share":0.5,"fault":{"cut":{"every_ms":1000}}}]"#;
+        plan.groups[0].faults = serde_json::from_str(faults).unwrap();
+        let whole = parts(&plan, Shard::WHOLE);
+        let having = |fault: u8| {
+            let has = |part: &&Part| part.faults.0.contains(&Some(fault));
+            whole[..100].iter().filter(has).count()
+        };
+        assert_eq!([having(0), having(1), having(2)], [10, 20, 50]);
+        assert!(whole[100..].iter().all(|part| part.faults == Faults::default()));
+        for (index, part) in whole.iter().enumerate() {
+            let shard = format!("{}/3", index % 3).parse().unwrap();
+            assert_eq!(parts(&plan, shard)[index / 3], *part);
+        }
+        // Whether a device is slow says nothing of whether it is cut.
+        let both = whole
+            .iter()
+            .filter(|part| part.faults.0[0].is_some() && part.faults.0[2].is_some());
+        assert!((8..=22).contains(&both.count()));
     }
 
     #[test]

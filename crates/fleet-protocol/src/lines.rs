@@ -197,6 +197,9 @@ pub struct DeviceLine {
     /// The same in a sentence, for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// It must be refused: it is neither waited for nor in trouble.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub negative: bool,
 }
 
 /// Where a device is in its life.
@@ -287,6 +290,18 @@ pub mod counter {
     /// Devices that were wanted and never came online, by the reason of their last failure or by what they still waited
     /// for. Only at the end.
     pub const DEVICES_FAILED: &str = "devices_failed/";
+    /// Negative devices: those that must be refused. They are in none of the counters above but the first.
+    pub const DEVICES_NEGATIVE: &str = "devices_negative";
+    /// Negative devices that were refused as expected, by reason.
+    pub const DEVICES_REFUSED: &str = "devices_refused/";
+    /// Negative devices that were refused, but not as expected, by reason.
+    pub const DEVICES_REFUSED_OTHERWISE: &str = "devices_refused_otherwise/";
+    /// Negative devices that were neither refused nor let in until the end, by what they met or waited for last.
+    pub const DEVICES_NOT_JUDGED: &str = "devices_not_judged/";
+    /// Negative devices that got in: assigned to a hub, or connected to it.
+    pub const DEVICES_LET_IN: &str = "devices_let_in";
+    /// Devices with a fault of their own on purpose, by kind. A device may have several.
+    pub const DEVICES_FAULTY: &str = "devices_faulty/";
     /// Telemetry that a tick produced.
     pub const TELEMETRY_OFFERED: &str = "telemetry_offered";
     /// Telemetry written to a connection, each message once.
@@ -447,6 +462,7 @@ mod tests {
             offline_ms: None,
             reason: Some(Reason::TcpRefused),
             message: None,
+            negative: false,
         });
         assert_eq!(
             serde_json::to_string(&line).unwrap(),

@@ -5,6 +5,8 @@
 //! of the fields. The same file serves local processes, containers and cluster jobs.
 
 mod check;
+mod expect;
+pub mod fault;
 pub mod profile;
 
 use std::fmt;
@@ -23,6 +25,8 @@ use serde::{Deserialize, Serialize};
 use crate::room::Overrides;
 
 pub use check::MAX_DEVICES;
+pub use expect::{Expect, ExpectError};
+pub use fault::{DeviceFault, Fault};
 pub use profile::{Day, MessageProperties, OnChange, Payload, Profile, Shape};
 
 /// The version of the format that this build reads and writes.
@@ -134,6 +138,13 @@ pub struct Group {
     /// The gateway that they are behind, if any: they connect only to that, and name `hub` in their user names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<Gateway>,
+    /// They are negative devices, which must be refused. Such groups are the last ones of a plan, so that the others have
+    /// the same places and turns with them as without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+    /// What is wrong with some of its devices, on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<DeviceFault>,
 }
 
 /// A transparent gateway, as the devices behind it see it. They use MQTT over TLS with it, whatever the
@@ -441,6 +452,13 @@ impl Plan {
             .iter()
             .map(|group| group.devices.count())
             .fold(0, u32::saturating_add)
+    }
+
+    /// How many of them are to be online: those that need not be refused.
+    #[must_use]
+    pub fn positive_count(&self) -> u32 {
+        let positive = self.groups.iter().filter(|group| group.expect.is_none());
+        positive.map(|group| group.devices.count()).fold(0, u32::saturating_add)
     }
 
     /// Every device of a shard: the index of its group and its id.

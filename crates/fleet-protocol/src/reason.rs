@@ -50,6 +50,7 @@ reasons! {
     CertificateNotYetValid = "certificate_not_yet_valid",
     CertificateUnfit = "certificate_unfit",
     Closed = "closed",
+    CutOnPurpose = "cut_on_purpose",
     Dns = "dns",
     DpsAssignmentFailed = "dps_assignment_failed",
     DpsBadRequest = "dps_bad_request",

@@ -174,6 +174,13 @@ impl Gather {
                 let lost = offered.saturating_sub(count(now, counter::TELEMETRY_ACKED));
                 figures.add_attempts(Metric::TelemetryLost, labels.clone(), offered);
                 figures.add_failures(Metric::TelemetryLost, labels.clone(), lost);
+                // A process in which there are none says nothing of them.
+                let negative = count(now, counter::DEVICES_NEGATIVE);
+                if negative > 0 {
+                    figures.add_attempts(Metric::NegativeRefused, labels.clone(), negative);
+                    let refused = count(now, counter::DEVICES_REFUSED);
+                    figures.add_failures(Metric::NegativeRefused, labels.clone(), refused);
+                }
                 figures.add_attempts(
                     Metric::DevicesFailed,
                     labels.clone(),

@@ -79,6 +79,20 @@ fn figures(text: &mut String, report: &Report) -> std::fmt::Result {
     ] {
         writeln!(text, "| {left} | {devices} | {right} | {telemetry} |")?;
     }
+    if let Some(negative) = &devices.negative {
+        writeln!(text, "\n{}.", negative.words())?;
+    }
+    if !devices.faulty.is_empty() {
+        let faulty = devices
+            .faulty
+            .iter()
+            .map(|(kind, count)| format!("{count} {}", cell(kind)));
+        writeln!(
+            text,
+            "\nWith a fault of their own on purpose: {}.",
+            faulty.collect::<Vec<_>>().join(", ")
+        )?;
+    }
     Ok(())
 }
 

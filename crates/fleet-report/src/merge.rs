@@ -17,7 +17,9 @@ use crate::exit::{FAILED, PASSED};
 use crate::generator::Generator;
 use crate::measurements::Measurements;
 use crate::record::Record;
-use crate::report::{Circumstances, DeviceCounts, GroupCounts, Losses, Merged, PROCESS_DIED, Report, Run};
+use crate::report::{
+    Circumstances, DeviceCounts, GroupCounts, Losses, Merged, NegativeCounts, PROCESS_DIED, Report, Run,
+};
 use crate::words::{counted, stretches};
 
 /// Why records make no report together.
@@ -138,6 +140,14 @@ pub fn merge(mut records: Vec<Record>) -> Result<Report, MergeError> {
         devices.registered += shard.counts.registered;
         devices.wanted += shard.counts.wanted;
         devices.connected += shard.counts.connected;
+        devices.negative = match (devices.negative, shard.negative) {
+            (Some(all), Some(more)) => Some(all.and(more)),
+            (all, more) => all.or(more),
+        };
+        // Each process of a shard has the same ones.
+        for (kind, count) in shard.faulty {
+            *devices.faulty.entry(kind).or_insert(0) += count;
+        }
         for (group, counts) in shard.groups {
             devices.by_group.entry(group).or_default().add(counts);
         }
@@ -201,6 +211,8 @@ struct Shard {
     counts: GroupCounts,
     failed_by_reason: BTreeMap<String, u64>,
     groups: BTreeMap<String, GroupCounts>,
+    negative: Option<NegativeCounts>,
+    faulty: BTreeMap<String, u64>,
 }
 
 impl Shard {
@@ -235,10 +247,20 @@ impl Shard {
             let own = processes.iter().filter_map(|record| record.stats.groups.get(name));
             (name.clone(), most(own.map(GroupCounts::of)))
         };
+        let negative = processes
+            .iter()
+            .filter_map(|record| NegativeCounts::of(|name| counter::count(&record.stats.counters, name)))
+            .reduce(NegativeCounts::or);
+        let faulty = processes.last().map(|record| {
+            let kinds = counter::by_reason(&record.stats.counters, counter::DEVICES_FAULTY);
+            kinds.map(|(kind, count)| (kind.to_owned(), count)).collect()
+        });
         Self {
             counts,
             failed_by_reason: reasons,
             groups: names.into_iter().map(group).collect(),
+            negative,
+            faulty: faulty.unwrap_or_default(),
         }
     }
 }

@@ -225,6 +225,8 @@ metrics! {
         "Looks at a device's last telemetry at the application that found it older than two intervals, of all.";
     TelemetryLost "telemetry_lost" Ratio Ratio AfterDrain [Group Shard]
         "Messages that were offered but never acknowledged, of those offered.";
+    NegativeRefused "negative_refused" Ratio Ratio AfterDrain [Group Shard]
+        "Negative devices that were refused as expected, of all that must be.";
     DevicesFailed "devices_failed" Ratio Ratio AfterDrain [Group Shard]
         "Devices that never were online, of those wanted.";
 

@@ -12,8 +12,11 @@ pub struct Occurrences(BTreeMap<String, (f64, f64)>);
 
 /// Counters that are failures, or that a person looks for among them, beside attempts that failed. Those that end in `/`
 /// are followed by a reason.
-const FAILURES: [&str; 8] = [
+const FAILURES: [&str; 11] = [
     counter::DEVICES_FAILED,
+    counter::DEVICES_LET_IN,
+    counter::DEVICES_REFUSED_OTHERWISE,
+    counter::DEVICES_NOT_JUDGED,
     counter::RECONNECTS,
     counter::TELEMETRY_DROPPED,
     counter::DPS_THROTTLED,

@@ -35,8 +35,12 @@ use profile::Profile;
 /// What a run will ask, and the judgement on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanSummary {
-    /// Devices of the manifest that are simulated.
+    /// Devices of the manifest that are simulated, and are to be online.
     pub devices: u32,
+    /// More devices, which must be refused: they register at the same rate, after the others, and the stages don't wait for
+    /// them.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub negative: u64,
     /// The most of them that the stages want online at the same time.
     pub wanted_peak: u32,
     /// Seconds until all devices have registered once, at the smaller of the manifest's rate and of what the target allows.
@@ -108,6 +112,7 @@ pub fn plan(demand: &Demand) -> PlanSummary {
     let hub_per = demand.quota.as_ref().and_then(Quota::devices_per_hub);
     let mut summary = PlanSummary {
         devices,
+        negative: demand.negative.into(),
         wanted_peak: demand.wanted_peak,
         register_s,
         stages_s,
@@ -140,7 +145,7 @@ fn whole_seconds(seconds: f64) -> u64 {
 }
 
 fn machine(demand: &Demand) -> Machine {
-    let devices = demand.devices();
+    let devices = demand.devices().saturating_add(demand.negative);
     let processes = demand.processes.max(1);
     let most_connections = match demand.with_emulator {
         true => devices,

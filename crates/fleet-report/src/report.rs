@@ -5,6 +5,7 @@ mod devices;
 mod environment;
 mod failures;
 mod latency;
+mod negative;
 mod read;
 mod run;
 
@@ -19,6 +20,7 @@ pub use devices::{DeviceCounts, GroupCounts};
 pub use environment::{Environment, Tool};
 pub use failures::FailureRow;
 pub use latency::{Latencies, Latency, PhaseLatency, Waiting};
+pub use negative::NegativeCounts;
 pub use read::ReadError;
 pub use run::{EndReason, EventMark, Losses, Merged, Run};
 
@@ -202,6 +204,8 @@ impl Report {
             generator,
             merged: None,
         };
+        let faulty = report.counted_by_reason(counter::DEVICES_FAULTY).into_iter();
+        report.devices.faulty = faulty.map(|(kind, count)| (kind.to_owned(), count)).collect();
         report.say_failed_devices();
         report
     }
@@ -258,9 +262,27 @@ impl Report {
         rows.map(|row| (row.reason.as_deref().unwrap_or_default(), row.count))
     }
 
-    /// Puts the devices that failed among the reasons for which the run did.
+    /// What a counter that ends in `/` has counted in all groups, by reason.
+    pub(crate) fn counted_by_reason(&self, prefix: &str) -> BTreeMap<&str, u64> {
+        let mut all = BTreeMap::new();
+        let of_groups = self.counters.values().flatten();
+        for (reason, count) in of_groups.filter_map(|(name, count)| Some((name.strip_prefix(prefix)?, *count))) {
+            let sum: &mut u64 = all.entry(reason).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        all
+    }
+
+    /// Puts the devices that failed, or got in although they must not, among the reasons for which the run did.
     pub(crate) fn say_failed_devices(&mut self) {
         self.run.failures.extend(self.failed_devices());
+        self.run.failures.extend(self.devices_let_in());
+    }
+
+    fn devices_let_in(&self) -> Option<String> {
+        let negative = self.devices.negative.filter(|negative| negative.let_in > 0)?;
+        let asked = counted(negative.asked, "device", "devices");
+        Some(format!("{} of {asked} that must be refused got in", negative.let_in))
     }
 
     fn failed_devices(&self) -> Option<String> {

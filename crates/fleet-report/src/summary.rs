@@ -8,7 +8,7 @@ use iot_protocol::shown;
 use crate::exit::{INTERRUPTED, PASSED};
 use crate::phases::meaning;
 use crate::plan::text::percent;
-use crate::report::{Latency, PhaseLatency, Report};
+use crate::report::{Latency, NegativeCounts, PhaseLatency, Report};
 use crate::thresholds::{Marks, headline, lines};
 use crate::words::{clock, counted, readable, stretches};
 
@@ -122,7 +122,43 @@ fn devices(text: &mut String, report: &Report) -> std::fmt::Result {
         "  failed          {:>9}{}",
         devices.failed,
         in_brackets(report.reasons_of(counter::DEVICES_FAILED))
-    )
+    )?;
+    for (kind, count) in &devices.faulty {
+        writeln!(
+            text,
+            "  {:<15} {count:>9}  (on purpose)",
+            format!("with {}", shown::text(kind))
+        )?;
+    }
+    match &devices.negative {
+        Some(negative) => negatives(text, negative, report),
+        None => Ok(()),
+    }
+}
+
+/// The devices that must be refused.
+fn negatives(text: &mut String, negative: &NegativeCounts, report: &Report) -> std::fmt::Result {
+    writeln!(text, "\nDevices that must be refused")?;
+    writeln!(text, "  asked           {:>9}", negative.asked)?;
+    let refused = report.counted_by_reason(counter::DEVICES_REFUSED);
+    let refused = in_brackets(refused.iter().map(|(reason, count)| (*reason, *count)));
+    writeln!(text, "  as expected     {:>9}{refused}", negative.refused)?;
+    let others = [
+        (
+            "otherwise",
+            negative.refused_otherwise,
+            counter::DEVICES_REFUSED_OTHERWISE,
+        ),
+        ("not judged", negative.not_judged, counter::DEVICES_NOT_JUDGED),
+    ];
+    for (name, count, counter) in others {
+        writeln!(
+            text,
+            "  {name:<15} {count:>9}{}",
+            in_brackets(report.reasons_of(counter))
+        )?;
+    }
+    writeln!(text, "  let in          {:>9}", negative.let_in)
 }
 
 fn telemetry(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -254,7 +290,14 @@ fn legend(text: &mut String, width: usize, phases: impl Iterator<Item = Phase>) 
 
 fn errors(text: &mut String, report: &Report) -> std::fmt::Result {
     // Those of devices and of telemetry stand in brackets already.
-    let shown = [counter::DEVICES_FAILED, counter::TELEMETRY_DROPPED].map(|prefix| prefix.trim_end_matches('/'));
+    let shown = [
+        counter::DEVICES_FAILED,
+        counter::DEVICES_REFUSED_OTHERWISE,
+        counter::DEVICES_NOT_JUDGED,
+        counter::DEVICES_LET_IN,
+        counter::TELEMETRY_DROPPED,
+    ]
+    .map(|prefix| prefix.trim_end_matches('/'));
     let mut others = report
         .errors
         .iter()

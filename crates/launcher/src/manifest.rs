@@ -7,9 +7,11 @@
 //! | [`events`], [`when`] | what happens during a run, and when |
 //! | [`operator`] | what is sent to devices while it lasts |
 //! | [`profile`] | how the devices of a group differ |
+//! | [`negative`] | devices that must be refused |
+//! | [`fault`] | what is wrong with devices on purpose |
 //! | [`edge`] | gateways, and who is behind them |
 //! | [`thresholds`] | what a run must reach, and which values labels can have |
-//! | `forms`, `event_forms`, `profile_forms` | each kind of value and the form in which it is written |
+//! | `forms`, `event_forms`, `profile_forms`, `fault_forms` | each kind of value and the form in which it is written |
 //! | `read` | the walk over the document, with the readers of [`settings`] |
 //! | [`problem`] | why there is no manifest: all that is wrong with it, drawn with its places |
 //! | [`schema`] | the JSON Schema |
@@ -20,8 +22,11 @@ pub mod case;
 pub mod edge;
 mod event_forms;
 pub mod events;
+pub mod fault;
+pub mod fault_forms;
 mod forms;
 mod labels;
+pub mod negative;
 pub mod operator;
 pub mod problem;
 pub mod profile;

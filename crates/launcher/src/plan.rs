@@ -8,17 +8,19 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use device_sim::hint::Hint;
 use fleet_protocol::plan::profile::ends;
-use fleet_protocol::plan::{Devices, Group, Model, Plan, Target as PlanTarget};
+use fleet_protocol::plan::{Devices, Fault, Group, Model, Plan, Target as PlanTarget, fault};
 use fleet_report::plan::{PlanSummary, Prices, text as plan_text};
 use fleet_report::words::counted;
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use settings::Span;
 
 use crate::exit::Failure;
 use crate::manifest::Manifest;
+use crate::manifest::fault_forms::Bandwidth;
 use crate::manifest::types::Target;
+use crate::manifest::values::ValidityPeriod;
 use crate::prepare::edge::Gateways;
 use crate::prepare::{plan, target};
 
@@ -95,10 +97,22 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
         counted(summary.devices, "device", "devices"),
         target_words(&manifest.target)
     )?;
+    if summary.negative > 0 {
+        writeln!(
+            text,
+            "  and {} that must be refused",
+            counted(summary.negative, "device", "devices")
+        )?;
+    }
     writeln!(text, "\nDevices")?;
     for group in groups {
         let telemetry = Span(std::time::Duration::from_millis(group.telemetry.interval_ms));
         let does = match group.model {
+            _ if group.expect.is_some() => group
+                .expect
+                .iter()
+                .map(|expect| format!("must be refused ({expect})"))
+                .collect(),
             Model::EdgeIdentity => "IoT Edge, no telemetry".to_owned(),
             _ if !group.profiles.is_empty() => counted(group.profiles.len(), "profile", "profiles"),
             Model::Thermostat | Model::TemperatureController => format!("telemetry every {telemetry}"),
@@ -114,6 +128,7 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
             behind.unwrap_or_default()
         )?;
         profiles(text, group)?;
+        faults(text, group)?;
     }
     writeln!(
         text,
@@ -121,6 +136,11 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
         counted(summary.machine.processes, "process", "processes")
     )?;
     for group in &manifest.group {
+        if let Some(wrong) = group.certificate {
+            writeln!(text, "  group {}: {}, on purpose", group.id, wrong.words())?;
+        }
+    }
+    for group in manifest.group.iter().filter(|group| group.is_enrolled()) {
         writeln!(
             text,
             "  enrollment group {}: leaves signed by the {}, the {} is enrolled",
@@ -165,6 +185,41 @@ fn profiles(text: &mut String, group: &Group) -> std::fmt::Result {
         begin = end;
     }
     Ok(())
+}
+
+/// The faults of a group, each with the number of devices that have it.
+fn faults(text: &mut String, group: &Group) -> std::fmt::Result {
+    let places = fault::places(&group.faults, group.devices.count());
+    for (fault, places) in group.faults.iter().zip(places) {
+        let words = fault_words(&fault.fault);
+        writeln!(
+            text,
+            "    {:<14} {:>8}  on purpose{words}",
+            fault.fault.word(),
+            places.end - places.start
+        )?;
+    }
+    Ok(())
+}
+
+fn fault_words(fault: &Fault) -> String {
+    let span = |millis: u64| Span(std::time::Duration::from_millis(millis));
+    match *fault {
+        Fault::Slow {
+            latency_ms,
+            bytes_per_s,
+        } => {
+            let latency = (latency_ms > 0).then(|| format!(": {} each way", span(latency_ms)));
+            let bandwidth = bytes_per_s.map(|bytes| format!(", {} at most", Bandwidth(bytes)));
+            [latency, bandwidth].into_iter().flatten().collect()
+        }
+        Fault::Stalled { every_ms, for_ms } => format!(": {} in each {}", span(for_ms), span(every_ms)),
+        Fault::Cut { every_ms } => format!(": once in {} on average", span(every_ms)),
+        Fault::Clock { ahead_s } => {
+            let way = if ahead_s < 0 { "behind" } else { "ahead" };
+            format!(": {} {way}", ValidityPeriod(SignedDuration::from_secs(ahead_s).abs()))
+        }
+    }
 }
 
 fn target_words(target: &Target) -> String {

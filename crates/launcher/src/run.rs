@@ -27,6 +27,7 @@ mod viewers;
 use std::path::{Path, PathBuf};
 
 use settings::Span;
+use tokio::time::Instant;
 
 use crate::control::state_lock::StateLock;
 use crate::ending;
@@ -125,7 +126,7 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
     let _asking = application
         .as_ref()
         .map(|application| roll::report_blocked(&start.manifest, &state, &application.central, progress));
-    let plan = start.write_plan(plan, &gateways)?;
+    let plan = start.write_plan(plan, &gateways, |_| true)?;
     let drain = ending::drain(conduct.stop_within);
     let (shards, events) = device_sims::start(&options.executable, &plan, start.processes, drain)?;
     let life = Life {
@@ -138,7 +139,11 @@ pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Fai
         shards,
         events,
         called: device_sims::CALLED,
-        begin: Begin::Settled(RegistrationBarrier::new(start.devices)),
+        begin: match start.positive() {
+            // There is no device to wait for.
+            0 => Begin::At(Instant::now()),
+            devices => Begin::Settled(RegistrationBarrier::new(devices)),
+        },
         restarted: None,
         application,
         emulator,

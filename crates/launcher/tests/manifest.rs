@@ -154,6 +154,96 @@ weights = 1
 [load]
 messages = 0
 "#);
+    faults_and_negative_devices_that_make_no_sense_are_refused: with_group(r#"
+expect = "refused:outbox_full"
+certificate = "rotten"
+
+[[group.fault]]
+kind = "slow"
+share = "10%"
+
+[[group.fault]]
+kind = "slow"
+share = 0
+latency = "2m"
+bandwidth = "fast"
+
+[[group.fault]]
+kind = "stalled"
+share = 0.5
+every = "5s"
+for = "5s"
+
+[[group.fault]]
+kind = "cut"
+share = 0.6
+every = "10s"
+for = "1s"
+
+[[group.fault]]
+kind = "cut"
+share = 0.6
+
+[[group.fault]]
+kind = "clock"
+share = 1
+ahead = "1h"
+behind = "1h"
+
+[[group.fault]]
+share = 1
+
+[[group]]
+id = "foreign"
+devices = { prefix = "foreign-", count = 1 }
+expect = "refused"
+certificate = "foreign"
+root = "thermostats"
+secondary = true
+
+[[group]]
+id = "expired"
+devices = { prefix = "expired-", count = 1 }
+certificate = "expired"
+
+[[individual]]
+device_id = "own"
+expect = "refused"
+certificate = "expired"
+validity = "1d"
+certificates = { cert = "own.pem" }
+
+[thresholds]
+negative_refused = ["rate == 100%"]
+"#);
+    shares_of_one_kind_are_not_more_than_all_devices: with_group(r#"
+[[group.fault]]
+kind = "cut"
+share = 0.6
+every = "10s"
+
+[[group.fault]]
+kind = "cut"
+share = "60%"
+every = "1m"
+
+[[event]]
+at = "5s"
+action = "storm"
+group = "strangers"
+
+[[group]]
+id = "strangers"
+devices = { prefix = "stranger-", count = 1 }
+expect = "refused"
+
+[[event]]
+at = "6s"
+action = "roll"
+case = "group-expiry"
+group = "strangers"
+"#);
+    a_threshold_on_negative_devices_that_there_are_not_is_refused: with_group("[thresholds]\nnegative_refused = [\"rate == 100%\"]\n");
     a_burst_that_a_device_can_not_keep_is_refused: with_group(
         "model = \"temperature-controller\"\n[[group.profile]]\nname = \"a\"\nburst = { messages = 22, every = \"1m\" }\n");
     a_group_of_gateways_has_no_profiles: with_group("kind = \"edge\"\n[[group.profile]]\nname = \"a\"\n");
@@ -469,6 +559,60 @@ messages = 100000
     assert_eq!(manifest.load.messages, Some(100_000));
     insta::assert_json_snapshot!(manifest.group[0].profile);
     assert_eq!(read(&with_group(""), &[]).unwrap().group[0].profile, []);
+}
+
+#[test]
+fn faults_and_negative_devices_are_understood() {
+    let text = with_group(
+        r#"
+[[group.fault]]
+kind = "slow"
+share = "10%"
+latency = "300ms"
+bandwidth = "64kbit/s"
+
+[[group.fault]]
+kind = "stalled"
+share = 0.1
+every = "1m"
+for = "20s"
+
+[[group.fault]]
+kind = "cut"
+share = 0.1
+every = "5m"
+
+[[group.fault]]
+kind = "clock"
+share = 0.1
+behind = "400d"
+
+[[group]]
+id = "expired"
+devices = { prefix = "expired-", count = 2 }
+expect = "refused:mqtt_not_authorized"
+certificate = "expired"
+
+[[individual]]
+device_id = "stranger"
+expect = "refused"
+certificate = "foreign"
+
+[thresholds]
+"negative_refused{group:expired}" = ["rate == 100%"]
+"#,
+    );
+    let manifest = read(&text, &["group.thermostats.fault.0.latency=400ms"]).unwrap();
+    insta::assert_json_snapshot!(manifest.group[0].fault);
+    let negative = (&manifest.group[1].expect, &manifest.individual[0].expect);
+    let words = |expect: &Option<_>| expect.as_ref().map(ToString::to_string);
+    assert_eq!(words(negative.0).as_deref(), Some("refused:mqtt_not_authorized"));
+    assert_eq!(words(negative.1).as_deref(), Some("refused"));
+    assert_eq!(
+        manifest.group_names(),
+        ["thermostats", "individual"],
+        "of those that orders may be for"
+    );
 }
 
 #[test]

@@ -39,6 +39,7 @@ impl Device {
     pub(super) fn register_ahead(&mut self) -> Ahead {
         let (context, group, id) = (Arc::clone(&self.context), self.group, self.id.clone());
         let jitter_seed = self.random.next_u64();
+        let network = self.faults.as_mut().map(|faults| faults.network());
         info!(device_id = %self.id, "registers again with {} while it stays online", context.target.dps_endpoint);
         AbortOnDropHandle::new(tokio::spawn(async move {
             context.register_limiter.turn().await;
@@ -46,7 +47,7 @@ impl Device {
             let identity = loading.map_err(Box::new)?;
             let (loaded, credentials) = (Instant::now(), Credentials::X509(identity.certified_key()));
             let begun = Instant::now();
-            match ask_dps(&context, group, &id, &credentials, jitter_seed).await {
+            match ask_dps(&context, group, &id, &credentials, (jitter_seed, network)).await {
                 Ok(registered) => Ok(Box::new(Done {
                     identity,
                     loaded,

@@ -9,6 +9,7 @@ use mqtt_link::{ConnectOptions, ConnectTimings, Credentials, Link};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::faults::Network;
 use super::session::{Ended, Session};
 use super::{Device, DeviceError, WELL_AFTER};
 use crate::context::{Assigned, Context};
@@ -56,12 +57,18 @@ impl Device {
         let credentials = Credentials::X509(identity.certified_key());
         drop(identity);
         let begun = Instant::now();
-        let opening = open(&context, self.group, &assigned, &credentials);
+        let network = self.faults.as_mut().map(|faults| faults.network());
+        let opening = open(&context, self.group, &assigned, &credentials, network);
         let opened = self.alongside(opening, Mailbox::ends_session).await;
-        if opened.is_none() {
+        if opened.is_none() && !self.is_negative() {
             self.unfinished(Phase::Connect, Some(begun));
         }
         match opened? {
+            Ok((link, _)) if self.is_negative() => {
+                Box::pin(self.leave(link)).await;
+                self.let_in(&format!("{} accepted its connection", assigned.hub));
+                None
+            }
             Ok((link, timings)) => {
                 self.measure_connection(timings);
                 let components = context.groups[self.group].components;
@@ -117,9 +124,7 @@ impl Device {
     }
 
     fn connect_failed(&mut self, error: DeviceError) {
-        self.context
-            .metrics
-            .count_reason(self.group, counter::CONNECT_FAILED, error.reason);
+        self.count_failure(counter::CONNECT_FAILED, error.reason);
         self.failed(error);
     }
 
@@ -138,6 +143,7 @@ async fn open(
     group: usize,
     assigned: &Assigned,
     credentials: &Credentials,
+    network: Option<Network>,
 ) -> Result<(Link, ConnectTimings), DeviceError> {
     let gateway = context.groups[group].gateway.as_ref();
     let endpoint = match gateway {
@@ -147,6 +153,10 @@ async fn open(
             let way = context.way.to(host.unwrap_or(assigned.hub.as_str()));
             way.map_err(|error| DeviceError::operator("endpoint", &error))?
         }
+    };
+    let endpoint = match network {
+        Some(network) => network.of(endpoint),
+        None => endpoint,
     };
     let model_id = context.groups[group].model_id.clone();
     let user_name = HubUserName::new(assigned.hub.clone(), assigned.device_id.clone(), model_id);

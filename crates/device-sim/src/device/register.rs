@@ -13,6 +13,7 @@ use rand::Rng;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::faults::Network;
 use super::{Device, DeviceError, Loaded};
 use crate::context::{Assigned, Context};
 use crate::mailbox::Mailbox;
@@ -43,7 +44,9 @@ impl Device {
         if self.ask_dps {
             // The cached assignment is no longer valid, also for the next run.
             self.remember(|cache| cache.remove(&key));
-        } else if let Some(assigned) = self.remembered(&key) {
+        } else if !self.is_negative()
+            && let Some(assigned) = self.remembered(&key)
+        {
             if !self.registered {
                 self.context.metrics.count(self.group, Counter::DevicesAssignmentReused);
             }
@@ -65,10 +68,14 @@ impl Device {
         let begun = Instant::now();
         let credentials = Credentials::X509(identity.certified_key());
         let (id, jitter_seed) = (self.id.clone(), self.random.next_u64());
-        let asking = ask_dps(&context, self.group, &id, &credentials, jitter_seed);
+        let network = self.faults.as_mut().map(|faults| faults.network());
+        let asking = ask_dps(&context, self.group, &id, &credentials, (jitter_seed, network));
         match self.alongside(asking, Mailbox::ends_registration).await {
             // An unfinished first registration is counted where the device ends, with all its waiting time.
             None => self.unfinished(Phase::Register, self.registered.then_some(begun)),
+            Some(Ok(registered)) if self.is_negative() => {
+                self.let_in(&format!("DPS assigned it to {}", registered.assigned_hub));
+            }
             Some(Ok(registered)) => {
                 self.measure_registration(begun, &registered);
                 let assignment = Assignment {
@@ -95,7 +102,7 @@ impl Device {
         self.ask_dps = false;
         self.not_before = None;
         self.step = Step::ConnectTurn;
-        if !std::mem::replace(&mut self.registered, true) {
+        if !std::mem::replace(&mut self.registered, true) && !self.is_negative() {
             self.context.metrics.count(self.group, Counter::DevicesRegistered);
         }
         let (hub, leaf_sha256) = (assigned.hub.to_string(), assigned.leaf_sha256.clone());
@@ -108,9 +115,7 @@ impl Device {
     }
 
     fn register_failed(&mut self, error: DeviceError) {
-        self.context
-            .metrics
-            .count_reason(self.group, counter::REGISTER_FAILED, error.reason);
+        self.count_failure(counter::REGISTER_FAILED, error.reason);
         self.failed(error);
         self.settle();
     }
@@ -155,11 +160,12 @@ pub(super) async fn ask_dps(
     group: usize,
     id: &RegistrationId,
     credentials: &Credentials,
-    jitter_seed: u64,
+    (jitter_seed, network): (u64, Option<Network>),
 ) -> Result<Registered, RegistrationError> {
     context.metrics.count(group, Counter::RegistrationsBegun);
+    let own_way = network.map(|network| network.of(context.dps.clone()));
     let registration = Registration {
-        endpoint: &context.dps,
+        endpoint: own_way.as_ref().unwrap_or(&context.dps),
         id_scope: &context.target.id_scope,
         registration_id: id,
         model_id: context.groups[group].model_id.as_ref(),

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use fleet_protocol::lines::{Phase, State};
-use jiff::Timestamp;
 use rand::RngExt;
 use tokio::time::Instant;
 use tracing::info;
@@ -19,7 +18,7 @@ impl Device {
     /// The device restarts as a command has asked it to, which a report completes.
     pub(super) fn reboot(&mut self) {
         self.restart("restarts on command");
-        let report = self.model.rebooted(Timestamp::now());
+        let report = self.model.rebooted(self.clock());
         self.reporter.report(&report);
     }
 

@@ -99,6 +99,7 @@ impl Device {
         self.come_online();
         loop {
             self.write(session)?;
+            let cut_at = self.cut_at();
             tokio::select! {
                 event = session.link.next() => {
                     let event = event.map_err(|error| DeviceError::link(&error, session.begun.elapsed()))?;
@@ -116,6 +117,8 @@ impl Device {
                         return Box::pin(self.drain(session, self.ordered())).await;
                     }
                 }
+                // The socket closes without a DISCONNECT as it goes out of scope.
+                () = at(cut_at), if cut_at.is_some() => return Err(DeviceError::cut()),
                 () = at(self.reboot_at), if self.reboot_at.is_some() => {
                     return Box::pin(self.drain(session, Ended::Restarts)).await;
                 }
@@ -205,6 +208,9 @@ impl Device {
             }
         }
         self.begin_ticks();
+        self.faults
+            .iter_mut()
+            .for_each(|faults| faults.begin_session(Instant::now()));
         let offline = self.offline_since.take().map(|since| since.elapsed());
         let hub = self.assigned.as_ref().map(|assigned| assigned.hub.to_string());
         let leaf_sha256 = self.assigned.as_ref().map(|assigned| assigned.leaf_sha256.clone());

@@ -13,6 +13,7 @@ use super::Input;
 use crate::context::Context;
 use crate::control::{self, Absences, Roster};
 use crate::day::{Change, Days};
+use crate::mailbox::Mailbox;
 use crate::metrics::Counter;
 use crate::outcome::Outcome;
 use crate::ramp::{Ramp, RampClock};
@@ -25,11 +26,13 @@ const RAMP_STEP: Duration = Duration::from_millis(100);
 pub(super) struct Conductor {
     pub(super) context: Arc<Context>,
     pub(super) shard: Shard,
-    /// How many devices the whole fleet has.
+    /// How many devices of the whole fleet the stages move.
     pub(super) of: u32,
     pub(super) ramp: Ramp,
     pub(super) schedule: Option<Schedule>,
     pub(super) roster: Roster,
+    /// The mailboxes of the devices that must be refused: they go on by themselves, and get the order to stop only.
+    pub(super) negative: Vec<Arc<Mailbox>>,
     pub(super) days: Days,
     /// How many devices have messages to send, where the plan has a number of them.
     pub(super) senders: Option<u32>,
@@ -42,7 +45,7 @@ impl Conductor {
     pub(super) async fn conduct(mut self, tasks: &mut JoinSet<Outcome>) -> (EndReason, Vec<Outcome>) {
         let reason = self.follow_stages().await;
         self.absences.end().await;
-        for mailbox in self.roster.mailboxes() {
+        for mailbox in self.roster.mailboxes().iter().chain(&self.negative) {
             mailbox.stop();
         }
         let mut outcomes = Vec::with_capacity(tasks.len());

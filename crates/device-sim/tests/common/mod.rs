@@ -219,6 +219,8 @@ pub(crate) fn plan(folder: &Path, id_scope: IdScope, port: u16, count: u32) -> P
             credentials: CredentialSource::Group(folder.join("certs").join(GROUP)),
             hub: None,
             gateway: None,
+            expect: None,
+            faults: Vec::new(),
         }],
         rates: Rates {
             register_per_s: 1_000.0,

@@ -1,6 +1,7 @@
 //! The check of a plan's values. A launcher has checked its manifest already, with better messages; a plan that was
 //! made by hand has only this check, which finds all of its problems together. Pure.
 
+mod fault;
 mod profile;
 
 use std::collections::HashMap;
@@ -48,6 +49,12 @@ pub(super) fn problems(plan: &Plan) -> Vec<String> {
     }
     for (index, one) in plan.groups.iter().enumerate() {
         group(&format!("groups[{index}]"), one, &mut problems);
+    }
+    if !plan.groups.is_sorted_by_key(|group| group.expect.is_some()) {
+        problems.push(
+            "groups",
+            "those whose devices must be refused (`expect`) have to be the last ones",
+        );
     }
     let counts = plan.groups.iter().map(|group| group.devices.count());
     let devices: u64 = counts.clone().map(u64::from).sum();
@@ -151,6 +158,7 @@ fn group(key: &str, group: &Group, problems: &mut Problems) {
     for (index, one) in group.profiles.iter().enumerate() {
         profile::problems_of(&format!("{key}.profiles[{index}]"), one, problems);
     }
+    fault::problems_of(&format!("{key}.faults"), &group.faults, problems);
     credentials(&format!("{key}.credentials"), &group.credentials, problems);
     if let Some(gateway) = &group.gateway {
         behind(key, gateway, problems);
@@ -331,6 +339,10 @@ mod tests {
         serde_json::from_value(profile).unwrap()
     }
 
+    fn faults(json: &str) -> Vec<crate::plan::DeviceFault> {
+        serde_json::from_str(json).unwrap()
+    }
+
     #[test]
     fn a_good_plan_has_no_problem() {
         assert_eq!(problems(&plan()), [""; 0]);
@@ -349,7 +361,7 @@ mod tests {
     #[test]
     fn each_value_that_no_fleet_can_have_is_named_by_its_key() {
         type Spoil = fn(&mut Plan);
-        let cases: [(&str, Spoil); 40] = [
+        let cases: [(&str, Spoil); 45] = [
             ("run_id", |plan| plan.run_id.clear()),
             ("run_id", |plan| plan.run_id = "../r1".into()),
             ("run_id", |plan| plan.run_id = "..".into()),
@@ -423,6 +435,23 @@ mod tests {
             ("groups[0].profiles[0].telemetry.interval_ms", |plan| {
                 let never = serde_json::json!({ "telemetry": { "interval_ms": 0, "jitter": 0.1 } });
                 plan.groups[0].profiles = vec![profile(never)]
+            }),
+            ("groups", |plan| {
+                plan.groups[0].expect = Some("refused".parse().unwrap())
+            }),
+            ("groups[0].faults[0].share", |plan| {
+                plan.groups[0].faults = faults(r#"[{"share":0,"fault":{"cut":{"every_ms":1000}}}]"#)
+            }),
+            ("groups[0].faults[0].fault", |plan| {
+                plan.groups[0].faults = faults(r#"[{"share":1,"fault":{"slow":{"latency_ms":99999999}}}]"#)
+            }),
+            ("groups[1].faults[0].fault", |plan| {
+                plan.groups[1].faults = faults(r#"[{"share":1,"fault":{"stalled":{"every_ms":1000,"for_ms":1000}}}]"#)
+            }),
+            ("groups[0].faults", |plan| {
+                let twice =
+                    r#"[{"share":0.6,"fault":{"clock":{"ahead_s":1}}},{"share":0.6,"fault":{"clock":{"ahead_s":2}}}]"#;
+                plan.groups[0].faults = faults(twice)
             }),
             ("groups[0].credentials.group", |plan| {
                 plan.groups[0].credentials = CredentialSource::Group("".into());

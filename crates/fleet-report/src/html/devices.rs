@@ -45,8 +45,20 @@ pub(super) fn devices(report: &Report) -> Markup {
     if reused > 0 {
         sentence += &format!(" {} had an assignment of an earlier run.", grouped(reused));
     }
+    let faulty: Vec<_> = report
+        .devices
+        .faulty
+        .iter()
+        .map(|(kind, count)| format!("{} {}", grouped(*count), super::shown(kind)))
+        .collect();
     html! {
         p { (sentence) }
+        @if let Some(negative) = &report.devices.negative {
+            p.bad[negative.let_in > 0] { (negative.words()) "." }
+        }
+        @if !faulty.is_empty() {
+            p { "Devices with a fault of their own on purpose: " (faulty.join(", ")) "." }
+        }
         @match Time::of(report) {
             Some(time) => {
                 div.charts { (online(&time)) (states(&time)) }

@@ -14,6 +14,8 @@ pub struct Demand {
     pub messages: Option<u64>,
     /// What happens meanwhile.
     pub events: Vec<EventDemand>,
+    /// How many more devices there are that must be refused.
+    pub negative: u32,
     /// The most devices that the stages want online at the same time.
     pub wanted_peak: u32,
     /// Registrations begun.
@@ -155,7 +157,7 @@ pub struct Quota {
 }
 
 impl Demand {
-    /// How many devices there are.
+    /// How many devices there are that are to be online.
     #[must_use]
     pub fn devices(&self) -> u32 {
         let count = |sum: u32, group: &GroupDemand| sum.saturating_add(group.devices);

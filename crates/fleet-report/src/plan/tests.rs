@@ -22,6 +22,7 @@ fn demand(devices: u32, interval_s: f64, quota: Option<(&str, u32)>) -> Demand {
         stages: vec![stage(1.0, 10.0), stage(1.0, 50.0), stage(0.0, 10.0)],
         messages: None,
         events: Vec::new(),
+        negative: 0,
         wanted_peak: devices,
         register_rate: Rate::per_minute(200.0),
         commands_per_s: 0.0,

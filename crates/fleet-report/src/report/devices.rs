@@ -6,6 +6,7 @@ use fleet_protocol::lines::{GroupStats, counter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::negative::NegativeCounts;
 use super::run::Losses;
 use crate::totals::Totals;
 
@@ -25,6 +26,12 @@ pub struct DeviceCounts {
     pub connected: u64,
     /// Wanted and never online.
     pub failed: u64,
+    /// Those that must be refused, where there are some. They are in none of the counts above but the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative: Option<NegativeCounts>,
+    /// How many have a fault of their own on purpose, by kind: slow, stalled, cut, clock. A device may have several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub faulty: BTreeMap<String, u64>,
     /// The groups. What went with a process that died is in no group.
     pub by_group: BTreeMap<String, GroupCounts>,
 }
@@ -57,6 +64,8 @@ impl DeviceCounts {
             reused: totals.counter(counter::DEVICES_ASSIGNMENT_REUSED),
             connected: totals.counter(counter::DEVICES_CONNECTED),
             failed: totals.counter(counter::DEVICES_FAILED) + losses.failed,
+            negative: NegativeCounts::of(|name| totals.counter(name)),
+            faulty: BTreeMap::new(),
             by_group: by_group.collect(),
         }
     }

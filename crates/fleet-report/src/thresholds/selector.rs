@@ -19,7 +19,8 @@ pub struct Selector {
 }
 
 const LABELS_FORM: &str = "labels such as {group:thermostats,stage:2}";
-const NOT_MEASURED: &str = "another metric, or in [operator] the rate of what it measures";
+const OF_OPERATOR: &str = "another metric, or in [operator] the rate of what it measures";
+const OF_NEGATIVE: &str = "another metric, or a group whose devices must be refused (`expect`)";
 
 impl Selector {
     /// Reads a selector; `{a=b}` is taken as `{a:b}`.
@@ -33,7 +34,11 @@ impl Selector {
         let metric = metric(name).map_err(|error| vec![error])?;
         if known.not_measured.contains(&metric) {
             let message = format!("`{}` is not measured in this run", metric.name());
-            return Err(vec![ThresholdError::new(0..name.len(), message, NOT_MEASURED)]);
+            let accepted = match metric {
+                Metric::NegativeRefused => OF_NEGATIVE,
+                _ => OF_OPERATOR,
+            };
+            return Err(vec![ThresholdError::new(0..name.len(), message, accepted)]);
         }
         let Some(open) = braces else {
             return Ok(Self {

@@ -186,6 +186,7 @@ mod tests {
             offline_ms: None,
             reason: None,
             message: None,
+            negative: false,
         }
     }
 

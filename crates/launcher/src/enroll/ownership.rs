@@ -60,7 +60,8 @@ pub(super) async fn find(central: &Central, manifest: &Manifest, with_devices: b
     let enrollments = Enrollments::on_disk(manifest)?;
     let mut removals = Removals::default();
     let mut ranges = Vec::new();
-    for (group, enrollments) in manifest.group.iter().zip(&enrollments.groups) {
+    let enrolled = manifest.group.iter().filter(|group| group.is_enrolled());
+    for (group, enrollments) in enrolled.zip(&enrollments.groups) {
         let mut ours = thumbprints(&GroupFolder::new(&manifest.fleet.certs, &group.id))?;
         for ca in enrollments.primary.iter().chain(&enrollments.secondary) {
             ours.push(ca.facts()?.sha1);

@@ -31,6 +31,15 @@ pub(super) fn check(manifest: &Manifest, args: &ExportArgs) -> Result<(), Failur
     for group in &manifest.group {
         problems.extend(self::group(group));
     }
+    let negative = manifest.group.iter().any(|group| group.expect.is_some())
+        || manifest.individual.iter().any(|individual| individual.expect.is_some());
+    if negative {
+        problems.push(Problem {
+            reason: "expect: the certificates of devices that must be refused are made where a run is started"
+                .to_owned(),
+            hint: "`fleet run` runs them on one machine; leave them out of what is exported",
+        });
+    }
     for individual in &manifest.individual {
         problems.extend(self::individual(individual));
     }

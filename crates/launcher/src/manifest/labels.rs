@@ -37,8 +37,8 @@ pub(super) fn known(
     }
 }
 
-/// What a run does not measure with this operator, or without one.
-pub(super) fn not_measured(operator: Option<&Operator>) -> Vec<Metric> {
+/// What a run does not measure with this operator, or without one, and with devices that must be refused, or without any.
+pub(super) fn not_measured(operator: Option<&Operator>, has_negative: bool) -> Vec<Metric> {
     let commands = operator.is_some_and(|operator| operator.command_rate.is_some());
     let properties = operator.is_some_and(|operator| operator.property_rate.is_some());
     let looks = operator.is_some_and(|operator| operator.arrival_rate.is_some());
@@ -57,6 +57,7 @@ pub(super) fn not_measured(operator: Option<&Operator>) -> Vec<Metric> {
         ),
         of(looks, &[Metric::ArrivalStale]),
         of(operator.is_some(), &[Metric::RestThrottled]),
+        of(has_negative, &[Metric::NegativeRefused]),
     ]
     .concat()
 }

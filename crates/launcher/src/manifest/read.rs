@@ -5,6 +5,7 @@ mod certificates;
 mod devices;
 mod edge;
 mod events;
+mod faults;
 mod operator;
 mod profiles;
 mod target;
@@ -21,7 +22,7 @@ use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, T
 use super::labels;
 use super::profile_forms::MessageCount;
 use super::thresholds::{self, Thresholds};
-use super::types::{Fleet, Group, Individual, Load, Manifest, Room, Target, Telemetry};
+use super::types::{Fleet, Group, GroupKind, Individual, Load, Manifest, Room, Target, Telemetry};
 use super::values::Stage;
 use crate::manifest::allowance::allowed_registrations;
 
@@ -73,6 +74,14 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
         Some(table) => walk.load(table),
         None => Some(LoadKeys::default()),
     };
+    // What can't be read could have some.
+    let has_negative = groups
+        .as_ref()
+        .is_none_or(|groups| groups.iter().any(|group| group.expect.is_some()))
+        || individuals.iter().any(|one| {
+            one.as_ref()
+                .is_none_or(|individual: &Individual| individual.expect.is_some())
+        });
     let operator = root.table("operator").map(|table| operator::operator(table, document));
     if root.has("individual") {
         group_ids.push(thresholds::INDIVIDUAL.to_owned());
@@ -93,7 +102,10 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
             match operator {
                 // What it would have been is not known.
                 Some(None) => Vec::new(),
-                ref placed => labels::not_measured(placed.iter().flatten().next().map(|placed| &placed.operator)),
+                ref placed => labels::not_measured(
+                    placed.iter().flatten().next().map(|placed| &placed.operator),
+                    has_negative,
+                ),
             },
         ),
     ));
@@ -234,7 +246,12 @@ impl Walk<'_> {
         let telemetry = self.telemetry(&table);
         let profile = profiles::profiles(&table, telemetry.interval, model);
         let room = self.room(&table);
+        let faults::Negative { expect, certificate } = faults::negative(&table);
+        let fault = faults::faults(&table);
         let edge = edge::keys(&table, taken, document);
+        if edge.kind == GroupKind::Edge && expect.is_some() {
+            table.out_of_place(&["expect"], "is for IoT devices, and these are IoT Edge devices");
+        }
         if let Some(devices) = &devices {
             edge::check_hostnames(&table, &edge, devices);
         }
@@ -265,6 +282,9 @@ impl Walk<'_> {
             hub: edge.hub,
             simulated: edge.simulated,
             via: edge.via,
+            expect,
+            certificate,
+            fault: fault?,
         })
     }
 
@@ -287,6 +307,7 @@ impl Walk<'_> {
             .optional::<Model>("model")
             .map_or(Model::Thermostat, |at| at.value);
         let telemetry = self.telemetry(&table);
+        let profile = profiles::profiles(&table, telemetry.interval, model);
         let room = self.room(&table);
         let certificates = self.individual_certificates(&table, devices.is_some());
         let mut common = certificates::common(&table);
@@ -295,11 +316,14 @@ impl Walk<'_> {
             common.secondary = certificates.as_ref().is_some_and(|own| own.secondary.is_some());
         }
         let via = edge::via(&table, taken);
+        let faults::Negative { expect, certificate } = faults::negative(&table);
+        let fault = faults::faults(&table);
         table.out_of_place(
             &["kind"],
             "is of no use here: IoT Edge devices come in groups, [[group]] with kind = \"edge\"",
         );
         table.finish();
+        let (profile, fault) = (profile?, fault?);
         (device_id.is_some() || devices.is_some()).then_some(Individual {
             device_id,
             devices,
@@ -309,8 +333,12 @@ impl Walk<'_> {
             secondary: common.secondary,
             model,
             telemetry,
+            profile,
             room,
             via,
+            expect,
+            certificate,
+            fault,
         })
     }
 

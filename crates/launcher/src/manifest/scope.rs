@@ -90,7 +90,10 @@ pub(crate) fn scope<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Re
     let mut all = BTreeMap::new();
     let mut others = BTreeMap::new();
     for individual in &manifest.individual {
-        let obstacle = Obstacle::find(individual.certificates.is_some(), individual.via.is_some());
+        let obstacle = match individual.expect {
+            Some(_) => Some(Obstacle::Negative),
+            None => Obstacle::find(individual.certificates.is_some(), individual.via.is_some()),
+        };
         for id in individual.ids()? {
             if let Some(obstacle) = obstacle {
                 others.insert(id.to_string(), obstacle);
@@ -142,8 +145,9 @@ pub(crate) fn scope<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Re
 }
 
 fn group<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Result<&'a Group> {
-    let names = || some_of(manifest.group.iter().map(|group| &group.id));
-    match (&request.group, manifest.group.as_slice()) {
+    let groups: Vec<&Group> = manifest.group.iter().filter(|group| group.expect.is_none()).collect();
+    let names = || some_of(groups.iter().map(|group| &group.id));
+    match (&request.group, groups.as_slice()) {
         (_, []) => Err(anyhow!(
             "the manifest has no [[group]], so {} has nothing to roll",
             request.case
@@ -154,7 +158,8 @@ fn group<'a>(request: &Request, manifest: &'a Manifest) -> anyhow::Result<&'a Gr
             groups.len(),
             names()
         )),
-        (Some(id), groups) => groups
+        (Some(id), _) => manifest
+            .group
             .iter()
             .find(|group| group.id == *id)
             .ok_or_else(|| anyhow!("there is no group `{id}`\naccepted: {}", names())),
@@ -167,6 +172,7 @@ enum Obstacle {
     MadeElsewhere,
     BehindGateway,
     Edge,
+    Negative,
 }
 
 impl Obstacle {
@@ -187,6 +193,9 @@ impl Obstacle {
                 "{refusal}: devices behind a gateway (`via`) do not register with DPS, so the hub would not get their new \
                  certificates"
             ),
+            Self::Negative => {
+                anyhow!("{refusal}: its devices must be refused (`expect`), and a roll would bring them in")
+            }
             Self::Edge => anyhow!(
                 "{refusal}: its Edge CAs, and the devices that trust them, would have to follow (`kind = \"edge\"`); that \
                  is not built"
@@ -197,6 +206,7 @@ impl Obstacle {
 
 fn group_can_be_rolled(group: &Group) -> anyhow::Result<()> {
     let obstacle = match group.kind {
+        _ if group.expect.is_some() => Some(Obstacle::Negative),
         GroupKind::Edge => Some(Obstacle::Edge),
         GroupKind::Iot => Obstacle::find(group.certificates.is_some(), group.via.is_some()),
     };

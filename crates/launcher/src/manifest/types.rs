@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use fleet_protocol::plan::{Model, Range, Transport};
+use fleet_protocol::plan::{Expect, Model, Range, Transport};
 use fleet_protocol::room::Overrides;
 use iot_protocol::id::{HubHost, IdScope, RegistrationId};
 use provisioning::certificate::make::KeyType;
@@ -15,6 +15,8 @@ use settings::{Rate, Span};
 
 use super::addresses::Addresses;
 use super::events::Event;
+use super::fault::OwnFault;
+use super::negative::WrongCertificate;
 use super::operator::Operator;
 use super::profile::Profile;
 use super::thresholds::{INDIVIDUAL, Thresholds};
@@ -54,8 +56,23 @@ impl Manifest {
     /// What an event or an order may name as a group: each enrollment group, and the devices with enrollments of their own.
     #[must_use]
     pub fn group_names(&self) -> Vec<&str> {
-        let groups = self.group.iter().map(|group| group.id.as_str());
-        groups.chain([INDIVIDUAL]).collect()
+        // What moves a fleet does not move those that must be refused.
+        let groups = self.group.iter().filter(|group| group.expect.is_none());
+        groups.map(|group| group.id.as_str()).chain([INDIVIDUAL]).collect()
+    }
+}
+
+impl Group {
+    /// Whether its CA is enrolled, as far as it is for us to see to that.
+    pub(crate) fn is_enrolled(&self) -> bool {
+        self.certificate != Some(WrongCertificate::Foreign)
+    }
+}
+
+impl Individual {
+    /// Whether its devices are enrolled, as far as it is for us to see to that.
+    pub(crate) fn is_enrolled(&self) -> bool {
+        self.certificate != Some(WrongCertificate::Foreign)
     }
 }
 
@@ -266,6 +283,18 @@ pub struct Group {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub via: Option<RegistrationId>,
+    /// Its devices are negative ones, which must be refused: for any reason (refused), or for one that a report has for failed
+    /// registrations and connections (refused:REASON). They are counted apart, and the run fails where one gets in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = r"^refused(:[a-z0-9_]+)?$"))]
+    pub expect: Option<Expect>,
+    /// With expect: what is wrong with the certificates, on purpose; nothing when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<WrongCertificate>,
+    /// What is wrong with some of the devices themselves, on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub fault: Vec<OwnFault>,
 }
 
 /// Certificates of your own for the devices of a group. Paths are relative to the manifest.
@@ -393,6 +422,10 @@ pub struct Individual {
     /// What they send.
     #[schemars(with = "Option<Telemetry>")]
     pub telemetry: Telemetry,
+    /// How they differ in that: profiles, over which the devices are spread by weight. Seed and device id decide.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub profile: Vec<Profile>,
     /// What their rooms are like, where it is not to be drawn by lot.
     #[serde(skip_serializing_if = "Room::is_drawn")]
     #[schemars(with = "Option<Room>")]
@@ -401,6 +434,18 @@ pub struct Individual {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub via: Option<RegistrationId>,
+    /// Its devices are negative ones, which must be refused: for any reason (refused), or for one that a report has for failed
+    /// registrations and connections (refused:REASON). They are counted apart, and the run fails where one gets in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = r"^refused(:[a-z0-9_]+)?$"))]
+    pub expect: Option<Expect>,
+    /// With expect: what is wrong with the certificates, on purpose; nothing when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<WrongCertificate>,
+    /// What is wrong with some of the devices themselves, on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub fault: Vec<OwnFault>,
 }
 
 /// What a device sends.

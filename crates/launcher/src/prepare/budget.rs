@@ -14,7 +14,7 @@ use fleet_report::plan::{Demand, PlanSummary, QuotaShare, StageDemand};
 use settings::reading::from_percent;
 
 use super::load::peak;
-use super::plan::{device_count, processes, source_addresses};
+use super::plan::{device_count, negative_count, processes, source_addresses};
 use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::allowance::quota;
@@ -52,18 +52,22 @@ impl FromStr for MaxQuota {
 ///
 /// The current folder can't be read, so that no path can be made absolute.
 pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
-    let groups = super::plan::groups(manifest)?;
-    let devices = device_count(&groups);
+    let all = super::plan::groups(manifest)?;
+    let negative = negative_count(&all);
+    let groups: Vec<_> = all.iter().filter(|group| group.expect.is_none()).collect();
+    let devices = device_count(&all) - negative;
     let load = &manifest.load;
     let stages = load.stages.iter().map(|stage| StageDemand {
         share: stage.share,
         over_s: stage.over.0.as_secs_f64(),
     });
-    let individual = manifest.individual.iter().map(|individual| match &individual.devices {
+    let enrolled = manifest.individual.iter().filter(|individual| individual.is_enrolled());
+    let individual = enrolled.map(|individual| match &individual.devices {
         Some(range) => range.count,
         None => 1,
     });
     let length: Duration = load.stages.iter().map(|stage| stage.over.0).sum();
+    let enrolled = manifest.group.iter().filter(|group| group.is_enrolled()).count();
     let secondary = manifest.group.iter().filter(|group| group.secondary).count();
     let demand = Demand {
         stages: stages.collect(),
@@ -75,13 +79,14 @@ pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
         commands_per_s: manifest.operator.as_ref().map_or(0.0, Operator::commands_per_s),
         looks_per_s: manifest.operator.as_ref().map_or(0.0, Operator::looks_per_s),
         properties_per_s: manifest.operator.as_ref().map_or(0.0, Operator::properties_per_s),
-        processes: processes(manifest, &groups),
+        negative,
+        processes: processes(manifest, &all),
         with_emulator: matches!(manifest.target, Target::Emulator(_)),
         several_hubs: matches!(manifest.target, Target::IotCentral(_)),
         spare_file_handles: SPARE_FILE_HANDLES,
         source_addresses: number(source_addresses(manifest).len()).max(1),
-        enrollment_groups: number(manifest.group.len()),
-        authorities: number(manifest.group.len() + secondary),
+        enrollment_groups: number(enrolled),
+        authorities: number(enrolled + secondary),
         individual_enrollments: individual.fold(0, u32::saturating_add),
         quota: quota(&manifest.target),
         groups: groups
@@ -254,6 +259,17 @@ mod tests {
             "{:?}",
             plan.warnings
         );
+    }
+
+    #[test]
+    fn devices_that_must_be_refused_are_counted_apart() {
+        let strangers = "[[group]]\nid = \"s\"\ndevices = { prefix = \"s-\", count = 5 }\nexpect = \"refused\"\n\
+                         certificate = \"foreign\"";
+        let [with, without] = [strangers, ""].map(|text| plan(&manifest(text, "")).unwrap());
+        assert_eq!((with.devices, with.negative, with.wanted_peak), (60, 5, 60));
+        assert_eq!((without.devices, without.negative), (60, 0));
+        assert_eq!((&with.traffic, with.register_s), (&without.traffic, without.register_s));
+        assert_eq!(with.machine.file_handles, without.machine.file_handles + 5);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::manifest::Manifest;
 use crate::prepare::identities::Identities;
 use crate::progress::ProgressLog;
 
+pub(crate) use spec::foreign_individuals;
 pub(crate) use spec::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 pub(crate) use templates::{model_ids, template};
 
@@ -96,7 +97,8 @@ pub(crate) fn report_what_to_upload(manifest: &Manifest, identities: &Identities
     progress.report(
         "with kind = \"dps\" enrolling is up to you; DPS has to have already (Manage enrollments, or `fleet enroll`):",
     );
-    for (group, identities) in manifest.group.iter().zip(&identities.groups) {
+    let all = manifest.group.iter().zip(&identities.groups);
+    for (group, identities) in all.filter(|(group, _)| group.is_enrolled()) {
         for (slot, ca) in [
             (Slot::Primary, Some(&identities.ca)),
             (Slot::Secondary, identities.secondary.as_ref()),
@@ -116,7 +118,9 @@ pub(crate) fn report_what_to_upload(manifest: &Manifest, identities: &Identities
             ));
         }
     }
-    for (id, identities) in identities.individuals.iter().take(TOLD) {
+    let foreign = foreign_individuals(manifest);
+    let enrolled = || identities.individuals.iter().filter(|(id, _)| !foreign.contains(id));
+    for (id, identities) in enrolled().take(TOLD) {
         let slots = [Slot::Primary, Slot::Secondary].into_iter();
         for slot in slots.take(1 + usize::from(identities.secondary.is_some())) {
             let certificate = identities.folder.pair_paths(slot).cert;
@@ -126,8 +130,7 @@ pub(crate) fn report_what_to_upload(manifest: &Manifest, identities: &Identities
             ));
         }
     }
-    if identities.individuals.len() > TOLD {
-        let more = identities.individuals.len() - TOLD;
+    if let Some(more @ 1..) = enrolled().count().checked_sub(TOLD) {
         progress.report(format!("  and {more} more, each with the certificate in its folder"));
     }
 }

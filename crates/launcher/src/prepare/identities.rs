@@ -22,6 +22,7 @@ pub(crate) use edge_cas::open_edge_cas;
 
 use crate::exit::Failure;
 use crate::manifest::Manifest;
+use crate::manifest::negative::WrongCertificate;
 use crate::manifest::types::{Group, Individual};
 use crate::prepare::own_certificates;
 use crate::progress::ProgressLog;
@@ -256,7 +257,8 @@ fn report_ca(ca: &GroupAuthorities, group: &Group, progress: ProgressLog) {
 /// <https://learn.microsoft.com/azure/iot-dps/concepts-x509-attestation>
 fn one_enrollment_each(manifest: &Manifest, identities: &Identities) -> Result<(), Failure> {
     let mut owners: HashMap<&str, &str> = HashMap::new();
-    for (group, identities) in manifest.group.iter().zip(&identities.groups) {
+    let all = manifest.group.iter().zip(&identities.groups);
+    for (group, identities) in all.filter(|(group, _)| group.is_enrolled()) {
         for ca in std::iter::once(&identities.ca).chain(&identities.secondary) {
             let Some(ca) = ca.authority(group.enroll) else {
                 continue;
@@ -285,7 +287,7 @@ fn one_enrollment_each(manifest: &Manifest, identities: &Identities) -> Result<(
 pub(crate) fn group_spec(certs: &Path, group: &Group) -> GroupSpec {
     GroupSpec {
         key_type: group.key,
-        lifetime: Lifetime::of_leaves(group.validity.0),
+        lifetime: Lifetime::of_leaves(group.validity.0).dated(WrongCertificate::dates(group.certificate)),
         root_of: group.root.clone(),
         secondary: group.secondary,
         ..GroupSpec::new(certs, &group.id, group.issuer)
@@ -297,7 +299,7 @@ pub(crate) fn group_spec(certs: &Path, group: &Group) -> GroupSpec {
 pub(crate) fn individual_spec(certs: &Path, individual: &Individual, device_id: &str) -> IndividualSpec {
     IndividualSpec {
         key_type: individual.key,
-        lifetime: Lifetime::of_leaves(individual.validity.0),
+        lifetime: Lifetime::of_leaves(individual.validity.0).dated(WrongCertificate::dates(individual.certificate)),
         secondary: individual.secondary,
         ..IndividualSpec::new(certs, device_id)
     }

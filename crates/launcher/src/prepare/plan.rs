@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use fleet_protocol::plan::{
-    CredentialSource, Devices, Gateway, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
+    self, CredentialSource, Devices, Gateway, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
 };
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
@@ -14,6 +14,8 @@ use provisioning::identities::GroupFolder;
 
 use crate::manifest::Manifest;
 use crate::manifest::addresses::Addresses;
+use crate::manifest::fault::OwnFault;
+use crate::manifest::profile::Profile;
 use crate::manifest::thresholds::INDIVIDUAL;
 use crate::manifest::types::{GroupKind, Individual};
 use crate::paths::absolute;
@@ -42,17 +44,15 @@ pub(crate) fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
                 },
                 room: group.room.overrides(),
                 telemetry: telemetry(&group.telemetry),
-                profiles: group
-                    .profile
-                    .iter()
-                    .map(|profile| profile.in_plan((group.telemetry.interval, group.telemetry.jitter)))
-                    .collect(),
+                profiles: profiles(&group.profile, &group.telemetry),
                 credentials: match &group.certificates {
                     Some(own) => CredentialSource::Pattern(own_certificates::group_source(own)?),
                     None => CredentialSource::Group(certs.join(&group.id)),
                 },
                 hub: None,
                 gateway: gateway(manifest, group.via.as_ref(), &certs)?,
+                expect: group.expect.clone(),
+                faults: group.fault.iter().map(OwnFault::in_plan).collect(),
             })
         });
     let mut groups = enrolled.collect::<anyhow::Result<Vec<Group>>>()?;
@@ -65,6 +65,8 @@ pub(crate) fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
         };
         add_individuals(&mut groups, individual, ids, (credentials, gateway));
     }
+    // Those that must be refused come last, so that they change no place and no turn of the others.
+    groups.sort_by_key(|group| group.expect.is_some());
     Ok(groups)
 }
 
@@ -92,11 +94,14 @@ fn add_individuals(
     (credentials, gateway): (CredentialSource, Option<Gateway>),
 ) {
     let (telemetry, room) = (telemetry(&individual.telemetry), individual.room.overrides());
+    let faults: Vec<_> = individual.fault.iter().map(OwnFault::in_plan).collect();
+    let profiles = profiles(&individual.profile, &individual.telemetry);
     let alike = groups.iter_mut().find(|group| {
         group.name == INDIVIDUAL
             && group.credentials == credentials
             && (group.model, group.telemetry, group.room) == (individual.model, telemetry, room)
             && group.gateway == gateway
+            && (&group.expect, &group.faults, &group.profiles) == (&individual.expect, &faults, &profiles)
     });
     match alike.map(|group| &mut group.devices) {
         Some(Devices::Ids(others)) => others.extend(ids),
@@ -106,10 +111,12 @@ fn add_individuals(
             model: individual.model,
             room,
             telemetry,
-            profiles: Vec::new(),
+            profiles,
             credentials,
             hub: None,
             gateway,
+            expect: individual.expect.clone(),
+            faults,
         }),
     }
 }
@@ -137,6 +144,13 @@ pub(crate) fn device_count(groups: &[Group]) -> u32 {
         .fold(0, |sum, group| sum.saturating_add(group.devices.count()))
 }
 
+/// How many of them must be refused.
+#[must_use]
+pub(crate) fn negative_count(groups: &[Group]) -> u32 {
+    let negative = groups.iter().filter(|group| group.expect.is_some());
+    negative.fold(0, |sum, group| sum.saturating_add(group.devices.count()))
+}
+
 /// The id of the first device, of the first that measures something if there is one.
 #[must_use]
 pub(crate) fn first_device(groups: &[Group]) -> Option<String> {
@@ -144,7 +158,9 @@ pub(crate) fn first_device(groups: &[Group]) -> Option<String> {
         Devices::Range(range) => (range.count > 0).then(|| range.id(0)),
         Devices::Ids(ids) => ids.first().map(ToString::to_string),
     };
-    let mut measuring = groups.iter().filter(|group| group.model != Model::EdgeIdentity);
+    let mut measuring = groups
+        .iter()
+        .filter(|group| group.model != Model::EdgeIdentity && group.expect.is_none());
     measuring.find_map(first).or_else(|| groups.iter().find_map(first))
 }
 
@@ -189,6 +205,11 @@ pub(crate) fn source_addresses(manifest: &Manifest) -> Vec<IpAddr> {
         .flat_map(Addresses::each)
         .collect();
     all.into_iter().collect()
+}
+
+fn profiles(written: &[Profile], telemetry: &crate::manifest::types::Telemetry) -> Vec<plan::Profile> {
+    let usual = (telemetry.interval, telemetry.jitter);
+    written.iter().map(|profile| profile.in_plan(usual)).collect()
 }
 
 fn telemetry(written: &crate::manifest::types::Telemetry) -> Telemetry {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fleet_protocol::lines::{DeviceLine, State};
 
 /// The devices that have settled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RegistrationBarrier {
     devices: usize,
     settled: BTreeSet<String>,

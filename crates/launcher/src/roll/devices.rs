@@ -162,6 +162,7 @@ mod tests {
             offline_ms,
             reason: None,
             message: None,
+            negative: false,
         }
     }
 

@@ -64,6 +64,7 @@ mod tests {
             offline_ms: None,
             reason: message.map(|_| Reason::Dns),
             message: message.map(str::to_owned),
+            negative: false,
         };
         let lines = [
             line("t-0001", State::Stopped, None),

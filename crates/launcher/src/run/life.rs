@@ -117,7 +117,7 @@ impl Life<'_> {
             service: self.emulator.as_ref().map(|emulator| emulator.ready.service()),
         };
         let instruments = Instruments {
-            clock: StageClock::new(&manifest.load.stages, start.devices, Instant::now()),
+            clock: StageClock::new(&manifest.load.stages, start.positive(), Instant::now()),
             // An operator writes figures as a process of its own.
             measurements: Measurements::new(
                 start.processes as usize + usize::from(manifest.operator.is_some()),
@@ -127,7 +127,7 @@ impl Life<'_> {
             troubles: Troubles::new(Advisor::new(manifest.clone()), self.progress),
         };
         let extent = Extent {
-            devices: start.devices,
+            devices: start.positive(),
             processes: start.processes,
             called: self.called,
             peak: load::peak(&manifest.load.stages),

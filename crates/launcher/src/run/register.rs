@@ -104,7 +104,8 @@ pub async fn register(options: Options, mut interrupts: Interrupts) -> Result<u8
         prepared = prepared => prepared?,
         () = interrupts.next() => return Err(Failure::Interrupted),
     };
-    let plan = start.write_plan(ready.plan, &ready.gateways)?;
+    // Those that must be refused have nothing to register ahead of a run.
+    let plan = start.write_plan(ready.plan, &ready.gateways, |group| group.expect.is_none())?;
     let drain = ending::drain(options.stop_within);
     let (shards, events) = device_sims::start(&options.executable, &plan, start.processes, drain)?;
     let summary = Registering::new(&start, &options, progress)
@@ -141,23 +142,23 @@ struct Registering {
 
 impl Registering {
     fn new(start: &Start, options: &Options, progress: ProgressLog) -> Self {
-        let mut futile = Futile::new(start.devices);
+        let mut futile = Futile::new(start.positive());
         if options.keep_going {
             futile.hope();
         }
-        let per_second = f64::from(start.devices) / start.plan.register_s.max(1) as f64;
+        let per_second = f64::from(start.positive()) / start.plan.register_s.max(1) as f64;
         Self {
-            tally: Tally::new(start.devices),
+            tally: Tally::new(start.positive()),
             totals: Totals::new(start.processes as usize),
             countdown: Countdown {
-                of: start.devices.into(),
+                of: start.positive().into(),
                 per_second,
             },
             throttling: Throttling::default(),
             futile,
             troubles: Troubles::new(Advisor::new(start.manifest.clone()), progress),
             processes: start.processes,
-            devices: start.devices,
+            devices: start.positive(),
             progress,
             begun: Instant::now(),
             stop_within: options.stop_within,

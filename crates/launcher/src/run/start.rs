@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use files::{self, Access, Durability};
+use fleet_protocol::plan::Group;
 use fleet_report::plan::PlanSummary;
 use fleet_report::report::{Circumstances, Run};
 use fleet_report::words::{self, counted};
@@ -28,7 +29,10 @@ pub(super) struct Start {
     pub(super) manifest: Manifest,
     /// As the report holds it.
     resolved: serde_json::Value,
+    /// All that are simulated.
     pub(super) devices: u32,
+    /// Those of them that must be refused.
+    pub(super) negative: u32,
     pub(super) processes: u32,
     pub(super) first_device: String,
     /// What it will ask of its target.
@@ -74,10 +78,16 @@ impl Start {
             now,
             manifest,
             devices,
+            negative: plan::negative_count(&groups),
             processes,
             first_device,
             plan: summary,
         })
+    }
+
+    /// How many devices the stages move.
+    pub(super) fn positive(&self) -> u32 {
+        self.devices - self.negative
     }
 
     /// The API token, where the target has one.
@@ -91,9 +101,18 @@ impl Start {
     }
 
     pub(super) fn words(&self) -> String {
-        let Self { devices, processes, .. } = self;
+        let Self {
+            devices,
+            negative,
+            processes,
+            ..
+        } = self;
+        let refused = match negative {
+            0 => String::new(),
+            count => format!(", {count} of which must be refused"),
+        };
         format!(
-            "{}: {} in {}, target {}",
+            "{}: {}{refused} in {}, target {}",
             self.manifest.fleet.name,
             words::devices(*devices),
             counted(*processes, "process", "processes"),
@@ -147,12 +166,15 @@ impl Start {
             .context("making certificates failed")?
     }
 
+    /// The plan with those groups that are meant.
     pub(super) fn write_plan(
         &self,
         target: fleet_protocol::plan::Target,
         gateways: &Gateways,
+        which: fn(&Group) -> bool,
     ) -> anyhow::Result<PathBuf> {
-        let plan = plan::plan(&self.manifest, target, gateways, self.now)?;
+        let mut plan = plan::plan(&self.manifest, target, gateways, self.now)?;
+        plan.groups.retain(which);
         let state = absolute(&self.manifest.fleet.state)?;
         let path = state.join("plan.json");
         let text = serde_json::to_vec_pretty(&plan).context("the plan can't be put into JSON")?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use device_sim::ramp::{self, RampClock};
 use fleet_protocol::lines::{self, Action, DeviceLine, Line, State, Stats, counter};
+use fleet_protocol::reason::Reason;
 use fleet_report::measurements::Measurements;
 use fleet_report::report::{EndReason, EventMark};
 use fleet_report::thresholds::Second;
@@ -519,6 +520,9 @@ impl Supervisor {
             Update::Figures(line, since) => self.figures(shard, *line, since),
             Update::Line(Line::Device(device)) => {
                 self.broker.device(&device);
+                if device.negative {
+                    return self.handle_negative(&device);
+                }
                 self.settle(&device);
                 self.handle_device(device);
             }
@@ -658,6 +662,7 @@ impl Supervisor {
                     self.shown = Some(device.id);
                 }
             }
+            State::BackingOff if device.reason == Some(Reason::CutOnPurpose) => self.futile.hope(),
             State::BackingOff | State::Parked => {
                 let parked = device.state == State::Parked;
                 match &device.reason {
@@ -670,9 +675,16 @@ impl Supervisor {
         }
     }
 
+    /// A negative device is in no trouble while it is refused, and nothing waits for it. One that got in is worth a line.
+    fn handle_negative(&mut self, device: &DeviceLine) {
+        if device.state == State::Stopped && device.reason.is_none() && device.message.is_some() {
+            self.troubles.report(device);
+        }
+    }
+
     fn report_all_online(&mut self) {
         let online = self.measurements.totals.state(State::Online);
-        if !self.all_online && online == u64::from(self.devices) {
+        if !self.all_online && online > 0 && online == u64::from(self.devices) {
             self.all_online = true;
             self.progress.report(match online {
                 1 => "the only device is online".to_owned(),

@@ -25,6 +25,7 @@ use super::uplink::{Collector, LinkNews};
 use crate::ending;
 use crate::metrics::LiveShards;
 use crate::process::child::{Child, Environment};
+use crate::process::settled::RegistrationBarrier;
 
 /// What happened to a shard.
 #[derive(Debug)]
@@ -187,7 +188,9 @@ impl Start {
             }
         };
         report(Update::Started(stages));
-        let keeper = Keeper::new(self, child, recorder, uplink, orders, update.clone());
+        // For those that must be refused, no stage waits.
+        let settled = RegistrationBarrier::new(self.shard.part_of_number(plan.positive_count()));
+        let keeper = Keeper::new(self, child, recorder, uplink, orders, update.clone(), settled);
         keeper.keep(stdout).await
     }
 

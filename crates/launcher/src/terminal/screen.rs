@@ -160,6 +160,7 @@ pub(super) mod testing {
             run_id: "20261128T075452123".to_owned(),
             target: "emulator".to_owned(),
             groups: Vec::new(),
+            negative: 0,
             stages: Vec::new(),
             connect_rate: 50.0,
         }

@@ -13,6 +13,7 @@ use fleet_report::totals::Totals;
 
 use crate::manifest::Manifest;
 use crate::manifest::values::Stage;
+use crate::prepare::plan::negative_count;
 use crate::standing::{Position, Standing};
 
 /// So many of the newest marks, and of the most frequent errors, are taken.
@@ -27,6 +28,8 @@ pub(crate) struct Subject {
     pub(super) target: String,
     /// The groups and how many devices each has.
     pub(super) groups: Vec<(String, u64)>,
+    /// How many devices must be refused.
+    pub(super) negative: u64,
     /// Those of the load, as the manifest has them.
     pub(super) stages: Vec<Stage>,
     /// How many connections are begun in a second, at most.
@@ -50,6 +53,7 @@ impl Subject {
             run_id: run_id.to_owned(),
             target: manifest.target.kind().to_owned(),
             groups: counts,
+            negative: negative_count(groups).into(),
             stages: manifest.load.stages.clone(),
             connect_rate: manifest.load.connect_rate.hertz(),
         }
@@ -60,8 +64,10 @@ impl Subject {
         Ramp::new(self.stages.iter().copied().map(plan::Stage::from).collect())
     }
 
+    /// How many devices are to be online.
     pub(super) fn devices(&self) -> u64 {
-        self.groups.iter().map(|(_, devices)| devices).sum()
+        let all: u64 = self.groups.iter().map(|(_, devices)| devices).sum();
+        all.saturating_sub(self.negative)
     }
 }
 

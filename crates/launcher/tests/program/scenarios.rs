@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Fleet, failures};
 
 /// Those with a test here. Their runs are longer than a test may be, or are no plain success.
-pub(crate) const SCENARIOS: [&str; 6] = [
+pub(crate) const SCENARIOS: [&str; 7] = [
+    "bad-devices.toml",
     "certificate-expiry.toml",
     "hub-failover.toml",
     "morning-rush.toml",
@@ -138,6 +139,38 @@ fn devices_that_are_moved_to_another_hub_find_it() {
     );
     let connects = report["latency"]["connect"]["all"]["count"].as_u64().unwrap();
     assert!(connects > 10, "{connects}");
+}
+
+#[test]
+fn bad_devices_are_slow_or_refused_and_the_good_ones_do_their_work() {
+    let report = run(
+        "bad-devices.toml",
+        &[
+            "group.thermostats.devices.count=30",
+            "group.thermostats.telemetry.interval=1s",
+            "group.thermostats.fault.2.every=5s",
+            r#"load.stages=["100%@1s", "100%@20s", "0%@1s"]"#,
+        ],
+    );
+    let devices = &report["devices"];
+    let expected = json!({ "asked": 12, "refused": 12, "refused_otherwise": 0, "not_judged": 0, "let_in": 0 });
+    assert_eq!(devices["negative"], expected);
+    // They are asked for, and neither wanted nor failed.
+    assert_eq!([&devices["asked"], &devices["wanted"], &devices["failed"]], [42, 30, 0]);
+    assert_eq!(
+        devices["faulty"],
+        json!({ "clock": 2, "cut": 3, "slow": 6, "stalled": 3 })
+    );
+    let refused = |group: &str| report["counters"][group]["devices_refused/mqtt_not_authorized"].as_u64();
+    assert_eq!(
+        ["expired", "early", "strangers"].map(refused),
+        [Some(4), Some(2), Some(4)]
+    );
+    assert_eq!(
+        report["counters"]["wrong-clock"]["devices_refused/tls_server_expired"],
+        2
+    );
+    assert_eq!(failures(&report, "register", None), 0, "their refusals are no failures");
 }
 
 #[test]

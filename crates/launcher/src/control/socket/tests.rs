@@ -25,6 +25,7 @@ fn online(id: &str) -> DeviceLine {
         offline_ms: None,
         reason: None,
         message: None,
+        negative: false,
     }
 }
 

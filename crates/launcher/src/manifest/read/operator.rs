@@ -131,9 +131,13 @@ pub(super) fn check(placed: &Placed, manifest: &Manifest, document: &Document<'_
 /// The groups of simulated thermostats, each with its model.
 fn groups(manifest: &Manifest) -> Vec<(&str, Model)> {
     let groups = manifest.group.iter();
-    let groups = groups.filter(|group| group.kind == GroupKind::Iot && manifest.simulates(group));
+    let groups =
+        groups.filter(|group| group.kind == GroupKind::Iot && group.expect.is_none() && manifest.simulates(group));
     let groups = groups.map(|group| (group.id.as_str(), group.model));
-    let individuals = manifest.individual.iter();
+    let individuals = manifest
+        .individual
+        .iter()
+        .filter(|individual| individual.expect.is_none());
     groups
         .chain(individuals.map(|individual| (INDIVIDUAL, individual.model)))
         .collect()

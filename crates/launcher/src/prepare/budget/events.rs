@@ -38,7 +38,8 @@ pub(super) fn demands(manifest: &Manifest) -> Vec<EventDemand> {
 fn devices(event: &Event, manifest: &Manifest) -> (Option<String>, f64) {
     match event.effect() {
         Effect::Roll(roll) if roll.case.is_of_group() => {
-            let only = || Some(manifest.group.first()?.id.clone());
+            let rolled = manifest.group.iter().find(|group| group.expect.is_none());
+            let only = || Some(rolled?.id.clone());
             (roll.group.clone().or_else(only), 1.0)
         }
         Effect::Roll(roll) => {

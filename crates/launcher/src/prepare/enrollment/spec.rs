@@ -1,5 +1,6 @@
 //! What the enrollments of a manifest are to be, with the certificates as they stand on disk.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -79,12 +80,9 @@ impl<'a> Enrollments<'a> {
     /// A certificate that has to be uploaded is not here.
     pub(crate) fn of(manifest: &Manifest, identities: &'a Identities) -> anyhow::Result<Self> {
         let mut enrollments = Self::without_certificates(manifest);
-        for ((group, spec), identities) in manifest
-            .group
-            .iter()
-            .zip(&mut enrollments.groups)
-            .zip(&identities.groups)
-        {
+        let all = manifest.group.iter().zip(&identities.groups);
+        let enrolled = all.filter(|(group, _)| group.is_enrolled());
+        for ((group, identities), spec) in enrolled.zip(&mut enrollments.groups) {
             let which = group.enroll;
             let ca = |of: &'a GroupAuthorities, own_key: Option<PathBuf>| {
                 // A CA made elsewhere may be left out where it is not uploaded.
@@ -112,9 +110,11 @@ impl<'a> Enrollments<'a> {
                 spec.secondary = ca(secondary, own_keys.1)?;
             }
         }
+        let foreign = foreign_individuals(manifest);
         enrollments.individuals = identities
             .individuals
             .iter()
+            .filter(|(id, _)| !foreign.contains(id))
             .map(|(id, identities)| IndividualEnrollment::of(id, identities))
             .collect();
         Ok(enrollments)
@@ -128,7 +128,8 @@ impl<'a> Enrollments<'a> {
     pub(crate) fn on_disk(manifest: &Manifest) -> anyhow::Result<Self> {
         let certs = &manifest.fleet.certs;
         let mut enrollments = Self::without_certificates(manifest);
-        for (group, spec) in manifest.group.iter().zip(&mut enrollments.groups) {
+        let enrolled = manifest.group.iter().filter(|group| group.is_enrolled());
+        for (group, spec) in enrolled.zip(&mut enrollments.groups) {
             if let Some(own) = &group.certificates {
                 let ca = |path: &PathBuf, key: &Option<PathBuf>| Ca::read(path.clone(), key.clone());
                 spec.primary = own.ca.as_ref().map(|path| ca(path, &own.ca_key)).transpose()?;
@@ -150,7 +151,7 @@ impl<'a> Enrollments<'a> {
             }
             spec.unmade = unmade(spec.primary.is_some(), spec.secondary.is_some(), group.secondary);
         }
-        for individual in &manifest.individual {
+        for individual in manifest.individual.iter().filter(|one| one.is_enrolled()) {
             for id in individual.ids()? {
                 if let Some(own) = &individual.certificates {
                     let identities = own_certificates::load_individual(own, id.as_str())?;
@@ -197,7 +198,12 @@ impl<'a> Enrollments<'a> {
         };
         Self {
             models: model_ids(manifest),
-            groups: manifest.group.iter().map(group).collect(),
+            groups: manifest
+                .group
+                .iter()
+                .filter(|group| group.is_enrolled())
+                .map(group)
+                .collect(),
             individuals: Vec::new(),
         }
     }
@@ -300,6 +306,19 @@ impl IndividualEnrollment {
             .as_deref()
             .ok_or_else(|| anyhow!("the certificate of device {} is not made yet", self.id))
     }
+}
+
+/// The ids of individual devices whose certificates are enrolled nowhere, on purpose.
+pub(crate) fn foreign_individuals(manifest: &Manifest) -> BTreeSet<String> {
+    let foreign = manifest
+        .individual
+        .iter()
+        .filter(|individual| !individual.is_enrolled());
+    // A read manifest has valid ids only.
+    foreign
+        .flat_map(|individual| individual.ids().unwrap_or_default())
+        .map(|id| id.to_string())
+        .collect()
 }
 
 fn unmade(primary: bool, secondary: bool, secondary_wanted: bool) -> Vec<Slot> {

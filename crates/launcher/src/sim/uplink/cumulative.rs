@@ -108,6 +108,7 @@ mod tests {
             offline_ms: None,
             reason: None,
             message: message.map(str::to_owned),
+            negative: false,
         })
     }
 

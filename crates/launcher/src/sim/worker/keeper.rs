@@ -46,6 +46,7 @@ impl Keeper {
         uplink: Option<Uplink>,
         orders: mpsc::UnboundedReceiver<Order>,
         update: mpsc::UnboundedSender<(u32, Update)>,
+        settled: RegistrationBarrier,
     ) -> Self {
         Self {
             start,
@@ -55,7 +56,7 @@ impl Keeper {
             orders,
             update,
             started: false,
-            settled: RegistrationBarrier::default(),
+            settled,
             ended: None,
             unwritten: None,
             leaving: None,
@@ -122,7 +123,6 @@ impl Keeper {
         match line {
             Line::Ready { devices, .. } => {
                 self.started = true;
-                self.settled = RegistrationBarrier::new(devices);
                 self.report(Update::Ready { devices });
                 Ok(())
             }
@@ -136,7 +136,7 @@ impl Keeper {
                 self.recorder.end(reason)
             }
             Line::Device(device) => {
-                if self.settled.handle(&device) {
+                if !device.negative && self.settled.handle(&device) {
                     self.report(Update::RegistrationBarrier);
                 }
                 Ok(())

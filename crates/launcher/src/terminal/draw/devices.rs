@@ -1,6 +1,6 @@
 //! The devices: for each group a bar of the states that its devices are in.
 
-use fleet_protocol::lines::{GroupStats, State};
+use fleet_protocol::lines::{GroupStats, State, counter};
 use ratatui::layout::Rect;
 
 use super::rule::rule;
@@ -95,8 +95,26 @@ fn group(
         ..row
     };
     let online = standing.states.get(&State::Online).copied().unwrap_or(0);
-    let figure = format!("  {online:digits$} of {:digits$} wanted", standing.wanted_now);
-    let bar = sheet.right(rest, &figure, theme.plain());
+    let count = |name| counter::count(&standing.counters, name);
+    let (negative, let_in) = (count(counter::DEVICES_NEGATIVE), count(counter::DEVICES_LET_IN));
+    let (figure, style) = match (negative, let_in) {
+        (0, _) => (
+            format!("  {online:digits$} of {:digits$} wanted", standing.wanted_now),
+            theme.plain(),
+        ),
+        (negative, 0) => {
+            let refused = count(counter::DEVICES_REFUSED);
+            (
+                format!("  {refused:digits$} of {negative:digits$} refused"),
+                theme.plain(),
+            )
+        }
+        (negative, let_in) => (
+            format!("  {let_in:digits$} of {negative:digits$} LET IN"),
+            theme.of(Tone::Bad),
+        ),
+    };
+    let bar = sheet.right(rest, &figure, style);
     let counts = STATES.map(|(state, ..)| standing.states.get(&state).copied().unwrap_or(0));
     let mut x = bar.x;
     for ((_, symbol, tone), columns) in STATES.iter().zip(parts(&counts, devices, bar.width)) {

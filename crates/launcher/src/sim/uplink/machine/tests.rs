@@ -70,6 +70,7 @@ fn device(id: u8, state: State) -> Line {
         offline_ms: None,
         reason: None,
         message: None,
+        negative: false,
     })
 }
 
