@@ -40,9 +40,11 @@ pub enum Counter {
     DpsThrottled,
     /// [`counter::COMMANDS`]
     Commands,
+    /// [`counter::C2D_RECEIVED`]
+    C2dReceived,
 }
 
-const COUNTERS: [(Counter, &str); 14] = [
+const COUNTERS: [(Counter, &str); 15] = [
     (Counter::DevicesRegistered, counter::DEVICES_REGISTERED),
     (Counter::DevicesAssignmentReused, counter::DEVICES_ASSIGNMENT_REUSED),
     (Counter::DevicesWanted, counter::DEVICES_WANTED),
@@ -57,6 +59,7 @@ const COUNTERS: [(Counter, &str); 14] = [
     (Counter::TicksMissed, counter::TICKS_MISSED),
     (Counter::DpsThrottled, counter::DPS_THROTTLED),
     (Counter::Commands, counter::COMMANDS),
+    (Counter::C2dReceived, counter::C2D_RECEIVED),
 ];
 
 /// All figures of a process.

@@ -346,6 +346,12 @@ pub mod counter {
     pub const ARRIVAL_STALE: &str = "arrival_stale";
     /// Looks that failed, by reason; they are not among the others.
     pub const ARRIVAL_FAILED: &str = "arrival_failed/";
+    /// Cloud-to-device messages of an operator that the hub has taken.
+    pub const C2D_SENT: &str = "c2d_sent";
+    /// Those that it has not taken, by reason.
+    pub const C2D_FAILED: &str = "c2d_failed/";
+    /// Cloud-to-device messages that have reached a device, commands not among them.
+    pub const C2D_RECEIVED: &str = "c2d_received";
     /// What an operator left out although it was due, by reason.
     pub const OPERATOR_SKIPPED: &str = "operator_skipped/";
 }

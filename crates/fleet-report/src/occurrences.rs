@@ -12,7 +12,7 @@ pub struct Occurrences(BTreeMap<String, (f64, f64)>);
 
 /// Counters that are failures, or that a person looks for among them, beside attempts that failed. Those that end in `/`
 /// are followed by a reason.
-const FAILURES: [&str; 11] = [
+const FAILURES: [&str; 12] = [
     counter::DEVICES_FAILED,
     counter::DEVICES_LET_IN,
     counter::DEVICES_REFUSED_OTHERWISE,
@@ -24,6 +24,7 @@ const FAILURES: [&str; 11] = [
     counter::REST_THROTTLED,
     counter::OPERATOR_SKIPPED,
     counter::ARRIVAL_FAILED,
+    counter::C2D_FAILED,
 ];
 
 /// The failure that a counter is, and its reason.

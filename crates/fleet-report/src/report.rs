@@ -32,7 +32,7 @@ use crate::plan::PlanSummary;
 use crate::quota_use::QuotaUse;
 use crate::thresholds::ThresholdResult;
 use crate::timeline::TimelineSeries;
-use crate::totals::Received;
+use crate::totals::{Received, Totals};
 use crate::words::counted;
 
 /// The version of `report.json`.
@@ -76,6 +76,9 @@ pub struct Report {
     /// How much of the telemetry arrived, as a sample of devices shows, where an operator looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrival: Option<Arrival>,
+    /// The operator's cloud-to-device messages, where it has sent some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_to_device: Option<CloudToDeviceCounts>,
     /// How long things took, in seconds, by phase.
     pub latency: Latencies,
     /// What failed, and how often.
@@ -118,6 +121,25 @@ pub struct TelemetryCounts {
     pub missed: u64,
     /// What processes that died may have sent beyond all these figures, after the last ones that they reported.
     pub unreported: u64,
+}
+
+/// Counts of an operator's cloud-to-device messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CloudToDeviceCounts {
+    /// Taken by the hub.
+    pub sent: u64,
+    /// Arrived at devices; what was sent to a device that went offline waits for it.
+    pub received: u64,
+}
+
+impl CloudToDeviceCounts {
+    fn of(totals: &Totals) -> Option<Self> {
+        let sent = totals.counter(counter::C2D_SENT);
+        (sent > 0).then(|| Self {
+            sent,
+            received: totals.counter(counter::C2D_RECEIVED),
+        })
+    }
 }
 
 /// What is known of a run beside its figures.
@@ -195,6 +217,7 @@ impl Report {
             target,
             target_unknown,
             arrival: Arrival::of(totals),
+            cloud_to_device: CloudToDeviceCounts::of(totals),
             latency: latency::latencies(totals, &groups, timeline),
             errors,
             counters: groups.into_iter().map(|(name, group)| (name, group.counters)).collect(),

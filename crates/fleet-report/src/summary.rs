@@ -205,6 +205,11 @@ fn telemetry(text: &mut String, report: &Report) -> std::fmt::Result {
             arrival.words()
         )?;
     }
+    if let Some(messages) = report.cloud_to_device {
+        writeln!(text, "\nCloud-to-device messages")?;
+        writeln!(text, "  sent            {:>9}", messages.sent)?;
+        writeln!(text, "  received        {:>9}", messages.received)?;
+    }
     Ok(())
 }
 

@@ -154,6 +154,10 @@ weights = 1
 [load]
 messages = 0
 "#);
+    messages_to_devices_are_refused_where_no_service_sends_them: format!(
+        "{}\n[operator]\nmessage_rate = \"2/s\"\n",
+        with_group("").replace("kind = \"emulator\"",
+            "kind = \"iot-central\"\napp = \"https://contoso.azureiotcentral.com\"\napi_token = { env = \"IOTC_API_TOKEN\" }"));
     faults_and_negative_devices_that_make_no_sense_are_refused: with_group(r#"
 expect = "refused:outbox_full"
 certificate = "rotten"

@@ -144,6 +144,7 @@ impl Device {
     fn cloud_to_device(&mut self, properties: &PropertyBag, payload: &[u8]) {
         let Some(command) = properties.value(METHOD_NAME) else {
             info!(device_id = %self.id, %properties, bytes = payload.len(), "cloud-to-device message received");
+            self.context.metrics.count(self.group, Counter::C2dReceived);
             return;
         };
         let payload = if payload == NO_VALUE { &[] } else { payload };

@@ -11,15 +11,28 @@ use crate::report::{Report, TelemetryCounts};
 pub(super) fn messages(report: &Report) -> Markup {
     let TelemetryCounts { offered, missed, .. } = report.telemetry;
     if offered == 0 && missed == 0 {
-        return html! { p.quiet { "No message was due." } };
+        return html! {
+            p.quiet { "No message was due." }
+            (to_devices(report))
+        };
     }
     html! {
+        (to_devices(report))
         @if let Some(time) = Time::of(report) {
             @let undelivered = undelivered(&time);
             @if undelivered.is_none() { p { "No message was missed, given up or sent again." } }
             div.charts { (rates(&time)) @if let Some(charts) = undelivered { (charts) } }
         }
         (account(report))
+    }
+}
+
+/// What the operator has sent the other way.
+fn to_devices(report: &Report) -> Markup {
+    html! {
+        @if let Some(messages) = &report.cloud_to_device {
+            p { "Of " (grouped(messages.sent)) " cloud-to-device messages, " (grouped(messages.received)) " reached their devices." }
+        }
     }
 }
 

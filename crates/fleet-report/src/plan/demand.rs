@@ -26,6 +26,8 @@ pub struct Demand {
     pub commands_per_s: f64,
     /// Properties that an operator changes in a second.
     pub properties_per_s: f64,
+    /// An operator's cloud-to-device messages in a second.
+    pub c2d_per_s: f64,
     /// Looks of an operator at a device's last telemetry in a second.
     pub looks_per_s: f64,
     /// Processes that simulate the devices.

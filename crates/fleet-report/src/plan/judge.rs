@@ -156,6 +156,10 @@ fn asked(demand: &Demand, traffic: &Traffic) -> Vec<(&'static str, &'static str,
         ),
         rate(&["hub.twin_reads"], "twin reads", traffic.connects_per_s),
         rate(&["central.commands"], "commands", traffic.commands_per_s),
+        match demand.c2d_per_s > 0.0 {
+            true => rate(&["hub.c2d"], "messages to devices", demand.c2d_per_s),
+            false => Vec::new(),
+        },
         match traffic.rest_requests_per_s > 0.0 {
             true => rate(&["central.rest"], "REST requests", traffic.rest_requests_per_s),
             false => Vec::new(),

@@ -28,6 +28,7 @@ fn demand(devices: u32, interval_s: f64, quota: Option<(&str, u32)>) -> Demand {
         commands_per_s: 0.0,
         properties_per_s: 0.0,
         looks_per_s: 0.0,
+        c2d_per_s: 0.0,
         connect_rate: Rate::per_second(50.0),
         processes: 2,
         with_emulator: false,

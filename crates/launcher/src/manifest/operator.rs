@@ -27,6 +27,10 @@ pub struct Operator {
     /// two intervals is an estimate of what arrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arrival_rate: Option<Rate>,
+    /// Cloud-to-device messages sent; none when left out. Only with a target of kind "emulator": IoT Central's REST API has
+    /// none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_rate: Option<Rate>,
     /// The devices of this group only, `individual` for those with enrollments of their own; all devices when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -82,6 +86,12 @@ impl Operator {
     #[must_use]
     pub fn properties_per_s(&self) -> f64 {
         self.property_rate.map_or(0.0, Rate::hertz)
+    }
+
+    /// Cloud-to-device messages in a second.
+    #[must_use]
+    pub fn messages_per_s(&self) -> f64 {
+        self.message_rate.map_or(0.0, Rate::hertz)
     }
 
     /// Looks at a device's last telemetry in a second.

@@ -77,6 +77,7 @@ pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
         register_rate: load.register_rate,
         connect_rate: load.connect_rate,
         commands_per_s: manifest.operator.as_ref().map_or(0.0, Operator::commands_per_s),
+        c2d_per_s: manifest.operator.as_ref().map_or(0.0, Operator::messages_per_s),
         looks_per_s: manifest.operator.as_ref().map_or(0.0, Operator::looks_per_s),
         properties_per_s: manifest.operator.as_ref().map_or(0.0, Operator::properties_per_s),
         negative,

@@ -79,11 +79,12 @@ impl Operator {
         let work = Work {
             centrals,
             devices: Devices::new(groups, manifest.fleet.seed, settings.share),
-            turns: Turns::new(
-                settings.commands_per_s(),
-                settings.properties_per_s(),
-                settings.looks_per_s(),
-            ),
+            turns: Turns::new([
+                (Kind::Command, settings.commands_per_s()),
+                (Kind::Property, settings.properties_per_s()),
+                (Kind::Look, settings.looks_per_s()),
+                (Kind::Message, settings.messages_per_s()),
+            ]),
             settings: settings.clone(),
             figures,
             tasks: JoinSet::new(),
@@ -167,6 +168,8 @@ struct Done {
 enum Ended {
     /// The device did what it was asked for.
     Obeyed,
+    /// The message waits in the hub, or has been sent on.
+    Sent,
     /// Its last telemetry was fresh, or not.
     Looked { is_fresh: bool },
 }
@@ -220,7 +223,7 @@ impl Work {
         };
         let has_measured = match kind {
             Kind::Command => self.settings.command == OperatorCommand::GetMaxMinReport,
-            Kind::Property => false,
+            Kind::Property | Kind::Message => false,
             Kind::Look => true,
         };
         let device = match self.under_way.len() < UNDER_WAY {
@@ -262,6 +265,10 @@ impl Work {
                     let looked = roundtrip::is_fresh(&central, &id, component, two_intervals, now).await;
                     looked.map(|is_fresh| Ended::Looked { is_fresh })
                 }
+                Kind::Message => {
+                    let sent = roundtrip::message(&central, &id, number).await;
+                    sent.map(|()| Ended::Sent)
+                }
             };
             let at = Instant::now();
             Done { number, at, result }
@@ -275,6 +282,7 @@ impl Work {
         let group = &self.devices.groups()[operation.device.group].name;
         match result {
             Ok(Ended::Looked { is_fresh }) => self.figures.looked(group, is_fresh),
+            Ok(Ended::Sent) => self.figures.message_sent(group),
             Ok(Ended::Obeyed) => {
                 let took = at.duration_since(operation.due);
                 self.figures.succeeded(operation.kind, group, took);

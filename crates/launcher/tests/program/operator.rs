@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{EMULATOR, Fleet, LONG, ON_FREE_PORTS, central, manifest};
+use crate::support::{EMULATOR, Fleet, LONG, ON_FREE_PORTS, SHORT, central, manifest};
 
 /// A run that ends as soon as a threshold is crossed, which is what each test waits for.
 fn run_until(target: &str, operator: &str, threshold: &str) -> (Fleet, String) {
@@ -70,6 +70,23 @@ fn round_trips_are_measured_like_every_other_phase() {
     assert!(counted("commands") >= answered, "{} < {answered}", counted("commands"));
     assert!(counted("rest_requests") > answered);
     assert_eq!(report["manifest"]["operator"]["command"], "getMaxMinReport");
+}
+
+#[test]
+fn cloud_to_device_messages_are_sent_and_counted_on_both_sides() {
+    let manifest = manifest(EMULATOR, SHORT);
+    let fleet = Fleet::new(&format!("{manifest}\n[operator]\nmessage_rate = \"20/s\"\n"));
+    let summary = fleet
+        .fleet(&["run", "fleet.toml", "--report", "report"])
+        .expect(0)
+        .stdout;
+    let report = fleet.report();
+    let messages = &report["cloud_to_device"];
+    let [sent, received] = ["sent", "received"].map(|name| messages[name].as_u64().unwrap());
+    // What is on its way when devices leave waits in the hub.
+    assert!(sent > 0 && received > 0 && received <= sent, "{messages}");
+    assert!(summary.contains("\nCloud-to-device messages\n  sent "), "{summary}");
+    assert!(!summary.contains("c2d_failed"), "{summary}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::schema::response;
 use super::transport::Request;
@@ -23,6 +23,16 @@ impl Central {
         let request = self.ask_emulator(Method::GET, "stats").with_query("run", run);
         let response::EmulatorStats { run } = request.json_once().await?;
         Ok(run)
+    }
+
+    /// Sends a cloud-to-device message.
+    pub async fn emulator_send(&self, device: &str, body: &Value) -> Result<(), CentralError> {
+        let subject = format!("a message to device {device} of the emulator");
+        let path = ["devices", device, "messages"];
+        let request = self
+            .request_below("emulator", Method::POST, &path, subject)
+            .timeout(TIMEOUT);
+        request.with_json(json!({ "body": body })).done().await
     }
 
     /// What the emulator's journal has after the entry of the number `since`, oldest first; 0 for all that is kept.

@@ -43,15 +43,17 @@ pub(super) struct Placed {
 pub(super) fn operator(table: Table<'_>, document: &Document<'_>) -> Option<Placed> {
     let span = table.span();
     let (commands, properties) = (table.has("command_rate"), table.has("property_rate"));
-    if !commands && !properties && !table.has("arrival_rate") {
+    if !commands && !properties && !table.has("arrival_rate") && !table.has("message_rate") {
         table.problem(
             "the operator has nothing to do".into(),
-            "accepted: at least one of command_rate = \"2/s\", property_rate = \"1/s\", arrival_rate = \"1/s\"",
+            "accepted: at least one of command_rate = \"2/s\", property_rate = \"1/s\", arrival_rate = \"1/s\", message_rate = \
+             \"1/s\"",
         );
     }
     let command_rate = table.optional::<Rate>("command_rate");
     let property_rate = table.optional::<Rate>("property_rate");
     let arrival_rate = table.optional::<Rate>("arrival_rate").map(|at| at.value);
+    let message_rate = table.optional::<Rate>("message_rate").map(|at| at.value);
     let (mut command, mut values) = (OperatorCommand::default(), Some(VALUES));
     match commands {
         true => command = table.optional("command").map_or(command, |at| at.value),
@@ -72,6 +74,7 @@ pub(super) fn operator(table: Table<'_>, document: &Document<'_>) -> Option<Plac
             property_rate: property_rate.map(|at| at.value),
             values: values?,
             arrival_rate,
+            message_rate,
             group,
             share,
         },
@@ -100,6 +103,16 @@ pub(super) fn check(placed: &Placed, manifest: &Manifest, document: &Document<'_
         problem(
             "with kind = \"dps\" there is no application whose REST API the operator could use".into(),
             "accepted: a target of kind \"emulator\" or \"iot-central\"".into(),
+        );
+    }
+    if operator.message_rate.is_some() && !matches!(manifest.target, Target::Emulator(_)) {
+        problem(
+            format!(
+                "`operator.message_rate`: a target of kind \"{}\" has no way to send cloud-to-device messages: IoT Central's REST API \
+                 has none but commands",
+                manifest.target.kind()
+            ),
+            "accepted: a target of kind \"emulator\", or command_rate instead".into(),
         );
     }
     let mut groups = groups(manifest);

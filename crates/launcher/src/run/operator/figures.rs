@@ -17,6 +17,7 @@ const fn operation(kind: Kind) -> (Option<Phase>, &'static str) {
         Kind::Command => (Some(Phase::CommandRoundtrip), counter::COMMAND_ROUNDTRIP_FAILED),
         Kind::Property => (Some(Phase::PropertyRoundtrip), counter::PROPERTY_ROUNDTRIP_FAILED),
         Kind::Look => (None, counter::ARRIVAL_FAILED),
+        Kind::Message => (None, counter::C2D_FAILED),
     }
 }
 
@@ -66,6 +67,11 @@ impl Figures {
         if !is_fresh {
             self.count(group, counter::ARRIVAL_STALE.to_owned());
         }
+    }
+
+    /// The hub has taken a cloud-to-device message.
+    pub(super) fn message_sent(&mut self, group: &str) {
+        self.count(group, counter::C2D_SENT.to_owned());
     }
 
     /// It ended well.

@@ -86,6 +86,16 @@ pub(super) async fn command(
     accepted(answer.response_code)
 }
 
+/// Sends a cloud-to-device message, of which an emulator's hub has a queue for each device.
+///
+/// # Errors
+///
+/// The hub does not take it, or does not answer.
+pub(super) async fn message(central: &Central, device: &str, number: u64) -> Result<(), Refusal> {
+    let body = json!({ "text": format!("message {number} of the operator") });
+    Ok(central.emulator_send(device, &body).await?)
+}
+
 /// Changes a property and waits until the application shows that the device has acknowledged it.
 ///
 /// # Errors

@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Property,
     /// It looks at the last telemetry that the application has of a device.
     Look,
+    /// It sends a cloud-to-device message.
+    Message,
 }
 
 /// The turns of an operator while it works. Those of a pause are not made up for.
@@ -23,13 +25,8 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// So many commands, properties and looks in a second, while it works.
-    pub(super) fn new(commands_per_s: f64, properties_per_s: f64, looks_per_s: f64) -> Self {
-        let kinds = [
-            (Kind::Command, commands_per_s),
-            (Kind::Property, properties_per_s),
-            (Kind::Look, looks_per_s),
-        ];
+    /// So much of each kind in a second, while it works.
+    pub(super) fn new(kinds: impl IntoIterator<Item = (Kind, f64)>) -> Self {
         let interval = |per_s: f64| Duration::try_from_secs_f64(1.0 / per_s).ok();
         let kinds = kinds.into_iter().filter(|(_, per_s)| *per_s > 0.0);
         Self {
@@ -76,7 +73,7 @@ mod tests {
     fn turns_are_even_and_late_ones_keep_their_instants() {
         let begin = Instant::now();
         let at = |millis| begin + Duration::from_millis(millis);
-        let mut turns = Turns::new(2.0, 1.0, 0.0);
+        let mut turns = Turns::new([(Kind::Command, 2.0), (Kind::Property, 1.0), (Kind::Look, 0.0)]);
         assert_eq!((turns.next(), turns.take(at(10_000))), (None, None), "it rests");
         turns.work(true, begin);
         assert_eq!((turns.next(), turns.take(at(249))), (Some(at(250)), None));
@@ -97,7 +94,7 @@ mod tests {
     #[test]
     fn what_was_due_in_a_pause_is_not_made_up_for() {
         let begin = Instant::now();
-        let mut turns = Turns::new(0.0, 0.0, 10.0);
+        let mut turns = Turns::new([(Kind::Look, 10.0)]);
         turns.work(true, begin);
         turns.work(false, begin);
         assert_eq!(turns.next(), None);
