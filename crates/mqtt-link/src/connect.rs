@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use rumqttc::mqttbytes::v4::{ConnAck, Connect, Packet};
+use rustls_pki_types::CertificateDer;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -26,6 +27,7 @@ use self::upgrade::{NoWebSocket, upgrade};
 use crate::limits::READ_BUFFER;
 use crate::phase::Phase;
 use crate::stream::{Socket, Stream};
+use crate::tls::with_presented;
 use crate::wire::{Wire, WireError};
 use crate::{
     ConnectError, ConnectOptions, ConnectRefusal, Credentials, Endpoint, ProtocolError, TlsFailure, Transport,
@@ -92,20 +94,41 @@ pub(crate) async fn open(
     Ok((packets, timings))
 }
 
+/// What a look at a server has seen, however far it came.
+#[derive(Debug)]
+#[must_use = "whether the server is reached and trusted is in it"]
+pub struct Probe {
+    /// Where the name of the first hop leads: the server's, or that of the proxy before it.
+    pub addresses: Vec<SocketAddr>,
+    /// The certificates that the server has presented, its own first, whether they are trusted or not.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Whether it is reached and trusted.
+    pub outcome: Result<(), ConnectError>,
+}
+
 /// Whether a server can be reached and trusted: DNS, TCP (and a proxy's tunnel) and TLS, in `limit`, without any MQTT.
 /// No client certificate is presented, since it is requested here and judged later.
-pub async fn probe(endpoint: &Endpoint, limit: Duration) -> Result<(), ConnectError> {
+pub async fn probe(endpoint: &Endpoint, limit: Duration) -> Probe {
     let clock = Clock {
         deadline: Instant::now() + limit,
         limit,
     };
-    let (addresses, _) = clock.run(Phase::Dns, look_up(endpoint)).await?;
-    let tcp = clock.run(Phase::Tcp, open_transport(endpoint, &addresses)).await?;
-    let handshake = tls_handshake(endpoint, &Credentials::None, tcp);
-    let mut tls = clock.run(Phase::Tls, handshake).await?;
-    // The server has presented its certificate; whether it closes in order does not matter.
-    let _ = timeout_at(clock.deadline, tls.shutdown()).await;
-    Ok(())
+    let mut addresses = Vec::new();
+    let (outcome, chain) = with_presented(async {
+        addresses = clock.run(Phase::Dns, look_up(endpoint)).await?.0;
+        let tcp = clock.run(Phase::Tcp, open_transport(endpoint, &addresses)).await?;
+        let handshake = tls_handshake(endpoint, &Credentials::None, tcp);
+        let mut tls = clock.run(Phase::Tls, handshake).await?;
+        // The server has presented its certificate; whether it closes in order does not matter.
+        let _ = timeout_at(clock.deadline, tls.shutdown()).await;
+        Ok(())
+    })
+    .await;
+    Probe {
+        addresses,
+        chain,
+        outcome,
+    }
 }
 
 /// The time limit for all phases together.

@@ -69,7 +69,7 @@ mod wire;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use connect::{ConnectTimings, probe};
+pub use connect::{ConnectTimings, Probe, probe};
 pub use credentials::{Credentials, CredentialsError, SasToken, certified_key};
 pub use endpoint::{Endpoint, InvalidServerName, Transport};
 pub use error::{

@@ -142,6 +142,12 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        let keep = |presented: &RefCell<Vec<_>>| {
+            let chain = std::iter::once(end_entity).chain(intermediates);
+            *presented.borrow_mut() = chain.map(|certificate| certificate.clone().into_owned()).collect();
+        };
+        // Only a probe has a place for it.
+        let _ = PRESENTED.try_with(keep);
         self.0
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             .inspect_err(|_| {
@@ -190,6 +196,18 @@ tokio::task_local! {
     static SHOWN: Arc<CertifiedKey>;
     /// The certificate that was refused in the handshake that is being polled.
     static REFUSED: RefCell<Option<CertificateDer<'static>>>;
+    /// What the server has presented in the handshake that is being polled.
+    static PRESENTED: RefCell<Vec<CertificateDer<'static>>>;
+}
+
+/// Does some work, and returns the certificates that the server has presented in the last handshake of it, its own
+/// first.
+pub(crate) async fn with_presented<T>(work: impl Future<Output = T>) -> (T, Vec<CertificateDer<'static>>) {
+    let watched = async {
+        let done = work.await;
+        (done, PRESENTED.with(RefCell::take))
+    };
+    PRESENTED.scope(RefCell::default(), watched).await
 }
 
 /// Presents the certificate of the device whose handshake it is.

@@ -34,15 +34,15 @@ fn endpoint(ca: &TestCa, port: u16) -> Endpoint {
 async fn a_server_that_is_trusted_is_reached_directly_and_through_a_proxy() {
     let ca = TestCa::new("test root");
     let port = server(ca.server_config(&["localhost"], ClientCertificate::Optional)).await;
-    probe(&endpoint(&ca, port), LIMIT).await.unwrap();
+    probe(&endpoint(&ca, port), LIMIT).await.outcome.unwrap();
 
     let between = ConnectProxy::requiring("user", "secret").await;
     let through = |credentials: &str| {
         let proxy = Proxy::parse(&format!("http://{credentials}@127.0.0.1:{}", between.port())).expect("a proxy");
         endpoint(&ca, port).through(Some(proxy))
     };
-    probe(&through("user:secret"), LIMIT).await.unwrap();
-    let refused = probe(&through("user:wrong"), LIMIT).await.unwrap_err();
+    probe(&through("user:secret"), LIMIT).await.outcome.unwrap();
+    let refused = probe(&through("user:wrong"), LIMIT).await.outcome.unwrap_err();
     assert!(matches!(refused, ConnectError::Proxy { .. }), "{refused:?}");
 }
 
@@ -50,13 +50,14 @@ async fn a_server_that_is_trusted_is_reached_directly_and_through_a_proxy() {
 async fn a_server_that_is_not_trusted_is_distinguished_from_one_that_is_silent() {
     let (ca, other) = (TestCa::new("test root"), TestCa::new("other root"));
     let port = server(other.server_config(&["localhost"], ClientCertificate::Optional)).await;
-    let error = probe(&endpoint(&ca, port), LIMIT).await.unwrap_err();
+    let error = probe(&endpoint(&ca, port), LIMIT).await.outcome.unwrap_err();
     assert_eq!(error.reason(), "tls_server_unknown_issuer");
 
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let error = probe(&endpoint(&ca, port), Duration::from_millis(300))
         .await
+        .outcome
         .unwrap_err();
     assert!(
         matches!(error, ConnectError::TimedOut { phase: Phase::Tls, .. }),
@@ -73,7 +74,10 @@ async fn dates_that_do_not_fit_are_reported_with_what_the_clock_showed() {
         let (chain, key) = ca.server_der_of_years(&["localhost"], years);
         let shown = chain[0].clone();
         let config = ca.server_config_with(chain, key, ClientCertificate::Optional, rustls::ALL_VERSIONS);
-        let error = probe(&endpoint(&ca, server(config).await), LIMIT).await.unwrap_err();
+        let error = probe(&endpoint(&ca, server(config).await), LIMIT)
+            .await
+            .outcome
+            .unwrap_err();
         let ConnectError::Tls { source, .. } = &error else {
             panic!("{error:?}");
         };

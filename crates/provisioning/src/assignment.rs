@@ -8,7 +8,7 @@
 mod file;
 mod line;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
@@ -70,6 +70,23 @@ struct Entry {
     number: u64,
     /// `None` where it was removed: an older line in another file must not bring it back.
     assignment: Option<Assignment>,
+}
+
+/// The hubs that devices were assigned to when they last registered, by host name. Nothing is made or changed; a folder
+/// that is not there has none.
+pub fn hubs(dir: &Path) -> io::Result<BTreeSet<String>> {
+    let names = match file_names(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        names => names?,
+    };
+    let mut entries = HashMap::new();
+    for name in names {
+        file::read(&dir.join(&name))?
+            .into_iter()
+            .for_each(|line| merge(&mut entries, line));
+    }
+    let assigned = entries.into_values().filter_map(|entry| entry.assignment);
+    Ok(assigned.map(|assignment| assignment.assigned_hub).collect())
 }
 
 impl AssignmentCache {

@@ -7,6 +7,7 @@
 //! a command is repeated only where it certainly was not executed. A pace, where one is set, keeps it from being
 //! throttled at all. The token goes into one header and nowhere else.
 
+mod answer;
 mod counts;
 mod devices;
 mod emulator;
@@ -28,6 +29,7 @@ use mqtt_link::{TrustRoots, client_config};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
+pub use answer::Answer;
 pub use counts::RequestCounts;
 pub use devices::NewDevice;
 pub use enrollment_groups::GroupType;

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::answer::Answer;
 use super::error::{untrusted, with_causes};
 use super::schema::response::{ErrorBody, Page};
 use super::{Central, CentralError};
@@ -223,23 +224,7 @@ impl Request<'_> {
 
     /// Sends it, and reads the answer.
     async fn exchange(&self) -> Result<Vec<u8>, CentralError> {
-        tracing::debug!(method = %self.method, path = self.url.path(), "request to IoT Central");
-        let mut request = self
-            .central
-            .http
-            .request(self.method.clone(), self.url.clone())
-            .header(AUTHORIZATION, self.central.authorization.clone());
-        if let Some((content_type, body)) = &self.body {
-            // First the type: `json` sets its own only where there is none.
-            request = request.header(CONTENT_TYPE, *content_type).json(body);
-        }
-        if let Some(timeout) = self.timeout {
-            request = request.timeout(timeout);
-        }
-        if let Some(counts) = &self.central.counts {
-            counts.sent();
-        }
-        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let response = self.response().await?;
         if !response.status().is_success() {
             if let Some(counts) = self.central.counts.as_ref().filter(|_| response.status() == 429) {
                 counts.was_throttled();
@@ -256,6 +241,40 @@ impl Request<'_> {
             });
         }
         Ok(body)
+    }
+
+    /// Sends it once, and returns what came, whatever its status is.
+    pub(super) async fn answer(&self) -> Result<Answer, CentralError> {
+        let response = self.response().await?;
+        let status = response.status().as_u16();
+        let headers = response.headers().iter();
+        let headers = headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+        let headers = headers.collect();
+        let (body, _) = beginning(response, LONGEST)
+            .await
+            .map_err(|error| self.unreachable(error))?;
+        Ok(Answer { status, headers, body })
+    }
+
+    /// Sends it once.
+    async fn response(&self) -> Result<Response, CentralError> {
+        tracing::debug!(method = %self.method, path = self.url.path(), "request to IoT Central");
+        let mut request = self
+            .central
+            .http
+            .request(self.method.clone(), self.url.clone())
+            .header(AUTHORIZATION, self.central.authorization.clone());
+        if let Some((content_type, body)) = &self.body {
+            // First the type: `json` sets its own only where there is none.
+            request = request.header(CONTENT_TYPE, *content_type).json(body);
+        }
+        if let Some(timeout) = self.timeout {
+            request = request.timeout(timeout);
+        }
+        if let Some(counts) = &self.central.counts {
+            counts.sent();
+        }
+        request.send().await.map_err(|error| self.unreachable(error))
     }
 
     fn unreachable(&self, error: reqwest::Error) -> CentralError {
