@@ -7,12 +7,14 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::sync::LazyLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{LazyLock, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use iot_protocol::shown;
+use jiff::Timestamp;
+use serde_json::json;
 
 /// At most this many notes wait for stderr; further ones are dropped.
 const WAITING: usize = 4096;
@@ -23,6 +25,30 @@ enum Note {
     Text(Vec<u8>),
     /// Everything before this is to be written.
     Flush(SyncSender<()>),
+}
+
+/// How notes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NoteFormat {
+    /// Lines for a person.
+    #[default]
+    Text,
+    /// One JSON object for each note: `timestamp`, `level` and `message`, as logs have them.
+    Json,
+}
+
+static NOTE_FORMAT: OnceLock<NoteFormat> = OnceLock::new();
+
+/// Decides how notes are written, once, before the first of them.
+pub fn set_format(format: NoteFormat) {
+    // A second call changes nothing.
+    let _ = NOTE_FORMAT.set(format);
+}
+
+/// How notes are written.
+#[must_use]
+pub fn format() -> NoteFormat {
+    NOTE_FORMAT.get().copied().unwrap_or_default()
 }
 
 static NOTES: LazyLock<Option<SyncSender<Note>>> = LazyLock::new(|| {
@@ -44,9 +70,35 @@ pub fn note(line: impl Display) {
     drawn(shown::lines(&line.to_string()));
 }
 
+/// The same for a note about a moment of a command's work, which is this long after its beginning.
+pub fn note_at(elapsed: Duration, line: impl Display) {
+    let seconds = elapsed.as_secs_f64();
+    match format() {
+        NoteFormat::Text => note(format_args!("[{seconds:6.1}s] {line}")),
+        NoteFormat::Json => note_bytes(as_json(&shown::lines(&line.to_string()).to_string(), Some(seconds))),
+    }
+}
+
 /// The same for what was drawn for a terminal, colours and all.
 pub fn drawn(line: impl Display) {
-    note_bytes(format!("{line}\n").into_bytes());
+    note_bytes(match format() {
+        NoteFormat::Text => format!("{line}\n").into_bytes(),
+        NoteFormat::Json => as_json(&line.to_string(), None),
+    });
+}
+
+/// A note as one line of JSON. Its first word is its level, where it is one.
+fn as_json(text: &str, elapsed_s: Option<f64>) -> Vec<u8> {
+    let levels = [("error: ", "ERROR"), ("warning: ", "WARN"), ("note: ", "INFO")];
+    let found = levels
+        .into_iter()
+        .find_map(|(word, level)| Some((level, text.strip_prefix(word)?)));
+    let (level, message) = found.unwrap_or(("INFO", text));
+    let mut line = json!({ "timestamp": Timestamp::now(), "level": level, "message": message });
+    if let Some(elapsed_s) = elapsed_s {
+        line["elapsed_s"] = json!((elapsed_s * 1000.0).round() / 1000.0);
+    }
+    format!("{line}\n").into_bytes()
 }
 
 fn note_bytes(text: Vec<u8>) {
@@ -112,7 +164,9 @@ fn write_stdout(text: &str) -> io::Result<()> {
 /// (<https://no-color.org>).
 #[must_use]
 pub fn has_colours(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    stream.is_terminal()
+        && format() == NoteFormat::Text
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Where logs go: each event is a note.
@@ -127,5 +181,28 @@ impl Write for Log {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_note_in_json_is_one_line_with_a_level() {
+        for (text, level, message) in [
+            ("error: no answer\nhint: check it", "ERROR", "no answer\nhint: check it"),
+            ("warning: slow", "WARN", "slow"),
+            ("6 devices in 1 process", "INFO", "6 devices in 1 process"),
+        ] {
+            let line = String::from_utf8(as_json(text, Some(1.25))).unwrap();
+            assert_eq!(line.matches('\n').count(), 1, "{line}");
+            let line: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!((&line["level"], &line["message"]), (&json!(level), &json!(message)));
+            assert_eq!(line["elapsed_s"], 1.25);
+            line["timestamp"].as_str().unwrap().parse::<Timestamp>().unwrap();
+        }
     }
 }

@@ -20,13 +20,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use device_sim::{command_line, console};
+use device_sim::command_line;
+use device_sim::console::{self, NoteFormat};
 
 use self::drive::{executable, interruptible};
 use crate::cert::{self, CertArgs};
 use crate::demo::{self, DemoArgs};
 use crate::exit::Failure;
 use crate::export::{self, ExportArgs};
+use crate::format::Format;
 use crate::leaves::{self, LeavesArgs};
 use crate::process::orphan;
 use crate::roll::{self, RollArgs};
@@ -35,6 +37,9 @@ use crate::roll::{self, RollArgs};
 #[derive(Debug, Parser)]
 #[command(name = "fleet", version, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
+    /// How notes and logs are written on stderr
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text, global = true, env = "FLEET_LOG_FORMAT")]
+    log_format: Format,
     #[command(subcommand)]
     command: Command,
 }
@@ -92,8 +97,14 @@ enum Command {
     /// Without a plan, a single device is started from the flags and variables below, and logs on stderr what it does
     /// until it is stopped with Ctrl-C. A device that was refused tries again after some minutes; Enter (where stdin is
     /// a terminal) and SIGUSR1 have every device that waits try again now.
+    #[command(
+        after_help = "Examples:\n  fleet device-sim --id-scope 0ne00ABCDEF --cert thermo_fullchain.pem --key thermo_key.pem\n  fleet device-sim --plan plan.json --shard 0/2"
+    )]
     DeviceSim(device_sim::cli::Args),
     /// Run DPS, IoT Hub and the IoT Central REST API on this machine
+    #[command(
+        after_help = "Examples:\n  fleet emulator\n  fleet emulator --state state/emulator --http 127.0.0.1:8080 --quota iot-central --faults slow-network"
+    )]
     Emulator(Box<emulator_page::cli::Args>),
 }
 
@@ -104,6 +115,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    console::set_format(match cli.log_format {
+        Format::Text => NoteFormat::Text,
+        Format::Json => NoteFormat::Json,
+    });
     orphan::watch();
     let code = match obey(cli.command) {
         Ok(code) => ExitCode::from(code),

@@ -9,9 +9,11 @@ pub(crate) mod unenroll;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::enroll::{Attest, Outcome};
+use serde::Serialize;
 
 use crate::exit::{Failure, PASSED, print};
 use crate::interrupts::Interrupts;
@@ -38,8 +40,49 @@ pub(crate) struct Options {
     /// Write the files into this folder and print what a person does with them; the empty path means a folder of the
     /// fleet's name.
     pub manual: Option<PathBuf>,
+    /// Whether stdout gets JSON.
+    pub json: bool,
     /// Our own program, which is started for the emulator.
     pub executable: PathBuf,
+}
+
+/// What was enrolled, or would be, for a program.
+#[derive(Debug, Serialize)]
+struct Enrolled<'a> {
+    schema_version: u32,
+    dry_run: bool,
+    /// Whether something was changed, or would be.
+    changed: bool,
+    /// Known where something was enrolled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_scope: Option<&'a str>,
+    /// The ids of the enrollment groups.
+    groups: Vec<&'a str>,
+    /// How many devices have an enrollment of their own.
+    individuals: usize,
+    /// What would be done, in words.
+    changes: &'a [String],
+    /// What is in the way, in words.
+    obstacles: &'a [String],
+}
+
+impl<'a> Enrolled<'a> {
+    fn of(enrollments: &'a Enrollments<'_>, found: &'a dry_run::Found) -> Self {
+        Self {
+            schema_version: 1,
+            dry_run: true,
+            changed: !found.changes.is_empty(),
+            id_scope: None,
+            groups: enrollments.groups.iter().map(|group| group.id.as_str()).collect(),
+            individuals: enrollments.individuals.len(),
+            changes: &found.changes,
+            obstacles: &found.obstacles,
+        }
+    }
+
+    fn print(&self) -> anyhow::Result<()> {
+        print(serde_json::to_string_pretty(self).context("the enrollments can't be put into JSON")? + "\n")
+    }
 }
 
 /// Enrolls. Returns the number with which the process is to end.
@@ -51,6 +94,11 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
     let manifest = run::resolve(&options.manifest, &options.set, None)?;
     if manifest.group.is_empty() && manifest.individual.is_empty() {
         return Err(Failure::refused(anyhow!("there is no device in the manifest")));
+    }
+    if options.json && matches!(manifest.target, Target::Dps(_)) {
+        return Err(Failure::refused(
+            anyhow!("with kind = \"dps\" a script is printed, which has no form in JSON").hint("leave --format out"),
+        ));
     }
     let progress = ProgressLog::begin();
     let by_hand = options.manual.is_some() || matches!(manifest.target, Target::Dps(_));
@@ -115,6 +163,16 @@ async fn act(
         Outcome::Changed => progress.report(format!("enrolled: {}", enrollments.words())),
         Outcome::Unchanged => progress.report(format!("nothing to change: {}", enrollments.words())),
     }
+    if options.json {
+        let nothing_left = dry_run::Found::default();
+        let enrolled = Enrolled {
+            dry_run: false,
+            changed: outcome == Outcome::Changed,
+            id_scope: Some(&id_scope),
+            ..Enrolled::of(&enrollments, &nothing_left)
+        };
+        return Ok(enrolled.print()?);
+    }
     print(format_args!("{id_scope}\n"))?;
     Ok(())
 }
@@ -148,8 +206,12 @@ async fn look(
         close(opened).await?;
         found?
     };
-    for change in &found.changes {
-        print(format_args!("would {}\n", shown::text(&change.to_string())))?;
+    if options.json {
+        Enrolled::of(&enrollments, &found).print()?;
+    } else {
+        for change in &found.changes {
+            print(format_args!("would {}\n", shown::text(change)))?;
+        }
     }
     for obstacle in &found.obstacles {
         progress.report(format!("in the way: {obstacle}"));

@@ -72,6 +72,7 @@ pub mod ending;
 mod enroll;
 mod exit;
 mod export;
+mod format;
 mod health;
 mod http;
 mod interrupts;

@@ -98,7 +98,7 @@ impl ProgressLog {
 
 impl Line {
     fn print(&self) {
-        console::note(format_args!("[{:6.1}s] {}", self.at.as_secs_f64(), self.text));
+        console::note_at(self.at, &self.text);
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Options {
     pub request: Request,
     /// Where the report goes.
     pub report: Option<PathBuf>,
+    /// Whether stdout gets the report instead of its summary.
+    pub json: bool,
 }
 
 /// Rolls, through the live run where there is one. Returns the number with which the process is to end.
@@ -106,7 +108,11 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
         .map(|folder| report.write(folder, "roll.json"))
         .into_iter()
         .collect();
-    deliver(written, report.summary(), |words| progress.report(words))?;
+    let printed = match options.json {
+        true => report.json()?,
+        false => report.summary(),
+    };
+    deliver(written, printed, |words| progress.report(words))?;
     Ok(if report.passed() { PASSED } else { FAILED })
 }
 

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use device_sim::console;
 use iot_protocol::shown;
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::inspect::{self, CertificateFacts};
+use serde_json::json;
 
 use crate::exit::{FAILED, Failure, PASSED, print};
+use crate::format::Format;
 
 /// Folders below folders are followed so deep, and no deeper: a fleet's are four deep.
 const DEEPEST: usize = 8;
@@ -27,6 +29,9 @@ pub(super) struct StatusArgs {
     /// List every certificate one by one
     #[arg(long)]
     all: bool,
+    /// How it is printed; as JSON, every certificate is in it
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 /// One certificate file.
@@ -49,6 +54,10 @@ pub(super) fn run(args: &StatusArgs, now: Timestamp) -> Result<u8, Failure> {
     let soon = SignedDuration::from_hours(i64::from(args.soon) * 24);
     let is_soon = |found: &Found| found.facts.not_after.duration_since(now) < soon;
 
+    if args.format == Format::Json {
+        print(json(&found, &problems, args.soon, now)?)?;
+        return Ok(code(&found, &problems, now));
+    }
     let mut text = String::new();
     for Found { path, facts } in found.iter().filter(|found| args.all || is_soon(found)) {
         let what = if facts.not_after < now { "expired" } else { "expires" };
@@ -70,11 +79,44 @@ pub(super) fn run(args: &StatusArgs, now: Timestamp) -> Result<u8, Failure> {
     for problem in &problems {
         console::note(format_args!("error: {problem}"));
     }
-    Ok(if expired == 0 && problems.is_empty() {
-        PASSED
-    } else {
+    Ok(code(&found, &problems, now))
+}
+
+fn code(found: &[Found], problems: &[String], now: Timestamp) -> u8 {
+    let has_expired = found.iter().any(|found| found.facts.not_after < now);
+    if has_expired || !problems.is_empty() {
         FAILED
-    })
+    } else {
+        PASSED
+    }
+}
+
+/// All certificates, those that end first at the top.
+fn json(found: &[Found], problems: &[String], soon: u32, now: Timestamp) -> anyhow::Result<String> {
+    let within = SignedDuration::from_hours(i64::from(soon) * 24);
+    let certificate = |Found { path, facts }: &Found| {
+        let left = facts.not_after.duration_since(now);
+        json!({
+            "path": path.to_string_lossy(),
+            "common_name": facts.common_name,
+            "sha256": facts.sha256,
+            "not_before": facts.not_before,
+            "not_after": inspect::end(facts.not_after),
+            "is_ca": facts.is_ca,
+            "state": match left {
+                left if left.is_negative() => "expired",
+                left if left < within => "ending",
+                _ => "good",
+            },
+        })
+    };
+    let whole = json!({
+        "schema_version": 1,
+        "soon_days": soon,
+        "certificates": found.iter().map(certificate).collect::<Vec<_>>(),
+        "problems": problems,
+    });
+    Ok(serde_json::to_string_pretty(&whole).context("the certificates can't be put into JSON")? + "\n")
 }
 
 /// How many there are in each folder, and which of them ends first.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use device_sim::console;
+use device_sim::console::{self, NoteFormat};
 use tracing_subscriber::EnvFilter;
 
 use crate::exit::Failure;
@@ -36,10 +36,12 @@ pub(super) fn executable() -> anyhow::Result<PathBuf> {
 /// Logs of the two programs that `fleet` carries; `RUST_LOG` selects them, otherwise `usually`.
 pub(super) fn log_to_stderr(usually: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usually));
-    tracing_subscriber::fmt()
+    let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(|| console::Log)
-        .with_ansi(console::has_colours(&std::io::stderr()))
-        .init();
+        .with_writer(|| console::Log);
+    match console::format() {
+        NoteFormat::Text => logs.with_ansi(console::has_colours(&std::io::stderr())).init(),
+        NoteFormat::Json => logs.json().flatten_event(true).init(),
+    }
 }

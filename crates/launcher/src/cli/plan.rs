@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{BoundArgs, Format, ManifestArgs};
+use super::shared::{BoundArgs, ManifestArgs};
 use crate::exit::{Failure, PASSED, print};
+use crate::format::Format;
 use crate::plan::{self, preview};
 use crate::prepare::budget;
 use crate::run;
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -32,6 +34,12 @@ pub(super) struct PlanArgs {
     #[arg(long, value_name = "DEVICE", conflicts_with_all = ["json", "format"])]
     preview: Option<String>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fleet plan configs/demo.toml
+  fleet plan configs/dps.toml --quota hub-s1 --format json
+  fleet plan configs/demo.toml --preview thermo-0001";
 
 pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
     let ManifestArgs { file, duration } = &args.manifest;

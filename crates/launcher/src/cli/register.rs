@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::drive::{executable, interruptible};
-use super::shared::{Format, ManifestFile, StopArgs};
+use super::shared::{ManifestFile, StopArgs};
 use crate::exit::Failure;
+use crate::format::Format;
 use crate::run;
 
 #[derive(Debug, Args)]
@@ -29,7 +30,11 @@ Makes certificates and enrolls as `run` does, then registers each device that ha
 failure, the same command goes on with the rest. A run then takes the assignments from the state folder and asks DPS \
 nothing, as long as the certificates, the id scope and the DPS host are the same.
 
-Exit codes: 0 all devices are registered, 1 some are not, 2 nothing was started, 130 interrupted.";
+Exit codes: 0 all devices are registered, 1 some are not, 2 nothing was started, 130 interrupted.
+
+Examples:
+  fleet register fleet.toml
+  fleet register fleet.toml --set load.register_rate=100/min --format json";
 
 pub(super) fn run(args: RegisterArgs) -> Result<u8, Failure> {
     interruptible(async |interrupts| {

@@ -6,26 +6,37 @@ use clap::{Args, Subcommand};
 use fleet_report::compare::{Bounds, Show};
 use settings::Span;
 
-use super::shared::{Format, percent};
+use super::shared::percent;
 use crate::exit::Failure;
+use crate::format::Format;
 use crate::merge;
 use crate::report::{self, Form};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ReportCommand {
     /// Make one report of what the processes of `fleet sim` wrote, and name the shards that are missing
+    #[command(
+        after_help = "Examples:\n  fleet report merge results --report report\n  fleet report merge results-1 results-2"
+    )]
     Merge(MergeArgs),
     /// Judge a run by other thresholds than those it was run with; ends with 99 where one is crossed
+    #[command(
+        after_help = "Examples:\n  fleet report check report fleet.toml\n  fleet report check report/report.json fleet.toml --report judged"
+    )]
     Check(CheckArgs),
     /// Compare runs: what became slower or fails more often; ends with 99 where something did
     Compare(CompareArgs),
     /// Print a report as `run` prints its summary
+    #[command(after_help = "Examples:\n  fleet report text report")]
     Text(ReportFile),
     /// Print a report as a page with charts, in one file
+    #[command(after_help = "Examples:\n  fleet report html report")]
     Html(ReportFile),
     /// Print a report as Markdown, for the page that a pipeline shows of a job
+    #[command(after_help = "Examples:\n  fleet report md report")]
     Md(ReportFile),
     /// Print a report as JUnit test results: a test for each threshold, and one for the run
+    #[command(after_help = "Examples:\n  fleet report junit report")]
     Junit(ReportFile),
 }
 
@@ -62,8 +73,9 @@ pub(super) struct CompareArgs {
 const COMPARE: &str = "\
 A time is slower where the intervals of both sides are apart, the ratio is beyond --bound, and the difference beyond \
 --min-difference; otherwise there is no difference. A quantile needs a hundred values beyond it. One run of each side is \
-compared by blocks of its time, several by how much they differ:
+compared by blocks of its time, several by how much they differ.
 
+Examples:
   fleet report compare before after
   fleet report compare before-1 before-2 before-3 -- after-1 after-2 after-3";
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use settings::Span;
 
 use crate::prepare::budget::{Bound, MaxQuota};
@@ -91,15 +91,6 @@ impl From<BoundArgs> for Bound {
     fn from(BoundArgs { max_quota: max, force }: BoundArgs) -> Self {
         Self { max, force }
     }
-}
-
-/// How something is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For a person
-    Text,
-    /// For a program
-    Json,
 }
 
 /// `10%`, or `10`.

@@ -8,6 +8,7 @@ use settings::Span;
 use settings::reading::from_percent;
 
 use super::{Case, Options, Request};
+use crate::format::Format;
 
 /// The arguments of `fleet roll`.
 #[derive(Debug, Args)]
@@ -57,6 +58,9 @@ pub(crate) struct RollArgs {
     /// Write a report into this folder: roll.json
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    /// How the outcome is printed on stdout; as JSON it is roll.json
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 const AFTER_HELP: &str = "\
@@ -65,7 +69,12 @@ register again, wave by wave. Without a run (IoT Central only), it prepares the 
 expiry, and the same command finishes once the fleet runs; after a breach, it registers each device itself. An \
 interrupted roll is continued by the same command.
 
-At the end it tries old certificates at DPS and at the hub: both have to refuse them, or it ends with 1.";
+At the end it tries old certificates at DPS and at the hub: both have to refuse them, or it ends with 1.
+
+Examples:
+  fleet roll fleet.toml --case group-expiry --group thermostats
+  fleet roll fleet.toml --case group-breach --wave 20% --over 10s --report report
+  fleet roll fleet.toml --case individual-expiry --device lab-0001";
 
 impl From<RollArgs> for Options {
     fn from(args: RollArgs) -> Self {
@@ -73,6 +82,7 @@ impl From<RollArgs> for Options {
             manifest: args.manifest,
             set: args.set,
             report: args.report,
+            json: args.format == Format::Json,
             request: Request {
                 case: args.case,
                 group: args.group,

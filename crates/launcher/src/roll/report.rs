@@ -149,10 +149,19 @@ impl Report {
     /// The folder can't be made or the file can't be written.
     pub(crate) fn write(&self, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
         let path = folder.join(name);
-        let text = serde_json::to_string_pretty(self).context("the report can't be put into JSON")? + "\n";
+        let text = self.json()?;
         std::fs::create_dir_all(folder).with_context(|| format!("can't make the folder `{}`", shown::path(folder)))?;
         write_whole(&path, text.as_bytes())?;
         Ok(path)
+    }
+
+    /// As `roll.json` has it.
+    ///
+    /// # Errors
+    ///
+    /// It can't be put into JSON.
+    pub(crate) fn json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self).context("the report can't be put into JSON")? + "\n")
     }
 
     /// Whether all went as asked.

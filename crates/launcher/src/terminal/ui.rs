@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use anyhow::anyhow;
+use device_sim::console::{self, NoteFormat};
 use device_sim::hint::Hint;
 
 /// How the progress of a run is shown on stderr.
@@ -94,6 +95,7 @@ impl Facts {
     fn obstacle(&self) -> Option<String> {
         let (columns, rows) = LEAST;
         match self.size {
+            _ if console::format() == NoteFormat::Json => Some("--log-format json is for a program".to_owned()),
             _ if cfg!(not(unix)) => Some("this system has no terminals that it could use".to_owned()),
             None => Some("stderr is no terminal".to_owned()),
             // A terminal that does not report its size has one of 0 × 0.
