@@ -2,6 +2,7 @@
 
 mod collect;
 mod ctl;
+mod doctor;
 mod drive;
 mod edge_config;
 mod enroll;
@@ -60,6 +61,8 @@ enum Command {
     Run(run::RunArgs),
     /// Check a manifest, and compare what it asks for with the limits of its target; starts nothing
     Plan(plan::PlanArgs),
+    /// Look for what would keep a run from working: this machine, the target, the token, certificates, limits
+    Doctor(doctor::DoctorArgs),
     /// Enroll the groups and devices of a manifest, and print the id scope
     Enroll(enroll::EnrollArgs),
     /// Take back what `enroll` has enrolled
@@ -135,6 +138,7 @@ fn obey(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Plan(args) => plan::run(&args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Enroll(args) => enroll::run(args),
         Command::Unenroll(args) => unenroll::run(args),
         Command::Cert(args) => cert::run(&args),

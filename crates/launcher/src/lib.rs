@@ -21,6 +21,7 @@
 //! | `roll` | `fleet roll`: new certificates for devices that run, in the how-to's four cases |
 //! | `cert` | `fleet cert`: test certificates, made, inspected, renewed |
 //! | `demo` | `fleet demo`: group enrollment as a story, step by step, on the emulator |
+//! | `doctor` | `fleet doctor`: what would keep a run from working, each with its remedy |
 //! | `health` | `fleet health`: whether an emulator, or a `fleet sim`, is well |
 //! | [`terminal`] | a live run in the terminal |
 //! | [`cli`], `exit`, `advice` | the command line, the exit codes, and what a failure likely means |
@@ -68,6 +69,7 @@ mod control;
 mod countdown;
 mod ctl;
 mod demo;
+mod doctor;
 pub mod ending;
 mod enroll;
 mod exit;

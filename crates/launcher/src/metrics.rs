@@ -6,7 +6,7 @@
 
 mod catalog;
 mod distribution;
-mod expiry;
+pub(crate) mod expiry;
 mod own;
 mod render;
 mod shards;

@@ -4,7 +4,7 @@ mod account;
 pub mod collect;
 mod conduct;
 mod devices;
-mod environment;
+pub(crate) mod environment;
 mod event_log;
 mod events;
 mod finish;

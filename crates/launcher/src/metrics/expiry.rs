@@ -1,6 +1,7 @@
 //! When the first of a group's certificates expires.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use fleet_protocol::plan::{CredentialSource, Devices, Group};
 use provisioning::certificate::inspect::CertificateFacts;
@@ -35,7 +36,13 @@ fn first_of(group: &Group) -> Option<i64> {
 }
 
 fn end_of(credentials: &CredentialSource, id: &str) -> Option<i64> {
-    let certificate = match credentials {
+    let certificate = certificate_of(credentials, id)?;
+    Some(CertificateFacts::load(&certificate).ok()?.not_after.as_second())
+}
+
+/// The file with the certificate that a device uses now; none where none has been made.
+pub(crate) fn certificate_of(credentials: &CredentialSource, id: &str) -> Option<PathBuf> {
+    Some(match credentials {
         CredentialSource::Group(folder) => {
             let folder = GroupFolder::at(folder);
             folder.leaf_paths(folder.current_generation().ok()??, id).cert
@@ -46,6 +53,5 @@ fn end_of(credentials: &CredentialSource, id: &str) -> Option<i64> {
         }
         CredentialSource::Files(files) => files.certificate.clone(),
         CredentialSource::Pattern(files) => path_of_device(&files.certificate, id),
-    };
-    Some(CertificateFacts::load(&certificate).ok()?.not_after.as_second())
+    })
 }

@@ -4,7 +4,7 @@ use fleet_report::report::Environment;
 use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// This machine.
-pub(super) fn here() -> Environment {
+pub(crate) fn here() -> Environment {
     let mut system = System::new();
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     let limit = system

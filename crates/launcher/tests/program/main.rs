@@ -18,6 +18,7 @@ mod configs;
 mod ctl;
 mod demo;
 mod disks;
+mod doctor;
 mod edge;
 mod ends;
 mod enroll;
