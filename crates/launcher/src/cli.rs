@@ -7,6 +7,7 @@ mod drive;
 mod edge_config;
 mod enroll;
 mod health;
+mod init;
 mod plan;
 mod prepare;
 mod programs;
@@ -61,6 +62,8 @@ enum Command {
     Run(run::RunArgs),
     /// Check a manifest, and compare what it asks for with the limits of its target; starts nothing
     Plan(plan::PlanArgs),
+    /// Write a first manifest, with comments: from flags, and from questions on a terminal
+    Init(init::InitArgs),
     /// Look for what would keep a run from working: this machine, the target, the token, certificates, limits
     Doctor(doctor::DoctorArgs),
     /// Enroll the groups and devices of a manifest, and print the id scope
@@ -138,6 +141,7 @@ fn obey(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Run(args) => run::run(args),
         Command::Plan(args) => plan::run(&args),
+        Command::Init(args) => init::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Enroll(args) => enroll::run(args),
         Command::Unenroll(args) => unenroll::run(args),

@@ -21,6 +21,7 @@
 //! | `roll` | `fleet roll`: new certificates for devices that run, in the how-to's four cases |
 //! | `cert` | `fleet cert`: test certificates, made, inspected, renewed |
 //! | `demo` | `fleet demo`: group enrollment as a story, step by step, on the emulator |
+//! | `init` | `fleet init`: a first manifest, from flags and questions |
 //! | `doctor` | `fleet doctor`: what would keep a run from working, each with its remedy |
 //! | `health` | `fleet health`: whether an emulator, or a `fleet sim`, is well |
 //! | [`terminal`] | a live run in the terminal |
@@ -77,6 +78,7 @@ mod export;
 mod format;
 mod health;
 mod http;
+mod init;
 mod interrupts;
 pub mod keep;
 mod leaves;

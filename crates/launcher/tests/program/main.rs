@@ -24,6 +24,7 @@ mod ends;
 mod enroll;
 mod export;
 mod figures;
+mod first_use;
 mod grafana;
 mod howto;
 mod live_page;
