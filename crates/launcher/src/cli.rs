@@ -6,6 +6,7 @@ mod doctor;
 mod drive;
 mod edge_config;
 mod enroll;
+mod explain;
 mod health;
 mod init;
 mod plan;
@@ -94,6 +95,8 @@ enum Command {
     EdgeConfig(edge_config::EdgeConfigArgs),
     /// Roll certificates while the fleet runs: a group's CA or single devices, for an expiry or a breach
     Roll(RollArgs),
+    /// Explain a word or a number that is printed: a state, a metric, a reason, a code of DPS, an exit code
+    Explain(explain::ExplainArgs),
     /// Give an order to a live run: a storm, a pause, an end
     Ctl(ctl::CtlArgs),
     /// Show group enrollment step by step, with certificates, refusals and a breach, on an emulator of its own
@@ -154,6 +157,7 @@ fn obey(command: Command) -> Result<u8, Failure> {
         Command::Collect(args) => collect::run(args),
         Command::Report(command) => report::run(command),
         Command::Health(command) => health::run(command),
+        Command::Explain(args) => explain::run(&args),
         Command::EdgeConfig(args) => edge_config::run(args),
         Command::Roll(args) => interruptible(async |interrupts| roll::run(args.into(), interrupts).await),
         Command::Ctl(args) => ctl::run(args),

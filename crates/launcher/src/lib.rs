@@ -23,6 +23,7 @@
 //! | `demo` | `fleet demo`: group enrollment as a story, step by step, on the emulator |
 //! | `init` | `fleet init`: a first manifest, from flags and questions |
 //! | `doctor` | `fleet doctor`: what would keep a run from working, each with its remedy |
+//! | `explain` | `fleet explain`: what the words and numbers mean that are printed |
 //! | `health` | `fleet health`: whether an emulator, or a `fleet sim`, is well |
 //! | [`terminal`] | a live run in the terminal |
 //! | [`cli`], `exit`, `advice` | the command line, the exit codes, and what a failure likely means |
@@ -74,6 +75,7 @@ mod doctor;
 pub mod ending;
 mod enroll;
 mod exit;
+mod explain;
 mod export;
 mod format;
 mod health;
