@@ -28,18 +28,35 @@ pub(crate) struct CertArgs {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a root CA
+    #[command(
+        after_help = "Examples:\n  fleet cert root mytestrootcert\n  fleet cert root mytestrootcert --key rsa2048 --days 365 --out certs"
+    )]
     Root(make::RootArgs),
     /// Make an intermediate CA below another CA
+    #[command(after_help = "Examples:\n  fleet cert intermediate factory mytestrootcert")]
     Intermediate(make::IntermediateArgs),
     /// Make the certificate of a device, or of many; without a parent it signs itself
+    #[command(
+        after_help = "Examples:\n  fleet cert device sample-device-01 mytestrootcert\n  fleet cert device thermo- mytestrootcert --count 1000"
+    )]
     Device(make::DeviceArgs),
     /// Make the certificate that proves to Azure that you have a CA's key
+    #[command(
+        after_help = "Examples:\n  fleet cert verification --ca mytestrootcert_cert.pem --key mytestrootcert_key.pem --nonce CODE"
+    )]
     Verification(make::VerificationArgs),
     /// Show what is in certificate files, and what Azure would object to
+    #[command(
+        after_help = "Examples:\n  fleet cert inspect sample-device-01_cert.pem\n  fleet cert inspect sample-device-01_fullchain.pem --ca mytestrootcert_cert.pem"
+    )]
     Inspect(inspect::InspectArgs),
     /// Reissue device certificates: same name and issuer, new key
+    #[command(
+        after_help = "Examples:\n  fleet cert renew sample-device-01\n  fleet cert renew --expiring-within 30 --out certs"
+    )]
     Renew(renew::RenewArgs),
     /// Show which certificates expire, and when
+    #[command(after_help = "Examples:\n  fleet cert status certs\n  fleet cert status certs --soon 90 --all")]
     Status(status::StatusArgs),
 }
 

@@ -1,6 +1,7 @@
 //! The command line of `fleet`: a room for each verb.
 
 mod collect;
+mod completions;
 mod ctl;
 mod doctor;
 mod drive;
@@ -9,6 +10,7 @@ mod enroll;
 mod explain;
 mod health;
 mod init;
+mod man;
 mod plan;
 mod prepare;
 mod programs;
@@ -22,7 +24,7 @@ mod unenroll;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use device_sim::command_line;
 use device_sim::console::{self, NoteFormat};
 
@@ -101,6 +103,10 @@ enum Command {
     Ctl(ctl::CtlArgs),
     /// Show group enrollment step by step, with certificates, refusals and a breach, on an emulator of its own
     Demo(DemoArgs),
+    /// Print the script by which a shell completes verbs, flags, groups, devices and paths
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page of a verb, or write those of all
+    Man(man::ManArgs),
     /// Simulate the devices of a plan, as `run` does in each of its processes
     ///
     /// Without a plan, a single device is started from the flags and variables below, and logs on stderr what it does
@@ -120,6 +126,9 @@ enum Command {
 /// Reads the command line and does what it asks for.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(code) = completions::answer(Cli::command) {
+        return code;
+    }
     let cli: Cli = match command_line::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -162,6 +171,8 @@ fn obey(command: Command) -> Result<u8, Failure> {
         Command::Roll(args) => interruptible(async |interrupts| roll::run(args.into(), interrupts).await),
         Command::Ctl(args) => ctl::run(args),
         Command::Demo(args) => interruptible(async |interrupts| demo::run(args, executable()?, interrupts).await),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args, Cli::command()),
         Command::DeviceSim(args) => programs::device_sim(args),
         Command::Emulator(args) => programs::emulator(*args),
     }

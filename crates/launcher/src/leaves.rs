@@ -56,7 +56,11 @@ pub(crate) struct LeavesArgs {
 
 const AFTER_HELP: &str = "\
 What is there already is checked and stays; an interrupted run is completed by the next one. Devices that are enrolled \
-individually and groups with certificates of your own need no authority: their certificates are in the folder already.";
+individually and groups with certificates of your own need no authority: their certificates are in the folder already.
+
+Examples:
+  fleet leaves --plan plan.json --shard 0/8 --authority authority
+  fleet leaves --plan plan.json --shard auto/8 --authority authority --key thermostats=rsa2048";
 
 /// A value for one group.
 #[derive(Debug, Clone)]

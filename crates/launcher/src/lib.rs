@@ -24,6 +24,7 @@
 //! | `init` | `fleet init`: a first manifest, from flags and questions |
 //! | `doctor` | `fleet doctor`: what would keep a run from working, each with its remedy |
 //! | `explain` | `fleet explain`: what the words and numbers mean that are printed |
+//! | `complete` | what a shell offers of the manifest on the line |
 //! | `health` | `fleet health`: whether an emulator, or a `fleet sim`, is well |
 //! | [`terminal`] | a live run in the terminal |
 //! | [`cli`], `exit`, `advice` | the command line, the exit codes, and what a failure likely means |
@@ -67,6 +68,7 @@ mod advice;
 mod cert;
 pub mod cli;
 mod collect;
+mod complete;
 mod control;
 mod countdown;
 mod ctl;

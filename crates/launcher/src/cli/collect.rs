@@ -47,6 +47,7 @@ Sims connect over TLS, each with the certificate of its shard. When all are ther
 instant, and the rest is as in `run`. A sim that loses its collector goes on, and delivers what it has when it is back; a \
 collector that is started again goes on, too.
 
+Examples:
   fleet prepare fleet.toml --plan plan.json --collector collector.example.net --shards 8
   fleet collect fleet.toml --plan plan.json --shards 8 --listen 0.0.0.0:9470 --report report
   fleet sim --plan plan.json --results results --shard 0/8 --collector collector.example.net:9470";

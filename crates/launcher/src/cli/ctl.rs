@@ -5,6 +5,7 @@ use settings::Span;
 
 use super::drive::in_runtime;
 use super::shared::{ManifestFile, percent};
+use crate::complete;
 use crate::ctl;
 use crate::exit::Failure;
 
@@ -17,13 +18,13 @@ pub(super) struct CtlArgs {
     #[arg(value_name = "ORDER", value_enum)]
     order: ctl::Order,
     /// For the devices of this group only
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", add = complete::groups())]
     group: Option<String>,
     /// For a share of the devices: by seed and device id, so the same every time
     #[arg(long, value_name = "PERCENT", value_parser = share)]
     share: Option<f64>,
     /// For this device; may be given several times
-    #[arg(long, value_name = "ID", conflicts_with_all = ["group", "share"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["group", "share"], add = complete::devices())]
     device: Vec<String>,
     /// Spread over this time; all at once, when left out
     #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
@@ -42,6 +43,7 @@ pub(super) struct CtlArgs {
 const CTL: &str = "\
 The run is found by its manifest, whose state folder has its control socket. Each order is a mark in the report.
 
+Examples:
   fleet ctl configs/demo.toml storm
   fleet ctl configs/demo.toml disconnect --group thermostats --share 10%
   fleet ctl configs/demo.toml reconnect --over 30s

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::drive::interruptible;
+use crate::complete;
 use crate::doctor;
 use crate::exit::Failure;
 use crate::format::Format;
@@ -17,7 +18,7 @@ pub(super) struct DoctorArgs {
     #[arg(value_name = "MANIFEST")]
     manifest: Option<PathBuf>,
     /// Override a key of the manifest, e.g. `target.app=https://contoso.azureiotcentral.com`
-    #[arg(long, value_name = "PATH=VALUE", requires = "manifest")]
+    #[arg(long, value_name = "PATH=VALUE", requires = "manifest", add = complete::paths())]
     set: Vec<String>,
     /// How the findings are printed
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]

@@ -9,21 +9,23 @@ use iot_protocol::id::IdScope;
 use iot_protocol::shown;
 
 use super::drive::in_runtime;
+use crate::complete;
 use crate::exit::{Failure, PASSED, print};
 use crate::keep::{self, write_whole};
 use crate::prepare::edge_config;
 use crate::run;
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct EdgeConfigArgs {
     /// The fleet manifest
     #[arg(value_name = "MANIFEST")]
     manifest: PathBuf,
     /// Override a key of the manifest, e.g. `group.gateways.hostname=gw.local`
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = complete::paths())]
     set: Vec<String>,
     /// The IoT Edge device
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = complete::devices())]
     device: String,
     /// Write into this file instead of stdout; one that exists is left alone
     #[arg(long, value_name = "FILE")]
@@ -39,6 +41,11 @@ pub(super) struct EdgeConfigArgs {
     #[arg(long)]
     no_registration_id: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fleet edge-config configs/edge-with-downstream.toml --device edge-0001
+  fleet edge-config fleet.toml --device edge-0001 --prefix /var/aziot --out config.toml";
 
 pub(super) fn run(args: EdgeConfigArgs) -> Result<u8, Failure> {
     in_runtime(async {

@@ -11,6 +11,7 @@ use crate::health;
 #[derive(Debug, Subcommand)]
 pub(super) enum HealthCommand {
     /// Ask a running emulator for its figures and print them; fails if it does not answer
+    #[command(after_help = "Examples:\n  fleet health emulator --state state/emulator")]
     Emulator {
         /// The emulator's state folder, with its CA and its API token
         #[arg(long, value_name = "DIR", default_value = "state/emulator")]
@@ -20,6 +21,7 @@ pub(super) enum HealthCommand {
         app: String,
     },
     /// Check whether a `fleet sim` on this host holds a shard and writes figures
+    #[command(after_help = "Examples:\n  fleet health sim --results results --pid 4711")]
     Sim {
         /// Its folder of results
         #[arg(long, value_name = "DIR")]

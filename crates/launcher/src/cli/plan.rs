@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::{BoundArgs, ManifestArgs};
+use crate::complete;
 use crate::exit::{Failure, PASSED, print};
 use crate::format::Format;
 use crate::plan::{self, preview};
@@ -31,7 +32,7 @@ pub(super) struct PlanArgs {
     #[command(flatten)]
     bound: BoundArgs,
     /// Draw a simulated day of this device
-    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["json", "format"])]
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["json", "format"], add = complete::devices())]
     preview: Option<String>,
 }
 

@@ -14,6 +14,7 @@ use crate::exit::Failure;
 use crate::run;
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct PrepareArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -31,6 +32,11 @@ pub(super) struct PrepareArgs {
     #[arg(long, value_name = "DIR", requires = "collector")]
     collector_credentials: Option<PathBuf>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fleet prepare fleet.toml --plan plan.json
+  fleet prepare fleet.toml --plan plan.json --collector collector.example.net --shards 8";
 
 pub(super) fn run(args: PrepareArgs) -> Result<u8, Failure> {
     interruptible(async |interrupts| {

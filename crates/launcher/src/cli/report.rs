@@ -7,6 +7,7 @@ use fleet_report::compare::{Bounds, Show};
 use settings::Span;
 
 use super::shared::percent;
+use crate::complete;
 use crate::exit::Failure;
 use crate::format::Format;
 use crate::merge;
@@ -87,7 +88,7 @@ pub(super) struct CheckArgs {
     #[arg(value_name = "MANIFEST")]
     manifest: PathBuf,
     /// Override a key of the manifest
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = complete::paths())]
     set: Vec<String>,
     /// Write the report with this judgement into this folder
     #[arg(long, value_name = "DIR")]

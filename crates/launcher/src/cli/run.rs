@@ -8,6 +8,7 @@ use crate::exit::Failure;
 use crate::run;
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -18,6 +19,13 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     stop: StopArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fleet run configs/demo.toml
+  fleet run configs/demo.toml --set group.thermostats.devices.count=500 --duration 5m
+  fleet run configs/iot-central.toml --report report --web 8090
+  fleet run configs/load-test.toml --max-quota 80% --report report --formats csv";
 
 pub(super) fn run(args: RunArgs) -> Result<u8, Failure> {
     interruptible(async |interrupts| {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use settings::Span;
 
+use crate::complete;
 use crate::prepare::budget::{Bound, MaxQuota};
 use crate::terminal::Ui;
 use crate::{keep, metrics, run, web};
@@ -15,7 +16,7 @@ pub(super) struct ManifestFile {
     #[arg(value_name = "MANIFEST")]
     pub(super) manifest: PathBuf,
     /// Override a key of the manifest, e.g. `load.register_rate=5/s` or `group.thermostats.devices.count=10`
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = complete::paths())]
     pub(super) set: Vec<String>,
 }
 

@@ -15,6 +15,7 @@ use crate::exit::Failure;
 use crate::{metrics, sim};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct SimArgs {
     /// The plan
     #[arg(long, value_name = "FILE")]
@@ -56,6 +57,12 @@ pub(super) struct SimArgs {
     #[command(flatten)]
     stop: StopArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fleet sim --plan plan.json --results results --shard 0/8
+  fleet sim --plan plan.json --results results --shard auto/8 --start-at 2026-11-27T06:00:00Z
+  fleet sim --plan plan.json --results results --shards 8 --collector collector.example.net:9470";
 
 pub(super) fn run(args: SimArgs) -> Result<u8, Failure> {
     interruptible(async |interrupts| {

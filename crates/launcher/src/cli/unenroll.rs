@@ -8,6 +8,7 @@ use crate::enroll::unenroll;
 use crate::exit::Failure;
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct UnenrollArgs {
     #[command(flatten)]
     manifest: ManifestFile,
@@ -22,6 +23,11 @@ pub(super) struct UnenrollArgs {
     #[arg(long)]
     yes: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fleet unenroll fleet.toml --dry-run
+  fleet unenroll fleet.toml --devices --yes";
 
 pub(super) fn run(args: UnenrollArgs) -> Result<u8, Failure> {
     interruptible(async |interrupts| {

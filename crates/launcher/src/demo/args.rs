@@ -27,5 +27,6 @@ can type the same commands in another terminal. Ctrl-C, or the end of input, sto
 
 Nothing listens beyond this machine. Keys and the emulator's token stay in the folder, which only its owner can read.
 
+Examples:
   fleet demo
   fleet demo --auto --pause 5s --folder /tmp/rehearsal";

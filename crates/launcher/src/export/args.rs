@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use settings::Span;
 
+use crate::complete;
 use crate::shell::quoted;
 
 /// The arguments of `fleet export`.
@@ -38,7 +39,7 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     pub(super) force: bool,
     /// Override a key of the manifest, e.g. `group.thermostats.devices.count=10000`
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = complete::paths())]
     pub(super) set: Vec<String>,
     /// Cut the stages short, or hold the fleet online longer, so that they take this time, e.g. `1h30m`
     #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
@@ -50,6 +51,7 @@ The CAs of the enrollment groups are made and enrolled as `prepare` does it, but
 of its own below the root of its group, and makes the leaves of its devices where it runs. The root's key stays here. \
 The folder holds keys: treat it as a secret.
 
+Examples:
   fleet export kubernetes fleet.toml --shards 8 --out fleet-k8s
   fleet export kubernetes fleet.toml --shards 8 --collect --image registry.example/fleet:1 --out fleet-k8s
   fleet export swarm fleet.toml --shards 8 --collect --image registry.example/fleet:1 --out fleet-swarm

@@ -8,6 +8,7 @@ use settings::Span;
 use settings::reading::from_percent;
 
 use super::{Case, Options, Request};
+use crate::complete;
 use crate::format::Format;
 
 /// The arguments of `fleet roll`.
@@ -21,10 +22,10 @@ pub(crate) struct RollArgs {
     #[arg(long, value_name = "CASE")]
     case: Case,
     /// The enrollment group whose CA is rolled; may be left out where there is only one
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = complete::groups())]
     group: Option<String>,
     /// An individually enrolled device; may be given several times. For an expiry all of them, when left out
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = complete::devices())]
     device: Vec<String>,
     /// The slot of the enrollment for the new certificate; the unused one when left out
     #[arg(long, value_name = "SLOT")]
@@ -53,7 +54,7 @@ pub(crate) struct RollArgs {
     #[arg(long)]
     let_in: bool,
     /// Override a key of the manifest, as for `run`
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = complete::paths())]
     set: Vec<String>,
     /// Write a report into this folder: roll.json
     #[arg(long, value_name = "DIR")]
