@@ -2,17 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod dtdl;
+mod referee;
 
 use device_sim::model::{Desired, Model};
 use device_sim::random::{Purpose, stream};
 use device_sim::weather::Weather;
-use dtdl::Interface;
 use fleet_protocol::plan;
 use fleet_protocol::room::Overrides;
 use iot_protocol::command::CommandName;
 use iot_protocol::twin::{Section, TwinDocument, merge};
 use jiff::Timestamp;
+use referee::Interface;
 use serde_json::{Map, Value, json};
 
 const TARGET: &str = "targetTemperature";

@@ -61,6 +61,6 @@ pub use model::{Command, Model, Part, Payload, Property, Telemetry};
 pub use problem::{Place, Problem, Problems};
 pub use read::Parsed;
 pub use schema::{EnumValue, Field, Geometry, Literal, Plain, Schema};
-pub use shipped::shipped;
+pub use shipped::{shipped, shipped_text};
 pub use template::template;
 pub use unmodeled::{Finding, FindingKind};

@@ -117,7 +117,10 @@ impl<'a> Reader<'a> {
     fn one_more(&mut self, place: &Place) -> bool {
         self.elements += 1;
         if self.elements == MAX_ELEMENTS + 1 {
-            self.problem(place.clone(), format!("the model has more than {MAX_ELEMENTS} elements"));
+            self.problem(
+                place.clone(),
+                format!("the model has more than {MAX_ELEMENTS} elements"),
+            );
         }
         self.elements <= MAX_ELEMENTS
     }

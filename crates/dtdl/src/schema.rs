@@ -206,8 +206,14 @@ mod tests {
         }
         let point = Some(Plain::Geometry(Geometry::Point));
         assert_eq!(Plain::of_name("dtmi:standard:schema:geospatial:point;3"), point);
-        assert_eq!(Plain::of_name("dtmi:iotcentral:schema:geopoint;2"), Some(Plain::Geopoint));
-        assert_eq!(Plain::of_name("dtmi:dtdl:instance:Schema:double;2"), Some(Plain::Double));
+        assert_eq!(
+            Plain::of_name("dtmi:iotcentral:schema:geopoint;2"),
+            Some(Plain::Geopoint)
+        );
+        assert_eq!(
+            Plain::of_name("dtmi:dtdl:instance:Schema:double;2"),
+            Some(Plain::Double)
+        );
         assert_eq!(Plain::of_name("number"), None);
     }
 }

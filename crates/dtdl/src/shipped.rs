@@ -7,17 +7,29 @@ use std::sync::LazyLock;
 
 use crate::documents::{Documents, Found};
 
-/// Their texts, as they stand in `configs/models`.
-const TEXTS: [&str; 4] = [
-    include_str!("../../../configs/models/thermostat-1.json"),
-    include_str!("../../../configs/models/thermostat-2.json"),
-    include_str!("../../../configs/models/temperature-controller-2.json"),
-    include_str!("../../../configs/models/device-information-1.json"),
+/// Their texts, a copy of which is in `configs/models`, for people.
+const TEXTS: [(&str, &str); 4] = [
+    (
+        "dtmi:com:example:Thermostat;1",
+        include_str!("../models/thermostat-1.json"),
+    ),
+    (
+        "dtmi:com:example:Thermostat;2",
+        include_str!("../models/thermostat-2.json"),
+    ),
+    (
+        "dtmi:com:example:TemperatureController;2",
+        include_str!("../models/temperature-controller-2.json"),
+    ),
+    (
+        "dtmi:azure:DeviceManagement:DeviceInformation;1",
+        include_str!("../models/device-information-1.json"),
+    ),
 ];
 
 static SHIPPED: LazyLock<Documents> = LazyLock::new(|| {
     let mut documents = Documents::new();
-    for text in TEXTS {
+    for (_, text) in TEXTS {
         let document = serde_json::from_str(text).expect("the shipped models are JSON; a test reads them all");
         documents.add("shipped", &document);
     }
@@ -28,6 +40,12 @@ static SHIPPED: LazyLock<Documents> = LazyLock::new(|| {
 #[must_use]
 pub fn shipped() -> &'static Documents {
     &SHIPPED
+}
+
+/// The text of one of them, as it was published.
+#[must_use]
+pub fn shipped_text(id: &str) -> Option<&'static str> {
+    TEXTS.iter().find(|(known, _)| *known == id).map(|(_, text)| *text)
 }
 
 pub(crate) fn find(id: &str) -> Option<&'static Found> {

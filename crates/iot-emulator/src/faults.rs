@@ -32,7 +32,7 @@ const MOST_TALLIES: usize = 200_000;
 pub struct FaultRules(Vec<Rule>);
 
 impl FaultRules {
-    /// The names of the sets of rules that are built in; each is a file in `configs/faults`.
+    /// The names of the sets of rules that are built in; each is a file in `presets`, and in `configs/faults` for people.
     pub fn presets() -> impl Iterator<Item = &'static str> {
         read::PRESETS.iter().map(|(name, _)| *name)
     }

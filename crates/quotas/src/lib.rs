@@ -1,6 +1,6 @@
 //! What the services' documentation allows, as data.
 //!
-//! A plan is judged by these limits, and the emulator keeps them: both read the same files, `configs/quotas/*.toml`, which
+//! A plan is judged by these limits, and the emulator keeps them: both read the same files, `presets/*.toml`, which
 //! are part of the program. A file of the same form can take their place.
 //!
 //! ```

@@ -7,12 +7,12 @@ use crate::limit::Limits;
 use crate::read::read;
 
 const FILES: [(&str, &str); 6] = [
-    ("iot-central", include_str!("../../../configs/quotas/iot-central.toml")),
-    ("dps", include_str!("../../../configs/quotas/dps.toml")),
-    ("hub-f1", include_str!("../../../configs/quotas/hub-f1.toml")),
-    ("hub-s1", include_str!("../../../configs/quotas/hub-s1.toml")),
-    ("hub-s2", include_str!("../../../configs/quotas/hub-s2.toml")),
-    ("hub-s3", include_str!("../../../configs/quotas/hub-s3.toml")),
+    ("iot-central", include_str!("../presets/iot-central.toml")),
+    ("dps", include_str!("../presets/dps.toml")),
+    ("hub-f1", include_str!("../presets/hub-f1.toml")),
+    ("hub-s1", include_str!("../presets/hub-s1.toml")),
+    ("hub-s2", include_str!("../presets/hub-s2.toml")),
+    ("hub-s3", include_str!("../presets/hub-s3.toml")),
 ];
 
 /// The names, as they are listed for a person.

@@ -18,7 +18,7 @@ pub(crate) struct Interface {
 
 impl Interface {
     pub(crate) fn load(id: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/models");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dtdl/models");
         let models: Vec<Value> = fs::read_dir(folder)
             .unwrap()
             .map(|entry| serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap())

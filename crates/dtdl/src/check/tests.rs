@@ -14,7 +14,10 @@ fn each_plain_schema_accepts_its_own_values_and_no_others() {
         ),
         (
             "dateTime",
-            vec![json!("2026-11-23T15:00:00Z"), json!("2026-11-23T15:00:00.1234567+01:00")],
+            vec![
+                json!("2026-11-23T15:00:00Z"),
+                json!("2026-11-23T15:00:00.1234567+01:00"),
+            ],
             vec![json!("2026-11-23"), json!("2026-11-23T15:00:00"), json!("now")],
         ),
         ("double", vec![json!(1), json!(-1.5e300)], vec![json!("1"), json!(null)]),
@@ -55,7 +58,10 @@ fn each_plain_schema_accepts_its_own_values_and_no_others() {
         ),
         (
             "geopoint",
-            vec![json!({"lat": 52.5, "lon": 13.4}), json!({"lat": 52.5, "lon": 13.4, "alt": 30})],
+            vec![
+                json!({"lat": 52.5, "lon": 13.4}),
+                json!({"lat": 52.5, "lon": 13.4, "alt": 30}),
+            ],
             vec![json!({"lat": 52.5}), json!({"lat": 52.5, "lon": 13.4, "speed": 1})],
         ),
         (
@@ -89,7 +95,10 @@ fn a_mismatch_names_the_place_and_what_is_accepted() {
     let schema = Schema::Object(vec![
         field("state", Schema::Enum(vec![state("off", 0), state("on", 1)])),
         field("limits", Schema::Map(Box::new(Schema::Plain(Plain::Double)))),
-        field("route", Schema::Array(Box::new(Schema::Plain(Plain::Geometry(Geometry::Point))))),
+        field(
+            "route",
+            Schema::Array(Box::new(Schema::Plain(Plain::Geometry(Geometry::Point)))),
+        ),
     ]);
     let good = json!({"state": 1, "limits": {"a": 1.5}, "route": []});
     assert_eq!(schema.mismatches(&good), []);

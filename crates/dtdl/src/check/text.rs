@@ -1,7 +1,7 @@
 //! Texts that stand for times.
 
-use jiff::civil::{Date, Time};
 use jiff::Timestamp;
+use jiff::civil::{Date, Time};
 
 /// RFC 3339's full-date.
 pub(super) fn is_date(text: &str) -> bool {
@@ -12,7 +12,9 @@ pub(super) fn is_date(text: &str) -> bool {
 /// RFC 3339's date-time.
 pub(super) fn is_date_time(text: &str) -> bool {
     // jiff reads the name of a time zone too.
-    !text.contains('[') && text.get(10..11).is_some_and(|t| t.eq_ignore_ascii_case("t")) && text.parse::<Timestamp>().is_ok()
+    !text.contains('[')
+        && text.get(10..11).is_some_and(|t| t.eq_ignore_ascii_case("t"))
+        && text.parse::<Timestamp>().is_ok()
 }
 
 /// RFC 3339's full-time, or without its offset.

@@ -23,7 +23,9 @@ impl<'a> Reader<'a> {
         if !self.one_more(place) {
             return;
         }
-        let mut kinds = KINDS.into_iter().filter(|kind| types(content).any(|found| found == *kind));
+        let mut kinds = KINDS
+            .into_iter()
+            .filter(|kind| types(content).any(|found| found == *kind));
         let (Some(kind), None) = (kinds.next(), kinds.next()) else {
             let hint = types(content).map(|found| meant(found, KINDS)).collect::<String>();
             let message = format!("must have one of {}{hint}", KINDS.join(", "));

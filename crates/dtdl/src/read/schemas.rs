@@ -206,7 +206,10 @@ impl<'a> Reader<'a> {
             };
             let Some(literal) = literal else {
                 let wanted = if is_text { "a text" } else { "an integer of 4 bytes" };
-                self.problem(place.at("enumValue"), format!("must be {wanted}, as `valueSchema` says"));
+                self.problem(
+                    place.at("enumValue"),
+                    format!("must be {wanted}, as `valueSchema` says"),
+                );
                 continue;
             };
             let Some(name) = name else { continue };

@@ -23,29 +23,41 @@ fn problems(document: &Value) -> Vec<String> {
 
 #[test]
 fn an_interface_is_read_with_all_that_it_has() {
-    let parsed = read(&interface(json!([
-        {"@type": ["Telemetry", "Temperature"], "name": "temperature", "schema": "double", "unit": "degreeCelsius"},
-        {"@type": ["Property", "Velocity"], "name": "speed", "schema": "integer", "writable": true, "minValue": 5,
-         "unit": "metrePerSecond", "maxValue": 20, "decimalPlaces": 1, "displayUnit": "m/s"},
-        {"@type": ["Telemetry", "State"], "name": "state", "schema": "dtmi:contoso:state;1"},
-        {"@type": "Command", "name": "start", "durable": true, "commandType": "asynchronous",
-         "request": {"name": "delay", "schema": "duration"}, "response": {"name": "at", "schema": "dateTime"}},
-        {"@type": ["Property", "Cloud", "StringValue"], "name": "customer", "schema": "string"},
-        {"@type": "Relationship", "name": "feeds"},
-        {"@type": "Component", "name": "device", "schema": "dtmi:azure:DeviceManagement:DeviceInformation;1"},
-    ])).tap(|interface| {
-        interface["schemas"] = json!([{"@id": "dtmi:contoso:state;1", "@type": "Enum", "valueSchema": "integer",
+    let parsed = read(
+        &interface(json!([
+            {"@type": ["Telemetry", "Temperature"], "name": "temperature", "schema": "double", "unit": "degreeCelsius"},
+            {"@type": ["Property", "Velocity"], "name": "speed", "schema": "integer", "writable": true, "minValue": 5,
+             "unit": "metrePerSecond", "maxValue": 20, "decimalPlaces": 1, "displayUnit": "m/s"},
+            {"@type": ["Telemetry", "State"], "name": "state", "schema": "dtmi:contoso:state;1"},
+            {"@type": "Command", "name": "start", "durable": true, "commandType": "asynchronous",
+             "request": {"name": "delay", "schema": "duration"}, "response": {"name": "at", "schema": "dateTime"}},
+            {"@type": ["Property", "Cloud", "StringValue"], "name": "customer", "schema": "string"},
+            {"@type": "Relationship", "name": "feeds"},
+            {"@type": "Component", "name": "device", "schema": "dtmi:azure:DeviceManagement:DeviceInformation;1"},
+        ]))
+        .tap(|interface| {
+            interface["schemas"] = json!([{"@id": "dtmi:contoso:state;1", "@type": "Enum", "valueSchema": "integer",
             "enumValues": [{"name": "off", "enumValue": 0}, {"name": "on", "enumValue": 1}]}]);
-    }))
+        }),
+    )
     .unwrap();
     let model = &parsed.model;
-    assert_eq!((model.id.as_str(), &*model.display_name), ("dtmi:contoso:pump;1", "pump"));
+    assert_eq!(
+        (model.id.as_str(), &*model.display_name),
+        ("dtmi:contoso:pump;1", "pump")
+    );
     let root = model.part(None).unwrap();
-    assert_eq!(root.names().collect::<Vec<_>>(), ["temperature", "state", "speed", "start"]);
+    assert_eq!(
+        root.names().collect::<Vec<_>>(),
+        ["temperature", "state", "speed", "start"]
+    );
     let speed = root.property("speed").unwrap();
     assert!(speed.writable);
     assert_eq!((speed.meaning.least, speed.meaning.greatest), (Some(5.0), Some(20.0)));
-    assert_eq!(root.telemetry("temperature").unwrap().meaning.unit.as_deref(), Some("degreeCelsius"));
+    assert_eq!(
+        root.telemetry("temperature").unwrap().meaning.unit.as_deref(),
+        Some("degreeCelsius")
+    );
     assert!(matches!(&root.telemetry("state").unwrap().schema, Schema::Enum(values) if values.len() == 2));
     assert!(root.command("start").unwrap().is_queued);
     assert_eq!(model.components().collect::<Vec<_>>(), ["device"]);
@@ -150,7 +162,10 @@ fn what_is_extended_is_in_the_model_once() {
 
     documents.add("more.json", &part("dtmi:e;1", json!("dtmi:e;1"), "e"));
     let several = documents.read(None).unwrap_err().to_string();
-    assert!(several.ends_with("there are 2 models, and one has to be named: `dtmi:d;1`, `dtmi:e;1`"), "{several}");
+    assert!(
+        several.ends_with("there are 2 models, and one has to be named: `dtmi:d;1`, `dtmi:e;1`"),
+        "{several}"
+    );
     let cyclic = documents.read(Some("dtmi:e;1")).unwrap_err().to_string();
     assert_eq!(cyclic, "more.json#/extends: `dtmi:e;1` extends itself");
     let unknown = documents.read(Some("dtmi:dd;1")).unwrap_err().to_string();
@@ -163,7 +178,9 @@ fn depth_and_number_are_bounded() {
     for _ in 0..6 {
         schema = json!({"@type": "Array", "elementSchema": schema});
     }
-    let deep = problems(&interface(json!([{"@type": "Telemetry", "name": "a", "schema": schema}])));
+    let deep = problems(&interface(
+        json!([{"@type": "Telemetry", "name": "a", "schema": schema}]),
+    ));
     assert!(deep[0].ends_with("schemas are more than 5 deep here"), "{deep:?}");
 
     // A schema that refers to itself, thirty times on each level.
@@ -180,7 +197,11 @@ fn depth_and_number_are_bounded() {
             {"@type": "Component", "name": "c", "schema": component}]});
     }
     component["@context"] = json!("dtmi:dtdl:context;2");
-    assert!(problems(&component).iter().any(|problem| problem.contains("interfaces deep")));
+    assert!(
+        problems(&component)
+            .iter()
+            .any(|problem| problem.contains("interfaces deep"))
+    );
 }
 
 #[test]
@@ -192,17 +213,28 @@ fn the_shipped_models_are_read() {
         assert_eq!(parsed.notes, [], "{id}");
         assert_eq!(read(&template(&parsed.document)).unwrap().model, parsed.model);
     }
-    let controller = shipped.read(Some("dtmi:com:example:TemperatureController;2")).unwrap().model;
+    let controller = shipped
+        .read(Some("dtmi:com:example:TemperatureController;2"))
+        .unwrap()
+        .model;
     assert_eq!(controller.parts.len(), 4);
     assert_eq!(
-        controller.part(Some("thermostat2")).unwrap().telemetry("temperature").unwrap().schema,
+        controller
+            .part(Some("thermostat2"))
+            .unwrap()
+            .telemetry("temperature")
+            .unwrap()
+            .schema,
         Schema::Plain(Plain::Double)
     );
 }
 
 #[test]
 fn a_report_is_held_against_the_model() {
-    let controller = crate::shipped().read(Some("dtmi:com:example:TemperatureController;2")).unwrap().model;
+    let controller = crate::shipped()
+        .read(Some("dtmi:com:example:TemperatureController;2"))
+        .unwrap()
+        .model;
     let report = json!({
         "serialNumber": 7, "colour": "red",
         "thermostat1": {"__t": "c", "targetTemperature": {"value": "warm", "ac": 200, "av": 1}, "maxTempSinceLastReboot": 21.5},
@@ -211,7 +243,10 @@ fn a_report_is_held_against_the_model() {
         "deviceInformation": {"__t": "c", "manufacturer": "Contoso"},
     });
     let findings = controller.property_findings(report.as_object().unwrap());
-    let said: Vec<_> = findings.iter().map(|found| format!("{}: {found}", found.kind.as_str())).collect();
+    let said: Vec<_> = findings
+        .iter()
+        .map(|found| format!("{}: {found}", found.kind.as_str()))
+        .collect();
     assert_eq!(
         said,
         [
@@ -221,7 +256,10 @@ fn a_report_is_held_against_the_model() {
             "unmodeled: thermostat3 is not a component of the model; did you mean `thermostat1`?",
         ]
     );
-    assert_eq!(controller.telemetry_findings(Some("thermostat2"), &json!({"temperature": 20.5})), []);
+    assert_eq!(
+        controller.telemetry_findings(Some("thermostat2"), &json!({"temperature": 20.5})),
+        []
+    );
     let findings = controller.telemetry_findings(None, &json!({"temperature": 20.5}));
     assert_eq!(findings[0].kind, FindingKind::Unmodeled);
 }

@@ -13,17 +13,11 @@ use crate::phase::Phase;
 
 /// The sets of rules that have a name.
 pub(super) static PRESETS: [(&str, &str); 5] = [
-    (
-        "slow-network",
-        include_str!("../../../../configs/faults/slow-network.toml"),
-    ),
-    ("lost-acks", include_str!("../../../../configs/faults/lost-acks.toml")),
-    (
-        "throttled-dps",
-        include_str!("../../../../configs/faults/throttled-dps.toml"),
-    ),
-    ("hub-move", include_str!("../../../../configs/faults/hub-move.toml")),
-    ("outage", include_str!("../../../../configs/faults/outage.toml")),
+    ("slow-network", include_str!("../../presets/slow-network.toml")),
+    ("lost-acks", include_str!("../../presets/lost-acks.toml")),
+    ("throttled-dps", include_str!("../../presets/throttled-dps.toml")),
+    ("hub-move", include_str!("../../presets/hub-move.toml")),
+    ("outage", include_str!("../../presets/outage.toml")),
 ];
 /// What the file is called in problems.
 const KIND: &str = "a file of rules";

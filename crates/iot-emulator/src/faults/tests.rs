@@ -270,7 +270,7 @@ fn an_id_is_given_once() {
 
 #[test]
 fn the_files_that_are_shipped_can_be_read() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/faults");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/presets");
     let mut read = 0;
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();

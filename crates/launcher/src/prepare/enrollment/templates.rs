@@ -8,26 +8,6 @@ use serde_json::{Value, json};
 use crate::manifest::Manifest;
 use crate::manifest::types::GroupKind;
 
-/// The models themselves, as they stand in `configs/models`.
-const MODELS: [(&str, &str); 4] = [
-    (
-        "dtmi:com:example:Thermostat;1",
-        include_str!("../../../../../configs/models/thermostat-1.json"),
-    ),
-    (
-        "dtmi:com:example:Thermostat;2",
-        include_str!("../../../../../configs/models/thermostat-2.json"),
-    ),
-    (
-        "dtmi:com:example:TemperatureController;2",
-        include_str!("../../../../../configs/models/temperature-controller-2.json"),
-    ),
-    (
-        "dtmi:azure:DeviceManagement:DeviceInformation;1",
-        include_str!("../../../../../configs/models/device-information-1.json"),
-    ),
-];
-
 /// The ids of the models that the devices of a manifest announce.
 #[must_use]
 pub(crate) fn model_ids(manifest: &Manifest) -> Vec<String> {
@@ -66,15 +46,14 @@ pub(crate) fn template(model_id: &str) -> anyhow::Result<Value> {
 }
 
 fn interface(id: &str) -> anyhow::Result<Value> {
-    let (_, text) = MODELS
-        .iter()
-        .find(|(known, _)| *known == id)
-        .ok_or_else(|| anyhow!("there is no model `{id}` in this program"))?;
+    let text = dtdl::shipped_text(id).ok_or_else(|| anyhow!("there is no model `{id}` in this program"))?;
     serde_json::from_str(text).with_context(|| format!("the built-in model `{id}` is not JSON"))
 }
 
 #[cfg(test)]
 mod tests {
+    use fleet_protocol::plan::Model;
+
     use super::*;
 
     #[test]
@@ -94,13 +73,10 @@ mod tests {
 
     #[test]
     fn every_model_of_a_device_has_a_template() {
-        for (id, text) in MODELS {
-            assert!(text.contains(id));
-            assert_eq!(
-                crate::prepare::enrollment::template(id).unwrap()["capabilityModel"]["@id"],
-                id
-            );
+        for model in [Model::Thermostat, Model::TemperatureController] {
+            let id = model.id().unwrap().to_string();
+            assert_eq!(template(&id).unwrap()["capabilityModel"]["@id"], id);
         }
-        assert!(crate::prepare::enrollment::template("dtmi:com:example:Other;1").is_err());
+        assert!(template("dtmi:com:example:Other;1").is_err());
     }
 }
