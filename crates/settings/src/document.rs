@@ -168,21 +168,45 @@ fn insert_into_element<'a>(
     let Some((key, rest)) = keys.split_first() else {
         return Err("a part of the path is empty".into());
     };
-    let named = |element: &Spanned<DeValue<'_>>| {
-        ["id", "device_id", "name"]
-            .iter()
-            .any(|id| element.get_ref().get(*id).and_then(|id| id.get_ref().as_str()) == Some(key))
+    let index = array
+        .iter()
+        .position(|element| names(element).any(|name| name == *key))
+        .or_else(|| key.parse().ok());
+    let there = match index.is_some_and(|index| index < array.len()) {
+        true => String::new(),
+        false => names_of(array),
     };
-    let index = array.iter().position(named).or_else(|| key.parse().ok());
     let element = index.and_then(|index| array.get_mut(index)).map(Spanned::get_mut);
     match (element, rest) {
-        (None, _) => Err(format!("there is no `{key}` in `{name}`")),
+        (None, _) => Err(format!("there is no `{key}` in `{name}`; {there}")),
         (Some(DeValue::Table(inner)), [_, ..]) => insert(inner, rest, value, span),
         (Some(element), []) => {
             *element = value;
             Ok(())
         }
         (Some(_), _) => Err(format!("`{name}.{key}` is not a table")),
+    }
+}
+
+/// What an element of an array may be called.
+fn names<'a>(element: &'a Spanned<DeValue<'_>>) -> impl Iterator<Item = &'a str> {
+    ["id", "device_id", "name"]
+        .into_iter()
+        .filter_map(|id| element.get_ref().get(id)?.get_ref().as_str())
+}
+
+/// The names of the elements of an array, or their numbers where they have none.
+fn names_of(array: &DeArray<'_>) -> String {
+    const MOST: usize = 8;
+    let found = array.iter().filter_map(|element| names(element).next());
+    let found: Vec<_> = found.map(|name| format!("`{}`", shown::text(name))).collect();
+    match (found.len(), array.len()) {
+        (_, 0) => "it is empty".to_owned(),
+        (0, 1) => "its only element is 0".to_owned(),
+        (0, several) => format!("its elements are 0 to {}", several - 1),
+        (named, _) if named > MOST => format!("there are {} and {} more", found[..MOST].join(", "), named - MOST),
+        (1, _) => format!("there is {}", found[0]),
+        _ => format!("there are {}", found.join(", ")),
     }
 }
 
@@ -198,5 +222,42 @@ fn move_to<'a>(value: DeValue<'a>, span: &Range<usize>) -> DeValue<'a> {
                 .collect(),
         ),
         plain => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str, argument: &str) -> Option<String> {
+        let arguments = [argument.to_owned()];
+        let document = Document::parse("settings", "test.toml", text, &arguments).unwrap();
+        let problems = document.problems.take();
+        problems.into_iter().next().map(|problem| problem.message)
+    }
+
+    #[test]
+    fn a_name_that_no_element_has_is_refused_with_those_there_are() {
+        let two = "[[group]]\nid = \"a\"\n[[group]]\nid = \"b\"\n";
+        assert_eq!(refusal(two, "group.b.x=1"), None);
+        assert_eq!(refusal(two, "group.0.x=1"), None);
+        for (text, argument, words) in [
+            (two, "group.c.x=1", "there is no `c` in `group`; there are `a`, `b`"),
+            (two, "group.2.x=1", "there is no `2` in `group`; there are `a`, `b`"),
+            (
+                "[[group]]\nid = \"a\"\n",
+                "group.b.x=1",
+                "there is no `b` in `group`; there is `a`",
+            ),
+            (
+                "stages = [1, 2]",
+                "stages.2=1",
+                "there is no `2` in `stages`; its elements are 0 to 1",
+            ),
+            ("stages = []", "stages.0=1", "there is no `0` in `stages`; it is empty"),
+        ] {
+            let message = refusal(text, argument).unwrap_or_default();
+            assert!(message.ends_with(words), "{message}");
+        }
     }
 }

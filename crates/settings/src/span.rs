@@ -35,7 +35,9 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
-            return Err(format!("`{text}` has no unit"));
+            return Err(format!(
+                "`{text}` has no unit; write {text}s for seconds, {text}m for minutes"
+            ));
         }
         let span = text
             .parse::<jiff::SignedDuration>()
@@ -86,5 +88,7 @@ mod tests {
         for text in ["", "5", "-5s", "5 fortnights", "s", "876001h", "2562047788015215h"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
+        let refusal = "2".parse::<Span>().unwrap_err();
+        assert_eq!(refusal, "`2` has no unit; write 2s for seconds, 2m for minutes");
     }
 }

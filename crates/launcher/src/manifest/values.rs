@@ -30,7 +30,9 @@ impl FromStr for ValidityPeriod {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
-            return Err(format!("`{text}` has no unit"));
+            return Err(format!(
+                "`{text}` has no unit; write {text}d for days, {text}h for hours"
+            ));
         }
         let span: jiff::Span = text.parse().map_err(|_| format!("`{text}` is not a time"))?;
         if span.get_months() != 0 || span.get_years() != 0 {
