@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::http::Uri;
 use clap::Args as ClapArgs;
 use futures_util::FutureExt;
 use iot_emulator::{Approval, Config, EdgeCa, Emulator, FaultRules, Gateway, Quota, Reprovision, StartError};
@@ -49,6 +50,10 @@ pub struct Args {
     /// Where the REST API listens without TLS; loopback addresses only.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
+    /// Where people reach the page if that is not where it listens, as behind a published port: the link that is printed
+    /// begins with it. For example https://localhost:8443.
+    #[arg(long, value_name = "URL", value_parser = page_url)]
+    pub page_url: Option<String>,
     /// The name under which clients reach this machine.
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     pub hostname: String,
@@ -95,6 +100,19 @@ pub struct Args {
     /// Stop when stdin ends, as it does when the process that started this one is gone.
     #[arg(long)]
     pub stop_on_stdin_eof: bool,
+}
+
+/// The beginning of a link, without what only a path may have behind it.
+fn page_url(text: &str) -> Result<String, String> {
+    let form = || format!("`{text}` is not the address of a server, such as https://localhost:8443");
+    let uri: Uri = text.parse().map_err(|_| form())?;
+    let is_server = matches!(uri.scheme_str(), Some("http" | "https")) && matches!(uri.path(), "" | "/");
+    match uri.authority() {
+        Some(server) if is_server && uri.query().is_none() && !server.as_str().contains('@') => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(form()),
+    }
 }
 
 /// A quota, or none.
@@ -166,7 +184,8 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> anyhow::Resu
         ));
     }
     // The program that started this one asks for a link itself when it wants one.
-    if let Some(link) = emulator.sign_in_link().filter(|_| !args.stop_on_stdin_eof) {
+    let link = emulator.sign_in_link(args.page_url.as_deref());
+    if let Some(link) = link.filter(|_| !args.stop_on_stdin_eof) {
         terminal::note(format_args!(
             "look at it: {link} (lets you in once, within ten minutes)"
         ));

@@ -33,7 +33,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let emulator = emulator_page::start(iot_emulator::Config::default()).await?;
-//! assert!(emulator.sign_in_link().is_some_and(|link| link.starts_with("http://127.0.0.1:")));
+//! assert!(emulator.sign_in_link(None).is_some_and(|link| link.starts_with("http://127.0.0.1:")));
 //! emulator.shutdown().await;
 //! # Ok(())
 //! # }

@@ -277,13 +277,15 @@ impl Emulator {
     }
 
     /// A link to `/sign-in`, which an extension serves; a secret: it lets one person in, once, within ten minutes. It is that
-    /// of the address without TLS where there is one, since browsers do not trust the authority.
+    /// of the address without TLS where there is one, since browsers do not trust the authority, unless `base` is where
+    /// people come from.
     #[must_use]
-    pub fn sign_in_link(&self) -> Option<String> {
-        let base = match (self.http_addr(), self.https_addr()) {
-            (Some(http), _) => format!("http://{http}"),
-            (None, Some(https)) => format!("https://{}:{}", self.hostname(), https.port()),
-            (None, None) => return None,
+    pub fn sign_in_link(&self, base: Option<&str>) -> Option<String> {
+        let base = match (base, self.http_addr(), self.https_addr()) {
+            (Some(base), ..) => base.to_owned(),
+            (None, Some(http), _) => format!("http://{http}"),
+            (None, None, Some(https)) => format!("https://{}:{}", self.hostname(), https.port()),
+            (None, None, None) => return None,
         };
         let path = self.services.sign_in.link(Instant::now());
         Some(format!("{base}{path}"))

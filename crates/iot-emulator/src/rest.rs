@@ -157,6 +157,7 @@ fn router(rest: Rest, port: u16, extend: Extend<'_>, stop: &CancellationToken) -
         .reset_fallback()
         .merge(extension)
         .merge(routes::other_services())
+        .merge(routes::health())
         .merge(dps);
     let router = match rest.scheme {
         "http" => router.layer(from_fn_with_state(rest.clone(), middleware::host)),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use device_sim::hint::Hint;
+use fleet_report::totals::Received;
 use iot_protocol::shown;
 
 use crate::exit::{Failure, PASSED, print};
@@ -17,17 +18,30 @@ use crate::sim;
 ///
 /// It does not answer, or the folder is not one of an emulator.
 pub(crate) async fn emulator(state: &Path, app: &str) -> Result<u8, Failure> {
-    let token_file = state.join("api_token");
-    let token = std::fs::read_to_string(&token_file)
-        .with_context(|| format!("can't read the API token from `{}`", shown::path(&token_file)))
-        .hint("give the state folder of a `fleet emulator` that runs: --state DIR")?;
-    let application = Application::new(app, token.trim(), Some(&state.join("ca_cert.pem")))?;
-    let figures = application
+    let figures = reached(state, app)?
         .figures()
         .await
         .with_context(|| format!("the emulator at {app} does not answer"))?;
     print(format_args!("{figures}\n"))?;
     Ok(PASSED)
+}
+
+/// How much telemetry of a run that emulator has received since its start.
+///
+/// # Errors
+///
+/// It does not answer, or the folder is not one of an emulator.
+pub(crate) async fn received(state: &Path, app: &str, run: &str) -> anyhow::Result<Received> {
+    let received = reached(state, app)?.received(run).await;
+    received.with_context(|| format!("the emulator at {app} does not answer"))
+}
+
+fn reached(state: &Path, app: &str) -> anyhow::Result<Application> {
+    let token_file = state.join("api_token");
+    let token = std::fs::read_to_string(&token_file)
+        .with_context(|| format!("can't read the API token from `{}`", shown::path(&token_file)))
+        .hint("give the state folder of a `fleet emulator` that runs")?;
+    Application::new(app, token.trim(), Some(&state.join("ca_cert.pem")))
 }
 
 /// Looks whether the `fleet sim` that is the process `pid` of this host is at work.

@@ -12,6 +12,7 @@ use device_sim::{advice, console};
 use fleet_report::merge::{Tally, merge};
 use fleet_report::record::{RECORD_VERSION, Record};
 use fleet_report::summary::summary;
+use fleet_report::totals::Received;
 use fleet_report::words::counted;
 use iot_protocol::shown;
 
@@ -22,12 +23,18 @@ use crate::sim::record;
 /// What stands for stdin among folders.
 const STDIN: &str = "-";
 
-/// Merges the files in `results`, of the run `run` or the newest, and prints the summary.
+/// Merges the files in `results`, of the run `run` or the newest, and prints the summary. `received`, where it is given,
+/// returns what a target has counted of that run.
 ///
 /// # Errors
 ///
 /// There is nothing to merge, or something that can't be read.
-pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Result<u8, Failure> {
+pub(crate) fn run(
+    results: &[PathBuf],
+    run: Option<&str>,
+    folder: Option<&Path>,
+    received: Option<impl FnOnce(&str) -> Result<Received, Failure>>,
+) -> Result<u8, Failure> {
     if let Some(folder) = folder {
         keep::try_folder("--report", folder)?;
     }
@@ -41,6 +48,15 @@ pub fn run(results: &[PathBuf], run: Option<&str>, folder: Option<&Path>) -> Res
     }
     let mut report = merge(records).map_err(Failure::refused)?;
     report.advise(advice::remedy);
+    if let Some(ask) = received {
+        match ask(&report.run.id) {
+            Ok(received) => report.target = Some(received),
+            Err(failure) => {
+                console::note(format_args!("what has arrived is unknown: {failure}"));
+                report.target_unknown = true;
+            }
+        }
+    }
     let written = folder.map(|folder| keep::write(&report, folder)).unwrap_or_default();
     deliver(written, summary(&report, marks()), console::note)?;
     Ok(report.exit)

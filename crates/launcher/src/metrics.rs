@@ -175,6 +175,7 @@ impl Exporter {
 fn router(source: Arc<Source>) -> Router {
     Router::new()
         .route("/metrics", get(scrape))
+        .route("/healthz", get(|| async { "ok\n" }))
         .fallback(|| async { (StatusCode::NOT_FOUND, "the metrics are at /metrics\n") })
         .with_state(source)
 }

@@ -77,7 +77,7 @@ fn a_plan_shows_what_is_more_than_the_quota() {
     let words = fleet(&[
         "plan",
         "configs/iot-central.toml",
-        "--set=group.thermostats.devices.count=10000",
+        "--set=group.central.devices.count=10000",
         "--set=load.register_rate=5/s",
         "--duration=1h",
     ]);
@@ -334,4 +334,54 @@ fn errors_of_each_kind_name_what_is_wrong_and_what_helps() {
         words = words.replace(path.to_str().unwrap(), "[DIR]");
     }
     insta::assert_snapshot!(words.replace(&busy.to_string(), "[PORT]"));
+}
+
+/// Two that share a name meet each other's certificates on one emulator, or in one application.
+#[test]
+fn no_two_shipped_manifests_share_a_group_or_a_device() {
+    let mut owners = std::collections::BTreeMap::new();
+    let mut manifests = 0;
+    for folder in ["configs", "docker"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
+            manifests += 1;
+            let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            let tables = ["group", "individual"]
+                .into_iter()
+                .filter_map(|kind| manifest.get(kind)?.as_array());
+            for table in tables.flatten() {
+                let group = table.get("id").map(|id| ("group", id));
+                let prefix = table.get("devices").and_then(|devices| devices.get("prefix"));
+                let device = table.get("device_id").or(prefix).map(|id| ("device", id));
+                for (kind, name) in group.into_iter().chain(device) {
+                    let taken = owners.insert((kind, name.as_str().unwrap().to_owned()), path.clone());
+                    assert_eq!(taken, None, "{kind} {name} is in {} too", path.display());
+                }
+            }
+        }
+    }
+    assert!(manifests >= 20, "{manifests}");
+}
+
+/// What a crate embeds is below it, so that its package is whole; people find a copy among the manifests.
+#[test]
+fn what_is_built_in_is_the_same_in_configs() {
+    let read = |folder: PathBuf| -> std::collections::BTreeMap<_, _> {
+        let files = std::fs::read_dir(&folder).unwrap().map(Result::unwrap);
+        files
+            .map(|file| (file.file_name(), std::fs::read_to_string(file.path()).unwrap()))
+            .collect()
+    };
+    for (copy, embedded) in [
+        ("configs/quotas", "crates/quotas/presets"),
+        ("configs/faults", "crates/iot-emulator/presets"),
+        ("configs/models", "crates/dtdl/models"),
+    ] {
+        let (copies, originals) = (read(root().join(copy)), read(root().join(embedded)));
+        assert!(!originals.is_empty(), "{embedded}");
+        assert!(copies == originals, "copy {embedded} to {copy}");
+    }
 }

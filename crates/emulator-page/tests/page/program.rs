@@ -1,5 +1,6 @@
 //! The program: its one line, its files, its ends, and what it refuses.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -144,4 +145,35 @@ async fn the_program_refuses_bad_settings_and_reports_all_of_them() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(told.contains("`--units`: hub-s3 has from 1 to 10 units"), "{told}");
+}
+
+#[test]
+fn the_link_begins_where_people_reach_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::start(program(folder.path()).arg("--page-url=https://localhost:18443/"));
+    let mut line = String::new();
+    BufReader::new(program.child.get_mut().unwrap().stderr.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(
+        line.starts_with("look at it: https://localhost:18443/sign-in?code="),
+        "{line}"
+    );
+    program.kill();
+
+    for wrong in [
+        "localhost:8443",
+        "ftp://localhost",
+        "https://a@localhost",
+        "https://localhost/?a=b",
+        "https:///x",
+    ] {
+        let refused = Command::new(env!("CARGO_BIN_EXE_iot-emulator"))
+            .arg(format!("--page-url={wrong}"))
+            .output()
+            .unwrap();
+        let words = String::from_utf8(refused.stderr).unwrap();
+        assert!(words.contains("such as https://localhost:8443"), "{wrong}: {words}");
+        assert_eq!(refused.status.code(), Some(2));
+    }
 }

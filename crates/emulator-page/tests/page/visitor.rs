@@ -24,7 +24,7 @@ impl Visitor {
     /// One who has followed a fresh link.
     pub(crate) async fn signed_in(emulator: &Emulator) -> Self {
         let mut visitor = Self::new(emulator);
-        let link = emulator.sign_in_link().unwrap();
+        let link = emulator.sign_in_link(None).unwrap();
         // What previews links asks with HEAD, which does not use one up.
         let preview = visitor.client.head(&link).send().await.unwrap();
         assert_eq!(

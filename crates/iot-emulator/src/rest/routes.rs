@@ -167,6 +167,11 @@ pub(super) fn operator() -> Surface {
         .route("/devices/{id}/reassign", Resource::Emulator, post(operator::reassign))
 }
 
+/// Whether this server answers, for what watches it: it has no token, and is given nothing else.
+pub(super) fn health() -> Router {
+    Router::new().route("/healthz", get(|| async { "ok\n" }))
+}
+
 /// Interfaces of other services that people look for at the same host. No token would help there, so none is asked for.
 pub(super) fn other_services() -> Router {
     let answer = |service: &'static str, instead: &'static str| {

@@ -113,6 +113,18 @@ async fn no_route_answers_without_a_good_token() {
     emulator.shutdown().await;
 }
 
+/// What watches a container has no token.
+#[tokio::test]
+async fn health_is_all_that_is_answered_without_a_token() {
+    let emulator = Emulator::start(Config::default()).await.unwrap();
+    let answer = ask(&emulator, &Method::GET, "/healthz", None).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.text().await.unwrap(), "ok\n");
+    let answer = ask(&emulator, &Method::POST, "/healthz", None).await;
+    assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+    emulator.shutdown().await;
+}
+
 #[tokio::test]
 async fn no_route_does_for_a_role_what_the_role_may_not() {
     let emulator = Emulator::start(Config::default()).await.unwrap();

@@ -6,12 +6,13 @@ use clap::{Args, Subcommand};
 use fleet_report::compare::{Bounds, Show};
 use settings::Span;
 
+use super::drive::in_runtime;
 use super::shared::percent;
 use crate::complete;
 use crate::exit::Failure;
 use crate::format::Format;
-use crate::merge;
 use crate::report::{self, Form};
+use crate::{health, merge};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ReportCommand {
@@ -107,11 +108,32 @@ pub(super) struct MergeArgs {
     /// Write the report into this folder: report.json, report.html, summary.txt, summary.md and junit.xml
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    /// Ask the running emulator that has this state folder how much of the run it has received; it counts from its start
+    #[arg(long, value_name = "DIR")]
+    emulator_state: Option<PathBuf>,
+    /// Where the REST API of that emulator listens with TLS
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "https://localhost:8443",
+        requires = "emulator_state"
+    )]
+    emulator_app: String,
+}
+
+impl MergeArgs {
+    fn run(self) -> Result<u8, Failure> {
+        let app = self.emulator_app;
+        let received = self
+            .emulator_state
+            .map(|state| move |run: &str| in_runtime(async { Ok(health::received(&state, &app, run).await?) }));
+        merge::run(&self.results, self.run.as_deref(), self.report.as_deref(), received)
+    }
 }
 
 pub(super) fn run(command: ReportCommand) -> Result<u8, Failure> {
     match command {
-        ReportCommand::Merge(args) => merge::run(&args.results, args.run.as_deref(), args.report.as_deref()),
+        ReportCommand::Merge(args) => args.run(),
         ReportCommand::Check(args) => report::check(&args.file.file, &args.manifest, &args.set, args.report.as_deref()),
         ReportCommand::Compare(args) => {
             let (base, new) = report::sides(args.files, args.new)?;

@@ -62,6 +62,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Puts the shipped manifests into a folder, as they are in the repository.
+pub(crate) fn copy_configs(fleet: &Fleet) {
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs"),
+        &fleet.path("configs"),
+    );
+}
+
 #[test]
 fn every_shipped_manifest_for_the_emulator_does_what_its_comment_says() {
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
@@ -82,10 +90,9 @@ fn every_shipped_manifest_for_the_emulator_does_what_its_comment_says() {
     // its name, and the scope fails with it.
     std::thread::scope(|scope| {
         for (name, text) in &shipped {
-            let configs = &configs;
             let run = move || {
                 let fleet = Fleet::new("");
-                copy(configs, &fleet.path("configs"));
+                copy_configs(&fleet);
                 assert!(
                     follow(&fleet, text) > 0,
                     "the comment of {name} has no command that runs it"
@@ -104,16 +111,13 @@ fn every_shipped_manifest_for_the_emulator_does_what_its_comment_says() {
 #[test]
 fn the_load_test_fails_where_the_guide_says_that_it_does() {
     let fleet = Fleet::new("");
-    copy(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs"),
-        &fleet.path("configs"),
-    );
+    copy_configs(&fleet);
     // A tenth of the fleet, and a spike that takes four times as long as the stages want.
     let run = fleet.fleet(&[
         "run",
         "configs/load-test.toml",
-        "--set=group.thermostats.devices.count=50",
-        "--set=group.thermostats.telemetry.interval=2s",
+        "--set=group.load.devices.count=50",
+        "--set=group.load.telemetry.interval=2s",
         "--set=load.connect_rate=5/s",
         r#"--set=load.stages=["60%@8s", "60%@3s", "100%@1s", "100%@8s", "0%@1s"]"#,
         "--report=out",

@@ -107,6 +107,8 @@ fn a_run_serves_its_figures_and_after_its_end_the_last_ones() {
         head.headers()["content-type"],
         "text/plain; version=0.0.4; charset=utf-8"
     );
+    let health = scraper.url.replace("/metrics", "/healthz");
+    assert_eq!(scraper.request(Method::GET, &health).unwrap().status(), 200);
     let root = scraper.url.replace("/metrics", "/");
     assert_eq!(scraper.request(Method::GET, &root).unwrap().status(), 404);
     assert_eq!(scraper.request(Method::POST, &scraper.url).unwrap().status(), 405);

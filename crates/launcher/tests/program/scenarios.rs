@@ -132,8 +132,8 @@ fn devices_that_are_moved_to_another_hub_find_it() {
     let report = run(
         "hub-failover.toml",
         &[
-            "group.thermostats.devices.count=10",
-            "group.thermostats.telemetry.interval=1s",
+            "group.moving.devices.count=10",
+            "group.moving.telemetry.interval=1s",
             r#"load.stages=["100%@1s", "100%@40s", "0%@1s"]"#,
         ],
     );
@@ -178,8 +178,8 @@ fn a_fleet_whose_certificates_are_rolled_in_time_survives_their_expiry() {
     let report = run(
         "certificate-expiry.toml",
         &[
-            "group.thermostats.devices.count=6",
-            "group.thermostats.validity=1m",
+            "group.expiring.devices.count=6",
+            "group.expiring.validity=1m",
             r#"load.stages=["100%@1s", "100%@75s", "0%@1s"]"#,
             "event.0.at=25s",
             "event.1.at=65s",
