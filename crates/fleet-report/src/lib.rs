@@ -46,6 +46,7 @@
 //! | [`plan`] | what a run will ask of its target and of this machine, and what the limits say to it |
 //! | [`exit`] | the numbers with which a run ends |
 //! | [`words`] | words that depend on numbers |
+//! | [`fold`] | text for a terminal that is narrower than its lines |
 //! | [`gather`] | the lines of processes as figures |
 //! | [`thresholds`] | what a run must reach: read from `[thresholds]`, evaluated each second, written as lines |
 
@@ -56,6 +57,7 @@ pub mod compare;
 pub mod continued;
 pub mod exit;
 pub mod figures;
+pub mod fold;
 pub mod gather;
 pub mod generator;
 pub mod html;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use device_sim::console;
 use files::{self, Access, Durability};
+use fleet_report::fold::fold;
 use fleet_report::html::html;
 use fleet_report::junit::junit;
 use fleet_report::markdown::markdown;
@@ -107,6 +108,27 @@ pub fn marks() -> Marks {
     }
 }
 
+/// A text for a person, with its lines folded where stdout is a terminal that is narrower.
+pub(crate) fn fitted(text: String) -> String {
+    match columns() {
+        Some(columns) => fold(&text, columns),
+        None => text,
+    }
+}
+
+/// How wide stdout is; none where it is no terminal.
+#[cfg(unix)]
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    // A terminal that nobody has given a size says 0.
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+#[cfg(not(unix))]
+fn columns() -> Option<usize> {
+    None
+}
+
 /// Says where the files are and prints the summary, whatever became of the files.
 ///
 /// # Errors
@@ -140,7 +162,7 @@ pub fn deliver(written: Vec<anyhow::Result<PathBuf>>, summary: String, tell: imp
             names.join(", ")
         ));
     }
-    if let Err(error) = console::result(summary, READ_WITHIN) {
+    if let Err(error) = console::result(fitted(summary), READ_WITHIN) {
         missing.push(format!("the summary can't be written to stdout: {error}"));
     }
     match missing.is_empty() {

@@ -18,7 +18,7 @@ use fleet_report::words::agreeing;
 use iot_protocol::shown;
 
 use crate::exit::{Failure, print};
-use crate::keep::{self, marks};
+use crate::keep::{self, fitted, marks};
 use crate::manifest;
 
 /// A form in which a report can be printed.
@@ -42,7 +42,7 @@ pub(crate) enum Form {
 pub(crate) fn show(path: &Path, form: Form) -> Result<u8, Failure> {
     let report = read(path)?;
     print(match form {
-        Form::Text => summary(&report, marks()),
+        Form::Text => fitted(summary(&report, marks())),
         Form::Html => html(&report),
         Form::Markdown => markdown(&report),
         Form::Junit => junit(&report),

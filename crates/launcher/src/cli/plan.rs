@@ -8,6 +8,7 @@ use super::shared::{BoundArgs, ManifestArgs};
 use crate::complete;
 use crate::exit::{Failure, PASSED, print};
 use crate::format::Format;
+use crate::keep::fitted;
 use crate::plan::{self, preview};
 use crate::prepare::budget;
 use crate::run;
@@ -60,7 +61,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
         summary.cost = Some(plan::prices(prices)?.cost(&summary));
     }
     print(match args.format {
-        Format::Text => plan::describe(&manifest, &summary)?,
+        Format::Text => fitted(plan::describe(&manifest, &summary)?),
         Format::Json => plan::summary_json(&summary)?,
     })?;
     budget::refuse_above(&summary, args.bound.into())?;

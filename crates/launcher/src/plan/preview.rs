@@ -12,8 +12,9 @@ use jiff::Timestamp;
 use crate::manifest::Manifest;
 use crate::prepare::plan::{first_device, groups};
 
-/// One column for every quarter of an hour.
-const COLUMNS: usize = 96;
+/// One column for every 20 minutes: with the scale at the left, it fits into 80 columns.
+const COLUMNS: usize = 72;
+const COLUMNS_PER_HOUR: usize = COLUMNS / 24;
 const STEP: f64 = 24.0 * 3600.0 / COLUMNS as f64;
 const ROWS: usize = 9;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -99,12 +100,20 @@ fn chart(text: &mut String, values: &[f64]) {
     }
 }
 
-/// The hours of the day below a chart, every third.
+/// So many hours are from one label to the next.
+const EVERY: usize = 3;
+
+/// The hours of the day below a chart.
 fn hours(text: &mut String, begin: f64) {
     let mut line = String::from("       ");
-    for hour in (0..24).step_by(3) {
-        let at = (begin / 3600.0 + f64::from(hour)) % 24.0;
-        let _ = write!(line, "{:<12}", format!("{at:02.0}:00"));
+    for hour in (0..24).step_by(EVERY) {
+        let at = (begin / 3600.0 + hour as f64) % 24.0;
+        let _ = write!(
+            line,
+            "{:<width$}",
+            format!("{at:02.0}:00"),
+            width = EVERY * COLUMNS_PER_HOUR
+        );
     }
     let _ = writeln!(text, "{}", line.trim_end());
 }
