@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use device_sim::hint::Hint;
+use fleet_report::words::counted;
 use iot_protocol::shown;
 use jiff::Timestamp;
 use provisioning::enroll::{Attest, Outcome};
@@ -25,6 +26,7 @@ use crate::prepare::reach;
 use crate::prepare::target::{self, Opened, Token, emulator_state};
 use crate::progress::ProgressLog;
 use crate::run;
+use crate::shell::quoted;
 
 /// What to enroll, and how.
 #[derive(Debug, Clone)]
@@ -99,6 +101,13 @@ pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<
         return Err(Failure::refused(
             anyhow!("with kind = \"dps\" a script is printed, which has no form in JSON").hint("leave --format out"),
         ));
+    }
+    if options.manual.is_none() && !matches!(manifest.target, Target::Dps(_)) {
+        target::require_application(
+            &manifest.target,
+            "that could be asked to enroll; --manual prints the steps",
+            "",
+        )?;
     }
     let progress = ProgressLog::begin();
     let by_hand = options.manual.is_some() || matches!(manifest.target, Target::Dps(_));
@@ -251,7 +260,7 @@ async fn instruct(options: &Options, manifest: &Manifest, progress: ProgressLog)
         Some(folder) => folder.clone(),
         None => return Ok(()),
     };
-    let steps = manual::steps(&enrollments, &folder, attest)?;
+    let steps = manual::steps(&enrollments, &folder, attest, &next(options, manifest))?;
     if options.dry_run {
         for file in steps.files.keys() {
             print(format_args!("would write {}\n", shown::path(&folder.join(file))))?;
@@ -261,11 +270,26 @@ async fn instruct(options: &Options, manifest: &Manifest, progress: ProgressLog)
     manual::write(&folder, &steps).map_err(Failure::Refused)?;
     print(&steps.text)?;
     progress.report(format!(
-        "{} files written into {}",
-        steps.files.len(),
+        "{} written into {}",
+        counted(steps.files.len(), "file", "files"),
         shown::path(&folder)
     ));
     Ok(())
+}
+
+/// What runs the fleet once everything is enrolled by hand: without a token, with the id scope that a page shows.
+fn next(options: &Options, manifest: &Manifest) -> String {
+    let mut words = vec!["fleet run".to_owned(), quoted(&verbatim(&options.manifest))];
+    words.extend(options.set.iter().map(|set| format!("--set {}", quoted(set))));
+    if let Target::IotCentral(target) = &manifest.target {
+        if target.id_scope.is_none() {
+            words.push("--set target.id_scope=SCOPE".to_owned());
+        }
+        if target.api_token.is_some() {
+            words.push("--set target.api_token=off".to_owned());
+        }
+    }
+    words.join(" ")
 }
 
 fn attest(verified: bool) -> Attest {

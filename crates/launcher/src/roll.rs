@@ -156,6 +156,11 @@ pub(crate) async fn perform(
 /// The application, as the manifest names it or as the run has started it.
 fn application(target: &Target, status: Option<&crate::control::Status>) -> Result<Application, Failure> {
     let refused = |why: &str| Err(Failure::refused(anyhow!("{why}")));
+    target::require_application(
+        target,
+        "whose enrollments could be changed by REST",
+        "put the new certificate into the enrollment by `az iot dps`, replace the files, and let the devices register again",
+    )?;
     match target {
         Target::IotCentral(named) => {
             let token = target::token(target, |name| std::env::var(name).ok())?
@@ -173,10 +178,7 @@ fn application(target: &Target, status: Option<&crate::control::Status>) -> Resu
             let token = std::fs::read_to_string(path).with_context(|| format!("can't read `{}`", shown::path(path)))?;
             Ok(Application::new(&service.app, &token, Some(&service.ca))?)
         }
-        Target::Dps(_) => refused(
-            "with kind = \"dps\" there is no application whose enrollments could be changed by REST\n\
-             hint: put the new certificate into the enrollment by `az iot dps`, replace the files, and let the devices register again",
-        ),
+        Target::Dps(_) => refused("there is no application"),
     }
 }
 

@@ -16,7 +16,7 @@ use provisioning::identities::Slot;
 
 use super::verbatim;
 use crate::keep::write_whole;
-use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
+use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment, template};
 use crate::shell::quoted;
 
 /// The name of the file with the steps.
@@ -32,11 +32,15 @@ pub(super) struct Steps {
 }
 
 /// Says how a person enrolls what is wanted, with files that will be in `folder`.
-pub(super) fn steps(enrollments: &Enrollments<'_>, folder: &Path, attest: Attest) -> anyhow::Result<Steps> {
+/// `next` is the command that runs the fleet then.
+pub(super) fn steps(enrollments: &Enrollments<'_>, folder: &Path, attest: Attest, next: &str) -> anyhow::Result<Steps> {
     let mut steps = Steps {
         text: String::new(),
         files: BTreeMap::new(),
     };
+    for model in &enrollments.models {
+        steps.model(model, folder)?;
+    }
     // Writing into a string can't fail.
     for group in &enrollments.groups {
         let _ = steps.group(group, folder, attest);
@@ -46,7 +50,11 @@ pub(super) fn steps(enrollments: &Enrollments<'_>, folder: &Path, attest: Attest
     }
     let _ = writeln!(
         steps.text,
-        "The ID scope, which devices need, stands on the page Permissions > Device connection groups."
+        "Then run the fleet{}. It needs no API token:\n\n       {next}",
+        match next.contains("SCOPE") {
+            true => ", with the ID scope of the page Permissions > Device connection groups in the place of SCOPE",
+            false => "",
+        }
     );
     steps.files.insert(STEPS.to_owned(), steps.text.clone());
     Ok(steps)
@@ -72,6 +80,21 @@ pub(super) fn write(folder: &Path, steps: &Steps) -> anyhow::Result<()> {
 }
 
 impl Steps {
+    fn model(&mut self, id: &str, folder: &Path) -> anyhow::Result<()> {
+        let mut model = template(id)?["capabilityModel"].take();
+        model["@context"] = "dtmi:dtdl:context;2".into();
+        let file = format!("{}.json", id.replace([':', ';'], "_"));
+        writeln!(
+            self.text,
+            "Device template of {id}, unless the application has it\n\n  \
+             1. Open Device templates, select + New, IoT device, and a name. Create.\n  \
+             2. Select Import a model, upload {}, and select Publish.\n",
+            shown::path(&folder.join(&file))
+        )?;
+        self.files.insert(file, serde_json::to_string_pretty(&model)? + "\n");
+        Ok(())
+    }
+
     fn group(&mut self, group: &GroupEnrollment<'_>, folder: &Path, attest: Attest) -> std::fmt::Result {
         let devices = match group.group_type {
             GroupType::Iot => "IoT devices",

@@ -58,12 +58,11 @@ pub(crate) struct Options {
 /// The manifest can't be used, the question was not answered with yes, or the application refused.
 pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let manifest = run::resolve(&options.manifest, &options.set, None)?;
-    if matches!(manifest.target, Target::Dps(_)) {
-        return Err(Failure::refused(
-            anyhow!("with kind = \"dps\" there is no application that could be asked to remove something")
-                .hint("`az iot dps enrollment-group delete` and `az iot dps enrollment delete` do it"),
-        ));
-    }
+    target::require_application(
+        &manifest.target,
+        "that could be asked to remove something",
+        "`az iot dps enrollment-group delete` and `az iot dps enrollment delete` do it",
+    )?;
     let token = target::token(&manifest.target, |name| std::env::var(name).ok())?;
     if !options.yes && !options.dry_run && !std::io::stdin().is_terminal() {
         return Err(Failure::refused(

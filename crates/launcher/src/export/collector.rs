@@ -73,7 +73,7 @@ fn in_container(manifest: &Manifest) -> Vec<String> {
     let mut set = vec![format!("fleet.state={}/state", container::WORK)];
     let (endpoint, quota): (&Endpoint, _) = match &manifest.target {
         Target::IotCentral(target) => {
-            if matches!(target.api_token, Secret::File(_)) {
+            if matches!(target.api_token, Some(Secret::File(_))) {
                 let token = format!("{}/{}", container::TOKEN_FOLDER, container::TOKEN);
                 set.push(format!("target.api_token.file={token}"));
             }

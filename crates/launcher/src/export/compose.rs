@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use fleet_report::words::{self, counted};
 use serde::Serialize;
 
 use super::container;
@@ -77,11 +78,11 @@ pub(super) fn render(export: &Export) -> Result<Vec<ExportFile>, Failure> {
         volumes: volumes.into_iter().map(|name| (name, Empty {})).collect(),
     };
     let head = format!(
-        "# {} devices in {} shards, run {}:\n#\n#   docker compose up\n#   docker compose run --rm report\n#\n\
+        "# {} in {}, run {}:\n#\n#   docker compose up\n#   docker compose run --rm report\n#\n\
          # The files beside this one hold keys. Containers read them as user {}, so only the folder above keeps others
          # out.\n",
-        export.devices,
-        export.shards,
+        words::devices(export.devices),
+        counted(export.shards.get(), "shard", "shards"),
         export.run_id,
         container::USER
     );

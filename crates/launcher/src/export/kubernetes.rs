@@ -15,6 +15,7 @@ mod patch;
 mod secrets;
 mod types;
 
+use fleet_report::words::{self, counted};
 use serde::Serialize;
 
 use super::model::{Export, ExportFile};
@@ -58,9 +59,9 @@ pub(super) fn render(export: &Export) -> Result<Vec<ExportFile>, Failure> {
         .map(|overlay| format!("#   - overlays/{}  # {}\n", overlay.name, overlay.about))
         .collect();
     let mut text = format!(
-        "# {} devices in {} shards, run {}. Apply it with `kubectl apply -k` on this folder.\n{}",
-        export.devices,
-        export.shards,
+        "# {} in {}, run {}. Apply it with `kubectl apply -k` on this folder.\n{}",
+        words::devices(export.devices),
+        counted(export.shards.get(), "shard", "shards"),
         export.run_id,
         document(&all)?
     );

@@ -204,6 +204,7 @@ fn application(target: &Target) -> Option<Application> {
     let Target::IotCentral(target) = target else {
         return None;
     };
+    let token = target.api_token.as_ref()?;
     let (scheme, rest) = target.app.split_once("://")?;
     let port = rest
         .trim_end_matches('/')
@@ -211,7 +212,7 @@ fn application(target: &Target) -> Option<Application> {
         .and_then(|(_, port)| port.parse().ok());
     Some(Application {
         port: port.unwrap_or(if scheme == "http" { 80 } else { 443 }),
-        token_variable: match &target.api_token {
+        token_variable: match token {
             Secret::Env(name) => Some(name.clone()),
             Secret::File(_) => None,
         },

@@ -107,6 +107,10 @@ fn enroll_later(manifest: &Manifest, args: &ExportArgs) -> Option<Problem> {
     let own = manifest.group.iter().any(|group| group.certificates.is_some())
         || manifest.individual.iter().any(|one| one.certificates.is_some());
     match &manifest.target {
+        Target::IotCentral(target) if target.api_token.is_none() => problem(
+            "there is no target.api_token to enroll with",
+            "leave --enroll-later out: without a token, enrolling is up to you",
+        ),
         Target::IotCentral(target) if target.id_scope.is_none() => problem(
             "the id scope is not in the manifest, and the application is not asked",
             "target.id_scope = \"0ne…\" (IoT Central: Permissions, Device connection groups)",

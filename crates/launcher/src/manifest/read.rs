@@ -161,8 +161,8 @@ impl Enrollments {
     fn at(target: Option<&Target>) -> Self {
         match target {
             Some(Target::Emulator(_)) => Self::Made,
-            Some(Target::IotCentral(_)) | None => Self::Asked,
-            Some(Target::Dps(_)) => Self::Others,
+            Some(target) if target.is_enrolled_elsewhere() => Self::Others,
+            Some(Target::IotCentral(_) | Target::Dps(_)) | None => Self::Asked,
         }
     }
 }

@@ -142,8 +142,10 @@ pub struct IotCentralTarget {
     /// Address of the application, e.g. `https://contoso.azureiotcentral.com`.
     #[schemars(regex(pattern = r"^https?://[^/]+/?$"))]
     pub app: String,
-    /// Where its API token is found. A manifest never holds the token itself.
-    pub api_token: Secret,
+    /// Where its API token is found. A manifest never holds the token itself. Left out, or "off" with `--set`, where the
+    /// devices are enrolled by hand (`fleet enroll --manual`): then `id_scope` has to be there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_token: Option<Secret>,
     /// The id scope, where it can't be found by REST.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -574,6 +576,16 @@ impl Target {
             Self::Emulator(_) => "emulator",
             Self::IotCentral(_) => "iot-central",
             Self::Dps(_) => "dps",
+        }
+    }
+
+    /// Whether there is no application that could be asked, since none is there or since there is no token for it.
+    #[must_use]
+    pub fn is_enrolled_elsewhere(&self) -> bool {
+        match self {
+            Self::Emulator(_) => false,
+            Self::IotCentral(target) => target.api_token.is_none(),
+            Self::Dps(_) => true,
         }
     }
 }

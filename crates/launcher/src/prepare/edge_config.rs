@@ -206,7 +206,11 @@ async fn id_scope(
             if let Some(id_scope) = &target.id_scope {
                 return Ok(id_scope.clone());
             }
-            let token = secret(&target.api_token, variables).map_err(Failure::Refused)?;
+            let token = target
+                .api_token
+                .as_ref()
+                .context("there is no API token to find the id scope with")?;
+            let token = secret(token, variables).map_err(Failure::Refused)?;
             let ca = target.endpoint.ca.as_deref();
             let application = Application::new(&target.app, &token, ca).map_err(Failure::Refused)?;
             let found = application.central.group_id_scope(&group.id).await;

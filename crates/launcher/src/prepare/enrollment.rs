@@ -14,6 +14,7 @@ use provisioning::enroll::{Attest, Outcome, Step, enroll_group, enroll_individua
 use provisioning::identities::{Issuer, Slot};
 
 use crate::manifest::Manifest;
+use crate::manifest::types::Target;
 use crate::prepare::identities::Identities;
 use crate::progress::ProgressLog;
 
@@ -94,9 +95,14 @@ pub(crate) async fn id_scope(central: &Central, enrollments: &Enrollments<'_>) -
 
 /// Says what has to be uploaded where REST does not do it.
 pub(crate) fn report_what_to_upload(manifest: &Manifest, identities: &Identities, progress: ProgressLog) {
-    progress.report(
-        "with kind = \"dps\" enrolling is up to you; DPS has to have already (Manage enrollments, or `fleet enroll`):",
-    );
+    progress.report(match manifest.target {
+        Target::IotCentral(_) => {
+            "without target.api_token enrolling is up to you; the application has to have already (`fleet enroll --manual`):"
+        }
+        Target::Dps(_) | Target::Emulator(_) => {
+            "with kind = \"dps\" enrolling is up to you; DPS has to have already (Manage enrollments, or `fleet enroll`):"
+        }
+    });
     let all = manifest.group.iter().zip(&identities.groups);
     for (group, identities) in all.filter(|(group, _)| group.is_enrolled()) {
         for (slot, ca) in [

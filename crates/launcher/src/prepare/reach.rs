@@ -87,6 +87,8 @@ pub(crate) fn remotes(target: &Target) -> Vec<Remote> {
 
 fn application_of(target: &Target) -> Option<Remote> {
     match target {
+        // What stands there of the application is for people who enroll by hand.
+        Target::IotCentral(target) if target.api_token.is_none() => None,
         Target::IotCentral(target) => remote_of(&target.app, target.endpoint.ca.as_deref()),
         Target::Dps(_) | Target::Emulator(_) => None,
     }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use device_sim::hint::Hint;
 use fleet_protocol::plan;
 use iot_protocol::id::IdScope;
 use iot_protocol::shown;
@@ -58,10 +59,32 @@ pub(crate) struct Preparation<'a> {
 /// It is not where the manifest names.
 pub(crate) fn token(target: &Target, variables: impl Fn(&str) -> Option<String>) -> Result<Option<Token>, Failure> {
     match target {
-        Target::IotCentral(target) => secret(&target.api_token, variables)
-            .map(|token| Some(Token(token)))
-            .map_err(Failure::Refused),
+        Target::IotCentral(target) => {
+            let secret = target.api_token.as_ref().map(|place| secret(place, variables));
+            secret
+                .transpose()
+                .map(|token| token.map(Token))
+                .map_err(Failure::Refused)
+        }
         Target::Emulator(_) | Target::Dps(_) => Ok(None),
+    }
+}
+
+/// Refuses what has to ask an application where there is none: `what` is what would be done there.
+///
+/// # Errors
+///
+/// The manifest's target is enrolled elsewhere.
+pub(crate) fn require_application(target: &Target, what: &str, instead: &str) -> Result<(), Failure> {
+    match target {
+        Target::Dps(_) => Err(Failure::refused(
+            anyhow!("with kind = \"dps\" there is no application {what}").hint(instead.to_owned()),
+        )),
+        Target::IotCentral(target) if target.api_token.is_none() => Err(Failure::refused(
+            anyhow!("without `target.api_token` there is no application {what}")
+                .hint("set target.api_token = { env = \"IOTC_API_TOKEN\" }, or do it in IoT Central's pages"),
+        )),
+        Target::IotCentral(_) | Target::Emulator(_) => Ok(()),
     }
 }
 
@@ -195,7 +218,12 @@ async fn open_with(
                 endpoint: target.endpoint.clone(),
             })
         }
-        (Target::IotCentral(_), None) => Err(anyhow!("there is no API token").into()),
+        (Target::IotCentral(target), None) => Ok(Opened {
+            application: None,
+            emulator: None,
+            id_scope: target.id_scope.clone(),
+            endpoint: target.endpoint.clone(),
+        }),
         (Target::Dps(target), _) => Ok(Opened {
             application: None,
             emulator: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::anyhow;
 use device_sim::hint::Hint;
+use fleet_report::words::counted;
 
 use super::kustomization::Generator;
 use super::types::Item;
@@ -121,8 +122,8 @@ fn fits(name: &str, shards: &[Vec<ExportFile>]) -> Result<(), Failure> {
         })
         .count();
     let reason = anyhow!(
-        "the keys of {} shards are {total} bytes, and the Secret `{name}` holds {MOST_BYTES}: {fit} of the shards fit",
-        shards.len()
+        "the keys of {} are {total} bytes, and the Secret `{name}` holds {MOST_BYTES}: {fit} of the shards fit",
+        counted(shards.len(), "shard", "shards")
     );
     Err(Failure::refused(reason.hint(
         "give fewer shards with more devices each, or split the manifest; devices of enrollment groups need one \

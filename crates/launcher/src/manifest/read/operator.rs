@@ -9,7 +9,7 @@ use crate::manifest::event_forms::{EventGroup, EventShare};
 use crate::manifest::forms::{Typed, Value};
 use crate::manifest::operator::{Operator, OperatorCommand, VALUES};
 use crate::manifest::thresholds::INDIVIDUAL;
-use crate::manifest::types::{GroupKind, Target};
+use crate::manifest::types::GroupKind;
 
 /// A value of a property.
 struct Degrees(f64);
@@ -99,10 +99,10 @@ fn range(table: &Table<'_>, document: &Document<'_>) -> Option<[f64; 2]> {
 pub(super) fn check(placed: &Placed, manifest: &Manifest, document: &Document<'_>) {
     let Placed { operator, span } = placed;
     let problem = |message: String, help: String| document.problems.push(span.clone(), message, vec![help]);
-    if matches!(manifest.target, Target::Dps(_)) {
+    if manifest.target.is_enrolled_elsewhere() {
         problem(
-            "with kind = \"dps\" there is no application whose REST API the operator could use".into(),
-            "accepted: a target of kind \"emulator\" or \"iot-central\"".into(),
+            "there is no application whose REST API the operator could use".into(),
+            "accepted: a target of kind \"emulator\", or \"iot-central\" with an API token".into(),
         );
     }
     if operator.message_rate.is_some() && !matches!(manifest.target, Target::Emulator(_)) {

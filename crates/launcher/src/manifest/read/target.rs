@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fleet_protocol::plan::Transport;
 use iot_emulator::FaultRules;
 use iot_protocol::id::IdScope;
-use settings::Table;
+use settings::{DeValue, Item, Table};
 
 use super::Walk;
 use crate::manifest::forms::{App, FaultsName, Host, Hubs, Kind, Port, QuotaName, Typed, Units, Value, Variable};
@@ -73,10 +73,8 @@ impl Walk<'_> {
 
     fn iot_central(&self, table: &Table<'_>) -> Option<IotCentralTarget> {
         let app = table.required::<App>("app");
-        let api_token = table
-            .required_table("api_token", TOKEN_FORM)
-            .and_then(|inner| self.secret(inner, TOKEN_FORM));
         let id_scope = table.optional::<IdScope>("id_scope").map(|scope| scope.value);
+        let api_token = self.api_token(table);
         let (quota, units) = self.limits(table, Some("iot-central"));
         let endpoint = self.endpoint(table);
         Some(IotCentralTarget {
@@ -87,6 +85,29 @@ impl Walk<'_> {
             units,
             endpoint,
         })
+    }
+
+    /// The token, or `Some(None)` where the devices are enrolled by hand.
+    fn api_token(&self, table: &Table<'_>) -> Option<Option<Secret>> {
+        let entry = table.entry("api_token");
+        let is_off = |item: &Item<'_>| matches!(item.value(), DeValue::String(word) if word == "off");
+        match entry.filter(|item| !is_off(item)) {
+            Some(item) => {
+                let inner = item.table(TOKEN_FORM)?;
+                self.secret(inner, TOKEN_FORM).map(Some)
+            }
+            None if table.has("id_scope") => Some(None),
+            None => {
+                let message = format!("`{}` has neither api_token nor id_scope", table.path());
+                table.problem(
+                    message,
+                    &format!(
+                        "accepted: {TOKEN_FORM}; or id_scope, without a token, for devices that are enrolled by hand"
+                    ),
+                );
+                None
+            }
+        }
     }
 
     pub(super) fn secret(&self, table: Table<'_>, form: &str) -> Option<Secret> {
