@@ -447,7 +447,7 @@ processes = 3
     let Target::IotCentral(target) = &manifest.target else {
         panic!("{:?}", manifest.target);
     };
-    assert_eq!(target.api_token, Secret::Env("IOTC_API_TOKEN".into()));
+    assert_eq!(target.api_token, Some(Secret::Env("IOTC_API_TOKEN".into())));
     insta::assert_json_snapshot!(manifest);
 }
 

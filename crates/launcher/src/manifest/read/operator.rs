@@ -9,7 +9,7 @@ use crate::manifest::event_forms::{EventGroup, EventShare};
 use crate::manifest::forms::{Typed, Value};
 use crate::manifest::operator::{Operator, OperatorCommand, VALUES};
 use crate::manifest::thresholds::INDIVIDUAL;
-use crate::manifest::types::GroupKind;
+use crate::manifest::types::{GroupKind, Target};
 
 /// A value of a property.
 struct Degrees(f64);
