@@ -18,6 +18,7 @@ mod configs;
 mod ctl;
 mod demo;
 mod disks;
+mod doctor;
 mod docs;
 mod doctor;
 mod edge;
