@@ -78,7 +78,7 @@ impl NegativeCounts {
             let_in,
         } = *self;
         let mut words = format!(
-            "{refused} of {} that must be refused {} as expected",
+            "{refused} of {} that must be refused {} refused as expected",
             counted(asked, "device", "devices"),
             agreeing(refused, "was", "were")
         );
@@ -144,7 +144,7 @@ mod tests {
         let negative = right.devices.negative.unwrap();
         assert_eq!(
             negative.words(),
-            "6 of 10 devices that must be refused were as expected, 2 refused for another reason, 2 not judged until the end"
+            "6 of 10 devices that must be refused were refused as expected, 2 refused for another reason, 2 not judged until the end"
         );
         let text = summary(&right, Marks::Ascii);
         for line in [

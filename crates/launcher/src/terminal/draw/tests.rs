@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fleet_protocol::lines::{GroupStats, Phase, State};
+use fleet_protocol::lines::{GroupStats, Phase, State, counter};
 use fleet_report::quota_use::QuotaUse;
 use fleet_report::report::EventMark;
 use fleet_report::sparse::SparseHistogram;
@@ -219,6 +219,31 @@ fn while_devices_register_the_stages_wait() {
     screen.snapshot = Some(snapshot);
     screen.notes = vec!["429 from DPS: 288 of 500 wait, about 200 a minute get in".to_owned()];
     insta::assert_snapshot!(shown(&screen, 80, 24).backend());
+}
+
+#[test]
+fn devices_that_must_be_refused_are_shown_by_whether_they_are() {
+    let mut screen = screen();
+    screen.subject.groups.push(("strangers".to_owned(), 10));
+    screen.subject.negative = 10;
+    assert_eq!(screen.subject.devices(), 502);
+    for (let_in, expected) in [(0, "9 of  10 refused"), (1, "1 of  10 LET IN")] {
+        let counters = [
+            (counter::DEVICES_NEGATIVE, 10),
+            ("devices_refused/mqtt_not_authorized", 9),
+            (counter::DEVICES_LET_IN, let_in),
+        ];
+        let strangers = GroupStats {
+            counters: counters.map(|(name, count)| (name.to_owned(), count)).into(),
+            states: BTreeMap::from([(State::Stopped, 10)]),
+            wanted_now: 0,
+        };
+        let snapshot = screen.snapshot.as_mut().unwrap();
+        snapshot.groups.insert("strangers".to_owned(), strangers);
+        let text = shown(&screen, 120, 40).backend().to_string();
+        let line = text.lines().find(|line| line.contains("strangers")).unwrap();
+        assert!(line.contains(expected), "{line}");
+    }
 }
 
 #[test]
