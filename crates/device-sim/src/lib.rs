@@ -29,7 +29,7 @@
 //! | [`cli`], [`command_line`] | the command line, and how it is read without repeating a key |
 //! | [`advice`] | what the reason of a failure likely means |
 //! | [`clock`] | dates of certificates beside this machine's clock |
-//! | [`console`], [`hint`] | output whose reader may be missing, and what to do about an error |
+//! | [`console`], [`logs`], [`hint`] | output whose reader may be missing, and what to do about an error |
 //!
 //! # Example
 //!
@@ -71,6 +71,7 @@ mod lag;
 pub mod lease;
 pub mod limits;
 pub mod load;
+pub mod logs;
 mod mailbox;
 pub mod metrics;
 pub mod model;

@@ -9,8 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use device_sim::{command_line, console};
-use tracing_subscriber::EnvFilter;
+use device_sim::{command_line, console, logs};
 
 /// Simulates X.509 thermostats for Azure IoT Central
 #[derive(Debug, Parser)]
@@ -28,13 +27,7 @@ fn main() -> ExitCode {
         Ok(command) => command,
         Err(code) => return code,
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(args.log_filter()));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(|| console::Log)
-        .with_ansi(console::has_colours(&std::io::stderr()))
-        .init();
+    logs::to_stderr(args.log_filter());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

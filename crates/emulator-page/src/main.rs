@@ -12,7 +12,9 @@ use emulator_page::cli::{Args, run, stop_signal};
 use emulator_page::terminal;
 use iot_emulator::StartError;
 use iot_protocol::shown;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// DPS, IoT Hub and the IoT Central REST API on this machine.
 #[derive(Parser)]
@@ -49,13 +51,13 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         // What can't be written is dropped; otherwise a complaint about it would panic.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    let selected = std::env::var("RUST_LOG").ok().and_then(|words| words.parse().ok());
+    let selected = selected.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    tracing_subscriber::registry().with(lines).with(selected).init();
     match run(cli.args, stop_signal()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

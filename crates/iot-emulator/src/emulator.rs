@@ -176,18 +176,20 @@ impl Emulator {
             ))
         };
         let accepting = ports.into_iter().map(accept).collect();
-        let serve = |flag, bound: Option<(TcpListener, SocketAddr)>, tls: Option<_>| {
-            let Some((listener, address)) = bound else {
-                return Ok(None);
-            };
-            let server = rest::serve(listener, address, tls, Arc::clone(&services), &extend, &stop);
-            server
-                .map(Some)
-                .map_err(|source| StartError::Listen { flag, address, source })
+        let serve = |bound: Option<(TcpListener, SocketAddr)>, tls: Option<_>| {
+            let (listener, address) = bound?;
+            Some(rest::serve(
+                listener,
+                address,
+                tls,
+                Arc::clone(&services),
+                &extend,
+                &stop,
+            ))
         };
         Ok(Self {
-            https: serve("https", https, Some(rest_tls))?,
-            http: serve("http", http, None)?,
+            https: serve(https, Some(rest_tls)),
+            http: serve(http, None),
             services: Arc::clone(&services),
             mqtt,
             ws,

@@ -3,27 +3,21 @@
 //! Source: [IoT Central REST API, version 2022-07-31](https://learn.microsoft.com/rest/api/iotcentral/), and its
 //! [specification](https://github.com/Azure/azure-rest-api-specs/tree/main/specification/iotcentral/data-plane).
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum_server::{Address, Handle, Server};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::dps::https;
 use crate::extension::{Extend, Listener};
-use crate::http::{HEAD_WITHIN, MAX_HEAD};
 use crate::services::Services;
 
-mod acceptor;
 mod attestation;
 mod body;
 mod commands;
@@ -43,6 +37,7 @@ mod paging;
 mod properties;
 mod relationships;
 mod routes;
+mod server;
 mod surface;
 mod telemetry;
 mod templates;
@@ -51,11 +46,9 @@ mod tokens;
 #[cfg(test)]
 mod tests;
 
-use acceptor::Acceptor;
 use error::ApiError;
 
-/// How long requests that are being served may still take when the emulator stops.
-const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) use server::RestServer;
 
 /// What every handler gets.
 #[derive(Debug, Clone)]
@@ -63,28 +56,6 @@ struct Rest {
     services: Arc<Services>,
     /// How this server is reached, for links.
     scheme: &'static str,
-}
-
-/// One listening REST server.
-#[derive(Debug)]
-pub(crate) struct RestServer {
-    address: SocketAddr,
-    task: JoinHandle<io::Result<()>>,
-}
-
-impl RestServer {
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Waits until the server has stopped, which it does when it is asked to.
-    pub(crate) async fn stopped(self) {
-        match self.task.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the REST server ended badly"),
-            Err(error) => tracing::error!(%error, "the REST server ended badly"),
-        }
-    }
 }
 
 /// Serves the interface and what an extension adds on a listener, with TLS or without, until `stop`.
@@ -95,37 +66,11 @@ pub(crate) fn serve(
     services: Arc<Services>,
     extend: Extend<'_>,
     stop: &CancellationToken,
-) -> io::Result<RestServer> {
+) -> RestServer {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let rest = Rest { services, scheme };
-    let app = router(rest, address.port(), extend, stop).into_make_service();
-    let listener = listener.into_std()?;
-    let handle = Handle::new();
-    let task = match tls {
-        Some(tls) => {
-            let server = axum_server::from_tcp(listener)?.acceptor(Acceptor::new(tls));
-            tokio::spawn(bounded(server).handle(handle.clone()).serve(app))
-        }
-        None => {
-            let server = axum_server::from_tcp(listener)?;
-            tokio::spawn(bounded(server).handle(handle.clone()).serve(app))
-        }
-    };
-    let stop = stop.clone();
-    tokio::spawn(async move {
-        stop.cancelled().await;
-        handle.graceful_shutdown(Some(DRAIN_LIMIT));
-    });
-    Ok(RestServer { address, task })
-}
-
-/// A server whose memory and places can't be used up by heads without end. (The handshake of TLS has a limit
-/// of ten seconds.)
-fn bounded<A: Address, B>(server: Server<A, B>) -> Server<A, B> {
-    let mut server = server.http1_only();
-    let http = server.http_builder();
-    http.http1().header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
-    server
+    let app = router(rest, address.port(), extend, stop);
+    RestServer::begin(listener, address, tls, app, stop.clone())
 }
 
 /// The interface without a listener.

@@ -5,7 +5,6 @@
 //! Source: [Device registration at runtime](https://learn.microsoft.com/rest/api/iot-dps/device/runtime-registration).
 
 use std::io::Cursor;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +16,6 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use iot_protocol::dps::ServiceError;
 use iot_protocol::id::RegistrationId;
 use serde::Deserialize;
@@ -32,7 +28,7 @@ use super::request::{API_VERSIONS, Reply, Request, serve};
 use crate::certificate::Certificate;
 use crate::clock;
 use crate::documented::DPS_MESSAGE;
-use crate::http::{HEAD_WITHIN, MAX_HEAD};
+use crate::http;
 use crate::refusal_reason::RefusalReason;
 use crate::services::{Decision, ErrorResponse, Services};
 use crate::stream::Stream;
@@ -40,8 +36,6 @@ use crate::unconfirmed::{DPS_BAD_REQUEST, DPS_WRONG_ID_SCOPE, error_code_of};
 
 /// How long the body of a request may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
-/// How long a request that is being served may still take when the emulator stops.
-const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// The certificates that the client of a connection has shown, leaf first.
 #[derive(Debug, Clone)]
@@ -66,20 +60,9 @@ pub(crate) async fn converse<S: Stream>(
     stop: &CancellationToken,
 ) {
     let (unread, write) = tokio::io::split(stream);
-    let stream = TokioIo::new(tokio::io::join(Cursor::new(read).chain(unread), write));
+    let stream = tokio::io::join(Cursor::new(read).chain(unread), write);
     let app = router(services).fallback(unknown).layer(Extension(Shown(chain.into())));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .max_buf_size(MAX_HEAD);
-    let mut connection = pin!(http.serve_connection(stream, TowerToHyperService::new(app)));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            timeout(DRAIN_LIMIT, connection).await.unwrap_or(Ok(()))
-        }
-    };
+    let ended = http::converse(stream, app, stop).await;
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection to DPS over HTTPS broke off");
     }

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use super::surface::Surface;
 use super::*;
 use crate::central::{Resource, Role, Token};
+use crate::http::MAX_HEAD;
 use crate::{Config, Emulator, clock};
 
 const METHODS: [Method; 7] = [

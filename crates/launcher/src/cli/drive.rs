@@ -4,8 +4,6 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use device_sim::console::{self, NoteFormat};
-use tracing_subscriber::EnvFilter;
 
 use crate::exit::Failure;
 use crate::interrupts::Interrupts;
@@ -31,17 +29,4 @@ pub(super) fn interruptible<T>(work: impl AsyncFnOnce(Interrupts) -> Result<T, F
 
 pub(super) fn executable() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("can't find out where this program is")
-}
-
-/// Logs of the two programs that `fleet` carries; `RUST_LOG` selects them, otherwise `usually`.
-pub(super) fn log_to_stderr(usually: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usually));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(|| console::Log);
-    match console::format() {
-        NoteFormat::Text => logs.with_ansi(console::has_colours(&std::io::stderr())).init(),
-        NoteFormat::Json => logs.json().flatten_event(true).init(),
-    }
 }

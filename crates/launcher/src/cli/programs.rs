@@ -1,11 +1,13 @@
 //! The two programs that `fleet` carries: `fleet device-sim` and `fleet emulator`
 
-use super::drive::{in_runtime, log_to_stderr};
+use device_sim::logs;
+
+use super::drive::in_runtime;
 use crate::exit::{Failure, PASSED};
 
 pub(super) fn device_sim(args: device_sim::cli::Args) -> Result<u8, Failure> {
     use device_sim::cli::RunError;
-    log_to_stderr(args.log_filter());
+    logs::to_stderr(args.log_filter());
     in_runtime(async {
         let done = device_sim::cli::run(args, device_sim::shutdown_signal()).await;
         done.map_err(|error| match error {
@@ -17,7 +19,7 @@ pub(super) fn device_sim(args: device_sim::cli::Args) -> Result<u8, Failure> {
 }
 
 pub(super) fn emulator(args: emulator_page::cli::Args) -> Result<u8, Failure> {
-    log_to_stderr("warn");
+    logs::to_stderr("warn");
     in_runtime(async {
         emulator_page::cli::run(args, emulator_page::cli::stop_signal())
             .await

@@ -18,7 +18,6 @@ mod configs;
 mod ctl;
 mod demo;
 mod disks;
-mod doctor;
 mod docs;
 mod doctor;
 mod edge;
