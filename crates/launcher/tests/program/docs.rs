@@ -175,7 +175,7 @@ fn words_of_fleet(line: &str) -> Option<Vec<String>> {
         })
     };
     let mut rest = line.trim();
-    while let Some((word, more)) = rest.split_once(' ').filter(|(word, _)| assignment(word)) {
+    while let Some((_, more)) = rest.split_once(' ').filter(|(word, _)| assignment(word)) {
         rest = more.trim_start();
     }
     let rest = rest

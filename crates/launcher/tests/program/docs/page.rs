@@ -79,8 +79,8 @@ pub(super) fn fences(page: &str) -> Vec<Fence<'_>> {
     fences
 }
 
-fn note(at: usize, words: &str) -> Note<'_> {
-    let notes: [(&str, fn(&str) -> Note<'_>); 4] = [
+fn note<'a>(at: usize, words: &'a str) -> Note<'a> {
+    let notes: [(&str, fn(&'a str) -> Note<'a>); 4] = [
         ("not run: ", Note::NotRun),
         ("with: ", Note::With),
         ("needs: ", Note::Needs),
