@@ -13,6 +13,21 @@ pub struct TooFewFileHandles {
     pub allowed: u64,
 }
 
+/// How many files a process that is started here may open: the hard limit, up to which it raises its own. None where there
+/// is no limit.
+#[must_use]
+#[cfg(unix)]
+pub fn most_file_handles() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum
+}
+
+/// Other systems have no such limit, or none that a process can ask for.
+#[must_use]
+#[cfg(not(unix))]
+pub fn most_file_handles() -> Option<u64> {
+    None
+}
+
 /// Makes sure that this process can hold `connections`, raising its soft limit if need be. Children inherit it.
 ///
 /// # Errors
@@ -60,8 +75,7 @@ mod tests {
     #[test]
     fn a_fleet_beyond_the_hard_limit_is_refused_with_both_numbers() {
         assert_eq!(ensure_file_handles(1), Ok(()));
-        let maximum = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-        if let Some(allowed) = maximum {
+        if let Some(allowed) = most_file_handles() {
             let needed = allowed + 1 + SPARE_FILE_HANDLES;
             assert_eq!(
                 ensure_file_handles(allowed + 1),

@@ -185,6 +185,7 @@ fn warnings(demand: &Demand, summary: &PlanSummary) -> Vec<String> {
             Span::seconds(summary.all_online_s)
         ));
     }
+    warnings.extend(too_few_file_handles(demand, &summary.machine));
     let ports = PORTS.saturating_mul(demand.source_addresses);
     warnings.extend(events::warnings(demand));
     if let Some(messages) = demand
@@ -204,6 +205,25 @@ fn warnings(demand: &Demand, summary: &PlanSummary) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// What the run will be refused for, where a process may not open as many files as it needs.
+fn too_few_file_handles(demand: &Demand, machine: &Machine) -> Option<String> {
+    let (needed, processes) = (machine.file_handles, machine.processes);
+    let allowed = demand.file_handles_allowed.filter(|allowed| *allowed < needed)?;
+    Some(if demand.with_emulator {
+        format!(
+            "the emulator of a run is one process, which holds a connection of each device: it needs {needed} file handles \
+             and may open {allowed} here, so the run will not start. One emulator holds {} devices: raise the limit, or start \
+             several with `fleet emulator`, and a run for each",
+            allowed.saturating_sub(demand.spare_file_handles)
+        )
+    } else {
+        format!(
+            "the largest of {processes} processes needs {needed} file handles and may open {allowed} here, so the run will \
+             not start: raise the limit, or share the fleet among more, as `processes = \"auto\"` in [load] does"
+        )
+    })
 }
 
 fn notes(demand: &Demand) -> Vec<String> {

@@ -20,7 +20,7 @@ use crate::exit::Failure;
 use crate::manifest::Manifest;
 use crate::manifest::fault_forms::Bandwidth;
 use crate::manifest::types::Target;
-use crate::manifest::values::ValidityPeriod;
+use crate::manifest::values::{Processes, ValidityPeriod};
 use crate::prepare::edge::Gateways;
 use crate::prepare::{plan, target};
 
@@ -130,9 +130,13 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
         profiles(text, group)?;
         faults(text, group)?;
     }
+    let why = match manifest.load.processes {
+        Processes::Auto if summary.machine.processes > plan::USUALLY => ", as file handles ask for",
+        _ => "",
+    };
     writeln!(
         text,
-        "  in {}",
+        "  in {}{why}",
         counted(summary.machine.processes, "process", "processes")
     )?;
     for group in &manifest.group {

@@ -38,6 +38,8 @@ pub struct Demand {
     pub several_hubs: bool,
     /// File handles that a process needs besides those of its devices.
     pub spare_file_handles: u64,
+    /// How many files a process may open on this machine, where there is a limit.
+    pub file_handles_allowed: Option<u64>,
     /// Addresses of this machine at which connections begin.
     pub source_addresses: u32,
     /// Enrollment groups, and CAs enrolled in them.

@@ -35,6 +35,7 @@ fn demand(devices: u32, interval_s: f64, quota: Option<(&str, u32)>) -> Demand {
         several_hubs: true,
         source_addresses: 1,
         spare_file_handles: 64,
+        file_handles_allowed: None,
         enrollment_groups: 1,
         authorities: 1,
         individual_enrollments: 0,

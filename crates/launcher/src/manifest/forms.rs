@@ -14,7 +14,7 @@ use settings::{At, DeValue, Rate, Span, Table, Unreadable};
 
 use super::addresses::{ADDRESSES_FORM, Addresses};
 use super::case::Case;
-use super::values::{STAGE_FORM, Stage, VALIDITY_PERIOD_FORM, ValidityPeriod};
+use super::values::{Processes, STAGE_FORM, Stage, VALIDITY_PERIOD_FORM, ValidityPeriod};
 
 /// A value that a manifest can hold, and the form in which it is written.
 pub(super) trait Value: Sized {
@@ -60,8 +60,6 @@ pub(super) struct Count(pub(super) u32);
 pub(super) struct Natural(pub(super) u32);
 /// How many digits a number has at least.
 pub(super) struct Width(pub(super) usize);
-/// A number of processes.
-pub(super) struct Processes(pub(super) u32);
 /// The seed of all randomness.
 pub(super) struct Seed(pub(super) u64);
 /// A number from 0 to 1.
@@ -223,10 +221,15 @@ impl Value for Width {
 }
 
 impl Value for Processes {
-    const FORM: &'static str = "a whole number from 1 to 256";
+    const FORM: &'static str = "a whole number from 1 to 256, or \"auto\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
-        let number = whole(value, 1, 256)?;
-        Ok(Self(u32::try_from(number).expect("the number was just bounded")))
+        if value.as_str() == Some(Self::AUTO) {
+            return Ok(Self::Auto);
+        }
+        let number = whole(value, 1, i128::from(Self::MOST))?;
+        Ok(Self::Number(
+            u32::try_from(number).expect("the number was just bounded"),
+        ))
     }
 }
 

@@ -9,13 +9,14 @@ use fleet_report::quota_use::is_measured;
 use super::allowance::quota;
 use super::operator::Operator;
 use super::types::Target;
+use super::values::Processes;
 
 /// Which values labels can have in a run of `groups` with so many stages and processes against `target`, and what of an
 /// operator's work is not measured in it.
 pub(super) fn known(
     groups: Vec<String>,
     stages: usize,
-    processes: u32,
+    processes: Processes,
     target: Option<&Target>,
     not_measured: Vec<Metric>,
 ) -> KnownLabels {
@@ -28,12 +29,20 @@ pub(super) fn known(
             .chain(statuses)
             .collect(),
         stages,
-        shards: (0..processes).map(|process| process.to_string()).collect(),
+        shards: (0..most(processes)).map(|process| process.to_string()).collect(),
         limits: target
             .and_then(quota)
             .map(|quota| measured(quota, !not_measured.contains(&Metric::RestThrottled)))
             .unwrap_or_default(),
         not_measured,
+    }
+}
+
+/// How many processes there can be. What `auto` makes of the fleet depends on the machine.
+fn most(processes: Processes) -> u32 {
+    match processes {
+        Processes::Auto => Processes::MOST,
+        Processes::Number(number) => number,
     }
 }
 

@@ -18,17 +18,16 @@ use fleet_protocol::plan::Model;
 use settings::{At, Document, Problem, Rate, Span, Table};
 
 use super::addresses::Addresses;
-use super::forms::{Amount, Fraction, GroupId, Interval, Name, Processes, Seed, TimeConstant, Typed};
+use super::forms::{Amount, Fraction, GroupId, Interval, Name, Seed, TimeConstant, Typed};
 use super::labels;
 use super::profile_forms::MessageCount;
 use super::thresholds::{self, Thresholds};
 use super::types::{Fleet, Group, GroupKind, Individual, Load, Manifest, Room, Target, Telemetry};
-use super::values::Stage;
+use super::values::{Processes, Stage};
 use crate::manifest::allowance::allowed_registrations;
 
 /// Connections begun per second where a manifest has none: gentle for a laptop, quick enough for a demonstration.
 const CONNECT_RATE: Rate = Rate::per_second(50.0);
-const PROCESSES: u32 = 2;
 /// Stages to name in thresholds where the stages themselves can't be read.
 const MANY: usize = 1000;
 
@@ -88,7 +87,7 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
     }
     let (stages, processes) = load
         .as_ref()
-        .map_or((MANY, 256), |load| (load.stages.len(), load.processes));
+        .map_or((MANY, Processes::Auto), |load| (load.stages.len(), load.processes));
     let events = root.tables("event").into_iter();
     let events: Vec<_> = events.filter_map(|table| events::event(table, stages)).collect();
     let thresholds = Thresholds(fleet_report::thresholds::read(
@@ -399,7 +398,7 @@ impl Walk<'_> {
         }
         load.messages = table.optional::<MessageCount>("messages").map(|at| at.value.0);
         if let Some(processes) = table.optional::<Processes>("processes") {
-            load.processes = processes.value.0;
+            load.processes = processes.value;
         }
         table.finish();
         Some(load)
@@ -415,7 +414,7 @@ struct LoadKeys {
     connect_rate: Rate,
     stages: Vec<Stage>,
     messages: Option<u64>,
-    processes: u32,
+    processes: Processes,
     source_addresses: Vec<Addresses>,
 }
 
@@ -430,7 +429,7 @@ impl Default for LoadKeys {
             connect_rate: CONNECT_RATE,
             stages: vec![stage(1.0, 5), stage(1.0, 30), stage(0.0, 5)],
             messages: None,
-            processes: PROCESSES,
+            processes: Processes::Auto,
             source_addresses: Vec::new(),
         }
     }

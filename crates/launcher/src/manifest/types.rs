@@ -20,7 +20,7 @@ use super::negative::WrongCertificate;
 use super::operator::Operator;
 use super::profile::Profile;
 use super::thresholds::{INDIVIDUAL, Thresholds};
-use super::values::{Stage, ValidityPeriod};
+use super::values::{Processes, Stage, ValidityPeriod};
 
 /// A fleet of simulated thermostats, where it registers, and how much it does.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -538,9 +538,10 @@ pub struct Load {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
     pub messages: Option<u64>,
-    /// How many device-sim processes share the fleet; 2 when left out. One per core suits a fleet of thousands.
-    #[schemars(with = "Option<u32>", range(min = 1, max = 256))]
-    pub processes: u32,
+    /// How many device-sim processes share the fleet; "auto" when left out: 2, or as many more as it takes where a process
+    /// may not open a file handle for each of its devices.
+    #[schemars(with = "Option<Processes>")]
+    pub processes: Processes,
     /// Addresses of this machine at which the devices' connections begin, in turns; the system chooses when left out. A
     /// fleet that connects to one server needs one for each 28,000 devices.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,10 +1,13 @@
 //! Values with units, written as people write them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use fleet_protocol::plan;
 use jiff::{SignedDuration, SpanRelativeTo};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
 use settings::reading::from_percent;
 use settings::{Span, written_as_text};
 
@@ -19,6 +22,47 @@ pub struct Stage {
     pub share: f64,
     /// How long it takes.
     pub over: Span,
+}
+
+/// How many device-sim processes share the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Processes {
+    /// Two, or as many as it takes until each may open a connection for each of its devices.
+    Auto,
+    /// So many, from 1 to [`Processes::MOST`].
+    Number(u32),
+}
+
+impl Processes {
+    /// More than that is refused.
+    pub const MOST: u32 = 256;
+    /// How a manifest leaves the number to the program.
+    pub(super) const AUTO: &'static str = "auto";
+}
+
+impl Serialize for Processes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str(Self::AUTO),
+            Self::Number(number) => serializer.serialize_u32(*number),
+        }
+    }
+}
+
+impl JsonSchema for Processes {
+    fn schema_name() -> Cow<'static, str> {
+        "Processes".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [{ "const": Self::AUTO }, { "type": "integer", "minimum": 1, "maximum": Self::MOST }],
+        })
+    }
 }
 
 /// The accepted forms, as problems and the JSON Schema name them.

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use device_sim::limits::SPARE_FILE_HANDLES;
+use device_sim::limits::{SPARE_FILE_HANDLES, most_file_handles};
 use fleet_report::plan::text::{amounts, percent};
 use fleet_report::plan::{Demand, PlanSummary, QuotaShare, StageDemand};
 use settings::reading::from_percent;
@@ -81,10 +81,11 @@ pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
         looks_per_s: manifest.operator.as_ref().map_or(0.0, Operator::looks_per_s),
         properties_per_s: manifest.operator.as_ref().map_or(0.0, Operator::properties_per_s),
         negative,
-        processes: processes(manifest, &all),
+        processes: processes(manifest, &all, most_file_handles()),
         with_emulator: matches!(manifest.target, Target::Emulator(_)),
         several_hubs: matches!(manifest.target, Target::IotCentral(_)),
         spare_file_handles: SPARE_FILE_HANDLES,
+        file_handles_allowed: most_file_handles(),
         source_addresses: number(source_addresses(manifest).len()).max(1),
         enrollment_groups: number(enrolled),
         authorities: number(enrolled + secondary),

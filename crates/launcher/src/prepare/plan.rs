@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Context;
+use device_sim::limits::SPARE_FILE_HANDLES;
 use fleet_protocol::plan::{
     self, CredentialSource, Devices, Gateway, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
 };
@@ -18,6 +19,7 @@ use crate::manifest::fault::OwnFault;
 use crate::manifest::profile::Profile;
 use crate::manifest::thresholds::INDIVIDUAL;
 use crate::manifest::types::{GroupKind, Individual};
+use crate::manifest::values::Processes;
 use crate::paths::absolute;
 use crate::prepare::edge::Gateways;
 use crate::prepare::own_certificates;
@@ -164,10 +166,32 @@ pub(crate) fn first_device(groups: &[Group]) -> Option<String> {
     measuring.find_map(first).or_else(|| groups.iter().find_map(first))
 }
 
-/// How many processes share the fleet: as the manifest has it, but never more than there are devices.
+/// How many processes share the fleet where each may open so many files, if there is a limit: as the manifest has it, but
+/// never more than there are devices.
 #[must_use]
-pub(crate) fn processes(manifest: &Manifest, groups: &[Group]) -> u32 {
-    manifest.load.processes.min(device_count(groups)).max(1)
+pub(crate) fn processes(manifest: &Manifest, groups: &[Group], file_handles: Option<u64>) -> u32 {
+    let devices = device_count(groups);
+    let processes = match manifest.load.processes {
+        Processes::Auto => enough(devices, file_handles),
+        Processes::Number(number) => number,
+    };
+    processes.min(devices).max(1)
+}
+
+/// As many as `auto` has anyway: one per core of a small machine.
+pub(crate) const USUALLY: u32 = 2;
+
+/// Until each process has a handle for each of its devices. A tenth of them stays free: a device that registers again beside
+/// its session has two connections.
+fn enough(devices: u32, file_handles: Option<u64>) -> u32 {
+    let Some(allowed) = file_handles else {
+        return USUALLY;
+    };
+    let each = (allowed.saturating_sub(SPARE_FILE_HANDLES) / 10 * 9).max(1);
+    let processes = u64::from(devices).div_ceil(each);
+    u32::try_from(processes)
+        .unwrap_or(u32::MAX)
+        .clamp(USUALLY, Processes::MOST)
 }
 
 /// The plan of a run that begins `now`.
@@ -222,4 +246,25 @@ fn telemetry(written: &crate::manifest::types::Telemetry) -> Telemetry {
 /// The start to the millisecond: unique on one machine, and readable as a time.
 pub(crate) fn run_id(now: Timestamp) -> String {
     format!("{}{:03}", now.strftime("%Y%m%dT%H%M%S"), now.subsec_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fleet_has_as_many_processes_as_its_file_handles_ask_for() {
+        for (devices, allowed, processes) in [
+            (10, Some(20_000), 2),
+            (30_000, Some(20_000), 2),
+            (36_000, Some(20_000), 3),
+            (100_000, Some(20_000), 6),
+            (100_000, None, 2),
+            (62, Some(84), 4),
+            // Not even one device; what is checked before a run says so.
+            (1_000_000, Some(64), 256),
+        ] {
+            assert_eq!(enough(devices, allowed), processes, "{devices} {allowed:?}");
+        }
+    }
 }

@@ -18,18 +18,36 @@ use crate::exit::Failure;
 /// The hard limit is too low.
 pub(crate) fn file_handles(devices: u32, processes: u32, with_emulator: bool) -> Result<(), Failure> {
     // The emulator holds one connection of every device; a device-sim process only those of its own.
-    let (connections, whose) = if with_emulator {
-        (devices, "the emulator")
-    } else {
-        (devices.div_ceil(processes.max(1)), "a device-sim process")
+    let (connections, holder) = match with_emulator {
+        true => (devices, Holder::Emulator),
+        false => (devices.div_ceil(processes.max(1)), Holder::Sim),
     };
     ensure_file_handles(u64::from(connections))
-        .map_err(|too_few| Failure::Refused(explained(too_few, devices, connections, whose)))
+        .map_err(|too_few| Failure::Refused(explained(too_few, devices, connections, holder)))
 }
 
-fn explained(too_few: TooFewFileHandles, devices: u32, connections: u32, whose: &str) -> anyhow::Error {
+/// The process that has most connections.
+#[derive(Debug, Clone, Copy)]
+enum Holder {
+    /// Of every device.
+    Emulator,
+    /// Of its own devices.
+    Sim,
+}
+
+fn explained(too_few: TooFewFileHandles, devices: u32, connections: u32, holder: Holder) -> anyhow::Error {
+    let (whose, instead) = match holder {
+        Holder::Emulator => (
+            "the emulator",
+            "or start several with `fleet emulator`, each for a part of the devices in a manifest of its own",
+        ),
+        Holder::Sim => (
+            "a device-sim process",
+            "or let as many processes share the fleet as it takes: `--set load.processes=auto`",
+        ),
+    };
     let TooFewFileHandles { needed, allowed } = too_few;
-    let error = anyhow!(
+    anyhow!(
         "too few file handles for {}: {whose} holds {} and needs {needed}, but the hard limit is {allowed}",
         words::devices(devices),
         counted(connections, "connection", "connections")
@@ -38,11 +56,8 @@ fn explained(too_few: TooFewFileHandles, devices: u32, connections: u32, whose: 
         "raise it in the shell that starts fleet: `sudo prlimit --pid $$ --nofile={needed}:{needed}`; for good: \
          `* hard nofile {needed}` in /etc/security/limits.conf, LimitNOFILE={needed} in a systemd unit, \
          `docker run --ulimit nofile={needed}`"
-    ));
-    if connections < devices {
-        return error.hint("or let more processes share the fleet: `--set load.processes=N`");
-    }
-    error
+    ))
+    .hint(instead)
 }
 
 /// Makes sure that connections can begin at all addresses that the manifest names.
@@ -97,9 +112,9 @@ mod tests {
         };
         insta::assert_snapshot!(
             "too_few_for_the_emulator",
-            explained(too_few, 10_000, 10_000, "the emulator")
+            explained(too_few, 10_000, 10_000, Holder::Emulator)
         );
-        let sim = explained(too_few, 20_000, 10_000, "a device-sim process");
+        let sim = explained(too_few, 20_000, 10_000, Holder::Sim);
         insta::assert_snapshot!("too_few_for_device_sim", sim);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use device_sim::limits::most_file_handles;
 use files::{self, Access, Durability};
 use fleet_protocol::plan::Group;
 use fleet_report::plan::PlanSummary;
@@ -66,7 +67,10 @@ impl Start {
         now: Timestamp,
     ) -> Result<Self, Failure> {
         let groups = plan::groups(&manifest).map_err(Failure::Refused)?;
-        let (devices, processes) = (plan::device_count(&groups), plan::processes(&manifest, &groups));
+        let (devices, processes) = (
+            plan::device_count(&groups),
+            plan::processes(&manifest, &groups, most_file_handles()),
+        );
         let first_device = plan::first_device(&groups)
             .ok_or_else(|| Failure::refused(anyhow!("there is no device in the manifest")))?;
         let resolved = serde_json::to_value(&manifest)

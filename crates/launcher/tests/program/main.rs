@@ -27,6 +27,7 @@ mod export;
 mod figures;
 mod first_use;
 mod grafana;
+mod handles;
 mod live_page;
 mod metrics;
 mod operator;
