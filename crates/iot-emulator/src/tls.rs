@@ -3,14 +3,16 @@
 //!
 //! Source: [TLS support in IoT Hub](https://learn.microsoft.com/azure/iot-hub/iot-hub-tls-support).
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
 };
-use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS12;
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -33,21 +35,49 @@ pub(crate) fn device_config(identity: &ServerIdentity, tls13: bool) -> Result<Se
         provider: Arc::clone(&provider),
     });
     let versions = if tls13 { rustls::ALL_VERSIONS } else { &USUAL_VERSIONS };
+    let resolver = CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), &provider)?.into();
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+        .with_cert_resolver(Arc::new(NoticesNames(resolver)));
     // Every connection proves anew that it has its key; and a server for thousands keeps no sessions for them.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
 }
 
+tokio::task_local! {
+    /// Whether the client of the handshake that is being polled has named the server (SNI).
+    static NAMED: Cell<bool>;
+}
+
+/// Performs a handshake with a [`device_config`], and says whether the client has named the server in it. The name itself
+/// is not kept: a connection of rustls without buffers does not give it out, and one server is all that there is.
+pub(crate) async fn naming<T>(handshake: impl Future<Output = T>) -> (T, bool) {
+    let noticed = async {
+        let done = handshake.await;
+        (done, NAMED.with(Cell::get))
+    };
+    NAMED.scope(Cell::new(false), noticed).await
+}
+
+/// Presents the server's only certificate, and notices whether the client has named the server.
+#[derive(Debug)]
+struct NoticesNames(SingleCertAndKey);
+
+impl ResolvesServerCert for NoticesNames {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // The slot is missing only outside of [`naming`].
+        let _ = NAMED.try_with(|named| named.set(hello.server_name().is_some()));
+        self.0.resolve(hello)
+    }
+}
+
 /// The certificates that a client has shown, leaf first.
-pub(crate) fn shown(tls: &rustls::ServerConnection) -> Vec<Certificate> {
-    let shown = tls.peer_certificates().unwrap_or_default();
+pub(crate) fn shown(chain: Option<&[CertificateDer<'_>]>) -> Vec<Certificate> {
     // An unreadable certificate ends the chain: what is above it vouches for nothing.
-    shown
+    chain
+        .unwrap_or_default()
         .iter()
         .take(MAX_CHAIN)
         .map_while(|der| Certificate::from_der(der).ok())

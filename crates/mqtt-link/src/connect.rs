@@ -17,9 +17,9 @@ use rustls_pki_types::CertificateDer;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, sleep, timeout_at};
-use tokio_rustls::client::TlsStream;
 use tokio_util::codec::Framed;
 use tracing::debug;
+use unbuffered_tls::ClientStream;
 
 use self::packet::{connect_packet, send_connect};
 use self::tunnel::open_tunnel;
@@ -208,7 +208,7 @@ async fn tls_handshake(
     endpoint: &Endpoint,
     credentials: &Credentials,
     tcp: TcpStream,
-) -> Result<TlsStream<Socket>, ConnectError> {
+) -> Result<ClientStream<Socket>, ConnectError> {
     endpoint
         .tls
         .handshake(
@@ -224,7 +224,7 @@ async fn mqtt_handshake(
     endpoint: &Endpoint,
     options: &ConnectOptions,
     connect: Connect,
-    tls: TlsStream<Socket>,
+    tls: ClientStream<Socket>,
 ) -> Result<(Packets, ConnAck), ConnectError> {
     let stream = match endpoint.transport {
         Transport::Tcp => Stream::Tls(tls),

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio_rustls::client::TlsStream;
+use unbuffered_tls::ClientStream;
 
 pub use self::impaired::{Impairment, Stalls};
 pub(crate) use self::socket::Socket;
@@ -23,8 +23,8 @@ pub(crate) use self::web_socket::{PATH, SUBPROTOCOL, WebSocket, websocket_config
     reason = "the usual variant is the large one, and the link keeps it on the heap already"
 )]
 pub(crate) enum Stream {
-    Tls(TlsStream<Socket>),
-    WebSocket(Box<WebSocket<TlsStream<Socket>>>),
+    Tls(ClientStream<Socket>),
+    WebSocket(Box<WebSocket<ClientStream<Socket>>>),
 }
 
 impl Stream {
@@ -34,7 +34,7 @@ impl Stream {
             Self::Tls(tls) => tls,
             Self::WebSocket(socket) => socket.get_ref(),
         };
-        tls.get_ref().0.written()
+        tls.get_ref().written()
     }
 
     /// The last step after shutdown and the server's own close: TLS's close_notify, unless shutdown has sent it.
@@ -60,24 +60,6 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
             Self::WebSocket(socket) => Pin::new(socket).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
-            Self::WebSocket(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tls(tls) => tls.is_write_vectored(),
-            Self::WebSocket(_) => false,
         }
     }
 

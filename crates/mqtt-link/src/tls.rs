@@ -12,8 +12,7 @@ use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use unbuffered_tls::ClientStream;
 
 use crate::stream::Socket;
 use crate::{Credentials, TlsFailure};
@@ -107,8 +106,8 @@ impl Tls {
         credentials: &Credentials,
         server_name: ServerName<'static>,
         socket: Socket,
-    ) -> Result<TlsStream<Socket>, TlsFailure> {
-        let connect = |config: &Arc<ClientConfig>| TlsConnector::from(Arc::clone(config)).connect(server_name, socket);
+    ) -> Result<ClientStream<Socket>, TlsFailure> {
+        let connect = |config: &Arc<ClientConfig>| unbuffered_tls::connect(Arc::clone(config), server_name, socket);
         let handshake = async {
             let stream = match credentials {
                 Credentials::X509(key) => SHOWN.scope(Arc::clone(key), connect(&self.with_certificate)).await,

@@ -10,10 +10,9 @@ use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use unbuffered_tls::ServerStream;
 
 use super::gate::Arrival;
 use super::peer::Peer;
@@ -25,7 +24,7 @@ use crate::journal::Event;
 use crate::services::Services;
 use crate::stats::count;
 use crate::stream::Stream;
-use crate::tls::shown;
+use crate::tls::{naming, shown};
 
 /// How long a handshake may take, and the request for a WebSocket after it.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -177,7 +176,7 @@ async fn connection<S: Stream>(tcp: S, port: Arc<Port>, services: Arc<Services>,
 
 /// Serves the client behind TLS, if quotas and faults let it through.
 async fn greeted<S: Stream>(
-    stream: Box<TlsStream<S>>,
+    stream: Box<ServerStream<S>>,
     peer: Peer,
     port: Arc<Port>,
     services: Arc<Services>,
@@ -195,11 +194,14 @@ async fn greeted<S: Stream>(
 
 /// Performs the TLS handshake; an error is the reason for the journal. The stream is on the heap, too: it is handed on
 /// from one owner to the next, and a future has room for each of them.
-async fn handshake<S: Stream>(tcp: S, port: &Port, services: &Services) -> Result<(Box<TlsStream<S>>, Peer), String> {
-    let accepted = TlsAcceptor::from(Arc::clone(&port.tls)).accept(tcp).await;
+async fn handshake<S: Stream>(
+    tcp: S,
+    port: &Port,
+    services: &Services,
+) -> Result<(Box<ServerStream<S>>, Peer), String> {
+    let (accepted, server_is_named) = naming(unbuffered_tls::accept(Arc::clone(&port.tls), tcp)).await;
     let mut stream = Box::new(accepted.map_err(|error| format!("TLS handshake failed: {error}"))?);
-    let (_, tls) = stream.get_ref();
-    if tls.server_name().is_none() {
+    if !server_is_named {
         services.journal.record(None, Event::NoServerName);
         if port.require_sni {
             if let Err(error) = stream.shutdown().await {
@@ -208,13 +210,13 @@ async fn handshake<S: Stream>(tcp: S, port: &Port, services: &Services) -> Resul
             return Err("the client names no server in its handshake (SNI)".into());
         }
     }
-    let chain = shown(tls);
+    let chain = shown(stream.peer_certificates());
     let gateway = port.gateway.clone();
     Ok((stream, Peer { chain, gateway }))
 }
 
 async fn web_socket<S: Stream>(
-    stream: Box<TlsStream<S>>,
+    stream: Box<ServerStream<S>>,
     peer: Peer,
     services: Arc<Services>,
     stop: CancellationToken,

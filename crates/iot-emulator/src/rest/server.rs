@@ -93,7 +93,7 @@ async fn connection(tcp: TcpStream, tls: Option<TlsAcceptor>, app: Router, stop:
         stream = timeout(HANDSHAKE_LIMIT, tls.accept(tcp)) => stream??,
     };
     // Handlers authenticate by the certificates that the client has shown.
-    let shown = Shown(tls::shown(stream.get_ref().1).into());
+    let shown = Shown(tls::shown(stream.get_ref().1.peer_certificates()).into());
     converse(stream, Extension(shown).layer(app), stop)
         .await
         .map_err(io::Error::other)

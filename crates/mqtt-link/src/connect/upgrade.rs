@@ -2,11 +2,11 @@
 
 use std::io;
 
-use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, generate_key};
+use unbuffered_tls::ClientStream;
 
 use crate::UpgradeFailure;
 use crate::proxy::authority;
@@ -24,10 +24,10 @@ pub(super) enum NoWebSocket {
 
 /// Asks the server called `name` for MQTT over WebSocket.
 pub(super) async fn upgrade(
-    tls: TlsStream<Socket>,
+    tls: ClientStream<Socket>,
     name: &str,
     port: u16,
-) -> Result<WebSocket<TlsStream<Socket>>, NoWebSocket> {
+) -> Result<WebSocket<ClientStream<Socket>>, NoWebSocket> {
     let request = request(name, port).map_err(no_websocket)?;
     let (frames, _) = client_async_with_config(request, tls, Some(websocket_config()))
         .await

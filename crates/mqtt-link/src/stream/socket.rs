@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -31,13 +31,6 @@ impl Socket {
     pub(super) fn written(&self) -> u64 {
         self.written
     }
-
-    fn count(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.written += *bytes as u64;
-        }
-        written
-    }
 }
 
 impl AsyncRead for Socket {
@@ -56,26 +49,9 @@ impl AsyncWrite for Socket {
         if let Some(impaired) = &mut this.impaired {
             return impaired.poll_write((&mut this.tcp, &mut this.written), cx, buf);
         }
-        let written = Pin::new(&mut this.tcp).poll_write(cx, buf);
-        this.count(written)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if let Some(impaired) = &mut this.impaired {
-            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
-            return impaired.poll_write((&mut this.tcp, &mut this.written), cx, first);
-        }
-        let written = Pin::new(&mut this.tcp).poll_write_vectored(cx, bufs);
-        this.count(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.impaired.is_none() && self.tcp.is_write_vectored()
+        let written = ready!(Pin::new(&mut this.tcp).poll_write(cx, buf))?;
+        this.written += written as u64;
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
