@@ -18,39 +18,66 @@ pub(crate) fn encode(text: &str) -> impl std::fmt::Display {
 /// Decodes a key or a value; `None` when it is not UTF-8. A `%` that starts no escape is kept, as some clients
 /// send raw text.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
-    percent_decode_str(text).decode_utf8().ok()
+    match text.as_bytes().contains(&b'%') {
+        false => Some(Cow::Borrowed(text)),
+        true => percent_decode_str(text).decode_utf8().ok(),
+    }
 }
 
-/// Whether a key or a value can be decoded. For most, this shows without decoding: an escape of an ASCII
-/// character keeps UTF-8 valid.
-pub(crate) fn is_readable(text: &str) -> bool {
-    let is_beyond_ascii = |start: &[u8]| start[0] == b'%' && start[1] >= b'8';
-    !text.as_bytes().windows(2).any(is_beyond_ascii) || decode(text).is_some()
+/// Whether every key and value of a list can be decoded, and each has a key. For most lists this shows without taking them
+/// apart: an escape of an ASCII character keeps UTF-8 valid.
+pub(crate) fn is_readable(list: &str) -> bool {
+    let bytes = list.as_bytes();
+    let nexts = bytes.get(1..).unwrap_or_default();
+    // Without branches, which lets the compiler look at many bytes at once.
+    let is_odd = |(byte, next): (&u8, &u8)| ((*byte == b'&') & (*next == b'=')) | ((*byte == b'%') & (*next >= b'8'));
+    let is_plain = !bytes.iter().zip(nexts).fold(false, |odd, pair| odd | is_odd(pair)) && bytes.first() != Some(&b'=');
+    is_plain
+        || pairs(list).all(|(key, value)| {
+            !key.is_empty() && decode(key).is_some() && value.is_none_or(|value| decode(value).is_some())
+        })
 }
 
-/// Whether a key is `plain` when it is decoded.
+/// Whether a key is `plain` when it is decoded. Most are not, which their ends show: what comes last in a key is no escape
+/// of a letter, as a rule.
 pub(crate) fn is_key(key: &str, plain: &str) -> bool {
-    percent_decode_str(key).eq(plain.bytes())
+    let differs = match (key.as_bytes(), plain.as_bytes().last()) {
+        ([.., b'%', _, _] | [], _) | (_, None) => false,
+        ([.., last], Some(plain)) => last != plain,
+    };
+    !differs && percent_decode_str(key).eq(plain.bytes())
 }
 
 /// The raw pairs of a list; a key without `=` has no value.
 pub(crate) fn pairs(list: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     let mut rest = Some(list);
     std::iter::from_fn(move || {
-        let (pair, others) = cut(rest?, b'&');
+        let (pair, others) = first_pair(rest?);
         rest = others;
-        Some(cut(pair, b'='))
+        Some(pair)
     })
     .filter(|(key, value)| !key.is_empty() || value.is_some())
 }
 
-/// The text before the first `mark`, and the text after it if there is one. Keys and values are a few characters long,
-/// and the standard library's search is optimized for long texts.
-fn cut(text: &str, mark: u8) -> (&str, Option<&str>) {
-    match text.bytes().position(|byte| byte == mark) {
-        Some(place) => (&text[..place], Some(&text[place + 1..])),
-        None => (text, None),
+/// The first pair, and what follows it. Keys and values are a few characters long: one loop that looks for both marks is
+/// quicker than searches that are optimized for long texts.
+fn first_pair(list: &str) -> ((&str, Option<&str>), Option<&str>) {
+    let (mut equals, mut end) = (None, list.len());
+    for (place, byte) in list.bytes().enumerate() {
+        match byte {
+            b'=' if equals.is_none() => equals = Some(place),
+            b'&' => {
+                end = place;
+                break;
+            }
+            _ => {}
+        }
     }
+    let pair = match equals {
+        Some(equals) => (&list[..equals], Some(&list[equals + 1..end])),
+        None => (&list[..end], None),
+    };
+    (pair, list.get(end + 1..))
 }
 
 /// The raw value of `key` in a topic's list.

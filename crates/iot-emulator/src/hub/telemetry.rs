@@ -85,9 +85,9 @@ impl Inbox {
         runs: &Runs,
     ) -> bool {
         self.received += 1;
+        let [component, message_id] = properties.values([COMPONENT, MESSAGE_ID]);
         // A body that is no JSON object is a message all the same; it has just no values to show.
         if let Ok(Values(values)) = serde_json::from_slice(body) {
-            let component = properties.value(COMPONENT);
             for (name, value) in values {
                 self.keep(component.as_deref(), &name, value.get(), now);
             }
@@ -97,7 +97,7 @@ impl Inbox {
         if properties.as_str().len() <= VALUE {
             self.properties.push_str(properties.as_str());
         }
-        self.seen.is_new(properties.value(MESSAGE_ID).as_deref(), runs)
+        self.seen.is_new(message_id.as_deref(), runs)
     }
 
     /// Keeps a message as it came, as far as there is room.

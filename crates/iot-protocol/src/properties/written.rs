@@ -15,10 +15,7 @@ impl<'a> WrittenProperties<'a> {
     ///
     /// An escape is not UTF-8, or a value has no key.
     pub fn new(text: &'a str) -> Result<Self, PropertyBagError> {
-        let is_readable = |(key, value): (&str, Option<&str>)| {
-            !key.is_empty() && query::is_readable(key) && value.is_none_or(query::is_readable)
-        };
-        if query::pairs(text).all(is_readable) {
+        if query::is_readable(text) {
             Ok(Self(text))
         } else {
             Err(PropertyBagError(text.into()))
@@ -28,8 +25,20 @@ impl<'a> WrittenProperties<'a> {
     /// The value of `key`, if it has one. Of several, the last counts.
     #[must_use]
     pub fn value(self, key: &str) -> Option<Cow<'a, str>> {
-        let (_, value) = query::pairs(self.0).filter(|(k, _)| query::is_key(k, key)).last()?;
-        query::decode(value?)
+        let [value] = self.values([key]);
+        value
+    }
+
+    /// The values of several keys, which are found in one pass.
+    #[must_use]
+    pub fn values<const N: usize>(self, keys: [&str; N]) -> [Option<Cow<'a, str>>; N] {
+        let mut found = [None; N];
+        for (written, value) in query::pairs(self.0) {
+            if let Some(place) = keys.iter().position(|key| query::is_key(written, key)) {
+                found[place] = value;
+            }
+        }
+        found.map(|value| query::decode(value?))
     }
 
     /// The text in the topic.
@@ -60,6 +69,8 @@ mod tests {
         assert_eq!(written.value(MESSAGE_ID).as_deref(), Some("r-1"), "the last counts");
         assert_eq!(written.value("x").as_deref(), Some("\u{e4}"));
         assert_eq!((written.value("y"), written.value("mid")), (None, None));
+        let [none, id, x] = written.values(["mid", MESSAGE_ID, "x"]);
+        assert_eq!((none, id.as_deref(), x.as_deref()), (None, Some("r-1"), Some("\u{e4}")));
     }
 
     proptest! {
