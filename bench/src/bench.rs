@@ -8,7 +8,7 @@ use crate::BenchArgs;
 use crate::case::{BRISKEST, Case, Contender, PACED, PER_SECOND, Traffic};
 use crate::report;
 use crate::run::{Reading, Resident, Run, Side, Way};
-use crate::world::World;
+use crate::world::{Counted, Server, World};
 
 /// Messages per second of the run that ends with a look at the memory. About half of what two cores do.
 const BRISK: u32 = 40_000;
@@ -45,15 +45,26 @@ pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let fleet = args.fleet.as_deref().context("--fleet is missing")?;
     eprintln!("making {} leaves and an emulator", args.devices);
     let mut world = World::make(fleet, args.devices).await?;
-    let mut clients = Vec::new();
-    let mut emulator = None;
-    for contender in Contender::ALL {
-        let measured = Measured::of(&mut world, contender, args).await?;
-        clients.push((contender, measured.figures(Side::Client)));
-        // Its figures are those of the first contender's runs: what it does for a real device.
-        emulator.get_or_insert_with(|| measured.figures(Side::Emulator));
+    let mut clients = Contender::ALL.map(|contender| (contender, Vec::new()));
+    let mut emulator = Vec::new();
+    for round in 1..=args.rounds {
+        eprintln!("round {round} of {}", args.rounds);
+        if round > 1 {
+            world = world.with_server(Server::Emulator, Counted::No).await?;
+        }
+        for (contender, figures) in &mut clients {
+            // The distance to the others is so great that one round shows it.
+            if round > 1 && !contender.registers() {
+                continue;
+            }
+            let measured = Measured::of(&mut world, *contender, args).await?;
+            figures.push(measured.figures(Side::Client));
+            // Its figures are those of device-sim's runs: what it does for a real device.
+            if *contender == Contender::DeviceSim {
+                emulator.push(measured.figures(Side::Emulator));
+            }
+        }
     }
-    let emulator = emulator.context("nothing was measured")?;
     let text = report::markdown(args, &clients, &emulator);
     print!("{text}");
     match &args.write {

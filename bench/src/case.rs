@@ -16,6 +16,8 @@ pub(crate) const PAUSE: Duration = Duration::from_secs(2);
 /// Registrations and connections begun per second. Fewer than two cores can do: a handshake's memory is to be given
 /// back before the next one needs it, as in a fleet that keeps to its quotas, and not to stay as a peak.
 pub(crate) const PER_SECOND: u32 = 400;
+/// The same where a program runs under callgrind.
+const PER_SECOND_COUNTED: u32 = 20;
 /// The traffic of a quiet fleet.
 pub(crate) const PACED: Duration = Duration::from_secs(5);
 /// The briskest traffic that a plan can ask for.
@@ -75,26 +77,43 @@ pub(crate) struct Case {
 }
 
 /// What devices send once they are online.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Traffic {
     /// A message per device in this time.
     Every(Duration),
     /// Always as many on their way as the window lets. Device-sim's devices measure by the clock and can't be told so.
     WindowFull,
+    /// As [`Traffic::Every`] second, for a program under callgrind, which needs more time to bring devices online.
+    Counted,
+}
+
+impl Traffic {
+    fn interval(self) -> Duration {
+        match self {
+            Self::Every(interval) => interval,
+            Self::WindowFull => BRISKEST,
+            Self::Counted => Duration::from_secs(1),
+        }
+    }
+
+    /// Registrations and connections begun per second.
+    fn per_second(self) -> u32 {
+        match self {
+            Self::Every(_) | Self::WindowFull => PER_SECOND,
+            Self::Counted => PER_SECOND_COUNTED,
+        }
+    }
 }
 
 impl Case {
     /// How long coming online takes when nothing is in the way.
     pub(crate) fn ramp(&self) -> Duration {
-        Duration::from_secs(1) * self.devices / PER_SECOND
+        Duration::from_secs(1) * self.devices / self.traffic.per_second()
     }
 
     /// The plan of the run, in the format that device-sim publishes; `state` is an empty folder.
     pub(crate) fn plan(&self, world: &World, run_id: &str, state: &Path) -> anyhow::Result<Plan> {
-        let interval = match self.traffic {
-            Traffic::Every(interval) => interval.as_millis(),
-            Traffic::WindowFull => 1,
-        };
+        let (interval, per_second) = (self.traffic.interval().as_millis(), self.traffic.per_second());
         let stage = |share: f64, over: Duration| Stage {
             share,
             over_ms: over.as_millis().try_into().unwrap_or(u64::MAX),
@@ -119,7 +138,7 @@ impl Case {
                 // A room that nothing happens to: a new maximum is a reported property, and a message more than the
                 // others send. The room is computed all the same.
                 "room": {
-                    "time_constant_h": 1e9,
+                    "time_constant_h": 800_000.0,
                     "heating_k_per_h": 0.0,
                     "cooling_k_per_h": 0.0,
                     "openings_per_day": 0.0,
@@ -128,7 +147,7 @@ impl Case {
                 "telemetry": { "interval_ms": interval, "jitter": 0.0 },
                 "credentials": { "group": world.group_folder },
             }],
-            "rates": { "register_per_s": PER_SECOND, "connect_per_s": PER_SECOND },
+            "rates": { "register_per_s": per_second, "connect_per_s": per_second },
             "stages": [
                 stage(0.0, PAUSE),
                 stage(1.0, self.ramp()),

@@ -9,7 +9,7 @@ use crate::bench::{Figures, Measured};
 use crate::case::{Case, Contender, PACED, Traffic};
 use crate::report;
 use crate::run::{Run, Side};
-use crate::world::World;
+use crate::world::{Counted, Server, World};
 
 /// A whole fleet that was held online.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +31,14 @@ pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let fleet = args.fleet.as_deref().context("--fleet is missing")?;
     eprintln!("the emulator, with the floor's devices");
     let mut world = World::make(fleet, args.devices).await?;
-    let emulator = figures(&mut world, args).await?;
-    eprintln!("the bare acceptor, with the same devices");
-    let mut world = world.with_acceptor().await?;
-    let acceptor = figures(&mut world, args).await?;
+    let (mut emulator, mut acceptor) = (Vec::new(), Vec::new());
+    for round in 1..=args.rounds {
+        for (server, measured) in [(Server::Emulator, &mut emulator), (Server::Acceptor, &mut acceptor)] {
+            eprintln!("round {round} of {}: {}", args.rounds, server.name());
+            world = world.with_server(server, Counted::No).await?;
+            measured.push(figures(&mut world, args).await?);
+        }
+    }
     drop(world);
     let online = match args.online {
         Some(devices) => Some(online(fleet, devices, args.paced_seconds).await?),

@@ -12,17 +12,21 @@
 //! | `case` | one run: which contender, how many devices, how much traffic; and the plan that says so |
 //! | `run` | a run under way, with readings of the contender and of the emulator |
 //! | `process` | a process under measurement: its lines, its CPU clock, its resident memory |
+//! | `spread` | what several rounds say together |
 //! | `report` | the Markdown, and its place in a document |
 //! | `emulator` | the emulator beside a bare acceptor |
+//! | `instructions` | instructions per message, which callgrind counts |
 //! | `contender` | the programs that are compared with ours, each in a process of its own |
 
 mod bench;
 mod case;
 mod contender;
 mod emulator;
+mod instructions;
 mod process;
 mod report;
 mod run;
+mod spread;
 mod world;
 
 use std::path::PathBuf;
@@ -59,12 +63,18 @@ struct BenchArgs {
     /// How many messages are sent as fast as it goes
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     flat_out_messages: u64,
-    /// Measure only one of the two
+    /// How many times ours and the floor are measured, in turns; ratios are those of the same turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Measure only one of the three
     #[arg(long, value_name = "WHAT")]
     only: Option<Subject>,
     /// At the end, hold so many devices online with one emulator; at most 28,000, as each needs a port
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=28_000))]
     online: Option<u32>,
+    /// Keep callgrind's profiles there
+    #[arg(long, value_name = "FOLDER")]
+    keep_profiles: Option<PathBuf>,
     /// What was measured, for the words above the table
     #[arg(long, value_name = "NAME", default_value = "an unnamed commit")]
     commit: String,
@@ -80,6 +90,8 @@ enum Subject {
     Device,
     /// What a connection costs the emulator
     Emulator,
+    /// How many instructions a message takes on either side; needs valgrind
+    Instructions,
 }
 
 /// The processes that the bench starts from this very program.
@@ -129,11 +141,16 @@ async fn main() -> ExitCode {
 }
 
 async fn measure(args: &BenchArgs) -> anyhow::Result<()> {
-    if args.only != Some(Subject::Emulator) {
+    let wants = |subject| args.only.is_none_or(|only| only == subject);
+    if wants(Subject::Device) {
         bench::run(args).await?;
     }
-    if args.only != Some(Subject::Device) {
+    if wants(Subject::Emulator) {
         emulator::run(args).await?;
+    }
+    if args.only == Some(Subject::Instructions) || wants(Subject::Instructions) && instructions::can_be_counted().await
+    {
+        instructions::run(args).await?;
     }
     Ok(())
 }

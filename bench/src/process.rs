@@ -52,6 +52,27 @@ impl Process {
         })
     }
 
+    /// The same under callgrind, which counts no instructions before it is told to, and writes to `folder`.
+    pub(crate) fn start_counted(
+        name: impl Into<String>,
+        program: &Path,
+        arguments: impl IntoIterator<Item = OsString>,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut output = OsString::from("--callgrind-out-file=");
+        output.push(folder.join("callgrind.%p"));
+        let mut all = ["--tool=callgrind", "--instr-atstart=no", "--quiet"]
+            .map(Into::into)
+            .to_vec();
+        all.extend([output, program.into()]);
+        all.extend(arguments);
+        Self::start(name, Path::new("valgrind"), all)
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
     /// Its next line.
     pub(crate) async fn line(&mut self) -> anyhow::Result<String> {
         match self.lines.next_line().await {

@@ -8,11 +8,14 @@ use anyhow::{Context, anyhow};
 use crate::BenchArgs;
 use crate::bench::{FLAT_OUT_DEVICES, Figures};
 use crate::case::Contender;
+use crate::spread::Spread;
 
 pub(crate) mod emulator;
 
 /// Memory that stays within this is memory that did not grow.
 const NO_GROWTH: f64 = 1.05;
+
+type Figure = fn(&Figures) -> Option<f64>;
 
 /// What device-sim is to keep to.
 enum Target {
@@ -20,7 +23,7 @@ enum Target {
     /// Its own figure is at most so much.
     AtMost(f64),
     /// As the one before, and hardly more than another figure of its own.
-    AtMostWithoutGrowth(f64, fn(&Figures) -> f64),
+    AtMostWithoutGrowth(f64, Figure),
     /// At most so many times the floor's figure.
     TimesFloor(f64),
 }
@@ -35,13 +38,17 @@ impl Target {
         }
     }
 
-    fn is_met(&self, ours: &Figures, floor: &Figures, figure: fn(&Figures) -> Option<f64>) -> Option<bool> {
-        let (value, floor) = (figure(ours)?, figure(floor)?);
+    /// Whether the median of the rounds keeps to it.
+    fn is_met(&self, ours: &[Figures], floor: &[Figures], figure: Figure) -> Option<bool> {
+        let value = Spread::of_figure(ours, figure)?.median;
         match *self {
             Self::None => None,
             Self::AtMost(most) => Some(value <= most),
-            Self::AtMostWithoutGrowth(most, before) => Some(value <= most && value <= before(ours) * NO_GROWTH),
-            Self::TimesFloor(most) => Some(value <= most * floor),
+            Self::AtMostWithoutGrowth(most, before) => {
+                let before = Spread::of_figure(ours, before)?.median;
+                Some(value <= most && value <= before * NO_GROWTH)
+            }
+            Self::TimesFloor(most) => Some(Spread::of_ratio(ours, floor, figure)?.median <= most),
         }
     }
 }
@@ -50,7 +57,7 @@ impl Target {
 struct Row {
     name: String,
     target: Target,
-    figure: fn(&Figures) -> Option<f64>,
+    figure: Figure,
     digits: usize,
 }
 
@@ -65,16 +72,19 @@ fn rows(args: &BenchArgs) -> Vec<Row> {
     vec![
         row(
             "resident KiB per online device, at once",
-            Target::AtMost(16.0),
+            Target::AtMost(10.0),
             1,
             |f| Some(f.kib_at_once),
         ),
-        row(&each, Target::AtMostWithoutGrowth(16.0, |f| f.kib_at_once), 1, |f| {
-            Some(f.kib_after_traffic)
-        }),
+        row(
+            &each,
+            Target::AtMostWithoutGrowth(10.0, |f| Some(f.kib_at_once)),
+            1,
+            |f| Some(f.kib_after_traffic),
+        ),
         row(
             "CPU ms per full connect: DPS and hub",
-            Target::TimesFloor(1.15),
+            Target::TimesFloor(1.0),
             2,
             |f| f.ms_per_full_connect,
         ),
@@ -83,13 +93,13 @@ fn rows(args: &BenchArgs) -> Vec<Row> {
         }),
         row(
             "CPU µs per acknowledged message, paced",
-            Target::TimesFloor(1.2),
+            Target::TimesFloor(1.0),
             1,
             |f| Some(f.us_paced),
         ),
         row(
             "CPU µs per acknowledged message, flat out",
-            Target::TimesFloor(2.0),
+            Target::TimesFloor(1.1),
             1,
             |f| Some(f.us_flat_out),
         ),
@@ -103,27 +113,18 @@ fn rows(args: &BenchArgs) -> Vec<Row> {
 }
 
 /// The whole text: what was measured where, the contenders, the emulator.
-pub(crate) fn markdown(args: &BenchArgs, clients: &[(Contender, Figures)], emulator: &Figures) -> String {
+pub(crate) fn markdown(args: &BenchArgs, clients: &[(Contender, Vec<Figures>)], emulator: &[Figures]) -> String {
     let mut text = String::new();
     let _ = contenders(&mut text, args, clients).and_then(|()| server(&mut text, args, emulator));
     text
 }
 
-fn contenders(text: &mut String, args: &BenchArgs, clients: &[(Contender, Figures)]) -> std::fmt::Result {
+fn contenders(text: &mut String, args: &BenchArgs, clients: &[(Contender, Vec<Figures>)]) -> std::fmt::Result {
     let find = |wanted| clients.iter().find(|(contender, _)| *contender == wanted);
     let (Some((_, ours)), Some((_, floor))) = (find(Contender::DeviceSim), find(Contender::Floor)) else {
         return Ok(());
     };
-    let today = format!("{:.10}", jiff::Timestamp::now().to_string());
-    writeln!(
-        text,
-        "Measured on {} at {}: {} devices ({} of them flat out), on {}.\n",
-        today,
-        args.commit,
-        args.devices,
-        args.devices.min(FLAT_OUT_DEVICES),
-        machine()
-    )?;
+    writeln!(text, "{}\n", measured(args))?;
     let names: Vec<_> = clients.iter().map(|(contender, _)| contender.name()).collect();
     writeln!(text, "| | target | {} |", names.join(" | "))?;
     writeln!(text, "| --- | --- |{}", " ---: |".repeat(clients.len()))?;
@@ -135,7 +136,8 @@ fn contenders(text: &mut String, args: &BenchArgs, clients: &[(Contender, Figure
         };
         write!(text, "| {} | {}{verdict} |", row.name, row.target.words())?;
         for (contender, figures) in clients {
-            let cell = cell((row.figure)(figures), (row.figure)(floor), *contender, row.digits);
+            let floor = (*contender != Contender::Floor).then_some(floor.as_slice());
+            let cell = cell(figures, floor, row.figure, row.digits);
             write!(text, " {cell} |")?;
         }
         writeln!(text)?;
@@ -144,23 +146,38 @@ fn contenders(text: &mut String, args: &BenchArgs, clients: &[(Contender, Figure
 }
 
 /// A figure, and how many times the floor's it is.
-fn cell(value: Option<f64>, floor: Option<f64>, contender: Contender, digits: usize) -> String {
-    match (value, floor) {
-        (None, _) => "–".to_owned(),
-        (Some(value), Some(floor)) if contender != Contender::Floor => {
-            format!("{value:.digits$} ({:.2} ×)", value / floor)
-        }
-        (Some(value), _) => format!("{value:.digits$}"),
+fn cell(rounds: &[Figures], floor: Option<&[Figures]>, figure: Figure, digits: usize) -> String {
+    let Some(Spread { median, .. }) = Spread::of_figure(rounds, figure) else {
+        return "–".to_owned();
+    };
+    match floor.and_then(|floor| Spread::of_ratio(rounds, floor, figure)) {
+        Some(ratio) => format!("{median:.digits$} ({})", ratio.times()),
+        None => format!("{median:.digits$}"),
     }
 }
 
-fn server(text: &mut String, args: &BenchArgs, emulator: &Figures) -> std::fmt::Result {
+/// What was measured, when and where.
+fn measured(args: &BenchArgs) -> String {
+    format!(
+        "Measured on {:.10} at {}: {} devices ({} of them flat out), {} round{}, on {}. Figures are medians; after a ratio \
+         stand the least and the most of the rounds.",
+        jiff::Timestamp::now().to_string(),
+        args.commit,
+        args.devices,
+        args.devices.min(FLAT_OUT_DEVICES),
+        args.rounds,
+        if args.rounds == 1 { "" } else { "s" },
+        machine()
+    )
+}
+
+fn server(text: &mut String, args: &BenchArgs, emulator: &[Figures]) -> std::fmt::Result {
     writeln!(
         text,
         "\nThe emulator's side, with device-sim as its client:\n\n| | emulator |\n| --- | ---: |"
     )?;
     for row in rows(args) {
-        let cell = cell((row.figure)(emulator), None, Contender::Floor, row.digits);
+        let cell = cell(emulator, None, row.figure, row.digits);
         writeln!(text, "| {} | {cell} |", row.name)?;
     }
     Ok(())
@@ -230,14 +247,20 @@ mod tests {
             us_paced: 24.1,
             ..FIGURES
         };
-        let paced: fn(&Figures) -> Option<f64> = |f| Some(f.us_paced);
-        let after: fn(&Figures) -> Option<f64> = |f| Some(f.kib_after_traffic);
-        let growth = Target::AtMostWithoutGrowth(16.0, |f| f.kib_at_once);
-        assert_eq!(Target::TimesFloor(1.2).is_met(&FIGURES, &FIGURES, paced), Some(true));
-        assert_eq!(Target::TimesFloor(1.2).is_met(&grown, &FIGURES, paced), Some(false));
-        assert_eq!(growth.is_met(&FIGURES, &FIGURES, after), Some(true));
-        assert_eq!(growth.is_met(&grown, &FIGURES, after), Some(false));
-        assert_eq!(Target::None.is_met(&grown, &FIGURES, after), None);
+        let paced: Figure = |f| Some(f.us_paced);
+        let after: Figure = |f| Some(f.kib_after_traffic);
+        let growth = Target::AtMostWithoutGrowth(16.0, |f| Some(f.kib_at_once));
+        assert_eq!(
+            Target::TimesFloor(1.2).is_met(&[FIGURES], &[FIGURES], paced),
+            Some(true)
+        );
+        assert_eq!(Target::TimesFloor(1.2).is_met(&[grown], &[FIGURES], paced), Some(false));
+        assert_eq!(growth.is_met(&[FIGURES], &[FIGURES], after), Some(true));
+        assert_eq!(growth.is_met(&[grown], &[FIGURES], after), Some(false));
+        assert_eq!(Target::None.is_met(&[grown], &[FIGURES], after), None);
+        // One round that was disturbed decides nothing.
+        let (ours, floor) = ([FIGURES, grown, FIGURES], [FIGURES; 3]);
+        assert_eq!(Target::TimesFloor(1.2).is_met(&ours, &floor, paced), Some(true));
     }
 
     #[test]
@@ -246,11 +269,17 @@ mod tests {
             ms_per_full_connect: None,
             ..FIGURES
         };
+        let full: Figure = |f| f.ms_per_full_connect;
+        assert_eq!(cell(&[without], Some(&[FIGURES]), full, 2), "–");
+        let slower = Figures {
+            ms_per_full_connect: Some(3.0),
+            ..FIGURES
+        };
+        assert_eq!(cell(&[slower], Some(&[FIGURES]), full, 1), "3.0 (1.50 ×)");
         assert_eq!(
-            cell(without.ms_per_full_connect, Some(2.0), Contender::RumqttcTuned, 2),
-            "–"
+            cell(&[slower, FIGURES], Some(&[FIGURES; 2]), full, 1),
+            "2.5 (1.25 ×, 1.00–1.50)"
         );
-        assert_eq!(cell(Some(3.0), Some(2.0), Contender::DeviceSim, 1), "3.0 (1.50 ×)");
-        assert_eq!(cell(Some(2.0), Some(2.0), Contender::Floor, 1), "2.0");
+        assert_eq!(cell(&[FIGURES], None, full, 1), "2.0");
     }
 }

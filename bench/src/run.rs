@@ -6,7 +6,7 @@ use fleet_protocol::lines::{Stats, counter};
 
 use crate::case::Case;
 use crate::process::{Counters, Process};
-use crate::world::World;
+use crate::world::{Counted, World};
 
 /// What should happen at once does not take longer, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -87,7 +87,12 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     /// Starts the contender and brings its devices online.
     pub(crate) async fn begin(world: &'a mut World, case: Case) -> anyhow::Result<Self> {
-        let process = world.start(case)?;
+        Self::begin_with(world, case, Counted::No).await
+    }
+
+    /// The same, with the contender under callgrind if it is counted.
+    pub(crate) async fn begin_with(world: &'a mut World, case: Case, counted: Counted) -> anyhow::Result<Self> {
+        let process = world.start(case, counted)?;
         let world = &*world;
         let nothing = Reading {
             client: Duration::ZERO,
@@ -147,6 +152,14 @@ impl<'a> Run<'a> {
     /// How many messages have been acknowledged so far.
     pub(crate) fn acknowledged_so_far(&self) -> u64 {
         self.latest.counters.acknowledged()
+    }
+
+    /// The process of one side.
+    pub(crate) fn pid(&self, side: Side) -> i32 {
+        match side {
+            Side::Client => self.process.pid(),
+            Side::Emulator => self.world.emulator.pid(),
+        }
     }
 
     pub(crate) fn resident(&self) -> anyhow::Result<Resident> {

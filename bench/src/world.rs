@@ -23,15 +23,42 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// The emulator has seen to what a run left behind when it uses less than this share of a core.
 const QUIET: f64 = 0.02;
 
-/// What all runs share. Dropping it ends the emulator, then removes the folder.
+/// What all runs share. Dropping it ends the server, then removes the folder.
 #[derive(Debug)]
 pub(crate) struct World {
     fleet: PathBuf,
+    devices: u32,
+    pub(crate) server: Server,
     pub(crate) emulator: Process,
     pub(crate) ready: Ready,
     pub(crate) group_folder: PathBuf,
-    runs: u32,
+    starts: u32,
     folder: TempDir,
+}
+
+/// What the devices connect to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// The program as shipped.
+    Emulator,
+    /// The fewest lines that do.
+    Acceptor,
+}
+
+impl Server {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Emulator => "the emulator",
+            Self::Acceptor => "the bare acceptor",
+        }
+    }
+}
+
+/// Whether callgrind counts the instructions of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Yes,
+    No,
 }
 
 /// The emulator's ready line.
@@ -50,48 +77,70 @@ impl World {
     pub(crate) async fn make(fleet: &Path, devices: u32) -> anyhow::Result<Self> {
         raise_file_handles()?;
         let folder = tempfile::Builder::new().prefix("fleet-bench-").tempdir()?;
-        let mut arguments: Vec<OsString> = ["emulator", "--stop-on-stdin-eof", "--dps-retry-after", "0"]
-            .map(Into::into)
-            .into();
-        for listener in ["--mqtt", "--https", "--http"] {
-            arguments.extend([listener.into(), "127.0.0.1:0".into()]);
-        }
-        arguments.extend(["--state".into(), folder.path().join("emulator").into()]);
-        let mut emulator = Process::start("the emulator", fleet, arguments)?;
+        let mut emulator = Process::start("the emulator", fleet, emulator(&folder.path().join("emulator")))?;
         let ready = Ready::read(&mut emulator).await?;
-
-        let certs = folder.path().join("certs");
-        let group_folder = enroll(&ready, certs, devices).await?;
+        let group_folder = enroll(&ready, folder.path().join("certs"), devices).await?;
         Ok(Self {
             fleet: fleet.to_owned(),
+            devices,
+            server: Server::Emulator,
             emulator,
             ready,
             group_folder,
-            runs: 0,
+            starts: 0,
             folder,
         })
     }
 
-    /// The same devices, with a bare acceptor instead of the emulator.
-    pub(crate) async fn with_acceptor(mut self) -> anyhow::Result<Self> {
-        let arguments: [OsString; 5] = [
-            "acceptor".into(),
-            "--root".into(),
-            self.group_folder.join("ca/root_cert.pem").into(),
-            "--ca".into(),
-            self.folder.path().join("acceptor_cert.pem").into(),
-        ];
-        self.emulator = Process::start("the acceptor", &std::env::current_exe()?, arguments)?;
+    /// The same devices with another server: a new process, which has not seen them before.
+    pub(crate) async fn with_server(mut self, server: Server, counted: Counted) -> anyhow::Result<Self> {
+        let (name, folder) = (server.name(), self.new_folder()?.1);
+        self.server = server;
+        self.emulator = match server {
+            Server::Emulator => self.begin(name, &self.fleet, emulator(&folder.join("emulator")), counted)?,
+            Server::Acceptor => {
+                let arguments: [OsString; 5] = [
+                    "acceptor".into(),
+                    "--root".into(),
+                    self.group_folder.join("ca/root_cert.pem").into(),
+                    "--ca".into(),
+                    folder.join("acceptor_cert.pem").into(),
+                ];
+                self.begin(name, &std::env::current_exe()?, arguments.into(), counted)?
+            }
+        };
         self.ready = Ready::read(&mut self.emulator).await?;
+        if server == Server::Emulator {
+            enroll(&self.ready, self.folder.path().join("certs"), self.devices).await?;
+        }
         Ok(self)
     }
 
-    /// Starts the contender of `case`.
-    pub(crate) fn start(&mut self, case: Case) -> anyhow::Result<Process> {
-        self.runs += 1;
-        let run_id = format!("r{}", self.runs);
-        let folder = self.folder.path().join(&run_id);
+    /// Starts a program; if its instructions are counted, the profiles go to [`World::folder`].
+    fn begin(&self, name: &str, program: &Path, arguments: Vec<OsString>, counted: Counted) -> anyhow::Result<Process> {
+        match counted {
+            Counted::Yes => Process::start_counted(name, program, arguments, self.folder()),
+            Counted::No => Process::start(name, program, arguments),
+        }
+    }
+
+    /// The folder of all of this.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A name that was not used before, and a folder that is called so.
+    fn new_folder(&mut self) -> anyhow::Result<(String, PathBuf)> {
+        self.starts += 1;
+        let name = format!("r{}", self.starts);
+        let folder = self.folder.path().join(&name);
         std::fs::create_dir(&folder)?;
+        Ok((name, folder))
+    }
+
+    /// Starts the contender of `case`.
+    pub(crate) fn start(&mut self, case: Case, counted: Counted) -> anyhow::Result<Process> {
+        let (run_id, folder) = self.new_folder()?;
         let path = folder.join("plan.json");
         let plan = case.plan(self, &run_id, &folder.join("state"))?;
         std::fs::write(&path, serde_json::to_vec(&plan)?)?;
@@ -99,15 +148,15 @@ impl World {
         let mut arguments: Vec<OsString> = vec![case.contender.subcommand().into(), "--plan".into(), path.into()];
         if case.contender == Contender::DeviceSim {
             arguments.extend(["--control".into(), "stdin".into()]);
-            return Process::start(case.contender.name(), &self.fleet, arguments);
+            return self.begin(case.contender.name(), &self.fleet, arguments, counted);
         }
         if matches!(case.traffic, Traffic::WindowFull) {
             arguments.push("--window-full".into());
         }
-        Process::start(case.contender.name(), &std::env::current_exe()?, arguments)
+        self.begin(case.contender.name(), &std::env::current_exe()?, arguments, counted)
     }
 
-    /// Waits until the emulator has nothing left to do.
+    /// Waits until the server has nothing left to do.
     pub(crate) async fn quiet(&self) -> anyhow::Result<()> {
         let window = Duration::from_millis(500);
         loop {
@@ -118,6 +167,18 @@ impl World {
             }
         }
     }
+}
+
+/// How an emulator is started that keeps its state in that folder.
+fn emulator(state: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = ["emulator", "--stop-on-stdin-eof", "--dps-retry-after", "0"]
+        .map(Into::into)
+        .into();
+    for listener in ["--mqtt", "--https", "--http"] {
+        arguments.extend([listener.into(), "127.0.0.1:0".into()]);
+    }
+    arguments.extend(["--state".into(), state.into()]);
+    arguments
 }
 
 impl Ready {
@@ -145,7 +206,13 @@ async fn enroll(ready: &Ready, certs: PathBuf, devices: u32) -> anyhow::Result<P
     let https = ready.https.context("no REST API")?;
     let url = format!("https://{}:{}", ready.hostname, https.port());
     let central = Central::new(&url, &ApiToken::new(token.trim()), trusted)?;
-    enroll_group(&central, &EnrollmentGroupSpec::new(GROUP, "Benchmark", root), now, &|_| {}).await?;
+    enroll_group(
+        &central,
+        &EnrollmentGroupSpec::new(GROUP, "Benchmark", root),
+        now,
+        &|_| {},
+    )
+    .await?;
     Ok(identities.folder.path().to_owned())
 }
 
