@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use fleet_protocol::lines::Line;
 use fleet_protocol::plan::{self, CredentialSource, DeviceFault, Expect, Files, Group, Target};
-use fleet_protocol::room::Overrides;
 use iot_protocol::id::{DeviceId, HubHost, ModelId, RegistrationId};
 use jiff::Timestamp;
 use mqtt_link::{Endpoint, InvalidProxy, InvalidServerName, SourceAddresses, Tls};
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::load::{Load, loads};
 use crate::metrics::Metrics;
-use crate::model::{Model, components};
+use crate::model::{Blueprint, Model};
 use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::random::{Purpose, stream};
@@ -142,7 +141,7 @@ pub(crate) struct GroupContext {
     /// What its devices send: one load for all, or one for each profile.
     pub(crate) loads: Vec<Load>,
     /// The components that send telemetry.
-    pub(crate) components: &'static [Option<&'static str>],
+    pub(crate) components: Vec<Option<String>>,
     /// The hub, where it is given without DPS.
     pub(crate) hub: Option<HubHost>,
     /// The gateway, where they are behind one.
@@ -151,35 +150,29 @@ pub(crate) struct GroupContext {
     pub(crate) expect: Option<Expect>,
     /// What is wrong with some of its devices on purpose.
     pub(crate) faults: Vec<DeviceFault>,
-    model: plan::Model,
-    room: Overrides,
+    blueprint: Blueprint,
     credentials: CredentialSource,
 }
 
 impl GroupContext {
-    pub(crate) fn new(group: &Group, gateway: Option<Gateway>) -> Self {
+    pub(crate) fn new(group: &Group, blueprint: Blueprint, gateway: Option<Gateway>) -> Self {
         Self {
-            model_id: group.model.id(),
+            model_id: blueprint.model_id(),
             loads: loads(group),
-            components: components(group.model),
+            components: blueprint.components().map(|name| name.map(str::to_owned)).collect(),
             hub: group.hub.clone(),
             gateway,
             expect: group.expect.clone(),
             faults: group.faults.clone(),
-            model: group.model,
-            room: group.room,
+            blueprint,
             credentials: group.credentials.clone(),
         }
     }
 
     /// What a device of the group is.
     pub(crate) fn model(&self, seed: u64, id: &RegistrationId) -> Model {
-        Model::new(
-            self.model,
-            &self.room,
-            Weather::new(seed),
-            stream(seed, id.as_str(), Purpose::Physics),
-        )
+        let random = stream(seed, id.as_str(), Purpose::Physics);
+        self.blueprint.device(Weather::new(seed), random)
     }
 
     /// Whether loading is so quick that a worker of the runtime may do it. A user's own file may be encrypted, and

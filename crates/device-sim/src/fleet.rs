@@ -28,6 +28,7 @@ use crate::device::Device;
 use crate::lag::Lag;
 use crate::mailbox::Mailbox;
 use crate::metrics::{Counter, Metrics};
+use crate::model::{Blueprint, Models};
 use crate::patience::Patience;
 use crate::proxies::Proxies;
 use crate::ramp::Ramp;
@@ -64,6 +65,9 @@ pub enum FleetError {
     /// The plan contains an invalid device id.
     #[error("the plan contains an invalid device id")]
     DeviceId(#[from] IdError),
+    /// The plan's models can't be used.
+    #[error("the plan's models can't be used:\n  {}", .0.join("\n  "))]
+    Models(Vec<String>),
     /// The assignment cache can't be opened.
     #[error("can't open the assignment cache in {}", shown::path(path))]
     Assignments {
@@ -158,6 +162,7 @@ impl Fleet {
         };
         let assignments = plan.state.clone().map(open).transpose()?;
         let mut devices = plan.devices(shard)?;
+        let models = Models::read(&plan.models).map_err(FleetError::Models)?;
         let groups = plan.groups.iter().map(|group| {
             let gateway = group.gateway.as_ref().map(|gateway| {
                 let tls = match &gateway.ca {
@@ -169,10 +174,20 @@ impl Fleet {
                     source,
                 })
             });
-            Ok::<_, FleetError>(GroupContext::new(group, gateway.transpose()?))
+            let blueprint = Blueprint::new(group.model, &group.room, &group.behaviours, &models);
+            let blueprint = blueprint.map_err(|problems| {
+                FleetError::Models(
+                    problems
+                        .iter()
+                        .map(|problem| format!("{}: {problem}", group.name))
+                        .collect(),
+                )
+            })?;
+            Ok::<_, FleetError>(GroupContext::new(group, blueprint, gateway.transpose()?))
         });
         let groups: Vec<GroupContext> = groups.collect::<Result<_, _>>()?;
-        let mut parts = spread::parts(&plan, shard);
+        let components: Vec<_> = groups.iter().map(|group| group.components.len()).collect();
+        let mut parts = spread::parts(&plan, &components, shard);
         // Those that must be refused are the last ones; what moves the fleet does not move them.
         let positive = devices.partition_point(|(group, _)| groups[*group].expect.is_none());
         let negative: Vec<_> = devices

@@ -1,4 +1,4 @@
-//! N virtual thermostats in one process.
+//! N virtual devices in one process: thermostats, and devices of any model in DTDL.
 //!
 //! To the service, each is a real Azure IoT device: it loads its own leaf certificate and key, registers with DPS,
 //! connects to the hub that it was assigned, and speaks IoT Plug and Play. A plan describes what to simulate and lines
@@ -34,14 +34,15 @@
 //! # Example
 //!
 //! ```
-//! use device_sim::model::Model;
+//! use device_sim::model::Blueprint;
 //! use device_sim::random::{Purpose, stream};
 //! use device_sim::weather::Weather;
 //! use fleet_protocol::{plan, room::Overrides};
 //!
 //! // The same seed and id give the same telemetry, always.
 //! let random = stream(7, "thermo-0001", Purpose::Physics);
-//! let mut device = Model::new(plan::Model::Thermostat, &Overrides::default(), Weather::new(7), random);
+//! let thermostats = Blueprint::shipped(plan::Model::Thermostat, &Overrides::default());
+//! let mut device = thermostats.device(Weather::new(7), random);
 //! let measured = device.measure(5.0, "2026-11-23T15:00:00Z".parse()?);
 //! assert_eq!(measured.telemetry[0].1, r#"{"temperature":22.8}"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -4,7 +4,10 @@
 //! and marked, and its commands are called `component*command`
 //! (<https://learn.microsoft.com/azure/iot/concepts-convention>).
 
+mod blueprint;
 mod controller;
+mod own;
+mod simulated;
 mod thermostat;
 
 use std::time::Duration;
@@ -15,11 +18,11 @@ use iot_protocol::twin::{Section, TwinDocument};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::random::DeviceRng;
-use crate::weather::Weather;
+pub use blueprint::{Blueprint, Models};
 pub use controller::TemperatureController;
-use fleet_protocol::plan;
-use fleet_protocol::room::Overrides;
+use own::OwnDevice;
+pub use own::{Kit, KitProblem};
+use simulated::{EdgeIdentity, Simulated};
 pub use thermostat::Thermostat;
 
 /// A device of one of the models.
@@ -38,14 +41,34 @@ pub struct Model {
 enum Kind {
     Thermostat(Thermostat),
     TemperatureController(Box<TemperatureController>),
-    /// Empty: apart from its identity, nothing of an IoT Edge device is simulated.
-    EdgeIdentity,
+    Own(Box<OwnDevice>),
+    EdgeIdentity(EdgeIdentity),
+}
+
+impl Kind {
+    fn device(&self) -> &dyn Simulated {
+        match self {
+            Self::Thermostat(thermostat) => thermostat,
+            Self::TemperatureController(controller) => &**controller,
+            Self::Own(own) => &**own,
+            Self::EdgeIdentity(edge) => edge,
+        }
+    }
+
+    fn device_mut(&mut self) -> &mut dyn Simulated {
+        match self {
+            Self::Thermostat(thermostat) => thermostat,
+            Self::TemperatureController(controller) => &mut **controller,
+            Self::Own(own) => &mut **own,
+            Self::EdgeIdentity(edge) => edge,
+        }
+    }
 }
 
 /// What a tick produced.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measured {
-    /// Bodies of telemetry, each with the index of its component in [`components`].
+    /// Bodies of telemetry, each with the index of its component in [`Blueprint::components`].
     pub telemetry: Vec<(u8, Bytes)>,
     /// Properties to report.
     pub report: Map<String, Value>,
@@ -69,6 +92,8 @@ pub struct CommandResponse {
     pub body: Option<Value>,
     /// The device restarts after this time.
     pub reboot: Option<Duration>,
+    /// It takes this time to answer.
+    pub delay: Option<Duration>,
 }
 
 impl CommandResponse {
@@ -77,6 +102,7 @@ impl CommandResponse {
             status: 200,
             body: Some(body),
             reboot: None,
+            delay: None,
         }
     }
 
@@ -85,32 +111,13 @@ impl CommandResponse {
             status,
             body: Some(json!({ "error": message })),
             reboot: None,
+            delay: None,
         }
     }
 }
 
-/// The components of a model that send telemetry, in the order of the indices in [`Measured::telemetry`]; `None` is the
-/// root.
-#[must_use]
-pub fn components(model: plan::Model) -> &'static [Option<&'static str>] {
-    match model {
-        plan::Model::Thermostat => &[None],
-        plan::Model::TemperatureController => controller::COMPONENTS,
-        plan::Model::EdgeIdentity => &[],
-    }
-}
-
 impl Model {
-    /// A device whose rooms, first targets and serial number come from the random stream.
-    #[must_use]
-    pub fn new(model: plan::Model, overrides: &Overrides, weather: Weather, random: DeviceRng) -> Self {
-        let kind = match model {
-            plan::Model::Thermostat => Kind::Thermostat(Thermostat::new(overrides, weather, random)),
-            plan::Model::TemperatureController => {
-                Kind::TemperatureController(Box::new(TemperatureController::new(overrides, weather, random)))
-            }
-            plan::Model::EdgeIdentity => Kind::EdgeIdentity,
-        };
+    fn of(kind: Kind) -> Self {
         Self {
             kind,
             desired_version: 0,
@@ -119,17 +126,7 @@ impl Model {
 
     /// Lets `seconds` pass and measures.
     pub fn measure(&mut self, seconds: f64, now: Timestamp) -> Measured {
-        match &mut self.kind {
-            Kind::Thermostat(thermostat) => {
-                let (body, report) = thermostat.measure(seconds, now);
-                Measured {
-                    telemetry: vec![(0, body)],
-                    report,
-                }
-            }
-            Kind::TemperatureController(controller) => controller.measure(seconds, now),
-            Kind::EdgeIdentity => Measured::default(),
-        }
+        self.kind.device_mut().measure(seconds, now)
     }
 
     /// Handles the twin at the beginning of a session: applies the desired properties that changed while the device was
@@ -147,13 +144,8 @@ impl Model {
     fn handle_twin(&mut self, twin: &TwinDocument, anew: bool) -> Map<String, Value> {
         let (desired, reported) = (&twin.desired, &twin.reported.properties);
         self.desired_version = desired.version;
-        match &mut self.kind {
-            Kind::Thermostat(thermostat) => thermostat.take_up(&desired.properties, reported, desired.version, anew),
-            Kind::TemperatureController(controller) => {
-                controller.take_up(&desired.properties, reported, desired.version, anew)
-            }
-            Kind::EdgeIdentity => Map::new(),
-        }
+        let device = self.kind.device_mut();
+        device.take_up(&desired.properties, reported, desired.version, anew)
     }
 
     /// Handles a change of desired properties. Properties that the model does not have are ignored.
@@ -165,11 +157,8 @@ impl Model {
             return Desired::Missed;
         }
         self.desired_version = patch.version;
-        Desired::Report(match &mut self.kind {
-            Kind::Thermostat(thermostat) => thermostat.desired_changed(&patch.properties, patch.version),
-            Kind::TemperatureController(controller) => controller.desired_changed(&patch.properties, patch.version),
-            Kind::EdgeIdentity => Map::new(),
-        })
+        let device = self.kind.device_mut();
+        Desired::Report(device.desired_changed(&patch.properties, patch.version))
     }
 
     /// The thermostats of the device, each with its component; for callers that need their rooms.
@@ -177,47 +166,32 @@ impl Model {
         let (root, components) = match &self.kind {
             Kind::Thermostat(thermostat) => (Some((None, thermostat)), None),
             Kind::TemperatureController(controller) => (None, Some(controller.thermostats())),
-            Kind::EdgeIdentity => (None, None),
+            Kind::Own(_) | Kind::EdgeIdentity(_) => (None, None),
         };
         root.into_iter().chain(components.into_iter().flatten())
     }
 
     /// Answers a command. An empty payload is a request without a value.
     #[must_use]
-    pub fn command(&self, command: &CommandName, payload: &[u8]) -> CommandResponse {
-        let response = match &self.kind {
-            Kind::Thermostat(thermostat) if command.component.is_none() => thermostat.command(&command.name, payload),
-            Kind::Thermostat(_) | Kind::EdgeIdentity => None,
-            Kind::TemperatureController(controller) => controller.command(command, payload),
-        };
+    pub fn command(&mut self, command: &CommandName, payload: &[u8]) -> CommandResponse {
+        let response = self.kind.device_mut().command(command, payload);
         response.unwrap_or_else(|| CommandResponse::error(404, &format!("command {command} is not in the model")))
     }
 
     /// The properties that it measures, as they are now.
     #[must_use]
     pub fn properties(&self) -> Map<String, Value> {
-        match &self.kind {
-            Kind::Thermostat(thermostat) => thermostat.properties(),
-            Kind::TemperatureController(controller) => controller.properties(),
-            Kind::EdgeIdentity => Map::new(),
-        }
+        self.kind.device().properties()
     }
 
     /// The device has restarted: it has lost what it kept in memory, and counts from now.
     pub fn restarted(&mut self) {
-        match &mut self.kind {
-            Kind::Thermostat(thermostat) => thermostat.reset(),
-            Kind::TemperatureController(controller) => controller.restarted(),
-            Kind::EdgeIdentity => {}
-        }
+        self.kind.device_mut().restarted();
     }
 
     /// The same by a command. Returns what is to be reported to complete it.
     pub fn rebooted(&mut self, now: Timestamp) -> Map<String, Value> {
         self.restarted();
-        match &self.kind {
-            Kind::TemperatureController(_) => TemperatureController::reboot_completed(now),
-            Kind::Thermostat(_) | Kind::EdgeIdentity => Map::new(),
-        }
+        self.kind.device().reboot_completed(now)
     }
 }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::{Args as ClapArgs, ValueEnum};
 use fleet_protocol::plan::{
-    CredentialSource, Devices, Files, Group, LONGEST_MS, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
-    Transport,
+    Behaviours, CredentialSource, Devices, Files, Group, LONGEST_MS, Model, PLAN_VERSION, Plan, Rates, Stage, Target,
+    Telemetry, Transport,
 };
 use fleet_protocol::room::Overrides;
 use iot_protocol::id::{DeviceId, HubHost, IdScope, RegistrationId};
@@ -241,6 +241,7 @@ pub(crate) fn plan(
             name: "single".into(),
             devices: Devices::Ids(vec![id]),
             model: args.model,
+            behaviours: Behaviours::new(),
             room: Overrides::default(),
             telemetry: Telemetry {
                 interval_ms,
@@ -253,6 +254,7 @@ pub(crate) fn plan(
             expect: None,
             faults: Vec::new(),
         }],
+        models: Vec::new(),
         rates: Rates {
             register_per_s: 1.0,
             connect_per_s: 1.0,

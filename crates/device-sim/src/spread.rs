@@ -5,7 +5,6 @@ use std::iter::zip;
 use fleet_protocol::plan::{DeviceFault, Devices, Fault, Group, Plan, Shard, fault, profile};
 use rand::Rng;
 
-use crate::model::components;
 use crate::random::{Purpose, stream};
 
 /// What a device is among those of its group.
@@ -41,17 +40,20 @@ impl Faults {
     }
 }
 
-/// The parts of a shard's devices, in the order of [`Plan::devices`].
-pub(crate) fn parts(plan: &Plan, shard: Shard) -> Vec<Part> {
+/// The parts of a shard's devices, in the order of [`Plan::devices`]. `components` is how many of them send, of a device
+/// of each group.
+pub(crate) fn parts(plan: &Plan, components: &[usize], shard: Shard) -> Vec<Part> {
     let mut parts = Vec::new();
-    let mut messages = plan.messages.map(|all| Split::new(plan, all));
+    let mut messages = plan.messages.map(|all| Split::new(plan, components, all));
     let mut index = 0_u32;
-    for group in &plan.groups {
+    for (group, components) in zip(&plan.groups, components) {
         let (profiles, faults) = (profiles(plan.seed, group), faults(plan.seed, group));
         for place in 0..group.devices.count() {
             let profile = profiles.get(place as usize).copied().unwrap_or(0);
             let faults = faults.get(place as usize).copied().unwrap_or_default();
-            let messages = messages.as_mut().map(|split| split.next(rate(group, profile)));
+            let messages = messages
+                .as_mut()
+                .map(|split| split.next(rate(group, *components, profile)));
             if shard.holds(index) {
                 parts.push(Part {
                     profile,
@@ -121,12 +123,11 @@ fn order(seed: u64, group: &Group, purpose: Purpose) -> Vec<usize> {
 }
 
 /// Messages in a second of a device that is always on time, as far as the plan says.
-fn rate(group: &Group, profile: u16) -> f64 {
+fn rate(group: &Group, components: usize, profile: u16) -> f64 {
     if group.expect.is_some() {
         // They don't get as far as that.
         return 0.0;
     }
-    let components = components(group.model).len() as f64;
     let (telemetry, factor) = match group.profiles.get(usize::from(profile)) {
         None => (group.telemetry, 1.0),
         Some(profile) => {
@@ -134,7 +135,7 @@ fn rate(group: &Group, profile: u16) -> f64 {
             (profile.telemetry, f64::from(profile.burst) * online)
         }
     };
-    components * factor * 1000.0 / telemetry.interval_ms as f64
+    components as f64 * factor * 1000.0 / telemetry.interval_ms as f64
 }
 
 /// Splits a number of messages among devices, by their rates: exact in sum, and each part to within one message.
@@ -146,7 +147,7 @@ struct Split {
 }
 
 impl Split {
-    fn new(plan: &Plan, all: u64) -> Self {
+    fn new(plan: &Plan, components: &[usize], all: u64) -> Self {
         let mut split = Self {
             all,
             total: 0.0,
@@ -154,10 +155,10 @@ impl Split {
             given: 0,
         };
         // In the same order as the parts: the last sum is then this one, to the last bit.
-        for group in &plan.groups {
+        for (group, components) in zip(&plan.groups, components) {
             let profiles = profiles(plan.seed, group);
             for place in 0..group.devices.count() {
-                split.total += rate(group, profiles.get(place as usize).copied().unwrap_or(0));
+                split.total += rate(group, *components, profiles.get(place as usize).copied().unwrap_or(0));
             }
         }
         split
@@ -182,6 +183,8 @@ mod tests {
 
     use super::*;
 
+    const COMPONENTS: &[usize] = &[1, 3];
+
     /// A hundred devices of a group with three profiles, and two with none.
     fn plan() -> Plan {
         let mut plan: Plan = serde_json::from_str(include_str!("../../fleet-protocol/tests/data/plan.json")).unwrap();
@@ -203,7 +206,7 @@ mod tests {
     #[test]
     fn the_shares_are_exact_and_the_shards_agree() {
         let plan = plan();
-        let whole = parts(&plan, Shard::WHOLE);
+        let whole = parts(&plan, COMPONENTS, Shard::WHOLE);
         let mut count = BTreeMap::new();
         for part in &whole[..100] {
             *count.entry(part.profile).or_insert(0) += 1;
@@ -211,7 +214,7 @@ mod tests {
         assert_eq!(count, BTreeMap::from([(0, 70), (1, 20), (2, 10)]));
         assert_eq!(whole[100..], [Part::default(); 2]);
         let shards: Vec<_> = (0..3)
-            .map(|i| parts(&plan, format!("{i}/3").parse().unwrap()))
+            .map(|i| parts(&plan, COMPONENTS, format!("{i}/3").parse().unwrap()))
             .collect();
         for (index, part) in whole.iter().enumerate() {
             assert_eq!(shards[index % 3][index / 3], *part);
@@ -224,7 +227,7 @@ mod tests {
         let faults = r#"[{"share":0.1,"fault":{"slow":{"latency_ms":10}}},{"share":0.2,"fault":{"slow":{"latency_ms":20}}},
                          {"share":0.5,"fault":{"cut":{"every_ms":1000}}}]"#;
         plan.groups[0].faults = serde_json::from_str(faults).unwrap();
-        let whole = parts(&plan, Shard::WHOLE);
+        let whole = parts(&plan, COMPONENTS, Shard::WHOLE);
         let having = |fault: u8| {
             let has = |part: &&Part| part.faults.0.contains(&Some(fault));
             whole[..100].iter().filter(has).count()
@@ -233,7 +236,7 @@ mod tests {
         assert!(whole[100..].iter().all(|part| part.faults == Faults::default()));
         for (index, part) in whole.iter().enumerate() {
             let shard = format!("{}/3", index % 3).parse().unwrap();
-            assert_eq!(parts(&plan, shard)[index / 3], *part);
+            assert_eq!(parts(&plan, COMPONENTS, shard)[index / 3], *part);
         }
         // Whether a device is slow says nothing of whether it is cut.
         let both = whole
@@ -266,15 +269,15 @@ mod tests {
         for all in [0, 1, 99, 100_000, 1 << 52] {
             let mut plan = plan();
             plan.messages = Some(all);
-            let whole = parts(&plan, Shard::WHOLE);
+            let whole = parts(&plan, COMPONENTS, Shard::WHOLE);
             let sum: u64 = whole.iter().filter_map(|part| part.messages).sum();
             assert_eq!(sum, all);
-            let shards = (0..7).flat_map(|i| parts(&plan, format!("{i}/7").parse().unwrap()));
+            let shards = (0..7).flat_map(|i| parts(&plan, COMPONENTS, format!("{i}/7").parse().unwrap()));
             assert_eq!(shards.filter_map(|part| part.messages).sum::<u64>(), all);
         }
         let mut plan = plan();
         plan.messages = Some(1_000_000);
-        let whole = parts(&plan, Shard::WHOLE);
+        let whole = parts(&plan, COMPONENTS, Shard::WHOLE);
         let of = |profile| {
             whole[..100]
                 .iter()

@@ -4,7 +4,7 @@
 
 mod referee;
 
-use device_sim::model::{Desired, Model};
+use device_sim::model::{Blueprint, Desired, Model};
 use device_sim::random::{Purpose, stream};
 use device_sim::weather::Weather;
 use fleet_protocol::plan;
@@ -18,12 +18,7 @@ use serde_json::{Map, Value, json};
 const TARGET: &str = "targetTemperature";
 
 fn device(model: plan::Model) -> Model {
-    Model::new(
-        model,
-        &Overrides::default(),
-        Weather::new(7),
-        stream(7, "thermo-0001", Purpose::Physics),
-    )
+    Blueprint::shipped(model, &Overrides::default()).device(Weather::new(7), stream(7, "thermo-0001", Purpose::Physics))
 }
 
 fn thermostat() -> Model {
@@ -58,7 +53,7 @@ fn wish(device: &mut Model, document: Value) -> Map<String, Value> {
     }
 }
 
-fn command(device: &Model, name: &str, payload: &str) -> (u16, Option<Value>) {
+fn command(device: &mut Model, name: &str, payload: &str) -> (u16, Option<Value>) {
     let answer = device.command(&CommandName::parse(name), payload.as_bytes());
     (answer.status, answer.body)
 }
@@ -85,6 +80,7 @@ fn the_same_seed_and_id_send_the_same_bodies() {
 fn everything_that_is_sent_is_in_the_model() {
     for model in [plan::Model::Thermostat, plan::Model::TemperatureController] {
         let interface = Interface::load(model.id().unwrap().as_str());
+        let blueprint = Blueprint::shipped(model, &Overrides::default());
         let mut device = device(model);
         let mut reported = Map::new();
         let mut report = |properties: &Map<String, Value>| {
@@ -95,7 +91,7 @@ fn everything_that_is_sent_is_in_the_model() {
         for second in 0..300 {
             let measured = device.measure(5.0, at(second));
             for (component, body) in &measured.telemetry {
-                let component = device_sim::model::components(model)[usize::from(*component)];
+                let component = blueprint.components().nth(usize::from(*component)).unwrap();
                 interface
                     .check_telemetry(component, &serde_json::from_slice(body).unwrap())
                     .unwrap();
@@ -109,7 +105,7 @@ fn everything_that_is_sent_is_in_the_model() {
                 plan::Model::TemperatureController => json!({
                     "thermostat1": target, "thermostat2": target, "serialNumber": "mine", "nonsense": {"a": 1}, "$version": version,
                 }),
-                plan::Model::EdgeIdentity => unreachable!("it has no model to hold it to"),
+                plan::Model::EdgeIdentity | plan::Model::Own(_) => unreachable!("neither is a shipped model"),
             };
             report(&self::wish(&mut device, document));
         }
@@ -263,7 +259,7 @@ fn the_report_honours_since_and_refuses_what_it_can_not_read() {
     for i in 0..10 {
         device.measure(5.0, at(i));
     }
-    let report = |payload: &str| command(&device, "thermostat2*getMaxMinReport", payload);
+    let mut report = |payload: &str| command(&mut device, "thermostat2*getMaxMinReport", payload);
     let (status, body) = report(&format!("\"{}\"", at(5)));
     assert_eq!(status, 200);
     assert_eq!(body.unwrap()["startTime"], json!(at(5)));
@@ -277,7 +273,7 @@ fn the_report_honours_since_and_refuses_what_it_can_not_read() {
 #[test]
 fn a_command_belongs_to_its_component() {
     let now = format!("\"{}\"", at(0));
-    for (device, name) in [
+    for (mut device, name) in [
         (thermostat(), "selfDestruct"),
         (thermostat(), "reboot"),
         (thermostat(), "thermostat1*getMaxMinReport"),
@@ -285,14 +281,14 @@ fn a_command_belongs_to_its_component() {
         (controller(), "thermostat1*reboot"),
         (controller(), "thermostat3*getMaxMinReport"),
     ] {
-        assert_eq!(command(&device, name, &now).0, 404, "{name}");
+        assert_eq!(command(&mut device, name, &now).0, 404, "{name}");
     }
 }
 
 #[test]
 fn a_reboot_is_accepted_with_its_delay_and_reported_when_it_is_over() {
     let mut controller = controller();
-    let reboot = |payload: &str| controller.command(&CommandName::parse("reboot"), payload.as_bytes());
+    let mut reboot = |payload: &str| controller.command(&CommandName::parse("reboot"), payload.as_bytes());
     for (payload, seconds) in [("7", 7), ("0", 0), ("", 0), ("null", 0)] {
         let answer = reboot(payload);
         assert_eq!(

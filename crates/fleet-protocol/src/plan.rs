@@ -7,6 +7,7 @@
 mod check;
 mod expect;
 pub mod fault;
+mod own;
 pub mod profile;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use crate::room::Overrides;
 pub use check::MAX_DEVICES;
 pub use expect::{Expect, ExpectError};
 pub use fault::{DeviceFault, Fault};
+pub use own::{Behaviour, Behaviours, OwnModel, Process, Recording};
 pub use profile::{Day, MessageProperties, OnChange, Payload, Profile, Shape};
 
 /// The version of the format that this build reads and writes.
@@ -54,6 +56,9 @@ pub struct Plan {
     pub target: Target,
     /// The devices.
     pub groups: Vec<Group>,
+    /// The models that are not shipped, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<OwnModel>,
     /// How fast they may register and connect.
     pub rates: Rates,
     /// Share of the fleet online over time; the stages start when every device has finished its first registration.
@@ -122,6 +127,9 @@ pub struct Group {
     pub devices: Devices,
     /// What they are.
     pub model: Model,
+    /// How the capabilities of a model that is not shipped behave, where that is not left to its schemas and names.
+    #[serde(default, skip_serializing_if = "Behaviours::is_empty")]
+    pub behaviours: Behaviours,
     /// The parameters of their rooms that are not drawn at random.
     #[serde(default, skip_serializing_if = "is_default")]
     pub room: Overrides,
@@ -227,16 +235,20 @@ pub enum Model {
     #[value(skip)]
     #[schemars(skip)]
     EdgeIdentity,
+    /// One of [`Plan::models`], by its index.
+    #[value(skip)]
+    #[schemars(skip)]
+    Own(u16),
 }
 
 impl Model {
-    /// The model id that the device announces, if it announces any.
+    /// The id of a model that is shipped. An IoT Edge device announces none, and one of [`Plan::models`] has it itself.
     #[must_use]
     pub fn id(self) -> Option<ModelId> {
         let id = match self {
             Self::Thermostat => "dtmi:com:example:Thermostat;1",
             Self::TemperatureController => "dtmi:com:example:TemperatureController;2",
-            Self::EdgeIdentity => return None,
+            Self::EdgeIdentity | Self::Own(_) => return None,
         };
         Some(ModelId::new(id).expect("the literal is a model id"))
     }

@@ -93,7 +93,7 @@ impl<'a> Enrolled<'a> {
 ///
 /// The manifest is none, the application refused, or it holds something else under our names.
 pub(crate) async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
-    let manifest = run::resolve(&options.manifest, &options.set, None)?;
+    let manifest = run::resolve_whole(&options.manifest, &options.set, None).await?;
     if manifest.group.is_empty() && manifest.individual.is_empty() {
         return Err(Failure::refused(anyhow!("there is no device in the manifest")));
     }

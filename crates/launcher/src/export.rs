@@ -36,7 +36,7 @@ use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
 use crate::prepare::budget;
 use crate::progress::ProgressLog;
-use crate::run::resolve;
+use crate::run::resolve_whole;
 
 /// Prepares the fleet as `fleet prepare` does, but for the leaves, and writes what the engine needs.
 ///
@@ -44,7 +44,7 @@ use crate::run::resolve;
 ///
 /// The manifest can't be exported, or the folder can't be written; then nothing was made. Or the target does not agree.
 pub(crate) async fn run(args: ExportArgs, executable: PathBuf, mut interrupts: Interrupts) -> Result<u8, Failure> {
-    let manifest = resolve(&args.manifest, &args.set, args.duration)?;
+    let manifest = resolve_whole(&args.manifest, &args.set, args.duration).await?;
     refuse::check(&manifest, &args)?;
     let summary = budget::plan(&manifest).map_err(Failure::Refused)?;
     let out = OutFolder::check(&args.out, args.force)?;

@@ -6,6 +6,7 @@
 //! | [`values`] | validities and stages, written as people write them |
 //! | [`events`], [`when`] | what happens during a run, and when |
 //! | [`operator`] | what is sent to devices while it lasts |
+//! | [`models`] | models of a user's own, and how their capabilities behave |
 //! | [`profile`] | how the devices of a group differ |
 //! | [`negative`] | devices that must be refused |
 //! | [`fault`] | what is wrong with devices on purpose |
@@ -26,6 +27,7 @@ pub mod fault;
 pub mod fault_forms;
 mod forms;
 mod labels;
+pub mod models;
 pub mod negative;
 pub mod operator;
 pub mod problem;

@@ -116,6 +116,11 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
             Model::EdgeIdentity => "IoT Edge, no telemetry".to_owned(),
             _ if !group.profiles.is_empty() => counted(group.profiles.len(), "profile", "profiles"),
             Model::Thermostat | Model::TemperatureController => format!("telemetry every {telemetry}"),
+            Model::Own(index) => {
+                let model = manifest.models.get(usize::from(index));
+                let source = model.map_or("", |model| model.source.as_str());
+                format!("{source}, telemetry every {telemetry}")
+            }
         };
         let behind = group.gateway.as_ref();
         let behind = behind.map(|gateway| format!(", behind {}", gateway.device));
@@ -129,6 +134,14 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
         )?;
         profiles(text, group)?;
         faults(text, group)?;
+    }
+    for note in manifest
+        .models
+        .iter()
+        .filter_map(|model| model.read.as_ref())
+        .flat_map(|read| &read.notes)
+    {
+        writeln!(text, "  note: {note}")?;
     }
     let why = match manifest.load.processes {
         Processes::Auto if summary.machine.processes > plan::USUALLY => ", as file handles ask for",

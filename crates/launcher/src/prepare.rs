@@ -7,6 +7,7 @@ pub(crate) mod edge_config;
 pub(crate) mod enrollment;
 pub(crate) mod identities;
 pub(crate) mod load;
+pub(crate) mod models;
 pub(crate) mod own_certificates;
 pub(crate) mod plan;
 pub(crate) mod pre_flight;

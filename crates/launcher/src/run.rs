@@ -36,7 +36,7 @@ use crate::interrupts::Interrupts;
 use crate::manifest::{self, Manifest};
 use crate::prepare::budget::{self, Bound};
 use crate::prepare::target::Ready;
-use crate::prepare::{load, plan, pre_flight, reach};
+use crate::prepare::{load, models, plan, pre_flight, reach};
 use crate::process::device_sims;
 use crate::process::settled::RegistrationBarrier;
 use crate::roll;
@@ -78,6 +78,17 @@ pub fn resolve(path: &Path, set: &[String], duration: Option<Span>) -> Result<Ma
     Ok(manifest)
 }
 
+/// The same with the templates that the manifest names, which the application is asked for.
+///
+/// # Errors
+///
+/// The same, or the application can't be asked or does not have one.
+pub(crate) async fn resolve_whole(path: &Path, set: &[String], duration: Option<Span>) -> Result<Manifest, Failure> {
+    let mut manifest = resolve(path, set, duration)?;
+    models::read_templates(&mut manifest).await.map_err(Failure::Refused)?;
+    Ok(manifest)
+}
+
 /// Runs a fleet. Returns the number with which the process is to end.
 ///
 /// # Errors
@@ -85,7 +96,7 @@ pub fn resolve(path: &Path, set: &[String], duration: Option<Span>) -> Result<Ma
 /// Nothing was started, or something failed before there was anything to report.
 pub async fn run(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
     let conduct = &options.conduct;
-    let manifest = resolve(&options.manifest, &options.set, options.duration)?;
+    let manifest = resolve_whole(&options.manifest, &options.set, options.duration).await?;
     let plan = budget::plan(&manifest).map_err(Failure::Refused)?;
     budget::refuse_above(&plan, options.bound)?;
     let form = conduct.ui.form().map_err(Failure::Refused)?;

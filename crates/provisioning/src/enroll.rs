@@ -27,7 +27,7 @@ pub use needed::{Needed, Work};
 pub use remove::{Claim, claim_device, claim_group, remove_device, remove_group};
 pub use spec::{Attest, EnrollmentGroupSpec, GroupCa};
 pub use step::Step;
-pub use template::{has_template, publish_template};
+pub use template::{find_template, has_template, publish_template};
 
 /// Whether enrolling changed anything in the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

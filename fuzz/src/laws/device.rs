@@ -4,7 +4,7 @@
 //! Each line of an input is one thing that it is told, by its first byte: `t` a twin, `d` a desired patch, `c` a command
 //! (a name, a space, a payload), `l` a control line.
 
-use device_sim::model::{Desired, Model};
+use device_sim::model::{Blueprint, Desired};
 use device_sim::random::{Purpose, stream};
 use device_sim::weather::Weather;
 use fleet_protocol::lines::Control;
@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 pub fn law(data: &[u8]) {
     for kind in [plan::Model::Thermostat, plan::Model::TemperatureController] {
         let random = stream(7, "t-1", Purpose::Physics);
-        let mut model = Model::new(kind, &Overrides::default(), Weather::new(7), random);
+        let mut model = Blueprint::shipped(kind, &Overrides::default()).device(Weather::new(7), random);
         let now = Timestamp::UNIX_EPOCH;
         for line in data.split(|byte| *byte == b'\n') {
             let Some((what, body)) = line.split_first() else {

@@ -6,6 +6,7 @@ pub mod chains;
 pub mod connection;
 pub mod device;
 pub mod manifest;
+pub mod model;
 pub mod pem;
 pub mod record;
 pub mod rest;
@@ -17,13 +18,14 @@ pub mod twin;
 pub type Law = fn(&[u8]);
 
 /// All laws by the names of their targets.
-pub const ALL: [(&str, Law); 12] = [
+pub const ALL: [(&str, Law); 13] = [
     ("bag", bag::law),
     ("certificate", certificate::law),
     ("chains", chains::law),
     ("connection", connection::law),
     ("device", device::law),
     ("manifest", manifest::law),
+    ("model", model::law),
     ("pem", pem::law),
     ("record", record::law),
     ("rest", rest::law),

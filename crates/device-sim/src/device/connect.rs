@@ -71,7 +71,7 @@ impl Device {
             }
             Ok((link, timings)) => {
                 self.measure_connection(timings);
-                let components = context.groups[self.group].components;
+                let components = &context.groups[self.group].components;
                 let properties = &context.load(self.group, self.profile).properties;
                 Some(Session::new(link, assigned.device_id, components, properties))
             }
@@ -88,6 +88,7 @@ impl Device {
         let ended = self.serve(&mut session).await;
         self.offline_since = Some(Instant::now());
         self.unfinished(Phase::TwinGet, session.twin_request.map(|(_, asked)| asked));
+        self.never_answered(&session);
         self.outbox.connection_lost();
         self.reporter.connection_lost();
         match ended {

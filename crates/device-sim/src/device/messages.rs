@@ -11,7 +11,7 @@ use mqtt_link::{Event, Qos};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::session::Session;
+use super::session::{Later, Session};
 use super::{Device, DeviceError};
 use crate::metrics::Counter;
 use crate::model::{CommandResponse, Desired};
@@ -116,28 +116,63 @@ impl Device {
     fn answer_command(&mut self, session: &mut Session, name: &str, request_id: RequestId, payload: &[u8]) {
         let arrived = Instant::now();
         let response = self.model.command(&CommandName::parse(name), payload);
-        let topic = ToHub::MethodResponse {
-            status: response.status,
+        self.context.metrics.count(self.group, Counter::Commands);
+        self.plan_reboot(&response);
+        let answer = Later {
+            command: name.to_owned(),
             request_id,
+            arrived,
+            status: response.status,
+            body: response.body.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
-        let body = response.body.as_ref().map(ToString::to_string).unwrap_or_default();
+        match response.delay {
+            None => self.answer(session, answer),
+            Some(delay) => session.later.push((arrived + delay, answer)),
+        }
+    }
+
+    /// Sends the answers whose time has come.
+    pub(super) fn answer_late(&mut self, session: &mut Session) {
+        let now = Instant::now();
+        while let Some(index) = session.later.iter().position(|(at, _)| *at <= now) {
+            let (_, answer) = session.later.remove(index);
+            self.answer(session, answer);
+        }
+    }
+
+    fn answer(&self, session: &mut Session, answer: Later) {
+        let Later {
+            command,
+            request_id,
+            arrived,
+            status,
+            body,
+        } = answer;
+        let topic = ToHub::MethodResponse { status, request_id };
         let metrics = &self.context.metrics;
-        metrics.count(self.group, Counter::Commands);
         match session.link.publish(topic.to_string(), body, Qos::AtMostOnce) {
             Ok(_) => {
-                info!(device_id = %self.id, command = name, "answered with {}", response.status);
-                if response.status < 400 {
+                info!(device_id = %self.id, command, "answered with {status}");
+                if status < 400 {
                     metrics.record(self.group, Phase::Command, arrived.elapsed());
                 } else {
-                    metrics.count_reason(self.group, counter::COMMAND_FAILED, &response.status.to_string());
+                    metrics.count_reason(self.group, counter::COMMAND_FAILED, &status.to_string());
                 }
             }
             Err(error) => {
                 metrics.count_reason(self.group, counter::COMMAND_FAILED, error.reason());
-                warn!(device_id = %self.id, command = name, "answer was not sent: {error}");
+                warn!(device_id = %self.id, command, "answer was not sent: {error}");
             }
         }
-        self.plan_reboot(&response);
+    }
+
+    /// The session has ended, and what was to be answered in it never is.
+    pub(super) fn never_answered(&self, session: &Session) {
+        for _ in &session.later {
+            self.context
+                .metrics
+                .count_reason(self.group, counter::COMMAND_FAILED, "closed");
+        }
     }
 
     /// A message, or a command that was queued while the device was away, whose answer is not waited for.

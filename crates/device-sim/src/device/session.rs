@@ -29,6 +29,17 @@ pub(super) struct Session {
     pub(super) ahead: Option<Ahead>,
     /// The newest desired change that arrived while the twin was being fetched.
     pub(super) desired_meanwhile: u64,
+    /// Answers to commands that take their time, each with the instant at which it is sent.
+    pub(super) later: Vec<(Instant, Later)>,
+}
+
+/// An answer to a command.
+pub(super) struct Later {
+    pub(super) command: String,
+    pub(super) request_id: RequestId,
+    pub(super) arrived: Instant,
+    pub(super) status: u16,
+    pub(super) body: String,
 }
 
 /// Why a session that did not fail is over.
@@ -47,10 +58,10 @@ impl Session {
     pub(super) fn new(
         link: Link,
         device_id: DeviceId,
-        components: &[Option<&str>],
+        components: &[Option<String>],
         of_each: &PropertyBag,
     ) -> Box<Self> {
-        let properties = |component: &Option<&str>| match component {
+        let properties = |component: &Option<String>| match component {
             None => of_each.clone(),
             Some(component) => of_each.clone().with(COMPONENT, component),
         };
@@ -63,8 +74,14 @@ impl Session {
             requests: 0,
             twin_request: None,
             ahead: None,
+            later: Vec::new(),
             desired_meanwhile: 0,
         })
+    }
+
+    /// When the next answer that takes its time is sent.
+    fn answers_at(&self) -> Option<Instant> {
+        self.later.iter().map(|(at, _)| *at).min()
     }
 
     fn request(&mut self) -> u64 {
@@ -100,6 +117,7 @@ impl Device {
         loop {
             self.write(session)?;
             let cut_at = self.cut_at();
+            let answers_at = session.answers_at();
             tokio::select! {
                 event = session.link.next() => {
                     let event = event.map_err(|error| DeviceError::link(&error, session.begun.elapsed()))?;
@@ -119,6 +137,7 @@ impl Device {
                 }
                 // The socket closes without a DISCONNECT as it goes out of scope.
                 () = at(cut_at), if cut_at.is_some() => return Err(DeviceError::cut()),
+                () = at(answers_at), if answers_at.is_some() => self.answer_late(session),
                 () = at(self.reboot_at), if self.reboot_at.is_some() => {
                     return Box::pin(self.drain(session, Ended::Restarts)).await;
                 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
 
-use super::{CommandResponse, Measured, Thermostat};
+use super::{CommandResponse, Measured, Simulated, Thermostat};
 use crate::random::DeviceRng;
 use crate::weather::Weather;
 
@@ -50,8 +50,10 @@ impl TemperatureController {
     pub(super) fn thermostats(&self) -> impl Iterator<Item = (Option<&'static str>, &Thermostat)> {
         THERMOSTATS.into_iter().map(Some).zip(&self.thermostats)
     }
+}
 
-    pub(super) fn measure(&mut self, seconds: f64, now: Timestamp) -> Measured {
+impl Simulated for TemperatureController {
+    fn measure(&mut self, seconds: f64, now: Timestamp) -> Measured {
         let mut measured = Measured::default();
         self.working_set = (self.working_set * self.random.random_range(0.99..1.01))
             .clamp(2_000.0, 32_000.0)
@@ -67,7 +69,7 @@ impl TemperatureController {
         measured
     }
 
-    pub(super) fn take_up(
+    fn take_up(
         &mut self,
         desired: &Map<String, Value>,
         reported: &Map<String, Value>,
@@ -94,7 +96,7 @@ impl TemperatureController {
         report
     }
 
-    pub(super) fn desired_changed(&mut self, patch: &Map<String, Value>, version: u64) -> Map<String, Value> {
+    fn desired_changed(&mut self, patch: &Map<String, Value>, version: u64) -> Map<String, Value> {
         let mut report = Map::new();
         for (name, thermostat) in THERMOSTATS.iter().zip(&mut self.thermostats) {
             if let Some(part) = patch.get(*name).and_then(Value::as_object) {
@@ -104,7 +106,7 @@ impl TemperatureController {
         report
     }
 
-    pub(super) fn command(&self, command: &CommandName, payload: &[u8]) -> Option<CommandResponse> {
+    fn command(&mut self, command: &CommandName, payload: &[u8]) -> Option<CommandResponse> {
         match command.component.as_deref() {
             None if command.name == REBOOT => Some(reboot(payload)),
             None => None,
@@ -115,20 +117,20 @@ impl TemperatureController {
         }
     }
 
-    pub(super) fn properties(&self) -> Map<String, Value> {
+    fn properties(&self) -> Map<String, Value> {
         let parts = THERMOSTATS.iter().zip(&self.thermostats);
         parts
             .flat_map(|(name, thermostat)| wrapped(name, thermostat.properties()))
             .collect()
     }
 
-    pub(super) fn restarted(&mut self) {
+    fn restarted(&mut self) {
         for thermostat in &mut self.thermostats {
             thermostat.reset();
         }
     }
 
-    pub(super) fn reboot_completed(now: Timestamp) -> Map<String, Value> {
+    fn reboot_completed(&self, now: Timestamp) -> Map<String, Value> {
         // A long-running command is completed by a property of the command's name
         // (https://learn.microsoft.com/azure/iot-central/core/concepts-telemetry-properties-commands#long-running-commands).
         Map::from_iter([(REBOOT.to_owned(), json!({ "value": format!("restarted at {now:.0}") }))])
@@ -148,6 +150,7 @@ fn reboot(payload: &[u8]) -> CommandResponse {
             status: 202,
             body: None,
             reboot: Some(Duration::from_secs(delay)),
+            delay: None,
         },
         None => CommandResponse::error(
             400,

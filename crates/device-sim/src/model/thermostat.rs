@@ -1,11 +1,12 @@
 use bytes::Bytes;
 use fleet_protocol::room::Overrides;
+use iot_protocol::command::CommandName;
 use iot_protocol::pnp::{Acknowledgement, desired_value};
 use jiff::Timestamp;
 use rand::RngExt;
 use serde_json::{Map, Value, json};
 
-use super::CommandResponse;
+use super::{CommandResponse, Measured, Simulated};
 use crate::history::History;
 use crate::random::DeviceRng;
 use crate::room::{Parameters, Room};
@@ -185,6 +186,45 @@ impl Thermostat {
             "startTime": span.start(),
             "endTime": span.end(),
         }))
+    }
+}
+
+impl Simulated for Thermostat {
+    fn measure(&mut self, seconds: f64, now: Timestamp) -> Measured {
+        let (body, report) = Self::measure(self, seconds, now);
+        Measured {
+            telemetry: vec![(0, body)],
+            report,
+        }
+    }
+
+    fn take_up(
+        &mut self,
+        desired: &Map<String, Value>,
+        reported: &Map<String, Value>,
+        version: u64,
+        anew: bool,
+    ) -> Map<String, Value> {
+        Self::take_up(self, desired, reported, version, anew)
+    }
+
+    fn desired_changed(&mut self, patch: &Map<String, Value>, version: u64) -> Map<String, Value> {
+        Self::desired_changed(self, patch, version)
+    }
+
+    fn command(&mut self, command: &CommandName, payload: &[u8]) -> Option<CommandResponse> {
+        match command.component {
+            None => Self::command(self, &command.name, payload),
+            Some(_) => None,
+        }
+    }
+
+    fn properties(&self) -> Map<String, Value> {
+        Self::properties(self)
+    }
+
+    fn restarted(&mut self) {
+        self.reset();
     }
 }
 

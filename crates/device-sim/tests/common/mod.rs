@@ -11,8 +11,8 @@ use device_sim::fleet::{Fleet, Input, Settings};
 use fleet_protocol::histogram::decode;
 use fleet_protocol::lines::{Control, DeviceLine, EndReason, Line, State, Stats};
 use fleet_protocol::plan::{
-    CredentialSource, Devices, Group, Model, PLAN_VERSION, Plan, Range, Rates, Shard, Stage, Target, Telemetry,
-    Transport,
+    Behaviours, CredentialSource, Devices, Group, Model, PLAN_VERSION, Plan, Range, Rates, Shard, Stage, Target,
+    Telemetry, Transport,
 };
 use fleet_protocol::room::Overrides;
 use iot_emulator::{Config, Emulator};
@@ -210,6 +210,7 @@ pub(crate) fn plan(folder: &Path, id_scope: IdScope, port: u16, count: u32) -> P
                 width: 0,
             }),
             model: Model::Thermostat,
+            behaviours: Behaviours::new(),
             room: Overrides::default(),
             telemetry: Telemetry {
                 interval_ms: 100,
@@ -222,6 +223,7 @@ pub(crate) fn plan(folder: &Path, id_scope: IdScope, port: u16, count: u32) -> P
             expect: None,
             faults: Vec::new(),
         }],
+        models: Vec::new(),
         rates: Rates {
             register_per_s: 1_000.0,
             connect_per_s: 1_000.0,

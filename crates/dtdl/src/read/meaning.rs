@@ -75,10 +75,10 @@ impl Reader<'_> {
         let of = VECTORS.iter().find(|(vector, _)| Some(*vector) == semantic_type);
         let units = units_of(of.map_or(semantic_type?, |(_, semantic_type)| semantic_type));
         if let Some(units) = units
-            && !units.contains(&unit)
+            && !units.clone().any(|known| known == unit)
             && !ALSO.contains(&unit)
         {
-            let hint = meant(unit, units.iter().copied());
+            let hint = meant(unit, units);
             let semantic_type = semantic_type.unwrap_or_default();
             let message = format!("`{unit}` is not a unit of `{semantic_type}`{hint}");
             self.problem(place.at("unit"), message);

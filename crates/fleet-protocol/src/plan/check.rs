@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use iot_protocol::id::{MAX_COMMON_NAME, RegistrationId};
 use iot_protocol::shown;
 
-use super::{CredentialSource, Devices, Gateway, Group, LONGEST_MS, Plan, Range, Target};
+use super::{CredentialSource, Devices, Gateway, Group, LONGEST_MS, Model, Plan, Range, Target};
 
 /// As many as one DPS instance holds. <https://learn.microsoft.com/azure/iot-dps/about-iot-dps#quotas-and-limits>
 pub const MAX_DEVICES: u32 = 1_000_000;
@@ -49,6 +49,13 @@ pub(super) fn problems(plan: &Plan) -> Vec<String> {
     }
     for (index, one) in plan.groups.iter().enumerate() {
         group(&format!("groups[{index}]"), one, &mut problems);
+        if let Model::Own(model) = one.model
+            && usize::from(model) >= plan.models.len()
+        {
+            let models = plan.models.len();
+            let key = format!("groups[{index}].model");
+            problems.push(&key, format!("{model}, and `models` has {models}, counted from 0"));
+        }
     }
     if !plan.groups.is_sorted_by_key(|group| group.expect.is_some()) {
         problems.push(

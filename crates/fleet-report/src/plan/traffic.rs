@@ -12,6 +12,8 @@ use super::profile::Profile;
 pub const THERMOSTAT_UPDATES: f64 = 2.5;
 /// The same for a temperature controller: its two thermostats update together, and one of them is more often higher.
 pub const CONTROLLER_UPDATES: f64 = 2.75;
+/// The same for a device of a model that is not shipped: it reports all of its properties together.
+pub const OWN_UPDATES: f64 = 1.0;
 
 /// Requests for a property that an operator changes: the change, and reading it until it is acknowledged, which takes a
 /// device that is online one or two.

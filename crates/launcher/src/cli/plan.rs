@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::drive::in_runtime;
 use super::shared::{BoundArgs, ManifestArgs};
 use crate::complete;
 use crate::exit::{Failure, PASSED, print};
@@ -47,7 +48,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<u8, Failure> {
     let ManifestArgs { file, duration } = &args.manifest;
     let mut set = file.set.clone();
     set.extend(args.quota.as_deref().map(plan::named_quota));
-    let manifest = run::resolve(&file.manifest, &set, *duration)?;
+    let manifest = in_runtime(run::resolve_whole(&file.manifest, &set, *duration))?;
     if let Some(device) = &args.preview {
         print(preview::preview(&manifest, device).map_err(Failure::Refused)?)?;
         return Ok(PASSED);

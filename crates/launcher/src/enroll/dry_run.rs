@@ -22,7 +22,7 @@ pub(super) struct Found {
 /// Where there is nothing yet, everything has to be made.
 pub(super) fn from_nothing(enrollments: &Enrollments<'_>, attest: Attest) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    for model in &enrollments.models {
+    for model in enrollments.templates.keys() {
         found.publish(model);
     }
     for group in &enrollments.groups {
@@ -44,7 +44,7 @@ pub(super) fn from_nothing(enrollments: &Enrollments<'_>, attest: Attest) -> any
 /// Compares what is there with what is wanted.
 pub(super) async fn examine(central: &Central, enrollments: &Enrollments<'_>, attest: Attest) -> anyhow::Result<Found> {
     let mut found = Found::default();
-    for model in &enrollments.models {
+    for model in enrollments.templates.keys() {
         if !has_template(central, model).await? {
             found.publish(model);
         }

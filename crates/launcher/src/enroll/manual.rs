@@ -13,10 +13,11 @@ use iot_protocol::shown;
 use provisioning::central::GroupType;
 use provisioning::enroll::Attest;
 use provisioning::identities::Slot;
+use serde_json::Value;
 
 use super::verbatim;
 use crate::keep::write_whole;
-use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment, template};
+use crate::prepare::enrollment::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
 use crate::shell::quoted;
 
 /// The name of the file with the steps.
@@ -38,8 +39,8 @@ pub(super) fn steps(enrollments: &Enrollments<'_>, folder: &Path, attest: Attest
         text: String::new(),
         files: BTreeMap::new(),
     };
-    for model in &enrollments.models {
-        steps.model(model, folder)?;
+    for (id, template) in &enrollments.templates {
+        steps.model(id, template, folder)?;
     }
     // Writing into a string can't fail.
     for group in &enrollments.groups {
@@ -80,8 +81,8 @@ pub(super) fn write(folder: &Path, steps: &Steps) -> anyhow::Result<()> {
 }
 
 impl Steps {
-    fn model(&mut self, id: &str, folder: &Path) -> anyhow::Result<()> {
-        let mut model = template(id)?["capabilityModel"].take();
+    fn model(&mut self, id: &str, template: &Value, folder: &Path) -> anyhow::Result<()> {
+        let mut model = template["capabilityModel"].clone();
         model["@context"] = "dtmi:dtdl:context;2".into();
         let file = format!("{}.json", id.replace([':', ';'], "_"));
         writeln!(

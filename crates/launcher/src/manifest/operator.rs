@@ -68,7 +68,7 @@ impl OperatorCommand {
     #[must_use]
     pub fn is_of(self, model: Model) -> bool {
         match (self, model) {
-            (_, Model::EdgeIdentity) => false,
+            (_, Model::EdgeIdentity | Model::Own(_)) => false,
             (Self::GetMaxMinReport, _) | (Self::Reboot, Model::TemperatureController) => true,
             (Self::Reboot, Model::Thermostat) => false,
         }

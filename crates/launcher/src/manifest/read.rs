@@ -1,25 +1,29 @@
 //! The walk over the document: top-down, in the order of the manifest.
 
 mod brought;
+mod capabilities;
 mod certificates;
 mod devices;
 mod edge;
 mod events;
 mod faults;
+mod models;
 mod operator;
 mod profiles;
+mod recording;
 mod target;
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use devices::Taken;
-use fleet_protocol::plan::Model;
 use settings::{At, Document, Problem, Rate, Span, Table};
 
 use super::addresses::Addresses;
 use super::forms::{Amount, Fraction, GroupId, Interval, Name, Seed, TimeConstant, Typed};
 use super::labels;
+use super::models::{Capability, DeviceModel, FleetModel};
 use super::profile_forms::MessageCount;
 use super::thresholds::{self, Thresholds};
 use super::types::{Fleet, Group, GroupKind, Individual, Load, Manifest, Room, Target, Telemetry};
@@ -36,6 +40,7 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
     let mut walk = Walk {
         folder,
         enrollments: Enrollments::Asked,
+        models: RefCell::default(),
     };
 
     let fleet = root
@@ -124,6 +129,7 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
                 None => None,
             },
             thresholds,
+            models: walk.models.take(),
         })
     };
     let manifest = whole();
@@ -143,6 +149,8 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
 struct Walk<'a> {
     folder: &'a Path,
     enrollments: Enrollments,
+    /// The models of the user's own that were met.
+    models: RefCell<Vec<FleetModel>>,
 }
 
 /// Who sees to the enrollments of a target.
@@ -239,11 +247,10 @@ impl Walk<'_> {
         let devices = table
             .required_table("devices", devices::FORM)
             .and_then(|inner| devices::range(inner, taken, document));
-        let model = table
-            .optional::<Model>("model")
-            .map_or(Model::Thermostat, |at| at.value);
+        let (model, capability) = self.model(&table, document);
         let telemetry = self.telemetry(&table);
-        let profile = profiles::profiles(&table, telemetry.interval, model);
+        let sends = model.as_ref().map(|model| models::sends(model, &self.models.borrow()));
+        let profile = profiles::profiles(&table, telemetry.interval, &sends.unwrap_or_default());
         let room = self.room(&table);
         let faults::Negative { expect, certificate } = faults::negative(&table);
         let fault = faults::faults(&table);
@@ -271,7 +278,8 @@ impl Walk<'_> {
             validity: common.validity,
             secondary: common.secondary,
             devices: devices?,
-            model,
+            model: model?,
+            capability,
             telemetry,
             profile: profile?,
             room,
@@ -302,11 +310,10 @@ impl Walk<'_> {
             _ => {}
         }
         let devices = inner.and_then(|inner| devices::range(inner, taken, document));
-        let model = table
-            .optional::<Model>("model")
-            .map_or(Model::Thermostat, |at| at.value);
+        let (model, capability) = self.model(&table, document);
         let telemetry = self.telemetry(&table);
-        let profile = profiles::profiles(&table, telemetry.interval, model);
+        let sends = model.as_ref().map(|model| models::sends(model, &self.models.borrow()));
+        let profile = profiles::profiles(&table, telemetry.interval, &sends.unwrap_or_default());
         let room = self.room(&table);
         let certificates = self.individual_certificates(&table, devices.is_some());
         let mut common = certificates::common(&table);
@@ -323,7 +330,8 @@ impl Walk<'_> {
         );
         table.finish();
         let (profile, fault) = (profile?, fault?);
-        (device_id.is_some() || devices.is_some()).then_some(Individual {
+        let model = model.filter(|_| device_id.is_some() || devices.is_some())?;
+        Some(Individual {
             device_id,
             devices,
             certificates,
@@ -331,6 +339,7 @@ impl Walk<'_> {
             validity: common.validity,
             secondary: common.secondary,
             model,
+            capability,
             telemetry,
             profile,
             room,
@@ -339,6 +348,23 @@ impl Walk<'_> {
             certificate,
             fault,
         })
+    }
+
+    /// What devices are, and how that behaves.
+    fn model(&self, table: &Table<'_>, document: &Document<'_>) -> (Option<DeviceModel>, BTreeMap<String, Capability>) {
+        let mut known = self.models.borrow_mut();
+        let model = models::device_model(table, self.folder, &mut known, document);
+        let capability = capabilities::capabilities(table, self.folder, model.as_ref(), &known, document);
+        if model
+            .as_ref()
+            .is_some_and(|model| !matches!(model, DeviceModel::Shipped(_)))
+        {
+            table.out_of_place(
+                &["room"],
+                "is what thermostats have; a model of your own has `capability`",
+            );
+        }
+        (model, capability)
     }
 
     fn telemetry(&self, parent: &Table<'_>) -> Telemetry {

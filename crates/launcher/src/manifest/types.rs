@@ -2,9 +2,10 @@
 //!
 //! The doc comments are the descriptions in the JSON Schema, which editors show to the author of a manifest.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fleet_protocol::plan::{Expect, Model, Range, Transport};
+use fleet_protocol::plan::{Expect, Range, Transport};
 use fleet_protocol::room::Overrides;
 use iot_protocol::id::{HubHost, IdScope, RegistrationId};
 use provisioning::certificate::make::KeyType;
@@ -16,13 +17,14 @@ use settings::{Rate, Span};
 use super::addresses::Addresses;
 use super::events::Event;
 use super::fault::OwnFault;
+use super::models::{Capability, CapabilityForm, DeviceModel, FleetModel};
 use super::negative::WrongCertificate;
 use super::operator::Operator;
 use super::profile::Profile;
 use super::thresholds::{INDIVIDUAL, Thresholds};
 use super::values::{Processes, Stage, ValidityPeriod};
 
-/// A fleet of simulated thermostats, where it registers, and how much it does.
+/// A fleet of simulated devices, where it registers, and how much it does.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Manifest {
@@ -50,6 +52,9 @@ pub struct Manifest {
     #[serde(skip_serializing_if = "Thresholds::is_empty")]
     #[schemars(default)]
     pub thresholds: Thresholds,
+    /// The models that are not shipped, by their indices.
+    #[serde(skip)]
+    pub models: Vec<FleetModel>,
 }
 
 impl Manifest {
@@ -247,8 +252,13 @@ pub struct Group {
     #[schemars(with = "DeviceRange")]
     pub devices: Range,
     /// What they are.
-    #[schemars(with = "Option<Model>")]
-    pub model: Model,
+    #[schemars(with = "Option<DeviceModel>")]
+    pub model: DeviceModel,
+    /// With a model of your own: how its telemetry, properties and commands behave, each by its name; those of a
+    /// component in a table of the component's name. What is left out is guessed from schemas, units and names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, with = "BTreeMap<String, CapabilityForm>")]
+    pub capability: BTreeMap<String, Capability>,
     /// What they send.
     #[schemars(with = "Option<Telemetry>")]
     pub telemetry: Telemetry,
@@ -419,8 +429,12 @@ pub struct Individual {
     #[schemars(with = "Option<bool>")]
     pub secondary: bool,
     /// What they are.
-    #[schemars(with = "Option<Model>")]
-    pub model: Model,
+    #[schemars(with = "Option<DeviceModel>")]
+    pub model: DeviceModel,
+    /// With a model of your own: how its telemetry, properties and commands behave, as in a group.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, with = "BTreeMap<String, CapabilityForm>")]
+    pub capability: BTreeMap<String, Capability>,
     /// What they send.
     #[schemars(with = "Option<Telemetry>")]
     pub telemetry: Telemetry,

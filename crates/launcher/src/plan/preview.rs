@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::{Context, bail};
-use device_sim::model::Model;
+use device_sim::model::Blueprint;
 use device_sim::random::{Purpose, stream};
 use device_sim::weather::Weather;
 use fleet_protocol::plan::{self, Devices, Group};
@@ -33,9 +33,12 @@ pub fn preview(manifest: &Manifest, device: &str) -> anyhow::Result<String> {
     if group.model == plan::Model::EdgeIdentity {
         bail!("{device} is an IoT Edge device, of which only the identity is simulated: it has no room");
     }
+    if matches!(group.model, plan::Model::Own(_)) {
+        bail!("{device} is of a model of your own, which has no room");
+    }
     let seed = manifest.fleet.seed;
     let random = stream(seed, device, Purpose::Physics);
-    let mut model = Model::new(group.model, &group.room, Weather::new(seed), random);
+    let mut model = Blueprint::shipped(group.model, &group.room).device(Weather::new(seed), random);
 
     let thermostats: Vec<_> = model.thermostats().map(|(component, _)| component).collect();
     let begin = model

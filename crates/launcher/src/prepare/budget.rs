@@ -69,6 +69,11 @@ pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
     let length: Duration = load.stages.iter().map(|stage| stage.over.0).sum();
     let enrolled = manifest.group.iter().filter(|group| group.is_enrolled()).count();
     let secondary = manifest.group.iter().filter(|group| group.secondary).count();
+    let mut demands = Vec::new();
+    for group in &groups {
+        let blueprint = super::plan::blueprint(manifest, group)?;
+        demands.extend(groups::demands(group, &blueprint, manifest.fleet.seed, length));
+    }
     let demand = Demand {
         stages: stages.collect(),
         messages: load.messages,
@@ -91,10 +96,7 @@ pub(crate) fn plan(manifest: &Manifest) -> anyhow::Result<PlanSummary> {
         authorities: number(enrolled + secondary),
         individual_enrollments: individual.fold(0, u32::saturating_add),
         quota: quota(&manifest.target),
-        groups: groups
-            .iter()
-            .flat_map(|group| groups::demands(group, manifest.fleet.seed, length))
-            .collect(),
+        groups: demands,
     };
     Ok(fleet_report::plan::plan(&demand))
 }

@@ -20,7 +20,6 @@ use crate::progress::ProgressLog;
 
 pub(crate) use spec::foreign_individuals;
 pub(crate) use spec::{Ca, Enrollments, GroupEnrollment, IndividualEnrollment};
-pub(crate) use templates::{model_ids, template};
 
 /// So many individual devices are reported one by one; of the others only how many there are.
 const TOLD: usize = 3;
@@ -52,8 +51,8 @@ pub(crate) async fn enroll(central: &Central, enrollments: &Enrollments<'_>, how
         }
     };
     let mut outcome = Outcome::Unchanged;
-    for model in &enrollments.models {
-        outcome |= publish_template(central, model, &template(model)?, &changes).await?;
+    for (model, template) in &enrollments.templates {
+        outcome |= publish_template(central, model, template, &changes).await?;
     }
     for group in &enrollments.groups {
         outcome |= enroll_group(central, &group.describe(how.attest)?, how.now, &report).await?;

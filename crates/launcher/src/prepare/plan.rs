@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use device_sim::limits::SPARE_FILE_HANDLES;
+use device_sim::model::Blueprint;
 use fleet_protocol::plan::{
-    self, CredentialSource, Devices, Gateway, Group, Model, PLAN_VERSION, Plan, Rates, Stage, Target, Telemetry,
+    self, CredentialSource, Devices, Gateway, Group, Model, OwnModel, PLAN_VERSION, Plan, Rates, Stage, Target,
+    Telemetry,
 };
 use iot_protocol::id::RegistrationId;
 use jiff::Timestamp;
@@ -16,6 +18,7 @@ use provisioning::identities::GroupFolder;
 use crate::manifest::Manifest;
 use crate::manifest::addresses::Addresses;
 use crate::manifest::fault::OwnFault;
+use crate::manifest::models::behaviours;
 use crate::manifest::profile::Profile;
 use crate::manifest::thresholds::INDIVIDUAL;
 use crate::manifest::types::{GroupKind, Individual};
@@ -41,9 +44,10 @@ pub(crate) fn groups(manifest: &Manifest) -> anyhow::Result<Vec<Group>> {
                 name: group.id.clone(),
                 devices: Devices::Range(group.devices.clone()),
                 model: match group.kind {
-                    GroupKind::Iot => group.model,
+                    GroupKind::Iot => group.model.in_plan(),
                     GroupKind::Edge => Model::EdgeIdentity,
                 },
+                behaviours: behaviours(&group.capability),
                 room: group.room.overrides(),
                 telemetry: telemetry(&group.telemetry),
                 profiles: profiles(&group.profile, &group.telemetry),
@@ -98,10 +102,12 @@ fn add_individuals(
     let (telemetry, room) = (telemetry(&individual.telemetry), individual.room.overrides());
     let faults: Vec<_> = individual.fault.iter().map(OwnFault::in_plan).collect();
     let profiles = profiles(&individual.profile, &individual.telemetry);
+    let (model, behaviours) = (individual.model.in_plan(), behaviours(&individual.capability));
     let alike = groups.iter_mut().find(|group| {
         group.name == INDIVIDUAL
             && group.credentials == credentials
-            && (group.model, group.telemetry, group.room) == (individual.model, telemetry, room)
+            && (group.model, group.telemetry, group.room) == (model, telemetry, room)
+            && group.behaviours == behaviours
             && group.gateway == gateway
             && (&group.expect, &group.faults, &group.profiles) == (&individual.expect, &faults, &profiles)
     });
@@ -110,7 +116,8 @@ fn add_individuals(
         _ => groups.push(Group {
             name: INDIVIDUAL.to_owned(),
             devices: Devices::Ids(ids),
-            model: individual.model,
+            model,
+            behaviours,
             room,
             telemetry,
             profiles,
@@ -210,6 +217,7 @@ pub(crate) fn plan(manifest: &Manifest, target: Target, gateways: &Gateways, now
         state: Some(absolute(&manifest.fleet.state)?),
         target,
         groups,
+        models: models(manifest)?,
         rates: Rates {
             register_per_s: manifest.load.register_rate.hertz(),
             connect_per_s: manifest.load.connect_rate.hertz(),
@@ -217,6 +225,38 @@ pub(crate) fn plan(manifest: &Manifest, target: Target, gateways: &Gateways, now
         stages: manifest.load.stages.iter().copied().map(Stage::from).collect(),
         source_addresses: source_addresses(manifest),
         messages: manifest.load.messages,
+    })
+}
+
+/// The models that are not shipped, as the plan has them.
+fn models(manifest: &Manifest) -> anyhow::Result<Vec<OwnModel>> {
+    let models = manifest.models.iter().map(|model| {
+        let read = model.read.as_ref();
+        let read = read.with_context(|| format!("the template {} was not read", model.source))?;
+        Ok(OwnModel {
+            id: read.model.id.clone(),
+            document: read.document.clone(),
+        })
+    });
+    models.collect()
+}
+
+/// What the devices of a group are.
+///
+/// # Errors
+///
+/// Its model can't behave as the manifest has it, or is a template that was not read yet.
+pub(crate) fn blueprint(manifest: &Manifest, group: &Group) -> anyhow::Result<Blueprint> {
+    let own = match group.model {
+        Model::Own(index) => manifest.models.get(usize::from(index)),
+        _ => return Ok(Blueprint::shipped(group.model, &group.room)),
+    };
+    let own = own.context("the model of a group is not in its manifest")?;
+    let read = own.read.as_ref();
+    let read = read.with_context(|| format!("the template {} was not read", own.source))?;
+    Blueprint::own(&read.model, &group.behaviours).map_err(|problems| {
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("group {}: {}", group.name, problems.join("; "))
     })
 }
 

@@ -35,7 +35,7 @@ use crate::manifest::Manifest;
 use crate::manifest::events::Effect;
 use crate::manifest::types::Target;
 use crate::paths::absolute;
-use crate::prepare::{budget, plan, target};
+use crate::prepare::{budget, models, plan, target};
 use crate::progress::ProgressLog;
 
 /// Sims start their processes before devices can register.
@@ -219,7 +219,8 @@ fn start(options: &Options, plan: &Plan) -> Result<Start, Failure> {
     let mut set = options.set.clone();
     // Shards are what processes are in a run of one machine: thresholds name them by number.
     set.push(format!("load.processes={}", options.shards));
-    let manifest = resolve(&options.manifest, &set, options.duration)?;
+    let mut manifest = resolve(&options.manifest, &set, options.duration)?;
+    models::from_plan(&mut manifest, plan).map_err(Failure::Refused)?;
     let mut problems = unfit(&manifest);
     problems.extend(differences(&manifest, plan)?);
     if options.shards.get() > plan.device_count() {

@@ -66,9 +66,10 @@ impl Operator {
             return Ok(None);
         };
         let groups = plan::groups(manifest)?;
+        let is_thermostat = |model| !matches!(model, Model::EdgeIdentity | Model::Own(_));
         let groups = groups
             .iter()
-            .filter(|group| group.model != Model::EdgeIdentity && group.expect.is_none());
+            .filter(|group| is_thermostat(group.model) && group.expect.is_none());
         let groups = groups.filter(|group| settings.group.as_ref().is_none_or(|named| *named == group.name));
         let groups: Vec<_> = groups.map(Served::new).collect();
         let mut figures = Figures::default();

@@ -8,7 +8,7 @@ use device_sim::hint::Hint;
 use iot_protocol::shown;
 use settings::Span;
 
-use super::resolve;
+use super::resolve_whole;
 use super::start::Start;
 use crate::exit::{Failure, PASSED};
 use crate::interrupts::Interrupts;
@@ -39,7 +39,7 @@ pub struct Options {
 ///
 /// The manifest can't be used, or the target does not agree.
 pub async fn prepare(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
-    let manifest = resolve(&options.manifest, &options.set, options.duration)?;
+    let manifest = resolve_whole(&options.manifest, &options.set, options.duration).await?;
     if matches!(manifest.target, Target::Emulator(_)) {
         return Err(Failure::refused(
             anyhow!("a target of kind `emulator` lives only as long as the `fleet run` that starts it")

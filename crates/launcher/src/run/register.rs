@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::futile::Futile;
-use super::resolve;
+use super::resolve_whole;
 use super::start::Start;
 use super::throttling::Throttling;
 use super::troubles::Troubles;
@@ -64,7 +64,7 @@ pub struct Options {
 ///
 /// The manifest can't be used, the target does not agree, or a program can't be started.
 pub async fn register(options: Options, mut interrupts: Interrupts) -> Result<u8, Failure> {
-    let mut manifest = resolve(&options.manifest, &options.set, None)?;
+    let mut manifest = resolve_whole(&options.manifest, &options.set, None).await?;
     if matches!(manifest.target, Target::Emulator(_)) {
         return Err(Failure::refused(
             anyhow!(

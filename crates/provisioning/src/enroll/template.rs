@@ -27,13 +27,18 @@ pub async fn publish_template(
 
 /// Whether the application has a template of a model.
 pub async fn has_template(central: &Central, model_id: &str) -> Result<bool, EnrollError> {
-    match central.device_template(model_id).await {
-        Ok(_) => return Ok(true),
+    Ok(find_template(central, model_id).await?.is_some())
+}
+
+/// The template of this id, or else the one whose model has it.
+pub async fn find_template(central: &Central, id: &str) -> Result<Option<Value>, EnrollError> {
+    match central.device_template(id).await {
+        Ok(template) => return Ok(Some(template)),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error.into()),
     }
     let templates = central.device_templates().await?;
     Ok(templates
-        .iter()
-        .any(|template| template["capabilityModel"]["@id"] == model_id))
+        .into_iter()
+        .find(|template| template["capabilityModel"]["@id"] == id))
 }

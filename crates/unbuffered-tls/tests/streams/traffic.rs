@@ -226,7 +226,10 @@ async fn handshake_messages_of_several_records_are_joined() {
         let acceptor = TlsAcceptor::from(Arc::new(identity.server(version)));
         let client = async {
             let client = unbuffered_tls::connect(Arc::new(identity.client(version)), localhost(), cut).await?;
-            assert_eq!(client.peer_certificates().unwrap(), std::slice::from_ref(&identity.leaf));
+            assert_eq!(
+                client.peer_certificates().unwrap(),
+                std::slice::from_ref(&identity.leaf)
+            );
             Ok(client)
         };
         let talk = Talk {
@@ -242,7 +245,10 @@ async fn handshake_messages_of_several_records_are_joined() {
         let connector = TlsConnector::from(Arc::new(identity.client(version)));
         let server = unbuffered_tls::accept(Arc::new(identity.server(version)), cut);
         let (server, _client) = tokio::try_join!(server, connector.connect(localhost(), whole)).unwrap();
-        assert_eq!(server.peer_certificates().unwrap(), std::slice::from_ref(&identity.leaf));
+        assert_eq!(
+            server.peer_certificates().unwrap(),
+            std::slice::from_ref(&identity.leaf)
+        );
     }
 }
 

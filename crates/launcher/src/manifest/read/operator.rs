@@ -146,12 +146,13 @@ fn groups(manifest: &Manifest) -> Vec<(&str, Model)> {
     let groups = manifest.group.iter();
     let groups =
         groups.filter(|group| group.kind == GroupKind::Iot && group.expect.is_none() && manifest.simulates(group));
-    let groups = groups.map(|group| (group.id.as_str(), group.model));
+    let groups = groups.map(|group| (group.id.as_str(), group.model.in_plan()));
     let individuals = manifest
         .individual
         .iter()
         .filter(|individual| individual.expect.is_none());
     groups
-        .chain(individuals.map(|individual| (INDIVIDUAL, individual.model)))
+        .chain(individuals.map(|individual| (INDIVIDUAL, individual.model.in_plan())))
+        .filter(|(_, model)| !matches!(model, Model::Own(_)))
         .collect()
 }

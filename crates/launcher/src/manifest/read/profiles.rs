@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use device_sim::model::components;
 use device_sim::outbox::CAPACITY;
-use fleet_protocol::plan::{Model, Shape};
+use fleet_protocol::plan::Shape;
 use serde_json::Map;
 use settings::{Span, Table};
 
@@ -16,11 +15,14 @@ use crate::manifest::profile_forms::{BodySize, BurstSize, DayLength, Field, Onli
 const MOST: usize = 100;
 /// Application properties of a message, together; a topic has room for more, but a message is billed for them.
 const MOST_PROPERTIES: usize = 64;
-/// What a measurement has itself, and what fills a body up.
-const TAKEN: [&str; 3] = ["temperature", "workingSet", "padding"];
+/// What fills a body up.
+const PADDING: &str = "padding";
+
+/// How many messages a device sends with each measurement, and which names it writes.
+pub(super) type Sends = (usize, Vec<String>);
 
 /// The profiles in a group's table; `None` where something in them is wrong.
-pub(super) fn profiles(group: &Table<'_>, interval: Span, model: Model) -> Option<Vec<Profile>> {
+pub(super) fn profiles(group: &Table<'_>, interval: Span, sends: &Sends) -> Option<Vec<Profile>> {
     let tables = group.tables("profile");
     if tables.len() > MOST {
         group.problem(
@@ -44,15 +46,15 @@ pub(super) fn profiles(group: &Table<'_>, interval: Span, model: Model) -> Optio
                     "accepted: a name that no other profile of the group has",
                 );
             }
-            profile(table, name.map(|name| name.value.0), interval, model)
+            profile(table, name.map(|name| name.value.0), interval, sends)
         })
         .collect();
     profiles.into_iter().collect()
 }
 
-fn profile(table: Table<'_>, name: Option<String>, interval: Span, model: Model) -> Option<Profile> {
+fn profile(table: Table<'_>, name: Option<String>, interval: Span, sends: &Sends) -> Option<Profile> {
     let weight = table.optional::<Weight>("weight");
-    let burst = burst(&table, model);
+    let burst = burst(&table, sends.0);
     let own = match table.has("burst") {
         true => {
             table.out_of_place(&["interval"], "does not go with `burst`, which has `every`");
@@ -67,7 +69,7 @@ fn profile(table: Table<'_>, name: Option<String>, interval: Span, model: Model)
     let jitter = table.optional::<Fraction>("jitter");
     let on_change = on_change(&table);
     let reports = table.optional::<Amount>("properties_per_minute");
-    let (payload, message) = (payload(&table), message(&table));
+    let (payload, message) = (payload(&table, &sends.1), message(&table));
     let (online, shape) = (
         table.optional::<OnlineShare>("online"),
         table.optional::<Shape>("shape"),
@@ -121,11 +123,11 @@ fn check_reports(table: &Table<'_>, profile: &Profile, group: Span) {
     }
 }
 
-fn burst(table: &Table<'_>, model: Model) -> Option<Burst> {
+fn burst(table: &Table<'_>, components: usize) -> Option<Burst> {
     let table = table.table_of_form("burst", "a table, such as { messages = 20, every = \"10m\" }")?;
     let messages = table.required::<BurstSize>("messages");
     let every = table.required::<Interval>("every");
-    let components = components(model).len().max(1);
+    let components = components.max(1);
     let most = CAPACITY / components;
     if let Some(messages) = messages.as_ref().filter(|messages| messages.value.0 as usize > most)
         && let Some(item) = table.entry("messages")
@@ -159,16 +161,19 @@ fn on_change(table: &Table<'_>) -> Option<Change> {
     })
 }
 
-fn payload(table: &Table<'_>) -> Option<Payload> {
+fn payload(table: &Table<'_>, taken: &[String]) -> Option<Payload> {
     let form = "a table, such as { bytes = 4096 } or { fields = { site = \"a\" } }";
     let table = table.table_of_form("payload", form)?;
     let bytes = table.optional::<BodySize>("bytes").map(|bytes| bytes.value.0);
     let mut fields = Map::new();
     if let Some(inner) = table.table("fields") {
         for (key, _, item) in inner.entries() {
-            if TAKEN.contains(&key) {
+            if key == PADDING || taken.iter().any(|taken| taken == key) {
                 let message = format!("`{}` is a field that the device itself writes", item.path());
-                item.problem(message, vec![format!("accepted: any name but {}", TAKEN.join(", "))]);
+                item.problem(
+                    message,
+                    vec![format!("accepted: any name but {}, {PADDING}", taken.join(", "))],
+                );
             } else if let Some(field) = item.read(Field::FORM, Field::read) {
                 fields.insert(key.to_owned(), field.value.0);
             }

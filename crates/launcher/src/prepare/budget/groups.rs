@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use device_sim::day;
 use device_sim::load::Extras;
-use device_sim::model::Model;
+use device_sim::model::{Blueprint, Model};
 use device_sim::random::{Purpose, stream};
 use device_sim::sending::sent_of;
 use device_sim::spread::profiles;
 use device_sim::weather::Weather;
 use fleet_protocol::plan::{self, Devices, Group, Profile, Telemetry};
-use fleet_report::plan::traffic::{CONTROLLER_UPDATES, THERMOSTAT_UPDATES};
+use fleet_report::plan::traffic::{CONTROLLER_UPDATES, OWN_UPDATES, THERMOSTAT_UPDATES};
 use fleet_report::plan::{GroupDemand, Habits};
 use jiff::Timestamp;
 
@@ -23,11 +23,12 @@ const NEWS_OF: usize = 10;
 const MEASUREMENTS: usize = 500;
 
 /// What a group asks for in a run whose stages take `length`: its devices together, or those of each profile.
-pub(super) fn demands(group: &Group, seed: u64, length: Duration) -> Vec<GroupDemand> {
+pub(super) fn demands(group: &Group, blueprint: &Blueprint, seed: u64, length: Duration) -> Vec<GroupDemand> {
     if group.profiles.is_empty() {
         let device = ids(group).next().unwrap_or_default();
         let demand = Demanding {
             group,
+            blueprint,
             seed,
             device: &device,
         };
@@ -39,7 +40,12 @@ pub(super) fn demands(group: &Group, seed: u64, length: Duration) -> Vec<GroupDe
         let devices: Vec<String> = ids(group).enumerate().filter_map(has_it).take(DAYS_OF).collect();
         let count = of.iter().filter(|profile| usize::from(**profile) == index).count();
         let device = devices.first().map_or("", String::as_str);
-        let demand = Demanding { group, seed, device };
+        let demand = Demanding {
+            group,
+            blueprint,
+            seed,
+            device,
+        };
         let habits = demand.habits(profile, &devices, length);
         demand.of(number(count), profile.telemetry, Some(profile), habits)
     });
@@ -56,6 +62,7 @@ fn ids(group: &Group) -> impl Iterator<Item = String> {
 /// Devices that are alike, and the first of them.
 struct Demanding<'a> {
     group: &'a Group,
+    blueprint: &'a Blueprint,
     seed: u64,
     device: &'a str,
 }
@@ -63,7 +70,7 @@ struct Demanding<'a> {
 impl Demanding<'_> {
     fn model(&self, device: &str) -> Model {
         let random = stream(self.seed, device, Purpose::Physics);
-        Model::new(self.group.model, &self.group.room, Weather::new(self.seed), random)
+        self.blueprint.device(Weather::new(self.seed), random)
     }
 
     /// The bodies are those of a first measurement, so that they are what the model sends.
@@ -87,6 +94,7 @@ impl Demanding<'_> {
                 plan::Model::Thermostat => THERMOSTAT_UPDATES,
                 plan::Model::TemperatureController => CONTROLLER_UPDATES,
                 plan::Model::EdgeIdentity => 0.0,
+                plan::Model::Own(_) => OWN_UPDATES,
             },
             habits,
         }

@@ -1,6 +1,6 @@
 //! What the enrollments of a manifest are to be, with the certificates as they stand on disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -11,8 +11,9 @@ use provisioning::certificate::load;
 use provisioning::certificate::make::CertificateAuthority;
 use provisioning::enroll::{Attest, EnrollmentGroupSpec, GroupCa};
 use provisioning::identities::{GroupAuthorities, GroupFolder, IndividualFolder, IndividualIdentities, Issuer, Slot};
+use serde_json::Value;
 
-use super::model_ids;
+use super::templates::templates;
 use crate::manifest::Manifest;
 use crate::manifest::types::{Group, GroupKind};
 use crate::prepare::identities::Identities;
@@ -21,8 +22,8 @@ use crate::prepare::own_certificates;
 /// Everything that a manifest wants enrolled.
 #[derive(Debug)]
 pub(crate) struct Enrollments<'a> {
-    /// Ids of the models that devices announce.
-    pub models: Vec<String>,
+    /// The templates of the models that devices announce, by the ids of the models.
+    pub templates: BTreeMap<String, Value>,
     pub groups: Vec<GroupEnrollment<'a>>,
     /// The devices with enrollments of their own.
     pub individuals: Vec<IndividualEnrollment>,
@@ -197,7 +198,7 @@ impl<'a> Enrollments<'a> {
             unmade: Vec::new(),
         };
         Self {
-            models: model_ids(manifest),
+            templates: templates(manifest),
             groups: manifest
                 .group
                 .iter()
@@ -217,7 +218,7 @@ impl<'a> Enrollments<'a> {
             count => Some(format!("{count} {many}")),
         };
         let parts: Vec<_> = [
-            count(self.models.len(), "device template", "device templates"),
+            count(self.templates.len(), "device template", "device templates"),
             count(self.groups.len(), "enrollment group", "enrollment groups"),
             count(
                 self.individuals.len(),

@@ -33,7 +33,7 @@ impl Served {
             name: group.name.clone(),
             component: match group.model {
                 Model::TemperatureController => Some("thermostat1"),
-                Model::Thermostat | Model::EdgeIdentity => None,
+                Model::Thermostat | Model::EdgeIdentity | Model::Own(_) => None,
             },
             two_intervals: Duration::from_millis(group.telemetry.interval_ms).saturating_mul(2),
             ids: group.devices.clone(),

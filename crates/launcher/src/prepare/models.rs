@@ -1,0 +1,64 @@
+//! The models that the application has: templates that a manifest names, read by REST before anything is planned.
+
+use anyhow::{Context, anyhow, bail};
+use device_sim::hint::Hint;
+use dtdl::Documents;
+use fleet_protocol::plan::Plan;
+use provisioning::enroll::find_template;
+
+use super::application::Application;
+use super::target;
+use crate::manifest::Manifest;
+use crate::manifest::models::ReadModel;
+use crate::manifest::types::Target;
+
+/// Reads the templates that the manifest names and that were not read yet.
+///
+/// # Errors
+///
+/// The application can't be asked, does not have one, or has one that is no model.
+pub(crate) async fn read_templates(manifest: &mut Manifest) -> anyhow::Result<()> {
+    if manifest.models.iter().all(|model| model.read.is_some()) {
+        return Ok(());
+    }
+    let Target::IotCentral(central) = &manifest.target else {
+        bail!("`model = {{ template = … }}` needs a target of kind \"iot-central\", whose templates can be read");
+    };
+    let token = target::token(&manifest.target, |name| std::env::var(name).ok());
+    let token = token.map_err(|failure| anyhow!("{failure}"))?;
+    let token = token.context("the target has no API token")?;
+    let application = Application::new(&central.app, token.secret(), central.endpoint.ca.as_deref())?;
+    for model in manifest.models.iter_mut().filter(|model| model.read.is_none()) {
+        let id = model.source.clone();
+        let found = find_template(&application.central, &id).await?;
+        let found = found.ok_or_else(|| {
+            anyhow!("the application has no device template `{id}`")
+                .hint("the id of the template or of its model stands in IoT Central under Device templates")
+        })?;
+        model.read = Some(read(&id, &found)?);
+    }
+    Ok(())
+}
+
+/// The same from a plan, which has them.
+///
+/// # Errors
+///
+/// One of its models can't be used.
+pub(crate) fn from_plan(manifest: &mut Manifest, plan: &Plan) -> anyhow::Result<()> {
+    for (model, planned) in manifest.models.iter_mut().zip(&plan.models) {
+        if model.read.is_none() {
+            model.read = Some(read(planned.id.as_str(), &planned.document)?);
+        }
+    }
+    Ok(())
+}
+
+fn read(id: &str, template: &serde_json::Value) -> anyhow::Result<ReadModel> {
+    let mut documents = Documents::new();
+    documents.add(&format!("template {id}"), template);
+    match documents.read(None) {
+        Ok(parsed) => Ok(parsed.into()),
+        Err(problems) => Err(anyhow!("the device template can't be used:\n{problems}")),
+    }
+}
