@@ -1,4 +1,5 @@
 //! Devices that must be refused, and devices with faults of their own, against the emulator over real TLS and MQTT.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod common;
 
