@@ -58,7 +58,7 @@ mod tests {
         Buffers::lend(|buffers| {
             assert_eq!(buffers.outgoing.len(), USUAL);
             assert_eq!(buffers.outgoing.capacity(), USUAL);
-            // They are taken: whoever needs some meanwhile gets others.
+            // They are taken: a poll within a poll gets others.
             Buffers::lend(|others| assert_eq!(others.outgoing[0], 0));
             assert_eq!(buffers.outgoing[0], 1);
         });

@@ -1,9 +1,9 @@
 //! TLS streams that hold no buffers while nothing is under way.
 //!
 //! A connection of rustls, as tokio-rustls uses it, keeps a read buffer of 4 KiB as long as it lives. Among ten thousand
-//! quiet connections that is the largest part of what one costs. Here the connection has none: whoever polls a stream
-//! lends it the two buffers of the thread, one to read into and one to encrypt into, for the length of the poll. What a
-//! stream keeps between two polls is what it can't do without: the beginning of a record whose rest has not come, plaintext
+//! quiet connections that is the largest part of what one costs. Here the connection has none: a poll takes the two buffers
+//! of its thread, one to read into and one to encrypt into, and puts them back before it returns. What a stream keeps
+//! between two polls is what it can't do without: the beginning of a record whose rest has not come, plaintext
 //! for which the reader had no room, and ciphertext that the socket did not accept.
 //!
 //! Both ends are here, since neither is MQTT: [`connect`] for a client, [`accept`] for a server. Certificates, versions

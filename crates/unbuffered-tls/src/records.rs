@@ -1,7 +1,7 @@
 //! Between ciphertext and plaintext, without I/O: the only module that uses rustls' unbuffered interface.
 //!
-//! rustls 0.23 calls it [`rustls::unbuffered`]. Version 0.24 has one connection for everybody in its place, which keeps no
-//! buffers either: `Connection::read_tls` works on bytes that are lent to it and yields payloads one by one, and
+//! rustls 0.23 calls it [`rustls::unbuffered`]. Version 0.24 has one type of connection in its place, which keeps no buffers
+//! either: `Connection::read_tls` works on bytes that are lent to it and yields payloads one by one, and
 //! `Connection::write` appends to a vector. Both fit [`Records`] as it is (docs/design/connections.md).
 
 use std::ops::DerefMut;

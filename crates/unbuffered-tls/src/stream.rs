@@ -208,7 +208,7 @@ where
             ready!(this.poll_receive(cx, reader))?;
             if !this.records.unsent.is_empty() {
                 // An alert, which nothing else may be there to send. It is kept if the socket does not take it; an error
-                // of writing is for whoever writes.
+                // of writing is for the next call that writes.
                 let _ = this.poll_send(cx);
             }
         }
