@@ -27,6 +27,14 @@ impl Subscriptions {
     }
 
     fn insert(&mut self, subscription: Subscription, qos: QoS) {
+        // Most devices subscribe again to what their session has: that stays the one list that they share with it.
+        if self
+            .0
+            .iter()
+            .any(|(known, granted)| *known == subscription && *granted == qos)
+        {
+            return;
+        }
         let mut list = self.0.to_vec();
         match list.iter_mut().find(|(known, _)| *known == subscription) {
             Some(known) => known.1 = qos,
@@ -113,5 +121,28 @@ impl<S: Stream> Session<'_, S> {
         // Of two filters that fit, the better one counts (MQTT 3.1.1, 3.3.5).
         let fitting = self.subscriptions.0.iter().filter(|(known, _)| is_messages(known));
         fitting.map(|(_, qos)| *qos).max_by_key(|qos| *qos as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_subscribes_again_to_the_same_shares_the_list_with_the_session() {
+        let mut first = Subscriptions::default();
+        first.insert(Subscription::Methods, QoS::AtLeastOnce);
+        first.insert(Subscription::TwinResponses, QoS::AtMostOnce);
+        let mut again = Subscriptions::resume(&first.0);
+        again.insert(Subscription::TwinResponses, QoS::AtMostOnce);
+        again.insert(Subscription::Methods, QoS::AtLeastOnce);
+        assert!(Arc::ptr_eq(&first.0, &again.0));
+        again.insert(Subscription::Methods, QoS::AtMostOnce);
+        assert_eq!(again.0[0], (Subscription::Methods, QoS::AtMostOnce));
+        assert_eq!(
+            first.0[0],
+            (Subscription::Methods, QoS::AtLeastOnce),
+            "what is kept has not changed"
+        );
     }
 }
