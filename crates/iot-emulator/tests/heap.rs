@@ -1,10 +1,5 @@
 //! What the emulator keeps, counted on the heap: resident memory depends on the allocator and on what else runs.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test, a panic is how a broken expectation is reported"
-)]
-
 use std::alloc::System;
 
 use cap::Cap;
