@@ -144,7 +144,7 @@ fn write_all(text: &mut String, manifest: &Manifest, groups: &[Group], summary: 
         writeln!(text, "  note: {note}")?;
     }
     let why = match manifest.load.processes {
-        Processes::Auto if summary.machine.processes > plan::USUALLY => ", as file handles ask for",
+        Processes::Auto if summary.machine.processes > Processes::USUALLY => ", as file handles ask for",
         _ => "",
     };
     writeln!(

@@ -29,7 +29,7 @@ pub(super) fn known(
             .chain(statuses)
             .collect(),
         stages,
-        shards: (0..most(processes)).map(|process| process.to_string()).collect(),
+        shards: (0..certain(processes)).map(|process| process.to_string()).collect(),
         limits: target
             .and_then(quota)
             .map(|quota| measured(quota, !not_measured.contains(&Metric::RestThrottled)))
@@ -38,10 +38,10 @@ pub(super) fn known(
     }
 }
 
-/// How many processes there can be. What `auto` makes of the fleet depends on the machine.
-fn most(processes: Processes) -> u32 {
+/// How many processes there are on each machine. To judge one of more, a manifest has their number.
+fn certain(processes: Processes) -> u32 {
     match processes {
-        Processes::Auto => Processes::MOST,
+        Processes::Auto => Processes::USUALLY,
         Processes::Number(number) => number,
     }
 }

@@ -92,7 +92,9 @@ pub(super) fn manifest(document: &Document<'_>, folder: &Path) -> Result<Manifes
     }
     let (stages, processes) = load
         .as_ref()
-        .map_or((MANY, Processes::Auto), |load| (load.stages.len(), load.processes));
+        .map_or((MANY, Processes::Number(Processes::MOST)), |load| {
+            (load.stages.len(), load.processes)
+        });
     let events = root.tables("event").into_iter();
     let events: Vec<_> = events.filter_map(|table| events::event(table, stages)).collect();
     let thresholds = Thresholds(fleet_report::thresholds::read(

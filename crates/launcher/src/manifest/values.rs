@@ -36,6 +36,8 @@ pub enum Processes {
 impl Processes {
     /// More than that is refused.
     pub const MOST: u32 = 256;
+    /// As many as `auto` has on each machine: one for each core of a small one.
+    pub const USUALLY: u32 = 2;
     /// How a manifest leaves the number to the program.
     pub(super) const AUTO: &'static str = "auto";
 }

@@ -185,20 +185,17 @@ pub(crate) fn processes(manifest: &Manifest, groups: &[Group], file_handles: Opt
     processes.min(devices).max(1)
 }
 
-/// As many as `auto` has anyway: one per core of a small machine.
-pub(crate) const USUALLY: u32 = 2;
-
 /// Until each process has a handle for each of its devices. A tenth of them stays free: a device that registers again beside
 /// its session has two connections.
 fn enough(devices: u32, file_handles: Option<u64>) -> u32 {
     let Some(allowed) = file_handles else {
-        return USUALLY;
+        return Processes::USUALLY;
     };
     let each = (allowed.saturating_sub(SPARE_FILE_HANDLES) / 10 * 9).max(1);
     let processes = u64::from(devices).div_ceil(each);
     u32::try_from(processes)
         .unwrap_or(u32::MAX)
-        .clamp(USUALLY, Processes::MOST)
+        .clamp(Processes::USUALLY, Processes::MOST)
 }
 
 /// The plan of a run that begins `now`.
