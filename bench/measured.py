@@ -1,6 +1,7 @@
 """What the scripts beside the bench share: clocks and memory of processes, and a text's place in docs/performance.md."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs/performance.md"
+# As Ctrl-C: what was started is ended, and folders are removed.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 class Failed(Exception):
