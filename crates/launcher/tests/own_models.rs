@@ -74,7 +74,7 @@ fn what_is_wrong_with_a_model_is_reported_with_its_file_and_place() {
     let both = refusal("model = { dtdl = \"pump.json\", template = \"dtmi:a;1\" }\n");
     assert!(both.contains("has to be from a file or from a template"), "{both}");
     let several = refusal("model = { dtdl = \"gateway.json\", id = \"dtmi:contoso:radoi;1\" }\n");
-    assert!(several.contains("did you mean `dtmi:contoso:radio;1`?"), "{several}");
+    assert!(several.contains("`dtmi:contoso:radio;1`?"), "{several}");
 }
 
 #[test]
