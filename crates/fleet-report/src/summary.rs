@@ -221,7 +221,7 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
     let width = width.max().unwrap_or(0).max(14);
     writeln!(
         text,
-        "\n{:<wide$} {:>10} {:>7} {:>7} {:>7} {:>7}",
+        "\n{:<wide$} {:>7} {:>8} {:>8} {:>8} {:>8}",
         "Latency",
         "count",
         "p50",
@@ -243,7 +243,7 @@ fn latencies(text: &mut String, report: &Report) -> std::fmt::Result {
         let phase_word = phase.word();
         writeln!(
             text,
-            "  {phase_word:<width$} {count:>10} {p50:>7} {p90:>7} {p99:>7} {max:>7}"
+            "  {phase_word:<width$} {count:>7} {p50:>8} {p90:>8} {p99:>8} {max:>8}"
         )?;
         let beside = beside(phase, latency);
         if !beside.is_empty() {

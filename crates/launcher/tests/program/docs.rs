@@ -193,7 +193,7 @@ fn words_of_fleet(line: &str) -> Option<Vec<String>> {
                 quote = Some(c);
                 begun = true;
             }
-            (None, '|' | '>' | ';' | '&' | '<') => break,
+            (None, '|' | '>' | ';' | '&' | '<' | '\\') => break,
             (None, '#') if !begun => break,
             (None, c) if c.is_whitespace() => {
                 if begun {
@@ -220,10 +220,16 @@ fn not_a_command(words: &[String], whole: bool) -> Option<String> {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => true,
         ErrorKind::MissingRequiredArgument
         | ErrorKind::MissingSubcommand
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => !whole,
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // The environment has the rest of what a single device needs.
+            !whole || words.get(1).is_some_and(|verb| verb == "device-sim")
+        }
         // `--report` alone, as it is called in a sentence.
         ErrorKind::InvalidValue => !whole,
-        ErrorKind::ValueValidation => words.iter().any(|word| word.ends_with(".toml")),
+        // A file that is not here, or a word that stands for one: `NAME`.
+        ErrorKind::ValueValidation => words.iter().any(|word| {
+            word.ends_with(".toml") || (!whole && !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase()))
+        }),
         _ => false,
     };
     (!is_fine).then(|| error.to_string().lines().next().unwrap_or_default().to_owned())

@@ -146,9 +146,9 @@ fn bad_devices_are_slow_or_refused_and_the_good_ones_do_their_work() {
     let report = run(
         "bad-devices.toml",
         &[
-            "group.thermostats.devices.count=30",
-            "group.thermostats.telemetry.interval=1s",
-            "group.thermostats.fault.2.every=5s",
+            "group.troubled.devices.count=30",
+            "group.troubled.telemetry.interval=1s",
+            "group.troubled.fault.2.every=5s",
             r#"load.stages=["100%@1s", "100%@20s", "0%@1s"]"#,
         ],
     );

@@ -146,7 +146,8 @@ impl Reader {
         let stdout = String::from_utf8(output.stdout).unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}\n{stdout}\n{stderr}");
-        let mut lines = stdout.lines();
+        // A person sees both; data comes first where there is any.
+        let mut lines = stdout.lines().chain(stderr.lines());
         for expected in prints {
             let found = *expected == "…" || lines.any(|line| fits(line, expected));
             assert!(found, "`{expected}` is not printed by {line}\n{stdout}\n{stderr}");
