@@ -129,13 +129,14 @@ fn a_groups_ca_is_rolled_before_it_expires_and_back_into_the_first_slot_the_next
     assert_eq!(report["offline"]["count"], 10, "{report:#}");
     assert_eq!(rolling.read("certs/small/thermostats/current"), "0002\n");
 
-    let second = rolling.roll(&["--case", "group-expiry"]).expect(0);
+    let second = rolling.roll(&["--case", "group-expiry", "--format", "json"]).expect(0);
     assert!(
         second.stderr.contains("uploaded as primary certificate"),
         "{}",
         second.stderr
     );
-    rolling.expect_done("group-expiry", 10);
+    let report = rolling.expect_done("group-expiry", 10);
+    assert_eq!(serde_json::from_str::<Value>(&second.stdout).unwrap(), report);
     assert_eq!(rolling.read("certs/small/thermostats/current"), "0003\n");
     rolling.end();
 }
