@@ -432,3 +432,35 @@ fn words(said: &str) -> String {
     let lines: Vec<_> = said.lines().map(|line| without_id(without_time(line))).collect();
     lines.join("\n")
 }
+
+#[test]
+fn devices_that_are_enrolled_by_hand_run_without_a_token() {
+    let fleet = Fleet::new("");
+    let (emulator, ready) = fleet.start_emulator(ON_FREE_PORTS);
+    std::fs::write(fleet.path("fleet.toml"), manifest(&central(&ready), SHORT)).unwrap();
+    fleet.fleet(&["enroll", "fleet.toml"]).expect(0);
+
+    let off = "--set=target.api_token=off";
+    let run = fleet.fleet(&["run", "fleet.toml", off, "--set=target.id_scope=0ne00EMULATOR"]);
+    let run = run.expect(0);
+    assert_eq!(run.figure("connected"), 6, "{}", run.stdout);
+    assert!(run.stderr.contains("enrolling is up to you"), "{}", run.stderr);
+
+    let refused = fleet.fleet(&["run", "fleet.toml", off]).expect(2);
+    assert!(
+        refused.stderr.contains("`target` has neither api_token nor id_scope"),
+        "{}",
+        refused.stderr
+    );
+    for words in [&["enroll"][..], &["unenroll", "--yes"]] {
+        let scope = "--set=target.id_scope=0ne00EMULATOR";
+        let refused = fleet.fleet(&[words, &["fleet.toml", off, scope]].concat()).expect(2);
+        assert!(
+            refused.stderr.contains("without `target.api_token`"),
+            "{}",
+            refused.stderr
+        );
+    }
+    emulator.interrupt();
+    emulator.end();
+}
