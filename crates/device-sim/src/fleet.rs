@@ -66,7 +66,7 @@ pub enum FleetError {
     #[error("the plan contains an invalid device id")]
     DeviceId(#[from] IdError),
     /// The plan's models can't be used.
-    #[error("the plan's models can't be used:\n  {}", .0.join("\n  "))]
+    #[error("the plan's models can't be used: {}", .0.join("; "))]
     Models(Vec<String>),
     /// The assignment cache can't be opened.
     #[error("can't open the assignment cache in {}", shown::path(path))]

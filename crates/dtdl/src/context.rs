@@ -1,6 +1,6 @@
 //! The language of an interface: its version, and what extends it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::problem::{Place, Problem};
 
@@ -63,6 +63,11 @@ pub(crate) const OF_TEMPLATES: Context = Context {
     has_quantities: true,
     is_extended: false,
 };
+
+/// The same as it is written.
+pub(crate) fn written_in_templates() -> Value {
+    json!(["dtmi:iotcentral:context;2", "dtmi:dtdl:context;2"])
+}
 
 /// Reads an `@context`. What is left out of the language goes into `notes`.
 pub(crate) fn read(

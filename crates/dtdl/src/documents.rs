@@ -50,13 +50,14 @@ impl Documents {
                 }
             }
             Value::Object(template) if template.contains_key("capabilityModel") => {
-                let context = match template.get("@context") {
-                    Some(given) => self.context(given, &place.at("@context")),
-                    None => None,
-                };
-                let context = context.unwrap_or(context::OF_TEMPLATES);
-                let place = place.at("capabilityModel");
-                self.index(&template["capabilityModel"], &place, Some(context), 0);
+                let mut model = template["capabilityModel"].clone();
+                if let Value::Object(interface) = &mut model {
+                    // By itself, the model has to name its language too.
+                    let given = template.get("@context").cloned();
+                    let given = given.unwrap_or_else(context::written_in_templates);
+                    interface.entry("@context").or_insert(given);
+                }
+                self.index(&model, &place.at("capabilityModel"), None, 0);
             }
             _ => self.index(document, &place, None, 0),
         }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::context::written_in_templates;
 use crate::documents::{Documents, id_of};
 use crate::types::is_a;
 
@@ -60,7 +61,7 @@ pub fn template(document: &Value) -> Value {
     json!({
         "@id": model["@id"],
         "@type": ["ModelDefinition", "DeviceModel"],
-        "@context": ["dtmi:iotcentral:context;2", "dtmi:dtdl:context;2"],
+        "@context": written_in_templates(),
         "displayName": display_name(&model),
         "capabilityModel": model,
     })
