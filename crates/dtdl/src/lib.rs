@@ -63,4 +63,5 @@ pub use read::Parsed;
 pub use schema::{EnumValue, Field, Geometry, Literal, Plain, Schema};
 pub use shipped::{shipped, shipped_text};
 pub use template::template;
+pub use types::is_a;
 pub use unmodeled::{Finding, FindingKind};

@@ -17,6 +17,6 @@ pub(crate) fn types(element: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// Whether an element has this type.
-pub(crate) fn is_a(element: &Value, kind: &str) -> bool {
+pub fn is_a(element: &Value, kind: &str) -> bool {
     types(element).any(|found| found == kind)
 }

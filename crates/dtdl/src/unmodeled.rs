@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::{Model, Part, Payload};
+use crate::model::{Model, Part, Payload, Property};
 use crate::problem::meant;
 
 /// Something that a device sent and that its model does not have, or not in this form.
@@ -142,14 +142,43 @@ impl Part {
             let names = self.properties.iter().map(|property| &*property.name);
             return findings.push(self.unmodeled(name, "a property", names));
         };
+        let (within, value) = property.value_in(value);
+        self.compare(name, within, property.schema.mismatches(value), findings);
+    }
+
+    /// What is wrong with telemetry, if anything is. A finding has words as well, which cost a search for what was meant.
+    #[must_use]
+    pub fn telemetry_fault(&self, name: &str, value: &Value) -> Option<FindingKind> {
+        match self.telemetry(name) {
+            None => Some(FindingKind::Unmodeled),
+            Some(telemetry) => (!telemetry.schema.accepts(value)).then_some(FindingKind::Mismatch),
+        }
+    }
+
+    /// What is wrong with a property of a report, if anything is, without words as well.
+    #[must_use]
+    pub fn property_fault(&self, name: &str, value: &Value) -> Option<FindingKind> {
+        if value.is_null() || self.command(name).is_some() {
+            return None;
+        }
+        match self.property(name) {
+            None => Some(FindingKind::Unmodeled),
+            Some(property) => {
+                let (_, value) = property.value_in(value);
+                (!property.schema.accepts(value)).then_some(FindingKind::Mismatch)
+            }
+        }
+    }
+}
+
+impl Property {
+    /// The value of a report, which may stand in an acknowledgement, and where.
+    fn value_in<'a>(&self, value: &'a Value) -> (&'static str, &'a Value) {
         let acknowledged = value
             .as_object()
-            .filter(|object| property.writable && object.contains_key("ac") && object.contains_key("av"))
+            .filter(|object| self.writable && object.contains_key("ac") && object.contains_key("av"))
             .and_then(|object| object.get("value"));
-        match acknowledged {
-            Some(value) => self.compare(name, "/value", property.schema.mismatches(value), findings),
-            None => self.compare(name, "", property.schema.mismatches(value), findings),
-        }
+        acknowledged.map_or(("", value), |value| ("/value", value))
     }
 }
 

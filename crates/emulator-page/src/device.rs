@@ -21,7 +21,9 @@ use frame::{EVENTS, Tab};
 
 use crate::device_view::DeviceView;
 use crate::forms::{self, Done, Problem};
-use crate::{Page, certificate, chart, commands, format, journal, live, presented, properties, refused, telemetry};
+use crate::{
+    Page, certificate, chart, commands, format, journal, live, presented, properties, refused, telemetry, unmodeled,
+};
 
 pub(crate) const TARGET: &str = "targetTemperature";
 pub(crate) const REPORT: &str = "getMaxMinReport";
@@ -102,6 +104,7 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
     let application = page.view.application();
     let device = application.device(id)?;
     let view = DeviceView::at(&device);
+    let unmodeled = device.unmodeled();
     let mut thermostats = device.places_of(TARGET);
     let mut commands = device.commands();
     // Highest and lowest have a form of their own.
@@ -134,7 +137,10 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 7]> {
     Some([
         frame::standing(&view),
         part("chart", chart),
-        part("telemetry", telemetry::table(&values, view::now())),
+        part(
+            "telemetry",
+            html! { (telemetry::table(&values, view::now())) (unmodeled::table(&unmodeled, view::now())) },
+        ),
         part("properties", properties::table(&known)),
         part("controls", controls(&view.id, &thermostats, &commands)),
         part(

@@ -98,6 +98,7 @@ mod samples;
 mod telemetry;
 mod templates;
 mod tokens;
+mod unmodeled;
 
 /// Largest form that a person may send. The largest there are hold rules for faults.
 const MAX_FORM: usize = 64 * 1024;

@@ -2,13 +2,15 @@
 //! the REST interface over it is `rest`.
 
 use std::collections::{BTreeMap, btree_map};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use dtdl::Model;
 use iot_protocol::id::{DeviceId, RegistrationId};
 use jiff::Timestamp;
 
 mod device;
-mod dtdl;
 mod group;
 mod relationship;
 mod template;
@@ -16,7 +18,6 @@ mod token;
 
 pub use device::Approval;
 pub(crate) use device::{Attestation, CommandRecord, Device};
-pub(crate) use dtdl::problems;
 pub(crate) use group::{Group, GroupType, SigningCertificate};
 pub(crate) use relationship::Relationship;
 pub(crate) use template::Template;
@@ -32,8 +33,26 @@ use crate::random::random_hex;
 use crate::refusal_reason::RefusalReason;
 use crate::store::{Changes, Content, Record, Store};
 
-#[derive(Debug, Default)]
-pub(crate) struct Central(RwLock<Application>);
+#[derive(Debug)]
+pub(crate) struct Central {
+    application: RwLock<Application>,
+    assignments: Assignments,
+}
+
+/// How often the model of a device that is known may have changed: by its template, or by another one. A session looks
+/// at this with each message, and at the application only after a change.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Assignments(Arc<AtomicU64>);
+
+impl Assignments {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Acquire)
+    }
+
+    fn changed(&self) {
+        self.0.fetch_add(1, Release);
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Application {
@@ -49,6 +68,7 @@ pub(crate) struct Application {
     individuals: BTreeMap<Thumbprint, String>,
     /// By which ways devices have come in since the start.
     pub(crate) ways: Ways,
+    assignments: Assignments,
 }
 
 /// Why a device that DPS has attested is not let in.
@@ -69,32 +89,58 @@ impl NotApproved {
     }
 }
 
+impl From<Application> for Central {
+    fn from(application: Application) -> Self {
+        Self {
+            assignments: application.assignments.clone(),
+            application: RwLock::new(application),
+        }
+    }
+}
+
+impl Default for Central {
+    fn default() -> Self {
+        Application::default().into()
+    }
+}
+
 impl Central {
     /// The application as it was stored.
     pub(crate) fn restore(content: &mut Content) -> Result<Self, StartError> {
         let mut application = Application {
             groups: content.take()?.into_iter().collect(),
             devices: boxed(content.take()?),
-            templates: content.take()?.into_iter().collect(),
+            templates: restored(content.take()?),
             relationships: content.take()?.into_iter().collect(),
             tokens: content.take()?.into_iter().collect(),
             individuals: BTreeMap::new(),
             ways: Ways::default(),
+            assignments: Assignments::default(),
         };
         for (id, device) in &application.devices {
             for certificate in device.attestation.iter().flat_map(Attestation::certificates) {
                 application.individuals.insert(certificate.thumbprint(), id.clone());
             }
         }
-        Ok(Self(RwLock::new(application)))
+        Ok(Self::from(application))
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Application> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.application.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Application> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.application.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often models of known devices may have changed.
+    pub(crate) fn assignments(&self) -> u64 {
+        self.assignments.count()
+    }
+
+    /// The model of a device, by its template.
+    pub(crate) fn model_of(&self, id: &DeviceId) -> Option<Arc<Model>> {
+        self.read().model_of(id.as_str()).cloned()
     }
 
     pub(crate) fn attest(
@@ -141,6 +187,16 @@ impl Application {
             .map(|device| &mut **device)
     }
 
+    /// The model of a device, by its template.
+    pub(crate) fn model_of(&self, id: &str) -> Option<&Arc<Model>> {
+        self.templates.get(self.device(id)?.template.as_ref()?)?.model()
+    }
+
+    /// A device, or a template, is not what it was.
+    pub(crate) fn models_changed(&self) {
+        self.assignments.changed();
+    }
+
     /// Takes a device in that DPS has attested. One that comes through a `group` need not be known before. The model that
     /// it announces assigns a template, if it has none.
     pub(crate) fn assign(
@@ -176,7 +232,8 @@ impl Application {
             device.group = group.map(Into::into);
         }
         let gets_template = device.template.is_none() && template.is_some();
-        let is_changed = !device.provisioned || gets_template;
+        let was_provisioned = device.provisioned;
+        let is_changed = !was_provisioned || gets_template;
         if is_changed {
             device.provisioned = true;
             device.template = device.template.take().or(template);
@@ -185,7 +242,12 @@ impl Application {
         if is_changed || comes_otherwise {
             changes.put(&id.folded(), device);
         }
-        Ok(device.id.clone())
+        let id = device.id.clone();
+        // It may be connected while it registers again.
+        if gets_template && was_provisioned {
+            self.models_changed();
+        }
+        Ok(id)
     }
 
     pub(crate) fn parent(&self, child: &DeviceId) -> Option<&Relationship> {
@@ -264,6 +326,7 @@ impl Application {
                 changes.put(folded, &**device);
             }
         }
+        self.models_changed();
         Some(removed)
     }
 
@@ -317,6 +380,11 @@ impl Application {
 
 fn fold(id: &DeviceId) -> String {
     id.as_str().to_ascii_lowercase()
+}
+
+fn restored(records: Vec<(String, Template)>) -> BTreeMap<String, Template> {
+    let restored = records.into_iter().map(|(id, template)| (id, template.restored()));
+    restored.collect()
 }
 
 fn boxed(records: Vec<(String, Device)>) -> BTreeMap<String, Box<Device>> {

@@ -15,6 +15,7 @@ mod registry;
 mod restore;
 mod telemetry;
 mod twin;
+mod unmodeled;
 
 pub use allocation::Reprovision;
 pub(crate) use device::{Device, DeviceState};
@@ -26,3 +27,4 @@ pub(crate) use recent::{Message, Room};
 pub(crate) use registry::{CantMove, Registry, Target};
 pub use twin::is_component;
 pub(crate) use twin::{BadPatch, Twin};
+pub(crate) use unmodeled::{Check, Mark};

@@ -72,6 +72,10 @@ pub(crate) const METHOD_UNANSWERED: u32 = 504_101;
 
 /// IoT Central: command to a device that is offline, takes no commands, or does not answer in time.
 pub(crate) const COMMAND_UNANSWERED: (StatusCode, &str) = (StatusCode::NOT_FOUND, "DeviceNotOnline");
+/// IoT Central: a desired property, or a command's request, whose value is of another schema than the template has, and a
+/// write of a property that is read-only. The status is documented for any body that can't be validated, but not that
+/// these are: <https://learn.microsoft.com/rest/api/iotcentral/common-error-codes>.
+pub(crate) const MISFIT: (StatusCode, &str) = (StatusCode::UNPROCESSABLE_ENTITY, "InvalidBody");
 /// IoT Central: a certificate that another enrollment uses already.
 pub(crate) const CERTIFICATE_IN_USE: (StatusCode, &str) = (StatusCode::CONFLICT, "Conflict");
 /// IoT Central: a verification certificate that proves nothing.

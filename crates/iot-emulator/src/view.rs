@@ -28,7 +28,7 @@ pub use crate::clock::{millis, now};
 pub use crate::faults::{Rule, Span, Verdict, written};
 pub use crate::hub::is_component;
 pub use certificates::{CameThrough, Presented, RefusedDevice, Shown, Through};
-pub use device::{Answered, Device, HubState, InHub};
+pub use device::{Answered, Device, HubState, InHub, Unmodeled};
 pub use enrollment::{Certificate, Group, GroupCertificate};
 pub use message::Message;
 pub use template::Template;

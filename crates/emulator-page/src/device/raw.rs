@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::frame::{self, Tab};
 use crate::device_view::DeviceView;
-use crate::{Page, format, live};
+use crate::{Page, format, live, unmodeled};
 
 pub(crate) async fn show(State(page): State<Page>, Path(id): Path<String>) -> Response {
     let Some([standing, messages]) = fragments(&page, &id) else {
@@ -40,6 +40,7 @@ fn fragments(page: &Page, id: &str) -> Option<[Fragment; 2]> {
         .unwrap_or_default();
     let topic = format!("devices/{}/messages/events/", view.id);
     let content = html! {
+        (unmodeled::table(&device.unmodeled(), view::now()))
         @if messages.is_empty() { p { "No message has come, or it was not kept. The next one will be." } }
         @else {
             p { span.quiet { "Topic " } code { (topic) } span.quiet { " and the properties" } }

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use testing::device::Device;
+use testing::party::Party;
 use testing::rest::Rest;
 
 use crate::visitor::{Visitor, emulator, words};
@@ -125,4 +127,32 @@ async fn a_token_is_shown_once_and_opens_until_it_is_deleted() {
     assert_eq!(ci.get("devices").await.0, 401);
     let left: Value = rest.get("apiTokens").await.1["value"].clone();
     assert_eq!(left, json!([]));
+}
+
+#[tokio::test]
+async fn what_a_template_does_not_have_is_on_the_device_page_and_beside_its_raw_data() {
+    let emulator = emulator().await;
+    let rest = Rest::new(&emulator);
+    let visitor = Visitor::signed_in(&emulator).await;
+    let root = Party::root("root");
+    rest.enroll_group("g", &root).await;
+    // It announces the thermostat's model at its registration, and so gets that template.
+    let mut device = Device::online(&emulator, &root.leaf("t-1"), "t-1").await;
+    device
+        .publish("devices/t-1/messages/events/", r#"{"temperature":20.5}"#)
+        .await;
+    let (_, shown) = visitor.get("/devices/t-1").await;
+    assert!(!shown.contains("Not in its template"), "{shown}");
+    for _ in 0..2 {
+        device
+            .publish("devices/t-1/messages/events/", r#"{"temprature":20.5}"#)
+            .await;
+    }
+    for path in ["/devices/t-1", "/devices/t-1/raw"] {
+        let shown = words(&visitor.get(path).await.1);
+        let mark = "temprature is not telemetry of the model; did you mean `temperature`? telemetry, unmodeled 2";
+        assert!(shown.contains("Not in its template") && shown.contains(mark), "{shown}");
+    }
+    let journal = words(&visitor.get("/journal").await.1);
+    assert!(journal.contains("unmodeled of telemetry, unmodeled"), "{journal}");
 }

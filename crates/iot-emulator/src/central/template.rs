@@ -1,23 +1,15 @@
+use std::sync::Arc;
+
+use dtdl::{Documents, Model, Parsed, Schema, is_a};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::dtdl::is_a;
 use super::new_etag;
 use crate::store::{Record, Table};
 
-/// The models of the public model repository that the sample devices use.
-///
-/// Source: [iot-plugandplay-models](https://github.com/Azure/iot-plugandplay-models/tree/main/dtmi/com/example).
-const REPOSITORY: [(&str, &str); 2] = [
-    (
-        "dtmi:com:example:Thermostat;1",
-        include_str!("../../models/thermostat-1.json"),
-    ),
-    (
-        "dtmi:com:example:TemperatureController;2",
-        include_str!("../../models/temperaturecontroller-2.json"),
-    ),
-];
+const TYPE: &str = "ModelDefinition";
+/// The language of templates.
+const LANGUAGE: &str = "dtmi:dtdl:context;2";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Template {
@@ -25,6 +17,9 @@ pub(crate) struct Template {
     /// The whole document but its etag.
     pub(crate) document: Map<String, Value>,
     pub(crate) etag: String,
+    /// What its devices can do, which they share. One that was stored by a version that took it may have none.
+    #[serde(skip)]
+    model: Option<Arc<Model>>,
 }
 
 impl Record for Template {
@@ -47,33 +42,59 @@ pub struct Command {
 pub struct Request {
     /// What it is called.
     pub name: String,
-    /// The name of a primitive schema of DTDL, or a complex one as it is written.
+    /// The name of a primitive schema of DTDL, or an object with the `@type` of a complex one.
     pub schema: Value,
 }
 
 impl Template {
-    pub(crate) fn new(id: &str, document: Map<String, Value>) -> Self {
-        Self {
-            id: id.into(),
-            document,
-            etag: new_etag(),
+    /// Reads a template.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, each with its place.
+    pub(crate) fn new(id: &str, document: Map<String, Value>) -> Result<Self, Vec<String>> {
+        let mut problems = problems(&document);
+        let model = match read(&document) {
+            Ok(parsed) => Some(Arc::new(parsed.model)),
+            Err(found) => {
+                problems.extend(found);
+                None
+            }
+        };
+        match problems.is_empty() {
+            true => Ok(Self {
+                id: id.into(),
+                document,
+                etag: new_etag(),
+                model,
+            }),
+            false => Err(problems),
         }
     }
 
-    /// Generates the template of a model that the repository has.
+    /// The same, as it was stored.
+    pub(crate) fn restored(mut self) -> Self {
+        self.model = read(&self.document).ok().map(|parsed| Arc::new(parsed.model));
+        self
+    }
+
+    /// Generates the template of a model that needs no file, as those of the public repository that the SDKs' samples use.
     pub(crate) fn from_repository(model_id: &str) -> Option<Self> {
-        let (_, text) = REPOSITORY.iter().find(|(id, _)| *id == model_id)?;
-        let model: Value = serde_json::from_str(text).expect("the built-in models are JSON; a test reads them all");
-        let Value::Object(document) = json!({
-            "@id": model_id,
-            "@type": ["ModelDefinition", "DeviceModel"],
-            "@context": ["dtmi:iotcentral:context;2", "dtmi:dtdl:context;2"],
-            "displayName": model["displayName"],
-            "capabilityModel": model,
-        }) else {
+        let Parsed { model, document, .. } = dtdl::shipped().read(Some(model_id)).ok()?;
+        let Value::Object(document) = dtdl::template(&document) else {
             return None;
         };
-        Some(Self::new(model_id, document))
+        Some(Self {
+            id: model_id.into(),
+            document,
+            etag: new_etag(),
+            model: Some(Arc::new(model)),
+        })
+    }
+
+    /// What its devices can do.
+    pub(crate) fn model(&self) -> Option<&Arc<Model>> {
+        self.model.as_ref()
     }
 
     /// The model that a device must announce to get this template.
@@ -89,45 +110,24 @@ impl Template {
 
     /// The commands of the model, those of the root first.
     pub(crate) fn commands(&self) -> Vec<Command> {
-        let commands = |component: Option<&str>, contents: &Value| -> Vec<Command> {
-            let contents = contents.as_array().into_iter().flatten();
-            let commands = contents.filter(|content| is_a(content, "Command"));
-            let command = |content: &Value| {
-                let request = content.get("request");
-                Some(Command {
-                    component: component.map(Into::into),
-                    name: content["name"].as_str()?.to_owned(),
-                    request: request.map(|request| Request {
-                        name: request["name"].as_str().unwrap_or("request").to_owned(),
-                        schema: request["schema"].clone(),
-                    }),
-                })
-            };
-            commands.filter_map(command).collect()
-        };
-        let model = self.document.get("capabilityModel");
-        let mut all = model.map_or_else(Vec::new, |model| commands(None, &model["contents"]));
-        for component in self.components() {
-            all.extend(commands(component["name"].as_str(), &component["schema"]["contents"]));
-        }
-        all
+        let parts = self.model.iter().flat_map(|model| &model.parts);
+        let commands = parts.flat_map(|part| part.commands.iter().map(move |command| (part, command)));
+        let commands = commands.map(|(part, command)| Command {
+            component: part.component.clone(),
+            name: command.name.clone(),
+            request: command.request.as_ref().map(|request| Request {
+                name: request.name.clone(),
+                schema: written(&request.schema),
+            }),
+        });
+        commands.collect()
     }
 
     /// The components of the model that have a property, and `None` for the root if that has it.
     pub(crate) fn places_of(&self, property: &str) -> Vec<Option<String>> {
-        let has = |contents: &Value| {
-            let mut contents = contents.as_array().into_iter().flatten();
-            contents.any(|content| content["name"] == property)
-        };
-        let model = self.document.get("capabilityModel");
-        let root = model.is_some_and(|model| has(&model["contents"])).then_some(None);
-        let components = self
-            .components()
-            .filter(|component| has(&component["schema"]["contents"]));
-        let names = components.filter_map(|component| component["name"].as_str());
-        root.into_iter()
-            .chain(names.map(|name| Some(name.to_owned())))
-            .collect()
+        let parts = self.model.iter().flat_map(|model| &model.parts);
+        let having = parts.filter(|part| part.property(property).is_some());
+        having.map(|part| part.component.clone()).collect()
     }
 
     /// The model's components, as the model writes them.
@@ -141,46 +141,88 @@ impl Template {
     }
 
     pub(crate) fn component_names(&self) -> impl Iterator<Item = &str> {
-        self.components().filter_map(|component| component["name"].as_str())
+        self.model.iter().flat_map(|model| model.components())
+    }
+}
+
+/// What is wrong with a template outside of its model.
+fn problems(template: &Map<String, Value>) -> Vec<String> {
+    let mut problems = Vec::new();
+    let is_template = match template.get("@type") {
+        Some(Value::Array(types)) => types.iter().any(|one| one == TYPE),
+        one => one.is_some_and(|one| one == TYPE),
+    };
+    if !is_template {
+        problems.push(format!("@type: must be a list with `{TYPE}`"));
+    }
+    // Where a context names the language, it is the one of templates.
+    let model = template.get("capabilityModel").and_then(|model| model.get("@context"));
+    for (place, context) in [
+        ("@context", template.get("@context")),
+        ("capabilityModel.@context", model),
+    ] {
+        let is_good = match context {
+            None => true,
+            Some(Value::Array(contexts)) => contexts.iter().any(|one| one == LANGUAGE),
+            Some(one) => one == LANGUAGE,
+        };
+        if !is_good {
+            problems.push(format!("{place}: must be `{LANGUAGE}`, or a list with it"));
+        }
+    }
+    match template.get("displayName") {
+        None | Some(Value::String(_)) => {}
+        Some(_) => problems.push("displayName: must be a text".to_owned()),
+    }
+    if !template.contains_key("capabilityModel") {
+        problems.push("capabilityModel: must be an Interface".to_owned());
+    }
+    problems
+}
+
+/// The model of a template, or what is wrong with it.
+fn read(template: &Map<String, Value>) -> Result<Parsed, Vec<String>> {
+    let Some(model) = template.get("capabilityModel") else {
+        return Err(Vec::new());
+    };
+    // What is wrong with the contexts has been reported already, if it is.
+    let mut model = json!({ "capabilityModel": model });
+    if let Some(interface) = model["capabilityModel"].as_object_mut() {
+        interface.shift_remove("@context");
+    }
+    let mut documents = Documents::new();
+    documents.add("template", &model);
+    documents.read(None).map_err(|problems| {
+        let words = problems
+            .iter()
+            .map(|problem| format!("{}: {}", place(&problem.place.pointer), problem.message));
+        words.collect()
+    })
+}
+
+/// A JSON pointer as REST interfaces write a place: `capabilityModel.contents[0].name`.
+fn place(pointer: &str) -> String {
+    if pointer.is_empty() {
+        return "capabilityModel".to_owned();
+    }
+    let mut place = String::new();
+    for step in pointer.split('/').skip(1) {
+        if !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()) {
+            place.push_str(&format!("[{step}]"));
+        } else {
+            let dot = if place.is_empty() { "" } else { "." };
+            place.push_str(&format!("{dot}{}", step.replace("~1", "/").replace("~0", "~")));
+        }
+    }
+    place
+}
+
+fn written(schema: &Schema) -> Value {
+    match schema {
+        Schema::Plain(plain) => plain.name().into(),
+        complex => json!({ "@type": complex.name() }),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_models_are_templates_with_their_components() {
-        for (id, _) in REPOSITORY {
-            assert_eq!(Template::from_repository(id).unwrap().model_id(), Some(id));
-        }
-        let controller = Template::from_repository("dtmi:com:example:TemperatureController;2").unwrap();
-        assert_eq!(
-            controller.component_names().collect::<Vec<_>>(),
-            ["thermostat1", "thermostat2", "deviceInformation"]
-        );
-        let target = |template: &Template| template.places_of("targetTemperature");
-        assert_eq!(
-            target(&controller),
-            [Some("thermostat1".to_owned()), Some("thermostat2".to_owned())]
-        );
-        let thermostat = Template::from_repository("dtmi:com:example:Thermostat;1").unwrap();
-        assert_eq!(target(&thermostat), [None]);
-        assert!(Template::from_repository("dtmi:com:example:Unknown;1").is_none());
-        let commands = controller.commands();
-        let named: Vec<_> = commands
-            .iter()
-            .map(|command| (command.component.as_deref(), &*command.name))
-            .collect();
-        assert_eq!(
-            named,
-            [
-                (None, "reboot"),
-                (Some("thermostat1"), "getMaxMinReport"),
-                (Some("thermostat2"), "getMaxMinReport")
-            ]
-        );
-        let request = commands[0].request.as_ref().unwrap();
-        assert_eq!((&*request.name, &request.schema), ("delay", &Value::from("integer")));
-    }
-}
+mod tests;

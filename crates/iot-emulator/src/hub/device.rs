@@ -17,6 +17,7 @@ use super::queue::{CloudMessage, Queue, QueueFull};
 use super::records::{self, Identity, Session};
 use super::telemetry::Inbox;
 use super::twin::{BadPatch, Twin};
+use super::unmodeled::Unmodeled;
 use crate::certificate::Thumbprint;
 use crate::gateway::Gateway;
 use crate::journal::{DisconnectReason, Event, Journal};
@@ -49,6 +50,8 @@ pub(crate) struct DeviceState {
     pub(crate) twin: Twin,
     pub(crate) queue: Queue,
     pub(crate) inbox: Inbox,
+    /// What it has sent that its template does not have.
+    pub(crate) unmodeled: Option<Box<Unmodeled>>,
     pub(crate) connection: Option<Connection>,
     /// What is left of a session with CleanSession=0: what it has subscribed. SDKs rely on it after a reconnect: the
     /// one for Python subscribes to nothing again, the one for Node not to what concerns the twin.
@@ -104,6 +107,7 @@ impl Device {
             twin: Twin::new(),
             queue: Queue::default(),
             inbox: Inbox::default(),
+            unmodeled: None,
             connection: None,
             session: None,
             stored: Ticket::default(),

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::dedup::Seen;
 use super::recent::{Message, Recent, Room};
+use super::unmodeled::Check;
 use crate::runs::Runs;
 
 /// Names that are remembered of one device; more than a model would have.
@@ -83,13 +84,24 @@ impl Inbox {
         body: &[u8],
         now: Timestamp,
         runs: &Runs,
+        mut check: Option<&mut Check<'_>>,
     ) -> bool {
         self.received += 1;
         let [component, message_id] = properties.values([COMPONENT, MESSAGE_ID]);
         // A body that is no JSON object is a message all the same; it has just no values to show.
-        if let Ok(Values(values)) = serde_json::from_slice(body) {
-            for (name, value) in values {
-                self.keep(component.as_deref(), &name, value.get(), now);
+        match serde_json::from_slice(body) {
+            Ok(Values(values)) => {
+                for (name, value) in values {
+                    if let Some(check) = &mut check {
+                        check.telemetry(component.as_deref(), &name, value.get());
+                    }
+                    self.keep(component.as_deref(), &name, value.get(), now);
+                }
+            }
+            Err(_) => {
+                if let Some(check) = check {
+                    check.no_object();
+                }
             }
         }
         self.last = Some(now);
@@ -182,10 +194,10 @@ mod tests {
         let (mut inbox, runs) = (Inbox::default(), Runs::default());
         let at = |second| Timestamp::from_second(second).unwrap();
         let [root, component] = ["", "%24.sub=c"].map(|text| WrittenProperties::new(text).unwrap());
-        inbox.receive(root, br#"{"\u0061":1,"b":{"x":[1, 2]}}"#, at(1), &runs);
-        inbox.receive(component, br#"{"a":"one"}"#, at(2), &runs);
-        inbox.receive(root, br#"{"a":2.5}"#, at(3), &runs);
-        inbox.receive(component, b"no JSON", at(4), &runs);
+        inbox.receive(root, br#"{"\u0061":1,"b":{"x":[1, 2]}}"#, at(1), &runs, None);
+        inbox.receive(component, br#"{"a":"one"}"#, at(2), &runs, None);
+        inbox.receive(root, br#"{"a":2.5}"#, at(3), &runs, None);
+        inbox.receive(component, b"no JSON", at(4), &runs, None);
         assert_eq!(inbox.value(None, "a"), Some((at(3), json!(2.5))));
         assert_eq!(inbox.value(None, "b"), Some((at(1), json!({"x": [1, 2]}))));
         assert_eq!(inbox.value(Some("c"), "a"), Some((at(2), json!("one"))));
@@ -202,7 +214,7 @@ mod tests {
         let (mut inbox, runs) = (Inbox::default(), Runs::default());
         let none = WrittenProperties::new("").unwrap();
         let long = format!(r#"{{"long":"{}"}}"#, "x".repeat(VALUE));
-        inbox.receive(none, long.as_bytes(), Timestamp::UNIX_EPOCH, &runs);
+        inbox.receive(none, long.as_bytes(), Timestamp::UNIX_EPOCH, &runs, None);
         assert_eq!(inbox.value(None, "long"), None);
         let component = "c".repeat(60_000);
         let text = format!("%24.sub={component}");
@@ -211,12 +223,13 @@ mod tests {
             br#"{"a":1}"#,
             Timestamp::UNIX_EPOCH,
             &runs,
+            None,
         );
         assert_eq!(inbox.value(Some(&component), "a"), None);
         assert_eq!((inbox.values.len(), inbox.properties.len()), (0, 0));
         for number in 0..2 * NAMES {
             let body = json!({ format!("n{number}"): number }).to_string();
-            inbox.receive(none, body.as_bytes(), Timestamp::UNIX_EPOCH, &runs);
+            inbox.receive(none, body.as_bytes(), Timestamp::UNIX_EPOCH, &runs, None);
         }
         assert_eq!(inbox.values.len(), NAMES);
         assert!(inbox.value(None, "n0").is_some());

@@ -92,6 +92,18 @@ pub enum Event {
         /// The new version of the desired properties.
         version: u64,
     },
+    /// A device sent what its template does not have, or has in another form: what IoT Central shows as unmodeled. Reported
+    /// once for each name.
+    Unmodeled {
+        /// `telemetry`, `property` or `response`.
+        of: &'static str,
+        /// `unmodeled` or `mismatch`.
+        why: &'static str,
+        /// Its name, behind that of its component if it has one.
+        name: String,
+        /// What was expected.
+        detail: String,
+    },
     /// A direct method was answered, or not.
     MethodInvoked {
         name: String,
@@ -182,6 +194,7 @@ impl Event {
             },
             Self::Registered { device_id, hub, .. } => [Some(device_id), Some(hub)],
             Self::Reassigned { hub } => [Some(hub), None],
+            Self::Unmodeled { name, detail, .. } => [Some(name), Some(detail)],
             Self::MethodInvoked { name, .. } => [Some(name), None],
             Self::Fault { rule, .. } => [Some(rule), None],
             Self::MessageExpired { message_id } => [message_id.as_mut(), None],

@@ -17,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 mod admission;
 mod downstream;
 mod gate;
+mod known_model;
 mod subscriptions;
 mod upstream;
 
 pub(super) use admission::admit;
 
 use self::admission::{Admitted, is_child, will_properties};
+use self::known_model::KnownModel;
 use self::subscriptions::Subscriptions;
 use self::upstream::receive_written_anew;
 use super::packets::Wire;
@@ -73,7 +75,8 @@ pub(crate) async fn serve<S: Stream>(mut session: Box<Session<'_, S>>) {
     session.end();
     let services = session.services;
     if let Some(will) = session.will.take().filter(|_| reason != DisconnectReason::Disconnect) {
-        publish_will(&will, &session.device, services);
+        let Session { device, model, .. } = &mut *session;
+        publish_will(&will, device, model, services);
     }
     services.counters.connected.fetch_sub(1, Relaxed);
     services.journal.record(
@@ -87,11 +90,12 @@ pub(crate) async fn serve<S: Stream>(mut session: Box<Session<'_, S>>) {
 }
 
 /// A will arrives as a message of the device.
-fn publish_will(will: &LastWill, device: &Device, services: &Services) {
+fn publish_will(will: &LastWill, device: &Device, model: &mut KnownModel, services: &Services) {
     if let Some(properties) = will_properties(will, device) {
         services.journal.record(Some(device.id.as_str()), Event::Will);
         let properties = properties.with("iothub-MessageType", "Will");
-        receive_written_anew(device, services, &properties, &will.message);
+        let model = model.of(device, services);
+        receive_written_anew(device, model, services, &properties, &will.message);
     }
 }
 
@@ -113,6 +117,7 @@ pub(crate) struct Session<'a, S> {
     /// Cloud-to-device messages that the device has not acknowledged yet, by packet id.
     in_flight: BTreeMap<u16, u64>,
     packet_id: u16,
+    model: KnownModel,
 }
 
 /// What a session has to see to next.
@@ -185,6 +190,7 @@ impl<'a, S: Stream> Session<'a, S> {
             next_call: 0,
             in_flight: BTreeMap::new(),
             packet_id: 0,
+            model: KnownModel::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use dtdl::Model;
 use iot_protocol::command::CommandName;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,10 +19,10 @@ use super::extract::{Body, Path};
 use super::paging::Listing;
 use crate::central::CommandRecord;
 use crate::clock;
-use crate::hub::{InvokeError, invoke};
+use crate::hub::{Check, InvokeError, invoke};
 use crate::journal::Event;
 use crate::random::random_hex;
-use crate::unconfirmed::COMMAND_UNANSWERED;
+use crate::unconfirmed::{COMMAND_UNANSWERED, MISFIT};
 
 /// Largest payload of a method.
 const MAX_PAYLOAD: usize = 128 * 1024;
@@ -105,14 +106,14 @@ async fn give(
     if payload.len() > MAX_PAYLOAD {
         return Err(ApiError::invalid("a command carries at most 128 KB"));
     }
-    let device_id = rest
-        .services
-        .central
-        .read()
-        .device(id)
-        .ok_or_else(no_device)?
-        .id
-        .clone();
+    let (device_id, model) = {
+        let application = rest.services.central.read();
+        let device = application.device(id).ok_or_else(no_device)?;
+        (device.id.clone(), application.model_of(id).cloned())
+    };
+    if let Some(model) = &model {
+        fits(model, &command, body.request.as_ref())?;
+    }
     let method = command.to_string();
     let unanswered = |error: InvokeError| {
         let event = Event::MethodInvoked {
@@ -134,6 +135,17 @@ async fn give(
     let (response_code, response) = invoke(&device, &method, payload.into(), connect_within, answer_within)
         .await
         .map_err(unanswered)?;
+    if let Some(model) = model.filter(|_| response_code < 400) {
+        let marked = {
+            let mut state = device.lock();
+            let mut check = Check::new(&model, &mut state.unmodeled, clock::now());
+            check.response(&command, &response);
+            check.marked()
+        };
+        for event in marked {
+            rest.services.journal.record(Some(device_id.as_str()), event);
+        }
+    }
     let record = CommandRecord {
         id: random_hex::<16>(),
         method,
@@ -146,6 +158,24 @@ async fn give(
         device.remember(record.clone());
     }
     Ok((StatusCode::CREATED, Json(record)))
+}
+
+/// Whether the template has nothing against a request. A command that it does not have is given all the same.
+fn fits(model: &Model, command: &CommandName, request: Option<&Value>) -> Result<(), ApiError> {
+    let part = model.part(command.component.as_deref());
+    let modeled = part.and_then(|part| part.command(&command.name));
+    let (Some(payload), Some(request)) = (modeled.and_then(|command| command.request.as_ref()), request) else {
+        return Ok(());
+    };
+    let mismatches = payload.mismatches(request);
+    let problems: Vec<_> = mismatches
+        .iter()
+        .map(|mismatch| format!("request: {mismatch}"))
+        .collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(ApiError::new(MISFIT.0, MISFIT.1, problems.join("; "))),
+    }
 }
 
 fn past(rest: &Rest, id: &str, command: &CommandName, listing: &Listing) -> Result<Json<Value>, ApiError> {

@@ -93,7 +93,13 @@ fn write(rest: &Rest, id: &str, body: DeviceBody, create: Option<DeviceId>) -> R
     }
     let folded = id.to_ascii_lowercase();
     changes.put(&folded, &device);
+    let is_reassigned = application
+        .device(id)
+        .is_some_and(|known| known.template != device.template);
     application.devices.insert(folded, Box::new(device));
+    if is_reassigned {
+        application.models_changed();
+    }
     rest.services.store.write(changes);
     Ok(Json(answer))
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use dtdl::Model;
 use iot_protocol::pnp::{Acknowledgement, COMPONENT_MARKER, COMPONENT_MARKER_VALUE};
 use iot_protocol::twin::TwinDocument;
 use serde_json::{Map, Value, json};
@@ -15,6 +16,7 @@ use super::extract::{Body, Path};
 use crate::clock;
 use crate::hub::{Twin, is_component};
 use crate::journal::Event;
+use crate::unconfirmed::MISFIT;
 
 const METADATA: &str = "$metadata";
 
@@ -97,16 +99,19 @@ fn write(
     let components: Vec<String> = template
         .map(|template| template.component_names().map(Into::into).collect())
         .unwrap_or_default();
+    let model = application.model_of(id).cloned();
     let make = |twin: &Twin| {
         let document = twin.document();
         let is_component =
             |name: &str| components.iter().any(|component| component == name) || has_component(&document, name);
-        make(&document, &is_component)
+        let write = make(&document, &is_component);
+        model.as_ref().map_or(Ok(()), |model| fits(model, &write.patch))?;
+        Ok::<_, ApiError>(write)
     };
     let store = &rest.services.store;
     let (device_id, answer, version) = match rest.services.registry.device(&device.id) {
         Some(device) => {
-            let Write { patch, answer } = make(&device.lock().twin);
+            let Write { patch, answer } = make(&device.lock().twin)?;
             (
                 device.id.clone(),
                 answer,
@@ -116,7 +121,7 @@ fn write(
         None => {
             let device_id = device.id.clone();
             let mut twin = device.prepared.clone().unwrap_or_else(|| Box::new(Twin::new()));
-            let Write { patch, answer } = make(&twin);
+            let Write { patch, answer } = make(&twin)?;
             let (version, _) = twin.change_desired(patch, clock::now())?;
             if let Some(device) = application.device_mut(id) {
                 device.prepared = Some(twin);
@@ -159,6 +164,38 @@ fn write_root(rest: &Rest, id: &str, body: &Bytes, mode: Mode) -> Result<(Status
         let answer = answer.into();
         Write { patch, answer }
     })
+}
+
+/// Whether the template has nothing against what is desired. A name that it does not have may be one of a cloud property,
+/// which is no part of the model.
+fn fits(model: &Model, patch: &Map<String, Value>) -> Result<(), ApiError> {
+    let mut problems = Vec::new();
+    let mut property = |component: Option<&str>, name: &str, value: &Value| {
+        let Some(part) = model.part(component).filter(|_| !value.is_null()) else {
+            return;
+        };
+        let Some(property) = part.property(name) else { return };
+        let place = part.full_name(name);
+        if !property.writable {
+            return problems.push(format!("{place}: is read-only"));
+        }
+        let mismatches = property.schema.mismatches(value);
+        problems.extend(mismatches.into_iter().map(|mismatch| format!("{place}: {mismatch}")));
+    };
+    for (name, value) in patch {
+        match value {
+            Value::Object(within) if model.part(Some(name)).is_some() => {
+                within
+                    .iter()
+                    .for_each(|(inner, value)| property(Some(name), inner, value));
+            }
+            _ => property(None, name, value),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(ApiError::new(MISFIT.0, MISFIT.1, problems.join("; "))),
+    }
 }
 
 /// Marks an object as a component, in front of its properties as in Microsoft's examples.

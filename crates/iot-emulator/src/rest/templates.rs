@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::extract::{Body, Path};
 use super::filter::Fields;
 use super::paging::Listing;
-use crate::central::{Template, problems};
+use crate::central::Template;
 
 pub(super) async fn list(State(rest): State<Rest>, listing: Listing) -> Result<Json<Value>, ApiError> {
     let application = rest.services.central.read();
@@ -72,13 +72,10 @@ fn write(
         given.as_ref().and_then(Value::as_str),
         current.map(|template| template.etag.as_str()),
     )?;
-    let problems = problems(&document);
-    if !problems.is_empty() {
-        return Err(ApiError::invalid(problems.join("; ")));
-    }
-    let template = Template::new(id, document);
+    let template = Template::new(id, document).map_err(|problems| ApiError::invalid(problems.join("; ")))?;
     let answer = view(&template);
     application.templates.insert(id.into(), template);
+    application.models_changed();
     application.store_template(id, &rest.services.store);
     Ok(Json(answer))
 }

@@ -97,6 +97,19 @@ impl<'a> Device<'a> {
             .unwrap_or_default()
     }
 
+    /// What it has sent that its template does not have, or has in another form, in the order in which it came.
+    #[must_use]
+    pub fn unmodeled(&self) -> Vec<Unmodeled> {
+        let model = self.template().and_then(central::Template::model);
+        let (Some(model), Some(InHub(device))) = (model, self.in_hub()) else {
+            return Vec::new();
+        };
+        let state = device.lock();
+        let known = state.unmodeled.as_ref().filter(|known| known.is_about(model));
+        let marks = known.into_iter().flat_map(|known| known.marks());
+        marks.map(Unmodeled::of).collect()
+    }
+
     fn template(&self) -> Option<&'a central::Template> {
         self.application.templates.get(self.record.template.as_ref()?)
     }
@@ -163,6 +176,39 @@ impl<'a> Answered<'a> {
     #[must_use]
     pub fn response(&self) -> Option<&'a Value> {
         self.0.response.as_ref()
+    }
+}
+
+/// Something that a device sent and its template does not have, or has in another form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmodeled {
+    /// `telemetry`, `property` or `response`.
+    pub of: &'static str,
+    /// The component that it was sent of; none for the root.
+    pub component: Option<String>,
+    /// Its name; empty where it is the whole message, or its component.
+    pub name: String,
+    /// `unmodeled` or `mismatch`.
+    pub kind: &'static str,
+    /// What it is, and what was expected.
+    pub words: String,
+    /// How often it came.
+    pub count: u64,
+    /// When it came last.
+    pub last: Timestamp,
+}
+
+impl Unmodeled {
+    fn of(mark: &hub::Mark) -> Self {
+        Self {
+            of: mark.of.as_str(),
+            component: mark.component.as_deref().map(Into::into),
+            name: (*mark.name).into(),
+            kind: mark.kind.as_str(),
+            words: (*mark.words).into(),
+            count: mark.count,
+            last: mark.last,
+        }
     }
 }
 

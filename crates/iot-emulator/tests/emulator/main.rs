@@ -22,4 +22,5 @@ mod rest;
 mod restart;
 mod robust;
 mod rules;
+mod unmodeled;
 mod websocket;

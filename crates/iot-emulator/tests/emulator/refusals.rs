@@ -38,7 +38,8 @@ async fn emulator() -> (Emulator, View) {
     looked_at(config()).await
 }
 
-async fn looked_at(config: Config) -> (Emulator, View) {
+/// An emulator of this kind, and what may be read of it.
+pub(crate) async fn looked_at(config: Config) -> (Emulator, View) {
     let kept = Arc::new(Mutex::new(None));
     let emulator = Emulator::start_with(config, |listener| {
         kept.lock().unwrap().replace(listener.view());

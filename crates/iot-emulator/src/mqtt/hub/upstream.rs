@@ -1,8 +1,10 @@
 //! What the device sends: telemetry, twin requests, answers to methods.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
+use dtdl::Model;
 use iot_protocol::TopicError;
 use iot_protocol::dps::ServiceError;
 use iot_protocol::hub::{FromHub, Subscription, Telemetry, ToHub};
@@ -14,7 +16,7 @@ use rumqttc::mqttbytes::v4::{Packet, PubAck, Publish};
 use super::Session;
 use crate::clock;
 use crate::documented;
-use crate::hub::Device;
+use crate::hub::{Check, Device, DeviceState};
 use crate::journal::{DisconnectReason, Event};
 use crate::services::Services;
 use crate::stats::count;
@@ -37,12 +39,13 @@ impl<S: Stream> Session<'_, S> {
         if size > *documented::MESSAGE {
             return Err(DisconnectReason::Violation(format!("a message of {size} bytes")));
         }
+        let model = self.model.of(&self.device, self.services);
         if publish.retain {
             let mut properties = PropertyBag::from(properties);
             properties.push(RETAIN_PROPERTY.0, Some(RETAIN_PROPERTY.1));
-            receive_written_anew(&self.device, self.services, &properties, &publish.payload);
+            receive_written_anew(&self.device, model, self.services, &properties, &publish.payload);
         } else {
-            receive(&self.device, self.services, properties, &publish.payload);
+            receive(&self.device, model, self.services, properties, &publish.payload);
         }
         // After the message is counted, so that an acknowledged message is always a received one.
         self.acknowledge(publish)?;
@@ -88,6 +91,7 @@ impl<S: Stream> Session<'_, S> {
                 self.services
                     .journal
                     .record(Some(self.device.id.as_str()), Event::Reported { version });
+                self.check_report(body);
                 self.answer_twin(204, request_id, Some(version), Bytes::new()).await
             }
             Err(bad) => {
@@ -102,6 +106,23 @@ impl<S: Stream> Session<'_, S> {
                 self.answer_twin(400, request_id, None, body.into()).await
             }
         }
+    }
+
+    /// Marks what of a report the device's template does not have.
+    fn check_report(&mut self, body: &[u8]) {
+        let Some(model) = self.model.of(&self.device, self.services) else {
+            return;
+        };
+        // The twin has taken it, so it is an object.
+        let Ok(reported) = serde_json::from_slice(body) else {
+            return;
+        };
+        let mut state = self.device.lock();
+        let mut check = Check::new(model, &mut state.unmodeled, clock::now());
+        check.reported(&reported);
+        let marked = check.marked();
+        drop(state);
+        journal(&self.device, self.services, marked);
     }
 
     pub(super) async fn answer_twin(
@@ -144,19 +165,35 @@ fn unreadable(error: TopicError) -> DisconnectReason {
 }
 
 /// Takes telemetry in whose properties are not what the device wrote.
-pub(super) fn receive_written_anew(device: &Device, services: &Services, properties: &PropertyBag, body: &[u8]) {
+pub(super) fn receive_written_anew(
+    device: &Device,
+    model: Option<&Arc<Model>>,
+    services: &Services,
+    properties: &PropertyBag,
+    body: &[u8],
+) {
     let written = properties.to_string();
     let written = WrittenProperties::new(&written).expect("what a bag writes can be read");
-    receive(device, services, written, body);
+    receive(device, model, services, written, body);
 }
 
 /// Takes telemetry in. No lock but the device's own is taken, except for the first message of a run.
-fn receive(device: &Device, services: &Services, properties: WrittenProperties<'_>, body: &[u8]) {
+fn receive(
+    device: &Device,
+    model: Option<&Arc<Model>>,
+    services: &Services,
+    properties: WrittenProperties<'_>,
+    body: &[u8],
+) {
     let now = clock::now();
     let mut state = device.lock();
-    let is_new = state.inbox.receive(properties, body, now, &services.runs);
-    state.inbox.record(properties, body, now, &services.room);
+    let DeviceState { inbox, unmodeled, .. } = &mut *state;
+    let mut check = model.map(|model| Check::new(model, unmodeled, now));
+    let is_new = inbox.receive(properties, body, now, &services.runs, check.as_mut());
+    let marked = check.map(Check::marked).unwrap_or_default();
+    inbox.record(properties, body, now, &services.room);
     drop(state);
+    journal(device, services, marked);
     count(&services.counters.telemetry_received);
     services
         .counters
@@ -164,5 +201,12 @@ fn receive(device: &Device, services: &Services, properties: WrittenProperties<'
         .fetch_add(u64::try_from(body.len()).unwrap_or(u64::MAX), Relaxed);
     if is_new {
         count(&services.counters.telemetry_received_unique);
+    }
+}
+
+/// Records what a template was found not to have: once for each device and name, so nearly always nothing.
+fn journal(device: &Device, services: &Services, marked: Vec<Event>) {
+    for event in marked {
+        services.journal.record(Some(device.id.as_str()), event);
     }
 }
