@@ -317,7 +317,7 @@ fn every_example_of_a_file_is_accepted() {
                 }
                 ("toml", _) => {
                     let manifest = around(&body);
-                    let read = launcher::manifest::parse(&place, &manifest, Path::new("."), &[]);
+                    let read = launcher::manifest::parse(&place, &manifest, &root().join("configs"), &[]);
                     if let Err(error) = read {
                         panic!("{place} is no part of a manifest: {error}\n{manifest}");
                     }
