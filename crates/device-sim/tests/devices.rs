@@ -7,12 +7,13 @@ use fleet_protocol::lines::{EndReason, Line, State};
 use fleet_protocol::plan::{Model, Stage};
 use fleet_protocol::reason::Reason;
 use fleet_report::plan::traffic::{CONTROLLER_UPDATES, THERMOSTAT_UPDATES};
-use iot_emulator::{Event, Service};
+use iot_emulator::{Entry, Event, Service};
 use iot_protocol::username::HubUserName;
 use mqtt_link::{ConnectOptions, Credentials, Endpoint, Link, Tls, TrustRoots};
 use provisioning::certificate::load::certificates_in;
 use provisioning::identities::GroupFolder;
 use serde_json::{Value, json};
+use testing::rest::Rest;
 
 #[tokio::test]
 async fn one_device_registers_connects_reports_and_leaves_in_order() {
@@ -196,6 +197,9 @@ async fn a_new_target_is_acknowledged_and_commands_are_answered() {
     let (code, report) = command("getMaxMinReport", json!("2020-01-01T00:00:00Z")).await;
     assert_eq!(code, Some(200));
     assert!(report["maxTemp"].as_f64() >= report["minTemp"].as_f64(), "{report}");
+    // With its template, the application refuses such a request itself; without, the device does.
+    let rest = Rest::new(&world.emulator);
+    assert_eq!(rest.patch("devices/thermo-1", json!({"template": null})).await.0, 200);
     assert_eq!(command("getMaxMinReport", json!({"since": 1})).await.0, Some(400));
     assert_eq!(command("selfDestruct", Value::Null).await.0, Some(404));
 
@@ -493,5 +497,15 @@ async fn devices_that_come_online_update_as_many_properties_as_a_plan_reckons_wi
             (each - reckoned).abs() < 0.3,
             "{model:?}: {each} updates each, not {reckoned}"
         );
+        // All that a shipped model sends is in its template, which its devices have.
+        let (_, devices) = Rest::new(&world.emulator).get("devices").await;
+        let devices = devices["value"].as_array().unwrap();
+        assert!(
+            devices.iter().all(|device| device["template"].is_string()),
+            "{devices:?}"
+        );
+        let unmodeled = |entry: &&Entry| matches!(entry.event, Event::Unmodeled { .. });
+        let unmodeled: Vec<_> = journal.iter().filter(unmodeled).collect();
+        assert!(unmodeled.is_empty(), "{model:?}: {unmodeled:#?}");
     }
 }
