@@ -1,8 +1,9 @@
 //! The emulator beside a bare acceptor: what a connection costs a server. Both serve the same load, the floor's devices.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
+use tokio::time::Instant;
 
 use crate::BenchArgs;
 use crate::bench::{Figures, Measured};
