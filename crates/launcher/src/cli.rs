@@ -42,8 +42,17 @@ use crate::roll::{self, RollArgs};
 #[derive(Debug, Parser)]
 #[command(name = "fleet", version, after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
-    /// How notes and logs are written on stderr
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text, global = true, env = "FLEET_LOG_FORMAT")]
+    /// How notes and logs are written on stderr: text, or json
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t = Format::Text,
+        hide_possible_values = true,
+        global = true,
+        env = "FLEET_LOG_FORMAT",
+        display_order = 900
+    )]
     log_format: Format,
     #[command(subcommand)]
     command: Command,

@@ -124,7 +124,7 @@ commands = [{ threshold = "count > 9", abort_on_fail = true }, { threshold = "co
         r#"true | `thresholds.telemetry_lost.0.abort_on_fail` is of no use here: `telemetry_lost` is known only after the drain; accepted: a threshold without abort_on_fail"#,
         r#""1m" | `thresholds.devices_online.0.over` is of no use here: `value` is judged in every second already; accepted: a threshold without over"#,
         r#"1 | `thresholds.devices_online.0.abort_on_fail` is an integer; accepted: true or false"#,
-        r#""10" | `thresholds.time_to_online.0.over`: `10` has no unit; accepted: a time of whole seconds from "1s" to "1h""#,
+        r#""10" | `thresholds.time_to_online.0.over`: `10` has no unit; write 10s for seconds, 10m for minutes; accepted: a time of whole seconds from "1s" to "1h""#,
         r#""10s" | `thresholds.time_to_online.1.over` is of no use here: `time_to_online` has one value; accepted: a threshold without over"#,
         r#"true | `thresholds.commands.0.abort_on_fail` would end the run at once: a count begins at 0; accepted: beside delay_abort_eval = "5m", say"#,
     ];
