@@ -52,7 +52,7 @@ impl OwnDevice {
             }
         }
         Self {
-            desired: vec![None; kit.writables].into_boxed_slice(),
+            desired: vec![None; kit.writable_count].into_boxed_slice(),
             kit: Arc::clone(kit),
             state,
             now: Timestamp::UNIX_EPOCH,
@@ -62,7 +62,7 @@ impl OwnDevice {
 
     /// What a device has on the heap, itself with its numbers, in bytes.
     pub(super) fn heap(kit: &Kit) -> usize {
-        size_of::<Self>() + kit.slots * size_of::<f64>() + kit.writables * size_of::<Option<Box<Value>>>()
+        size_of::<Self>() + kit.slots * size_of::<f64>() + kit.writable_count * size_of::<Option<Box<Value>>>()
     }
 
     /// Lets time pass for something that is sent, and writes it if it is due.

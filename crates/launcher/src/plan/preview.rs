@@ -110,7 +110,7 @@ const EVERY: usize = 3;
 fn hours(text: &mut String, begin: f64) {
     let mut line = String::from("       ");
     for hour in (0..24).step_by(EVERY) {
-        let at = (begin / 3600.0 + hour as f64) % 24.0;
+        let at = (begin / 3600.0 + f64::from(hour)) % 24.0;
         let _ = write!(
             line,
             "{:<width$}",

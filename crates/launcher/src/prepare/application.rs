@@ -8,6 +8,7 @@ use fleet_report::totals::Received;
 use iot_protocol::shown;
 use provisioning::central::{ApiToken, Central, CentralError};
 use provisioning::certificate::load;
+use serde_json::Value;
 
 use crate::manifest::types::Secret;
 
@@ -18,6 +19,15 @@ pub(crate) struct Application {
     pub central: Central,
     /// Whether it can be an emulator, which answers more than IoT Central.
     is_emulator: bool,
+}
+
+/// Telemetry of a device that the application may show.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    pub(crate) component: Option<String>,
+    pub(crate) name: String,
+    /// Whether it is a temperature in degrees Celsius.
+    pub(crate) is_degrees: bool,
 }
 
 impl Application {
@@ -74,15 +84,20 @@ impl Application {
             .with_context(|| format!("only an emulator {does}"))
     }
 
-    /// The temperature of a device as the application shows it: its own, or that of its first thermostat.
+    /// The last telemetry of a device as the application shows it: the first of these that the device has sent.
     ///
     /// # Errors
     ///
     /// The application can't be asked.
-    pub(crate) async fn temperature(&self, device: &str) -> Result<Option<f64>, CentralError> {
-        for component in [None, Some("thermostat1")] {
-            match self.central.telemetry(device, component, "temperature").await {
-                Ok(telemetry) => return Ok(telemetry.value.as_f64()),
+    pub(crate) async fn last_telemetry<'a>(
+        &self,
+        device: &str,
+        sights: &'a [Sight],
+    ) -> Result<Option<(&'a Sight, Value)>, CentralError> {
+        for sight in sights {
+            let component = sight.component.as_deref();
+            match self.central.telemetry(device, component, &sight.name).await {
+                Ok(telemetry) => return Ok(Some((sight, telemetry.value))),
                 Err(CentralError::Refused { status: 400 | 404, .. }) => {}
                 Err(error) => return Err(error),
             }

@@ -4,6 +4,7 @@
 use fleet_protocol::lines::counter;
 use fleet_report::totals::Received;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::conduct::Conduct;
@@ -16,9 +17,10 @@ use super::viewers::Viewers;
 use crate::ending::Ending;
 use crate::exit::Failure;
 use crate::interrupts::Interrupts;
+use crate::manifest::Manifest;
 use crate::manifest::types::Target;
 use crate::metrics::Snapshot;
-use crate::prepare::application::Application;
+use crate::prepare::application::{Application, Sight};
 use crate::process::emulator::EmulatorChild;
 use crate::progress::ProgressLog;
 use crate::roll;
@@ -88,7 +90,7 @@ impl Account<'_> {
         let questions = async {
             let results = schedule.finish(ending.answered()).await;
             let asked = application.as_ref().filter(|_| !gone);
-            let received = ask(asked, &start.run_id, shown.as_deref(), ending, progress).await;
+            let received = ask(asked, start, shown.as_deref(), ending, progress).await;
             (results, received)
         };
         let (results, received) = tokio::select! {
@@ -133,7 +135,7 @@ impl Account<'_> {
 /// Asks the application what it has seen, for as long as the end allows. What it does not answer is unknown.
 async fn ask(
     application: Option<&Application>,
-    run: &str,
+    start: &Start,
     device: Option<&str>,
     ending: Ending,
     progress: ProgressLog,
@@ -142,19 +144,57 @@ async fn ask(
     let until = ending.answered();
     let shown = async {
         let Some(device) = device else { return };
-        progress.report(match timeout_at(until, application.temperature(device)).await {
-            Ok(Ok(Some(temperature))) => format!("Central shows {device} at {temperature:.1} °C"),
-            Ok(Ok(None)) => format!("Central shows no temperature of {device}"),
-            Ok(Err(error)) => format!("what Central shows of {device} is unknown: {error}"),
-            Err(_) => format!("what Central shows of {device} is unknown: no answer in time"),
-        });
+        let sights = sights(&start.manifest);
+        progress.report(
+            match timeout_at(until, application.last_telemetry(device, &sights)).await {
+                Ok(Ok(Some((sight, value)))) => in_words(device, sight, &value),
+                Ok(Ok(None)) => format!("Central shows no telemetry of {device}"),
+                Ok(Err(error)) => format!("what Central shows of {device} is unknown: {error}"),
+                Err(_) => format!("what Central shows of {device} is unknown: no answer in time"),
+            },
+        );
     };
     let count = async {
-        let counted = timeout_at(until, application.received(run)).await.ok().flatten();
+        let counted = timeout_at(until, application.received(&start.run_id))
+            .await
+            .ok()
+            .flatten();
         if counted.is_none() && application.counts() {
             progress.report("how much telemetry was received is unknown: the emulator does not answer");
         }
         counted
     };
     tokio::join!(shown, count).1
+}
+
+/// What may be the first telemetry of a device of the manifest: of the user's own models, then of those that are shipped.
+fn sights(manifest: &Manifest) -> Vec<Sight> {
+    let own = manifest.models.iter().filter_map(|model| {
+        let parts = &model.read.as_ref()?.model.parts;
+        parts.iter().find_map(|part| {
+            Some(Sight {
+                component: part.component.clone(),
+                name: part.telemetry.first()?.name.clone(),
+                is_degrees: false,
+            })
+        })
+    });
+    let shipped = [None, Some("thermostat1".to_owned())].map(|component| Sight {
+        component,
+        name: "temperature".to_owned(),
+        is_degrees: true,
+    });
+    own.chain(shipped).collect()
+}
+
+fn in_words(device: &str, sight: &Sight, value: &Value) -> String {
+    let value = match value.as_f64() {
+        Some(number) => format!("{number:.1}"),
+        None => value.to_string(),
+    };
+    match (&sight.component, &sight.name) {
+        _ if sight.is_degrees => format!("Central shows {device} at {value} °C"),
+        (Some(component), name) => format!("Central shows {device} with {component}.{name} = {value}"),
+        (None, name) => format!("Central shows {device} with {name} = {value}"),
+    }
 }

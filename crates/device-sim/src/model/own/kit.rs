@@ -25,7 +25,7 @@ pub struct Kit {
     /// How many numbers a device remembers.
     pub(super) slots: usize,
     /// How many writable properties there are.
-    pub(super) writables: usize,
+    pub(super) writable_count: usize,
 }
 
 /// A part of a model.
@@ -108,7 +108,7 @@ impl Kit {
             behaviours,
             problems: unknown(&model, behaviours),
             slots: 0,
-            writables: 0,
+            writable_count: 0,
         };
         let mut senders = Vec::new();
         let mut parts = Vec::new();
@@ -135,7 +135,7 @@ impl Kit {
         let Building {
             problems,
             slots,
-            writables,
+            writable_count,
             ..
         } = building;
         if !problems.is_empty() {
@@ -146,7 +146,7 @@ impl Kit {
             parts,
             senders,
             slots,
-            writables,
+            writable_count,
         })
     }
 
@@ -184,7 +184,7 @@ struct Building<'a> {
     behaviours: &'a Behaviours,
     problems: Vec<KitProblem>,
     slots: usize,
-    writables: usize,
+    writable_count: usize,
 }
 
 impl Building<'_> {
@@ -259,8 +259,8 @@ impl Building<'_> {
             other => other,
         };
         let slot = self.place(shape.slots() + usize::from(interval.is_some()));
-        let writable = property.writable.then_some(self.writables);
-        self.writables += usize::from(property.writable);
+        let writable = property.writable.then_some(self.writable_count);
+        self.writable_count += usize::from(property.writable);
         Reported {
             shape,
             slot,

@@ -73,7 +73,7 @@ fn all_problems_are_reported_at_once_each_with_its_place() {
         "capabilityModel.contents[6]",
     ] {
         assert!(
-            found.iter().any(|problem| problem.starts_with(&format!("{place}"))),
+            found.iter().any(|problem| problem.starts_with(place)),
             "{place}: {found:#?}"
         );
     }

@@ -79,20 +79,21 @@ pub(super) fn fences(page: &str) -> Vec<Fence<'_>> {
     fences
 }
 
-fn note<'a>(at: usize, words: &'a str) -> Note<'a> {
-    let notes: [(&str, fn(&'a str) -> Note<'a>); 4] = [
-        ("not run: ", Note::NotRun),
-        ("with: ", Note::With),
-        ("needs: ", Note::Needs),
-        ("as: ", Note::As),
-    ];
+fn note(at: usize, words: &str) -> Note<'_> {
+    let behind = |word| words.strip_prefix(word);
     if words.is_empty() {
-        return Note::Nothing;
+        Note::Nothing
+    } else if let Some(why) = behind("not run: ") {
+        Note::NotRun(why)
+    } else if let Some(words) = behind("with: ") {
+        Note::With(words)
+    } else if let Some(program) = behind("needs: ") {
+        Note::Needs(program)
+    } else if let Some(name) = behind("as: ") {
+        Note::As(name)
+    } else {
+        panic!("line {}: `{words}` is no note", at + 1)
     }
-    let found = notes
-        .iter()
-        .find_map(|(word, note)| Some(note(words.strip_prefix(word)?)));
-    found.unwrap_or_else(|| panic!("line {}: `{words}` is no note", at + 1))
 }
 
 /// What a reader does, in its order.
