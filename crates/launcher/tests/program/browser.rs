@@ -57,7 +57,8 @@ impl Browser {
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
-            "timeouts": {"script": PATIENCE.as_millis()},
+            // Shorter than a wait, which looks again.
+            "timeouts": {"script": (PATIENCE / 3).as_millis()},
         }}});
         let session = browser.ask(Method::POST, "", Some(wanted));
         browser.session = format!("{}/{}", browser.session, session["sessionId"].as_str().unwrap());
@@ -126,17 +127,18 @@ impl Browser {
                  .observe(document, {{ subtree: true, childList: true, characterData: true, attributes: true }});"
         );
         let body = json!({ "script": script, "args": [] });
-        // A document that gives way to the next one while we wait in it is an error, and the next one may be it.
+        // A document that gives way to the next one while we wait in it is an error, or keeps the driver waiting until the
+        // script has run out of time; the next one may be it.
         let look = async {
             loop {
                 let request = self.client.post(format!("{}/execute/async", self.session)).json(&body);
                 let answer: Value = request.send().await.unwrap().json().await.unwrap();
-                if answer["value"] == true || answer["value"]["error"] == "script timeout" {
-                    return answer["value"] == true;
+                if answer["value"] == true {
+                    return;
                 }
             }
         };
-        if self.runtime.block_on(async { timeout(PATIENCE, look).await }) == Ok(true) {
+        if self.runtime.block_on(async { timeout(PATIENCE, look).await }).is_ok() {
             return;
         }
         let there = self.value("document.body.innerText");
