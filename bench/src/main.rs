@@ -69,9 +69,6 @@ struct BenchArgs {
     /// Measure only one of the three
     #[arg(long, value_name = "WHAT")]
     only: Option<Subject>,
-    /// At the end, hold so many devices online with one emulator; at most 28,000, as each needs a port
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=28_000))]
-    online: Option<u32>,
     /// Keep callgrind's profiles there
     #[arg(long, value_name = "FOLDER")]
     keep_profiles: Option<PathBuf>,

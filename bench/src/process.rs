@@ -52,7 +52,7 @@ impl Process {
         })
     }
 
-    /// The same under callgrind, which counts no instructions before it is told to, and writes to `folder`.
+    /// The same under callgrind, which counts no instructions before it is switched on, and writes to `folder`.
     pub(crate) fn start_counted(
         name: impl Into<String>,
         program: &Path,

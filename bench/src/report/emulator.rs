@@ -5,7 +5,6 @@ use std::fmt::Write;
 use super::{Figure, Target, measured};
 use crate::BenchArgs;
 use crate::bench::Figures;
-use crate::emulator::Online;
 use crate::spread::Spread;
 
 /// Resident KiB that a connection may cost.
@@ -52,17 +51,10 @@ fn rows(args: &BenchArgs) -> Vec<(String, Target, usize, Figure)> {
 }
 
 /// The whole text: what was measured where, the table, the whole fleet.
-pub(crate) fn markdown(
-    args: &BenchArgs,
-    emulator: &[Figures],
-    acceptor: &[Figures],
-    online: Option<&Online>,
-) -> String {
+pub(crate) fn markdown(args: &BenchArgs, emulator: &[Figures], acceptor: &[Figures]) -> String {
     let mut text = String::new();
-    let _ = table(&mut text, args, emulator, acceptor).and_then(|()| match online {
-        Some(online) => fleet(&mut text, online),
-        None => Ok(()),
-    });
+    // Writing into a string can't fail.
+    let _ = table(&mut text, args, emulator, acceptor);
     text
 }
 
@@ -93,19 +85,6 @@ fn table(text: &mut String, args: &BenchArgs, emulator: &[Figures], acceptor: &[
     Ok(())
 }
 
-fn fleet(text: &mut String, online: &Online) -> std::fmt::Result {
-    writeln!(
-        text,
-        "\n{} devices were online at the same time with one emulator process, {:.0} s after the first began to register; \
-         they sent {:.0} acknowledged messages per second, for which it used {:.2} cores and {:.0} MiB.",
-        online.devices,
-        online.took.as_secs_f64(),
-        online.per_second,
-        online.cores,
-        online.mib
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -133,7 +112,7 @@ mod tests {
             us_flat_out: 10.0,
             ..FIGURES
         };
-        let text = markdown(&cli.bench, &[FIGURES], &[floor], None);
+        let text = markdown(&cli.bench, &[FIGURES], &[floor]);
         for line in [
             "| resident KiB per connection, at once | ≤ 10 **missed** | 13.9 | 13.9 | 1.00 × |",
             "| the same, after 300 messages each | ≤ 10, no growth **missed** | 14.1 | 14.1 | 1.00 × |",
