@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
 
+use super::simulated::wrapped;
 use super::{CommandResponse, Measured, Simulated, Thermostat};
 use crate::random::DeviceRng;
 use crate::weather::Weather;
@@ -64,7 +65,7 @@ impl Simulated for TemperatureController {
         for (index, (name, thermostat)) in (1..).zip(THERMOSTATS.iter().zip(&mut self.thermostats)) {
             let (body, report) = thermostat.measure(seconds, now);
             measured.telemetry.push((index, body));
-            measured.report.extend(wrapped(name, report));
+            measured.report.extend(wrapped(Some(name), report));
         }
         measured
     }
@@ -83,7 +84,7 @@ impl Simulated for TemperatureController {
         };
         for (name, thermostat) in THERMOSTATS.iter().zip(&mut self.thermostats) {
             let patch = thermostat.take_up(&part(desired, name), &part(reported, name), version, anew);
-            report.extend(wrapped(name, patch));
+            report.extend(wrapped(Some(name), patch));
         }
         let serial_number = Value::from(self.serial_number.as_str());
         if anew || reported.get(SERIAL_NUMBER) != Some(&serial_number) {
@@ -100,7 +101,7 @@ impl Simulated for TemperatureController {
         let mut report = Map::new();
         for (name, thermostat) in THERMOSTATS.iter().zip(&mut self.thermostats) {
             if let Some(part) = patch.get(*name).and_then(Value::as_object) {
-                report.extend(wrapped(name, thermostat.desired_changed(part, version)));
+                report.extend(wrapped(Some(name), thermostat.desired_changed(part, version)));
             }
         }
         report
@@ -120,7 +121,7 @@ impl Simulated for TemperatureController {
     fn properties(&self) -> Map<String, Value> {
         let parts = THERMOSTATS.iter().zip(&self.thermostats);
         parts
-            .flat_map(|(name, thermostat)| wrapped(name, thermostat.properties()))
+            .flat_map(|(name, thermostat)| wrapped(Some(name), thermostat.properties()))
             .collect()
     }
 
@@ -156,14 +157,6 @@ fn reboot(payload: &[u8]) -> CommandResponse {
             400,
             &format!("the request must be a delay in seconds, from 0 to {LONGEST_DELAY}"),
         ),
-    }
-}
-
-fn wrapped(component: &str, properties: Map<String, Value>) -> Map<String, Value> {
-    if properties.is_empty() {
-        properties
-    } else {
-        reported_patch(Some(component), properties)
     }
 }
 

@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use iot_protocol::command::CommandName;
-use iot_protocol::pnp::{Acknowledgement, desired_value, reported_patch};
+use iot_protocol::pnp::{Acknowledgement, desired_value};
 use jiff::Timestamp;
 use rand::RngExt;
 use serde_json::{Map, Value};
 
+use super::simulated::wrapped;
 use super::{CommandResponse, Measured, Simulated};
 use crate::random::DeviceRng;
 pub use kit::{Kit, KitProblem};
@@ -335,13 +336,5 @@ fn within<'a>(section: &'a Map<String, Value>, part: &dtdl::Part) -> Option<&'a 
     match &part.component {
         None => Some(section),
         Some(component) => section.get(component)?.as_object(),
-    }
-}
-
-fn wrapped(component: Option<&str>, report: Map<String, Value>) -> Map<String, Value> {
-    if report.is_empty() {
-        report
-    } else {
-        reported_patch(component, report)
     }
 }

@@ -1,8 +1,9 @@
-//! What a session, the outbox and the recovery of a device know of it, whichever model it is of.
+//! The one interface of a device for its session, outbox and recovery, whichever model it is of.
 
 use std::fmt::Debug;
 
 use iot_protocol::command::CommandName;
+use iot_protocol::pnp::reported_patch;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -47,6 +48,14 @@ pub(super) trait Simulated: Debug {
     /// What is reported when it has restarted by a command.
     fn reboot_completed(&self, _now: Timestamp) -> Map<String, Value> {
         Map::new()
+    }
+}
+
+/// What is reported of a part of a model; a component of which nothing is to be reported is left out.
+pub(super) fn wrapped(component: Option<&str>, properties: Map<String, Value>) -> Map<String, Value> {
+    match properties.is_empty() {
+        true => properties,
+        false => reported_patch(component, properties),
     }
 }
 
