@@ -116,6 +116,14 @@ pub(super) fn share(value: &DeValue<'_>) -> Result<f64, Unreadable> {
     }
 }
 
+/// A share that is something: above 0 and up to 1.
+pub(super) fn positive_share(value: &DeValue<'_>) -> Result<f64, Unreadable> {
+    match share(value)? {
+        share if share > 0.0 && share <= 1.0 => Ok(share),
+        share => Err(Unreadable::Value(format!("{share} is not above 0 and up to 1"))),
+    }
+}
+
 /// Both forms of a share of devices, for the JSON Schema.
 pub(super) struct ShareForm;
 

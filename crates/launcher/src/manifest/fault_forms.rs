@@ -7,6 +7,7 @@ use fleet_protocol::plan::Expect;
 use settings::reading::{parsed, text, word};
 use settings::{DeValue, Span, Unreadable, written_as_text};
 
+use super::event_forms::positive_share;
 use super::forms::Value;
 use super::negative::WrongCertificate;
 
@@ -94,10 +95,7 @@ pub(super) struct FaultShare(pub(super) f64);
 impl Value for FaultShare {
     const FORM: &'static str = "a share above 0 and up to 1, such as 0.1 or \"10%\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
-        match super::event_forms::share(value)? {
-            share if share > 0.0 && share <= 1.0 => Ok(Self(share)),
-            share => Err(Unreadable::Value(format!("{share} is not above 0 and up to 1"))),
-        }
+        positive_share(value).map(Self)
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use settings::reading::{boolean, number, text, whole, word};
 use settings::{DeValue, Span, Unreadable};
 
+use super::event_forms::positive_share;
 use super::forms::Value;
 
 /// A weight.
@@ -69,10 +70,7 @@ pub(super) struct OnlineShare(pub(super) f64);
 impl Value for OnlineShare {
     const FORM: &'static str = "a share above 0 and up to 1, such as 0.25 or \"25%\"";
     fn read(value: &DeValue<'_>) -> Result<Self, Unreadable> {
-        match super::event_forms::share(value)? {
-            share if share > 0.0 && share <= 1.0 => Ok(Self(share)),
-            share => Err(Unreadable::Value(format!("{share} is not above 0 and up to 1"))),
-        }
+        positive_share(value).map(Self)
     }
 }
 
