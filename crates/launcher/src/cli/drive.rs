@@ -1,4 +1,4 @@
-//! How a verb is carried out: its runtime, its signals, its logs.
+//! How a verb is carried out: its runtime and its signals.
 
 use std::future::Future;
 use std::path::PathBuf;

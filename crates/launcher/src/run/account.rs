@@ -192,9 +192,12 @@ fn in_words(device: &str, sight: &Sight, value: &Value) -> String {
         Some(number) => format!("{number:.1}"),
         None => value.to_string(),
     };
-    match (&sight.component, &sight.name) {
-        _ if sight.is_degrees => format!("Central shows {device} at {value} °C"),
-        (Some(component), name) => format!("Central shows {device} with {component}.{name} = {value}"),
-        (None, name) => format!("Central shows {device} with {name} = {value}"),
+    if sight.is_degrees {
+        return format!("Central shows {device} at {value} °C");
     }
+    let name = match &sight.component {
+        Some(component) => format!("{component}.{}", sight.name),
+        None => sight.name.clone(),
+    };
+    format!("Central shows {device} with {name} = {value}")
 }
