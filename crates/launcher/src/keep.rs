@@ -120,7 +120,7 @@ pub(crate) fn fitted(text: String) -> String {
 #[cfg(unix)]
 fn columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    // A terminal that nobody has given a size says 0.
+    // A terminal without a size of its own has 0 columns.
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 

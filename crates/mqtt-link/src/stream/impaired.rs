@@ -154,7 +154,7 @@ impl Impaired {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let now = Instant::now();
-        // Whoever reads also moves what was written: nothing else need wake up for it.
+        // A read also moves what was written: nothing else need wake up for it.
         self.deliver((&mut *socket, written), cx, now);
         let elapsed = now - self.begun;
         if let Some(end) = self.stalls.and_then(|stalls| stalls.end_at(elapsed)) {
