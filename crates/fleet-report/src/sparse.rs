@@ -1,6 +1,10 @@
 //! A histogram that takes as much memory as it has different values.
 //!
-//! One of HDR takes 170 KB, however little is in it; a run keeps one for each phase, group and point of its timeline.
+//! One of HDR takes 170 KB, however little is in it; a run keeps one for each phase and group.
+
+mod packed;
+
+pub(crate) use packed::PackedHistogram;
 
 use fleet_protocol::lines::Phase;
 use hdrhistogram::Histogram;
@@ -47,6 +51,23 @@ impl SparseHistogram {
         merged.extend(right);
         merged.shrink_to_fit();
         self.counts = merged;
+    }
+
+    /// The same values to two digits: none is more than 0.8 % too high, and the greatest is what it was.
+    #[must_use]
+    pub(crate) fn two_digits(&self) -> Self {
+        let Some(max) = self.max() else {
+            return Self::default();
+        };
+        let mut counts: Vec<(u64, u64)> = Vec::new();
+        for (bucket, count) in self.iter() {
+            let bucket = highest_of_two_digits(bucket).min(max);
+            match counts.last_mut() {
+                Some((last, all)) if *last == bucket => *all = all.saturating_add(count),
+                _ => counts.push((bucket, count)),
+            }
+        }
+        Self { counts }
     }
 
     /// What has been added since it was `earlier`.
@@ -117,6 +138,12 @@ impl SparseHistogram {
     }
 }
 
+/// The greatest value that has the same eight leading bits: what an HDR histogram of two digits distinguishes.
+fn highest_of_two_digits(value: u64) -> u64 {
+    let bits = u64::BITS - value.leading_zeros();
+    value | ((1 << bits.saturating_sub(8)) - 1)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -147,6 +174,24 @@ mod tests {
                 prop_assert_eq!(sparse.value_at_quantile(quantile), Some(all.value_at_quantile(quantile)));
                 prop_assert_eq!(sparse.max(), Some(all.max()));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn two_digits_are_those_of_hdr(values in prop::collection::vec(1..=Phase::LONGEST_US, 1..40)) {
+            let exact = SparseHistogram::from(&dense(&values));
+            let rounded = exact.two_digits();
+            let mut of_hdr = Histogram::<u64>::new_with_bounds(1, Phase::LONGEST_US, 2).unwrap();
+            exact.iter().for_each(|(value, count)| of_hdr.record_n(value, count).unwrap());
+            let of_hdr = SparseHistogram::from(&of_hdr);
+            // The greatest keeps its three digits.
+            let below = exact.max().unwrap();
+            prop_assert_eq!(
+                rounded.iter().collect::<Vec<_>>(),
+                of_hdr.iter().map(|(value, count)| (value.min(below), count)).collect::<Vec<_>>()
+            );
+            prop_assert_eq!(rounded.two_digits(), rounded);
         }
     }
 

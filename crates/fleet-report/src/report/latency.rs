@@ -13,9 +13,6 @@ use crate::timeline::Timeline;
 use crate::totals::Totals;
 use crate::words::seconds;
 
-/// The most blocks that a run is cut into.
-const BLOCKS: usize = 20;
-
 /// The distribution of one phase, in seconds. Its percentiles are those of what ended well, so what did not stands beside
 /// them. They are null where nothing did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -111,7 +108,7 @@ pub(super) fn latencies(totals: &Totals, groups: &BTreeMap<String, GroupStats>, 
             let count = |name: &str| own.map_or(0, |stats| counter::count(&stats.counters, name));
             let parts = Parts {
                 times: totals.times().get(&key).cloned().unwrap_or_default(),
-                blocks: timeline.blocks(phase, group, BLOCKS),
+                blocks: timeline.blocks(phase, group),
                 failed: failures.map_or(0, count),
                 unfinished: unfinished.get(&key).copied().unwrap_or_default(),
                 clipped: count(&clipped),

@@ -142,7 +142,7 @@ impl Timeline {
             let times = point.delta.times.iter();
             times
                 .filter(|((of, _), _)| *of == phase)
-                .for_each(|(_, times)| all.add(times));
+                .for_each(|(_, times)| all.add(&times.into()));
             series.n.push(all.len());
             let at = |quantile| all.value_at_quantile(quantile).map(seconds);
             series.p50.push(at(0.5));
