@@ -38,7 +38,7 @@ pub(crate) struct Message {
     /// Bytes of the whole body.
     pub(crate) size: usize,
     /// The properties, and then the body.
-    content: Box<[u8]>,
+    content: Vec<u8>,
     properties: usize,
 }
 
@@ -53,7 +53,7 @@ impl Message {
     }
 
     fn cost(&self) -> usize {
-        cost(self.content.len())
+        cost(self.content.capacity())
     }
 }
 
@@ -71,21 +71,28 @@ impl Recent {
         let [properties, shown] =
             [properties.as_str().as_bytes(), body].map(|bytes| &bytes[..bytes.len().min(LONGEST)]);
         let room = if self.is_watched { ROOM_WATCHED } else { ROOM };
-        let cost = cost(properties.len() + shown.len());
+        let size = properties.len() + shown.len();
+        // A device's messages are of one size, so that a new one takes the memory of the oldest.
+        let mut content = Vec::new();
         // In a large fleet most devices end here, with every message: nothing is copied before.
-        while self.messages.len() == KEPT || self.room.0.load(Relaxed) + cost > room {
-            if !self.drop_oldest() {
-                return;
-            }
+        while self.messages.len() == KEPT || self.room.0.load(Relaxed) + cost(size) > room {
+            let Some(oldest) = self.drop_oldest() else { return };
+            content = oldest;
         }
-        self.room.0.fetch_add(cost, Relaxed);
+        content.clear();
+        content.reserve_exact(size);
+        content.extend_from_slice(properties);
+        content.extend_from_slice(shown);
+        content.shrink_to(size);
         self.messages.reserve_exact(1);
-        self.messages.push_back(Message {
+        let message = Message {
             at: now,
             size: body.len(),
-            content: [properties, shown].concat().into(),
+            content,
             properties: properties.len(),
-        });
+        };
+        self.room.0.fetch_add(message.cost(), Relaxed);
+        self.messages.push_back(message);
     }
 
     /// The messages, the newest first. Who looks once will look again.
@@ -94,19 +101,17 @@ impl Recent {
         self.messages.iter().rev()
     }
 
-    /// Whether there was one.
-    fn drop_oldest(&mut self) -> bool {
-        let Some(oldest) = self.messages.pop_front() else {
-            return false;
-        };
+    /// The memory of the oldest, if there was one.
+    fn drop_oldest(&mut self) -> Option<Vec<u8>> {
+        let oldest = self.messages.pop_front()?;
         self.room.0.fetch_sub(oldest.cost(), Relaxed);
-        true
+        Some(oldest.content)
     }
 }
 
 impl Drop for Recent {
     fn drop(&mut self) {
-        while self.drop_oldest() {}
+        while self.drop_oldest().is_some() {}
     }
 }
 
