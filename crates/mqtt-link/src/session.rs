@@ -357,7 +357,10 @@ impl Session {
 
 /// A topic that a message may be published to.
 pub(crate) fn is_topic(topic: &str) -> bool {
-    !topic.is_empty() && topic.len() <= usize::from(u16::MAX) && !topic.contains(['+', '#', '\0'])
+    // Without branches, which lets the compiler look at many bytes at once.
+    let is_odd = |byte: u8| (byte == b'+') | (byte == b'#') | (byte == b'\0');
+    let has_odd = topic.bytes().fold(false, |odd, byte| odd | is_odd(byte));
+    !topic.is_empty() && topic.len() <= usize::from(u16::MAX) && !has_odd
 }
 
 fn packet_name(packet: &Packet) -> &'static str {

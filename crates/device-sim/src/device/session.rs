@@ -60,12 +60,14 @@ impl Session {
         device_id: DeviceId,
         components: &[Option<String>],
         of_each: &PropertyBag,
+        run_id: &str,
     ) -> Box<Self> {
+        let of_ids = format!("{run_id}-");
         let properties = |component: &Option<String>| match component {
             None => of_each.clone(),
             Some(component) => of_each.clone().with(COMPONENT, component),
         };
-        let topic = |component| TelemetryTopic::new(&device_id, &properties(component));
+        let topic = |component| TelemetryTopic::new(&device_id, &properties(component), &of_ids);
         Box::new(Self {
             telemetry: components.iter().map(topic).collect(),
             link,
@@ -291,8 +293,7 @@ impl Device {
         }
         while session.link.can_publish() {
             let Some(message) = self.outbox.next() else { break };
-            let message_id = format_args!("{}-{}", self.context.run_id, message.seq);
-            let topic = session.telemetry[usize::from(message.component)].with_message_id(&message_id);
+            let topic = session.telemetry[usize::from(message.component)].of(message.seq);
             let (again, body) = (message.first_sent.is_some(), message.body.clone());
             let published = if again {
                 session.link.publish_again(topic, body)

@@ -1,3 +1,5 @@
+use std::io::Write;
+
 use bytes::Bytes;
 use fleet_protocol::room::Overrides;
 use iot_protocol::command::CommandName;
@@ -64,7 +66,7 @@ impl Thermostat {
             self.maximum = Some(temperature);
             report.insert(MAXIMUM.into(), json!(temperature));
         }
-        (format!(r#"{{"temperature":{temperature:.1}}}"#).into(), report)
+        (telemetry(temperature), report)
     }
 
     /// Its maximum, once it has measured.
@@ -226,6 +228,19 @@ impl Simulated for Thermostat {
     fn restarted(&mut self) {
         self.reset();
     }
+}
+
+/// The body of a message. What the sensor reads has one decimal place, and as two integers that takes a fraction of the
+/// instructions.
+fn telemetry(temperature: f64) -> Bytes {
+    let tenths = (temperature * 10.0).round();
+    let (sign, tenths) = (if tenths < 0.0 { "-" } else { "" }, tenths.abs() as u64);
+    let mut body = [0; 48];
+    let mut rest = &mut body[..];
+    let written = write!(rest, r#"{{"temperature":{sign}{}.{}}}"#, tenths / 10, tenths % 10);
+    written.expect("a number of at most 20 digits has room");
+    let unused = rest.len();
+    Bytes::copy_from_slice(&body[..body.len() - unused])
 }
 
 /// The target that a desired value asks for, if it is one.
