@@ -85,7 +85,9 @@ pub(super) fn twin_requests() -> [ToHub; 2] {
 
 /// Where a device's messages go, up to the number of the message.
 pub(super) fn telemetry_topic(device_id: &DeviceId, run_id: &str) -> String {
-    TelemetryTopic::new(device_id, &PropertyBag::json()).with_message_id(&format_args!("{run_id}-"))
+    TelemetryTopic::new(device_id, &PropertyBag::json(), &format!("{run_id}-"))
+        .up_to_number()
+        .to_owned()
 }
 
 /// A packet of the wanted kind: its type, and what follows the fixed header.

@@ -27,6 +27,12 @@ impl TelemetryTopic {
         Self(format!("{topic}{separator}{key}={of_ids}").into())
     }
 
+    /// What the topics of all messages have in common: all but the number.
+    #[must_use]
+    pub fn up_to_number(&self) -> &str {
+        &self.0
+    }
+
     /// The topic of one message, whose id ends in its number.
     #[must_use]
     pub fn of(&self, number: u64) -> String {
