@@ -290,14 +290,15 @@ impl Device {
     /// A measurement is due.
     fn tick(&mut self) {
         let Some(ticks) = &mut self.ticks else { return };
-        let tick = ticks.take(Instant::now(), &mut self.random);
+        let now = Instant::now();
+        let tick = ticks.take(now, &mut self.random);
         self.timer.as_mut().reset(ticks.due());
 
         let metrics = &self.context.metrics;
         if tick.missed > 0 {
             metrics.add(self.group, Counter::TicksMissed, tick.missed);
         }
-        let expired = self.outbox.expire(Instant::now());
+        let expired = self.outbox.expire(now);
         self.give_up(expired, "too_old");
         let load = self.context.load(self.group, self.profile);
         // The room advances by the nominal interval, so that its temperatures don't depend on jitter or load.

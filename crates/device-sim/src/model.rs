@@ -17,6 +17,7 @@ use iot_protocol::command::CommandName;
 use iot_protocol::twin::{Section, TwinDocument};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use smallvec::SmallVec;
 
 pub use blueprint::{Blueprint, Models};
 pub use controller::TemperatureController;
@@ -69,7 +70,7 @@ impl Kind {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measured {
     /// Bodies of telemetry, each with the index of its component in [`Blueprint::components`].
-    pub telemetry: Vec<(u8, Bytes)>,
+    pub telemetry: SmallVec<[(u8, Bytes); 1]>,
     /// Properties to report.
     pub report: Map<String, Value>,
 }

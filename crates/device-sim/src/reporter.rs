@@ -31,6 +31,11 @@ impl Reporter {
         merge(&mut self.pending, properties);
     }
 
+    /// Whether [`Reporter::next`] may have something, now or later.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.in_flight.is_some() || !self.pending.is_empty()
+    }
+
     /// The patch to send now, under `request_id`; none while one is in flight or there is nothing to report.
     pub(crate) fn next(&mut self, request_id: u64, now: Instant) -> Option<&Map<String, Value>> {
         if self

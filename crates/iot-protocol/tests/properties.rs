@@ -162,9 +162,9 @@ proptest! {
 
     #[test]
     fn a_prepared_telemetry_topic_is_the_topic_itself(device_id in device_id(), bag in bag(), run in ".*", number: u64) {
-        let prepared = TelemetryTopic::new(&device_id, &bag, &run).of(number);
-        let properties = bag.with("$.mid", format!("{run}{number}"));
-        prop_assert_eq!(prepared, ToHub::Telemetry { device_id, module_id: None, properties }.to_string());
+        let mut prepared = TelemetryTopic::new(&device_id, &bag, &run);
+        let properties = bag.with("$.mid", &format!("{run}{number}"));
+        prop_assert_eq!(prepared.of(number), ToHub::Telemetry { device_id, module_id: None, properties }.to_string());
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Client {
         session.subscribe(&[("a/#", Qos::AtLeastOnce), ("b", Qos::AtMostOnce)], now);
         session.unsubscribe(&["b"], now);
         // With so little in flight, neither ids nor the window run out.
-        drop(session.publish("a".into(), "x".into(), Qos::AtLeastOnce, false, now));
+        let _ = session.publish("a", b"x", Qos::AtLeastOnce, false, now);
         Self {
             wire: Wire::new(),
             buffer: BytesMut::new(),

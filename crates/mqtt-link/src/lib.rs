@@ -60,6 +60,7 @@ mod link;
 mod options;
 mod phase;
 mod proxy;
+mod publish;
 mod session;
 mod source;
 mod stream;

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{Sink, SinkExt, StreamExt};
 use rumqttc::mqttbytes::v4::Packet;
 use rumqttc::mqttbytes::valid_filter;
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
@@ -109,20 +109,16 @@ impl Link {
     /// With QoS 1 the packet id comes back in [`Event::Acknowledged`]. There is none with QoS 0.
     pub fn publish(
         &mut self,
-        topic: impl Into<String>,
-        payload: impl Into<Bytes>,
+        topic: &str,
+        payload: impl AsRef<[u8]>,
         qos: Qos,
     ) -> Result<Option<PacketId>, PublishError> {
-        self.enqueue_message(topic.into(), payload.into(), qos, false)
+        self.enqueue_message(topic, payload.as_ref(), qos, false)
     }
 
     /// The same for a QoS 1 message that an earlier connection may have delivered: it is marked as a duplicate.
-    pub fn publish_again(
-        &mut self,
-        topic: impl Into<String>,
-        payload: impl Into<Bytes>,
-    ) -> Result<Option<PacketId>, PublishError> {
-        self.enqueue_message(topic.into(), payload.into(), Qos::AtLeastOnce, true)
+    pub fn publish_again(&mut self, topic: &str, payload: impl AsRef<[u8]>) -> Result<Option<PacketId>, PublishError> {
+        self.enqueue_message(topic, payload.as_ref(), Qos::AtLeastOnce, true)
     }
 
     /// Whether a QoS 1 message would be accepted now.
@@ -226,8 +222,8 @@ impl Link {
 
     fn enqueue_message(
         &mut self,
-        topic: String,
-        payload: Bytes,
+        topic: &str,
+        payload: &[u8],
         qos: Qos,
         duplicate: bool,
     ) -> Result<Option<PacketId>, PublishError> {
@@ -237,13 +233,16 @@ impl Link {
         if self.is_congested() {
             return Err(PublishError::BufferFull { limit: UNSENT_LIMIT });
         }
-        let (packet, packet_id) = self.session.publish(topic, payload, qos, duplicate, Instant::now())?;
+        let publish = self.session.publish(topic, payload, qos, duplicate, Instant::now())?;
         // The session has checked all that the codec could object to.
-        self.enqueue(packet).map_err(|_| PublishError::Ended)?;
-        Ok(packet_id)
+        self.enqueue(publish).map_err(|_| PublishError::Ended)?;
+        Ok(publish.packet_id)
     }
 
-    fn enqueue(&mut self, packet: Packet) -> Result<(), WireError> {
+    fn enqueue<P>(&mut self, packet: P) -> Result<(), WireError>
+    where
+        Packets: Sink<P, Error = WireError> + Unpin,
+    {
         // Encodes into the write buffer; whether there is room was the caller's decision.
         self.packets.start_send_unpin(packet)?;
         self.unsent = true;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{Packet, PubAck, Publish, Subscribe, SubscribeFilter, SubscribeReasonCode, Unsubscribe};
+use rumqttc::mqttbytes::v4::{self, Packet, PubAck, Subscribe, SubscribeFilter, SubscribeReasonCode, Unsubscribe};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -19,6 +19,7 @@ pub use self::packet_ids::PacketId;
 use self::packet_ids::PacketIds;
 use self::peer_watch::{PeerWatch, Verdict};
 use crate::limits::MAX_PACKET;
+use crate::publish::{self, Publish};
 use crate::wire::Qos;
 use crate::{LinkError, ProtocolError, PublishError};
 
@@ -89,43 +90,41 @@ impl Session {
         }
     }
 
-    pub(crate) fn publish(
+    pub(crate) fn publish<'a>(
         &mut self,
-        topic: String,
-        payload: Bytes,
+        topic: &'a str,
+        payload: &'a [u8],
         qos: Qos,
         duplicate: bool,
         now: Instant,
-    ) -> Result<(Packet, Option<PacketId>), PublishError> {
-        if !is_topic(&topic) {
+    ) -> Result<Publish<'a>, PublishError> {
+        if !is_topic(topic) {
+            let topic = topic.to_owned();
             return Err(PublishError::InvalidTopic { topic });
         }
-        let mut publish = Publish::from_bytes(topic, qos.into(), payload);
-        publish.dup = duplicate;
-        // Any id takes the same two bytes; without one the size would be that of a QoS 0 packet.
-        publish.pkid = 1;
-        let size = publish.size();
+        let size = publish::size(topic, payload, qos);
         if size > MAX_PACKET {
             return Err(PublishError::TooLarge { size });
         }
         let packet_id = match qos {
-            Qos::AtMostOnce => {
-                publish.pkid = 0;
-                None
-            }
+            Qos::AtMostOnce => None,
             Qos::AtLeastOnce => {
                 let full = PublishError::WindowFull { window: self.window };
                 if !self.window_is_open() {
                     return Err(full);
                 }
                 let packet_id = self.free_id().ok_or(full)?;
-                publish.pkid = packet_id.get();
                 self.in_flight.push_back(InFlight { packet_id, sent: now });
                 Some(packet_id)
             }
         };
         self.keep_alive.sent(now);
-        Ok((Packet::Publish(publish), packet_id))
+        Ok(Publish {
+            topic,
+            payload,
+            packet_id,
+            duplicate,
+        })
     }
 
     /// `None` when every id is in use.
@@ -306,7 +305,7 @@ impl Session {
         })
     }
 
-    fn message(&self, publish: Publish) -> Result<Incoming, ProtocolError> {
+    fn message(&self, publish: v4::Publish) -> Result<Incoming, ProtocolError> {
         let acknowledge = match publish.qos {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => PacketId::new(publish.pkid),

@@ -193,7 +193,7 @@ async fn drive(
                 Err(_) => Event::Deadline,
             },
             Action::Publish { topic, body } => {
-                link.publish(topic.to_string(), body, Qos::AtLeastOnce)?;
+                link.publish(&topic.to_string(), body, Qos::AtLeastOnce)?;
                 wait(link, machine.deadline()).await?
             }
             Action::Wait => wait(link, machine.deadline()).await?,

@@ -37,9 +37,12 @@ pub fn law(data: &[u8]) {
         properties: bag.clone(),
     };
     assert_eq!(received.to_string().parse(), Ok(received));
-    let prepared = TelemetryTopic::new(&device_id, &bag).with_message_id(&text);
+    let mut prepared = TelemetryTopic::new(&device_id, &bag, text);
+    let prepared = prepared.of(7);
     match prepared.parse() {
-        Ok(ToHub::Telemetry { properties, .. }) => assert_eq!(properties, bag.with(MESSAGE_ID, text)),
+        Ok(ToHub::Telemetry { properties, .. }) => {
+            assert_eq!(properties, bag.with(MESSAGE_ID, &format!("{text}7")));
+        }
         other => panic!("{prepared:?} is read as {other:?}"),
     }
 }

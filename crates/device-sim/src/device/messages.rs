@@ -23,12 +23,18 @@ const NO_VALUE: &[u8] = b"@";
 impl Device {
     pub(super) fn handle(&mut self, session: &mut Session, event: Event) -> Result<(), DeviceError> {
         let (topic, payload) = match event {
-            Event::Acknowledged { packet_id, latency, .. } => {
+            Event::Acknowledged {
+                packet_id,
+                sent,
+                latency,
+            } => {
                 if let Some(message) = self.outbox.acknowledged(packet_id.get()) {
                     let metrics = &self.context.metrics;
+                    let arrived = sent + latency;
+                    let since = |began: Instant| arrived.saturating_duration_since(began);
                     metrics.count(self.group, Counter::TelemetryAcked);
-                    metrics.record(self.group, Phase::Publish, message.due.elapsed());
-                    let first_sent = message.first_sent.map_or(latency, |at| at.elapsed());
+                    metrics.record(self.group, Phase::Publish, since(message.due));
+                    let first_sent = message.first_sent.map_or(latency, since);
                     metrics.record(self.group, Phase::PublishSent, first_sent);
                     debug!(device_id = %self.id, "message {} acknowledged after {latency:.1?}", message.seq);
                 }
@@ -150,7 +156,7 @@ impl Device {
         } = answer;
         let topic = ToHub::MethodResponse { status, request_id };
         let metrics = &self.context.metrics;
-        match session.link.publish(topic.to_string(), body, Qos::AtMostOnce) {
+        match session.link.publish(&topic.to_string(), body, Qos::AtMostOnce) {
             Ok(_) => {
                 info!(device_id = %self.id, command, "answered with {status}");
                 if status < 400 {

@@ -97,7 +97,7 @@ impl Session {
             request_id: RequestId::from_number(number),
         };
         self.link
-            .publish(topic.to_string(), "", Qos::AtMostOnce)
+            .publish(&topic.to_string(), "", Qos::AtMostOnce)
             .map_err(|error| not_taken(&error))?;
         self.twin_request = Some((number, Instant::now()));
         Ok(())
@@ -273,6 +273,10 @@ impl Device {
 
     /// Hands the link as much as it accepts: one report, and telemetry in order.
     fn write(&mut self, session: &mut Session) -> Result<(), DeviceError> {
+        // Half of all wake-ups are for an acknowledgement, after which there is nothing to write.
+        if session.twin_request.is_none() && !self.reporter.is_waiting() && self.outbox.next().is_none() {
+            return Ok(());
+        }
         let now = Instant::now();
         let within = self.context.patience.answer;
         if session.twin_request.is_some_and(|(_, asked)| now - asked > within) {
@@ -288,17 +292,17 @@ impl Device {
             };
             session
                 .link
-                .publish(topic.to_string(), body, Qos::AtMostOnce)
+                .publish(&topic.to_string(), body, Qos::AtMostOnce)
                 .map_err(|error| not_taken(&error))?;
         }
         while session.link.can_publish() {
             let Some(message) = self.outbox.next() else { break };
             let topic = session.telemetry[usize::from(message.component)].of(message.seq);
-            let (again, body) = (message.first_sent.is_some(), message.body.clone());
+            let again = message.first_sent.is_some();
             let published = if again {
-                session.link.publish_again(topic, body)
+                session.link.publish_again(topic, &message.body)
             } else {
-                session.link.publish(topic, body, Qos::AtLeastOnce)
+                session.link.publish(topic, &message.body, Qos::AtLeastOnce)
             };
             match published {
                 Ok(Some(packet_id)) => self.outbox.sent(packet_id.get(), now),

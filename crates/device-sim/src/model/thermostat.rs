@@ -1,5 +1,3 @@
-use std::io::Write;
-
 use bytes::Bytes;
 use fleet_protocol::room::Overrides;
 use iot_protocol::command::CommandName;
@@ -7,6 +5,7 @@ use iot_protocol::pnp::{Acknowledgement, desired_value};
 use jiff::Timestamp;
 use rand::RngExt;
 use serde_json::{Map, Value, json};
+use smallvec::smallvec;
 
 use super::{CommandResponse, Measured, Simulated};
 use crate::history::History;
@@ -195,7 +194,7 @@ impl Simulated for Thermostat {
     fn measure(&mut self, seconds: f64, now: Timestamp) -> Measured {
         let (body, report) = Self::measure(self, seconds, now);
         Measured {
-            telemetry: vec![(0, body)],
+            telemetry: smallvec![(0, body)],
             report,
         }
     }
@@ -234,16 +233,28 @@ impl Simulated for Thermostat {
 /// instructions.
 fn telemetry(temperature: f64) -> Bytes {
     let tenths = (temperature * 10.0).round();
-    let (sign, tenths) = (if tenths < 0.0 { "-" } else { "" }, tenths.abs() as u64);
-    let mut body = [0; 48];
-    let mut rest = &mut body[..];
-    let written = write!(rest, r#"{{"temperature":{sign}{}.{}}}"#, tenths / 10, tenths % 10);
-    written.expect("a number of at most 20 digits has room");
-    let unused = rest.len();
-    Bytes::copy_from_slice(&body[..body.len() - unused])
+    let sign: &[u8] = if tenths < 0.0 { b"-" } else { b"" };
+    let tenths = tenths.abs() as u64;
+    let [mut whole, mut tenth] = [itoa::Buffer::new(), itoa::Buffer::new()];
+    let digits = [whole.format(tenths / 10), tenth.format(tenths % 10)].map(str::as_bytes);
+    let parts: [&[u8]; 6] = [br#"{"temperature":"#, sign, digits[0], b".", digits[1], b"}"];
+    parts.concat().into()
 }
 
 /// The target that a desired value asks for, if it is one.
 fn target(wish: &Value) -> Option<f64> {
     desired_value(wish).as_f64().filter(|target| TARGETS.contains(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temperature_is_written_with_one_decimal_place() {
+        for tenths in -1_500..1_500 {
+            let temperature = f64::from(tenths) / 10.0;
+            assert_eq!(telemetry(temperature), format!(r#"{{"temperature":{temperature:.1}}}"#));
+        }
+    }
 }

@@ -97,17 +97,18 @@ impl Link {
                     Poll::Pending => self.shrink_read_buffer(),
                 }
             }
-            if let Some(ping) = self.session.tick(Instant::now())? {
-                self.enqueue(ping)?;
-            }
             if let Poll::Ready(written) = self.poll_write(cx) {
                 written?;
             }
             if !readable && self.may_read() {
                 continue;
             }
+            // Nothing is due before the timer says so; a message is two or three wake-ups, none of which needs the clock.
             if self.poll_timer(self.session.deadline(), cx).is_pending() {
                 return Poll::Pending;
+            }
+            if let Some(ping) = self.session.tick(Instant::now())? {
+                self.enqueue(ping)?;
             }
         }
     }

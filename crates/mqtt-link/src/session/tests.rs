@@ -33,14 +33,8 @@ impl Rig {
 
     fn publish(&mut self, seconds: u64) -> Result<u16, PublishError> {
         let now = self.at(seconds);
-        let (packet, id) = self
-            .session
-            .publish("t".to_owned(), Bytes::new(), Qos::AtLeastOnce, false, now)?;
-        let Packet::Publish(publish) = packet else {
-            panic!("{packet:?}")
-        };
-        assert_eq!(Some(publish.pkid), id.map(PacketId::get));
-        Ok(publish.pkid)
+        let publish = self.session.publish("t", b"", Qos::AtLeastOnce, false, now)?;
+        Ok(publish.packet_id.unwrap().get())
     }
 
     fn receive(&mut self, packet: Packet, seconds: u64) -> Result<Option<Incoming>, ProtocolError> {
@@ -90,7 +84,7 @@ fn answered_ping_starts_the_interval_again() {
 fn only_an_answer_to_the_ping_counts_as_one() {
     let mut rig = Rig::new(60, 10);
     rig.tick(60).unwrap();
-    rig.receive(Packet::Publish(Publish::new("t", QoS::AtMostOnce, "")), 70)
+    rig.receive(Packet::Publish(v4::Publish::new("t", QoS::AtMostOnce, "")), 70)
         .unwrap();
     rig.publish(80).unwrap();
     assert_eq!(rig.tick(89).unwrap(), None);
@@ -166,11 +160,8 @@ fn qos_0_needs_no_place_in_the_window() {
     rig.publish(0).unwrap();
     assert_eq!(rig.publish(0), Err(PublishError::WindowFull { window: 1 }));
     let now = rig.at(0);
-    let (_, id) = rig
-        .session
-        .publish("t".to_owned(), Bytes::new(), Qos::AtMostOnce, false, now)
-        .unwrap();
-    assert_eq!(id, None);
+    let publish = rig.session.publish("t", b"", Qos::AtMostOnce, false, now).unwrap();
+    assert_eq!(publish.packet_id, None);
 }
 
 #[test]
@@ -179,8 +170,8 @@ fn refused_message_takes_no_place_and_no_id() {
     let now = rig.at(0);
     let mut publish = |topic: &str, size: usize| {
         rig.session
-            .publish(topic.to_owned(), vec![0; size].into(), Qos::AtLeastOnce, false, now)
-            .map(|(_, id)| id)
+            .publish(topic, &vec![0; size], Qos::AtLeastOnce, false, now)
+            .map(|publish| publish.packet_id)
     };
     assert!(matches!(publish("", 0), Err(PublishError::InvalidTopic { .. })));
     assert!(matches!(publish("a/+", 0), Err(PublishError::InvalidTopic { .. })));
@@ -294,7 +285,7 @@ fn follow(name: &str, keep_alive: u64, answer_within: u64, steps: Vec<(u64, Step
 fn server_that_owes_an_answer_is_asked_halfway_and_given_up_at_the_bound() {
     use Step::*;
     let puback = |id| Receives(Packet::PubAck(PubAck::new(id)));
-    let message = || Receives(Packet::Publish(Publish::new("t", QoS::AtMostOnce, "")));
+    let message = || Receives(Packet::Publish(v4::Publish::new("t", QoS::AtMostOnce, "")));
     follow("nothing outstanding", 0, 30, vec![(0, Waits), (1_000, Waits)]);
     follow(
         "half-open",
