@@ -33,6 +33,11 @@ impl GroupType {
 }
 
 impl Central {
+    /// All enrollment groups.
+    pub async fn enrollment_groups(&self) -> Result<Vec<response::EnrollmentGroup>, CentralError> {
+        self.list(&[GROUPS], "enrollment groups").await
+    }
+
     /// One enrollment group.
     pub async fn enrollment_group(&self, id: &str) -> Result<response::EnrollmentGroup, CentralError> {
         self.request(Method::GET, &[GROUPS, id], subject(id)).json().await

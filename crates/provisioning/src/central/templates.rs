@@ -9,7 +9,7 @@ const TEMPLATES: &str = "deviceTemplates";
 
 impl Central {
     /// All device templates.
-    pub(crate) async fn device_templates(&self) -> Result<Vec<Value>, CentralError> {
+    pub async fn device_templates(&self) -> Result<Vec<Value>, CentralError> {
         self.list(&[TEMPLATES], "device templates").await
     }
 
