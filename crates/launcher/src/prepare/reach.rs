@@ -26,6 +26,7 @@ use crate::progress::ProgressLog;
 
 /// A person does not wait longer for the first word.
 const WITHIN: Duration = Duration::from_secs(3);
+const CA_KEY: &str = "target.ca";
 
 /// A server that has to answer, and the key of the manifest that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(crate) struct Remote {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) key: &'static str,
+    /// The key that names its roots.
+    ca_key: &'static str,
     /// Without TLS, which only an emulator on this machine is asked.
     plain: bool,
     /// The roots to trust instead of the public ones.
@@ -67,6 +70,20 @@ pub(crate) enum Found {
 /// It does not, with what to check.
 pub(crate) async fn application(target: &Target, progress: ProgressLog) -> Result<(), Failure> {
     answers(application_of(target), progress).await
+}
+
+/// Makes sure that the application at an address answers, of which there is no manifest yet: the flags name it.
+///
+/// # Errors
+///
+/// It does not, with what to check.
+pub(crate) async fn application_at(app: &str, ca: Option<&Path>, progress: ProgressLog) -> Result<(), Failure> {
+    let remote = remote_of(app, ca).map(|remote| Remote {
+        key: "--app",
+        ca_key: "--ca",
+        ..remote
+    });
+    answers(remote, progress).await
 }
 
 /// Makes sure that the application and DPS answer, for devices that are about to start on this machine.
@@ -115,6 +132,7 @@ impl Remote {
             host: host.to_owned(),
             port,
             key,
+            ca_key: CA_KEY,
             plain: false,
             ca: ca.map(Path::to_owned),
         }
@@ -148,6 +166,7 @@ fn remote_of(app: &str, ca: Option<&Path>) -> Option<Remote> {
         host: host.trim_matches(['[', ']']).to_owned(),
         port,
         key: "target.app",
+        ca_key: CA_KEY,
         plain,
         ca: ca.map(Path::to_owned),
     })
@@ -167,7 +186,8 @@ pub(crate) async fn look(remote: &Remote, proxies: &Proxies) -> anyhow::Result<L
             found: look_without_tls(remote).await,
         });
     }
-    let roots = load::trust_roots(remote.ca.as_deref()).context("`target.ca` can't be used")?;
+    let roots =
+        load::trust_roots(remote.ca.as_deref()).with_context(|| format!("`{}` can't be used", remote.ca_key))?;
     let proxy = proxies.to(host, *port).context("HTTPS_PROXY can't be used")?;
     let by_proxy = proxy.is_some();
     let endpoint =
@@ -288,18 +308,18 @@ fn handshake(remote: &Remote, failure: &TlsFailure) -> Found {
 
 /// What is wrong with a certificate, and what to check.
 fn certificate(error: &CertificateError, remote: &Remote) -> (String, String) {
-    let key = remote.key;
+    let Remote { key, ca_key, .. } = remote;
     match (error, &remote.ca) {
         (CertificateError::UnknownIssuer, Some(ca)) => (
             format!("its certificate does not come from a CA in `{}`", shown::path(ca)),
             format!(
-                "check `target.ca`, which has to hold the root above the service's certificate, and `{key}`; for \
+                "check `{ca_key}`, which has to hold the root above the service's certificate, and `{key}`; for \
                  `fleet emulator` that is ca_cert.pem in its state folder"
             ),
         ),
         (CertificateError::UnknownIssuer, None) => (
             "its certificate does not come from a public CA".to_owned(),
-            format!("check `{key}`; the CA of an emulator, or of a proxy that opens TLS, goes into `target.ca`"),
+            format!("check `{key}`; the CA of an emulator, or of a proxy that opens TLS, goes into `{ca_key}`"),
         ),
         (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }, _) => (
             "its certificate is for another name".to_owned(),
@@ -307,7 +327,7 @@ fn certificate(error: &CertificateError, remote: &Remote) -> (String, String) {
         ),
         _ => (
             format!("its certificate is refused: {error}"),
-            format!("check `{key}` and `target.ca`"),
+            format!("check `{key}` and `{ca_key}`"),
         ),
     }
 }

@@ -8,6 +8,7 @@ fn at(host: &str, port: u16) -> Remote {
         host: host.to_owned(),
         port,
         key: "target.app",
+        ca_key: CA_KEY,
         plain: false,
         ca: None,
     }
