@@ -25,10 +25,49 @@ pub(crate) struct Answers {
 pub(crate) enum TargetAnswer {
     /// An emulator that `fleet run` starts.
     Emulator,
-    /// An application, and the variable with its token.
-    IotCentral { app: String, token_variable: String },
+    /// An application, the variable with its token, and where it is an emulator's.
+    IotCentral {
+        app: String,
+        token_variable: String,
+        emulator: Option<EmulatorAnswer>,
+    },
     /// DPS by itself.
     Dps { id_scope: IdScope },
+}
+
+/// What devices need of an emulator that is an application's target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EmulatorAnswer {
+    /// Its CA, as the manifest names it: from its own folder.
+    pub(crate) ca: String,
+    /// Its DPS.
+    pub(crate) dps: DpsAddress,
+}
+
+/// Where DPS is: `localhost:8883`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DpsAddress {
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+}
+
+impl FromStr for DpsAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, Some(port.parse().ok().filter(|port| *port > 0))),
+            None => (text, None),
+        };
+        let legal = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        if host.is_empty() || host.len() > 253 || !host.chars().all(legal) || port == Some(None) {
+            return Err("accepted: a host name, and a port behind it, such as localhost:8883".to_owned());
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port: port.flatten(),
+        })
+    }
 }
 
 /// The kind of a target, as the manifest has it.
@@ -47,6 +86,16 @@ pub(crate) enum TargetKind {
 pub(crate) struct GroupAnswer {
     pub(crate) id: String,
     pub(crate) count: u32,
+    /// What its devices are; thermostats when left out.
+    pub(crate) template: Option<TemplateAnswer>,
+}
+
+/// A device template of the application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TemplateAnswer {
+    pub(crate) id: String,
+    /// What it is called there.
+    pub(crate) name: String,
 }
 
 impl FromStr for GroupAnswer {
@@ -60,20 +109,23 @@ impl FromStr for GroupAnswer {
         if id.is_empty() || id.len() > 100 || !id.chars().all(legal) {
             return Err("the id of a group has letters, digits and `-`".to_owned());
         }
-        let count = count
-            .trim()
-            .parse()
-            .ok()
-            .filter(|count| (1..=1_000_000).contains(count));
         let group = Self {
             id: id.to_owned(),
-            count: count.ok_or("accepted: from 1 to 1000000 devices")?,
+            count: self::count(count)?,
+            template: None,
         };
         // The longest id of all, which the manifest would refuse otherwise.
         RegistrationId::new(&format!("{}{}", group.prefix(), "0".repeat(7)))
             .map_err(|error| format!("its devices can't be called `{}…`: {error}", group.prefix()))?;
         Ok(group)
     }
+}
+
+/// A number of devices.
+pub(crate) fn count(text: &str) -> Result<u32, String> {
+    let count = text.trim().parse().ok();
+    let count = count.filter(|count| (1..=1_000_000).contains(count));
+    count.ok_or_else(|| "accepted: from 1 to 1000000 devices".to_owned())
 }
 
 impl GroupAnswer {
@@ -98,6 +150,14 @@ impl FromStr for AppAddress {
             return Err("accepted: the address in the browser, such as https://contoso.azureiotcentral.com".to_owned());
         }
         Ok(Self(format!("https://{host}")))
+    }
+}
+
+impl AppAddress {
+    /// The host of a DPS that is where the application is, as an emulator's.
+    pub(super) fn host(&self) -> &str {
+        let host = self.0.trim_start_matches("https://");
+        host.split(':').next().unwrap_or(host)
     }
 }
 
@@ -155,5 +215,18 @@ mod tests {
             assert!(text.parse::<AppAddress>().is_err(), "{text}");
         }
         assert!(variable("SharedAccessSignature sr=1").is_err());
+    }
+
+    #[test]
+    fn dps_is_a_host_with_a_port_or_without() {
+        let dps = |host: &str, port| {
+            let host = host.to_owned();
+            Ok(DpsAddress { host, port })
+        };
+        assert_eq!("localhost:8884".parse(), dps("localhost", Some(8884)));
+        assert_eq!("lab.example".parse(), dps("lab.example", None));
+        for text in ["", ":1", "a:", "a:0", "a:x", "a:1:2", "https://a", "a\"b"] {
+            assert!(text.parse::<DpsAddress>().is_err(), "{text}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the flags leave open: asked on a terminal, otherwise the default.
 
 use std::io::{self, BufRead};
+use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use device_sim::console;
@@ -9,7 +10,9 @@ use iot_protocol::id::IdScope;
 use settings::Span;
 
 use super::Options;
-use super::answers::{self, Answers, AppAddress, GroupAnswer, TargetAnswer, TargetKind};
+use super::answers::{self, AppAddress, DpsAddress, EmulatorAnswer, GroupAnswer, TargetAnswer, TargetKind};
+use super::application::TOKEN_VARIABLE;
+use super::catalog::{Catalog, Entry};
 use crate::exit::Failure;
 
 /// Where answers come from.
@@ -53,8 +56,11 @@ impl Answerer for Defaults {
     }
 }
 
-/// All answers, the flags' first.
-pub(super) fn answers(options: &Options, answerer: &mut impl Answerer) -> Result<Answers, Failure> {
+/// What the fleet is called, and where its devices register; the flags' answers first.
+pub(super) fn name_and_target(
+    options: &Options,
+    answerer: &mut impl Answerer,
+) -> Result<(String, TargetAnswer), Failure> {
     let name = match &options.name {
         Some(name) => name.clone(),
         None => {
@@ -80,23 +86,7 @@ pub(super) fn answers(options: &Options, answerer: &mut impl Answerer) -> Result
     };
     let target = match kind {
         TargetKind::Emulator => TargetAnswer::Emulator,
-        TargetKind::IotCentral => TargetAnswer::IotCentral {
-            app: match &options.app {
-                Some(app) => app.to_string(),
-                None => needed(answerer, "The application's address?", "--app", |text| {
-                    Ok(text.parse::<AppAddress>()?.to_string())
-                })?,
-            },
-            token_variable: match &options.token_variable {
-                Some(variable) => variable.clone(),
-                None => ask(
-                    answerer,
-                    "Which environment variable will have its API token?",
-                    "IOTC_API_TOKEN",
-                    answers::variable,
-                )?,
-            },
-        },
+        TargetKind::IotCentral => iot_central(options, answerer)?,
         TargetKind::Dps => TargetAnswer::Dps {
             id_scope: match &options.id_scope {
                 Some(id_scope) => id_scope.clone(),
@@ -109,26 +99,119 @@ pub(super) fn answers(options: &Options, answerer: &mut impl Answerer) -> Result
             },
         },
     };
-    let groups = match options.groups.as_slice() {
+    Ok((name, target))
+}
+
+fn iot_central(options: &Options, answerer: &mut impl Answerer) -> Result<TargetAnswer, Failure> {
+    let app = match &options.app {
+        Some(app) => app.clone(),
+        None => needed(
+            answerer,
+            "The application's address?",
+            "--app",
+            str::parse::<AppAddress>,
+        )?,
+    };
+    let token_variable = match &options.token_variable {
+        Some(variable) => variable.clone(),
+        None => ask(
+            answerer,
+            "Which environment variable will have its API token?",
+            TOKEN_VARIABLE,
+            answers::variable,
+        )?,
+    };
+    let emulator = options.ca.as_deref().map(|ca| EmulatorAnswer {
+        ca: from_the_manifest(ca, &options.file),
+        dps: options.dps_endpoint.clone().unwrap_or_else(|| DpsAddress {
+            host: app.host().to_owned(),
+            port: None,
+        }),
+    });
+    Ok(TargetAnswer::IotCentral {
+        app: app.to_string(),
+        token_variable,
+        emulator,
+    })
+}
+
+/// A path as a manifest has it, which is read from its own folder.
+fn from_the_manifest(path: &Path, manifest: &Path) -> String {
+    let is_beside = manifest.parent().is_none_or(|folder| folder.as_os_str().is_empty());
+    let path = match is_beside {
+        true => path.to_owned(),
+        false => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+    };
+    path.to_string_lossy().into_owned()
+}
+
+/// Groups of thermostats.
+pub(super) fn thermostats(
+    options: &Options,
+    name: &str,
+    answerer: &mut impl Answerer,
+) -> Result<Vec<GroupAnswer>, Failure> {
+    Ok(match options.groups.as_slice() {
         [] => vec![ask(
             answerer,
             "Which enrollment group, and how many devices?",
             &format!("{}-thermostats=10", name.replace('_', "-")),
-            |text| text.parse::<GroupAnswer>(),
+            str::parse::<GroupAnswer>,
         )?],
         groups => groups.to_vec(),
-    };
-    let mut time = |given: Option<Span>, question: &str, default: &str| match given {
-        Some(given) => Ok(given),
-        None => ask(answerer, question, default, answers::span),
-    };
-    Ok(Answers {
-        interval: time(options.interval, "How often does a device send its telemetry?", "10s")?,
-        stay: time(options.stay, "How long does the whole fleet stay online?", "5m")?,
-        name,
-        target,
-        groups,
     })
+}
+
+/// The device templates of which there will be devices, and how many of each.
+pub(super) fn templates<'a>(
+    options: &Options,
+    catalog: &'a Catalog,
+    answerer: &mut impl Answerer,
+) -> Result<(Vec<&'a Entry>, u32), Failure> {
+    let chosen = match options.templates.as_slice() {
+        [] => {
+            let question = "Which of them, by number, name or id, with commas between?";
+            ask(answerer, question, "all", |text| catalog.picked(text))?
+        }
+        wanted => catalog.choose(wanted).map_err(|problems| {
+            let problems = problems.join("\n");
+            Failure::refused(
+                anyhow!("{problems}\nit has:\n{}", catalog.list())
+                    .hint("--template takes the id of a template, that of its model, or the template's name"),
+            )
+        })?,
+    };
+    let count = match options.devices {
+        Some(count) => count,
+        None => ask(answerer, "How many devices of each?", "10", answers::count)?,
+    };
+    Ok((chosen, count))
+}
+
+/// How often devices send, unless a flag says it. `suits` is what else it has to be.
+pub(super) fn interval(
+    options: &Options,
+    default: Span,
+    answerer: &mut impl Answerer,
+    suits: impl Fn(Span) -> Result<(), String>,
+) -> Result<Span, Failure> {
+    let question = "How often does a device send its telemetry?";
+    match options.interval {
+        Some(given) => Ok(given),
+        None => ask(answerer, question, &default.to_string(), |text| {
+            let interval = answers::span(text)?;
+            suits(interval).map(|()| interval)
+        }),
+    }
+}
+
+/// How long the fleet stays online, unless a flag says it.
+pub(super) fn stay(options: &Options, answerer: &mut impl Answerer) -> Result<Span, Failure> {
+    let question = "How long does the whole fleet stay online?";
+    match options.stay {
+        Some(given) => Ok(given),
+        None => ask(answerer, question, "5m", answers::span),
+    }
 }
 
 /// A question that has a default.
@@ -176,107 +259,4 @@ fn answered(answerer: &mut impl Answerer, question: &str) -> Result<String, Fail
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
-
-    use super::*;
-
-    struct Script {
-        answers: VecDeque<&'static str>,
-        asked: Vec<String>,
-        refused: Vec<String>,
-    }
-
-    impl Answerer for Script {
-        fn answer(&mut self, question: &str) -> io::Result<String> {
-            self.asked.push(question.to_owned());
-            let next = self.answers.pop_front().ok_or(io::ErrorKind::UnexpectedEof)?;
-            Ok(next.to_owned())
-        }
-
-        fn refuse(&mut self, why: &str) -> bool {
-            self.refused.push(why.to_owned());
-            true
-        }
-    }
-
-    fn open() -> Options {
-        Options {
-            file: "fleet.toml".into(),
-            name: None,
-            target: None,
-            app: None,
-            token_variable: None,
-            id_scope: None,
-            groups: Vec::new(),
-            interval: None,
-            stay: None,
-            force: false,
-            yes: false,
-            stdout: false,
-        }
-    }
-
-    fn script(answers: &[&'static str]) -> Script {
-        Script {
-            answers: answers.iter().copied().collect(),
-            asked: Vec::new(),
-            refused: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn what_is_not_understood_is_asked_again() {
-        let mut person = script(&[
-            "my fleet",
-            "lab",
-            "central",
-            "iot-central",
-            "ftp://x",
-            "contoso.azureiotcentral.com",
-            "",
-            "",
-            "1m",
-            "",
-        ]);
-        let answers = answers(&open(), &mut person).unwrap();
-        assert_eq!(answers.name, "lab");
-        assert_eq!(
-            answers.target,
-            TargetAnswer::IotCentral {
-                app: "https://contoso.azureiotcentral.com".to_owned(),
-                token_variable: "IOTC_API_TOKEN".to_owned()
-            }
-        );
-        assert_eq!(answers.groups, ["lab-thermostats=10".parse().unwrap()]);
-        assert_eq!(
-            (answers.interval.to_string(), answers.stay.to_string()),
-            ("1m".into(), "5m".into())
-        );
-        assert_eq!(person.refused.len(), 3, "{:?}", person.refused);
-    }
-
-    #[test]
-    fn flags_are_not_asked_about_and_without_a_terminal_nothing_is() {
-        let flags = Options {
-            name: Some("lab".to_owned()),
-            target: Some(TargetKind::Emulator),
-            groups: vec!["a=1".parse().unwrap()],
-            interval: Some("5s".parse().unwrap()),
-            stay: Some("1m".parse().unwrap()),
-            ..open()
-        };
-        let mut person = script(&[]);
-        answers(&flags, &mut person).unwrap();
-        assert!(person.asked.is_empty(), "{:?}", person.asked);
-        assert_eq!(answers(&open(), &mut Defaults).unwrap().target, TargetAnswer::Emulator);
-        let central = Options {
-            target: Some(TargetKind::IotCentral),
-            ..open()
-        };
-        let error = answers(&central, &mut Defaults).unwrap_err().to_string();
-        assert!(error.starts_with("--app is missing"), "{error}");
-        // The end of input ends the questions.
-        assert!(answers(&open(), &mut script(&["lab"])).is_err());
-    }
-}
+mod tests;

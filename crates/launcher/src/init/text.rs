@@ -2,16 +2,23 @@
 
 use std::fmt::Write as _;
 
-use super::answers::{Answers, TargetAnswer};
+use iot_protocol::shown;
+
+use super::answers::{Answers, EmulatorAnswer, TargetAnswer, TemplateAnswer};
 
 /// A commented manifest that `fleet plan` accepts.
 pub(crate) fn manifest(answers: &Answers) -> String {
     let mut text = String::new();
     let quoted = |value: &str| toml::Value::from(value).to_string();
+    let of_templates = answers.groups.iter().any(|group| group.template.is_some());
+    let (what, page) = match of_templates {
+        true => ("devices of the application's templates", "your-own-devices"),
+        false => ("simulated thermostats", "load-testing"),
+    };
     // Writing into a string can't fail.
     let _ = write!(
         text,
-        "# A fleet of simulated thermostats, as `fleet init` wrote it. docs/load-testing.md has the other keys.\n\n\
+        "# A fleet of {what}, as `fleet init` wrote it. docs/{page}.md has the other keys.\n\n\
          [fleet]\n\
          name = {name}\n\
          seed = 7                                # all randomness comes from this and a device's id\n\
@@ -28,7 +35,11 @@ pub(crate) fn manifest(answers: &Answers) -> String {
              # quota = \"iot-central\"                 # the limits that it keeps: iot-central, dps, hub-f1, hub-s1, …\n\
              # faults = \"slow-network\"               # what goes wrong on purpose: lost-acks, throttled-dps, outage, …\n",
         ),
-        TargetAnswer::IotCentral { app, token_variable } => {
+        TargetAnswer::IotCentral {
+            app,
+            token_variable,
+            emulator,
+        } => {
             let _ = write!(
                 text,
                 "kind = \"iot-central\"\n\
@@ -38,6 +49,12 @@ pub(crate) fn manifest(answers: &Answers) -> String {
                 quoted(app),
                 quoted(token_variable)
             );
+            if let Some(EmulatorAnswer { ca, dps }) = emulator {
+                let _ = writeln!(text, "ca = {}", quoted(ca));
+                let _ = writeln!(text, "dps_endpoint = {}", quoted(&dps.host));
+                let port = dps.port.map(|port| format!("port = {port}\n"));
+                text.push_str(&port.unwrap_or_default());
+            }
         }
         TargetAnswer::Dps { id_scope } => {
             let _ = write!(
@@ -55,10 +72,11 @@ pub(crate) fn manifest(answers: &Answers) -> String {
             text,
             "\n[[group]]                               # an enrollment group: one CA, and the leaves below it\n\
              id = {}\n\
-             issuer = \"root\"                         # who signs the leaves; `intermediate` puts a CA between\n\
+             {}issuer = \"root\"                         # who signs the leaves; `intermediate` puts a CA between\n\
              devices = {{ prefix = {}, count = {} }}\n\
              telemetry = {{ interval = {}, jitter = 0.1 }}\n",
             quoted(&group.id),
+            model(group.template.as_ref()),
             quoted(&group.prefix()),
             group.count,
             quoted(&answers.interval.to_string())
@@ -79,11 +97,24 @@ pub(crate) fn manifest(answers: &Answers) -> String {
     text
 }
 
+/// What the devices of a group are, where they are no thermostats.
+fn model(template: Option<&TemplateAnswer>) -> String {
+    let Some(TemplateAnswer { id, name }) = template else {
+        return String::new();
+    };
+    let id = toml::Value::from(id.as_str());
+    match name == id.as_str().unwrap_or_default() {
+        true => format!("model = {{ template = {id} }}\n"),
+        // A name is anything, and a comment ends with its line.
+        false => format!("model = {{ template = {id} }}   # {}\n", shown::text(name)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::super::answers::GroupAnswer;
+    use super::super::answers::{DpsAddress, GroupAnswer};
     use super::*;
     use crate::prepare::budget;
 
@@ -98,6 +129,7 @@ mod tests {
             TargetAnswer::IotCentral {
                 app: "https://contoso.azureiotcentral.com".to_owned(),
                 token_variable: "IOTC_API_TOKEN".to_owned(),
+                emulator: None,
             },
             TargetAnswer::Dps {
                 id_scope: "0ne00ABCDEF".parse().unwrap(),
@@ -141,6 +173,41 @@ mod tests {
             interval: "10s".parse().unwrap(),
             stay: "5m".parse().unwrap(),
         };
+        insta::assert_snapshot!(manifest(&answers));
+    }
+
+    /// Whatever a template is called, it stays in its comment.
+    #[test]
+    fn a_group_of_a_template_names_it() {
+        let of_template = |name: &str| GroupAnswer {
+            template: Some(TemplateAnswer {
+                id: "dtmi:contoso:pump;1".to_owned(),
+                name: name.to_owned(),
+            }),
+            ..group("lab-pump=10")
+        };
+        let mut answers = Answers {
+            name: "lab".to_owned(),
+            target: TargetAnswer::IotCentral {
+                app: "https://localhost:8443".to_owned(),
+                token_variable: "IOTC_API_TOKEN".to_owned(),
+                emulator: Some(EmulatorAnswer {
+                    ca: "emulator/ca_cert.pem".to_owned(),
+                    dps: DpsAddress {
+                        host: "localhost".to_owned(),
+                        port: Some(8884),
+                    },
+                }),
+            },
+            groups: vec![of_template("Pump\nid = \"x\"\u{7f}\u{1b}[2J")],
+            interval: "10s".parse().unwrap(),
+            stay: "5m".parse().unwrap(),
+        };
+        let text = manifest(&answers);
+        let read = crate::manifest::parse("fleet.toml", &text, Path::new(""), &[]);
+        let read = read.unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+        assert_eq!(read.models[0].source, "dtmi:contoso:pump;1");
+        answers.groups = vec![of_template("Pump"), of_template("dtmi:contoso:pump;1")];
         insta::assert_snapshot!(manifest(&answers));
     }
 }

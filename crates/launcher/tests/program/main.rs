@@ -28,6 +28,7 @@ mod figures;
 mod first_use;
 mod grafana;
 mod handles;
+mod init;
 mod live_page;
 mod metrics;
 mod operator;
