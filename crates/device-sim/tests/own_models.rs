@@ -313,6 +313,61 @@ fn a_behaviour_is_what_is_asked_for() {
     assert_eq!(device.command(&CommandName::parse("fly"), b"").status, 404);
 }
 
+/// Each capability by itself, whatever else is in the message: numbers by their distance, everything else by being the same.
+#[test]
+fn a_change_is_noticed_by_the_value_of_each_capability() {
+    let level = json!({"@type": "Enum", "valueSchema": "integer", "enumValues": [
+        {"name": "low", "enumValue": 0}, {"name": "high", "enumValue": 1}]});
+    let cases = [
+        (
+            json!("double"),
+            json!([0.4, 0.7, 0.9, 1.0, 0.7]),
+            0.3,
+            json!([0.4, 0.7, 1.0, 0.7]),
+        ),
+        (json!("integer"), json!([5, 14, 15, 5, 6]), 10.0, json!([5, 15, 5])),
+        (json!("double"), json!([1, 1, 1.5, 1.5, 1]), 0.0, json!([1, 1.5, 1])),
+        (
+            json!("string"),
+            json!(["x", "y", "y", "x", "x"]),
+            10.0,
+            json!(["x", "y", "x"]),
+        ),
+        (level, json!([0, 1, 1, 0, 0]), 10.0, json!([0, 1, 0])),
+    ];
+    for (schema, recorded, by, expected) in cases {
+        let telemetry = |name: &str, schema: &Value| json!({"@type": "Telemetry", "name": name, "schema": schema});
+        let contents = [telemetry("a", &schema), telemetry("last", &json!("double"))];
+        let model =
+            json!({"@context": "dtmi:dtdl:context;2", "@id": "dtmi:t:m;1", "@type": "Interface", "contents": contents});
+        let values = recorded.as_array().unwrap().iter().zip(0..);
+        let samples: Vec<_> = values.map(|(value, second)| json!([second, value])).collect();
+        let replay = json!({"samples": samples, "speed": 1, "loops": false});
+        let blueprint = blueprint(&read(&model), json!({"a": {"on_change": by, "replay": replay}}));
+        // A device begins somewhere in its recording: of some, one begins with the first value.
+        let mut ids = (0..).map(|number| format!("d-{number}"));
+        let sent = ids.find_map(|id| {
+            let mut device = device(&blueprint, &id);
+            let seconds = [1e-6, 1.0, 1.0, 1.0, 1.0].into_iter().zip(0..);
+            let bodies = seconds.map(|(seconds, now)| device.measure(seconds, at(now)).telemetry);
+            let bodies: Vec<Value> = bodies.map(|sent| serde_json::from_slice(&sent[0].1).unwrap()).collect();
+            assert!(bodies.iter().all(|body| body["last"].is_number()), "{bodies:?}");
+            let of_a: Vec<_> = bodies.iter().filter_map(|body| body.get("a")).cloned().collect();
+            (of_a.len() > 2 && bodies[0]["a"] == recorded[0]).then_some(of_a)
+        });
+        assert_eq!(Value::from(sent.unwrap()), expected);
+    }
+}
+
+#[test]
+fn a_change_of_several_values_in_one_is_refused() {
+    let model = read(&serde_json::from_str(include_str!("../../../configs/own-models/gateway.json")).unwrap());
+    let behaviours: Behaviours = serde_json::from_value(json!({"radio.location": {"on_change": 1}})).unwrap();
+    let problems = Blueprint::own(&model, &behaviours).unwrap_err();
+    let said = "`radio.location.on_change`: is for single values, and this is of the schema point";
+    assert_eq!(problems[0].to_string(), said);
+}
+
 #[test]
 fn a_behaviour_that_a_model_can_not_have_is_refused_with_its_key() {
     let model = read(&serde_json::from_str(include_str!("../../../configs/own-models/pump.json")).unwrap());
@@ -324,6 +379,7 @@ fn a_behaviour_that_a_model_can_not_have_is_refused_with_its_key() {
         "selfTest": {"interval_ms": 1_000},
         "flow": {"status": 200},
         "serialNumber": {"on_change": 1},
+        "energy": {"on_change": -1},
     }))
     .unwrap();
     let problems = Blueprint::own(&model, &behaviours).unwrap_err();
@@ -334,6 +390,7 @@ fn a_behaviour_that_a_model_can_not_have_is_refused_with_its_key() {
             "`presure`: is not in the model `dtmi:contoso:pump;1`; did you mean `pressure`?",
             "`pressure.min`: must not be above max, which is 1",
             "`flow.status`: is for commands",
+            "`energy.on_change`: must be a number from 0 on",
             "`state.process`: is for numbers, and this is of the schema Enum; a replay has any",
             "`leakAlarm.replay`: value 1 of the recording, 7, must be a text",
             "`serialNumber.on_change`: is for telemetry",

@@ -97,3 +97,31 @@ fn what_a_capability_can_not_be_is_reported_at_its_key() {
     let room = refusal("model = { dtdl = \"pump.json\" }\nroom = { noise_k = 1 }\n");
     assert!(room.contains("is what thermostats have"), "{room}");
 }
+
+#[test]
+fn a_profile_compares_messages_of_one_number_only() {
+    let profile = "[[group.profile]]\nname = \"quiet\"\non_change = { by = 1, heartbeat = \"1m\" }\n";
+    // A long sentence is broken.
+    let whole = |said: String| said.replace("\n  │ ", " ");
+    let said = whole(refusal(&format!("model = {{ dtdl = \"pump.json\" }}\n{profile}")));
+    for expected in [
+        "`group.0.profile.0.on_change`: compares one number of each message, but a message of `dtmi:contoso:pump;1` has \
+         pressure, flow, motorTemperature",
+        "accepted: `on_change` of each capability, such as [group.capability] pressure",
+    ] {
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
+    // A model of one number is as good as a thermostat.
+    let folder = folder();
+    let meter = |schema: &str| {
+        let text = format!(
+            r#"{{"@context": "dtmi:dtdl:context;2", "@id": "dtmi:c:meter;1", "@type": "Interface", "contents": [
+            {{"@type": "Telemetry", "name": "flow", "schema": "{schema}"}}]}}"#
+        );
+        fs::write(folder.path().join("meter.json"), text).unwrap();
+        read(&folder, &format!("model = {{ dtdl = \"meter.json\" }}\n{profile}"))
+    };
+    meter("integer").unwrap();
+    let said = whole(meter("string").unwrap_err().render(Look::Plain));
+    assert!(said.contains("but `flow` of `dtmi:c:meter;1` is no number"), "{said}");
+}

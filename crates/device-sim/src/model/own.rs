@@ -75,15 +75,12 @@ impl OwnDevice {
         }
         if let (Some([waited, sent]), Some(rule)) = (timing, signal.timing) {
             *waited += seconds;
-            let scalar = signal.shape.scalar(own);
-            let has_changed = match (rule.on_change, scalar) {
-                (Some(by), Some(value)) => sent.is_nan() || (value - *sent).abs() >= by.max(f64::MIN_POSITIVE),
-                _ => true,
-            };
+            let mark = rule.on_change.and_then(|by| Some((signal.shape.mark(own)?, by)));
+            let has_changed = mark.is_none_or(|(mark, by)| mark.differs(*sent, by));
             if *waited < rule.interval - 1e-9 || !has_changed {
                 return;
             }
-            (*waited, *sent) = (0.0, scalar.unwrap_or(0.0));
+            (*waited, *sent) = (0.0, mark.map_or(0.0, |(mark, _)| mark.value()));
         }
         body.push(if body.is_empty() { '{' } else { ',' });
         body.push_str(&signal.key);

@@ -93,6 +93,28 @@ impl From<dtdl::Parsed> for ReadModel {
     }
 }
 
+impl ReadModel {
+    /// Why no number says whether a message differs from the one before it; `None` where each message is one number.
+    #[must_use]
+    pub fn not_one_number(&self) -> Option<String> {
+        let is_one_number = |part: &&dtdl::Part| match part.telemetry.as_slice() {
+            [] => true,
+            [only] => only.schema.is_number(),
+            _ => false,
+        };
+        let part = self.model.parts.iter().find(|part| !is_one_number(part))?;
+        let names: Vec<_> = part.telemetry.iter().map(|one| part.full_name(&one.name)).collect();
+        Some(match names.as_slice() {
+            [only] => format!("`{only}` of `{}` is no number", self.model.id),
+            several => format!("a message of `{}` has {}", self.model.id, several.join(", ")),
+        })
+    }
+}
+
+/// What helps where the messages of a profile are not one number each.
+pub(crate) const ON_CHANGE_OF_CAPABILITIES: &str =
+    "accepted: `on_change` of each capability, such as [group.capability] pressure = { on_change = 0.1 }";
+
 /// How a capability behaves; what is left out is guessed from its schema, its unit and its name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

@@ -3,13 +3,13 @@
 use anyhow::{Context, anyhow, bail};
 use device_sim::hint::Hint;
 use dtdl::Documents;
-use fleet_protocol::plan::Plan;
+use fleet_protocol::plan::{Model, Plan};
 use provisioning::enroll::find_template;
 
 use super::application::Application;
 use super::target;
 use crate::manifest::Manifest;
-use crate::manifest::models::ReadModel;
+use crate::manifest::models::{ON_CHANGE_OF_CAPABILITIES, ReadModel};
 use crate::manifest::types::Target;
 
 /// Reads the templates that the manifest names and that were not read yet.
@@ -36,6 +36,28 @@ pub(crate) async fn read_templates(manifest: &mut Manifest) -> anyhow::Result<()
                 .hint("the id of the template or of its model stands in IoT Central under Device templates")
         })?;
         model.read = Some(read(&id, &found)?);
+    }
+    check_profiles(manifest)
+}
+
+/// What a manifest is checked for as it is read, for the models that were not there then.
+fn check_profiles(manifest: &Manifest) -> anyhow::Result<()> {
+    let groups = manifest.group.iter().map(|group| (&group.model, &group.profile));
+    let individuals = manifest.individual.iter().map(|one| (&one.model, &one.profile));
+    for (model, profiles) in groups.chain(individuals) {
+        let Model::Own(index) = model.in_plan() else { continue };
+        let read = manifest
+            .models
+            .get(usize::from(index))
+            .and_then(|own| own.read.as_ref());
+        let why = read.and_then(ReadModel::not_one_number);
+        let profile = profiles.iter().find(|profile| profile.on_change.is_some());
+        if let (Some(why), Some(profile)) = (why, profile) {
+            bail!(
+                "`on_change` of the profile {} compares one number of each message, but {why}\n{ON_CHANGE_OF_CAPABILITIES}",
+                profile.name
+            );
+        }
     }
     Ok(())
 }

@@ -118,6 +118,12 @@ fn the_templates_of_an_application_become_a_manifest_that_runs() {
     ] {
         assert!(plan.stdout.contains(words), "{words} in\n{}", plan.stdout);
     }
+    // The model is here only when the template was read, and is held against the profiles then.
+    let profile = "group.lab-cooling-pump-2.profile=[{ name = \"q\", on_change = { by = 1, heartbeat = \"1m\" } }]";
+    let refused = world.with_token(&["plan", "lab.toml", "--set", profile]).expect(2);
+    let words =
+        "`on_change` of the profile q compares one number of each message, but a message of `dtmi:contoso:pump;1` has";
+    assert!(refused.stderr.contains(words), "{}", refused.stderr);
     let enrolled = world.with_token(&["enroll", "lab.toml"]).expect(0);
     // Both templates are the application's, and stay as they are.
     assert!(

@@ -72,6 +72,16 @@ pub(super) fn shaped(
     used: Use,
     wrong: &mut Vec<Wrong>,
 ) -> Shape {
+    if behaviour.on_change.is_some_and(|by| !(by.is_finite() && by >= 0.0)) {
+        wrong.push(("on_change", "must be a number from 0 on".to_owned()));
+    }
+    if behaviour.on_change.is_some() && behaviour.replay.is_none() && guessed.is_composite() {
+        let name = schema.name();
+        wrong.push((
+            "on_change",
+            format!("is for single values, and this is of the schema {name}"),
+        ));
+    }
     if let Some(recording) = &behaviour.replay {
         let of_processes = [
             ("min", behaviour.min.is_some()),
@@ -88,9 +98,6 @@ pub(super) fn shaped(
     if behaviour.process == Some(plan::Process::Replay) {
         wrong.push(("process", "a replay needs `replay = \"recorded.csv\"`".to_owned()));
         return guessed;
-    }
-    if behaviour.on_change.is_some_and(|by| !(by.is_finite() && by >= 0.0)) {
-        wrong.push(("on_change", "must be a number from 0 on".to_owned()));
     }
     let is_set = behaviour.process.is_some()
         || [behaviour.min, behaviour.max, behaviour.start, behaviour.noise]
@@ -277,6 +284,7 @@ fn replay(recording: &Recording, schema: &Schema, wrong: &mut Vec<Wrong>) -> Opt
     }
     Some(Shape::Replay(Replay {
         samples: Arc::from(samples),
+        is_number: schema.is_number(),
         speed: recording.speed,
         loops: recording.loops,
     }))

@@ -5,6 +5,7 @@
 //! values on every machine.
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -42,10 +43,41 @@ pub(super) enum Shape {
 #[derive(Debug, Clone)]
 pub(super) struct Replay {
     pub(super) samples: Arc<[(f64, Box<str>)]>,
+    /// Whether its values are numbers of which one is nearer than another.
+    pub(super) is_number: bool,
     /// Seconds of the recording in a second.
     pub(super) speed: f64,
     /// It begins again at its end. Otherwise the last value stays.
     pub(super) loops: bool,
+}
+
+/// What a change of a value is noticed by.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mark {
+    /// A number, which can differ by so much.
+    Number(f64),
+    /// A number that stands for a value of another kind, which differs or does not.
+    Other(f64),
+}
+
+impl Mark {
+    pub(super) fn value(self) -> f64 {
+        match self {
+            Self::Number(value) | Self::Other(value) => value,
+        }
+    }
+
+    /// Whether it differs from what was sent, which is NaN before anything was.
+    pub(super) fn differs(self, sent: f64, by: f64) -> bool {
+        match self {
+            Self::Number(value) => {
+                let distance = (value - sent).abs();
+                // Tenths, and not what floating-point arithmetic makes of them.
+                sent.is_nan() || (distance > 0.0 && distance >= by - 1e-9)
+            }
+            Self::Other(value) => value.to_bits() != sent.to_bits(),
+        }
+    }
 }
 
 /// How a time is written.
@@ -140,12 +172,24 @@ impl Shape {
         matches!(self, Self::Event { .. } if state[0] > 0.0)
     }
 
-    /// The value as one number, by which changes are noticed; `None` where it always counts as changed.
-    pub(super) fn scalar(&self, state: &[f64]) -> Option<f64> {
+    /// What a change of the value is noticed by; `None` where it always counts as changed.
+    pub(super) fn mark(&self, state: &[f64]) -> Option<Mark> {
         match self {
-            Self::Number { .. } | Self::State { .. } => Some(state[0]),
-            Self::Replay(replay) => Some(replay.index(state[0]) as f64),
-            _ => None,
+            Self::Number { .. } => Some(Mark::Number(state[0])),
+            // Numbers of an Enum are names: none is nearer to another.
+            Self::State { .. } | Self::Moment(_) | Self::Label { .. } => Some(Mark::Other(state[0])),
+            Self::Replay(replay) => Some(replay.mark(state[0])),
+            Self::Event { value, .. } => value.mark(&state[1..]),
+            Self::Now(_) | Self::Position { .. } | Self::Object(_) | Self::Array(_) => None,
+        }
+    }
+
+    /// Whether it has several values in one, of which none can be compared for all.
+    pub(super) fn is_composite(&self) -> bool {
+        match self {
+            Self::Event { value, .. } => value.is_composite(),
+            Self::Position { .. } | Self::Object(_) | Self::Array(_) => true,
+            _ => false,
         }
     }
 
@@ -212,6 +256,19 @@ impl Replay {
             [.., (before, _), (last, _)] => last + (last - before).max(1e-3),
             _ => 1.0,
         }
+    }
+
+    /// The number itself, or one that only the same value has; chance makes two values the same once in 2^52.
+    fn mark(&self, at: f64) -> Mark {
+        let text = &self.samples[self.index(at)].1;
+        if self.is_number
+            && let Ok(number) = text.parse()
+        {
+            return Mark::Number(number);
+        }
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Mark::Other((hasher.finish() >> 12) as f64)
     }
 
     fn index(&self, at: f64) -> usize {

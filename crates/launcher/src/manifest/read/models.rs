@@ -166,20 +166,42 @@ fn gather(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Resul
     Ok(())
 }
 
-/// How many messages a device sends with each measurement, and which names it writes; of a model that is not read yet,
-/// one and none.
-pub(super) fn sends(model: &DeviceModel, models: &[FleetModel]) -> (usize, Vec<String>) {
+/// What a device sends with each measurement.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sends {
+    /// How many messages.
+    pub(super) messages: usize,
+    /// The names in them; none where the model is not read yet.
+    pub(super) names: Vec<String>,
+    /// Why no number says whether a message is news, where that is so.
+    pub(super) not_one_number: Option<String>,
+}
+
+/// What a device of a model sends with each measurement; one message of a model that is not read yet.
+pub(super) fn sends(model: &DeviceModel, models: &[FleetModel]) -> Sends {
+    let shipped = |messages| Sends {
+        messages,
+        names: shipped_names(),
+        not_one_number: None,
+    };
     let own = match model.in_plan() {
         Model::Own(index) => models.get(usize::from(index)),
-        Model::TemperatureController => return (3, shipped_names()),
-        Model::Thermostat | Model::EdgeIdentity => return (1, shipped_names()),
+        Model::TemperatureController => return shipped(3),
+        Model::Thermostat | Model::EdgeIdentity => return shipped(1),
     };
     let Some(read) = own.and_then(|own| own.read.as_ref()) else {
-        return (1, Vec::new());
+        return Sends {
+            messages: 1,
+            ..Sends::default()
+        };
     };
     let parts = read.model.parts.iter().filter(|part| !part.telemetry.is_empty());
     let names = parts.clone().flat_map(|part| &part.telemetry);
-    (parts.count(), names.map(|telemetry| telemetry.name.clone()).collect())
+    Sends {
+        messages: parts.count(),
+        names: names.map(|telemetry| telemetry.name.clone()).collect(),
+        not_one_number: read.not_one_number(),
+    }
 }
 
 /// The names of a model's components; none where it is not read yet.

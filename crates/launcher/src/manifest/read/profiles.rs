@@ -7,7 +7,9 @@ use fleet_protocol::plan::Shape;
 use serde_json::Map;
 use settings::{Span, Table};
 
+use super::models::Sends;
 use crate::manifest::forms::{Amount, Fraction, Interval, Name, Typed, Value};
+use crate::manifest::models::ON_CHANGE_OF_CAPABILITIES;
 use crate::manifest::profile::{Burst, Change, Message, Payload, Profile};
 use crate::manifest::profile_forms::{BodySize, BurstSize, DayLength, Field, OnlineShare, PropertyValue, Weight};
 
@@ -17,9 +19,6 @@ const MOST: usize = 100;
 const MOST_PROPERTIES: usize = 64;
 /// What fills a body up.
 const PADDING: &str = "padding";
-
-/// How many messages a device sends with each measurement, and which names it writes.
-pub(super) type Sends = (usize, Vec<String>);
 
 /// The profiles in a group's table; `None` where something in them is wrong.
 pub(super) fn profiles(group: &Table<'_>, interval: Span, sends: &Sends) -> Option<Vec<Profile>> {
@@ -54,7 +53,7 @@ pub(super) fn profiles(group: &Table<'_>, interval: Span, sends: &Sends) -> Opti
 
 fn profile(table: Table<'_>, name: Option<String>, interval: Span, sends: &Sends) -> Option<Profile> {
     let weight = table.optional::<Weight>("weight");
-    let burst = burst(&table, sends.0);
+    let burst = burst(&table, sends.messages);
     let own = match table.has("burst") {
         true => {
             table.out_of_place(&["interval"], "does not go with `burst`, which has `every`");
@@ -67,9 +66,9 @@ fn profile(table: Table<'_>, name: Option<String>, interval: Span, sends: &Sends
         false => table.optional::<Interval>("interval"),
     };
     let jitter = table.optional::<Fraction>("jitter");
-    let on_change = on_change(&table);
+    let on_change = on_change(&table, sends.not_one_number.as_deref());
     let reports = table.optional::<Amount>("properties_per_minute");
-    let (payload, message) = (payload(&table, &sends.1), message(&table));
+    let (payload, message) = (payload(&table, &sends.names), message(&table));
     let (online, shape) = (
         table.optional::<OnlineShare>("online"),
         table.optional::<Shape>("shape"),
@@ -147,9 +146,16 @@ fn burst(table: &Table<'_>, components: usize) -> Option<Burst> {
     })
 }
 
-fn on_change(table: &Table<'_>) -> Option<Change> {
+/// `not_one_number` is why there is nothing to compare.
+fn on_change(table: &Table<'_>, not_one_number: Option<&str>) -> Option<Change> {
     if table.has("burst") {
         return None;
+    }
+    if let (Some(item), Some(why)) = (table.entry("on_change"), not_one_number) {
+        item.problem(
+            format!("`{}`: compares one number of each message, but {why}", item.path()),
+            vec![ON_CHANGE_OF_CAPABILITIES.to_owned()],
+        );
     }
     let table = table.table_of_form("on_change", "a table, such as { by = 0.5, heartbeat = \"10m\" }")?;
     let by = table.required::<Amount>("by");
