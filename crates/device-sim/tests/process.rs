@@ -9,7 +9,7 @@ use std::process::{Output, Stdio};
 
 use common::{World, assert_account_closes, soon};
 use fleet_protocol::lines::{EndReason, Line, Stats};
-use fleet_protocol::plan::{Devices, Plan};
+use fleet_protocol::plan::{Devices, Model, OwnModel, Plan};
 use iot_emulator::{Entry, Event, RefusalReason};
 use jiff::{SignedDuration, Timestamp};
 use provisioning::certificate::make::{KeyType, Validity};
@@ -147,6 +147,40 @@ async fn sigterm_drains_and_stops() {
     assert_eq!(reason, EndReason::Stopped);
     assert_account_closes(&stats);
     assert_eq!(world.emulator.stats().connected, 0);
+}
+
+/// Whatever the number of its groups and devices is.
+#[tokio::test]
+async fn a_model_is_read_once_in_a_process() {
+    let world = World::new().await;
+    world.enroll_group(3).await;
+    world.enroll_individual("pump-1").await;
+    let mut documents = dtdl::Documents::new();
+    let text = include_str!("../../../configs/own-models/pump.json");
+    documents.add("pump.json", &serde_json::from_str(text).unwrap());
+    let parsed = documents.read(None).unwrap();
+    let mut plan = world.plan(3);
+    plan.groups.push(world.individual_group("pump-1"));
+    plan.groups.iter_mut().for_each(|group| group.model = Model::Own(0));
+    plan.models = vec![OwnModel {
+        id: parsed.model.id.clone(),
+        document: parsed.document,
+    }];
+    let plan = world.write_plan(&plan);
+    let mut child = command(&plan)
+        .env("RUST_LOG", "device_sim::model=debug")
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut process = Process { child, lines };
+    process
+        .stats(|stats| common::counter(stats, "telemetry_acked") >= 8)
+        .await;
+    let mut log = process.child.stderr.take().unwrap();
+    process.child.kill().await.unwrap();
+    let mut logged = String::new();
+    log.read_to_string(&mut logged).await.unwrap();
+    assert_eq!(logged.matches("model read").count(), 1, "{logged}");
 }
 
 /// A terminal: what is typed on it, and the side for a program's stdin. No session is controlled by it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fleet_protocol::plan::{self, Behaviours, OwnModel};
 use fleet_protocol::room::Overrides;
 use iot_protocol::id::ModelId;
+use tracing::debug;
 
 use super::{EdgeIdentity, Kind, Kit, KitProblem, Model, OwnDevice, TemperatureController, Thermostat, controller};
 use crate::random::DeviceRng;
@@ -26,7 +27,10 @@ impl Models {
             let mut documents = dtdl::Documents::new();
             documents.add(model.id.as_str(), &model.document);
             match documents.read(Some(model.id.as_str())) {
-                Ok(parsed) => read.push(Arc::new(parsed.model)),
+                Ok(parsed) => {
+                    debug!(model = %model.id, "model read");
+                    read.push(Arc::new(parsed.model));
+                }
                 Err(wrong) => problems.extend(wrong.iter().map(ToString::to_string)),
             }
         }
