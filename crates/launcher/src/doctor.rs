@@ -1,11 +1,12 @@
-//! `fleet doctor`: whether a run can work here, before it is begun: this machine, the servers of the target, the token, the
-//! certificates and the limits. Each finding comes with what to do, and none of the checks changes anything.
+//! `fleet doctor`: whether a run can work here, before it is begun: this machine, the servers of the target, IoT Edge
+//! gateways, the token, the certificates and the limits. Each finding comes with what to do, and none of the checks changes anything.
 //!
 //! The judgement is that of a run: `prepare::pre_flight`, `prepare::reach` and `prepare::budget` ask, and this puts their
 //! answers side by side instead of stopping at the first.
 
 mod certificates;
 mod finding;
+mod gateways;
 mod machine;
 mod network;
 mod quotas;
@@ -99,7 +100,12 @@ async fn examine(manifest: Option<&Manifest>, bound: Bound) -> Result<Vec<Findin
     let groups = plan::groups(manifest).map_err(Failure::Refused)?;
     let mut findings = machine::findings(Some((manifest, &summary)), now);
     let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
-    let dates = tokio::task::spawn_blocking(move || certificates::findings(&groups, now));
+    let edge_devices = gateways::EdgeDevices::of(manifest);
+    let dates = tokio::task::spawn_blocking(move || {
+        let mut findings = certificates::findings(&groups, now);
+        findings.extend(edge_devices.iter().flat_map(|devices| devices.findings(now)));
+        findings
+    });
     let (network, token) = tokio::join!(network::findings(manifest, &proxies), of_token(manifest, now));
     findings.extend(network);
     findings.extend(token);

@@ -22,12 +22,12 @@ pub(super) fn findings(groups: &[Group], now: Timestamp) -> Vec<Finding> {
         if let CredentialSource::Group(folder) = &group.credentials {
             findings.extend(authorities(&group.name, folder, now));
         }
-        findings.push(devices(group, now));
+        findings.push(devices(&group.name, &group.devices, &group.credentials, now));
     }
     findings
 }
 
-fn authorities(name: &str, folder: &Path, now: Timestamp) -> Option<Finding> {
+pub(super) fn authorities(name: &str, folder: &Path, now: Timestamp) -> Option<Finding> {
     let folder = GroupFolder::at(folder);
     let subject = format!("CAs of {name}");
     let current = match folder.current_ca() {
@@ -42,16 +42,16 @@ fn authorities(name: &str, folder: &Path, now: Timestamp) -> Option<Finding> {
     (!files.is_empty()).then(|| judged(&subject, Ends::of(files.into_iter().map(Some), now), now))
 }
 
-fn devices(group: &Group, now: Timestamp) -> Finding {
-    let file = |id: &str| certificate_of(&group.credentials, id).filter(|file| file.exists());
-    let files: Vec<Option<PathBuf>> = match &group.devices {
+pub(super) fn devices(name: &str, devices: &Devices, credentials: &CredentialSource, now: Timestamp) -> Finding {
+    let file = |id: &str| certificate_of(credentials, id).filter(|file| file.exists());
+    let files: Vec<Option<PathBuf>> = match devices {
         Devices::Range(range) => (0..range.count).map(|index| file(&range.id(index))).collect(),
         Devices::Ids(ids) => ids.iter().map(|id| file(id.as_str())).collect(),
     };
     let ends = Ends::of(files.into_iter(), now);
-    let finding = judged(&format!("leaves of {}", group.name), ends, now);
+    let finding = judged(&format!("leaves of {name}"), ends, now);
     let are_ours = matches!(
-        group.credentials,
+        credentials,
         CredentialSource::Group(_) | CredentialSource::Individual(_)
     );
     match finding.verdict {
@@ -67,7 +67,7 @@ fn devices(group: &Group, now: Timestamp) -> Finding {
 
 /// What the certificates of a group come to.
 #[derive(Debug, Default)]
-struct Ends {
+pub(super) struct Ends {
     there: usize,
     missing: usize,
     expired: usize,
@@ -78,7 +78,7 @@ struct Ends {
 }
 
 impl Ends {
-    fn of(files: impl Iterator<Item = Option<PathBuf>>, now: Timestamp) -> Self {
+    pub(super) fn of(files: impl Iterator<Item = Option<PathBuf>>, now: Timestamp) -> Self {
         let mut ends = Self::default();
         for file in files {
             let Some(file) = file else {
@@ -100,9 +100,14 @@ impl Ends {
         }
         ends
     }
+
+    /// Whether one is not valid yet, and none has expired.
+    pub(super) fn is_early(&self) -> bool {
+        self.early > 0 && self.expired == 0
+    }
 }
 
-fn judged(subject: &str, ends: Ends, now: Timestamp) -> Finding {
+pub(super) fn judged(subject: &str, ends: Ends, now: Timestamp) -> Finding {
     let finding = |verdict, words: String| Finding::new(Area::Certificates, subject, verdict, words);
     if let Some(error) = ends.unreadable {
         return finding(Verdict::Broken, error).remedy("`fleet cert inspect FILE` shows what is in it");

@@ -11,6 +11,7 @@ use provisioning::certificate::inspect::{self, CertificateFacts};
 use rustls::pki_types::CertificateDer;
 
 use super::finding::{Area, Finding, Verdict};
+use super::gateways;
 use crate::manifest::Manifest;
 use crate::manifest::types::{Endpoint, Target};
 use crate::prepare::reach::{self, Found, Look, Remote};
@@ -35,14 +36,23 @@ pub(super) async fn findings(manifest: &Manifest, proxies: &Proxies) -> Vec<Find
 }
 
 fn name(remote: &Remote) -> String {
-    format!("{} port {}", remote.host, remote.port)
+    let (name, host) = (&remote.host, remote.connect_host());
+    match name == host {
+        true => format!("{name} port {}", remote.port),
+        false => format!("{name} at {host} port {}", remote.port),
+    }
 }
 
-/// The application, DPS, and the hubs that are known.
+/// The application, DPS, the hubs that are known, and the gateways.
 fn remotes(manifest: &Manifest) -> (Vec<Remote>, Vec<Finding>) {
     let endpoint = match &manifest.target {
         Target::Emulator(_) => {
-            let words = "nothing to reach: `fleet run` starts the emulator on this machine";
+            let words = match manifest.gateways().is_empty() {
+                true => "nothing to reach: `fleet run` starts the emulator on this machine",
+                false => {
+                    "nothing to reach: `fleet run` starts the emulator on this machine, which stands for the gateways"
+                }
+            };
             return (Vec::new(), vec![Finding::good(Area::Network, "target", words)]);
         }
         Target::IotCentral(target) => &target.endpoint,
@@ -74,6 +84,7 @@ fn remotes(manifest: &Manifest) -> (Vec<Remote>, Vec<Finding>) {
             &format!("the remembered hubs can't be read: {error}"),
         )),
     }
+    remotes.extend(gateways::remotes(manifest));
     (remotes, findings)
 }
 
@@ -90,8 +101,8 @@ fn hubs(state: &Path, endpoint: &Endpoint) -> std::io::Result<Vec<Remote>> {
 
 /// Whether a proxy is on the way.
 fn way(remote: &Remote, proxies: &Proxies) -> Finding {
-    let subject = format!("way to {}", remote.host);
-    match proxies.to(&remote.host, remote.port) {
+    let subject = format!("way to {}", remote.connect_host());
+    match proxies.to(remote.connect_host(), remote.port) {
         Ok(Some(proxy)) => Finding::good(
             Area::Network,
             subject,

@@ -13,7 +13,7 @@ use device_sim::hint::Hint;
 use device_sim::proxies::Proxies;
 use iot_protocol::shown;
 use jiff::Timestamp;
-use mqtt_link::{ConnectError, Endpoint, Phase, Tls, TlsFailure, probe};
+use mqtt_link::{ConnectError, Endpoint, Phase, Tls, TlsFailure, TrustRoots, probe};
 use provisioning::certificate::load;
 use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::exit::Failure;
-use crate::manifest::types::Target;
+use crate::manifest::types::{Group, Target};
 use crate::progress::ProgressLog;
 
 /// A person does not wait longer for the first word.
@@ -31,15 +31,26 @@ const CA_KEY: &str = "target.ca";
 /// A server that has to answer, and the key of the manifest that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Remote {
+    /// The name that it has to show.
     pub(crate) host: String,
     pub(crate) port: u16,
-    pub(crate) key: &'static str,
-    /// The key that names its roots.
+    pub(crate) key: String,
+    /// The host of the TCP connection where that is another, and the key that names it.
+    connect: Option<(String, String)>,
+    /// The key that names its roots, where a manifest or a flag does.
     ca_key: &'static str,
     /// Without TLS, which only an emulator on this machine is asked.
     plain: bool,
-    /// The roots to trust instead of the public ones.
-    ca: Option<PathBuf>,
+    trust: Trust,
+}
+
+/// Whom a server is trusted through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Trust {
+    /// These roots instead of the public ones, if any: `target.ca`.
+    Target(Option<PathBuf>),
+    /// The root above the Edge CA of this gateway, which may not be made yet.
+    Gateway { device: String, root: PathBuf },
 }
 
 /// What a look at a server has seen, and what it means.
@@ -79,7 +90,7 @@ pub(crate) async fn application(target: &Target, progress: ProgressLog) -> Resul
 /// It does not, with what to check.
 pub(crate) async fn application_at(app: &str, ca: Option<&Path>, progress: ProgressLog) -> Result<(), Failure> {
     let remote = remote_of(app, ca).map(|remote| Remote {
-        key: "--app",
+        key: "--app".to_owned(),
         ca_key: "--ca",
         ..remote
     });
@@ -131,10 +142,61 @@ impl Remote {
         Self {
             host: host.to_owned(),
             port,
-            key,
+            key: key.to_owned(),
+            connect: None,
             ca_key: CA_KEY,
             plain: false,
-            ca: ca.map(Path::to_owned),
+            trust: Trust::Target(ca.map(Path::to_owned)),
+        }
+    }
+
+    /// The gateway that an IoT Edge device of `group` is, trusted through `root` as the devices behind it do.
+    pub(crate) fn gateway(group: &Group, device: &str, root: PathBuf) -> Self {
+        let key = |name: &str| format!("group.{}.{name}", group.id);
+        let (connect_host, port) = group.gateway_address_of(device);
+        Self {
+            host: group.hostname_of(device),
+            port,
+            key: key("hostname"),
+            connect: group
+                .gateway_address
+                .is_some()
+                .then(|| (connect_host, key("gateway_address"))),
+            ca_key: CA_KEY,
+            plain: false,
+            trust: Trust::Gateway {
+                device: device.to_owned(),
+                root,
+            },
+        }
+    }
+
+    /// The host of the TCP connection.
+    pub(crate) fn connect_host(&self) -> &str {
+        self.connect.as_ref().map_or(&self.host, |(host, _)| host)
+    }
+
+    /// The key that names the host of the TCP connection.
+    fn connect_key(&self) -> &str {
+        self.connect.as_ref().map_or(&self.key, |(_, key)| key)
+    }
+
+    /// The root that is not there yet, so that nothing can be verified.
+    fn missing_root(&self) -> Option<(&str, &Path)> {
+        match &self.trust {
+            Trust::Gateway { device, root } if !root.exists() => Some((device, root)),
+            Trust::Gateway { .. } | Trust::Target(_) => None,
+        }
+    }
+
+    fn roots(&self) -> anyhow::Result<TrustRoots> {
+        match &self.trust {
+            Trust::Target(ca) => load::trust_roots(ca.as_deref()).with_context(|| format!("`{}` can't be used", self.ca_key)),
+            // How far one comes shows all the same.
+            Trust::Gateway { .. } if self.missing_root().is_some() => Ok(TrustRoots::WebPki),
+            Trust::Gateway { root, .. } => {
+                load::trust_roots(Some(root)).context("the root above the gateway can't be used")
+            }
         }
     }
 }
@@ -165,10 +227,11 @@ fn remote_of(app: &str, ca: Option<&Path>) -> Option<Remote> {
     Some(Remote {
         host: host.trim_matches(['[', ']']).to_owned(),
         port,
-        key: "target.app",
+        key: "target.app".to_owned(),
+        connect: None,
         ca_key: CA_KEY,
         plain,
-        ca: ca.map(Path::to_owned),
+        trust: Trust::Target(ca.map(Path::to_owned)),
     })
 }
 
@@ -186,13 +249,14 @@ pub(crate) async fn look(remote: &Remote, proxies: &Proxies) -> anyhow::Result<L
             found: look_without_tls(remote).await,
         });
     }
-    let roots =
-        load::trust_roots(remote.ca.as_deref()).with_context(|| format!("`{}` can't be used", remote.ca_key))?;
-    let proxy = proxies.to(host, *port).context("HTTPS_PROXY can't be used")?;
+    let roots = remote.roots()?;
+    let proxy = proxies
+        .to(remote.connect_host(), *port)
+        .context("HTTPS_PROXY can't be used")?;
     let by_proxy = proxy.is_some();
     let endpoint =
         Endpoint::new(host, *port, Tls::new(roots)?).with_context(|| format!("`{}` can't be used", remote.key))?;
-    let seen = probe(&endpoint.through(proxy), WITHIN).await;
+    let seen = probe(&endpoint.via(remote.connect_host()).through(proxy), WITHIN).await;
     Ok(Look {
         addresses: seen.addresses,
         chain: seen.chain,
@@ -215,7 +279,7 @@ async fn look_without_tls(remote: &Remote) -> Found {
 
 /// What an error means, and what to check.
 fn found(remote: &Remote, by_proxy: bool, error: &ConnectError) -> Found {
-    let Remote { host, port, .. } = remote;
+    let (host, port) = (remote.connect_host(), remote.port);
     let (key, hint) = (named(remote, by_proxy), advice(by_proxy));
     match error {
         ConnectError::Dns { host, source } => Found::Bad(
@@ -234,7 +298,7 @@ fn found(remote: &Remote, by_proxy: bool, error: &ConnectError) -> Found {
         ConnectError::Proxy { proxy, source } => Found::Bad(
             anyhow!("the proxy {proxy} does not connect to {host} port {port}: {source}").hint(format!(
                 "check HTTPS_PROXY and NO_PROXY, that the proxy lets port {port} through, and `{}`",
-                remote.key
+                remote.connect_key()
             )),
         ),
         ConnectError::Tls { source, .. } => handshake(remote, source),
@@ -243,7 +307,10 @@ fn found(remote: &Remote, by_proxy: bool, error: &ConnectError) -> Found {
                 "{host} does not finish the TLS handshake on port {port} within {} s",
                 WITHIN.as_secs()
             )
-            .hint(format!("check `{}`, and that TLS is spoken there", remote.key)),
+            .hint(format!(
+                "check `{}`, and that TLS is spoken there",
+                remote.connect_key()
+            )),
         ),
         other => Found::Unsure(anyhow!("{host} port {port}: {other}")),
     }
@@ -253,7 +320,7 @@ fn found(remote: &Remote, by_proxy: bool, error: &ConnectError) -> Found {
 fn named(remote: &Remote, by_proxy: bool) -> String {
     match by_proxy {
         true => "HTTPS_PROXY".to_owned(),
-        false => format!("`{}`", remote.key),
+        false => format!("`{}`", remote.connect_key()),
     }
 }
 
@@ -266,7 +333,7 @@ fn advice(by_proxy: bool) -> &'static str {
 
 fn unreachable(remote: &Remote, by_proxy: bool, error: &io::Error) -> anyhow::Error {
     let (key, hint) = (named(remote, by_proxy), advice(by_proxy));
-    let Remote { host, port, .. } = remote;
+    let (host, port) = (remote.connect_host(), remote.port);
     if by_proxy {
         return anyhow!("the proxy on the way to {host} can't be reached: {error}")
             .hint(format!("check {key} and NO_PROXY"));
@@ -283,7 +350,21 @@ fn unreachable(remote: &Remote, by_proxy: bool, error: &io::Error) -> anyhow::Er
 
 /// What is wrong with the certificate, or whatever else a handshake failed for.
 fn handshake(remote: &Remote, failure: &TlsFailure) -> Found {
-    let Remote { host, port, key, .. } = remote;
+    let Remote { host, port, .. } = remote;
+    let key = remote.connect_key();
+    if let Some((device, root)) = remote.missing_root()
+        && matches!(failure, TlsFailure::Tls(rustls::Error::InvalidCertificate(_)))
+    {
+        return Found::Unsure(
+            anyhow!(
+                "{host} port {port} answers, and can't be verified: `{}` is not made yet",
+                shown::path(root)
+            )
+            .hint(format!(
+                "`fleet edge-config MANIFEST --device {device}` makes it, along with the files that the gateway needs"
+            )),
+        );
+    }
     if let Some(dates) = clock::words(failure, Timestamp::now()) {
         return Found::Bad(
             anyhow!("{host} port {port} can't be trusted: {dates}")
@@ -309,25 +390,36 @@ fn handshake(remote: &Remote, failure: &TlsFailure) -> Found {
 /// What is wrong with a certificate, and what to check.
 fn certificate(error: &CertificateError, remote: &Remote) -> (String, String) {
     let Remote { key, ca_key, .. } = remote;
-    match (error, &remote.ca) {
-        (CertificateError::UnknownIssuer, Some(ca)) => (
+    match (error, &remote.trust) {
+        (CertificateError::UnknownIssuer, Trust::Target(Some(ca))) => (
             format!("its certificate does not come from a CA in `{}`", shown::path(ca)),
             format!(
                 "check `{ca_key}`, which has to hold the root above the service's certificate, and `{key}`; for \
                  `fleet emulator` that is ca_cert.pem in its state folder"
             ),
         ),
-        (CertificateError::UnknownIssuer, None) => (
+        (CertificateError::UnknownIssuer, Trust::Target(None)) => (
             "its certificate does not come from a public CA".to_owned(),
             format!("check `{key}`; the CA of an emulator, or of a proxy that opens TLS, goes into `{ca_key}`"),
+        ),
+        (CertificateError::UnknownIssuer, Trust::Gateway { device, root }) => (
+            format!("its certificate does not come from a CA in `{}`", shown::path(root)),
+            format!(
+                "the gateway has to sign it with the Edge CA of {device}: `fleet edge-config MANIFEST --device {device}` \
+                 lists the files to copy to it"
+            ),
         ),
         (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }, _) => (
             "its certificate is for another name".to_owned(),
             format!("check `{key}`"),
         ),
-        _ => (
+        (_, Trust::Target(_)) => (
             format!("its certificate is refused: {error}"),
             format!("check `{key}` and `{ca_key}`"),
+        ),
+        (_, Trust::Gateway { root, .. }) => (
+            format!("its certificate is refused: {error}"),
+            format!("check `{key}` and `{}`", shown::path(root)),
         ),
     }
 }

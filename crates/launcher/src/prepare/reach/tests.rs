@@ -7,10 +7,11 @@ fn at(host: &str, port: u16) -> Remote {
     Remote {
         host: host.to_owned(),
         port,
-        key: "target.app",
+        key: "target.app".to_owned(),
+        connect: None,
         ca_key: CA_KEY,
         plain: false,
-        ca: None,
+        trust: Trust::Target(None),
     }
 }
 
@@ -81,7 +82,7 @@ async fn behind_a_proxy(trusted: &TestCa, signer: &TestCa) -> Found {
     let address = format!("http://user:secret@127.0.0.1:{}", proxy.port());
     let proxies = Proxies::from_environment(|name| (name == "HTTPS_PROXY").then(|| address.clone()));
     let remote = Remote {
-        ca: Some(ca),
+        trust: Trust::Target(Some(ca)),
         ..at("dps.invalid", server.port())
     };
     look(&remote, &proxies).await.unwrap().found
