@@ -22,7 +22,11 @@ pub(super) fn findings(groups: &[Group], now: Timestamp) -> Vec<Finding> {
         if let CredentialSource::Group(folder) = &group.credentials {
             findings.extend(authorities(&group.name, folder, now));
         }
-        findings.push(devices(&group.name, &group.devices, &group.credentials, now));
+        let whose = match group.expect {
+            None => Whose::Devices,
+            Some(_) => Whose::NegativeDevices,
+        };
+        findings.push(devices(&group.name, (&group.devices, whose), &group.credentials, now));
     }
     findings
 }
@@ -42,14 +46,32 @@ pub(super) fn authorities(name: &str, folder: &Path, now: Timestamp) -> Option<F
     (!files.is_empty()).then(|| judged(&subject, Ends::of(files.into_iter().map(Some), now), now))
 }
 
-pub(super) fn devices(name: &str, devices: &Devices, credentials: &CredentialSource, now: Timestamp) -> Finding {
+/// Whether the dates of certificates matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    Devices,
+    /// Such a device has to be refused, often by its dates.
+    NegativeDevices,
+}
+
+pub(super) fn devices(
+    name: &str,
+    (devices, whose): (&Devices, Whose),
+    credentials: &CredentialSource,
+    now: Timestamp,
+) -> Finding {
     let file = |id: &str| certificate_of(credentials, id).filter(|file| file.exists());
     let files: Vec<Option<PathBuf>> = match devices {
         Devices::Range(range) => (0..range.count).map(|index| file(&range.id(index))).collect(),
         Devices::Ids(ids) => ids.iter().map(|id| file(id.as_str())).collect(),
     };
     let ends = Ends::of(files.into_iter(), now);
-    let finding = judged(&format!("leaves of {name}"), ends, now);
+    let subject = format!("leaves of {name}");
+    if whose == Whose::NegativeDevices && ends.unreadable.is_none() && ends.there > 0 {
+        let words = format!("{}, of devices that must be refused", certificates(ends.there));
+        return Finding::good(Area::Certificates, subject, words);
+    }
+    let finding = judged(&subject, ends, now);
     let are_ours = matches!(
         credentials,
         CredentialSource::Group(_) | CredentialSource::Individual(_)
@@ -107,12 +129,15 @@ impl Ends {
     }
 }
 
+fn certificates(count: usize) -> String {
+    counted(count, "certificate", "certificates")
+}
+
 pub(super) fn judged(subject: &str, ends: Ends, now: Timestamp) -> Finding {
     let finding = |verdict, words: String| Finding::new(Area::Certificates, subject, verdict, words);
     if let Some(error) = ends.unreadable {
         return finding(Verdict::Broken, error).remedy("`fleet cert inspect FILE` shows what is in it");
     }
-    let certificates = |count: usize| counted(count, "certificate", "certificates");
     let Some(first) = ends.first else {
         return finding(Verdict::Unknown, "none on disk yet".to_owned());
     };

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use provisioning::certificate::inspect::CertificateFacts;
 use provisioning::identities::{EdgeCaPaths, GroupFolder, IdentityError};
 
-use super::certificates::{self, Ends, judged};
+use super::certificates::{self, Ends, Whose, judged};
 use super::finding::{Area, Finding, Verdict};
 use crate::manifest::Manifest;
 use crate::manifest::types::GroupKind;
@@ -65,7 +65,8 @@ impl EdgeDevices {
             findings.extend(certificates::authorities(&self.name, &self.folder, now));
             let credentials = CredentialSource::Group(self.folder.clone());
             let devices = Devices::Range(self.devices.clone());
-            findings.push(certificates::devices(&self.name, &devices, &credentials, now));
+            let devices = (&devices, Whose::Devices);
+            findings.push(certificates::devices(&self.name, devices, &credentials, now));
         }
         findings.extend(self.edge_cas(now));
         findings

@@ -102,6 +102,24 @@ fn all_that_keeps_a_run_from_working_is_found_at_once_with_its_remedy() {
 }
 
 #[test]
+fn certificates_that_are_wrong_on_purpose_keep_no_run_from_working() {
+    let wrong = r#"
+[[group]]
+id = "expired"
+devices = { prefix = "expired-", count = 2 }
+expect = "refused"
+certificate = "expired"
+
+[load]"#;
+    let fleet = Fleet::new(&manifest(EMULATOR, SHORT).replace("\n[load]", wrong));
+    fleet.fleet(&["run", "fleet.toml"]).expect(0);
+    let findings = findings(&fleet, &["fleet.toml"], 0);
+    let leaves = about(&findings, "certificates", "leaves of expired");
+    assert_eq!(leaves["verdict"], "good", "{leaves:#}");
+    assert_eq!(leaves["words"], "2 certificates, of devices that must be refused");
+}
+
+#[test]
 fn without_a_manifest_this_machine_is_looked_at_and_nothing_else() {
     let fleet = Fleet::new("");
     let findings = findings(&fleet, &[], 0);
