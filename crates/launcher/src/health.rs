@@ -18,7 +18,7 @@ use crate::sim;
 ///
 /// It does not answer, or the folder is not one of an emulator.
 pub(crate) async fn emulator(state: &Path, app: &str) -> Result<u8, Failure> {
-    let figures = reached(state, app)?
+    let figures = reach(state, app)?
         .figures()
         .await
         .with_context(|| format!("the emulator at {app} does not answer"))?;
@@ -26,22 +26,28 @@ pub(crate) async fn emulator(state: &Path, app: &str) -> Result<u8, Failure> {
     Ok(PASSED)
 }
 
-/// How much telemetry of a run that emulator has received since its start.
+/// How much telemetry of a run the emulator at `app` has received since its start.
 ///
 /// # Errors
 ///
-/// It does not answer, or the folder is not one of an emulator.
-pub(crate) async fn received(state: &Path, app: &str, run: &str) -> anyhow::Result<Received> {
-    let received = reached(state, app)?.received(run).await;
+/// It does not answer.
+pub(crate) async fn received(emulator: &Application, app: &str, run: &str) -> anyhow::Result<Received> {
+    let received = emulator.received(run).await;
     received.with_context(|| format!("the emulator at {app} does not answer"))
 }
 
-fn reached(state: &Path, app: &str) -> anyhow::Result<Application> {
+/// The way to the emulator at `app`, whose state folder is `state`. Whether it answers is not known yet.
+///
+/// # Errors
+///
+/// The folder is not one of an emulator.
+pub(crate) fn reach(state: &Path, app: &str) -> anyhow::Result<Application> {
+    const HINT: &str = "give the state folder of a `fleet emulator` that runs";
     let token_file = state.join("api_token");
     let token = std::fs::read_to_string(&token_file)
         .with_context(|| format!("can't read the API token from `{}`", shown::path(&token_file)))
-        .hint("give the state folder of a `fleet emulator` that runs")?;
-    Application::new(app, token.trim(), Some(&state.join("ca_cert.pem")))
+        .hint(HINT)?;
+    Application::new(app, token.trim(), Some(&state.join("ca_cert.pem"))).hint(HINT)
 }
 
 /// Looks whether the `fleet sim` that is the process `pid` of this host is at work.

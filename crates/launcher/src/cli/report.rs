@@ -124,9 +124,11 @@ pub(super) struct MergeArgs {
 impl MergeArgs {
     fn run(self) -> Result<u8, Failure> {
         let app = self.emulator_app;
-        let received = self
-            .emulator_state
-            .map(|state| move |run: &str| in_runtime(async { Ok(health::received(&state, &app, run).await?) }));
+        // A wrong folder is refused before anything is read; an emulator that does not answer is a note on the report.
+        let emulator = self.emulator_state.map(|state| health::reach(&state, &app));
+        let emulator = emulator.transpose().map_err(Failure::Refused)?;
+        let received = emulator
+            .map(|emulator| move |run: &str| in_runtime(async { Ok(health::received(&emulator, &app, run).await?) }));
         merge::run(&self.results, self.run.as_deref(), self.report.as_deref(), received)
     }
 }

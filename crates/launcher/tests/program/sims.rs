@@ -176,6 +176,63 @@ fn a_sim_of_one_shard_takes_its_number_from_the_job_and_a_report_names_what_is_m
 }
 
 #[test]
+fn a_merged_report_has_what_the_emulator_received_if_its_state_folder_is_named() {
+    let mut world = World::new();
+    let sims = ["first", "second"].map(|results| {
+        let shard = if results == "first" { "0/2" } else { "1/2" };
+        world
+            .fleet
+            .start(&["sim", "--plan", "plan.json", "--results", results, "--shard", shard])
+    });
+    world.wait_until_online_in(&["first", "second"], 6);
+    for sim in sims {
+        sim.interrupt();
+        assert_eq!(sim.end().0, Some(0));
+    }
+    let app = world.app.clone();
+    let merge = |state: &str| {
+        let of_emulator = ["--emulator-state", state, "--emulator-app", &app];
+        let arguments = [
+            &["report", "merge", "first", "second", "--report", "report"][..],
+            &of_emulator,
+        ];
+        world.fleet.fleet(&arguments.concat())
+    };
+    let merged = merge("emulator").expect(0);
+    let (received, acked) = (merged.figure("received"), merged.figure("acknowledged"));
+    assert!(acked > 0 && received >= acked, "{acked} of {received}");
+    assert_eq!(world.fleet.report()["target"]["received_unique"], received);
+    assert_eq!(world.fleet.report()["merged"]["missing"], serde_json::json!([]));
+    // Without its folder nobody is asked, and nothing is claimed.
+    let alone = ["report", "merge", "first", "second", "--report", "report"];
+    world.fleet.fleet(&alone).expect(0);
+    assert_eq!(world.fleet.report()["target"], Value::Null);
+
+    std::fs::remove_dir_all(world.fleet.path("report")).unwrap();
+    std::fs::create_dir(world.fleet.path("half")).unwrap();
+    std::fs::write(world.fleet.path("half/api_token"), "SharedAccessSignature sr=1").unwrap();
+    for (state, file) in [
+        ("missing", "missing/api_token"),
+        ("first", "first/api_token"),
+        ("half", "half/ca_cert.pem"),
+    ] {
+        let refused = merge(state).expect(2);
+        let hint = "hint: give the state folder of a `fleet emulator` that runs";
+        let words = &refused.stderr;
+        assert!(words.contains(file) && words.contains(hint), "{words}");
+        assert!(!world.fleet.path("report/report.json").exists(), "{state}");
+    }
+
+    // An emulator that has ended is no reason to do without a report, which has to name what it lacks.
+    world.kill_emulator();
+    let merge = ["--emulator-state", "emulator", "--emulator-app", &app];
+    let merged = world.fleet.fleet(&[&alone[..], &merge].concat()).expect(0);
+    let words = "what has arrived is unknown: the emulator at https://localhost:";
+    assert!(merged.stderr.contains(words), "{}", merged.stderr);
+    assert_eq!(world.fleet.report()["target_unknown"], true);
+}
+
+#[test]
 fn a_shard_that_does_not_end_after_its_stages_is_killed_and_named() {
     let world = World::new();
     // Long enough to find and stop a process before its end, on a busy machine too.
