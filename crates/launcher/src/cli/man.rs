@@ -1,6 +1,7 @@
 //! `fleet man`
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Command};
@@ -33,9 +34,12 @@ Examples:
   fleet man run | man -l -";
 
 pub(super) fn run(args: &ManArgs, mut command: Command) -> Result<u8, Failure> {
+    // The foot of a page is that of the program, not of the verb.
+    let source = format!("{} {}", command.get_name(), command.get_version().unwrap_or_default());
     if let Some(folder) = &args.out {
         keep::try_folder("--out", folder)?;
-        clap_mangen::generate_to(command, folder)
+        command.build();
+        write_all(&command, &source, folder)
             .with_context(|| format!("can't write the pages into `{}`", shown::path(folder)))?;
         console::note(format_args!("the pages are in {}", shown::path(folder)));
         return Ok(PASSED);
@@ -47,10 +51,23 @@ pub(super) fn run(args: &ManArgs, mut command: Command) -> Result<u8, Failure> {
     }
     let mut text = Vec::new();
     Man::new(page.clone())
+        .source(source)
         .render(&mut text)
         .context("the page can't be made")?;
     print(String::from_utf8(text).context("the page is no text")?)?;
     Ok(PASSED)
+}
+
+/// Writes a page for each verb that is not hidden, and for those below it.
+fn write_all(command: &Command, source: &str, folder: &Path) -> io::Result<()> {
+    for below in command
+        .get_subcommands()
+        .filter(|below| !below.is_hide_set() && below.get_name() != "help")
+    {
+        write_all(below, source, folder)?;
+    }
+    Man::new(command.clone()).source(source).generate_to(folder)?;
+    Ok(())
 }
 
 fn unknown(above: &Command, verb: &str) -> Failure {
