@@ -51,3 +51,4 @@ mod sims;
 mod support;
 mod terminal;
 mod thresholds;
+mod zsh;
