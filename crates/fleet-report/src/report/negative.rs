@@ -23,7 +23,8 @@ pub struct NegativeCounts {
 
 impl NegativeCounts {
     /// By the counters of the devices; nothing where there is no such device.
-    pub(crate) fn of(count: impl Fn(&str) -> u64) -> Option<Self> {
+    #[must_use]
+    pub fn of(count: impl Fn(&str) -> u64) -> Option<Self> {
         let asked = count(counter::DEVICES_NEGATIVE);
         let [refused, refused_otherwise, let_in] = [
             counter::DEVICES_REFUSED,

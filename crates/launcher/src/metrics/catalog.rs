@@ -53,6 +53,8 @@ catalog! {
         "Devices, by state.";
     DEVICES_WANTED "fleet_devices_wanted" Gauge ["group"]
         "Devices that the stages want online now.";
+    DEVICES_NEGATIVE "fleet_devices_negative" Gauge ["group" "result"]
+        "Devices that must be refused, by result: refused, refused_otherwise, not_judged, let_in.";
     REGISTRATIONS "fleet_registrations_total" Counter ["group" "result"]
         "Registrations with DPS that ended, by result: ok, failed.";
     DPS_THROTTLED "fleet_dps_throttled_total" Counter ["group"]

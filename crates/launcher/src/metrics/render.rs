@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleet_protocol::lines::{Phase, State, counter};
 use fleet_protocol::reason::Reason;
 use fleet_report::attempts::ATTEMPTS;
+use fleet_report::report::NegativeCounts;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
@@ -98,6 +99,7 @@ fn groups(about: &About, snapshot: &Snapshot) -> Vec<Family> {
     let each = || all.iter().copied();
 
     let mut devices = of(&catalog::DEVICES);
+    let mut negative = of(&catalog::DEVICES_NEGATIVE);
     let mut phases = of(&catalog::PHASE_DURATION);
     let mut failures = of(&catalog::FAILURES);
     let (mut reconnects, mut dropped) = (of(&catalog::RECONNECTS), of(&catalog::MESSAGES_DROPPED));
@@ -111,6 +113,16 @@ fn groups(about: &About, snapshot: &Snapshot) -> Vec<Family> {
     for (name, group) in each() {
         for state in State::ALL {
             devices.gauge([name, state.word()], float(group.devices(state)));
+        }
+        if let Some(counts) = NegativeCounts::of(|counter| group.counter(counter)) {
+            for (result, count) in [
+                ("refused", counts.refused),
+                ("refused_otherwise", counts.refused_otherwise),
+                ("not_judged", counts.not_judged),
+                ("let_in", counts.let_in),
+            ] {
+                negative.gauge([name, result], float(count));
+            }
         }
         registrations.results(
             name,
@@ -142,7 +154,7 @@ fn groups(about: &About, snapshot: &Snapshot) -> Vec<Family> {
         each().for_each(|(name, group)| family.counter([name], group.counter(counter)));
         family
     };
-    let mut families = vec![devices, wanted, registrations];
+    let mut families = vec![devices, wanted, negative, registrations];
     families.push(counted(&catalog::DPS_THROTTLED, counter::DPS_THROTTLED));
     families.extend([connects, reconnects]);
     families.extend(MESSAGES.map(|(entry, counter)| counted(entry, counter)));

@@ -46,12 +46,25 @@ fn line(seconds: u64) -> Stats {
         states: BTreeMap::from([(State::Online, 3), (State::BackingOff, 1)]),
         wanted_now: 4,
     };
+    let judged = [
+        (counter::DEVICES_NEGATIVE, 5),
+        ("devices_refused/mqtt_not_authorized", 2),
+        ("devices_refused_otherwise/dps_disabled", 1),
+        (counter::DEVICES_LET_IN, 1),
+    ];
+    let strangers = GroupStats {
+        counters: judged.map(|(name, count)| (name.to_owned(), count)).into(),
+        ..GroupStats::default()
+    };
     Stats {
         seq: seconds,
         t: 1.0,
         counters: thermostats.counters.clone(),
         states: thermostats.states.clone(),
-        groups: BTreeMap::from([("thermostats".to_owned(), thermostats)]),
+        groups: BTreeMap::from([
+            ("thermostats".to_owned(), thermostats),
+            ("strangers".to_owned(), strangers),
+        ]),
         process: Some(ProcessStats {
             host: "host".to_owned(),
             cores: 2,
@@ -240,6 +253,24 @@ fn every_series_that_can_be_known_is_there_from_the_beginning() {
     for reason in SESSION_ENDS.iter().chain(&DROPS) {
         assert!(REASONS.contains(&reason.as_str()), "no device reports {reason}");
     }
+}
+
+/// Each process has its own share of them.
+#[test]
+fn devices_that_must_be_refused_are_counted_by_what_became_of_them() {
+    let text = rendered(&live(&measurements(1)));
+    let series = series(&text);
+    for (result, count) in [
+        ("refused", 4.0),
+        ("refused_otherwise", 2.0),
+        ("not_judged", 2.0),
+        ("let_in", 2.0),
+    ] {
+        let name = format!("fleet_devices_negative{{group=\"strangers\",result=\"{result}\"}}");
+        assert_eq!(series.get(&*name), Some(&count), "{name} in\n{text}");
+    }
+    // A group is of such devices, or of none.
+    assert!(!text.contains("fleet_devices_negative{group=\"thermostats\""), "{text}");
 }
 
 /// At the end no data is a failure, unless it is allowed; before, it may yet come.
