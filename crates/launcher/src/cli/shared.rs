@@ -25,7 +25,8 @@ pub(super) struct ManifestArgs {
     #[command(flatten)]
     pub(super) file: ManifestFile,
     /// Cut the stages short, or hold the fleet online longer, so that they take this time, e.g. `1m30s`. They begin
-    /// when all devices have registered, which is not counted
+    /// when all devices have registered, which is not counted. Where devices still come online at the cut, its last seconds
+    /// (5, or half) want no further ones
     #[arg(long, value_name = "TIME", value_parser = |text: &str| text.parse::<Span>())]
     pub(super) duration: Option<Span>,
 }

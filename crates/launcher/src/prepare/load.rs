@@ -6,8 +6,15 @@ use settings::Span;
 
 use crate::manifest::values::Stage;
 
+/// A device that is wanted has so much time to come online before stages that are cut short end; in a shorter rise, half of
+/// what is left of it.
+const TO_COME_ONLINE: Duration = Duration::from_secs(5);
+
 /// The stages so that they take `duration` together: cut short at that moment, or with more time at the last share above
 /// zero, before the fleet goes offline.
+///
+/// Where that moment is in the middle of a rise, the rise ends a little sooner. The last devices would otherwise be wanted as
+/// the stages end, and count as failed for want of time.
 #[must_use]
 pub(crate) fn period(stages: &[Stage], duration: Span) -> Vec<Stage> {
     let total: Duration = stages.iter().map(|stage| stage.over.0).sum();
@@ -29,22 +36,25 @@ fn cut(stages: &[Stage], duration: Duration) -> Vec<Stage> {
     let mut share = 0.0;
     let mut kept = Vec::new();
     for stage in stages {
-        if left.is_zero() {
-            break;
+        if stage.over.0 <= left {
+            kept.push(*stage);
+            share = stage.share;
+            left -= stage.over.0;
+            continue;
         }
-        let over = stage.over.0.min(left);
-        let part = over.as_secs_f64() / stage.over.0.as_secs_f64().max(f64::MIN_POSITIVE);
-        let reached = if over == stage.over.0 {
-            stage.share
-        } else {
-            share + (stage.share - share) * part
+        let wait = match stage.share > share {
+            true => TO_COME_ONLINE.min(left / 2),
+            false => Duration::ZERO,
         };
-        kept.push(Stage {
+        let over = left - wait;
+        let part = over.as_secs_f64() / stage.over.0.as_secs_f64();
+        let reached = share + (stage.share - share) * part;
+        let parts = [over, wait].into_iter().filter(|over| !over.is_zero());
+        kept.extend(parts.map(|over| Stage {
             share: reached,
             over: Span(over),
-        });
-        share = reached;
-        left -= over;
+        }));
+        break;
     }
     kept
 }
@@ -75,12 +85,24 @@ mod tests {
     fn a_shorter_duration_cuts_the_stages_where_they_are() {
         let all = stages(&["100%@10s", "100%@30s", "0%@5s"]);
         for (duration, expected) in [
-            ("5s", &["50%@5s"][..]),
-            ("10s", &["100%@10s"]),
+            ("10s", &["100%@10s"][..]),
             ("12s", &["100%@10s", "100%@2s"]),
+            ("42s500ms", &["100%@10s", "100%@30s", "50%@2s500ms"]),
             ("45s", &["100%@10s", "100%@30s", "0%@5s"]),
         ] {
             assert_eq!(period(&all, duration.parse().unwrap()), stages(expected), "{duration}");
+        }
+    }
+
+    #[test]
+    fn the_last_devices_of_a_rise_that_is_cut_short_have_time_to_come_online() {
+        let all = stages(&["100%@20s", "100%@30s", "0%@5s"]);
+        for (duration, expected) in [
+            ("4s", ["10%@2s", "10%@2s"]),
+            ("10s", ["25%@5s", "25%@5s"]),
+            ("15s", ["50%@10s", "50%@5s"]),
+        ] {
+            assert_eq!(period(&all, duration.parse().unwrap()), stages(&expected), "{duration}");
         }
     }
 
