@@ -2,9 +2,11 @@
 //! a CA that the run trusts. Asked before anything is made, enrolled or started, since a device or a REST client that tries
 //! again and again takes long to find out, and can't name the key to repair. `fleet doctor` asks the same.
 
+mod remote;
+
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -13,45 +15,20 @@ use device_sim::hint::Hint;
 use device_sim::proxies::Proxies;
 use iot_protocol::shown;
 use jiff::Timestamp;
-use mqtt_link::{ConnectError, Endpoint, Phase, Tls, TlsFailure, TrustRoots, probe};
-use provisioning::certificate::load;
+use mqtt_link::{ConnectError, Endpoint, Phase, Tls, TlsFailure, probe};
 use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+pub(crate) use self::remote::Remote;
+use self::remote::{CA_KEY, Trust};
 use crate::exit::Failure;
-use crate::manifest::types::{Group, Target};
+use crate::manifest::types::Target;
 use crate::progress::ProgressLog;
 
 /// A person does not wait longer for the first word.
 const WITHIN: Duration = Duration::from_secs(3);
-const CA_KEY: &str = "target.ca";
-
-/// A server that has to answer, and the key of the manifest that names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Remote {
-    /// The name that it has to show.
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) key: String,
-    /// The host of the TCP connection where that is another, and the key that names it.
-    connect: Option<(String, String)>,
-    /// The key that names its roots, where a manifest or a flag does.
-    ca_key: &'static str,
-    /// Without TLS, which only an emulator on this machine is asked.
-    plain: bool,
-    trust: Trust,
-}
-
-/// Whom a server is trusted through.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Trust {
-    /// These roots instead of the public ones, if any: `target.ca`.
-    Target(Option<PathBuf>),
-    /// The root above the Edge CA of this gateway, which may not be made yet.
-    Gateway { device: String, root: PathBuf },
-}
 
 /// What a look at a server has seen, and what it means.
 #[derive(Debug)]
@@ -134,71 +111,6 @@ fn dps_of(target: &Target) -> Option<Remote> {
         "target.dps_endpoint",
         endpoint.ca.as_deref(),
     ))
-}
-
-impl Remote {
-    /// A server that speaks TLS, trusted through `ca` or the public roots.
-    pub(crate) fn with_tls(host: &str, port: u16, key: &'static str, ca: Option<&Path>) -> Self {
-        Self {
-            host: host.to_owned(),
-            port,
-            key: key.to_owned(),
-            connect: None,
-            ca_key: CA_KEY,
-            plain: false,
-            trust: Trust::Target(ca.map(Path::to_owned)),
-        }
-    }
-
-    /// The gateway that an IoT Edge device of `group` is, trusted through `root` as the devices behind it do.
-    pub(crate) fn gateway(group: &Group, device: &str, root: PathBuf) -> Self {
-        let key = |name: &str| format!("group.{}.{name}", group.id);
-        let (connect_host, port) = group.gateway_address_of(device);
-        Self {
-            host: group.hostname_of(device),
-            port,
-            key: key("hostname"),
-            connect: group
-                .gateway_address
-                .is_some()
-                .then(|| (connect_host, key("gateway_address"))),
-            ca_key: CA_KEY,
-            plain: false,
-            trust: Trust::Gateway {
-                device: device.to_owned(),
-                root,
-            },
-        }
-    }
-
-    /// The host of the TCP connection.
-    pub(crate) fn connect_host(&self) -> &str {
-        self.connect.as_ref().map_or(&self.host, |(host, _)| host)
-    }
-
-    /// The key that names the host of the TCP connection.
-    fn connect_key(&self) -> &str {
-        self.connect.as_ref().map_or(&self.key, |(_, key)| key)
-    }
-
-    /// The root that is not there yet, so that nothing can be verified.
-    fn missing_root(&self) -> Option<(&str, &Path)> {
-        match &self.trust {
-            Trust::Gateway { device, root } if !root.exists() => Some((device, root)),
-            Trust::Gateway { .. } | Trust::Target(_) => None,
-        }
-    }
-
-    fn roots(&self) -> anyhow::Result<TrustRoots> {
-        match &self.trust {
-            Trust::Target(ca) => load::trust_roots(ca.as_deref()).with_context(|| format!("`{}` can't be used", self.ca_key)),
-            // How far one comes shows all the same.
-            Trust::Gateway { .. } if self.missing_root().is_some() => Ok(TrustRoots::WebPki),
-            Trust::Gateway { root, .. } => {
-                load::trust_roots(Some(root)).context("the root above the gateway can't be used")
-            }
-        }
-    }
 }
 
 async fn answers(remote: Option<Remote>, progress: ProgressLog) -> Result<(), Failure> {
