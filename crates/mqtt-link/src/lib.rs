@@ -58,6 +58,7 @@ pub mod fuzzing;
 mod limits;
 mod link;
 mod options;
+mod packet_ids;
 mod phase;
 mod proxy;
 mod publish;
@@ -80,9 +81,9 @@ pub use error::{
 pub use limits::MAX_PACKET;
 pub use link::{Event, Link};
 pub use options::{ConnectOptions, Will};
+pub use packet_ids::PacketId;
 pub use phase::Phase;
 pub use proxy::{InvalidProxy, Proxy};
-pub use session::PacketId;
 pub use source::SourceAddresses;
 pub use stream::{Impairment, Stalls, WebSocketFault};
 pub use tls::{Tls, TlsSetupError, TrustRoots, client_config};

@@ -2,9 +2,10 @@
 //! written; this one is written from where they are.
 
 use bytes::{BufMut, BytesMut};
+use tokio_util::codec::Encoder;
 
-use crate::session::PacketId;
-use crate::wire::Qos;
+use crate::packet_ids::PacketId;
+use crate::wire::{Qos, Wire, WireError};
 
 /// The type of the packet in the upper half of its first byte.
 const PUBLISH: u8 = 3 << 4;
@@ -60,6 +61,15 @@ impl Publish<'_> {
             to.put_u16(id.get());
         }
         to.put_slice(self.payload);
+    }
+}
+
+impl Encoder<Publish<'_>> for Wire {
+    type Error = WireError;
+
+    fn encode(&mut self, publish: Publish<'_>, to: &mut BytesMut) -> Result<(), WireError> {
+        publish.write(to);
+        Ok(())
     }
 }
 

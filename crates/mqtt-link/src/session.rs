@@ -2,7 +2,6 @@
 //! does no I/O and reads no clock: packets and `now` come in, packets and the next deadline go out.
 
 mod keep_alive;
-mod packet_ids;
 mod peer_watch;
 
 use std::collections::VecDeque;
@@ -15,10 +14,9 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use self::keep_alive::{Due, KeepAlive};
-pub use self::packet_ids::PacketId;
-use self::packet_ids::PacketIds;
 use self::peer_watch::{PeerWatch, Verdict};
 use crate::limits::MAX_PACKET;
+use crate::packet_ids::{PacketId, PacketIds};
 use crate::publish::{self, Publish};
 use crate::wire::Qos;
 use crate::{LinkError, ProtocolError, PublishError};

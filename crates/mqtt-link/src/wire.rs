@@ -1,4 +1,4 @@
-//! The codec: rumqttc's MQTT 3.1.1 packets within our limits, and our own for a message on its way out.
+//! The codec: rumqttc's MQTT 3.1.1 packets within our limits.
 
 use std::io;
 
@@ -9,7 +9,6 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use crate::WebSocketFault;
 use crate::limits::{MAX_PACKET, READ_BUFFER};
-use crate::publish::Publish;
 
 /// How a message is delivered. QoS 2 is missing because Azure closes a connection that uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,15 +111,6 @@ impl Encoder<Packet> for Wire {
 
     fn encode(&mut self, packet: Packet, dst: &mut BytesMut) -> Result<(), WireError> {
         self.codec.encode(packet, dst).map_err(WireError::from)
-    }
-}
-
-impl Encoder<Publish<'_>> for Wire {
-    type Error = WireError;
-
-    fn encode(&mut self, publish: Publish<'_>, dst: &mut BytesMut) -> Result<(), WireError> {
-        publish.write(dst);
-        Ok(())
     }
 }
 

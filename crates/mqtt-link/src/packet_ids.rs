@@ -27,17 +27,17 @@ impl fmt::Display for PacketId {
 /// Hands out ids in a circle, so that a freed one is not reused for as long as possible: a late acknowledgement is then
 /// not taken for that of another message.
 #[derive(Debug)]
-pub(super) struct PacketIds {
+pub(crate) struct PacketIds {
     last: u16,
 }
 
 impl PacketIds {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { last: 0 }
     }
 
     /// The next id that is not `taken`, or none if all are.
-    pub(super) fn allocate(&mut self, taken: impl Fn(PacketId) -> bool) -> Option<PacketId> {
+    pub(crate) fn allocate(&mut self, taken: impl Fn(PacketId) -> bool) -> Option<PacketId> {
         for _ in 0..u16::MAX {
             self.last = self.last.checked_add(1).unwrap_or(1);
             match PacketId::new(self.last) {
