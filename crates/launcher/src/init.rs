@@ -141,12 +141,12 @@ fn of_templates(
     existing: &[EnrollmentGroup],
     answerer: &mut impl Answerer,
 ) -> Result<Answers, Failure> {
+    if let Some(nothing) = catalog.nothing() {
+        return Err(Failure::refused(anyhow!(nothing).hint(
+            "publish a device template, or give --group ID=COUNT for thermostats, whose template `fleet` publishes",
+        )));
+    }
     if options.templates.is_empty() {
-        if let Some(nothing) = catalog.nothing() {
-            return Err(Failure::refused(anyhow!(nothing).hint(
-                "publish a device template, or give --group ID=COUNT for thermostats, whose template `fleet` publishes",
-            )));
-        }
         console::note(catalog.words());
     }
     let (chosen, count) = ask::templates(options, catalog, answerer)?;

@@ -193,4 +193,9 @@ fn flags_pick_too_and_a_rate_beyond_the_quota_is_refused() {
         ..open()
     };
     insta::assert_snapshot!(made(&wrong).unwrap_err().to_string());
+    let of_nothing = of_templates(&wrong, central(), &Catalog::of(&[]), &existing, &mut Defaults);
+    assert_eq!(
+        of_nothing.unwrap_err().to_string().lines().next(),
+        Some("the application has no device template")
+    );
 }
