@@ -160,22 +160,29 @@ impl Timeline {
 
     fn coarsen(&mut self) {
         self.step_s *= 2;
-        let mut points = std::mem::take(&mut self.points).into_iter();
-        while let Some(mut point) = points.next() {
-            if let Some(next) = points.next() {
-                point.delta.count(next.delta.counts);
-                for (of, times) in next.delta.times {
-                    point.delta.time(of, &(&times).into());
-                }
-                point.standing.and_later(next.standing);
+        join_pairs(&mut self.points, |point, next| {
+            point.delta.count(next.delta.counts);
+            for (of, times) in next.delta.times {
+                point.delta.time(of, &(&times).into());
             }
-            self.points.push(point);
-        }
+            point.standing.and_later(next.standing);
+        });
     }
 
     /// The times of a phase in a group, in at most 20 stretches of the run that are equally long, to three digits.
     pub(crate) fn blocks(&self, phase: Phase, group: &str) -> Vec<SparseHistogram> {
         self.stretches.blocks(&(phase, group.to_owned()))
+    }
+}
+
+/// Each two become one; the last of an odd number stays as it is.
+fn join_pairs<T>(items: &mut Vec<T>, join: impl Fn(&mut T, T)) {
+    let mut rest = std::mem::take(items).into_iter();
+    while let Some(mut item) = rest.next() {
+        if let Some(next) = rest.next() {
+            join(&mut item, next);
+        }
+        items.push(item);
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::TimesOf;
+use super::{TimesOf, join_pairs};
 use crate::sparse::{PackedHistogram, SparseHistogram};
 
 /// The most blocks that a report has of a run.
@@ -46,14 +46,12 @@ impl Stretches {
 
     fn halve(&mut self) {
         self.step_s *= 2;
-        let mut stretches = std::mem::take(&mut self.stretches).into_iter();
-        while let Some(mut stretch) = stretches.next() {
-            for (of, times) in stretches.next().into_iter().flatten() {
+        join_pairs(&mut self.stretches, |stretch, next| {
+            for (of, times) in next {
                 let own = stretch.entry(of).or_default();
                 *own = (&own.and(&(&times).into())).into();
             }
-            self.stretches.push(stretch);
-        }
+        });
     }
 
     /// At most twenty blocks, of equally many stretches but for the last. Block *i* is of the same seconds whatever it is of.
