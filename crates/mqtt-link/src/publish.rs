@@ -25,12 +25,17 @@ pub(crate) struct Publish<'a> {
 
 /// How many bytes the packet of such a message takes.
 pub(crate) fn size(topic: &str, payload: &[u8], qos: Qos) -> usize {
+    let rest = rest_size(topic, payload, qos);
+    1 + length_size(rest) + rest
+}
+
+/// The same of what follows the length.
+fn rest_size(topic: &str, payload: &[u8], qos: Qos) -> usize {
     let id = match qos {
         Qos::AtMostOnce => 0,
         Qos::AtLeastOnce => size_of::<u16>(),
     };
-    let rest = size_of::<u16>() + topic.len() + id + payload.len();
-    1 + length_size(rest) + rest
+    size_of::<u16>() + topic.len() + id + payload.len()
 }
 
 /// How many bytes a length takes: seven bits to each.
@@ -48,14 +53,12 @@ impl Publish<'_> {
         if self.duplicate {
             first |= DUPLICATE;
         }
-        let size = size(self.topic, self.payload, qos);
+        let rest = rest_size(self.topic, self.payload, qos);
         // Once, and not with each part.
-        to.reserve(size);
+        to.reserve(1 + length_size(rest) + rest);
         to.put_u8(first);
-        let topic = u16::try_from(self.topic.len()).unwrap_or(u16::MAX);
-        let id = self.packet_id.map_or(0, |_| size_of::<u16>());
-        put_length(to, size_of::<u16>() + self.topic.len() + id + self.payload.len());
-        to.put_u16(topic);
+        put_length(to, rest);
+        to.put_u16(u16::try_from(self.topic.len()).unwrap_or(u16::MAX));
         to.put_slice(self.topic.as_bytes());
         if let Some(id) = self.packet_id {
             to.put_u16(id.get());

@@ -73,8 +73,8 @@ impl Device {
                 self.measure_connection(timings);
                 let components = &context.groups[self.group].components;
                 let properties = &context.load(self.group, self.profile).properties;
-                let session = Session::new(link, assigned.device_id, components, properties, &context.run_id);
-                Some(session)
+                let run_id = &context.run_id;
+                Some(Session::new(link, assigned.device_id, components, properties, run_id))
             }
             Err(error) => {
                 self.connect_failed(error);
