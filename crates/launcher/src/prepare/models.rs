@@ -44,6 +44,7 @@ pub(crate) async fn read_templates(manifest: &mut Manifest) -> anyhow::Result<()
 fn check_profiles(manifest: &Manifest) -> anyhow::Result<()> {
     let groups = manifest.group.iter().map(|group| (&group.model, &group.profile));
     let individuals = manifest.individual.iter().map(|one| (&one.model, &one.profile));
+    let mut problems = Vec::new();
     for (model, profiles) in groups.chain(individuals) {
         let Model::Own(index) = model.in_plan() else { continue };
         let read = manifest
@@ -53,11 +54,14 @@ fn check_profiles(manifest: &Manifest) -> anyhow::Result<()> {
         let why = read.and_then(ReadModel::not_one_number);
         let profile = profiles.iter().find(|profile| profile.on_change.is_some());
         if let (Some(why), Some(profile)) = (why, profile) {
-            bail!(
-                "`on_change` of the profile {} compares one number of each message, but {why}\n{ON_CHANGE_OF_CAPABILITIES}",
+            problems.push(format!(
+                "`on_change` of the profile {} compares one number of each message, but {why}\n",
                 profile.name
-            );
+            ));
         }
+    }
+    if !problems.is_empty() {
+        bail!("{}{ON_CHANGE_OF_CAPABILITIES}", problems.concat());
     }
     Ok(())
 }
