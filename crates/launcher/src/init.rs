@@ -127,7 +127,7 @@ fn of_thermostats(
 ) -> Result<Answers, Failure> {
     Ok(Answers {
         groups: ask::thermostats(options, &name, answerer)?,
-        interval: ask::interval(options, Span::seconds(10), answerer, |_| Ok(()))?,
+        interval: ask::interval(options, ask::INTERVAL, answerer, |_| Ok(()))?,
         stay: ask::stay(options, answerer)?,
         name,
         target,
@@ -161,8 +161,8 @@ fn of_templates(
         name,
         target,
         groups: placed.groups,
-        interval: options.interval.unwrap_or(Span::seconds(10)),
-        stay: options.stay.unwrap_or(Span::seconds(300)),
+        interval: ask::INTERVAL,
+        stay: options.stay.unwrap_or(ask::STAY),
     };
     let check = |interval: Span| {
         let answers = Answers {

@@ -9,7 +9,7 @@ use provisioning::central::schema::response::EnrollmentGroup;
 use super::Options;
 use super::catalog::Catalog;
 use crate::exit::Failure;
-use crate::prepare::application::Application;
+use crate::prepare::application::{Application, token_hint};
 use crate::prepare::reach;
 use crate::progress::ProgressLog;
 
@@ -58,9 +58,7 @@ fn token(variable: &str) -> Result<String, Failure> {
         anyhow!(
             "the device templates can't be listed: the environment variable {variable}, for the API token, {wrong}"
         )
-        .hint(format!(
-            "export {variable}='SharedAccessSignature sr=…' (IoT Central: Permissions, API tokens)"
-        ))
+        .hint(token_hint(variable))
         .hint("or give --group ID=COUNT, for thermostats; the application is not asked then"),
     ))
 }

@@ -15,6 +15,10 @@ use super::application::TOKEN_VARIABLE;
 use super::catalog::{Catalog, Entry};
 use crate::exit::Failure;
 
+/// How often devices send, and how long the fleet stays, where nothing else is said.
+pub(super) const INTERVAL: Span = Span::seconds(10);
+pub(super) const STAY: Span = Span::seconds(300);
+
 /// Where answers come from.
 pub(super) trait Answerer {
     /// The answer to a question, in words; empty for the default.
@@ -210,7 +214,7 @@ pub(super) fn stay(options: &Options, answerer: &mut impl Answerer) -> Result<Sp
     let question = "How long does the whole fleet stay online?";
     match options.stay {
         Some(given) => Ok(given),
-        None => ask(answerer, question, "5m", answers::span),
+        None => ask(answerer, question, &STAY.to_string(), answers::span),
     }
 }
 

@@ -7,6 +7,7 @@ use dtdl::{Documents, is_a};
 use fleet_protocol::plan::Behaviours;
 use fleet_report::words::counted;
 use iot_protocol::id::ModelId;
+use iot_protocol::shown;
 use serde_json::Value;
 use settings::nearest;
 
@@ -204,8 +205,8 @@ impl Entry {
 impl std::fmt::Display for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.name == self.id {
-            true => write!(f, "`{}`", self.id),
-            false => write!(f, "`{}` ({})", self.name, self.id),
+            true => write!(f, "`{}`", shown::text(&self.id)),
+            false => write!(f, "`{}` ({})", shown::text(&self.name), shown::text(&self.id)),
         }
     }
 }

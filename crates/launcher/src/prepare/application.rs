@@ -106,6 +106,11 @@ impl Application {
     }
 }
 
+/// How an API token gets into a variable.
+pub(crate) fn token_hint(variable: &str) -> String {
+    format!("export {variable}='SharedAccessSignature sr=…' (IoT Central: Permissions, API tokens)")
+}
+
 /// Reads a secret from where the manifest names. `variables` looks up an environment variable.
 ///
 /// # Errors
@@ -119,9 +124,7 @@ pub(crate) fn secret(secret: &Secret, variables: impl Fn(&str) -> Option<String>
                     "the environment variable {name}, in which `target.api_token` expects the API token, is not \
                      set"
                 )
-                .hint(format!(
-                    "export {name}='SharedAccessSignature sr=…' (IoT Central: Permissions, API tokens)"
-                ))
+                .hint(token_hint(name))
             })?;
             (value, format!("the environment variable {name}"))
         }

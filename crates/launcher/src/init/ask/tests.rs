@@ -7,7 +7,7 @@ use super::super::{answers, of_templates};
 use super::*;
 
 /// A token must not be at hand: the application would be asked.
-const UNSET: &str = "A_VARIABLE_THAT_NOBODY_SETS";
+const UNSET: &str = "A_VARIABLE_THAT_IS_NOT_SET";
 
 struct Script {
     answers: VecDeque<&'static str>,
