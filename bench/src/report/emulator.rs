@@ -50,7 +50,7 @@ fn rows(args: &BenchArgs) -> Vec<(String, Target, usize, Figure)> {
     ]
 }
 
-/// The whole text: what was measured where, the table, the whole fleet.
+/// The whole text: what was measured where, and the table.
 pub(crate) fn markdown(args: &BenchArgs, emulator: &[Figures], acceptor: &[Figures]) -> String {
     let mut text = String::new();
     // Writing into a string can't fail.

@@ -1,5 +1,6 @@
 //! `fleet doctor`: whether a run can work here, before it is begun: this machine, the servers of the target, IoT Edge
-//! gateways, the token, the certificates and the limits. Each finding comes with what to do, and none of the checks changes anything.
+//! gateways, the token, the certificates and the limits. Each finding comes with what to do, and none of the checks changes
+//! anything.
 //!
 //! The judgement is that of a run: `prepare::pre_flight`, `prepare::reach` and `prepare::budget` ask, and this puts their
 //! answers side by side instead of stopping at the first.

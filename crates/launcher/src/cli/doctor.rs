@@ -34,8 +34,8 @@ pub(super) struct DoctorArgs {
 
 const DOCTOR: &str = "\
 Looks at this machine, and at what the manifest names: every server and IoT Edge gateway with the certificates that it \
-shows, the way to it, the API token, the certificates on disk, and the limits of the target. Changes nothing, and asks the application only to \
-read.
+shows, the way to it, the API token, the certificates on disk, and the limits of the target. Changes nothing, and asks \
+the application only to read.
 
 Exit codes: 0 nothing keeps a run from working, 2 something does, or the manifest can't be used.
 
